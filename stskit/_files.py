@@ -1,0 +1,111 @@
+"""Files: read from one descriptor, bounded; changed under a lock, by a temporary file and a rename.
+
+Interrupted anywhere, the old file is there or the new one is, whole. What is here raises `OSError` as the system does;
+who calls says what it means.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from errno import EFBIG, EINVAL, EMLINK, ETIMEDOUT
+from time import monotonic, sleep
+
+LOCK_PAUSE = 0.02  # seconds between two looks at a lock that another process holds
+
+_CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # opening a FIFO must not hang
+
+
+def read(path: str, limit: int) -> bytes:
+    """All of a regular file of at most *limit* bytes."""
+    descriptor = os.open(path, os.O_RDONLY | _CLOSE_ON_EXEC | _NO_WAIT)
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(EINVAL, "it is not a regular file")
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(EFBIG, f"it is larger than {limit:,} bytes")
+    return data
+
+
+@contextmanager
+def locked(path: str, timeout: float) -> Iterator[None]:
+    """Hold the lock file *path* alone; after *timeout* seconds of waiting `TimeoutError`.
+
+    A sibling of the data file is locked, never the data file: a rename would leave the lock on the old one.
+    The kernel frees the lock of a process that dies. The lock file stays, for removing it would free a waiter too early.
+    """
+    from fcntl import LOCK_EX, LOCK_NB, flock
+
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _CLOSE_ON_EXEC | _NO_FOLLOW, 0o600)
+    try:
+        deadline = monotonic() + timeout
+        while True:
+            try:
+                flock(descriptor, LOCK_EX | LOCK_NB)
+                break
+            except BlockingIOError:
+                if monotonic() >= deadline:
+                    raise TimeoutError(ETIMEDOUT, f"another process holds the lock {path}") from None
+            sleep(LOCK_PAUSE)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def replace(path: str, data: bytes) -> None:
+    """Put *data* in the place of *path*, at once and durably. A new file gets mode 0600, an old one keeps its own."""
+    try:
+        old = os.stat(path)
+    except FileNotFoundError:
+        old = None
+    if old is not None and old.st_nlink > 1:
+        raise OSError(EMLINK, "it has several hard links, which a replacement would tear apart")
+    temporary = os.path.join(os.path.dirname(path), f".stskit-{os.urandom(8).hex()}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CLOSE_ON_EXEC | _NO_FOLLOW, 0o600)
+    try:
+        with open(descriptor, "wb", buffering=0) as file:
+            _write_all(file.fileno(), data)
+            _take_over(file.fileno(), old)
+            os.fsync(file.fileno())
+        os.rename(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+    _sync_folder(os.path.dirname(path))
+
+
+def make_folder(path: str) -> None:
+    """Make *path* and what is missing above it, each for the owner alone, whatever the umask."""
+    if os.path.isdir(path):
+        return
+    make_folder(os.path.dirname(path))
+    with suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+        os.chmod(path, 0o700)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _take_over(descriptor: int, old: os.stat_result | None) -> None:
+    mine = os.fstat(descriptor)
+    if old is not None and (old.st_uid, old.st_gid) != (mine.st_uid, mine.st_gid):
+        os.fchown(descriptor, old.st_uid, old.st_gid)
+    os.fchmod(descriptor, 0o600 if old is None else stat.S_IMODE(old.st_mode))
+
+
+def _sync_folder(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | _CLOSE_ON_EXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

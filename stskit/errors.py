@@ -1,0 +1,131 @@
+"""What stskit raises. The class says which side failed; the message says what to do next.
+
+::
+
+    StskitError
+    ├── RoleError             what was asked for is not valid; nothing was sent
+    │   └── RoleNotOffered    the SAML assertion does not list that role
+    ├── SourceError           there is no proof to send; nothing was sent
+    │   ├── SourceMissing     nothing is there: no such file, profile or keys
+    │   └── ProofInvalid      something is there, and it is no usable proof
+    ├── STSError              STS answered, and refused
+    ├── STSUnavailable        STS gave no answer that can be used
+    └── SinkError             the credentials could not be delivered; nothing was changed
+
+    StskitWarning             not fatal, and worth knowing
+
+The base classes ``StskitError`` and ``SourceError`` are for catching. No message, argument or attribute holds a
+secret, and no error carries the exception it stands for as its context: those hold requests and answers in clear.
+"""
+
+from __future__ import annotations
+
+from attrs import define
+
+__all__ = [
+    "ProofInvalid",
+    "RoleError",
+    "RoleNotOffered",
+    "STSError",
+    "STSUnavailable",
+    "SinkError",
+    "SourceError",
+    "SourceMissing",
+    "StskitError",
+    "StskitWarning",
+]
+
+
+class StskitError(Exception):
+    """The base of every error of this package; never raised itself."""
+
+
+class StskitWarning(UserWarning):
+    """Something that did not stop the work, and that somebody should look at."""
+
+
+class RoleError(StskitError):
+    """The role or one of its options breaks a rule of STS; raised before any call."""
+
+
+@define(slots=False)
+class RoleNotOffered(RoleError):
+    """The SAML assertion does not list the role that was asked for; raised before any call."""
+
+    message: str
+    offered: tuple[str, ...] = ()
+    """ARNs of the roles that the assertion does list."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class SourceError(StskitError):
+    """A source has no proof to give; the base of `SourceMissing` and `ProofInvalid`."""
+
+
+class SourceMissing(SourceError):
+    """Nothing is there: the file, the profile or the keys do not exist."""
+
+
+class ProofInvalid(SourceError):
+    """Something is there, and it is no usable proof: empty, malformed, too large or unreadable."""
+
+
+@define(slots=False)
+class STSError(StskitError):
+    """STS answered, and refused.
+
+    https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
+    """
+
+    message: str
+    code: str | None = None
+    """The error code without the ``Exception`` suffix; None when the server sent none."""
+    http_status: int | None = None
+    operation: str | None = None
+    role_arn: str | None = None
+    region: str | None = None
+    endpoint: str | None = None
+    request_id: str | None = None
+    attempts: int = 1
+    """How many requests were sent."""
+    retryable: bool = False
+    """Whether the same call may succeed later without any change."""
+    remedy: str = ""
+    """The next step, one sentence or two."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@define(slots=False)
+class STSUnavailable(StskitError):
+    """STS gave no usable answer: no connection, a time-out, or an answer that is not STS's."""
+
+    message: str
+    kind: str = "connection"
+    """``"connection"``, ``"timeout"``, ``"tls"``, ``"answer"`` (unreadable or incomplete) or ``"setup"``."""
+    operation: str | None = None
+    role_arn: str | None = None
+    region: str | None = None
+    endpoint: str | None = None
+    retryable: bool = True
+    """Whether the same call may succeed later without any change."""
+    remedy: str = ""
+    """The next step, one sentence or two."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@define(slots=False)
+class SinkError(StskitError):
+    """The credentials could not be delivered; what was there before is unchanged."""
+
+    message: str
+    path: str | None = None
+    """The file concerned, where there is one."""
+
+    def __str__(self) -> str:
+        return self.message

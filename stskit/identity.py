@@ -1,0 +1,246 @@
+"""The three proofs that STS accepts, one of which is also what it gives back: `Credentials`.
+
+All are immutable values. What is secret in them is a `Secret`, which no repr shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from attrs import field, frozen
+
+from stskit import _saml
+from stskit.errors import ProofInvalid, RoleNotOffered
+
+if TYPE_CHECKING:
+    from stskit.protocols import Sink
+
+__all__ = ["CallerIdentity", "Credentials", "Proof", "SAMLAssertion", "SAMLRole", "Secret", "WebIdentityToken"]
+
+R = TypeVar("R")
+
+
+class Secret(str):
+    """A string that behaves as `str` and never shows itself.
+
+    ``repr()`` is masked, and with it the reprs of everything that holds it, log records, assertion messages and
+    tracebacks that show locals. ``str()``, formatting and slicing give plain text: use them only where the secret goes.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+
+def _secret(value: str) -> Secret:
+    if not isinstance(value, str) or not value:
+        raise ProofInvalid("a secret must be text and not empty; check where it was read from")
+    return Secret(value)
+
+
+def _optional_secret(value: str | None) -> Secret | None:
+    return None if value is None else _secret(value)
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        raise ProofInvalid(
+            f"the expiration {moment.isoformat()} has no time zone, so nobody can say when that is; "
+            "give an aware datetime, for example with tzinfo=timezone.utc"
+        )
+    return moment.astimezone(timezone.utc)
+
+
+@frozen
+class Credentials:
+    """AWS credentials: a value that never changes. Read a whole one; never mix the parts of two.
+
+    `expiration` is aware and in UTC, None for long-term keys. The attributes after it say where the credentials came
+    from, None where unknown. `packed_policy_size` is a percentage of what STS allows.
+    Raises `ProofInvalid` when a key is empty or the expiration has no time zone.
+
+    A pickle holds the secrets in clear, as it must: treat its bytes as you treat the keys.
+
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_Credentials.html
+    """
+
+    access_key_id: str
+    secret_access_key: Secret = field(converter=_secret)
+    session_token: Secret | None = field(default=None, converter=_optional_secret)
+    expiration: datetime | None = field(default=None, converter=_utc)
+    account_id: str | None = field(default=None, kw_only=True)
+    assumed_role_arn: str | None = field(default=None, kw_only=True)
+    assumed_role_id: str | None = field(default=None, kw_only=True)
+    source_identity: str | None = field(default=None, kw_only=True)
+    packed_policy_size: int | None = field(default=None, kw_only=True)
+    subject: str | None = field(default=None, kw_only=True)
+    issuer: str | None = field(default=None, kw_only=True)
+    audience: str | None = field(default=None, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        if not self.access_key_id:
+            raise ProofInvalid("the access key id is empty; check where the credentials were read from")
+
+    def expires_in(self, *, now: datetime | None = None) -> timedelta | None:
+        """The time left: negative once expired, None for long-term keys. *now* is aware; default: the system clock."""
+        if self.expiration is None:
+            return None
+        return self.expiration - (now or datetime.now(timezone.utc))
+
+    def is_expired(self, *, now: datetime | None = None) -> bool:
+        """Whether no time is left. Long-term keys never expire."""
+        left = self.expires_in(now=now)
+        return left is not None and left <= timedelta(0)
+
+    def to(self, sink: Sink[R]) -> R:
+        """Deliver these credentials, fixed as they are, and give back what *sink* makes of them.
+
+        Raises `SinkError`, and then nothing was changed.
+        """
+        return sink.write(self)
+
+    def as_dict(self) -> dict[str, str]:
+        """The four fields under STS's own names, in plain text; those that are None are left out.
+
+        ``AccessKeyId``, ``SecretAccessKey``, ``SessionToken``, and ``Expiration`` as RFC 3339 in UTC, whole seconds.
+        """
+        fields = {"AccessKeyId": self.access_key_id, "SecretAccessKey": str(self.secret_access_key)}
+        if self.session_token is not None:
+            fields["SessionToken"] = str(self.session_token)
+        if self.expiration is not None:
+            fields["Expiration"] = self.expiration.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return fields
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> Credentials:
+        """Read what `as_dict` gives, the answer of an STS call, or a ``credential_process`` document.
+
+        Raises `ProofInvalid`, naming the field, when one is missing or is not what it should be.
+
+        https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-sourcing-external.html
+        """
+        keys = _mapping(data.get("Credentials", data))
+        user = _mapping(data.get("AssumedRoleUser") or {})
+        arn = _text(user, "Arn")
+        size = data.get("PackedPolicySize")
+        return cls(
+            access_key_id=_text(keys, "AccessKeyId", required=True) or "",
+            secret_access_key=_text(keys, "SecretAccessKey", required=True) or "",
+            session_token=_text(keys, "SessionToken"),
+            expiration=_moment(keys.get("Expiration")),
+            account_id=arn.split(":")[4] if arn and arn.count(":") >= 5 else _text(keys, "AccountId"),
+            assumed_role_arn=arn,
+            assumed_role_id=_text(user, "AssumedRoleId"),
+            source_identity=_text(data, "SourceIdentity"),
+            packed_policy_size=size if isinstance(size, int) else None,
+            subject=_text(data, "Subject") or _text(data, "SubjectFromWebIdentityToken"),
+            issuer=_text(data, "Issuer") or _text(data, "Provider"),
+            audience=_text(data, "Audience"),
+        )
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    if not isinstance(value, Mapping):
+        raise ProofInvalid(f"credentials are read from a mapping, not from {type(value).__name__}")
+    return value
+
+
+def _text(data: Mapping[str, object], name: str, *, required: bool = False) -> str | None:
+    value = data.get(name)
+    if isinstance(value, str) and (value or not required):
+        return value or None
+    if value is None and not required:
+        return None
+    raise ProofInvalid(f"{name} must be text and not empty; it is {'missing' if value is None else 'not'}")
+
+
+def _moment(value: object) -> datetime | None:
+    if value is None or isinstance(value, datetime):
+        return value
+    from dateutil.parser import isoparse
+
+    try:
+        return isoparse(value)  # type: ignore[arg-type]  # what is not text is a TypeError, told below
+    except (TypeError, ValueError):
+        pass
+    raise ProofInvalid("Expiration is not an ISO 8601 date and time; expected for example 2026-01-31T12:00:00Z")
+
+
+@frozen
+class SAMLRole:
+    """One role that an assertion offers, with the SAML provider that vouches for it."""
+
+    role_arn: str
+    principal_arn: str
+
+
+@frozen
+class SAMLAssertion:
+    """A SAML 2.0 response from an identity provider, base64 on one line, as STS takes it.
+
+    `principal_arn` is the ARN of the SAML provider; None: the one that the assertion pairs with the role.
+    What the properties say is read from the assertion, not verified: STS verifies it.
+
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithSAML.html
+    """
+
+    value: Secret = field(converter=_secret)
+    principal_arn: str | None = None
+
+    @classmethod
+    def from_text(cls, text: str, principal_arn: str | None = None) -> SAMLAssertion:
+        """Read base64 (in one line or several) or the XML itself. Raises `ProofInvalid` where it is neither."""
+        return cls(_saml.canonical(text), principal_arn)
+
+    @property
+    def roles(self) -> tuple[SAMLRole, ...]:
+        """What the assertion offers, each once, in its order. Raises `ProofInvalid` where that cannot be read.
+
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_saml_assertions.html
+        """
+        return tuple(SAMLRole(*pair) for pair in _saml.role_pairs(self.value))
+
+    def principal_for(self, role_arn: str) -> str:
+        """The provider to name when asking for *role_arn*. Raises `RoleNotOffered` where the assertion has none."""
+        if self.principal_arn is not None:
+            return self.principal_arn
+        offered = {role.role_arn: role.principal_arn for role in self.roles}
+        if role_arn in offered:
+            return offered[role_arn]
+        listed = ", ".join(offered) or "none at all"
+        raise RoleNotOffered(
+            f"the SAML assertion does not offer {role_arn}; it offers: {listed}. "
+            "Ask for one of these, or have the identity provider grant the role and get a new assertion",
+            tuple(offered),
+        )
+
+
+@frozen
+class WebIdentityToken:
+    """An OpenID Connect token (or an OAuth 2.0 one, with its `provider_id`), as STS takes it.
+
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
+    """
+
+    value: Secret = field(converter=_secret)
+    provider_id: str | None = None
+
+
+@frozen
+class CallerIdentity:
+    """Whose credentials these are, as STS sees it.
+
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+    """
+
+    account: str
+    arn: str
+    user_id: str
+
+
+Proof: TypeAlias = SAMLAssertion | WebIdentityToken | Credentials
