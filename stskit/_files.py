@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from errno import EFBIG, EINVAL, EMLINK, ETIMEDOUT
+from errno import EFBIG, EINVAL, EIO, EMLINK, ETIMEDOUT
 from time import monotonic, sleep
 
 LOCK_PAUSE = 0.02  # seconds between two looks at a lock that another process holds
@@ -22,9 +22,8 @@ _NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # opening a FIFO must not hang
 
 def read(path: str, limit: int) -> bytes:
     """All of a regular file of at most *limit* bytes."""
-    descriptor = os.open(path, os.O_RDONLY | _CLOSE_ON_EXEC | _NO_WAIT)
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    with open(path, "rb", opener=_open_at_once) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(EINVAL, "it is not a regular file")
         data = file.read(limit + 1)
     if len(data) > limit:
@@ -39,18 +38,14 @@ def locked(path: str, timeout: float) -> Iterator[None]:
     A sibling of the data file is locked, never the data file: a rename would leave the lock on the old one.
     The kernel frees the lock of a process that dies. The lock file stays, for removing it would free a waiter too early.
     """
-    from fcntl import LOCK_EX, LOCK_NB, flock
-
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _CLOSE_ON_EXEC | _NO_FOLLOW, 0o600)
     try:
+        if os.fstat(descriptor).st_mode & 0o600 != 0o600:  # the umask took what the next one needs to open it
+            os.fchmod(descriptor, 0o600)
         deadline = monotonic() + timeout
-        while True:
-            try:
-                flock(descriptor, LOCK_EX | LOCK_NB)
-                break
-            except BlockingIOError:
-                if monotonic() >= deadline:
-                    raise TimeoutError(ETIMEDOUT, f"another process holds the lock {path}") from None
+        while not _try_lock(descriptor):
+            if monotonic() >= deadline:
+                raise TimeoutError(ETIMEDOUT, f"another process holds the lock {path}")
             sleep(LOCK_PAUSE)
         yield
     finally:
@@ -59,12 +54,17 @@ def locked(path: str, timeout: float) -> Iterator[None]:
 
 def replace(path: str, data: bytes) -> None:
     """Put *data* in the place of *path*, at once and durably. A new file gets mode 0600, an old one keeps its own."""
-    try:
-        old = os.stat(path)
-    except FileNotFoundError:
-        old = None
-    if old is not None and old.st_nlink > 1:
-        raise OSError(EMLINK, "it has several hard links, which a replacement would tear apart")
+    with staged(path, data) as temporary:
+        publish(temporary, path)
+
+
+@contextmanager
+def staged(path: str, data: bytes) -> Iterator[str]:
+    """*data* in a temporary file beside *path*, with the mode and owner that *path* has, or 0600. It ends with the block.
+
+    *path* is no symlink: who has one resolves it, or else the link is what would be replaced.
+    """
+    old = _replaceable(path)
     temporary = os.path.join(os.path.dirname(path), f".stskit-{os.urandom(8).hex()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CLOSE_ON_EXEC | _NO_FOLLOW, 0o600)
     try:
@@ -72,17 +72,34 @@ def replace(path: str, data: bytes) -> None:
             _write_all(file.fileno(), data)
             _take_over(file.fileno(), old)
             os.fsync(file.fileno())
-        os.rename(temporary, path)
-    except BaseException:
-        with suppress(OSError):
+        yield temporary
+    finally:
+        with suppress(OSError):  # most of all: it was published
             os.unlink(temporary)
-        raise
-    _sync_folder(os.path.dirname(path))
+
+
+def publish(temporary: str, path: str) -> None:
+    """Put a staged file in the place of *path*, at once and durably."""
+    os.rename(temporary, path)
+    with suppress(OSError):  # the new file is in place: no error may say that it is not
+        _sync_folder(os.path.dirname(path) or os.curdir)
+
+
+def _replaceable(path: str) -> os.stat_result | None:
+    try:
+        old = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(old.st_mode):
+        raise OSError(EINVAL, "it is not a regular file")
+    if old.st_nlink > 1:
+        raise OSError(EMLINK, "it has several hard links, which a replacement would tear apart")
+    return old
 
 
 def make_folder(path: str) -> None:
     """Make *path* and what is missing above it, each for the owner alone, whatever the umask."""
-    if os.path.isdir(path):
+    if not path or os.path.isdir(path):
         return
     make_folder(os.path.dirname(path))
     with suppress(FileExistsError):
@@ -90,10 +107,26 @@ def make_folder(path: str) -> None:
         os.chmod(path, 0o700)
 
 
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | _NO_WAIT)
+
+
+def _try_lock(descriptor: int) -> bool:
+    from fcntl import LOCK_EX, LOCK_NB, flock
+
+    try:
+        flock(descriptor, LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def _write_all(descriptor: int, data: bytes) -> None:
     rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+    while rest and (written := os.write(descriptor, rest)):
+        rest = rest[written:]
+    if os.fstat(descriptor).st_size != len(data):
+        raise OSError(EIO, "the system wrote less than it said")
 
 
 def _take_over(descriptor: int, old: os.stat_result | None) -> None:

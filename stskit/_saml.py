@@ -21,7 +21,9 @@ MAX_DEPTH = 64  # elements inside each other; real responses stay under 15
 
 _ROLE = "https://aws.amazon.com/SAML/Attributes/Role"
 _ROLE_ARN = re.compile(r"arn:[a-z0-9-]+:iam::(\d{12})?:role/\S+", re.ASCII)
-_PROVIDER_ARN = re.compile(r"arn:[a-z0-9-]+:iam::(\d{12})?:saml-provider/\S+", re.ASCII)
+_PROVIDER_ARN = re.compile(r"arn:[a-z0-9-]+:iam::(\d{12})?:saml-provider/[^\s,]+", re.ASCII)
+_BETWEEN_ARNS = re.compile(r",(?=\s*arn:)")  # the name of a role may hold commas of its own
+_DECLARED_ENCODING = re.compile(r"""(<\?xml[^>]*?)\sencoding\s*=\s*("[^"]*"|'[^']*')""")
 
 # expat joins namespace and local name with the separator it was given: a blank
 _NAMESPACE = "urn:oasis:names:tc:SAML:2.0:assertion"
@@ -61,7 +63,7 @@ def role_pairs(encoded: str) -> list[tuple[str, str]]:
 
 
 def _pair(value: str) -> tuple[str, str] | None:
-    parts = [part.strip() for part in value.split(",")]
+    parts = [part.strip() for part in _BETWEEN_ARNS.split(value)]
     if len(parts) != 2:
         return None
     for role, provider in (parts, parts[::-1]):
@@ -73,10 +75,11 @@ def _pair(value: str) -> tuple[str, str] | None:
 def _encoded(text: str) -> str | None:
     from base64 import b64decode, b64encode
 
-    if text.startswith("<"):
-        return b64encode(text.encode()).decode()
     try:
-        return b64encode(b64decode("".join(text.split()), validate=True)).decode()
+        if text.startswith("<"):  # as text it has no encoding any more, whatever it declares
+            return b64encode(_DECLARED_ENCODING.sub(r"\1", text, count=1).encode()).decode()
+        compact = "".join(text.split()).rstrip("=")  # some tools drop the padding
+        return b64encode(b64decode(compact + "=" * (-len(compact) % 4), validate=True)).decode()
     except ValueError:
         return None
 
@@ -132,7 +135,7 @@ def _read(encoded: str) -> _Reader:
         parser.Parse(b64decode(encoded), True)
     except expat.ExpatError as error:
         problem = f"{expat.ErrorString(error.code)} in line {error.lineno}"
-    except (LookupError, ValueError):  # how expat reports an encoding that Python lacks, or cannot lend it
+    except (LookupError, ValueError, Warning):  # how expat reports an encoding that Python lacks, or cannot lend it
         problem = "its encoding is not supported"
     if problem is not None:
         raise ProofInvalid(f"this is no SAML response: what the base64 holds is no well-formed XML ({problem})")

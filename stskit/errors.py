@@ -20,6 +20,10 @@ secret, and no error carries the exception it stands for as its context: those h
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
 from attrs import define
 
 __all__ = [
@@ -36,8 +40,27 @@ __all__ = [
 ]
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
 class StskitError(Exception):
     """The base of every error of this package; never raised itself."""
+
+
+def discreet(function: Callable[P, R]) -> Callable[P, R]:
+    """Let the errors of *function* leave it without its frames: a traceback that shows locals would show what it read."""
+
+    @wraps(function)
+    def guarded(*args: P.args, **options: P.kwargs) -> R:
+        try:
+            return function(*args, **options)
+        except StskitError as error:
+            bare = error.with_traceback(None)
+        del args, options
+        raise bare
+
+    return guarded
 
 
 class StskitWarning(UserWarning):

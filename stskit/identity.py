@@ -6,13 +6,14 @@ All are immutable values. What is secret in them is a `Secret`, which no repr sh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, SupportsIndex, TypeAlias, TypeVar
 
-from attrs import field, frozen
+from attrs import converters, field, frozen
 
 from stskit import _saml
-from stskit.errors import ProofInvalid, RoleNotOffered
+from stskit.errors import ProofInvalid, RoleNotOffered, discreet
 
 if TYPE_CHECKING:
     from stskit.protocols import Sink
@@ -26,13 +27,16 @@ class Secret(str):
     """A string that behaves as `str` and never shows itself.
 
     ``repr()`` is masked, and with it the reprs of everything that holds it, log records, assertion messages and
-    tracebacks that show locals. ``str()``, formatting and slicing give plain text: use them only where the secret goes.
+    tracebacks that show locals. ``str()`` and formatting give plain text: use them only where the secret goes.
     """
 
     __slots__ = ()
 
     def __repr__(self) -> str:
         return "Secret('***')"
+
+    def __getitem__(self, index: SupportsIndex | slice) -> Secret:
+        return Secret(super().__getitem__(index))  # rich and others shorten a text before they show its repr
 
 
 def _secret(value: str) -> Secret:
@@ -41,19 +45,15 @@ def _secret(value: str) -> Secret:
     return Secret(value)
 
 
-def _optional_secret(value: str | None) -> Secret | None:
-    return None if value is None else _secret(value)
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    if moment is None:
-        return None
-    if moment.tzinfo is None:
+def _utc(moment: datetime) -> datetime:
+    if moment.utcoffset() is None:
         raise ProofInvalid(
             f"the expiration {moment.isoformat()} has no time zone, so nobody can say when that is; "
-            "give an aware datetime, for example with tzinfo=timezone.utc"
+            "give an aware datetime, for example with tzinfo=datetime.UTC"
         )
-    return moment.astimezone(timezone.utc)
+    with suppress(OverflowError):
+        return moment.astimezone(UTC)
+    raise ProofInvalid(f"the expiration {moment.isoformat()} is no date in UTC; check where it was read from")
 
 
 @frozen
@@ -71,8 +71,8 @@ class Credentials:
 
     access_key_id: str
     secret_access_key: Secret = field(converter=_secret)
-    session_token: Secret | None = field(default=None, converter=_optional_secret)
-    expiration: datetime | None = field(default=None, converter=_utc)
+    session_token: Secret | None = field(default=None, converter=converters.optional(_secret))
+    expiration: datetime | None = field(default=None, converter=converters.optional(_utc))
     account_id: str | None = field(default=None, kw_only=True)
     assumed_role_arn: str | None = field(default=None, kw_only=True)
     assumed_role_id: str | None = field(default=None, kw_only=True)
@@ -90,7 +90,7 @@ class Credentials:
         """The time left: negative once expired, None for long-term keys. *now* is aware; default: the system clock."""
         if self.expiration is None:
             return None
-        return self.expiration - (now or datetime.now(timezone.utc))
+        return self.expiration - (now or datetime.now(UTC))
 
     def is_expired(self, *, now: datetime | None = None) -> bool:
         """Whether no time is left. Long-term keys never expire."""
@@ -113,10 +113,11 @@ class Credentials:
         if self.session_token is not None:
             fields["SessionToken"] = str(self.session_token)
         if self.expiration is not None:
-            fields["Expiration"] = self.expiration.strftime("%Y-%m-%dT%H:%M:%SZ")
+            fields["Expiration"] = self.expiration.isoformat(timespec="seconds").replace("+00:00", "Z")
         return fields
 
     @classmethod
+    @discreet
     def from_dict(cls, data: Mapping[str, object]) -> Credentials:
         """Read what `as_dict` gives, the answer of an STS call, or a ``credential_process`` document.
 
@@ -124,16 +125,17 @@ class Credentials:
 
         https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-sourcing-external.html
         """
-        keys = _mapping(data.get("Credentials", data))
+        keys = _mapping(_mapping(data).get("Credentials", data))
         user = _mapping(data.get("AssumedRoleUser") or {})
         arn = _text(user, "Arn")
+        account = arn.split(":")[4] if arn and arn.count(":") >= 5 else None
         size = data.get("PackedPolicySize")
         return cls(
             access_key_id=_text(keys, "AccessKeyId", required=True) or "",
             secret_access_key=_text(keys, "SecretAccessKey", required=True) or "",
             session_token=_text(keys, "SessionToken"),
             expiration=_moment(keys.get("Expiration")),
-            account_id=arn.split(":")[4] if arn and arn.count(":") >= 5 else _text(keys, "AccountId"),
+            account_id=account or _text(keys, "AccountId"),
             assumed_role_arn=arn,
             assumed_role_id=_text(user, "AssumedRoleId"),
             source_identity=_text(data, "SourceIdentity"),
@@ -164,10 +166,9 @@ def _moment(value: object) -> datetime | None:
         return value
     from dateutil.parser import isoparse
 
-    try:
-        return isoparse(value)  # type: ignore[arg-type]  # what is not text is a TypeError, told below
-    except (TypeError, ValueError):
-        pass
+    with suppress(ValueError, OverflowError):
+        if isinstance(value, str):
+            return isoparse(value)
     raise ProofInvalid("Expiration is not an ISO 8601 date and time; expected for example 2026-01-31T12:00:00Z")
 
 
@@ -193,6 +194,7 @@ class SAMLAssertion:
     principal_arn: str | None = None
 
     @classmethod
+    @discreet
     def from_text(cls, text: str, principal_arn: str | None = None) -> SAMLAssertion:
         """Read base64 (in one line or several) or the XML itself. Raises `ProofInvalid` where it is neither."""
         return cls(_saml.canonical(text), principal_arn)

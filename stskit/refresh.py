@@ -10,12 +10,12 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeVar
 
 from attrs import frozen
 
-from stskit.errors import ProofInvalid, StskitWarning
+from stskit.errors import ProofInvalid, SourceMissing, StskitWarning
 from stskit.identity import Credentials
 from stskit.protocols import Clock, LiveSink, Source
 
@@ -23,7 +23,7 @@ __all__ = ["Cached", "RefreshPolicy", "SystemClock"]
 
 R = TypeVar("R")
 
-_NEVER = datetime.max.replace(tzinfo=timezone.utc)
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @frozen
@@ -32,7 +32,7 @@ class SystemClock:
 
     def now(self) -> datetime:
         """The wall clock, aware, UTC."""
-        return datetime.now(timezone.utc)
+        return datetime.now(UTC)
 
     def monotonic(self) -> float:
         """Seconds that only grow."""
@@ -107,8 +107,8 @@ class Cached:
         self,
         source: Source[Credentials],
         *,
-        policy: RefreshPolicy = RefreshPolicy(),  # noqa: B008 - immutable
-        clock: Clock = SystemClock(),  # noqa: B008 - immutable
+        policy: RefreshPolicy = RefreshPolicy(),
+        clock: Clock = SystemClock(),
         uniform: Callable[[float, float], float] = _uniform,
     ) -> None:
         """*uniform* draws a number between two, as `random.uniform` does; tests pass one that they know."""
@@ -117,6 +117,7 @@ class Cached:
         self._clock = clock
         self._uniform = uniform
         self._lock = threading.Lock()
+        self._holder: int | None = None  # the thread that has the lock
         self._held: _Held | None = None
         self._failed: _Failed | None = None
 
@@ -128,12 +129,17 @@ class Cached:
         held, now = self._held, self._clock.now()
         if held is not None and now < held.advisory:
             return held.credentials
-        if not self._lock.acquire(blocking=held is None or now >= held.mandatory):
+        must_wait = held is None or now >= held.mandatory
+        if must_wait and self._holder == threading.get_ident():
+            raise SourceMissing("the source of these credentials waits for them itself; give it others to work with")
+        if not self._lock.acquire(blocking=must_wait):
             assert held is not None  # in the advisory window, while another thread refreshes
             return held.credentials
+        self._holder = threading.get_ident()
         try:
             return self._fetch_alone()
         finally:
+            self._holder = None
             self._lock.release()
 
     def to(self, sink: LiveSink[R]) -> R:
@@ -186,7 +192,10 @@ class Cached:
         if held is not None and self._is_valid():
             return held.credentials
         assert failed is not None  # nothing valid is held, so the last try failed
-        if held is None or self._policy.on_expired == "raise":
-            raise failed.error.with_traceback(None)  # it is raised again and again; do not pile up tracebacks
+        if held is None or self._policy.on_expired != "serve":
+            try:  # it is raised again and again: pile up no tracebacks, and nothing that a caller was handling
+                raise failed.error.with_traceback(None)
+            finally:
+                failed.error.__context__ = None
         warnings.warn(f"serving expired credentials, for they could not be had anew: {failed.error}", StskitWarning, 4)
         return held.credentials

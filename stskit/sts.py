@@ -6,24 +6,24 @@ for any, so no profile and no ``credential_process`` is touched; nothing secret 
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Mapping
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
-from attrs import evolve, frozen
+from attrs import evolve, field, fields, frozen
 
-from stskit.errors import ProofInvalid, RoleError, STSError, STSUnavailable, StskitError
+from stskit import _client
+from stskit._refusals import Call, explained, unavailable
+from stskit.errors import ProofInvalid, RoleError, StskitError
 from stskit.identity import CallerIdentity, Credentials, Proof, SAMLAssertion, Secret, WebIdentityToken
+from stskit.roles import Role, default_session_name
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
-    from botocore.session import Session
-
-    from stskit.roles import Role
 
 __all__ = ["BotocoreSTS"]
+
+T = TypeVar("T")
+Reader: TypeAlias = Callable[[Mapping[str, Any]], T]
 
 # What each operation takes beyond the role's ARN and the proof: option of Role -> parameter of STS.
 _SESSION: Final = {"duration": "DurationSeconds", "policy": "Policy", "policy_arns": "PolicyArns"}
@@ -41,49 +41,137 @@ ACCEPTS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 _ALL_OPTIONS: Final = tuple(ACCEPTS["AssumeRole"])  # it takes all that there are
 
-# What to do about a refusal: STS's code (without "Exception"), or "code operation" where the operation matters.
-# https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html and the error lists of the three operations.
-REMEDIES: Final[Mapping[str, str]] = {
-    "AccessDenied": "Check that the role exists, that its trust policy names this caller, and that the caller's own policy "
-    "allows sts:AssumeRole; where they ask for an external id, a source identity, tags or MFA, pass it.",
-    "AccessDenied AssumeRoleWithSAML": "Check that the role exists (case counts) and that its trust policy names the SAML "
-    "provider and accepts the assertion's audience.",
-    "AccessDenied AssumeRoleWithWebIdentity": "Check that the role exists and that its trust policy names the token's issuer "
-    "and accepts its audience (aud) and subject (sub).",
-    "ExpiredToken": "The proof is too old. Get a new one (sign in again, or wait for the token file to be renewed) and check "
-    "the clock of this machine.",
-    "IDPCommunicationError": "STS could not reach the identity provider. Try again; if it lasts, check that the provider's "
-    "discovery document and keys can be read from the internet.",
-    "IDPRejectedClaim": "The identity provider refused. Sign in to it again, and check that the user may use this application.",
-    "InvalidClientTokenId": "STS does not know the access key id. Check that the key is active, that its session token came "
-    "along, and that it belongs to the partition of the role.",
-    "InvalidIdentityToken": "Check that the identity provider is registered in the account of the role, that its certificate "
-    "or keys are current there, and that the token's audience is one that the provider lists.",
-    "MalformedPolicyDocument": "Correct the session policy: it must be an IAM policy in JSON.",
-    "PackedPolicyTooLarge": "Pass a shorter policy, managed policy ARNs in its place, or fewer tags.",
-    "RegionDisabled": "Activate STS for this region in the account settings of IAM, or use another region.",
-    "RequestExpired": "Set the clock of this machine: requests are valid for 15 minutes.",
-    "SignatureDoesNotMatch": "Check the secret access key, and the clock of this machine.",
-    "Throttling": "Too many calls at once. Keep credentials until they expire, and start fewer calls at a time.",
-    "ValidationError": "Correct the value that STS names. A duration must not be over the maximum of the role, and not over an "
-    "hour when the caller's credentials are themselves temporary (role chaining).",
-}
-_BY_STATUS: Final = {400: "ValidationError", 403: "AccessDenied", 429: "Throttling"}  # some servers send no code
-_RETRYABLE: Final = {"Throttling", "IDPCommunicationError", "ServiceUnavailable", "InternalFailure", "RequestTimeout"}
-_UNAVAILABLE: Final = {
-    "connection": ("could not be reached", "Check the network, the proxy settings and the endpoint."),
-    "timeout": ("did not answer in time", "Try again; check the network and the endpoint, or allow more time."),
-    "tls": ("has a certificate that was not accepted", "Check the endpoint, the clock, and AWS_CA_BUNDLE."),
-    "answer": ("gave an answer that is not one of STS", "Check the endpoint: a proxy or a sign-in page may have answered."),
-    "setup": ("could not be called", "Check the region, the endpoint and the AWS_ variables."),
-}
-_KINDS: Final = {
-    "ConnectTimeoutError": "timeout",
-    "ReadTimeoutError": "timeout",
-    "SSLError": "tls",
-    "ResponseParserError": "answer",
-    "EndpointConnectionError": "connection",
-    "ConnectionClosedError": "connection",
-    "ProxyConnectionError": "connection",
-    "HTTPClientError": "connection",
-}
+
+@frozen
+class BotocoreSTS:
+    """STS as botocore reaches it: its endpoint rules, proxies, CA bundles and retries (three attempts in all).
+
+    `region`: None takes ``AWS_REGION``, ``AWS_DEFAULT_REGION``, for signed calls the region of the ambient profile, and
+    last the home region of the role's partition. A region of another partition than the role's is passed over, and is a
+    `RoleError` where it is given here. `endpoint_url`: another server than AWS's; None takes ``AWS_ENDPOINT_URL_STS`` or
+    ``AWS_ENDPOINT_URL``. `use_fips`, `use_dualstack`: that kind of endpoint. `connect_timeout`, `read_timeout`: seconds,
+    for each attempt.
+
+    AssumeRoleWithSAML and AssumeRoleWithWebIdentity go out unsigned, and see neither the config file nor the credentials
+    file. Equal values of this class share their connections, also between threads.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_region-endpoints.html
+    """
+
+    region: str | None = None
+    endpoint_url: str | None = field(default=None, kw_only=True)
+    use_fips: bool = field(default=False, kw_only=True)
+    use_dualstack: bool = field(default=False, kw_only=True)
+    connect_timeout: float = field(default=5, kw_only=True)
+    read_timeout: float = field(default=10, kw_only=True)
+
+    def exchange(self, proof: Proof, role: Role) -> Credentials:
+        """The credentials of *role*, by one call: AssumeRole for credentials, else the one that fits the proof.
+
+        Raises `RoleError` before the call, where *role* asks for what that operation does not take; `STSError` where
+        STS refuses; `STSUnavailable` where no answer can be used.
+        """
+        operation, parameters = _request(proof, role)
+        given = self._call(operation, parameters, proof, role, _credentials)
+        return given if given.account_id else evolve(given, account_id=role.account)
+
+    def caller_identity(self, credentials: Credentials, /) -> CallerIdentity:
+        """Whose *credentials* are, by GetCallerIdentity, which needs no permission. Raises as `exchange` does."""
+        return self._call("GetCallerIdentity", {}, credentials, None, _identity)
+
+    def _call(
+        self, operation: str, parameters: Mapping[str, object], proof: Proof, role: Role | None, read: Reader[T]
+    ) -> T:
+        call = Call(operation, role.arn if role else None, self.region, self.endpoint_url, _secrets(proof, role))
+        try:
+            client = self._client(role.partition if role else _partition(proof), signed=isinstance(proof, Credentials))
+            call = evolve(call, region=client.meta.region_name, endpoint=client.meta.endpoint_url)
+            return read(_client.call(client, operation, parameters, proof))
+        except RoleError:
+            raise
+        except ProofInvalid as error:
+            problem: StskitError = unavailable("answer", str(error), call)
+        except Exception as error:  # noqa: BLE001 - what botocore raises has no common base
+            problem = explained(error, call)
+        raise problem  # not from within: the error must not keep botocore's as its context
+
+    def _client(self, partition: str, *, signed: bool) -> BaseClient:
+        options = (
+            ("connect_timeout", self.connect_timeout),
+            ("read_timeout", self.read_timeout),
+            ("use_fips_endpoint", self.use_fips or None),  # None: as the environment or the profile says
+            ("use_dualstack_endpoint", self.use_dualstack or None),
+        )
+        return _client.client_for(
+            self.region, partition, signed=signed, endpoint_url=self.endpoint_url, options=options
+        )
+
+
+def _request(proof: Proof, role: Role) -> tuple[str, dict[str, object]]:
+    parameters: dict[str, object] = {"RoleArn": role.arn}
+    match proof:
+        case Credentials():
+            operation = "AssumeRole"
+        case SAMLAssertion():
+            operation = "AssumeRoleWithSAML"
+            parameters |= {"PrincipalArn": proof.principal_for(role.arn), "SAMLAssertion": proof.value}
+        case WebIdentityToken():
+            operation = "AssumeRoleWithWebIdentity"
+            parameters |= {"WebIdentityToken": proof.value}
+            if proof.provider_id is not None:
+                parameters["ProviderId"] = proof.provider_id
+        case _:
+            raise ProofInvalid(
+                f"the source gave {type(proof).__name__}; STS takes SAMLAssertion, WebIdentityToken or Credentials"
+            )
+    return operation, parameters | _options(operation, role)
+
+
+def _options(operation: str, role: Role) -> dict[str, object]:
+    accepted, parameters = ACCEPTS[operation], {}
+    for option in _ALL_OPTIONS:
+        value = getattr(role, option)
+        if option in accepted and (value or option == "session_name"):
+            parameters[accepted[option]] = _on_the_wire(option, value)
+        elif value:
+            raise RoleError(f"{operation} does not take {option}; leave it out, or assume {role.arn} from credentials")
+    return parameters
+
+
+def _on_the_wire(option: str, value: Any) -> object:
+    match option:
+        case "session_name":
+            return value or default_session_name()
+        case "tags":
+            return [{"Key": key, "Value": text} for key, text in value.items()]
+        case "policy_arns":
+            return [{"arn": arn} for arn in value]
+        case "transitive_tag_keys":
+            return list(value)
+        case _:
+            return value
+
+
+def _credentials(answer: Mapping[str, Any]) -> Credentials:
+    credentials = Credentials.from_dict(answer)
+    if credentials.session_token is None or credentials.expiration is None:
+        raise ProofInvalid("it has no session token or no expiration")
+    return credentials
+
+
+def _identity(answer: Mapping[str, Any]) -> CallerIdentity:
+    account, arn, user_id = (answer.get(name) for name in ("Account", "Arn", "UserId"))
+    if not (account and arn and user_id):
+        raise ProofInvalid("it does not name account, ARN and user id")
+    return CallerIdentity(account=account, arn=arn, user_id=user_id)
+
+
+def _partition(proof: Proof) -> str:
+    arn = proof.assumed_role_arn if isinstance(proof, Credentials) else None
+    return (arn or "arn:aws").split(":")[1]
+
+
+def _secrets(proof: Proof, role: Role | None) -> tuple[Secret, ...]:
+    values = [getattr(proof, each.name) for each in fields(type(proof))]
+    external_id = role and role.external_id  # shared with a third party, so not for logs
+    return *(value for value in values if isinstance(value, Secret)), *([Secret(external_id)] if external_id else ())

@@ -1,0 +1,38 @@
+"""Temporary AWS credentials: a proof from a source, a role, credentials that cannot change, a sink.
+
+>>> from stskit import assume, sources, sinks
+>>> assume("arn:aws:iam::123456789012:role/Deploy", source=sources.SAMLFile("samlresponse.log")).to(
+...     sinks.CredentialsFile("deploy")
+... )  # doctest: +SKIP
+"""
+
+from stskit import sinks, sources
+from stskit.engine import AssumedRole, assume, caller_identity
+from stskit.errors import StskitError
+from stskit.identity import CallerIdentity, Credentials, SAMLAssertion, WebIdentityToken
+from stskit.refresh import Cached, RefreshPolicy
+from stskit.roles import Role
+
+__all__ = [
+    "AssumedRole",
+    "Cached",
+    "CallerIdentity",
+    "Credentials",
+    "RefreshPolicy",
+    "Role",
+    "SAMLAssertion",
+    "StskitError",
+    "WebIdentityToken",
+    "assume",
+    "caller_identity",
+    "sinks",
+    "sources",
+]
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("stskit")
+    raise AttributeError(f"module 'stskit' has no attribute {name!r}")

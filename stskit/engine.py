@@ -1,0 +1,103 @@
+"""`AssumedRole` is the recipe, `assume` runs one now, `caller_identity` says whose credentials those are."""
+
+from __future__ import annotations
+
+from typing import Final, TypeVar
+
+from attrs import field, frozen
+
+from stskit.errors import RoleError
+from stskit.identity import CallerIdentity, Credentials, Proof
+from stskit.protocols import STS, Identifier, LiveSink, Source
+from stskit.roles import Role
+from stskit.sources import Profile
+from stskit.sts import BotocoreSTS
+
+__all__ = ["AssumedRole", "assume", "caller_identity"]
+
+R = TypeVar("R")
+
+_CHAINED_AT_MOST: Final = 3600  # seconds; https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html (role chaining)
+
+
+def _role(role: Role | str) -> Role:
+    return role if isinstance(role, Role) else Role(role)
+
+
+@frozen
+class AssumedRole:
+    """How to get the credentials of a role: a recipe. It holds no credentials, and is itself a source of them.
+
+    `role`: a `Role`, or an ARN as text. `source`: where the proof comes from; the default is the ambient credentials, as
+    the AWS SDKs find them. `sts`: what exchanges the one for the other.
+
+    Raises `RoleError` where the role is chained onto another `AssumedRole` for more than the hour that STS allows.
+    """
+
+    role: Role = field(converter=_role)
+    source: Source[Proof] = field(factory=Profile, kw_only=True)
+    sts: STS = field(factory=BotocoreSTS, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        duration = self.role.duration
+        if isinstance(self.source, AssumedRole) and duration is not None and duration > _CHAINED_AT_MOST:
+            raise RoleError(
+                f"{self.role.arn} is assumed from another role, and such a session lasts {_CHAINED_AT_MOST} seconds at most; "
+                f"duration is {duration}. Ask for less, or assume the role from long-term keys, SAML or OIDC"
+            )
+
+    def fetch(self) -> Credentials:
+        """New credentials: one fetch of the source, one call of STS. Raises what these two raise."""
+        return self.sts.exchange(self.source.fetch(), self.role)
+
+    def to(self, sink: LiveSink[R]) -> R:
+        """Attach *sink* to this recipe, and give back what keeps itself fresh by it.
+
+        Raises `TypeError` for a sink that takes credentials as a value: write ``recipe.fetch().to(sink)`` for these.
+        """
+        if not hasattr(sink, "attach"):
+            raise TypeError(
+                f"{type(sink).__name__} takes credentials as a value and does not refresh them: "
+                f"write recipe.fetch().to(...) or assume(...).to(...)"
+            )
+        return sink.attach(self)
+
+    @classmethod
+    def through(
+        cls, first: Role | str, *then: Role | str, source: Source[Proof] | None = None, sts: STS | None = None
+    ) -> AssumedRole:
+        """The recipe for a chain of roles, from left to right the path taken. *source* is the proof for *first*.
+
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
+        """
+        sts = sts or BotocoreSTS()
+        recipe = cls(first, source=source or Profile(), sts=sts)
+        for role in then:
+            recipe = cls(role, source=recipe, sts=sts)
+        return recipe
+
+
+def assume(
+    role: Role | str, *then: Role | str, source: Source[Proof] | None = None, sts: STS | None = None
+) -> Credentials:
+    """The credentials of *role*, now; with more roles after it, those of the last, each assumed from the one before.
+
+    *source*: where the proof comes from, for example ``SAMLFile("response.b64")``; None: the ambient credentials.
+    *sts*: None is ``BotocoreSTS()``.
+
+    Raises `RoleError` or `SourceError` before any call, `STSError` where STS refuses, `STSUnavailable` where it does not
+    answer.
+
+    https://docs.aws.amazon.com/STS/latest/APIReference/welcome.html
+    """
+    return AssumedRole.through(role, *then, source=source, sts=sts).fetch()
+
+
+def caller_identity(credentials: Credentials | None = None, *, sts: Identifier | None = None) -> CallerIdentity:
+    """Account, ARN and user id behind *credentials*, as STS sees them; None: the ambient credentials.
+
+    Raises `STSError` where STS does not know them, `STSUnavailable` where it does not answer.
+
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+    """
+    return (sts or BotocoreSTS()).caller_identity(credentials or Profile().fetch())

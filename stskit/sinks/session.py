@@ -1,0 +1,142 @@
+"""Sessions of botocore and boto3: with fixed credentials, or with such that renew themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import field, frozen
+
+from stskit.errors import SinkError
+from stskit.refresh import Cached, RefreshPolicy, SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import boto3.session
+    import botocore.session
+    from botocore.credentials import ReadOnlyCredentials
+
+    from stskit.identity import Credentials
+    from stskit.protocols import Clock, Source
+
+__all__ = ["Boto3Session", "BotocoreSession"]
+
+_AS_THE_SDKS_DO: Final = RefreshPolicy(on_expired="serve")
+
+
+@frozen
+class BotocoreSession:
+    """A `botocore.session.Session` that uses these credentials, whatever others the environment holds.
+
+    `region_name`: the region of its clients; None leaves it to the environment and the config file. `policy`: when a
+    session that renews itself does so; by default it goes on with expired credentials, and a warning, where new ones
+    cannot be had, as the AWS SDKs do. `clock`: what it takes the time from.
+
+    https://docs.aws.amazon.com/boto3/latest/guide/credentials.html
+    """
+
+    region_name: str | None = None
+    policy: RefreshPolicy = field(default=_AS_THE_SDKS_DO, kw_only=True)
+    clock: Clock = field(factory=SystemClock, kw_only=True)
+
+    def write(self, credentials: Credentials, /) -> botocore.session.Session:
+        """A session whose credentials stay as they are, until they expire."""
+        session = self._session()
+        session.set_credentials(
+            credentials.access_key_id, credentials.secret_access_key, credentials.session_token, credentials.account_id
+        )
+        return session
+
+    def attach(self, source: Source[Credentials], /) -> botocore.session.Session:
+        """A session that fetches from *source* on first use, and again whenever its credentials are about to expire.
+
+        Its clients raise what the source raises, once nothing valid is left. A `Cached` is used as it is.
+        """
+        cached = source if isinstance(source, Cached) else Cached(source, policy=self.policy, clock=self.clock)
+        session = self._session()
+        session.register_component("credential_provider", _LiveCredentials(cached))
+        return session
+
+    def _session(self) -> botocore.session.Session:
+        from botocore.session import Session
+
+        session = Session()
+        if self.region_name is not None:
+            session.set_config_variable("region", self.region_name)
+        return session
+
+
+@frozen
+class Boto3Session:
+    """A `boto3.session.Session` that uses these credentials; else as `BotocoreSession`. Needs ``stskit[boto3]``.
+
+    https://docs.aws.amazon.com/boto3/latest/reference/core/session.html
+    """
+
+    region_name: str | None = None
+    policy: RefreshPolicy = field(default=_AS_THE_SDKS_DO, kw_only=True)
+    clock: Clock = field(factory=SystemClock, kw_only=True)
+
+    def write(self, credentials: Credentials, /) -> boto3.session.Session:
+        """A session whose credentials stay as they are, until they expire. Raises `SinkError` without boto3."""
+        return _boto3(self._core().write(credentials))
+
+    def attach(self, source: Source[Credentials], /) -> boto3.session.Session:
+        """A session that fetches from *source* on first use, and again whenever its credentials are about to expire.
+
+        Its clients raise what the source raises, once nothing valid is left. A `Cached` is used as it is.
+        Raises `SinkError` without boto3.
+        """
+        return _boto3(self._core().attach(source))
+
+    def _core(self) -> BotocoreSession:
+        return BotocoreSession(self.region_name, policy=self.policy, clock=self.clock)
+
+
+def _boto3(core: botocore.session.Session) -> boto3.session.Session:
+    try:
+        from boto3.session import Session
+    except ImportError as error:
+        raise SinkError(f"{error}; install it with: pip install 'stskit[boto3]', or use BotocoreSession") from None
+    return Session(botocore_session=core)
+
+
+class _LiveCredentials:
+    """To botocore a provider of credentials and the credentials themselves, which it may keep for ever.
+
+    What is signed comes from `get_frozen_credentials`, so it is one whole set. The attributes are for callers who look at
+    one thing; two of them read one after the other may be of different sets.
+    """
+
+    method = "stskit"
+
+    def __init__(self, cached: Cached) -> None:
+        self._cached = cached
+
+    def load_credentials(self) -> _LiveCredentials:
+        return self
+
+    def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        from botocore.credentials import ReadOnlyCredentials
+
+        keys = self._cached.fetch()
+        return ReadOnlyCredentials(keys.access_key_id, keys.secret_access_key, keys.session_token, keys.account_id)
+
+    def get_deferred_property(self, name: str) -> Callable[[], Any]:
+        return lambda: getattr(self, name)
+
+    @property
+    def access_key(self) -> str:
+        return self._cached.fetch().access_key_id
+
+    @property
+    def secret_key(self) -> str:
+        return self._cached.fetch().secret_access_key
+
+    @property
+    def token(self) -> str | None:
+        return self._cached.fetch().session_token
+
+    @property
+    def account_id(self) -> str | None:
+        return self._cached.fetch().account_id

@@ -1,0 +1,8 @@
+"""Where proof comes from: one file for each place."""
+
+from stskit.sources.oidc_token_file import OIDCTokenFile
+from stskit.sources.profile import Profile
+from stskit.sources.saml_file import SAMLFile
+from stskit.sources.static import Static
+
+__all__ = ["OIDCTokenFile", "Profile", "SAMLFile", "Static"]

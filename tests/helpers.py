@@ -1,0 +1,102 @@
+"""What the tests share: a clock that they move, a source that they script, and eyes that find a secret anywhere."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+from stskit import errors
+from stskit.identity import Credentials, Secret
+
+PACKAGE = Path(errors.__file__).parent
+START = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+
+Answer = Credentials | BaseException | Callable[[], Credentials]
+
+
+class ManualClock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self, start: datetime = START) -> None:
+        self.wall = start
+        self.seconds = 1_000.0
+
+    def now(self) -> datetime:
+        return self.wall
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def advance(self, **span: float) -> None:
+        """Let time pass: both clocks move."""
+        self.wall += timedelta(**span)
+        self.seconds += timedelta(**span).total_seconds()
+
+    def jump(self, **span: float) -> None:
+        """Set the wall clock, as NTP or a person does: only that one moves."""
+        self.wall += timedelta(**span)
+
+
+_serial = count(1)
+
+
+def credentials(clock: ManualClock, **life: float) -> Credentials:
+    """A set unlike any other, that expires after *life* (as in `timedelta`), or never without it."""
+    expiration = clock.now() + timedelta(**life) if life else None
+    return Credentials(f"AKIA{next(_serial):06}", Secret("not-so-secret"), Secret("token"), expiration)
+
+
+class ScriptedSource:
+    """Gives its answers one after the other, the last one for ever; what is an exception is raised."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers = list(answers)
+        self.calls = 0
+
+    def __repr__(self) -> str:
+        return "ScriptedSource()"
+
+    def fetch(self) -> Credentials:
+        answer = self.answers[min(self.calls, len(self.answers) - 1)]
+        self.calls += 1
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer if isinstance(answer, Credentials) else answer()
+
+
+def reachable_text(error: BaseException) -> str:
+    """All text that hangs on *error*: arguments, attributes, notes, cause, context, and what hangs on those."""
+    return "\n".join(_texts(error, set()))
+
+
+def _texts(value: object, seen: set[int]) -> Iterator[str]:
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    match value:
+        case str() | bytes() | bytearray():
+            yield str.__str__(value) if isinstance(value, str) else value.decode("latin-1")
+            return
+        case Mapping():
+            parts: list[object] = [*value.keys(), *value.values()]
+        case tuple() | list() | set() | frozenset():
+            parts = list(value)
+        case BaseException():
+            parts = [str(value), repr(value), value.args, vars(value), value.__cause__, value.__context__]
+        case _:
+            slots = (
+                getattr(value, name, None) for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())
+            )
+            parts = [getattr(value, "__dict__", None), *slots] if type(value).__module__.startswith("stskit") else []
+    for part in parts:
+        yield from _texts(part, seen)
+
+
+def shown_locals(error: BaseException) -> str:
+    """What a traceback that shows locals would print for the frames of stskit."""
+    shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+    frames = [frame for frame in shown.stack if Path(frame.filename).parent == PACKAGE]
+    return "\n".join(f"{name}={value}" for frame in frames for name, value in (frame.locals or {}).items())

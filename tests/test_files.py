@@ -1,0 +1,448 @@
+"""Files: reads are bounded and of regular files only; a write leaves the old file or the new one, whole."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stskit import _files
+
+OLD, NEW = b"[old]\nkey = 1\n", b"[new]\nkey = 22\n"
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """A file that is there already."""
+    path = tmp_path / "credentials"
+    path.write_bytes(OLD)
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture
+def set_umask() -> Iterator[Callable[[int], int]]:
+    """Sets the umask, and puts it back."""
+    before = os.umask(0o022)
+    yield os.umask
+    os.umask(before)
+
+
+def mode(path: str | Path) -> int:
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def open_descriptors() -> int:
+    return len(os.listdir("/dev/fd"))
+
+
+# read -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", [len(OLD), len(OLD) + 1, 10**9])
+def test_a_file_within_the_limit_is_read_whole(target: Path, limit: int) -> None:
+    """The limit itself is still allowed."""
+    assert _files.read(str(target), limit) == OLD
+
+
+def test_a_file_over_the_limit_is_refused(target: Path) -> None:
+    """One byte too many, and nothing is returned."""
+    with pytest.raises(OSError, match="larger than 13 bytes") as caught:
+        _files.read(str(target), len(OLD) - 1)
+    assert caught.value.errno == errno.EFBIG
+
+
+def test_a_huge_file_is_not_read_to_its_end(target: Path) -> None:
+    """A sparse file of 10 GB costs what the limit costs."""
+    os.truncate(target, 10**10)
+    with pytest.raises(OSError, match="larger than 1,000 bytes"):
+        _files.read(str(target), 1000)
+
+
+def test_a_missing_file_is_told_as_the_system_tells_it(tmp_path: Path) -> None:
+    """The caller decides what a missing file means."""
+    with pytest.raises(FileNotFoundError):
+        _files.read(str(tmp_path / "none"), 9)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "device", "link to a device"])
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, kind: str) -> None:
+    """A FIFO without a writer does not hang, /dev/zero does not fill the memory, and no descriptor stays open."""
+    path = tmp_path / "odd"
+    match kind:
+        case "fifo":
+            os.mkfifo(path)
+        case "folder":
+            path.mkdir()
+        case "device":
+            path = Path("/dev/zero")
+        case _:
+            path.symlink_to("/dev/zero")
+    before = open_descriptors()
+    with pytest.raises(OSError) as caught:
+        _files.read(str(path), 10**6)
+    assert caught.value.errno in {errno.EINVAL, errno.EISDIR}
+    assert open_descriptors() == before
+
+
+def test_what_is_checked_is_what_is_read(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is replaced while it is read comes as it was opened, never as a mixture."""
+    look = os.fstat
+
+    def replace_then_look(descriptor: int) -> os.stat_result:
+        (target.parent / "next").write_bytes(NEW)
+        os.rename(target.parent / "next", target)
+        return look(descriptor)
+
+    monkeypatch.setattr(os, "fstat", replace_then_look)
+    assert _files.read(str(target), 99) == OLD
+    assert target.read_bytes() == NEW
+
+
+# locked -----------------------------------------------------------------------------------------------------------
+
+
+class SteppingTime:
+    """Time for the lock: every pause moves it, and may do something."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None] = lambda: None) -> None:
+        self.seconds, self.pauses, self.meanwhile = 0.0, 0, meanwhile
+        monkeypatch.setattr(_files, "monotonic", lambda: self.seconds)
+        monkeypatch.setattr(_files, "sleep", self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+        self.pauses += 1
+        self.meanwhile()
+
+
+def taken(path: Path) -> bool:
+    """Whether somebody else has the lock."""
+    with open(path, "r+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("problem", [None, ValueError, KeyboardInterrupt])
+def test_the_lock_is_held_for_the_block_and_no_longer(tmp_path: Path, problem: type[BaseException] | None) -> None:
+    """It ends with the block, however that ends; the lock file stays."""
+    path = tmp_path / "lock"
+    try:
+        with _files.locked(str(path), 0):
+            assert taken(path)
+            if problem is not None:
+                raise problem
+    except (ValueError, KeyboardInterrupt):
+        pass
+    assert not taken(path)
+
+
+def test_a_lock_that_stays_taken_is_a_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked at again and again until the time is over; then the error names the lock and carries no context."""
+    clock = SteppingTime(monkeypatch)
+    path = str(tmp_path / "lock")
+    before = open_descriptors()
+    with (
+        _files.locked(path, 0),
+        pytest.raises(TimeoutError, match="another process holds the lock .*lock") as caught,
+        _files.locked(path, 1),
+    ):
+        pytest.fail("two hold the lock")
+    assert caught.value.__context__ is None
+    assert 1 <= clock.seconds <= 1 + 2 * _files.LOCK_PAUSE
+    assert open_descriptors() == before
+
+
+def test_without_patience_the_lock_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A timeout of zero does not wait at all."""
+    clock = SteppingTime(monkeypatch)
+    path = str(tmp_path / "lock")
+    with _files.locked(path, 0), pytest.raises(TimeoutError), _files.locked(path, 0):
+        pass
+    assert clock.pauses == 0
+
+
+def test_a_waiter_gets_the_lock_when_it_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock goes over as soon as the other lets go."""
+    path = tmp_path / "lock"
+    other = open(path, "w")  # noqa: SIM115 - closed by the clock
+    fcntl.flock(other, fcntl.LOCK_EX)
+    clock = SteppingTime(monkeypatch, other.close)
+    with _files.locked(str(path), 1):
+        assert clock.pauses == 1
+
+
+def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
+    """The kernel lets go of it; nothing has to be cleaned up by hand."""
+    path = tmp_path / "lock"
+    code = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        assert taken(path)
+        other.kill()
+        other.wait()
+        with _files.locked(str(path), 10):
+            pass
+
+
+def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path, target: Path) -> None:
+    """A lock file that somebody made a symlink beforehand is refused, and what it points to is not touched."""
+    (tmp_path / "lock").symlink_to(target)
+    with pytest.raises(OSError) as caught, _files.locked(str(tmp_path / "lock"), 0):
+        pass
+    assert caught.value.errno == errno.ELOOP
+    assert target.read_bytes() == OLD
+
+
+def test_an_error_of_the_lock_itself_is_no_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without locks says so at once."""
+
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.raises(OSError, match="no locks available"), _files.locked(str(tmp_path / "lock"), 9):
+        pass
+
+
+@pytest.mark.parametrize("umask", [0, 0o022, 0o077, 0o777])
+def test_every_file_is_for_its_owner(tmp_path: Path, set_umask: Callable[[int], int], umask: int) -> None:
+    """Whatever the umask: lock and new file 0600, new folders 0700."""
+    set_umask(umask)
+    folder = tmp_path / "a" / "b"
+    _files.make_folder(str(folder))
+    with _files.locked(str(folder / "lock"), 0):
+        _files.replace(str(folder / "file"), NEW)
+    assert [mode(folder.parent), mode(folder)] == [0o700, 0o700]
+    assert [mode(folder / "lock"), mode(folder / "file")] == [0o600, 0o600]
+
+
+# replace ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_new_content_takes_the_place_of_the_old(target: Path) -> None:
+    """The whole of it, and nothing else is left in the folder."""
+    _files.replace(str(target), NEW)
+    assert target.read_bytes() == NEW
+    assert os.listdir(target.parent) == ["credentials"]
+
+
+def test_a_path_may_be_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bare file name means the working folder."""
+    monkeypatch.chdir(tmp_path)
+    _files.make_folder("a/b")
+    for name in ("file", "a/b/file"):
+        _files.replace(name, NEW)
+        assert Path(name).read_bytes() == NEW
+
+
+@pytest.mark.parametrize("permissions", [0o400, 0o600, 0o640, 0o644])
+def test_an_old_file_keeps_its_mode(target: Path, permissions: int) -> None:
+    """Nothing is widened and nothing is narrowed."""
+    target.chmod(permissions)
+    _files.replace(str(target), NEW)
+    assert mode(target) == permissions
+
+
+def test_an_old_file_keeps_its_owner(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root who changes a user's file leaves it the user's; who may not give it away changes nothing."""
+    real = os.lstat(target)
+    theirs = os.stat_result((*real[:4], real.st_uid + 1, real.st_gid + 2, *real[6:]))
+    given: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "lstat", lambda _path: theirs)
+    monkeypatch.setattr(os, "fchown", lambda _descriptor, owner, group: given.append((owner, group)))
+    _files.replace(str(target), NEW)
+    assert given == [(real.st_uid + 1, real.st_gid + 2)]
+
+    def not_permitted(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "not permitted")
+
+    monkeypatch.setattr(os, "fchown", not_permitted)
+    with pytest.raises(PermissionError):
+        _files.replace(str(target), OLD)
+    assert target.read_bytes() == NEW
+    assert os.listdir(target.parent) == ["credentials"]
+
+
+def test_the_secret_is_only_ever_in_files_of_mode_600(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The temporary file is new, unguessable, beside the target, and private from the first byte."""
+    target.chmod(0o644)
+    write, seen = os.write, []
+
+    def look_then_write(descriptor: int, data: bytes) -> int:
+        (name,) = set(os.listdir(target.parent)) - {"credentials"}
+        seen.append((name, mode(target.parent / name)))
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", look_then_write)
+    for _ in range(2):
+        _files.replace(str(target), NEW)
+    assert [permissions for _, permissions in seen] == [0o600, 0o600]
+    assert len({name for name, _ in seen}) == 2
+    assert all(name.startswith(".stskit-") and len(name) > 20 for name, _ in seen)
+
+
+def test_what_is_written_is_on_the_disk_before_it_counts(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is synchronised before the rename, and its folder after it."""
+    order: list[str] = []
+    sync, rename = os.fsync, os.rename
+
+    def record_sync(descriptor: int) -> None:
+        order.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        sync(descriptor)
+
+    def record_rename(*names: str) -> None:
+        order.append("rename")
+        rename(*names)
+
+    monkeypatch.setattr(os, "fsync", record_sync)
+    monkeypatch.setattr(os, "rename", record_rename)
+    _files.replace(str(target), NEW)
+    assert order == ["file", "rename", "folder"]
+
+
+def test_short_writes_are_continued(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system that takes three bytes at a time gets them all."""
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:3]))
+    _files.replace(str(target), NEW)
+    assert target.read_bytes() == NEW
+
+
+def fails_with(number: int) -> Callable[..., Any]:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+def interrupts(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("call", "instead"),
+    [
+        *(
+            (call, fails_with(number))
+            for call in ("write", "fsync")
+            for number in (errno.ENOSPC, errno.EIO, errno.EDQUOT)
+        ),
+        ("fchmod", fails_with(errno.EPERM)),
+        *(("rename", fails_with(number)) for number in (errno.EIO, errno.EXDEV, errno.EROFS, errno.EACCES)),
+        *((call, interrupts) for call in ("write", "fchmod", "fsync", "rename")),
+        ("write", lambda _descriptor, data: len(data)),
+        ("write", lambda _descriptor, data: min(len(data), 4)),
+        ("write", lambda _descriptor, _data: 0),
+    ],
+)
+def test_a_failure_leaves_the_old_file_and_nothing_else(
+    target: Path, monkeypatch: pytest.MonkeyPatch, call: str, instead: Callable[..., Any]
+) -> None:
+    """Whichever step fails, is interrupted, or claims more than it did: old content, no temporary file, no open one."""
+    before = open_descriptors()
+    monkeypatch.setattr(os, call, instead)
+    with pytest.raises((OSError, KeyboardInterrupt)):
+        _files.replace(str(target), NEW)
+    monkeypatch.undo()
+    assert target.read_bytes() == OLD
+    assert os.listdir(target.parent) == ["credentials"]
+    assert open_descriptors() == before
+
+
+def test_a_failure_to_clean_up_does_not_hide_the_failure(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error that is told is the first one."""
+    monkeypatch.setattr(os, "rename", fails_with(errno.EROFS))
+    monkeypatch.setattr(os, "unlink", fails_with(errno.EACCES))
+    with pytest.raises(OSError) as caught:
+        _files.replace(str(target), NEW)
+    assert caught.value.errno == errno.EROFS
+
+
+def test_after_the_rename_nothing_claims_that_nothing_changed(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that cannot be synchronised is no failure to deliver: the new file is there."""
+    sync = os.fsync
+
+    def files_only(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "folders are not synchronised here")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", files_only)
+    before = open_descriptors()
+    _files.replace(str(target), NEW)
+    assert target.read_bytes() == NEW
+    assert open_descriptors() == before
+
+
+def two_names(path: Path) -> None:
+    path.write_bytes(OLD)
+    path.with_name("other").hardlink_to(path)
+
+
+@pytest.mark.parametrize(
+    ("make", "number"),
+    [
+        (os.mkfifo, errno.EINVAL),
+        (Path.mkdir, errno.EINVAL),
+        (lambda path: path.symlink_to("elsewhere"), errno.EINVAL),
+        (two_names, errno.EMLINK),
+    ],
+    ids=["fifo", "folder", "symlink", "hard links"],
+)
+def test_what_a_rename_would_destroy_is_refused(tmp_path: Path, make: Callable[[Path], object], number: int) -> None:
+    """A device, a link or a second name is not replaced by a file of its own."""
+    make(tmp_path / "odd")
+    before = sorted(os.listdir(tmp_path)), os.lstat(tmp_path / "odd")
+    with pytest.raises(OSError) as caught:
+        _files.replace(str(tmp_path / "odd"), NEW)
+    assert caught.value.errno == number
+    assert (sorted(os.listdir(tmp_path)), os.lstat(tmp_path / "odd")) == before
+
+
+def test_a_missing_folder_is_told(tmp_path: Path) -> None:
+    """Making folders is a decision of the caller."""
+    with pytest.raises(FileNotFoundError):
+        _files.replace(str(tmp_path / "none" / "file"), NEW)
+
+
+# make_folder ------------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    """Its mode is the owner's choice."""
+    tmp_path.chmod(0o755)
+    _files.make_folder(str(tmp_path))
+    assert mode(tmp_path) == 0o755
+
+
+def test_a_folder_that_somebody_else_makes_first_is_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes that start together do not trip over each other, and the mode stays the first one's."""
+    make = os.mkdir
+
+    def too_late(path: str, _mode: int) -> None:
+        make(path, 0o750)
+        raise FileExistsError(errno.EEXIST, "it exists", path)
+
+    monkeypatch.setattr(os, "mkdir", too_late)
+    _files.make_folder(str(tmp_path / "new"))
+    assert mode(tmp_path / "new") == 0o750
+
+
+def test_a_file_in_the_way_is_told(target: Path) -> None:
+    """What is above must be a folder."""
+    with pytest.raises(NotADirectoryError):
+        _files.make_folder(str(target / "sub"))
+    assert target.read_bytes() == OLD

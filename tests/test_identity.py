@@ -1,0 +1,418 @@
+"""The values: what they take, what they refuse, and that no secret of theirs shows where it should not."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import pickle
+import pprint
+import reprlib
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from helpers import START, reachable_text, shown_locals
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stskit.errors import ProofInvalid, RoleNotOffered, SinkError
+from stskit.identity import CallerIdentity, Credentials, SAMLAssertion, SAMLRole, Secret, WebIdentityToken
+
+CANARY = "Zq7+canary/"
+KEYS = {"AccessKeyId": "AKIAEXAMPLE", "SecretAccessKey": CANARY + "secret"}
+SESSION = {**KEYS, "SessionToken": CANARY + "token", "Expiration": "2026-11-25T13:00:00Z"}
+SAML = Path(__file__).parent / "data" / "saml"
+ROLE = "arn:aws:iam::123456789012:role/app"
+PROVIDER = "arn:aws:iam::123456789012:saml-provider/Example"
+
+HOLDERS = [
+    Secret(CANARY),
+    Credentials("AKIAEXAMPLE", Secret(CANARY), Secret(CANARY * 9), START),
+    SAMLAssertion(Secret(CANARY * 40)),
+    WebIdentityToken(Secret(CANARY)),
+]
+
+
+class Nowhere(tzinfo):
+    """A time zone that does not know its offset: an aware datetime by looks only."""
+
+    def utcoffset(self, _moment: datetime | None) -> None:
+        return None
+
+    def tzname(self, _moment: datetime | None) -> None:
+        return None
+
+    def dst(self, _moment: datetime | None) -> None:
+        return None
+
+
+# Secret -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("holder", HOLDERS, ids=lambda holder: type(holder).__name__)
+@pytest.mark.parametrize(
+    "show",
+    [
+        repr,
+        ascii,
+        pprint.pformat,
+        reprlib.repr,
+        lambda holder: f"{holder!r}",
+        lambda holder: "{0!r}".format(holder),  # noqa: UP030, UP032 - the other way to format
+        lambda holder: repr({"held": [holder]}),
+        lambda holder: repr(attrs.asdict(holder)) if attrs.has(type(holder)) else "",
+        lambda holder: logging.LogRecord("x", logging.INFO, "", 0, "%r", (holder,), None).getMessage(),
+    ],
+    ids=["repr", "ascii", "pprint", "reprlib", "f-string", "format", "nested", "asdict", "log"],
+)
+def test_no_repr_shows_a_secret(holder: object, show: Callable[[object], str]) -> None:
+    """Whatever makes a repr of a value, alone or inside of something, shows a mask in place of the secret."""
+    assert CANARY not in show(holder)
+
+
+def test_a_shortened_secret_is_still_masked() -> None:
+    """Tools that cut a long text before they show its repr get a masked piece."""
+    token = Secret(CANARY * 9)
+    assert repr(token[:80]) == repr(token[0]) == "Secret('***')"
+    assert token[:4] == CANARY[:4]
+
+
+def test_a_secret_is_text_wherever_it_has_to_go() -> None:
+    """Plain text comes out of ``str()``, formatting, JSON and a dict lookup, as with any `str`."""
+    secret = Secret("abc")
+    assert type(str(secret)) is str
+    assert f"{secret}" == "abc"
+    assert json.dumps(secret) == '"abc"'
+    assert {"abc": 1}[secret] == 1
+
+
+@pytest.mark.parametrize("make", [lambda v: Credentials("AKIA", v), SAMLAssertion, WebIdentityToken])
+@pytest.mark.parametrize("value", ["", None, b"bytes", 5], ids=repr)
+def test_a_secret_that_is_no_text_is_refused(make: Callable[[Any], object], value: object) -> None:
+    """An empty or a binary secret never gets as far as a request."""
+    with pytest.raises(ProofInvalid, match="must be text and not empty"):
+        make(value)
+
+
+def test_plain_text_becomes_a_secret() -> None:
+    """Who passes a `str` gets the protection all the same; no session token stays None."""
+    plain = Credentials("AKIA", "secret", "token")
+    assert (type(plain.secret_access_key), type(plain.session_token)) == (Secret, Secret)
+    assert Credentials("AKIA", Secret("secret")).session_token is None
+    assert type(SAMLAssertion("x").value) is type(WebIdentityToken("x").value) is Secret
+
+
+# Credentials ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [*HOLDERS, CallerIdentity("1", "arn", "id")], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_values_survive_pickling(value: object, protocol: int) -> None:
+    """What a worker process gets equals what was sent, and its secrets are still masked."""
+    twin = pickle.loads(pickle.dumps(value, protocol))
+    assert twin == value
+    assert hash(twin) == hash(value)
+    assert CANARY not in repr(twin)
+    assert copy.deepcopy(value) == value
+
+
+@pytest.mark.parametrize("value", HOLDERS[1:], ids=lambda value: type(value).__name__)
+def test_values_do_not_change(value: object) -> None:
+    """An attribute cannot be set, nor a new one added."""
+    for name in (attrs.fields(type(value))[0].name, "other"):  # type: ignore[arg-type]
+        with pytest.raises(AttributeError):
+            setattr(value, name, "x")
+
+
+def test_an_empty_access_key_id_is_refused() -> None:
+    """botocore reads an empty key id from a file as a key; here it stops."""
+    with pytest.raises(ProofInvalid, match="access key id is empty"):
+        Credentials("", Secret("secret"))
+
+
+@pytest.mark.parametrize(
+    "moment", [datetime(2026, 1, 1), datetime(2026, 1, 1, tzinfo=Nowhere())], ids=["naive", "nowhere"]
+)
+def test_an_expiration_without_offset_is_refused(moment: datetime) -> None:
+    """A time that may mean two moments is refused when it comes in, not when it is first compared."""
+    with pytest.raises(ProofInvalid, match="has no time zone"):
+        Credentials("AKIA", Secret("secret"), expiration=moment)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime.max.replace(tzinfo=timezone(-timedelta(hours=1))),
+        datetime.min.replace(tzinfo=timezone(timedelta(hours=1))),
+    ],
+    ids=["after the last day", "before the first"],
+)
+def test_an_expiration_outside_of_the_calendar_is_refused(moment: datetime) -> None:
+    """A date that Python cannot express in UTC is a typed error, not an OverflowError."""
+    with pytest.raises(ProofInvalid, match="no date in UTC"):
+        Credentials("AKIA", Secret("secret"), expiration=moment)
+
+
+def test_the_expiration_is_kept_in_utc() -> None:
+    """The same moment in another zone comes out in UTC, as botocore's local times must."""
+    local = START.astimezone(timezone(timedelta(hours=5, minutes=30)))
+    kept = Credentials("AKIA", Secret("secret"), expiration=local).expiration
+    assert kept == START
+    assert kept is not None
+    assert kept.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("left", "expired"),
+    [(timedelta(microseconds=1), False), (timedelta(0), True), (timedelta(seconds=-1), True), (None, False)],
+)
+def test_credentials_expire_when_no_time_is_left(left: timedelta | None, expired: bool) -> None:
+    """At the very moment of expiration they count as expired; without one they never do."""
+    keys = Credentials("AKIA", Secret("secret"), expiration=None if left is None else START + left)
+    assert keys.expires_in(now=START) == left
+    assert keys.is_expired(now=START) is expired
+
+
+def test_without_a_time_the_system_clock_decides() -> None:
+    """*now* may be left out."""
+    hour = timedelta(hours=1)
+    keys = Credentials("AKIA", Secret("secret"), expiration=datetime.now(UTC) + hour)
+    left = keys.expires_in()
+    assert left is not None
+    assert timedelta(minutes=59) < left <= hour
+    assert not keys.is_expired()
+
+
+class Box:
+    """A sink that keeps what it was given."""
+
+    def write(self, credentials: Credentials, /) -> tuple[str, Credentials]:
+        return "delivered", credentials
+
+
+class Full:
+    """A sink that has no room."""
+
+    def write(self, credentials: Credentials, /) -> None:
+        raise SinkError("no room")
+
+
+def test_to_gives_back_what_the_sink_makes() -> None:
+    """``to`` hands over the very same value, and the sink decides what comes back."""
+    keys = Credentials("AKIA", Secret("secret"))
+    assert keys.to(Box()) == ("delivered", keys)
+    with pytest.raises(SinkError, match="no room"):
+        keys.to(Full())
+
+
+# as_dict and from_dict --------------------------------------------------------------------------------------------
+
+texts = st.text(min_size=1)
+moments = st.datetimes(timezones=st.timezones() | st.just(UTC)).filter(lambda moment: 1 < moment.year < 9999)
+
+
+@given(texts, texts, st.none() | texts, st.none() | moments)
+def test_as_dict_and_from_dict_are_inverse(key: str, secret: str, token: str | None, moment: datetime | None) -> None:
+    """What goes out under STS's names comes back the same, but for the parts of a second."""
+    keys = Credentials(key, Secret(secret), None if token is None else Secret(token), moment)
+    back = Credentials.from_dict(keys.as_dict())
+    assert back == attrs.evolve(keys, expiration=keys.expiration and keys.expiration.replace(microsecond=0))
+    assert all(type(value) is str for value in keys.as_dict().values())
+
+
+def test_as_dict_leaves_out_what_is_not_there() -> None:
+    """Long-term keys have neither token nor expiration, and no null in their place."""
+    assert Credentials("AKIA", Secret("secret")).as_dict() == {"AccessKeyId": "AKIA", "SecretAccessKey": "secret"}
+
+
+def test_as_dict_gives_plain_text_and_a_time_in_whole_seconds() -> None:
+    """The shape is the one of ``credential_process``: RFC 3339, ``Z``, no fraction, cut rather than rounded up."""
+    keys = Credentials("AKIA", Secret("secret"), Secret("token"), START + timedelta(seconds=9.9))
+    assert keys.as_dict() == {
+        "AccessKeyId": "AKIA",
+        "SecretAccessKey": "secret",
+        "SessionToken": "token",
+        "Expiration": "2026-11-25T12:00:09Z",
+    }
+
+
+def test_from_dict_reads_the_answer_of_assume_role() -> None:
+    """All that STS says about the session is kept."""
+    keys = Credentials.from_dict(
+        {
+            "Credentials": {**SESSION, "Expiration": START},
+            "AssumedRoleUser": {"Arn": "arn:aws:sts::123456789012:assumed-role/app/me", "AssumedRoleId": "AROA:me"},
+            "PackedPolicySize": 7,
+            "SourceIdentity": "me",
+        }
+    )
+    assert (keys.account_id, keys.assumed_role_id, keys.packed_policy_size) == ("123456789012", "AROA:me", 7)
+    assert (keys.assumed_role_arn, keys.source_identity) == ("arn:aws:sts::123456789012:assumed-role/app/me", "me")
+    assert keys.expiration == START
+
+
+@pytest.mark.parametrize(
+    ("extra", "expected"),
+    [
+        ({"Subject": "s", "Issuer": "i", "Audience": "a"}, ("s", "i", "a")),
+        ({"SubjectFromWebIdentityToken": "s", "Provider": "i", "Audience": "a"}, ("s", "i", "a")),
+        ({}, (None, None, None)),
+    ],
+    ids=["SAML", "web identity", "neither"],
+)
+def test_from_dict_reads_who_vouched(extra: Mapping[str, str], expected: tuple[str | None, ...]) -> None:
+    """SAML and web identity answers name subject and issuer differently; here they are one."""
+    keys = Credentials.from_dict({"Credentials": SESSION, **extra})
+    assert (keys.subject, keys.issuer, keys.audience) == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "account"),
+    [
+        ({**KEYS, "AccountId": "210987654321"}, "210987654321"),
+        (
+            {"Credentials": KEYS, "AssumedRoleUser": {"Arn": "arn:aws:sts::123456789012:assumed-role/a/b"}},
+            "123456789012",
+        ),
+        ({"Credentials": KEYS, "AssumedRoleUser": {"Arn": "arn:aws:sts:::assumed-role/a/b"}}, None),
+        ({"Credentials": KEYS, "AssumedRoleUser": {"Arn": "no-arn"}}, None),
+        ({"Credentials": KEYS, "AssumedRoleUser": None}, None),
+    ],
+    ids=["process", "AWS", "no account", "no ARN", "no user"],
+)
+def test_from_dict_finds_the_account_or_leaves_it_unknown(data: Mapping[str, object], account: str | None) -> None:
+    """An account that a server leaves empty is None, never an empty text."""
+    assert Credentials.from_dict(data).account_id == account
+
+
+@pytest.mark.parametrize("size", [None, "7", 7.5])
+def test_a_packed_policy_size_that_is_no_number_is_unknown(size: object) -> None:
+    """An odd side remark does not make the credentials unusable."""
+    assert Credentials.from_dict({"Credentials": KEYS, "PackedPolicySize": size}).packed_policy_size is None
+
+
+BAD_DOCUMENTS: list[tuple[Any, str]] = [
+    (CANARY, "from a mapping, not from str"),
+    (None, "from a mapping, not from NoneType"),
+    ([KEYS], "from a mapping, not from list"),
+    ({"Credentials": CANARY}, "from a mapping, not from str"),
+    ({"Credentials": KEYS, "AssumedRoleUser": CANARY}, "from a mapping, not from str"),
+    ({"SecretAccessKey": CANARY}, "AccessKeyId .* missing"),
+    ({"AccessKeyId": "AKIA", "SessionToken": CANARY}, "SecretAccessKey .* missing"),
+    ({**SESSION, "AccessKeyId": ""}, "AccessKeyId .* not"),
+    ({**SESSION, "SecretAccessKey": CANARY.encode()}, "SecretAccessKey .* not"),
+    ({**SESSION, "SessionToken": [CANARY]}, "SessionToken .* not"),
+    *(
+        ({**SESSION, "Expiration": moment}, "Expiration is not an ISO 8601")
+        for moment in (
+            CANARY,
+            "",
+            "12",
+            "Nov",
+            "2026-01-01T00:00:00 EST",
+            "2026-13-01T00:00:00Z",
+            "9999-12-31T24:00:00Z",
+            1_800_000_000,
+            b"2026-01-01T00:00:00Z",
+            {"a": 1, "b": 2, "c": 3, "d": 4},
+        )
+    ),
+    ({**SESSION, "Expiration": "2026-01-01T00:00:00"}, "has no time zone"),
+    ({**SESSION, "Expiration": "9999-12-31T23:59:59-01:00"}, "no date in UTC"),
+]
+
+
+@pytest.mark.parametrize(("data", "message"), BAD_DOCUMENTS)
+def test_from_dict_refuses_and_tells_no_secret(data: Any, message: str) -> None:
+    """A broken document is one typed error that names the field; no secret hangs on it or shows in its frames."""
+    with pytest.raises(ProofInvalid, match=message) as caught:
+        Credentials.from_dict(data)
+    assert CANARY not in reachable_text(caught.value)
+    assert CANARY not in shown_locals(caught.value)
+    assert caught.value.__context__ is None
+    assert caught.value.__cause__ is None
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["Credentials", *SESSION, "AssumedRoleUser", "Arn", "PackedPolicySize", "SourceIdentity"]),
+        st.recursive(
+            st.none() | st.booleans() | st.floats() | st.text() | st.binary() | st.just(KEYS),
+            lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from([*SESSION, "Arn"]), inner),
+            max_leaves=5,
+        ),
+    )
+)
+def test_from_dict_raises_nothing_but_its_own_error(data: dict[str, object]) -> None:
+    """Whatever JSON or STS-like answer comes in, it is credentials or `ProofInvalid`."""
+    try:
+        assert Credentials.from_dict(data).access_key_id
+    except ProofInvalid:
+        pass
+
+
+@given(st.text(alphabet="0123456789-:TZW.+ ,", max_size=40) | st.text())
+def test_an_expiration_of_any_text_is_read_or_refused(text: str) -> None:
+    """No text makes the date parser fail in a way of its own."""
+    try:
+        assert Credentials.from_dict({**KEYS, "Expiration": text}).expiration is not None
+    except ProofInvalid:
+        pass
+
+
+# SAMLAssertion ----------------------------------------------------------------------------------------------------
+
+
+def test_an_assertion_lists_its_roles() -> None:
+    """The roles of a real response come with the provider that vouches for each."""
+    assertion = SAMLAssertion.from_text((SAML / "plain.b64").read_text())
+    assert assertion.roles == (SAMLRole(ROLE, PROVIDER),)
+    assert assertion.principal_for(ROLE) == PROVIDER
+
+
+def test_a_given_principal_is_used_without_a_look() -> None:
+    """An encrypted assertion still works where the provider is named."""
+    assertion = SAMLAssertion.from_text((SAML / "encrypted.b64").read_text(), "arn:mine")
+    assert assertion.principal_for(ROLE) == "arn:mine"
+    with pytest.raises(ProofInvalid, match="encrypted"):
+        assertion.roles  # noqa: B018 - the property raises
+
+
+def test_a_role_that_is_not_offered_is_told_with_those_that_are() -> None:
+    """The error lists what the assertion offers, as text and as data."""
+    assertion = SAMLAssertion.from_text((SAML / "plain.b64").read_text())
+    with pytest.raises(RoleNotOffered, match=f"does not offer arn:other; it offers: {ROLE}") as caught:
+        assertion.principal_for("arn:other")
+    assert caught.value.offered == (ROLE,)
+
+
+def test_an_assertion_without_roles_says_so() -> None:
+    """A list that is empty is told in words."""
+    xml = (
+        '<p:Response xmlns:p="urn:oasis:names:tc:SAML:2.0:protocol">'
+        '<Assertion xmlns="urn:oasis:names:tc:SAML:2.0:assertion"/></p:Response>'
+    )
+    with pytest.raises(RoleNotOffered, match="none at all"):
+        SAMLAssertion.from_text(xml).principal_for(ROLE)
+
+
+@pytest.mark.parametrize("text", [CANARY * 5, f"<{CANARY}>", f"<a>{CANARY}</a>", f"<\ud800{CANARY}/>", CANARY * 20_000])
+def test_a_broken_response_tells_no_secret(text: str) -> None:
+    """No part of what was read hangs on the error or shows in its frames."""
+    with pytest.raises(ProofInvalid) as caught:
+        SAMLAssertion.from_text(text)
+    assert CANARY not in reachable_text(caught.value)
+    assert CANARY not in shown_locals(caught.value)
+    assert caught.value.__context__ is None
+
+
+def test_reading_the_roles_of_a_broken_assertion_tells_no_secret() -> None:
+    """One that was made by hand is first read when its roles are asked for; its error is as clean."""
+    with pytest.raises(ProofInvalid) as caught:
+        SAMLAssertion(Secret(CANARY * 5)).roles  # noqa: B018 - the property raises
+    assert CANARY not in reachable_text(caught.value)
+    assert CANARY not in shown_locals(caught.value)

@@ -1,0 +1,603 @@
+"""When credentials are fetched again, by whom, and what happens when that fails."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from helpers import ManualClock, ScriptedSource, credentials
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stskit.errors import ProofInvalid, SourceMissing, StskitWarning
+from stskit.identity import Credentials
+from stskit.protocols import Clock, Source
+from stskit.refresh import Cached, RefreshPolicy, SystemClock
+
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+THREADS = 32
+
+
+class Down(Exception):
+    """What a source of somebody else raises."""
+
+
+def lowest(least: float, _most: float) -> float:
+    return least
+
+
+def highest(_least: float, most: float) -> float:
+    return most
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+def cached(source: Source[Credentials], clock: Clock, **policy: object) -> Cached:
+    """A `Cached` without chance: no jitter, the shortest pauses."""
+    return Cached(source, policy=RefreshPolicy(**policy), clock=clock, uniform=lowest)  # type: ignore[arg-type]
+
+
+# RefreshPolicy ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "advisory", "mandatory"),
+    [
+        (timedelta(hours=12), 60 * MINUTE, MINUTE),
+        (timedelta(minutes=120), 60 * MINUTE, MINUTE),
+        (timedelta(minutes=90), 45 * MINUTE, MINUTE),
+        (timedelta(minutes=90) - SECOND, 15 * MINUTE, MINUTE),
+        (timedelta(minutes=60), 15 * MINUTE, MINUTE),
+        (timedelta(minutes=20) + SECOND, timedelta(seconds=600.5), MINUTE),
+        (timedelta(minutes=20), 5 * MINUTE, MINUTE),
+        (timedelta(minutes=15), 5 * MINUTE, MINUTE),
+        (timedelta(minutes=4), 2 * MINUTE, MINUTE),
+        (timedelta(seconds=90), 45 * SECOND, 45 * SECOND),
+    ],
+)
+def test_the_windows_are_those_of_the_aws_sdks(lifetime: timedelta, advisory: timedelta, mandatory: timedelta) -> None:
+    """5, 15 or 60 minutes by the length of life, at most half of it; mandatory one minute, at most the advisory one."""
+    assert RefreshPolicy().windows(lifetime, 0) == (advisory, mandatory)
+
+
+@pytest.mark.parametrize(
+    ("policy", "windows"),
+    [
+        (RefreshPolicy(advisory=10 * MINUTE), (10 * MINUTE, MINUTE)),
+        (RefreshPolicy(advisory=10 * MINUTE, mandatory=3 * MINUTE), (10 * MINUTE, 3 * MINUTE)),
+        (RefreshPolicy(advisory=2 * MINUTE, mandatory=3 * MINUTE), (3 * MINUTE, 3 * MINUTE)),
+        (RefreshPolicy(mandatory=20 * MINUTE), (15 * MINUTE, 15 * MINUTE)),
+    ],
+)
+def test_a_window_that_is_given_counts(policy: RefreshPolicy, windows: tuple[timedelta, timedelta]) -> None:
+    """An advisory window is as configured, never below the mandatory one."""
+    assert policy.windows(timedelta(hours=1), 0) == windows
+
+
+@pytest.mark.parametrize(("jitter", "chance", "minutes"), [(0.2, 0, 15), (0.2, 0.5, 16.5), (0.2, 1, 18), (0, 1, 15)])
+def test_jitter_opens_the_advisory_window_earlier(jitter: float, chance: float, minutes: float) -> None:
+    """By up to a fifth of itself, and never the mandatory one."""
+    windows = RefreshPolicy(jitter=jitter).windows(timedelta(hours=1), chance)
+    assert windows == (timedelta(minutes=minutes), MINUTE)
+
+
+@given(st.timedeltas(SECOND, timedelta(hours=36)), st.floats(0, 1))
+def test_new_credentials_are_never_inside_of_their_windows(lifetime: timedelta, chance: float) -> None:
+    """However short they live, the default policy does not fetch at each read."""
+    advisory, mandatory = RefreshPolicy().windows(lifetime, chance)
+    assert timedelta(0) < mandatory <= advisory <= lifetime * 0.6 + SECOND / 1000
+
+
+# Cached: what is fetched when -------------------------------------------------------------------------------------
+
+
+def test_nothing_is_fetched_before_somebody_asks(clock: ManualClock) -> None:
+    """The first read fetches, the next ones get the same object."""
+    source = ScriptedSource(credentials(clock, hours=1))
+    both = cached(source, clock)
+    assert source.calls == 0
+    assert both.fetch() is both.fetch()
+    assert source.calls == 1
+
+
+@pytest.mark.parametrize(("uniform", "minutes"), [(lowest, 45), (highest, 42)])
+def test_the_advisory_window_opens_to_the_second(
+    clock: ManualClock, uniform: Callable[[float, float], float], minutes: int
+) -> None:
+    """Before it the old ones are given out without a look; at its start, jitter included, new ones are fetched."""
+    old, new = credentials(clock, hours=1), credentials(clock, hours=2)
+    source = ScriptedSource(old, new)
+    both = Cached(source, clock=clock, uniform=uniform)
+    both.fetch()
+    clock.advance(minutes=minutes, microseconds=-1)
+    assert both.fetch() is old
+    clock.advance(microseconds=1)
+    assert both.fetch() is new
+
+
+def test_chance_is_drawn_anew_for_each_set(clock: ManualClock) -> None:
+    """A fleet that started together drifts apart."""
+    drawn: list[tuple[float, float]] = []
+
+    def uniform(least: float, most: float) -> float:
+        drawn.append((least, most))
+        return least
+
+    both = Cached(ScriptedSource(lambda: credentials(clock, hours=1)), clock=clock, uniform=uniform)
+    for _ in range(3):
+        both.fetch()
+        clock.advance(hours=1)
+    assert drawn == [(0, 1)] * 3
+
+
+def test_short_sessions_are_not_fetched_at_each_read(clock: ManualClock) -> None:
+    """A session of 15 minutes read every 9 seconds of its life costs one more call."""
+    source = ScriptedSource(lambda: credentials(clock, minutes=15))
+    both = cached(source, clock)
+    for _ in range(100):
+        both.fetch()
+        clock.advance(seconds=9)
+    assert source.calls == 2
+
+
+def test_credentials_without_expiration_are_fetched_once(clock: ManualClock) -> None:
+    """Long-term keys do not go stale."""
+    source = ScriptedSource(credentials(clock))
+    both = cached(source, clock)
+    first = both.fetch()
+    clock.advance(days=100_000)
+    assert both.fetch() is first
+    assert source.calls == 1
+
+
+def test_windows_follow_the_life_of_the_newest(clock: ManualClock) -> None:
+    """A role whose maximum was changed is refreshed by its new length of life."""
+    source = ScriptedSource(credentials(clock, hours=12), lambda: credentials(clock, minutes=15))
+    both = cached(source, clock)
+    both.fetch()
+    clock.advance(hours=11)
+    both.fetch()
+    clock.advance(minutes=10, seconds=-1)
+    both.fetch()
+    assert source.calls == 2
+    clock.advance(seconds=1)
+    both.fetch()
+    assert source.calls == 3
+
+
+@pytest.mark.parametrize("hours", [1, 24, 365])
+def test_a_wall_clock_that_jumps_ahead_means_refresh(clock: ManualClock, hours: int) -> None:
+    """After a suspend only the wall clock has moved; what has expired by it is replaced."""
+    source = ScriptedSource(credentials(clock, minutes=30), lambda: credentials(clock, hours=1))
+    both = cached(source, clock)
+    both.fetch()
+    clock.jump(hours=hours)
+    assert not both.fetch().is_expired(now=clock.now())
+    assert source.calls == 2
+
+
+def test_a_wall_clock_that_jumps_back_makes_no_storm(clock: ManualClock) -> None:
+    """Credentials that look younger are kept."""
+    source = ScriptedSource(lambda: credentials(clock, hours=1))
+    both = cached(source, clock)
+    first = both.fetch()
+    clock.jump(hours=-1)
+    assert all(both.fetch() is first for _ in range(100))
+    assert source.calls == 1
+
+
+# Cached: threads --------------------------------------------------------------------------------------------------
+
+
+class Gate:
+    """A source that shows when it is entered, and answers only when it is let."""
+
+    def __init__(self, *answers: Credentials | BaseException) -> None:
+        self.script = ScriptedSource(*answers)
+        self.entered, self.open = threading.Event(), threading.Event()
+
+    def fetch(self) -> Credentials:
+        self.entered.set()
+        assert self.open.wait(10)
+        return self.script.fetch()
+
+
+class WatchedLock:
+    """A lock that shows when somebody wants it in vain."""
+
+    def __init__(self) -> None:
+        self.lock, self.wanted = threading.Lock(), threading.Event()
+
+    def acquire(self, blocking: bool) -> bool:
+        if self.lock.locked():
+            self.wanted.set()
+        return self.lock.acquire(blocking)
+
+    def release(self) -> None:
+        self.lock.release()
+
+
+class CrowdedClock(ManualClock):
+    """A clock at which each thread of a crowd waits, at its first look, until all of them are there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.crowd, self.seen = threading.Barrier(THREADS), threading.local()
+        self.crowded = False
+
+    def now(self) -> datetime:
+        if self.crowded and not hasattr(self.seen, "once"):
+            self.seen.once = True
+            self.crowd.wait(10)
+        return super().now()
+
+
+def read_together(both: Cached, clock: CrowdedClock) -> list[Credentials | Exception]:
+    """What each of many threads gets that ask at the same moment."""
+
+    def read(_: int) -> Credentials | Exception:
+        try:
+            return both.fetch()
+        except Down as error:
+            return error
+
+    clock.crowded = True
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(read, range(THREADS)))
+
+
+@pytest.mark.parametrize("minutes", [0, 59, 61], ids=["cold", "mandatory", "expired"])
+def test_a_crowd_costs_one_call(minutes: int) -> None:
+    """Many threads that must have new credentials at once: one fetches, and all get the same object."""
+    clock = CrowdedClock()
+    source = ScriptedSource(credentials(clock, hours=1), credentials(clock, hours=3))
+    both = cached(source, clock)
+    if minutes:
+        both.fetch()
+        clock.advance(minutes=minutes)
+    before = source.calls
+    got = read_together(both, clock)
+    assert source.calls == before + 1
+    assert {id(each) for each in got} == {id(source.answers[before])}
+
+
+def test_a_crowd_in_the_mandatory_window_survives_a_failure() -> None:
+    """One tries and fails; all go on with what is still valid."""
+    clock = CrowdedClock()
+    old = credentials(clock, hours=1)
+    source = ScriptedSource(old, Down())
+    both = cached(source, clock)
+    both.fetch()
+    clock.advance(minutes=59)
+    assert all(each is old for each in read_together(both, clock))
+    assert source.calls == 2
+
+
+def test_a_crowd_without_credentials_gets_one_failure() -> None:
+    """One tries and fails; all get its error, and nobody tries again at once."""
+    clock = CrowdedClock()
+    down = Down()
+    source = ScriptedSource(down)
+    assert all(each is down for each in read_together(cached(source, clock), clock))
+    assert source.calls == 1
+
+
+def test_in_the_advisory_window_nobody_waits_for_the_one_who_refreshes(clock: ManualClock) -> None:
+    """While one call is under way, the others get the present credentials at once; then all get the new ones."""
+    old, new = credentials(clock, hours=1), credentials(clock, hours=2)
+    gate = Gate(old, new)
+    gate.open.set()
+    both = cached(gate, clock)
+    both.fetch()
+    gate.open.clear()
+    gate.entered.clear()
+    clock.advance(minutes=45)
+    with ThreadPoolExecutor(1) as pool:
+        refresher = pool.submit(both.fetch)
+        assert gate.entered.wait(10)
+        assert [both.fetch() for _ in range(9)] == [old] * 9
+        assert not refresher.done()
+        gate.open.set()
+        assert refresher.result(10) is new
+    assert both.fetch() is new
+    assert gate.script.calls == 2
+
+
+def test_in_the_mandatory_window_the_others_wait(clock: ManualClock) -> None:
+    """Nobody gets credentials that are about to expire while new ones are on their way."""
+    old, new = credentials(clock, hours=1), credentials(clock, hours=2)
+    gate = Gate(old, new)
+    gate.open.set()
+    both = cached(gate, clock)
+    both.fetch()
+    gate.open.clear()
+    gate.entered.clear()
+    clock.advance(minutes=59)
+    both._lock = watched = WatchedLock()  # type: ignore[assignment]
+    with ThreadPoolExecutor(2) as pool:
+        refresher = pool.submit(both.fetch)
+        assert gate.entered.wait(10)
+        other = pool.submit(both.fetch)
+        assert watched.wanted.wait(10)
+        gate.open.set()
+        assert [refresher.result(10), other.result(10)] == [new, new]
+    assert gate.script.calls == 2
+
+
+class Selfish:
+    """A source that asks the `Cached` around it."""
+
+    def __init__(self) -> None:
+        self.around: Cached | None = None
+        self.first: Credentials | None = None
+
+    def fetch(self) -> Credentials:
+        if self.first is not None:
+            first, self.first = self.first, None
+            return first
+        assert self.around is not None
+        return self.around.fetch()
+
+
+def test_a_source_that_waits_for_itself_is_an_error_and_no_hang(clock: ManualClock) -> None:
+    """The circle is told, and the lock is free again afterwards."""
+    selfish = Selfish()
+    selfish.around = both = cached(selfish, clock)
+    with pytest.raises(SourceMissing, match="waits for them itself"):
+        both.fetch()
+    clock.advance(seconds=1)
+    selfish.first = credentials(clock, hours=1)
+    assert both.fetch().access_key_id
+
+
+def test_a_source_may_use_the_present_credentials_to_get_new_ones(clock: ManualClock) -> None:
+    """In the advisory window a read from inside of the refresh gets those that are still good."""
+    selfish = Selfish()
+    selfish.first = old = credentials(clock, hours=1)
+    selfish.around = both = cached(selfish, clock)
+    both.fetch()
+    clock.advance(minutes=45)
+    assert both.fetch() is old
+
+
+# Cached: failures -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("uniform", "pause"), [(lowest, 300), (highest, 600)])
+def test_a_failure_keeps_what_is_valid_and_waits(
+    clock: ManualClock, uniform: Callable[[float, float], float], pause: int
+) -> None:
+    """The next try comes 300 to 600 seconds later, by the clock that nobody sets, and a thousand reads change nothing."""
+    old = credentials(clock, hours=12)
+    source = ScriptedSource(old, Down(), Down(), lambda: credentials(clock, hours=12))
+    both = Cached(source, policy=RefreshPolicy(jitter=0), clock=clock, uniform=uniform)
+    both.fetch()
+    clock.advance(hours=11)
+    assert all(both.fetch() is old for _ in range(1000))
+    assert source.calls == 2
+    clock.jump(minutes=30)
+    assert both.fetch() is old
+    clock.advance(seconds=pause - 0.001)
+    assert both.fetch() is old
+    assert source.calls == 2
+    clock.advance(seconds=0.001)
+    assert both.fetch() is old
+    assert source.calls == 3
+    clock.advance(seconds=pause)
+    assert both.fetch() is not old
+    assert source.calls == 4
+
+
+def test_the_long_pause_ends_where_the_credentials_do(clock: ManualClock) -> None:
+    """A pause that was meant for valid credentials does not keep anybody from replacing expired ones."""
+    source = ScriptedSource(credentials(clock, hours=1), Down(), lambda: credentials(clock, hours=1))
+    both = cached(source, clock)
+    both.fetch()
+    clock.advance(minutes=59)
+    both.fetch()
+    clock.advance(minutes=1)
+    assert not both.fetch().is_expired(now=clock.now())
+    assert source.calls == 3
+
+
+@pytest.mark.parametrize(("uniform", "pause"), [(lowest, 1), (highest, 10)])
+@pytest.mark.parametrize("cold", [True, False], ids=["cold", "expired"])
+def test_with_nothing_valid_the_pause_is_short(
+    clock: ManualClock, uniform: Callable[[float, float], float], pause: int, cold: bool
+) -> None:
+    """The next try comes 1 to 10 seconds later; until then everybody gets the error without a call."""
+    source = ScriptedSource(*([] if cold else [credentials(clock, hours=1)]), Down())
+    both = Cached(source, clock=clock, uniform=uniform)
+    if not cold:
+        both.fetch()
+        clock.advance(hours=1)
+    before = source.calls
+    for step in (0.0, pause - 0.001, 0.001):
+        clock.advance(seconds=step)
+        with pytest.raises(Down):
+            both.fetch()
+    assert source.calls == before + 2
+
+
+def test_a_success_forgets_the_failure(clock: ManualClock) -> None:
+    """The windows of the new credentials count again."""
+    source = ScriptedSource(Down(), lambda: credentials(clock, hours=1))
+    both = cached(source, clock)
+    with pytest.raises(Down):
+        both.fetch()
+    clock.advance(seconds=1)
+    first = both.fetch()
+    clock.advance(minutes=44)
+    assert both.fetch() is first
+    clock.advance(minutes=1)
+    assert both.fetch() is not first
+
+
+def test_the_pauses_can_be_set(clock: ManualClock) -> None:
+    """The ranges of the policy are what the pause is drawn from."""
+    drawn: list[tuple[float, float]] = []
+
+    def uniform(least: float, most: float) -> float:
+        drawn.append((least, most))
+        return most
+
+    policy = RefreshPolicy(retry_valid=(SECOND, 2 * SECOND), retry_expired=(3 * SECOND, 4 * SECOND))
+    both = Cached(ScriptedSource(credentials(clock, hours=1), Down()), policy=policy, clock=clock, uniform=uniform)
+    both.fetch()
+    for minutes in (59, 1):
+        clock.advance(minutes=minutes)
+        try:
+            both.fetch()
+        except Down:
+            pass
+    assert drawn == [(0, 1), (1, 2), (3, 4)]
+
+
+@pytest.mark.parametrize("life", [timedelta(0), timedelta(hours=-1)])
+def test_an_answer_that_has_expired_is_a_failure(clock: ManualClock, life: timedelta) -> None:
+    """Good credentials are not thrown away for it; without any it is told, with both times."""
+    stale = Credentials("AKIA", "s", "t", clock.now() + timedelta(minutes=45) + life)
+    old = credentials(clock, hours=1)
+    source = ScriptedSource(old, stale)
+    both = cached(source, clock)
+    both.fetch()
+    clock.advance(minutes=45)
+    assert both.fetch() is old
+    assert both.fetch() is old
+    assert source.calls == 2
+    with pytest.raises(ProofInvalid, match="that came back expired at .* and it is 2026-11-25 12:45"):
+        cached(ScriptedSource(stale), clock).fetch()
+
+
+def test_an_answer_that_is_no_credentials_is_a_failure(clock: ManualClock) -> None:
+    """A source of somebody else that answers None costs nobody the good ones."""
+    old = credentials(clock, hours=1)
+    answers = iter([old, None])
+    source = ScriptedSource(lambda: next(answers))  # type: ignore[arg-type,return-value]
+    both = cached(source, clock)
+    both.fetch()
+    clock.advance(minutes=45)
+    assert both.fetch() is old
+
+
+@pytest.mark.parametrize("on_expired", ["raise", "Serve", None])
+def test_expired_credentials_are_not_given_out(clock: ManualClock, on_expired: object) -> None:
+    """Unless a policy says "serve" in so many letters, the error of the source is raised."""
+    both = cached(ScriptedSource(credentials(clock, hours=1), Down("no network")), clock, on_expired=on_expired)
+    both.fetch()
+    clock.advance(hours=1)
+    with pytest.raises(Down, match="no network"):
+        both.fetch()
+
+
+def test_serving_expired_credentials_is_said_aloud(clock: ManualClock) -> None:
+    """Each read warns, at the line that asked, and gives out the last good ones."""
+    old = credentials(clock, hours=1)
+    both = cached(ScriptedSource(old, Down("no network")), clock, on_expired="serve")
+    both.fetch()
+    clock.advance(hours=1)
+    for _ in range(2):
+        with pytest.warns(StskitWarning, match="serving expired credentials.*no network") as caught:
+            assert both.fetch() is old
+        assert caught[0].filename == __file__
+
+
+def test_there_is_nothing_to_serve_at_the_start(clock: ManualClock) -> None:
+    """Without any credentials the error is raised under every policy."""
+    with pytest.raises(Down):
+        cached(ScriptedSource(Down()), clock, on_expired="serve").fetch()
+
+
+@pytest.mark.parametrize("problem", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_goes_through_and_is_no_failure(clock: ManualClock, problem: type[BaseException]) -> None:
+    """The lock is free and no pause begins: the next read tries at once."""
+    source = ScriptedSource(problem(), credentials(clock, hours=1))
+    both = cached(source, clock)
+    with pytest.raises(problem):
+        both.fetch()
+    assert both.fetch() is source.answers[1]
+
+
+def test_an_error_that_is_raised_again_takes_nothing_along(clock: ManualClock) -> None:
+    """What one caller was handling does not hang on the error that the next caller gets, nor do old tracebacks."""
+    both = cached(ScriptedSource(Down()), clock)
+    depths = []
+    for secret in ("canary 1", "canary 2", "canary 3"):
+        try:
+            raise ValueError(secret)
+        except ValueError:
+            with pytest.raises(Down) as caught:
+                both.fetch()
+        assert caught.value.__context__ is None
+        depths.append(len(caught.traceback))
+    assert depths == [depths[0]] * 3
+
+
+def test_a_failure_keeps_nothing_of_the_source_alive(clock: ManualClock) -> None:
+    """The locals of the fetch that failed, secrets among them, are gone while the failure is remembered."""
+
+    class Proof:
+        """Something secret."""
+
+    proofs: list[weakref.ref[Proof]] = []
+
+    def fail() -> Credentials:
+        proof = Proof()
+        proofs.append(weakref.ref(proof))
+        raise Down
+
+    old = credentials(clock, hours=1)
+    answers = iter([lambda: old, fail])
+    both = cached(ScriptedSource(lambda: next(answers)()), clock)
+    both.fetch()
+    clock.advance(minutes=45)
+    assert both.fetch() is old
+    gc.collect()
+    assert [proof() for proof in proofs] == [None]
+
+
+# Cached and SystemClock: the rest ---------------------------------------------------------------------------------
+
+
+def test_a_live_sink_is_attached_to_the_cache_itself(clock: ManualClock) -> None:
+    """All that is made of one cache shares its credentials."""
+
+    class Sink:
+        def attach(self, source: Source[Credentials], /) -> Source[Credentials]:
+            return source
+
+    both = cached(ScriptedSource(), clock)
+    assert both.to(Sink()) is both
+
+
+def test_the_repr_names_the_source_and_shows_no_credentials(clock: ManualClock) -> None:
+    """What is held is not part of it."""
+    both = cached(ScriptedSource(credentials(clock, hours=1)), clock)
+    both.fetch()
+    assert repr(both) == "Cached(ScriptedSource())"
+
+
+def test_without_a_clock_and_chance_of_ones_own_it_works_too() -> None:
+    """The defaults are the time of this machine and the generator of Python."""
+    source = ScriptedSource(lambda: Credentials("AKIA", "s", "t", datetime.now(UTC) + timedelta(hours=1)))
+    both = Cached(source)
+    assert both.fetch() is both.fetch()
+    assert source.calls == 1
+
+
+def test_the_clock_of_the_system_is_the_system_s() -> None:
+    """Aware, in UTC, and right; the other one counts seconds that only grow."""
+    clock = SystemClock()
+    before, between, after = datetime.now(UTC), clock.now(), datetime.now(UTC)
+    assert before <= between <= after
+    assert between.tzinfo is UTC
+    assert time.monotonic() <= clock.monotonic() <= time.monotonic()

@@ -1,0 +1,338 @@
+"""What a `Role` takes and refuses, and that its table of limits is the one of STS."""
+
+from __future__ import annotations
+
+import getpass
+import platform
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.model import ServiceModel, Shape, StructureShape
+
+from stskit.errors import RoleError
+from stskit.identity import Secret
+from stskit.roles import LIMITS, Role, default_session_name
+
+ARN = "arn:aws:iam::123456789012:role/app"
+POLICY_ARN = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+
+
+# The table against the model of STS -------------------------------------------------------------------------------
+
+
+def taken_by(model: ServiceModel, operation: str = "AssumeRole") -> Mapping[str, Any]:
+    """The parameters of *operation*."""
+    shape = model.operation_model(operation).input_shape
+    assert isinstance(shape, StructureShape)
+    return shape.members
+
+
+@pytest.fixture(scope="module")
+def model() -> ServiceModel:
+    """The service model of STS that botocore ships, if it is as new as the table."""
+    loaded = ServiceModel(
+        botocore.session.get_session().get_component("data_loader").load_service_model("sts", "service-2")
+    )
+    if "MinimumSessionTokenSize" not in taken_by(loaded):
+        pytest.skip("this botocore has an older model of STS than the table was made by")
+    return loaded
+
+
+# Where the model has what the table names, below the parameters of AssumeRole.
+IN_MODEL: Mapping[str, Callable[[Mapping[str, Any]], Shape]] = {
+    "session_name": lambda take: take["RoleSessionName"],
+    "duration": lambda take: take["DurationSeconds"],
+    "policy_arns": lambda take: take["PolicyArns"],
+    "policy ARN": lambda take: take["PolicyArns"].member.members["arn"],
+    "tags": lambda take: take["Tags"],
+    "tag key": lambda take: take["Tags"].member.members["Key"],
+    "tag value": lambda take: take["Tags"].member.members["Value"],
+    "transitive_tag_keys": lambda take: take["TransitiveTagKeys"],
+    "external_id": lambda take: take["ExternalId"],
+    "source_identity": lambda take: take["SourceIdentity"],
+}
+
+
+def test_the_test_knows_every_limit() -> None:
+    """An entry that is added to the table is compared with the model too."""
+    assert set(IN_MODEL) == set(LIMITS)
+
+
+@pytest.mark.parametrize("option", LIMITS)
+def test_the_numbers_are_those_of_the_model(option: str, model: ServiceModel) -> None:
+    """Least and most are what the model says, wherever it says something."""
+    stated = IN_MODEL[option](taken_by(model)).metadata
+    limit = LIMITS[option]
+    assert stated.get("min", limit.least) == limit.least
+    assert stated.get("max", limit.most) == limit.most
+
+
+@pytest.mark.parametrize("operation", ["AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"])
+def test_the_other_operations_have_the_same_limits(operation: str, model: ServiceModel) -> None:
+    """One table serves all three: a parameter that two operations take has one shape."""
+    here, there = taken_by(model, operation), taken_by(model)
+    assert {name for name in here.keys() & there.keys() if here[name].name != there[name].name} == {"Policy"}
+
+
+@pytest.mark.parametrize("option", ["session_name", "external_id", "source_identity"])
+def test_the_characters_are_those_of_the_model(option: str, model: ServiceModel) -> None:
+    """The model's pattern, read as ASCII, and the table's accept the same characters of all of Unicode."""
+    stated = IN_MODEL[option](taken_by(model)).metadata["pattern"]
+    for code in (*range(0x3000), 0xFF10, 0x1D7CE):
+        assert bool(re.fullmatch(stated, chr(code), re.ASCII)) == bool(re.fullmatch(LIMITS[option].pattern, chr(code)))
+
+
+@pytest.mark.parametrize("option", ["tag key", "tag value"])
+def test_the_characters_of_tags_are_those_of_the_model(option: str, model: ServiceModel) -> None:
+    """Letters, separators and numbers of all scripts, no control characters: each code point that this Python knows."""
+    stated = IN_MODEL[option](taken_by(model)).metadata["pattern"]
+    assert re.fullmatch(r"\[\\p\{L}\\p\{Z}\\p\{N}_\.:/=\+\\-@][+*]", stated)
+    for code in range(0x110000):
+        character = chr(code)
+        taken = unicodedata.category(character)[0] in "LZN" or character in "_.:/=+-@"
+        assert bool(re.fullmatch(LIMITS[option].pattern, character)) == taken, hex(code)
+
+
+# The ARN ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arn", "partition", "account"),
+    [
+        (ARN, "aws", "123456789012"),
+        ("arn:aws-cn:iam::123456789012:role/a", "aws-cn", "123456789012"),
+        ("arn:aws-us-gov:iam::123456789012:role/team/sub/a", "aws-us-gov", "123456789012"),
+        ("arn:aws-iso-b:iam::123456789012:role/a+=,.@-_Z9", "aws-iso-b", "123456789012"),
+        ("arn:aws:iam::123456789012:role/~!odd:path/a", "aws", "123456789012"),
+        ("arn:aws:iam:::role/a", "aws", None),
+        ("arn:minio:iam:::role/idp-x", "minio", None),
+        ("arn:aws:iam::123456789012:role/" + "n" * 64, "aws", "123456789012"),
+    ],
+)
+def test_role_arns_of_all_partitions_and_servers_are_taken(arn: str, partition: str, account: str | None) -> None:
+    """Paths, all characters of names, and the empty account of servers that are not AWS."""
+    role = Role(arn)
+    assert (role.arn, role.partition, role.account) == (arn, partition, account)
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "",
+        "app",
+        "arn:aws:iam::123456789012:user/app",
+        "arn:aws:sts::123456789012:assumed-role/app/me",
+        "arn:aws:iam::12345:role/app",
+        "arn:aws:iam::１２３４５６７８９０１２:role/app",
+        "arn:aws:iam:eu-west-1:123456789012:role/app",
+        "arn:AWS:iam::123456789012:role/app",
+        f" {ARN}",
+        f"{ARN}\n",
+        f"{ARN} x",
+        "arn:aws:iam::123456789012:role/",
+        "arn:aws:iam::123456789012:role/é",
+        "arn:aws:iam::123456789012:role/" + "n" * 65,
+        "arn:aws:iam::123456789012:role/" + "p" * 2048 + "/n",
+        None,
+        5,
+        {number: "x" for number in range(99)},
+    ],
+)
+def test_what_is_no_role_arn_is_refused(arn: Any) -> None:
+    """The error says what one looks like, and shows no more than the start of what was given."""
+    with pytest.raises(RoleError, match="is no role ARN; one looks like") as caught:
+        Role(arn)
+    assert len(str(caught.value)) < 450
+
+
+def test_the_longest_arn_is_taken() -> None:
+    """2048 characters are in, by the model of STS."""
+    start, end = "arn:aws:iam::123456789012:role/", "/n"
+    assert len(Role(start + "p" * (2048 - len(start + end)) + end).arn) == 2048
+
+
+def test_a_secret_in_the_place_of_the_arn_is_not_shown() -> None:
+    """Who mixes up the arguments does not find the assertion in the error."""
+    with pytest.raises(RoleError) as caught:
+        Role(Secret("canary" * 100))
+    assert "canary" not in str(caught.value)
+
+
+# The options ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("session_name", "ab"),
+        ("session_name", "n" * 64),
+        ("session_name", "aZ9_+=,.@-"),
+        ("duration", 900),
+        ("duration", 43_200),
+        ("policy_arns", (POLICY_ARN,) * 10),
+        ("policy_arns", ("a" * 20, "a" * 2048)),
+        ("tags", {}),
+        ("tags", {str(number): "" for number in range(50)}),
+        ("tags", {"k" * 128: "v" * 256}),
+        ("tags", {"Straße 7_.:/=+-@": "日本 \u2003½"}),
+        ("transitive_tag_keys", tuple(map(str, range(50)))),
+        ("external_id", "ab"),
+        ("external_id", "x" * 1224),
+        ("external_id", "_+=,.@:/-"),
+        ("source_identity", "n" * 256),
+        ("policy", '{"Version": "2012-10-17"}'),
+    ],
+)
+def test_what_is_within_the_limits_is_kept_as_it_is(option: str, value: Any) -> None:
+    """The edges are inside, and nothing is altered."""
+    assert getattr(Role(ARN, **{option: value}), option) == value
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("session_name", "", "session_name has 0 characters; STS takes 2 to 64"),
+        ("session_name", "a", "session_name has 1 characters; STS takes 2 to 64"),
+        ("session_name", "n" * 65, "session_name has 65 characters; STS takes 2 to 64"),
+        ("session_name", "a b", "session_name 'a b' has characters that STS refuses; it takes letters, digits"),
+        ("session_name", "a/b", "session_name 'a/b' has characters"),
+        ("session_name", "müller", "session_name 'müller' has characters"),
+        ("session_name", "ab\n", r"session_name 'ab\\n' has characters"),
+        ("session_name", 55, "session_name is text, not int"),
+        ("duration", 899, "duration has 899 seconds; STS takes 900 to 43200"),
+        ("duration", 43_201, "duration has 43201 seconds"),
+        ("duration", timedelta(seconds=899.9), "duration has 899 seconds"),
+        ("duration", timedelta.max, "STS takes 900 to 43200"),
+        ("duration", "3600", "duration is a number of seconds or a timedelta, not '3600'"),
+        ("duration", 3600.0, "duration is a number of seconds or a timedelta"),
+        ("policy_arns", [POLICY_ARN] * 11, "policy_arns has 11 entries; STS takes 0 to 10"),
+        ("policy_arns", ["ReadOnlyAccess"], "policy ARN has 14 characters; STS takes 20 to 2048"),
+        ("policy_arns", [None], "policy ARN is text, not NoneType"),
+        ("policy_arns", POLICY_ARN, r"takes a list of texts; write \['arn:aws:iam::aws:policy/ReadOnlyAccess'\]"),
+        ("tags", {str(number): "" for number in range(51)}, "tags has 51 entries; STS takes 0 to 50"),
+        ("tags", {"": "v"}, "tag key has 0 characters; STS takes 1 to 128"),
+        ("tags", {"k" * 129: "v"}, "tag key has 129 characters"),
+        ("tags", {"k": "v" * 257}, "tag value has 257 characters; STS takes 0 to 256"),
+        ("tags", {"a,b": "v"}, "tag key 'a,b' has characters"),
+        ("tags", {"k": "two\nlines"}, r"tag value 'two\\nlines' has characters"),
+        ("tags", {"k": 5}, "tag value is text, not int"),
+        ("tags", {"k": None}, "tag value is text, not NoneType"),
+        ("tags", {5: "v"}, "tag key is text, not int"),
+        ("tags", [("k", "v")], "tags is a mapping of texts, not list"),
+        ("transitive_tag_keys", list(map(str, range(51))), "transitive_tag_keys has 51 entries"),
+        ("transitive_tag_keys", ["k", ""], "tag key has 0 characters"),
+        ("transitive_tag_keys", "project", r"write \['project'\]"),
+        ("external_id", "x", "external_id has 1 characters; STS takes 2 to 1224"),
+        ("external_id", "x" * 1225, "external_id has 1225 characters"),
+        ("source_identity", "n" * 257, "source_identity has 257 characters; STS takes 2 to 256"),
+        ("source_identity", "a b", "source_identity 'a b' has characters"),
+        ("policy", {"Condition": object()}, "policy cannot be written as JSON"),
+        ("policy", {"Number": float("nan")}, "policy cannot be written as JSON"),
+    ],
+)
+def test_what_is_beyond_the_limits_is_refused_before_any_call(option: str, value: Any, message: str) -> None:
+    """The error names the option, the value and the rule."""
+    with pytest.raises(RoleError, match=message) as caught:
+        Role(ARN, **{option: value})
+    assert caught.value.__context__ is None
+
+
+def test_the_external_id_is_not_shown() -> None:
+    """It is shared with a third party: neither the repr nor an error has it."""
+    assert "shared-with-them" not in repr(Role(ARN, external_id="shared-with-them"))
+    with pytest.raises(RoleError, match="external_id has characters that STS refuses") as caught:
+        Role(ARN, external_id="shared with them")
+    assert "shared" not in str(caught.value)
+
+
+def test_a_policy_that_contains_itself_is_refused() -> None:
+    """A circle is no JSON, and no RecursionError either."""
+    policy: dict[str, object] = {}
+    policy["Statement"] = policy
+    with pytest.raises(RoleError, match="policy cannot be written as JSON"):
+        Role(ARN, policy=policy)
+
+
+def test_options_come_in_the_forms_people_have() -> None:
+    """A timedelta becomes seconds, a mapping becomes short JSON, a list becomes a tuple."""
+    role = Role(
+        ARN,
+        duration=timedelta(hours=1),
+        policy={"Version": "2012-10-17", "Statement": []},
+        policy_arns=[POLICY_ARN],
+        transitive_tag_keys=["project"],
+    )
+    assert (role.duration, role.policy) == (3600, '{"Version":"2012-10-17","Statement":[]}')
+    assert (role.policy_arns, role.transitive_tag_keys) == ((POLICY_ARN,), ("project",))
+
+
+def test_a_role_with_nothing_else_asks_for_nothing_else() -> None:
+    """What was not given is None or empty."""
+    role = Role(ARN)
+    assert (role.session_name, role.duration, role.policy, role.external_id, role.source_identity) == (None,) * 5
+    assert not (role.policy_arns or role.tags or role.transitive_tag_keys)
+
+
+def test_a_role_is_a_value() -> None:
+    """Equal roles are equal and hash alike; the caller's own tags and lists can change without changing the role."""
+    tags, arns = {"project": "x"}, [POLICY_ARN]
+    role = Role(ARN, tags=tags, policy_arns=arns)
+    tags["project"] = "y"
+    arns.clear()
+    assert role == Role(ARN, tags={"project": "x"}, policy_arns=[POLICY_ARN])
+    assert hash(role) == hash(Role(ARN, tags={"project": "x"}, policy_arns=[POLICY_ARN]))
+    assert role != Role(ARN, tags=tags, policy_arns=[POLICY_ARN])
+    with pytest.raises(AttributeError):
+        role.arn = "other"  # type: ignore[misc]
+
+
+# The default session name -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def nameless(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """No name in the environment, a user and a host that are known."""
+    monkeypatch.delenv("AWS_ROLE_SESSION_NAME", raising=False)
+    monkeypatch.setattr(getpass, "getuser", lambda: "alice")
+    monkeypatch.setattr(platform, "node", lambda: "host1")
+    yield monkeypatch
+
+
+def test_the_default_name_says_who_and_where(nameless: pytest.MonkeyPatch) -> None:
+    """CloudTrail shows the user and the host."""
+    assert default_session_name() == "stskit-alice-host1"
+
+
+def test_the_default_name_is_one_that_sts_takes(nameless: pytest.MonkeyPatch) -> None:
+    """Whatever the user and the host are called, it is cut and cleaned."""
+    nameless.setattr(getpass, "getuser", lambda: "DOMAIN\\Jürgen Müller")
+    nameless.setattr(platform, "node", lambda: "h" * 99)
+    name = default_session_name()
+    assert name.startswith("stskit-DOMAIN-J-rgen-M-ller-hhh")
+    assert Role(ARN, session_name=name).session_name == name
+    assert len(name) == 64
+
+
+@pytest.mark.parametrize("error", [KeyError, OSError, ImportError])
+def test_a_user_without_a_name_is_no_obstacle(nameless: pytest.MonkeyPatch, error: type[Exception]) -> None:
+    """In a container the user id may have no entry anywhere."""
+
+    def nobody() -> str:
+        raise error
+
+    nameless.setattr(getpass, "getuser", nobody)
+    assert default_session_name() == "stskit-unknown-host1"
+
+
+def test_a_name_from_the_environment_is_never_altered(nameless: pytest.MonkeyPatch) -> None:
+    """``AWS_ROLE_SESSION_NAME`` is right, or it is an error."""
+    nameless.setenv("AWS_ROLE_SESSION_NAME", "ci@build-7")
+    assert default_session_name() == "ci@build-7"
+    nameless.setenv("AWS_ROLE_SESSION_NAME", "no blanks")
+    with pytest.raises(RoleError, match="session_name 'no blanks'"):
+        default_session_name()

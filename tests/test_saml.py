@@ -1,0 +1,347 @@
+"""The reader of SAML responses: what is in a good one, and that a hostile one is refused, typed and at once."""
+
+from __future__ import annotations
+
+import time
+from base64 import b64decode, b64encode
+from pathlib import Path
+from textwrap import wrap
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stskit import _saml
+from stskit.errors import ProofInvalid
+
+SAML = Path(__file__).parent / "data" / "saml"
+PROTOCOL = "urn:oasis:names:tc:SAML:2.0:protocol"
+ASSERTION = "urn:oasis:names:tc:SAML:2.0:assertion"
+ROLE = "arn:aws:iam::123456789012:role/app"
+OTHER = "arn:aws:iam::123456789012:role/other"
+PROVIDER = "arn:aws:iam::123456789012:saml-provider/Example"
+
+
+def wrapped(body: str, *, head: str = "", p: str = "p", a: str = "a") -> str:
+    """A response around *body*, with the prefixes *p* and *a* for the two namespaces."""
+    return f'{head}<{p}:Response xmlns:{p}="{PROTOCOL}" xmlns:{a}="{ASSERTION}">{body}</{p}:Response>'
+
+
+def assertion(*values: str, a: str = "a", name: str = "https://aws.amazon.com/SAML/Attributes/Role") -> str:
+    """An assertion with one attribute that has these *values*, each as XML."""
+    listed = "".join(f"<{a}:AttributeValue>{value}</{a}:AttributeValue>" for value in values)
+    return (
+        f"<{a}:Assertion><{a}:AttributeStatement><{a}:Attribute Name='{name}'>{listed}</{a}:Attribute>"
+        f"</{a}:AttributeStatement></{a}:Assertion>"
+    )
+
+
+def encoded(xml: str | bytes) -> str:
+    return b64encode(xml.encode() if isinstance(xml, str) else xml).decode()
+
+
+def pairs(xml: str | bytes) -> list[tuple[str, str]]:
+    return _saml.role_pairs(encoded(xml))
+
+
+GOOD = wrapped(assertion(f"{ROLE},{PROVIDER}"))
+
+
+# What is read -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["plain", "swapped", "prefix-saml2"])
+def test_the_responses_of_real_providers_are_read(name: str) -> None:
+    """In any order and under any prefix it is the same role and provider."""
+    text = (SAML / f"{name}.b64").read_text()
+    assert _saml.role_pairs(_saml.canonical(text)) == [(ROLE, PROVIDER)]
+
+
+def test_an_encrypted_assertion_is_taken_and_its_roles_cannot_be_listed() -> None:
+    """It can be sent; the error says how to go on without the list."""
+    sendable = _saml.canonical((SAML / "encrypted.b64").read_text())
+    with pytest.raises(ProofInvalid, match="encrypted.*principal_arn="):
+        _saml.role_pairs(sendable)
+
+
+letters = st.sampled_from("abzAZ09_+=,.@-")
+names = st.text(letters, min_size=1, max_size=64)
+accounts = st.from_regex(r"\A[0-9]{12}\Z") | st.just("")
+partitions = st.sampled_from(["aws", "aws-cn", "aws-us-gov", "aws-iso-b", "minio"])
+paths = st.sampled_from(["", "team/", "a/b/c/", "~!odd:path/"])
+role_arns = st.builds("arn:{}:iam::{}:role/{}{}".format, partitions, accounts, paths, names)
+providers = st.builds(
+    "arn:{}:iam::{}:saml-provider/{}".format, partitions, accounts, st.from_regex(r"\A[A-Za-z0-9._-]{1,128}\Z")
+)
+gaps = st.text(" \t\n", max_size=3)
+prefixes = st.from_regex(r"\A[A-Za-wyz_][A-Za-z0-9_.-]{0,8}\Z")
+
+
+@given(st.lists(st.tuples(role_arns, providers, st.booleans(), gaps, gaps), max_size=6), prefixes, prefixes)
+def test_any_pairs_come_back_under_any_prefix(listed: list[tuple[str, str, bool, str, str]], p: str, a: str) -> None:
+    """Role and provider in either order, blanks around, prefixes of any name: the same pairs, each once, in order."""
+    a = a if a != p else a + "x"
+    values = [
+        before + after.join((f"{second},", first) if swapped else (f"{first},", second)) + before
+        for first, second, swapped, before, after in listed
+    ]
+    xml = wrapped(assertion(*values, a=a), p=p, a=a)
+    assert pairs(xml) == list(dict.fromkeys((role, provider) for role, provider, *_ in listed))
+
+
+def test_the_default_namespace_will_do() -> None:
+    """Elements without any prefix are told apart by their namespace."""
+    xml = (
+        f"<Response xmlns='{PROTOCOL}'><Assertion xmlns='{ASSERTION}'><AttributeStatement>"
+        f"<Attribute Name='https://aws.amazon.com/SAML/Attributes/Role'><AttributeValue>{ROLE},{PROVIDER}"
+        "</AttributeValue></Attribute></AttributeStatement></Assertion></Response>"
+    )
+    assert pairs(xml) == [(ROLE, PROVIDER)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"{ROLE}<!-- -->,{PROVIDER}",
+        f"arn:aws:iam::123456789012:role/a<!--x-->pp,{PROVIDER}",
+        f"arn:aws:iam::123456789012:role/a<?x y?>pp,{PROVIDER}",
+        f"arn:aws:iam::123456789012:role/a<![CDATA[pp]]>,{PROVIDER}",
+        f"<![CDATA[{ROLE},{PROVIDER}]]>",
+        f"arn:aws:iam::123456789012:role/a&#112;p,{PROVIDER}",
+        f"\n  {ROLE} ,\n  {PROVIDER}\n",
+    ],
+)
+def test_nothing_inside_a_value_cuts_it(value: str) -> None:
+    """Comments, instructions, CDATA and character references leave the whole text, never its first part."""
+    assert pairs(wrapped(assertion(value))) == [(ROLE, PROVIDER)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        ROLE,
+        f"{ROLE},",
+        f"{ROLE},{ROLE}",
+        f"{PROVIDER},{PROVIDER}",
+        f"{ROLE};{PROVIDER}",
+        f"{ROLE},{PROVIDER},{OTHER}",
+        f"{ROLE},{PROVIDER},x",
+        f"{ROLE},arn:aws:iam::12:saml-provider/Example",
+        f"{ROLE},arn:aws:iam::123456789012:oidc-provider/Example",
+        f"arn:aws:iam::123456789012:role/,{PROVIDER}",
+        f"{ROLE}<b/>{ROLE},{PROVIDER} {PROVIDER}",
+    ],
+)
+def test_a_value_that_is_no_pair_is_left_out(value: str) -> None:
+    """The others are kept."""
+    assert pairs(wrapped(assertion(f"{OTHER},{PROVIDER}", value))) == [(OTHER, PROVIDER)]
+
+
+def test_a_role_is_listed_once_and_in_order() -> None:
+    """The order is the one of the response."""
+    values = [f"{OTHER},{PROVIDER}", f"{ROLE},{PROVIDER}", f"{PROVIDER},{OTHER}"]
+    assert pairs(wrapped(assertion(*values))) == [(OTHER, PROVIDER), (ROLE, PROVIDER)]
+
+
+@pytest.mark.parametrize(
+    "xml",
+    [
+        wrapped(assertion(f"{ROLE},{PROVIDER}", name="https://aws.amazon.com/SAML/Attributes/Role2")),
+        wrapped(assertion(f"{ROLE},{PROVIDER}").replace(" Name=", " FriendlyName=")),
+        wrapped(f"<a:Assertion><a:Advice>{ROLE},{PROVIDER}</a:Advice></a:Assertion>"),
+        wrapped(assertion(f"{ROLE},{PROVIDER}").replace("a:AttributeValue", "p:AttributeValue")),
+        wrapped(assertion(f"{ROLE},{PROVIDER}").replace("a:AttributeStatement", "a:Evidence")),
+        wrapped("<a:Assertion/>" + assertion(f"{ROLE},{PROVIDER}")[13:-14]),
+    ],
+    ids=["other attribute", "no name", "no attribute", "other namespace", "other place", "outside"],
+)
+def test_what_only_looks_like_a_role_is_none(xml: str) -> None:
+    """A value counts in its exact place and namespace, as STS reads it."""
+    assert pairs(xml) == []
+
+
+# What is sent -----------------------------------------------------------------------------------------------------
+
+PLAIN = encoded(GOOD + "\n" * ((1 - len(GOOD)) % 3))  # of a length that needs padding
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PLAIN,
+        PLAIN + "\n",
+        f"\ufeff {PLAIN}",
+        "\n".join(wrap(PLAIN, 76)),
+        "\r\n".join(wrap(PLAIN, 64)),
+        " ".join(wrap(PLAIN, 7)),
+        PLAIN.rstrip("="),
+        PLAIN.removesuffix("="),
+        PLAIN + "=",
+    ],
+    ids=["as it is", "newline", "BOM", "wrapped", "CRLF", "blanks", "no padding", "half", "too much"],
+)
+def test_there_is_one_form_that_is_sent(text: str) -> None:
+    """Standard base64 on one line, of the very bytes that the identity provider signed."""
+    assert PLAIN.endswith("==")
+    assert _saml.canonical(text) == PLAIN
+
+
+@pytest.mark.parametrize("text", [GOOD, f"\ufeff\n{GOOD}\n"], ids=["as it is", "BOM"])
+def test_xml_is_sent_in_base64(text: str) -> None:
+    """Who has the XML itself need not encode it."""
+    assert _saml.canonical(text) == encoded(GOOD)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "UTF-8", "us-ascii", "iso-8859-1", "utf-16"])
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_xml_that_comes_as_text_loses_the_encoding_it_had(encoding: str, quote: str) -> None:
+    """Text is sent as UTF-8, so an XML declaration that says otherwise would turn its letters into others."""
+    xml = wrapped(
+        assertion(f"{ROLE},{PROVIDER}", "Zoë"), head=f"<?xml version='1.0' encoding={quote}{encoding}{quote}?>"
+    )
+    sent = b64decode(_saml.canonical(xml)).decode()
+    assert sent == wrapped(assertion(f"{ROLE},{PROVIDER}", "Zoë"), head="<?xml version='1.0'?>")
+    assert pairs(sent) == [(ROLE, PROVIDER)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "iso-8859-1", "cp1252"])
+def test_bytes_keep_the_encoding_they_declare(encoding: str) -> None:
+    """What comes in base64 is left alone, and read by its own declaration."""
+    declared = encoding.removesuffix("-sig")
+    data = wrapped(assertion(f"{ROLE},{PROVIDER}"), head=f"<?xml version='1.0' encoding='{declared}'?>").encode(
+        encoding
+    )
+    assert _saml.canonical(encoded(data)) == encoded(data)
+    assert pairs(data) == [(ROLE, PROVIDER)]
+
+
+@pytest.mark.parametrize(("length", "taken"), [(99_996, True), (100_000, True), (100_004, False)])
+def test_the_limit_of_sts_is_the_limit(length: int, taken: bool) -> None:
+    """100,000 characters of base64 are sent, and not one group more."""
+    xml = GOOD.encode() + b"\n" * (length // 4 * 3 - len(GOOD.encode()))
+    assert len(encoded(xml)) == length
+    if taken:
+        assert len(_saml.canonical(encoded(xml))) == length
+    else:
+        with pytest.raises(ProofInvalid, match="has 100,004 characters in base64 and STS takes 100,000"):
+            _saml.canonical(encoded(xml))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "abc",
+        "-_-_",
+        PLAIN.replace("A", "-"),
+        PLAIN + "junk!",
+        PLAIN[:-2] + "==" + PLAIN,
+        PLAIN + "A",
+        PLAIN.rstrip("=")[:-1],
+        "SAMLResponse=" + PLAIN,
+        "{}",
+        "é" * 8,
+        "\ud800",
+        "<\ud800>",
+    ],
+)
+def test_what_is_neither_base64_nor_xml_is_refused(text: str) -> None:
+    """Nothing is guessed and nothing is dropped: junk, base64url and what is no text at all."""
+    with pytest.raises(ProofInvalid, match="neither base64 nor XML|no well-formed XML") as caught:
+        _saml.canonical(text)
+    assert caught.value.__context__ is None
+
+
+# What is refused --------------------------------------------------------------------------------------------------
+
+LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10 if n else "ha"}">' for n in range(10))
+DEEP = "<x>" * 100_000
+WIDE = " ".join(f"a{number}='{number}'" for number in range(20_000))
+
+
+@pytest.mark.parametrize(
+    ("xml", "message"),
+    [
+        ("", "no element found"),
+        ("<html><body>Sign in</body></html>", "no SAML 2.0 response"),
+        (f"<Response xmlns='{ASSERTION}'/>", "no SAML 2.0 response"),
+        ("<Response xmlns='urn:oasis:names:tc:SAML:1.0:protocol'/>", "no SAML 2.0 response"),
+        (f"<LogoutResponse xmlns='{PROTOCOL}'/>", "no SAML 2.0 response"),
+        (GOOD[:-5], "no well-formed XML"),
+        (GOOD + "<x/>", "junk after document element"),
+        (GOOD.replace("p:Response", "q:Response"), "unbound prefix"),
+        (wrapped(""), "exactly one assertion, this one 0"),
+        (wrapped(assertion() * 2), "exactly one assertion, this one 2"),
+        (wrapped(assertion() + "<a:EncryptedAssertion/>"), "exactly one assertion, this one 2"),
+        (wrapped(f"<p:Extensions>{assertion()}</p:Extensions>{assertion()}"), "exactly one assertion, this one 2"),
+        (wrapped(assertion().replace("</a:A", "<a:Assertion/></a:A", 1)), "exactly one assertion, this one 2"),
+        ("<!DOCTYPE x>" + GOOD, "document type"),
+        (f"<!DOCTYPE x [{LAUGHS}]>" + wrapped(assertion("&l9;")), "document type"),
+        ("<!DOCTYPE x SYSTEM 'http://127.0.0.1:9/x.dtd'>" + GOOD, "document type"),
+        ("<!DOCTYPE x [<!ENTITY % p SYSTEM 'file:///etc/passwd'> %p;]>" + GOOD, "document type"),
+        (wrapped(assertion("&undefined;")), "undefined entity"),
+        (wrapped(DEEP), "nested more than 64 deep"),
+        (DEEP, "no SAML 2.0 response"),
+        (wrapped(f"<x {WIDE}/>"), "exactly one assertion, this one 0"),
+        (wrapped("<x a='1' a='2'/>"), "duplicate attribute"),
+        ("\x00", "no well-formed XML"),
+    ],
+    ids=lambda value: value[:30],
+)
+def test_hostile_xml_is_refused_at_once(xml: str, message: str) -> None:
+    """Everything ends in `ProofInvalid`, without context, in no time, before any entity can do something."""
+    start = time.perf_counter()
+    with pytest.raises(ProofInvalid, match=message) as caught:
+        pairs(xml)
+    assert time.perf_counter() - start < 1
+    assert caught.value.__context__ is None
+
+
+def test_the_deepest_that_is_read_is_64() -> None:
+    """The limit is far above what identity providers send, and it is exact."""
+    levels = _saml.MAX_DEPTH - 1
+    assert pairs(wrapped(f"{'<x>' * levels}{'</x>' * levels}{assertion(f'{ROLE},{PROVIDER}')}")) == [(ROLE, PROVIDER)]
+    with pytest.raises(ProofInvalid, match="64 deep"):
+        pairs(wrapped(f"{'<x>' * (levels + 1)}{'</x>' * (levels + 1)}"))
+
+
+@pytest.mark.parametrize(
+    "encoding", ["klingon", "utf-7", "utf-32", "rot13", "hex", "idna", "unicode-escape", "shift_jis"]
+)
+@pytest.mark.filterwarnings("error")
+def test_an_encoding_that_expat_cannot_use_is_refused(encoding: str) -> None:
+    """Whether Python has no such codec, or one that is none for single bytes, the error is the same typed one."""
+    with pytest.raises(ProofInvalid, match="no SAML response.*(encoding|not well-formed)") as caught:
+        pairs(f"<?xml version='1.0' encoding='{encoding}'?><a/>")
+    assert caught.value.__context__ is None
+
+
+def read_all(text: str) -> None:
+    """Everything that is done with a response, for which `ProofInvalid` is the one way to fail."""
+    try:
+        _saml.role_pairs(_saml.canonical(text))
+    except ProofInvalid as error:
+        assert error.__context__ is None
+
+
+@given(st.text() | st.text("<>/?!='\"&;ab:").map("<{}".format) | st.from_regex(r"<\?xml[^>]{0,40}\?><a/>"))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    """No text gets another exception out of the reader."""
+    read_all(text)
+
+
+@given(st.binary())
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    """No bytes inside of good base64 do either."""
+    read_all(encoded(data))
+    read_all(data.decode("latin-1"))
+
+
+@given(
+    st.integers(0, len(GOOD)),
+    st.integers(0, 40),
+    st.text(max_size=8) | st.sampled_from(["<!-- -->", "<a:Assertion/>", "<![CDATA[", "]]>", "<?x?>", "&#0;", "&lt;"]),
+)
+def test_a_good_response_with_any_damage_is_read_or_refused(start: int, length: int, instead: str) -> None:
+    """A piece of a good response replaced by anything never gets another exception out of the reader."""
+    read_all(GOOD[:start] + instead + GOOD[start + length :])
