@@ -1,7 +1,7 @@
 """The botocore clients behind `BotocoreSTS`: one for a region and a set of settings, shared by all callers and threads.
 
-A client holds no keys. Each call brings its own, so one client serves every caller, and none looks for any: no profile's
-keys are read and no ``credential_process`` is run. Nothing that is sent or received in a call is logged.
+A client holds no keys. Each call brings its own, so one client serves every caller, and none looks for any: no
+profile's keys are read and no ``credential_process`` is run. Nothing that is sent or received in a call is logged.
 """
 
 from __future__ import annotations
@@ -30,13 +30,25 @@ Options: TypeAlias = tuple[tuple[str, Any], ...]
 
 # What botocore reads from the environment when it makes a client: a change of one of them means another client.
 _VARIABLES: Final = (
-    *("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_DEFAULT_REGION", "HOME"),
+    *(
+        "AWS_PROFILE",
+        "AWS_DEFAULT_PROFILE",
+        "AWS_CONFIG_FILE",
+        "AWS_SHARED_CREDENTIALS_FILE",
+        "AWS_DEFAULT_REGION",
+        "HOME",
+    ),
     *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"),
     *("AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT", "AWS_MAX_ATTEMPTS", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"),
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
 )
 _LOGGERS_OF_SECRETS: Final = ("botocore.auth", "botocore.endpoint", "botocore.parsers")
-_NOWHERE: Final = (None, None, os.devnull, None)  # in botocore's terms: not in a file, not in a variable, by default empty
+_NOWHERE: Final = (
+    None,
+    None,
+    os.devnull,
+    None,
+)  # in botocore's terms: not in a file, not in a variable, by default empty
 
 _proof_in_use: ContextVar[Proof | None] = ContextVar("stskit_proof_in_use", default=None)
 _lock = threading.Lock()
@@ -47,7 +59,9 @@ if hasattr(os, "register_at_fork"):  # a child must not find the lock held by a 
 def client_for(
     region: str | None, partition: str, *, signed: bool, endpoint_url: str | None, options: Options
 ) -> BaseClient:
-    """The client for calls in *partition*, made once. Raises `RoleError` where no region fits, and what botocore raises."""
+    """The client for calls in *partition*, made once. Raises `RoleError` where no region fits, and what botocore
+    raises.
+    """
     with _lock:
         session = _session(signed, _environment())
         wanted = region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
@@ -106,7 +120,8 @@ def _region(wanted: str | None, partition: str, *, strict: bool) -> str:
             return wanted
         if strict:
             raise RoleError(
-                f"the region {wanted} is in the partition {there} and the role in {partition}; name a region of {partition}"
+                f"the region {wanted} is in the partition {there} and the role in {partition}; "
+                f"name a region of {partition}"
             )
     if partition not in known:
         raise RoleError(f"no region is known for the partition {partition}; name one: BotocoreSTS(region=...)")
@@ -126,7 +141,9 @@ def _outside_a_call(_record: object) -> bool:
 
 
 class _KeysOfThisCall:
-    """To botocore a provider of credentials and the credentials themselves: those of the call under way in this thread."""
+    """To botocore a provider of credentials and the credentials themselves: those of the call under way in this
+    thread.
+    """
 
     method = "explicit"
 

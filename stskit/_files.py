@@ -35,8 +35,8 @@ def read(path: str, limit: int) -> bytes:
 def locked(path: str, timeout: float) -> Iterator[None]:
     """Hold the lock file *path* alone; after *timeout* seconds of waiting `TimeoutError`.
 
-    A sibling of the data file is locked, never the data file: a rename would leave the lock on the old one.
-    The kernel frees the lock of a process that dies. The lock file stays, for removing it would free a waiter too early.
+    A sibling of the data file is locked, never the data file: a rename would leave the lock on the old one. The
+    kernel frees the lock of a process that dies. The lock file stays, for removing it would free a waiter too early.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _CLOSE_ON_EXEC | _NO_FOLLOW, 0o600)
     try:
@@ -60,7 +60,8 @@ def replace(path: str, data: bytes) -> None:
 
 @contextmanager
 def staged(path: str, data: bytes) -> Iterator[str]:
-    """*data* in a temporary file beside *path*, with the mode and owner that *path* has, or 0600. It ends with the block.
+    """*data* in a temporary file beside *path*, with the mode and owner that *path* has, or 0600. It ends with the
+    block.
 
     *path* is no symlink: who has one resolves it, or else the link is what would be replaced.
     """

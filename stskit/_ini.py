@@ -1,7 +1,7 @@
 """Changes one section of an AWS config or credentials file and leaves every other byte as it is.
 
-Lines are told apart as `configparser` does it, which botocore reads these files with. The proof is in reading: what comes
-out is parsed and compared with what should have come out, and what cannot be changed safely is refused.
+Lines are told apart as `configparser` does it, which botocore reads these files with. The proof is in reading: what
+comes out is parsed and compared with what should have come out, and what cannot be changed safely is refused.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Refused", "updated"]
 
-_LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")  # not splitlines(), which breaks lines where readers do not
+_LINE: Final = re.compile(
+    r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+"
+)  # not splitlines(), which breaks lines where readers do not
 _HEADER: Final = re.compile(r"\[(.+)\]")
 _OPTION: Final = re.compile(r"(.*?)\s*[=:]")
 _UNSAFE: Final = "the section is written in a way that cannot be changed safely; rewrite it by hand, one option a line"
@@ -43,7 +45,9 @@ def updated(text: str, section: str, values: Mapping[str, str | None]) -> str:
     before = _parsed(text, "it cannot be parsed, and so no AWS tool can use it; correct it")
     lines = list(_lines(text))
     if any(_plain(line.section) == section != line.section for line in lines if line.kind == "header"):
-        raise Refused(f"the header of [{section}] has blanks, quotes or a comment that some readers take as part of the name")
+        raise Refused(
+            f"the header of [{section}] has blanks, quotes or a comment that some readers take as part of the name"
+        )
     after = _changed(lines, section, values) if before.has_section(section) else _added(text, section, values)
     wanted = _contents(before)
     options = {**wanted.get(section, before.defaults()), **values}

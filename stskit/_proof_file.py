@@ -13,7 +13,8 @@ __all__ = ["read_proof"]
 def read_proof(path: str, what: str, limit: int) -> str:
     """The text in *path*, without byte order mark and the blanks around it; *what* it should be is for the errors.
 
-    Raises `SourceMissing` where there is no such file, `ProofInvalid` where it is empty, over *limit* bytes or unreadable.
+    Raises `SourceMissing` where there is no such file, `ProofInvalid` where it is empty, over *limit* bytes or
+    unreadable.
     """
     try:
         text = _files.read(os.path.expanduser(path), limit).decode("utf-8-sig").strip()
@@ -21,7 +22,9 @@ def read_proof(path: str, what: str, limit: int) -> str:
         if text:
             return text
     except (FileNotFoundError, NotADirectoryError):
-        problem = SourceMissing(f"there is no file {path}; it should hold {what}. Check the path, or make the file first")
+        problem = SourceMissing(
+            f"there is no file {path}; it should hold {what}. Check the path, or make the file first"
+        )
     except UnicodeDecodeError:  # it holds the file's content, so no error may keep it
         problem = ProofInvalid(f"{path} is no UTF-8 text; it should hold {what}. Save it again as plain text")
     except OSError as error:

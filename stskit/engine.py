@@ -17,7 +17,9 @@ __all__ = ["AssumedRole", "assume", "caller_identity"]
 
 R = TypeVar("R")
 
-_CHAINED_AT_MOST: Final = 3600  # seconds; https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html (role chaining)
+_CHAINED_AT_MOST: Final = (
+    3600  # seconds; https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html (role chaining)
+)
 
 
 def _role(role: Role | str) -> Role:
@@ -28,8 +30,8 @@ def _role(role: Role | str) -> Role:
 class AssumedRole:
     """How to get the credentials of a role: a recipe. It holds no credentials, and is itself a source of them.
 
-    `role`: a `Role`, or an ARN as text. `source`: where the proof comes from; the default is the ambient credentials, as
-    the AWS SDKs find them. `sts`: what exchanges the one for the other.
+    `role`: a `Role`, or an ARN as text. `source`: where the proof comes from; the default is the ambient credentials,
+    as the AWS SDKs find them. `sts`: what exchanges the one for the other.
 
     Raises `RoleError` where the role is chained onto another `AssumedRole` for more than the hour that STS allows.
     """
@@ -42,8 +44,8 @@ class AssumedRole:
         duration = self.role.duration
         if isinstance(self.source, AssumedRole) and duration is not None and duration > _CHAINED_AT_MOST:
             raise RoleError(
-                f"{self.role.arn} is assumed from another role, and such a session lasts {_CHAINED_AT_MOST} seconds at most; "
-                f"duration is {duration}. Ask for less, or assume the role from long-term keys, SAML or OIDC"
+                f"{self.role.arn} is assumed from another role, and such a session lasts {_CHAINED_AT_MOST} seconds "
+                f"at most; duration is {duration}. Ask for less, or assume the role from long-term keys, SAML or OIDC"
             )
 
     def fetch(self) -> Credentials:
@@ -85,8 +87,8 @@ def assume(
     *source*: where the proof comes from, for example ``SAMLFile("response.b64")``; None: the ambient credentials.
     *sts*: None is ``BotocoreSTS()``.
 
-    Raises `RoleError` or `SourceError` before any call, `STSError` where STS refuses, `STSUnavailable` where it does not
-    answer.
+    Raises `RoleError` or `SourceError` before any call, `STSError` where STS refuses, `STSUnavailable` where it does
+    not answer.
 
     https://docs.aws.amazon.com/STS/latest/APIReference/welcome.html
     """

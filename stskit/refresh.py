@@ -1,7 +1,7 @@
 """When to fetch again: `RefreshPolicy` decides, `Cached` does it. The only lock and the only clock are here.
 
-The windows and the back-off follow the credential refresh that the AWS SDKs are moving to in 2026, so that stskit, botocore
-and the others put the same load on STS.
+The windows and the back-off follow the credential refresh that the AWS SDKs are moving to in 2026, so that stskit,
+botocore and the others put the same load on STS.
 """
 
 from __future__ import annotations

@@ -46,14 +46,14 @@ _ALL_OPTIONS: Final = tuple(ACCEPTS["AssumeRole"])  # it takes all that there ar
 class BotocoreSTS:
     """STS as botocore reaches it: its endpoint rules, proxies, CA bundles and retries (three attempts in all).
 
-    `region`: None takes ``AWS_REGION``, ``AWS_DEFAULT_REGION``, for signed calls the region of the ambient profile, and
-    last the home region of the role's partition. A region of another partition than the role's is passed over, and is a
-    `RoleError` where it is given here. `endpoint_url`: another server than AWS's; None takes ``AWS_ENDPOINT_URL_STS`` or
-    ``AWS_ENDPOINT_URL``. `use_fips`, `use_dualstack`: that kind of endpoint. `connect_timeout`, `read_timeout`: seconds,
-    for each attempt.
+    `region`: None takes ``AWS_REGION``, ``AWS_DEFAULT_REGION``, for signed calls the region of the ambient profile,
+    and last the home region of the role's partition. A region of another partition than the role's is passed over,
+    and is a `RoleError` where it is given here. `endpoint_url`: another server than AWS's; None takes
+    ``AWS_ENDPOINT_URL_STS`` or ``AWS_ENDPOINT_URL``. `use_fips`, `use_dualstack`: that kind of endpoint.
+    `connect_timeout`, `read_timeout`: seconds, for each attempt.
 
-    AssumeRoleWithSAML and AssumeRoleWithWebIdentity go out unsigned, and see neither the config file nor the credentials
-    file. Equal values of this class share their connections, also between threads.
+    AssumeRoleWithSAML and AssumeRoleWithWebIdentity go out unsigned, and see neither the config file nor the
+    credentials file. Equal values of this class share their connections, also between threads.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_region-endpoints.html
     """

@@ -43,21 +43,21 @@ START_LIMIT, STOP_LIMIT = 60, 15  # seconds
 
 # Who may assume which role.
 TRUST: Mapping[str, Mapping[str, object]] = {
-    "web": {"Action": ["sts:AssumeRoleWithWebIdentity"], "Principal": {"Federated": "idp"}},
-    "web-alice": {
+    "CI": {"Action": ["sts:AssumeRoleWithWebIdentity"], "Principal": {"Federated": "idp"}},
+    "Alice": {
         "Action": ["sts:AssumeRoleWithWebIdentity"],
         "Principal": {"Federated": "idp"},
         "Condition": {"StringEquals": {"oidc:sub": "alice"}},
     },
     # SeaweedFS counts its own users to account 0, whatever the configuration says.
-    "hub": {"Action": ["sts:AssumeRole"], "Principal": {"AWS": "arn:aws:iam::000000000000:user/developer"}},
+    "Hub": {"Action": ["sts:AssumeRole"], "Principal": {"AWS": "arn:aws:iam::000000000000:user/developer"}},
     # It compares principals letter by letter: only a condition can leave the name of the session open.
-    "target": {
+    "Reports": {
         "Action": ["sts:AssumeRole"],
         "Principal": {"AWS": "*"},
-        "Condition": {"StringLike": {"aws:PrincipalArn": f"arn:aws:sts::{ACCOUNT}:assumed-role/hub/*"}},
+        "Condition": {"StringLike": {"aws:PrincipalArn": f"arn:aws:sts::{ACCOUNT}:assumed-role/Hub/*"}},
     },
-    "saml": {"Action": ["sts:AssumeRoleWithSAML"], "Principal": {"Federated": SAML_PROVIDER}},
+    "Deploy": {"Action": ["sts:AssumeRoleWithSAML"], "Principal": {"Federated": SAML_PROVIDER}},
 }
 
 
@@ -76,11 +76,11 @@ class LocalAWS:
         init=False, default=Factory(lambda self: IdentityProvider.load(self.folder / "idp"), takes_self=True)
     )
     account: str = ACCOUNT
-    web_role: str = ROLE + "web"  # any token from idp will do
-    web_alice_role: str = ROLE + "web-alice"  # the token's subject must be alice
-    hub_role: str = ROLE + "hub"  # for the owner of access_key_id
-    target_role: str = ROLE + "target"  # for sessions of the hub role
-    saml_role: str = ROLE + "saml"
+    web_role: str = ROLE + "CI"  # any token from idp will do
+    web_alice_role: str = ROLE + "Alice"  # the token's subject must be alice
+    hub_role: str = ROLE + "Hub"  # for the owner of access_key_id
+    target_role: str = ROLE + "Reports"  # for sessions of the hub role
+    saml_role: str = ROLE + "Deploy"
     saml_provider: str = SAML_PROVIDER
 
     @property

@@ -1,7 +1,7 @@
 """The main job of stskit from end to end, as a user does it, step by step.
 
-With no arguments all of it happens on this machine: an STS and an S3 on free ports of 127.0.0.1, an identity provider, and
-a home folder that is removed at the end. Your own ~/.aws is not touched.
+With no arguments all of it happens on this machine: an STS and an S3 on free ports of 127.0.0.1, an identity
+provider, and a home folder that is removed at the end. Your own ~/.aws is not touched.
 
 With --role-arn and one of --profile, --saml-file and --token-file the same is done with your role, on AWS.
 """
@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from textwrap import fill
@@ -51,7 +51,7 @@ class Way:
 
     @property
     def arguments(self) -> str:
-        return ", ".join([*map(repr, self.roles), f"source={self.source!r}"])
+        return ", ".join([*map(repr, self.roles), f"source={self.source!r}".replace(", principal_arn=None", "")])
 
 
 @frozen
@@ -72,7 +72,7 @@ class MovableClock:
     ahead: timedelta = timedelta(0)
 
     def now(self) -> datetime:
-        return datetime.now(timezone.utc) + self.ahead
+        return datetime.now(UTC) + self.ahead
 
     def monotonic(self) -> float:
         return time.monotonic() + self.ahead.total_seconds()
@@ -96,7 +96,10 @@ def to_a_profile(way: Way, folder: Path) -> Row:
     credentials = assume(*way.roles, source=way.source, sts=way.sts)
     file = credentials.to(CredentialsFile("deploy", folder / "credentials", REGION, config_path=folder / "config"))
     row = introduce(way, credentials, "credentials file")
-    fact("the file has", f"{sum(line.startswith('[') for line in Path(file).read_text().splitlines())} profile(s), mode 0600")
+    fact(
+        "the file has",
+        f"{sum(line.startswith('[') for line in Path(file).read_text().splitlines())} profile(s), mode 0600",
+    )
     files = {"AWS_SHARED_CREDENTIALS_FILE": file, "AWS_CONFIG_FILE": str(folder / "config")}
     command = ["awscli", "sts", "get-caller-identity", "--profile", "deploy", "--query", "Arn", "--output", "text"]
     fact("the AWS CLI reads it", run(way, ["-m", *command], {**os.environ, **files}))
@@ -136,24 +139,33 @@ def use(way: Way, session: boto3.Session) -> str:
         done = f"bucket {way.bucket}: {', '.join(each['Key'] for each in answer['Contents'])}"
     else:
         done = session.client("sts", endpoint_url=way.endpoint_url).get_caller_identity()["Arn"]
-    key = session.get_credentials().get_frozen_credentials().access_key
-    fact("the session reads", f"{done} (with key {key})")
-    return key
+    keys = session.get_credentials()
+    assert keys is not None
+    key_id = keys.get_frozen_credentials().access_key
+    fact("the session reads", f"{done} (with key {key_id})")
+    return str(key_id)
 
 
 def introduce(way: Way, credentials: Credentials, went_to: str, clock: MovableClock | None = None) -> Row:
     """Say who these credentials are, by asking STS, and for how long."""
     who = caller_identity(credentials, sts=way.sts)
-    left = minutes(credentials.expires_in(now=clock and clock.now()) or timedelta(0))
+    left = minutes(credentials.expires_in(now=clock.now() if clock else None) or timedelta(0))
     fact("now I am", f"{who.arn} in account {who.account}, {left} left")
-    return Row(type(way.source).__name__, " -> ".join(role.split("/")[-1] for role in way.roles), went_to, who.account, left)
+    return Row(
+        type(way.source).__name__, " -> ".join(role.split("/")[-1] for role in way.roles), went_to, who.account, left
+    )
 
 
 def run(way: Way, arguments: Sequence[str], environment: Mapping[str, str]) -> str:
     """What another Python process prints; its region and STS are those of the tour."""
     there = {"AWS_DEFAULT_REGION": REGION} | ({"AWS_ENDPOINT_URL": way.endpoint_url} if way.endpoint_url else {})
     done = subprocess.run(
-        [sys.executable, *arguments], env={**environment, **there}, stdout=subprocess.PIPE, text=True, check=True, timeout=120
+        [sys.executable, *arguments],
+        env={**environment, **there},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=120,
     )
     return done.stdout.strip()
 
@@ -165,7 +177,7 @@ def on_this_machine(aws: LocalAWS) -> Iterator[Row]:
     os.environ.update(HOME=str(aws.home), AWS_EC2_METADATA_DISABLED="true")
     os.chdir(aws.home)
     if not aws.has_seaweedfs:
-        say("SeaweedFS is not installed (it has no wheel for this platform), so moto serves all, and believes what it is sent.")
+        say("Without SeaweedFS, which has no wheel for some platforms, moto serves all, and believes what it is told.")
 
     title(1, "SAML file -> role -> profile in a credentials file")
     Path("samlresponse.log").write_text(aws.idp.saml_response(roles=[(aws.saml_role, aws.saml_provider)]))
@@ -232,9 +244,15 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--role-arn", help="the role to assume on AWS; without it nothing leaves this machine")
     proof = parser.add_mutually_exclusive_group()
     proof.add_argument("--profile", type=Profile, dest="source", help="assume it from this profile")
-    proof.add_argument("--saml-file", type=SAMLFile, dest="source", help="assume it with the SAML response in this file")
-    proof.add_argument("--token-file", type=OIDCTokenFile, dest="source", help="assume it with the OIDC token in this file")
-    parser.add_argument("--without-seaweedfs", action="store_true", help="let moto serve all, as where SeaweedFS has no wheel")
+    proof.add_argument(
+        "--saml-file", type=SAMLFile, dest="source", help="assume it with the SAML response in this file"
+    )
+    proof.add_argument(
+        "--token-file", type=OIDCTokenFile, dest="source", help="assume it with the OIDC token in this file"
+    )
+    parser.add_argument(
+        "--without-seaweedfs", action="store_true", help="let moto serve all, as where SeaweedFS has no wheel"
+    )
     args = parser.parse_args(argv)
     if (args.role_arn is None) != (args.source is None):
         parser.error("--role-arn goes with one of --profile, --saml-file and --token-file")

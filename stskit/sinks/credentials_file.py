@@ -20,7 +20,9 @@ __all__ = ["CredentialsFile"]
 _MAX_BYTES: Final = 64_000_000
 _NAME: Final = re.compile(r"[A-Za-z0-9_./:%@+-]+")  # what all AWS SDKs read alike
 _NOT_A_NAME: Final = ("DEFAULT", "__proto__")  # means something else to the reader in Python, in JavaScript
-_VALUE: Final = re.compile(r"(?![\"'#;])[!-~]+")  # one word of visible ASCII: what all AWS SDKs read back as it was written
+_VALUE: Final = re.compile(
+    r"(?![\"'#;])[!-~]+"
+)  # one word of visible ASCII: what all AWS SDKs read back as it was written
 _NEXT_STEP: Final = {
     errno.EACCES: "Give yourself the right to write there, or name another path",
     errno.EPERM: "Give yourself the right to write there, or name another path",
@@ -40,9 +42,9 @@ class CredentialsFile:
     """A profile in the shared credentials file; all else in the file stays as it is, byte by byte.
 
     `profile`: the name, of letters, digits and ``_./:%@+-``. `path`: None is ``AWS_SHARED_CREDENTIALS_FILE``, else
-    ``~/.aws/credentials``. `region`, `output`: written to the config file, None leaves them alone. `config_path`: that
-    file; None is ``AWS_CONFIG_FILE``, else the file ``config`` beside *path* where that is given, else ``~/.aws/config``.
-    `lock_timeout`: for how many seconds to wait while another process writes.
+    ``~/.aws/credentials``. `region`, `output`: written to the config file, None leaves them alone. `config_path`:
+    that file; None is ``AWS_CONFIG_FILE``, else the file ``config`` beside *path* where that is given, else
+    ``~/.aws/config``. `lock_timeout`: for how many seconds to wait while another process writes.
 
     Writers wait for each other by a lock on ``<path>.lock``. A new file has mode 0600, a new folder 0700.
     Raises `SinkError` for a profile, region or output that not all AWS tools would read alike.
@@ -65,7 +67,9 @@ class CredentialsFile:
             )
         for name, value in (("region", self.region), ("output", self.output)):
             if value is not None and not _VALUE.fullmatch(value):
-                raise SinkError(f"{name} {value!r} is no word of visible ASCII characters; give one such as us-east-1 or json")
+                raise SinkError(
+                    f"{name} {value!r} is no word of visible ASCII characters; give one such as us-east-1 or json"
+                )
 
     def write(self, credentials: Credentials, /) -> str:
         """Put *credentials* into the profile, in the place of those that were there; gives the path of the file.
@@ -94,7 +98,9 @@ class CredentialsFile:
         }
         for name, value in values.items():
             if value is not None and not _VALUE.fullmatch(value):
-                raise SinkError(f"{name} has blanks or other characters that no credentials file can hold; check its source")
+                raise SinkError(
+                    f"{name} has blanks or other characters that no credentials file can hold; check its source"
+                )
         return _Target(os.path.expanduser(path), self.profile, values)
 
     def _config(self) -> list[_Target]:

@@ -104,8 +104,8 @@ def _boto3(core: botocore.session.Session) -> boto3.session.Session:
 class _LiveCredentials:
     """To botocore a provider of credentials and the credentials themselves, which it may keep for ever.
 
-    What is signed comes from `get_frozen_credentials`, so it is one whole set. The attributes are for callers who look at
-    one thing; two of them read one after the other may be of different sets.
+    What is signed comes from `get_frozen_credentials`, so it is one whole set. The attributes are for callers who
+    look at one thing; two of them read one after the other may be of different sets.
     """
 
     method = "stskit"

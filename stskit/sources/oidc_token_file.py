@@ -34,7 +34,7 @@ class OIDCTokenFile:
         text = read_proof(self.path, "an OIDC token", _MAX_BYTES)
         if not _TOKEN.fullmatch(text):
             raise ProofInvalid(
-                f"{self.path} holds no OIDC token: STS takes 4 to 20,000 characters, without blanks or line breaks inside; "
-                f"this has {len(text):,}. Save the token alone, as it was issued"
+                f"{self.path} holds no OIDC token: STS takes 4 to 20,000 characters, without blanks or line breaks "
+                f"inside; this has {len(text):,}. Save the token alone, as it was issued"
             )
         return WebIdentityToken(text)

@@ -1,0 +1,71 @@
+"""An AWS on loopback for the whole run, a home and an environment of its own for each test, and no way out."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from local_aws import LocalAWS, local_aws
+
+from stskit import Credentials
+from stskit.sts import BotocoreSTS
+
+CONNECTIONS: list[str] = []  # the hosts that anything in this process has connected to, or tried to
+
+
+def _only_loopback(event: str, arguments: tuple[object, ...]) -> None:
+    if event != "socket.connect" or not isinstance(arguments[1], tuple):
+        return  # an address that is no tuple is a path: a Unix socket
+    host = str(arguments[1][0])
+    CONNECTIONS.append(host)
+    if not ipaddress.ip_address(host).is_loopback:
+        raise ConnectionRefusedError(f"a test tried to connect to {host}; only loopback is allowed")
+
+
+sys.addaudithook(_only_loopback)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home folder of the test's own; nothing in the environment speaks of AWS or of proxies."""
+    for name in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    folder = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[LocalAWS]:
+    """SeaweedFS and moto, as real servers."""
+    with local_aws() as servers:
+        yield servers
+
+
+@pytest.fixture
+def sts(aws: LocalAWS) -> BotocoreSTS:
+    """The STS of SeaweedFS: AssumeRole, AssumeRoleWithWebIdentity, GetCallerIdentity."""
+    return BotocoreSTS(endpoint_url=aws.sts_url)
+
+
+@pytest.fixture
+def saml_sts(aws: LocalAWS) -> BotocoreSTS:
+    """The STS of moto: AssumeRoleWithSAML."""
+    return BotocoreSTS(endpoint_url=aws.saml_url)
+
+
+@pytest.fixture
+def base(aws: LocalAWS) -> Credentials:
+    """Long-term keys of a user who may assume the hub role."""
+    return Credentials(aws.access_key_id, aws.secret_access_key)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What looks back at the whole run comes last."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)

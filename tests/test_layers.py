@@ -1,0 +1,92 @@
+"""The file list shows the architecture: imports go one way only, and botocore comes in by three doors."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import stskit
+
+PACKAGE = Path(stskit.__file__).parent
+
+# From the left to the right; a module imports only from groups before its own.
+GROUPS: list[set[str]] = [
+    {"errors"},
+    {"_files", "_ini", "_saml"},
+    {"identity", "roles"},
+    {"_proof_file", "protocols"},
+    {"_client", "_refusals"},
+    {"refresh", "sts"},
+    {"sources.oidc_token_file", "sources.profile", "sources.saml_file", "sources.static"}
+    | {"sinks.credentials_file", "sinks.environment", "sinks.session"},
+    {"sinks", "sources"},
+    {"engine"},
+    {""},  # stskit itself
+]
+DOORS = {
+    "botocore": {"_client", "sources.profile", "sinks.session"},
+    "boto3": {"sinks.session"},
+    "dateutil": {"identity"},
+}
+
+
+def modules() -> dict[str, ast.Module]:
+    paths = {path.relative_to(PACKAGE).with_suffix("").as_posix(): path for path in PACKAGE.rglob("*.py")}
+    return {
+        name.replace("/", ".").removesuffix("__init__").rstrip("."): ast.parse(path.read_text())
+        for name, path in paths.items()
+    }
+
+
+def imports(node: ast.AST, *, inside: bool = False) -> Iterator[tuple[str, bool]]:
+    """The modules that *node* imports when it runs, and whether inside a function."""
+    match node:
+        case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+            return
+        case ast.Import():
+            yield from ((alias.name, inside) for alias in node.names)
+        case ast.ImportFrom(module="stskit"):
+            yield from ((f"stskit.{alias.name}", inside) for alias in node.names)
+        case ast.ImportFrom():
+            yield node.module or "", inside
+    inside = inside or isinstance(node, ast.FunctionDef)
+    for child in ast.iter_child_nodes(node):
+        yield from imports(child, inside=inside)
+
+
+def test_every_module_has_its_place() -> None:
+    """A new file is put into a group, by hand and on purpose."""
+    assert sorted(modules()) == sorted(name for group in GROUPS for name in group)
+
+
+@pytest.mark.parametrize("number", range(len(GROUPS)))
+def test_a_module_imports_only_from_groups_before_its_own(number: int) -> None:
+    """So no two modules of a group know each other, and there is no circle."""
+    before = {name for group in GROUPS[:number] for name in group}
+    for name in GROUPS[number]:
+        ours = {module for module, _ in imports(modules()[name]) if module.split(".")[0] == "stskit"}
+        assert {module.removeprefix("stskit").lstrip(".") for module in ours} <= before, name
+
+
+@pytest.mark.parametrize("library", DOORS)
+def test_a_heavy_library_comes_in_by_its_doors_and_on_first_use(library: str) -> None:
+    """Nowhere else, and inside functions: importing stskit does not pay for it."""
+    users = {
+        (name, inside)
+        for name, tree in modules().items()
+        for module, inside in imports(tree)
+        if module.split(".")[0] == library
+    }
+    assert users == {(name, True) for name in DOORS[library]}
+
+
+def test_no_module_and_no_function_is_long() -> None:
+    """What wants to be two is cut in two: 250 lines for a module, 40 for a function."""
+    for name, tree in modules().items():
+        assert max((node.end_lineno or 0 for node in tree.body), default=0) <= 250, name
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                assert (node.end_lineno or 0) - node.lineno <= 40, (name, node.name)

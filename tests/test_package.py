@@ -1,0 +1,73 @@
+"""What is installed: how light it is to import, what it needs, what lies where."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import requires
+from pathlib import Path
+
+import pytest
+
+import stskit
+
+ROOT = Path(__file__).parent.parent
+HEAVY = ["botocore", "boto3", "urllib3", "dateutil", "ssl", "http.client"]
+
+
+def test_the_import_is_light() -> None:
+    """No heavy library is loaded, and at most 130 modules in all, those of the interpreter included."""
+    code = f"import sys, stskit; print([name for name in {HEAVY} if name in sys.modules], len(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded, _, number = done.stdout.strip().rpartition(" ")
+    assert loaded == "[]"
+    assert int(number) <= 130
+
+
+def test_the_runtime_needs_three_libraries() -> None:
+    """Everything else is an extra."""
+    needed = [line for line in requires("stskit") or [] if "extra ==" not in line]
+    assert sorted(re.split(r"[<>=!~ ]", line)[0] for line in needed) == ["attrs", "botocore", "python-dateutil"]
+    assert all(">=" in line for line in needed)
+
+
+def test_types_are_shipped() -> None:
+    """Checkers look at an installed package only where this file lies."""
+    assert (Path(stskit.__file__).parent / "py.typed").is_file()
+
+
+def test_the_names_of_the_package_are_sorted_and_there() -> None:
+    """`__all__` is the table of contents, and the version can be asked for."""
+    assert stskit.__all__ == sorted(stskit.__all__)
+    assert all(hasattr(stskit, name) for name in stskit.__all__)
+    assert re.fullmatch(r"\d+\.\d+\.\d+", stskit.__version__)
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = stskit.nothing
+
+
+def test_nothing_else_lies_at_the_top() -> None:
+    """A stranger sees at once what there is."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("this is no clone, so other files may lie here")
+    done = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    top = {line.split("/")[0] for line in done.stdout.splitlines()}
+    expected = {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "stskit", "tests", "docs"}
+    assert {name for name in top if not name.startswith(".")} <= expected
+
+
+def test_the_gate_runs_the_test_command_of_the_readme() -> None:
+    """To the letter: what strangers are told to type is what is known to pass."""
+    if not (ROOT / ".ci").exists():
+        pytest.skip("the gate is not part of what is distributed")
+    commands = re.findall(r"^python3 -m venv .*$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    gate = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert len(commands) == 2
+    assert [command in gate for command in commands] == [True, True]
+
+
+def test_the_changelog_tells_of_this_version() -> None:
+    """Either as released or as what is to come."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert re.search(rf"^## \[({re.escape(version)}|Unreleased)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)

@@ -1,0 +1,151 @@
+"""The tour does what it says, touches nothing of the user's, and leaves nothing behind, however it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from local_aws import LocalAWS
+
+from stskit import Credentials
+from stskit.sinks import CredentialsFile
+
+TOUR = Path(__file__).parent.parent / "docs" / "examples" / "tour.py"
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the tour puts temporary files."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
+
+
+def tour(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(TOUR), *arguments]
+    return subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, timeout=120)
+
+
+def processes_of(folder: Path) -> Iterator[int]:
+    """Processes that were started with *folder* in their arguments or their environment."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            seen = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+        except OSError:  # it has ended, or is another user's
+            continue
+        if str(folder).encode() in seen and int(process.name) != os.getpid():
+            yield int(process.name)
+
+
+def test_it_does_the_main_job(scratch: Path, home: Path) -> None:
+    """Three proofs, three sinks, new keys after the first have expired; and a hostile environment does not matter."""
+    (home / ".aws").mkdir()
+    (home / ".aws" / "credentials").write_text("[default]\naws_access_key_id = MINE\n")
+    done = tour(AWS_PROFILE="no-such-profile", AWS_ACCESS_KEY_ID="MINE", AWS_ENDPOINT_URL="http://127.0.0.1:9")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "the AWS CLI reads it  arn:aws:sts::123456789012:assumed-role/Deploy/alice" in done.stdout
+    assert "the child says" in done.stdout
+    assert "new, and the session is the same" in done.stdout
+    assert [line.split()[0] for line in done.stdout.splitlines()[-3:]] == ["SAMLFile", "OIDCTokenFile", "Profile"]
+    assert [path.read_text() for path in home.rglob("*") if path.is_file()] == ["[default]\naws_access_key_id = MINE\n"]
+    assert list(scratch.iterdir()) == []
+
+
+def test_sts_asks_the_identity_provider(aws: LocalAWS, scratch: Path) -> None:
+    """The token is verified with keys that STS has fetched, and the tour shows the request."""
+    if not aws.has_seaweedfs:
+        pytest.skip("SeaweedFS has no wheel for this platform, and moto verifies nothing")
+    assert "GET /jwks" in tour().stdout
+
+
+def test_it_goes_on_without_seaweedfs(scratch: Path) -> None:
+    """moto serves all, and the tour says so."""
+    done = tour("--without-seaweedfs")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "moto serves all" in done.stdout
+    assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("proof", ["--profile", "--saml-file", "--token-file"])
+def test_it_does_the_same_with_a_role_of_ones_own(
+    proof: str, aws: LocalAWS, base: Credentials, scratch: Path, tmp_path: Path, home: Path
+) -> None:
+    """Each kind of proof goes to all three sinks; the user's own files are read and not written."""
+    file = tmp_path / "proof"
+    match proof:
+        case "--profile":
+            base.to(CredentialsFile("mine"))
+            argument, role, endpoint = "mine", aws.hub_role, aws.sts_url
+        case "--saml-file":
+            file.write_text(aws.idp.saml_response(roles=[(aws.saml_role, aws.saml_provider)]))
+            argument, role, endpoint = str(file), aws.saml_role, aws.saml_url
+        case _:
+            file.write_text(aws.idp.oidc_token())
+            argument, role, endpoint = str(file), aws.web_role, aws.sts_url
+    before = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
+    done = tour("--role-arn", role, proof, argument, AWS_ENDPOINT_URL=endpoint)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("now I am") == 4
+    assert "new, and the session is the same" in done.stdout
+    assert {path: path.read_bytes() for path in home.rglob("*") if path.is_file()} == before
+    assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["--role-arn", "arn:aws:iam::123456789012:role/A"], 2, "goes with one of"),
+        (["--profile", "mine"], 2, "goes with one of"),
+        (["--role-arn", "A", "--profile", "mine"], 1, "RoleError: 'A' is no role ARN"),
+        (["--role-arn", "arn:aws:iam::123456789012:role/A", "--token-file", "nowhere"], 1, "SourceMissing: there is no"),
+        (["--role-arn", "arn:aws:iam::123456789012:role/A", "--profile", "nobody"], 1, "SourceMissing: the profile"),
+    ],
+)
+def test_wrong_arguments_are_explained(arguments: list[str], status: int, message: str, scratch: Path) -> None:
+    """In a line, and not by a traceback."""
+    done = tour(*arguments)
+    assert done.returncode == status
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "lines"),
+    [
+        *((signal.SIGINT, lines) for lines in (0, 1, 2, 9, 20)),
+        *((signal.SIGKILL, lines) for lines in (1, 2, 20)),
+        *((signal.SIGTERM, lines) for lines in (1, 9)),
+        (signal.SIGHUP, 20),
+    ],
+)
+def test_an_interrupted_tour_leaves_nothing_behind(number: signal.Signals, lines: int, scratch: Path) -> None:
+    """No server and no folder, whenever the signal comes and whichever it is, as from a terminal: to the whole group."""
+    if not Path("/proc/self/environ").exists():
+        pytest.skip("needs /proc to look for processes that are left")
+    command = [sys.executable, str(TOUR), *([] if number == signal.SIGINT else ["--without-seaweedfs"])]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    with process:
+        assert process.stdout
+        assert process.stderr
+        for _ in range(lines):
+            process.stdout.readline()
+        os.killpg(process.pid, number)
+        process.wait(60)
+        if number != signal.SIGKILL and lines:
+            assert process.returncode == 130
+            assert "Interrupted." in process.stderr.read()
+    deadline = time.monotonic() + 20  # a killed tour cannot wait for its servers: they notice, and end by themselves
+    while (any(processes_of(scratch)) or any(scratch.iterdir())) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert list(processes_of(scratch)) == []
+    assert list(scratch.iterdir()) == []

@@ -1,0 +1,60 @@
+"""What users write, as type checkers see it: no line may need a remark. Checked and never run."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+import boto3.session
+import botocore.session
+
+from stskit import AssumedRole, Cached, Credentials, Role, WebIdentityToken, assume
+from stskit.identity import Proof
+from stskit.protocols import STS, LiveSink, Sink, Source
+from stskit.sinks import Boto3Session, BotocoreSession, CredentialsFile, Environment
+from stskit.sources import OIDCTokenFile, Profile, SAMLFile, Static
+
+
+class Vault:
+    def fetch(self) -> WebIdentityToken:
+        return WebIdentityToken("token")
+
+
+class Both:
+    """A sink for values and for recipes, each with a result of its own type."""
+
+    def write(self, credentials: Credentials, /) -> int:
+        return len(credentials.access_key_id)
+
+    def attach(self, source: Source[Credentials], /) -> bytes:
+        return source.fetch().access_key_id.encode()
+
+
+class Canned:
+    def exchange(self, proof: Proof, role: Role) -> Credentials:
+        return Credentials(role.arn, "secret")
+
+
+sources: list[Source[Proof]] = [
+    SAMLFile("file"),
+    OIDCTokenFile("file"),
+    Profile(),
+    Static(Credentials("id", "secret")),
+    Vault(),
+]
+sts: STS = Canned()
+value_sink: Sink[int] = Both()
+live_sink: LiveSink[bytes] = Both()
+
+credentials: Credentials = assume("arn", Role("arn", duration=timedelta(hours=1)), source=sources[0], sts=sts)
+recipe: AssumedRole = AssumedRole.through("arn", "arn", source=Vault())
+nested: AssumedRole = AssumedRole("arn", source=recipe)
+
+path: str = credentials.to(CredentialsFile("name", region="eu-central-1"))
+variables: dict[str, str] = credentials.to(Environment(os.environ))
+fixed: boto3.session.Session = credentials.to(Boto3Session())
+fixed_core: botocore.session.Session = credentials.to(BotocoreSession())
+live: boto3.session.Session = recipe.to(Boto3Session("eu-central-1"))
+shared: botocore.session.Session = Cached(recipe).to(BotocoreSession())
+number: int = credentials.to(Both())
+data: bytes = recipe.to(Both())

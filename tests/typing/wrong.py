@@ -1,0 +1,36 @@
+"""What users may get wrong: each line is an error of types, and a checker that finds none says so. Checked and never run."""
+
+from __future__ import annotations
+
+from stskit import AssumedRole, Cached, Credentials, Role, assume
+from stskit.sinks import Boto3Session, CredentialsFile, Environment
+from stskit.sources import Profile, SAMLFile
+
+credentials = assume("arn", source=Profile("base"))
+recipe = AssumedRole("arn", source=Profile("base"))
+
+# a recipe where a value is needed
+recipe.to(CredentialsFile("name"))  # type: ignore[arg-type]
+recipe.to(Environment())  # type: ignore[arg-type]
+CredentialsFile("name").write(recipe)  # type: ignore[arg-type]
+
+# a value where a recipe is needed
+Boto3Session().attach(credentials)  # type: ignore[arg-type]
+Cached(credentials)  # type: ignore[arg-type]
+
+# a source of a proof that is no credentials, where credentials are needed
+Boto3Session().attach(SAMLFile("file"))  # type: ignore[arg-type]
+Cached(SAMLFile("file"))  # type: ignore[arg-type]
+
+# a proof, or a path, where a source is needed
+assume("arn", source=credentials)  # type: ignore[arg-type]
+assume("arn", source="file")  # type: ignore[arg-type]
+AssumedRole("arn", Profile("base"))  # type: ignore[call-arg]
+
+# values cannot be changed
+credentials.access_key_id = "other"  # type: ignore[misc]
+recipe.role = Role("other")  # type: ignore[misc]
+
+# what may be None must be looked at
+credentials.expiration.isoformat()  # type: ignore[union-attr]
+Credentials("id")  # type: ignore[call-arg]
