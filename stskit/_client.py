@@ -1,7 +1,7 @@
 """The botocore clients behind `BotocoreSTS`: one for a region and a set of settings, shared by all callers and threads.
 
 A client holds no keys. Each call brings its own, so one client serves every caller, and none looks for any: no
-profile's keys are read and no ``credential_process`` is run. Nothing that is sent or received in a call is logged.
+profile's keys are read and no ``credential_process`` is run. Nothing secret of what is sent and received is logged.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -17,10 +18,11 @@ from stskit.errors import RoleError
 from stskit.identity import Credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from botocore.client import BaseClient
     from botocore.credentials import ReadOnlyCredentials
+    from botocore.loaders import Loader
     from botocore.session import Session
 
     from stskit.identity import Proof
@@ -28,75 +30,90 @@ if TYPE_CHECKING:
 Options: TypeAlias = tuple[tuple[str, Any], ...]
 """Arguments for `botocore.config.Config`, by name."""
 
-# What botocore reads from the environment when it makes a client: a change of one of them means another client.
+# What botocore reads from the environment when it makes a client, beside the variables that its sessions list.
 _VARIABLES: Final = (
-    *(
-        "AWS_PROFILE",
-        "AWS_DEFAULT_PROFILE",
-        "AWS_CONFIG_FILE",
-        "AWS_SHARED_CREDENTIALS_FILE",
-        "AWS_DEFAULT_REGION",
-        "HOME",
-    ),
-    *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"),
-    *("AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT", "AWS_MAX_ATTEMPTS", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"),
+    *("HOME", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "REQUESTS_CA_BUNDLE"),
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
 )
-_LOGGERS_OF_SECRETS: Final = ("botocore.auth", "botocore.endpoint", "botocore.parsers")
-_NOWHERE: Final = (
-    None,
-    None,
-    os.devnull,
-    None,
-)  # in botocore's terms: not in a file, not in a variable, by default empty
+# They log requests, answers, and exceptions that quote a header, an answer or what a credential_process said.
+_LOGGERS_OF_SECRETS: Final = tuple(
+    f"botocore.{name}" for name in ("auth", "credentials", "endpoint", "httpsession", "parsers", "tokens", "utils")
+)
+_NOWHERE: Final = (None, None, os.devnull, None)  # to botocore: in no file and no variable; by default an empty file
+_MOST_CONNECTIONS: Final = 50  # kept open between calls; urllib3 warns when more threads than this come back at once
 
 _proof_in_use: ContextVar[Proof | None] = ContextVar("stskit_proof_in_use", default=None)
-_lock = threading.Lock()
-if hasattr(os, "register_at_fork"):  # a child must not find the lock held by a thread that it does not have
-    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+_discreet: ContextVar[bool] = ContextVar("stskit_discreet", default=False)
+_lock = threading.RLock()  # a signal handler may come back to it
+# A child must not find the lock held by a thread that it does not have.
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+
+
+@contextmanager
+def discreet_logs() -> Iterator[None]:
+    """While this lasts, the loggers of botocore that may tell a secret are silent in this thread, and in no other."""
+    import logging
+
+    for name in _LOGGERS_OF_SECRETS:
+        logging.getLogger(name).addFilter(_may_be_logged)
+    before = _discreet.set(True)
+    try:
+        yield
+    finally:
+        _discreet.reset(before)
 
 
 def client_for(
-    region: str | None, partition: str, *, signed: bool, endpoint_url: str | None, options: Options
+    region: str | None, partition: str | None, *, signed: bool, endpoint_url: str | None, options: Options
 ) -> BaseClient:
-    """The client for calls in *partition*, made once. Raises `RoleError` where no region fits, and what botocore
-    raises.
+    """The client for calls in *partition*, None where it is not known; made once.
+
+    Raises `RoleError` where no region fits, and what botocore raises.
     """
     with _lock:
         session = _session(signed, _environment())
         wanted = region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
-        return _client(session, _region(wanted, partition, strict=region is not None), endpoint_url, options)
+        return _client(session, _region(wanted, partition, strict=bool(region)), endpoint_url, options)
 
 
 def call(client: BaseClient, operation: str, parameters: Mapping[str, object], proof: Proof) -> dict[str, Any]:
     """One call, signed with *proof* where the operation is signed and *proof* is credentials."""
     from botocore import xform_name
 
-    token = _proof_in_use.set(proof)
+    before = _proof_in_use.set(proof)
     try:
-        answer: dict[str, Any] = getattr(client, xform_name(operation))(**parameters)
-        return answer
+        with discreet_logs():
+            answer: dict[str, Any] = getattr(client, xform_name(operation))(**parameters)
+            return answer
     finally:
-        _proof_in_use.reset(token)
+        _proof_in_use.reset(before)
 
 
 def _environment() -> tuple[object, ...]:
-    return os.getpid(), *map(os.environ.get, _VARIABLES)  # by process: connections do not survive a fork
+    return os.getpid(), *map(os.environ.get, _variables())  # by process: connections do not survive a fork
+
+
+@lru_cache(maxsize=1)
+def _variables() -> tuple[str, ...]:
+    from botocore.session import Session
+
+    listed = (variable or () for _, variable, *_ in Session.SESSION_VARIABLES.values())  # one name, several, or none
+    return *_VARIABLES, *(name for each in listed for name in ([each] if isinstance(each, str) else each))
 
 
 @lru_cache(maxsize=8)
 def _session(signed: bool, _environment: tuple[object, ...]) -> Session:
-    import logging
-
     from botocore.session import Session
 
     # Calls that need no keys must work whatever the state of the caller's files: they do not see them.
     ignored = {} if signed else {"profile": (None,) * 4, "config_file": _NOWHERE, "credentials_file": _NOWHERE}
     session = Session(session_vars=ignored)
     session.set_config_variable("sts_regional_endpoints", "regional")
-    session.register_component("credential_provider", _KeysOfThisCall())
-    for name in _LOGGERS_OF_SECRETS:
-        logging.getLogger(name).addFilter(_outside_a_call)
+    session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
+    for component in ("credential_provider", "token_provider"):
+        session.register_component(component, _KeysOfThisCall())
+    # An expiration is parsed by us: botocore takes half a date, and gives local time.
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=str)
     return session
 
 
@@ -106,49 +123,63 @@ def _client(session: Session, region: str, endpoint_url: str | None, options: Op
 
     from botocore.config import Config
 
-    agent = f"stskit/{version('stskit')}"
-    # standard: three attempts, or AWS_MAX_ATTEMPTS
-    config = Config(**dict(options), retries={"mode": "standard"}, user_agent_extra=agent)
+    config = Config(
+        **dict(options),
+        retries={"mode": "standard"},  # three attempts, or AWS_MAX_ATTEMPTS
+        max_pool_connections=_MOST_CONNECTIONS,
+        user_agent_extra=f"stskit/{version('stskit')}",
+    )
     return session.create_client("sts", region_name=region, endpoint_url=endpoint_url, config=config)
 
 
-def _region(wanted: str | None, partition: str, *, strict: bool) -> str:
+def _region(wanted: str | None, partition: str | None, *, strict: bool) -> str:
     known = _partitions()
     if wanted:
         there = next((name for name, (_, regions) in known.items() if regions.match(wanted)), partition)
-        if there == partition:
+        if partition is None or there == partition:
+            return wanted
+        if strict and partition not in known:  # of a server that is not AWS's, or newer than this botocore
             return wanted
         if strict:
             raise RoleError(
                 f"the region {wanted} is in the partition {there} and the role in {partition}; "
                 f"name a region of {partition}"
             )
-    if partition not in known:
+    home = known.get(partition or "aws")
+    if home is None:
         raise RoleError(f"no region is known for the partition {partition}; name one: BotocoreSTS(region=...)")
-    return known[partition][0]
+    return home[0]
 
 
 @lru_cache(maxsize=1)
 def _partitions() -> dict[str, tuple[str, re.Pattern[str]]]:
-    from botocore.loaders import create_loader
-
-    data = create_loader().load_data("partitions")["partitions"]
+    data = _loader(None).load_data("partitions")["partitions"]
     return {each["id"]: (each["outputs"]["implicitGlobalRegion"], re.compile(each["regionRegex"])) for each in data}
 
 
-def _outside_a_call(_record: object) -> bool:
-    return _proof_in_use.get() is None
+@lru_cache(maxsize=4)
+def _loader(data_path: str | None) -> Loader:
+    from botocore.loaders import create_loader
+
+    return create_loader(data_path)  # it keeps what it has parsed, for all sessions
+
+
+def _may_be_logged(_record: object) -> bool:
+    return not _discreet.get()
 
 
 class _KeysOfThisCall:
     """To botocore a provider of credentials and the credentials themselves: those of the call under way in this
-    thread.
+    thread. Also a provider of bearer tokens, which has none, so that botocore looks for them nowhere else.
     """
 
     method = "explicit"
 
     def load_credentials(self) -> _KeysOfThisCall:
         return self
+
+    def load_token(self, **_options: object) -> None:
+        return None
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials | None:
         from botocore.credentials import ReadOnlyCredentials

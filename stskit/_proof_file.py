@@ -6,18 +6,24 @@ import os
 
 from stskit import _files
 from stskit.errors import ProofInvalid, SourceError, SourceMissing
+from stskit.identity import Secret
 
-__all__ = ["read_proof"]
+__all__ = ["path_text", "read_proof"]
 
 
-def read_proof(path: str, what: str, limit: int) -> str:
+def path_text(path: str | os.PathLike[str]) -> str:
+    """*path* as text; typed for what it takes, which `os.fspath` is not in the eyes of mypy."""
+    return os.fspath(path)
+
+
+def read_proof(path: str, what: str, limit: int) -> Secret:
     """The text in *path*, without byte order mark and the blanks around it; *what* it should be is for the errors.
 
     Raises `SourceMissing` where there is no such file, `ProofInvalid` where it is empty, over *limit* bytes or
     unreadable.
     """
     try:
-        text = _files.read(os.path.expanduser(path), limit).decode("utf-8-sig").strip()
+        text = Secret(_files.read(os.path.expanduser(path), limit).decode("utf-8-sig").strip())
         problem: SourceError = ProofInvalid(f"{path} is empty; it should hold {what}")
         if text:
             return text

@@ -107,7 +107,7 @@ class _Reader:
             self._attribute = attributes.get("Name", "")
 
     def text(self, data: str) -> None:
-        if self._path == _VALUE_PATH:
+        if self._path[: len(_VALUE_PATH)] == _VALUE_PATH:  # elements inside of the value do not cut it either
             self._text.append(data)
 
     def end(self, _name: str) -> None:

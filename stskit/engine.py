@@ -17,9 +17,8 @@ __all__ = ["AssumedRole", "assume", "caller_identity"]
 
 R = TypeVar("R")
 
-_CHAINED_AT_MOST: Final = (
-    3600  # seconds; https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html (role chaining)
-)
+# seconds; https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
+_CHAINED_AT_MOST: Final = 3600
 
 
 def _role(role: Role | str) -> Role:
@@ -72,8 +71,8 @@ class AssumedRole:
 
         https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
         """
-        sts = sts or BotocoreSTS()
-        recipe = cls(first, source=source or Profile(), sts=sts)
+        sts = BotocoreSTS() if sts is None else sts
+        recipe = cls(first, source=Profile() if source is None else source, sts=sts)
         for role in then:
             recipe = cls(role, source=recipe, sts=sts)
         return recipe
@@ -102,4 +101,5 @@ def caller_identity(credentials: Credentials | None = None, *, sts: Identifier |
 
     https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
     """
-    return (sts or BotocoreSTS()).caller_identity(credentials or Profile().fetch())
+    sts = BotocoreSTS() if sts is None else sts
+    return sts.caller_identity(Profile().fetch() if credentials is None else credentials)

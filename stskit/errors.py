@@ -49,9 +49,7 @@ class StskitError(Exception):
 
 
 def discreet(function: Callable[P, R]) -> Callable[P, R]:
-    """Let the errors of *function* leave it without its frames: a traceback that shows locals would show what it
-    read.
-    """
+    """Let the errors of *function* leave it without its frames, whose locals hold what it read."""
 
     @wraps(function)
     def guarded(*args: P.args, **options: P.kwargs) -> R:

@@ -17,9 +17,7 @@ __all__ = ["LIMITS", "Limit", "Role", "default_session_name"]
 
 @frozen
 class Limit:
-    """What STS takes for one option: the least and the most of `unit`, and which characters, in words and as
-    pattern.
-    """
+    """What STS takes for one option: least and most of `unit`, and which characters, in words and as pattern."""
 
     least: int
     most: int
@@ -47,9 +45,8 @@ LIMITS: Final[Mapping[str, Limit]] = {
     "external_id": Limit(2, 1224, characters="letters, digits and _+=,.@:/-", pattern=r"(?a:[\w+=,.@:/-]*)"),
     "source_identity": Limit(2, 256, **_NAME),
 }
-_ARN = re.compile(
-    r"(?a)arn:[a-z0-9-]+:iam::(\d{12})?:role/([!-~]+/)?[\w+=,.@-]{1,64}"
-)  # servers other than AWS: no account
+# On servers that are not AWS there may be no account.
+_ARN = re.compile(r"(?a)arn:[a-z0-9-]+:iam::(\d{12})?:role/([!-~]+/)?[\w+=,.@-]{1,64}")
 _ARN_MOST = 2048
 
 
@@ -178,10 +175,6 @@ def default_session_name() -> str:
 
     try:
         user = getuser()
-    except (
-        ImportError,
-        KeyError,
-        OSError,
-    ):  # no such user here, as in many containers; which one depends on the Python
+    except (ImportError, KeyError, OSError):  # no such user, as in many containers; which one depends on the Python
         user = "unknown"
     return re.sub(r"[^\w+=,.@-]", "-", f"stskit-{user}-{node()}", flags=re.ASCII)[:64]

@@ -13,7 +13,7 @@ from attrs import evolve, field, fields, frozen
 
 from stskit import _client
 from stskit._refusals import Call, explained, unavailable
-from stskit.errors import ProofInvalid, RoleError, StskitError
+from stskit.errors import ProofInvalid, RoleError, StskitError, discreet
 from stskit.identity import CallerIdentity, Credentials, Proof, SAMLAssertion, Secret, WebIdentityToken
 from stskit.roles import Role, default_session_name
 
@@ -65,16 +65,18 @@ class BotocoreSTS:
     connect_timeout: float = field(default=5, kw_only=True)
     read_timeout: float = field(default=10, kw_only=True)
 
+    @discreet
     def exchange(self, proof: Proof, role: Role) -> Credentials:
         """The credentials of *role*, by one call: AssumeRole for credentials, else the one that fits the proof.
 
-        Raises `RoleError` before the call, where *role* asks for what that operation does not take; `STSError` where
-        STS refuses; `STSUnavailable` where no answer can be used.
+        Raises `RoleError` before the call, where *role* asks for what that operation does not take, and `ProofInvalid`
+        where *proof* cannot be sent; `STSError` where STS refuses; `STSUnavailable` where no answer can be used.
         """
         operation, parameters = _request(proof, role)
         given = self._call(operation, parameters, proof, role, _credentials)
         return given if given.account_id else evolve(given, account_id=role.account)
 
+    @discreet
     def caller_identity(self, credentials: Credentials, /) -> CallerIdentity:
         """Whose *credentials* are, by GetCallerIdentity, which needs no permission. Raises as `exchange` does."""
         return self._call("GetCallerIdentity", {}, credentials, None, _identity)
@@ -85,7 +87,7 @@ class BotocoreSTS:
         call = Call(operation, role.arn if role else None, self.region, self.endpoint_url, _secrets(proof, role))
         try:
             client = self._client(role.partition if role else _partition(proof), signed=isinstance(proof, Credentials))
-            call = evolve(call, region=client.meta.region_name, endpoint=client.meta.endpoint_url)
+            call = evolve(call, region=client.meta.region_name, endpoint=client.meta.endpoint_url, has_client=True)
             return read(_client.call(client, operation, parameters, proof))
         except RoleError:
             raise
@@ -95,7 +97,7 @@ class BotocoreSTS:
             problem = explained(error, call)
         raise problem  # not from within: the error must not keep botocore's as its context
 
-    def _client(self, partition: str, *, signed: bool) -> BaseClient:
+    def _client(self, partition: str | None, *, signed: bool) -> BaseClient:
         options = (
             ("connect_timeout", self.connect_timeout),
             ("read_timeout", self.read_timeout),
@@ -156,6 +158,8 @@ def _credentials(answer: Mapping[str, Any]) -> Credentials:
     credentials = Credentials.from_dict(answer)
     if credentials.session_token is None or credentials.expiration is None:
         raise ProofInvalid("it has no session token or no expiration")
+    if credentials.is_expired():
+        raise ProofInvalid("its credentials have expired already; check the clock of this machine")
     return credentials
 
 
@@ -166,9 +170,9 @@ def _identity(answer: Mapping[str, Any]) -> CallerIdentity:
     return CallerIdentity(account=account, arn=arn, user_id=user_id)
 
 
-def _partition(proof: Proof) -> str:
+def _partition(proof: Proof) -> str | None:
     arn = proof.assumed_role_arn if isinstance(proof, Credentials) else None
-    return (arn or "arn:aws").split(":")[1]
+    return (arn or "").partition(":")[2].partition(":")[0] or None
 
 
 def _secrets(proof: Proof, role: Role | None) -> tuple[Secret, ...]:

@@ -1,4 +1,4 @@
-"""The error tree: what derives from what, what each error carries, and how `discreet` keeps locals out of tracebacks."""
+"""The error tree: what derives from what, what each error carries, and that `discreet` keeps locals out of sight."""
 
 from __future__ import annotations
 

@@ -61,8 +61,8 @@ def test_a_file_over_the_limit_is_refused(target: Path) -> None:
 
 
 def test_a_huge_file_is_not_read_to_its_end(target: Path) -> None:
-    """A sparse file of 10 GB costs what the limit costs."""
-    os.truncate(target, 10**10)
+    """A sparse file of 8 TB costs what the limit costs."""
+    os.truncate(target, 2**43)
     with pytest.raises(OSError, match="larger than 1,000 bytes"):
         _files.read(str(target), 1000)
 
@@ -186,7 +186,9 @@ def test_a_waiter_gets_the_lock_when_it_is_free(tmp_path: Path, monkeypatch: pyt
 def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     """The kernel lets go of it; nothing has to be cleaned up by hand."""
     path = tmp_path / "lock"
-    code = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); input()"
+    code = (
+        "import fcntl, sys; fcntl.flock(f := open(sys.argv[1], 'w'), fcntl.LOCK_EX); print('held', flush=True); input()"
+    )
     with subprocess.Popen([sys.executable, "-c", code, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"held\n"
@@ -294,7 +296,10 @@ def test_the_secret_is_only_ever_in_files_of_mode_600(target: Path, monkeypatch:
     assert all(name.startswith(".stskit-") and len(name) > 20 for name, _ in seen)
 
 
-def test_what_is_written_is_on_the_disk_before_it_counts(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("bare", [False, True], ids=["absolute", "bare name"])
+def test_what_is_written_is_on_the_disk_before_it_counts(
+    target: Path, monkeypatch: pytest.MonkeyPatch, bare: bool
+) -> None:
     """The file is synchronised before the rename, and its folder after it."""
     order: list[str] = []
     sync, rename = os.fsync, os.rename
@@ -309,7 +314,8 @@ def test_what_is_written_is_on_the_disk_before_it_counts(target: Path, monkeypat
 
     monkeypatch.setattr(os, "fsync", record_sync)
     monkeypatch.setattr(os, "rename", record_rename)
-    _files.replace(str(target), NEW)
+    monkeypatch.chdir(target.parent)
+    _files.replace(target.name if bare else str(target), NEW)
     assert order == ["file", "rename", "folder"]
 
 
@@ -426,6 +432,16 @@ def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     _files.make_folder(str(tmp_path))
     assert mode(tmp_path) == 0o755
+
+
+def test_a_new_folder_is_private_from_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, set_umask: Callable[[int], int]
+) -> None:
+    """There is no moment in which others can look into it."""
+    set_umask(0)
+    monkeypatch.setattr(os, "chmod", lambda *_: None)
+    _files.make_folder(str(tmp_path / "new"))
+    assert mode(tmp_path / "new") == 0o700
 
 
 def test_a_folder_that_somebody_else_makes_first_is_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

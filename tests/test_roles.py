@@ -6,7 +6,7 @@ import getpass
 import platform
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -61,6 +61,22 @@ IN_MODEL: Mapping[str, Callable[[Mapping[str, Any]], Shape]] = {
 def test_the_test_knows_every_limit() -> None:
     """An entry that is added to the table is compared with the model too."""
     assert set(IN_MODEL) == set(LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("operation", "its_own"),
+    [
+        ("AssumeRole", {"ExternalId", "ProvidedContexts", "SerialNumber", "SourceIdentity", "TokenCode"}),
+        ("AssumeRoleWithSAML", {"PrincipalArn", "SAMLAssertion"}),
+        ("AssumeRoleWithWebIdentity", {"ProviderId", "WebIdentityToken"}),
+    ],
+)
+def test_no_parameter_has_come_to_the_model(operation: str, its_own: set[str], model: ServiceModel) -> None:
+    """When STS learns to take more, this fails, so that somebody looks whether `Role` should too."""
+    session = {"RoleArn", "DurationSeconds", "Policy", "PolicyArns", "MinimumSessionTokenSize"}
+    named = set() if operation == "AssumeRoleWithSAML" else {"RoleSessionName"}
+    tagged = {"Tags", "TransitiveTagKeys"} if operation == "AssumeRole" else set()
+    assert set(taken_by(model, operation)) == session | named | tagged | its_own
 
 
 @pytest.mark.parametrize("option", LIMITS)
@@ -140,7 +156,7 @@ def test_role_arns_of_all_partitions_and_servers_are_taken(arn: str, partition: 
         "arn:aws:iam::123456789012:role/" + "p" * 2048 + "/n",
         None,
         5,
-        {number: "x" for number in range(99)},
+        dict.fromkeys(range(99), "x"),
     ],
 )
 def test_what_is_no_role_arn_is_refused(arn: Any) -> None:
@@ -275,7 +291,7 @@ def test_a_role_with_nothing_else_asks_for_nothing_else() -> None:
     """What was not given is None or empty."""
     role = Role(ARN)
     assert (role.session_name, role.duration, role.policy, role.external_id, role.source_identity) == (None,) * 5
-    assert not (role.policy_arns or role.tags or role.transitive_tag_keys)
+    assert [role.policy_arns, role.tags, role.transitive_tag_keys] == [(), {}, ()]
 
 
 def test_a_role_is_a_value() -> None:
@@ -295,12 +311,12 @@ def test_a_role_is_a_value() -> None:
 
 
 @pytest.fixture
-def nameless(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+def nameless(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """No name in the environment, a user and a host that are known."""
     monkeypatch.delenv("AWS_ROLE_SESSION_NAME", raising=False)
     monkeypatch.setattr(getpass, "getuser", lambda: "alice")
     monkeypatch.setattr(platform, "node", lambda: "host1")
-    yield monkeypatch
+    return monkeypatch
 
 
 def test_the_default_name_says_who_and_where(nameless: pytest.MonkeyPatch) -> None:

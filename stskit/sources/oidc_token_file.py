@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import Final
 
 from attrs import field, frozen
 
-from stskit._proof_file import read_proof
+from stskit._proof_file import path_text, read_proof
 from stskit.errors import ProofInvalid
 from stskit.identity import WebIdentityToken
 
@@ -27,7 +26,7 @@ class OIDCTokenFile:
     https://docs.aws.amazon.com/eks/latest/userguide/iam-roles-for-service-accounts.html
     """
 
-    path: str = field(converter=os.fspath)
+    path: str = field(converter=path_text)
 
     def fetch(self) -> WebIdentityToken:
         """Read the file, as it is now. Raises `SourceMissing` or `ProofInvalid`, naming the file."""

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
+from stskit._client import discreet_logs
 from stskit.errors import ProofInvalid, SourceError, SourceMissing
 from stskit.identity import Credentials
 
 if TYPE_CHECKING:
-    import botocore.credentials
+    from botocore.session import Session
 
 __all__ = ["Profile"]
 
@@ -23,8 +24,10 @@ _REMEDIES: Final = {
     "SSOTokenLoadError": "its SSO session has ended; run: aws sso login",
     "TokenRetrievalError": "its SSO session has ended; run: aws sso login",
     "UnauthorizedSSOTokenError": "its SSO session has ended; run: aws sso login",
+    "NoRegionError": "it assumes a role and names no region; add one to it, or set AWS_DEFAULT_REGION",
     "InfiniteLoopConfigError": "its source_profile leads back to itself; break the loop",
 }
+_ANY_OTHER: Final = "botocore cannot load it; see why with: aws sts get-caller-identity"
 
 
 @frozen
@@ -50,9 +53,10 @@ class Profile:
 
         where = "the ambient AWS credentials" if self.name is None else f"the profile {self.name!r}"
         try:
-            found = Session(profile=self.name).get_credentials()
+            with discreet_logs():
+                found = _found(Session(profile=self.name))
             if found is not None:
-                return _credentials(found)
+                return found
             problem: SourceError = SourceMissing(f"{where}: nothing found. Run `aws configure`, or name another source")
         except ProofInvalid as error:
             problem = ProofInvalid(f"{where}: {error}")
@@ -61,7 +65,10 @@ class Profile:
         raise problem
 
 
-def _credentials(found: botocore.credentials.Credentials) -> Credentials:
+def _found(session: Session) -> Credentials | None:
+    found = session.get_credentials()
+    if found is None:
+        return None
     keys = found.get_frozen_credentials()
     return Credentials(
         access_key_id=keys.access_key or "",
@@ -75,5 +82,8 @@ def _credentials(found: botocore.credentials.Credentials) -> Credentials:
 def _explained(error: Exception, where: str) -> SourceError:
     name = type(error).__name__
     if name == "ProfileNotFound":
-        return SourceMissing(f"{where}: no such profile. List those there are with: aws configure list-profiles")
-    return ProofInvalid(f"{where}: {_REMEDIES.get(name, 'botocore cannot load it')} ({name})")
+        return SourceMissing(
+            f"{where}: there is no such profile; correct the name, or AWS_PROFILE. "
+            "List those there are with: aws configure list-profiles"
+        )
+    return ProofInvalid(f"{where}: {_REMEDIES.get(name, _ANY_OTHER)} ({name})")

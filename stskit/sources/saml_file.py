@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Final
 
 from attrs import field, frozen
 
-from stskit._proof_file import read_proof
+from stskit._proof_file import path_text, read_proof
 from stskit.errors import ProofInvalid
 from stskit.identity import SAMLAssertion
 
@@ -26,7 +25,7 @@ class SAMLFile:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_saml_view-saml-response.html
     """
 
-    path: str = field(converter=os.fspath)
+    path: str = field(converter=path_text)
     principal_arn: str | None = None
 
     def fetch(self) -> SAMLAssertion:

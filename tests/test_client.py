@@ -1,0 +1,534 @@
+"""The clients behind `BotocoreSTS`: which region and endpoint, whose keys, who shares one, and what is logged."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+from attrs import evolve
+from botocore.client import BaseClient
+from botocore.session import Session
+from fake_server import (
+    SECRET_KEY,
+    SESSION_TOKEN,
+    Answer,
+    FakeServer,
+    Reaction,
+    Request,
+    fake_server,
+    granted,
+    refused,
+    tells,
+)
+from identity_provider import IdentityProvider
+
+from stskit import Credentials, Role, SAMLAssertion, StskitError, WebIdentityToken, _client
+from stskit.errors import RoleError
+from stskit.identity import Proof
+from stskit.sources import Profile
+from stskit.sts import BotocoreSTS
+
+ROLE = "arn:aws:iam::123456789012:role/R"
+PROVIDER = "arn:aws:iam::123456789012:saml-provider/idp"
+BASE = Credentials("AKIABASE", "base-secret-canary/+" + "s" * 20, "base-token-canary/+" + "t" * 200)
+
+
+def client(
+    region: str | None = None,
+    partition: str | None = "aws",
+    *,
+    signed: bool = True,
+    endpoint_url: str | None = None,
+    **options: object,
+) -> BaseClient:
+    given = tuple(options.items())
+    return _client.client_for(region, partition, signed=signed, endpoint_url=endpoint_url, options=given)
+
+
+def place(client: BaseClient) -> tuple[str, str]:
+    return client.meta.region_name, client.meta.endpoint_url
+
+
+def configure(home: Path, text: str) -> None:
+    (home / ".aws").mkdir(exist_ok=True)
+    (home / ".aws" / "config").write_text(text)
+
+
+# Where -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("without", "region"),
+    [
+        ([], "eu-west-1"),
+        (["argument"], "eu-west-2"),
+        (["argument", "AWS_REGION"], "eu-west-3"),
+        (["argument", "AWS_REGION", "AWS_DEFAULT_REGION"], "eu-north-1"),
+        (["argument", "AWS_REGION", "AWS_DEFAULT_REGION", "profile"], "us-east-1"),
+    ],
+)
+def test_the_region_is_the_first_one_named(
+    without: list[str], region: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Argument, AWS_REGION, AWS_DEFAULT_REGION, the ambient profile, and last the home of the partition."""
+    configure(home, "[profile work]\n" + ("" if "profile" in without else "region = eu-north-1\n"))
+    monkeypatch.setenv("AWS_PROFILE", "work")
+    for name, value in {"AWS_REGION": "eu-west-2", "AWS_DEFAULT_REGION": "eu-west-3"}.items():
+        if name not in without:
+            monkeypatch.setenv(name, value)
+    argument = None if "argument" in without else "eu-west-1"
+    assert place(client(argument)) == (region, f"https://sts.{region}.amazonaws.com")
+
+
+def test_an_unsigned_call_does_not_take_the_region_of_a_profile(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The config file is the caller's, and a call without keys does not look at it; the environment counts."""
+    configure(home, "[default]\nregion = eu-north-1\n")
+    assert place(client(signed=False)) == ("us-east-1", "https://sts.us-east-1.amazonaws.com")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-3")
+    assert place(client(signed=False)) == ("eu-west-3", "https://sts.eu-west-3.amazonaws.com")
+
+
+@pytest.mark.parametrize("signed", [True, False])
+@pytest.mark.parametrize(
+    ("partition", "region", "endpoint"),
+    [
+        ("aws", "us-east-1", "https://sts.us-east-1.amazonaws.com"),
+        ("aws-cn", "cn-northwest-1", "https://sts.cn-northwest-1.amazonaws.com.cn"),
+        ("aws-us-gov", "us-gov-west-1", "https://sts.us-gov-west-1.amazonaws.com"),
+        ("aws-iso", "us-iso-east-1", "https://sts.us-iso-east-1.c2s.ic.gov"),
+        ("aws-iso-b", "us-isob-east-1", "https://sts.us-isob-east-1.sc2s.sgov.gov"),
+    ],
+)
+def test_a_partition_has_its_home(
+    partition: str, region: str, endpoint: str, signed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A region of another partition in the environment is passed over, for the role can only be had in its own."""
+    assert place(client(partition=partition, signed=signed)) == (region, endpoint)
+    monkeypatch.setenv("AWS_REGION", "eu-west-2" if partition != "aws" else "cn-north-1")
+    assert place(client(partition=partition, signed=signed)) == (region, endpoint)
+
+
+def test_a_region_of_the_partition_is_taken() -> None:
+    """Also one that is newer than this botocore."""
+    assert place(client("cn-north-1", "aws-cn")) == ("cn-north-1", "https://sts.cn-north-1.amazonaws.com.cn")
+    assert place(client("mars-1")) == ("mars-1", "https://sts.mars-1.amazonaws.com")
+
+
+def test_a_region_given_for_another_partition_is_an_error() -> None:
+    """It was asked for, so it cannot be passed over in silence."""
+    with pytest.raises(
+        RoleError, match="cn-north-1 is in the partition aws-cn and the role in aws; name a region of aws"
+    ):
+        client("cn-north-1")
+
+
+def test_where_the_partition_is_not_known_every_region_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long-term keys do not say where they live: those of China are not looked up in Virginia."""
+    assert client("cn-north-1", None).meta.region_name == "cn-north-1"
+    monkeypatch.setenv("AWS_REGION", "us-gov-east-1")
+    assert client(None, None).meta.region_name == "us-gov-east-1"
+    monkeypatch.delenv("AWS_REGION")
+    assert client(None, None).meta.region_name == "us-east-1"
+
+
+def test_a_partition_that_botocore_does_not_know_takes_the_region_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other servers have partitions of their own. What is ambient was not meant for them, so a region must be named."""
+    url = "http://127.0.0.1:9"
+    assert place(client("us-east-1", "minio", endpoint_url=url)) == ("us-east-1", url)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    with pytest.raises(RoleError, match=r"no region is known for the partition minio; name one: BotocoreSTS\(region"):
+        client(None, "minio", endpoint_url=url)
+
+
+def test_endpoints_are_regional_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The global endpoint gives tokens that not every region takes."""
+    monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy")
+    assert client("us-west-2").meta.endpoint_url == "https://sts.us-west-2.amazonaws.com"
+    assert client("us-west-2", signed=False).meta.endpoint_url == "https://sts.us-west-2.amazonaws.com"
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_endpoint_variables_are_honoured(signed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of STS before the one of all services, and the argument before both."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    assert client(signed=signed).meta.endpoint_url == "http://127.0.0.1:1"
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:2")
+    assert client(signed=signed).meta.endpoint_url == "http://127.0.0.1:2"
+    assert client(signed=signed, endpoint_url="http://127.0.0.1:3").meta.endpoint_url == "http://127.0.0.1:3"
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    assert client(signed=signed).meta.endpoint_url == "https://sts.us-east-1.amazonaws.com"
+
+
+def test_a_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what it is not meant for does not go there."""
+    with fake_server(granted) as proxy, fake_server(granted) as server:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        BotocoreSTS(endpoint_url="http://sts.example").exchange(BASE, Role(ROLE))
+        assert [request.headers["host"] for request in proxy.requests] == ["sts.example"]
+        BotocoreSTS(endpoint_url=server.url).exchange(BASE, Role(ROLE))
+        assert (len(proxy.requests), len(server.requests)) == (1, 1)
+
+
+def test_special_endpoints_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By argument or by variable."""
+    fips, dualstack = "https://sts-fips.us-east-1.amazonaws.com", "https://sts.us-east-1.api.aws"
+    assert BotocoreSTS(use_fips=True)._client("aws", signed=True).meta.endpoint_url == fips
+    assert BotocoreSTS(use_dualstack=True)._client("aws", signed=True).meta.endpoint_url == dualstack
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
+    assert BotocoreSTS()._client("aws", signed=False).meta.endpoint_url == fips
+
+
+def test_time_outs_attempts_and_name_reach_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five and ten seconds, three attempts or what the environment says, and who asks, without saying for whom."""
+    config: Any = BotocoreSTS()._client("aws", signed=True).meta.config
+    assert (config.connect_timeout, config.read_timeout) == (5, 10)
+    assert (config.retries["mode"], config.retries.get("total_max_attempts")) == ("standard", None)
+    assert config.max_pool_connections >= 32
+    assert config.user_agent_extra.startswith("stskit/")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "7")
+    monkeypatch.setenv("AWS_RETRY_MODE", "legacy")
+    config = BotocoreSTS(connect_timeout=1, read_timeout=2)._client("aws", signed=True).meta.config
+    assert (config.connect_timeout, config.read_timeout) == (1, 2)
+    assert config.retries == {"mode": "standard", "total_max_attempts": 7}
+
+
+# Who shares one --------------------------------------------------------------------------------------------------
+
+
+def test_equal_settings_share_a_client_also_between_threads() -> None:
+    """It is costly to make and holds the connections; it is made once, however many want it at the same time."""
+    with ThreadPoolExecutor(16) as pool:
+        clients = set(pool.map(lambda _: BotocoreSTS("eu-west-1")._client("aws", signed=True), range(64)))
+    assert len(clients) == 1
+    others = [
+        BotocoreSTS("eu-west-2"),
+        BotocoreSTS("eu-west-1", read_timeout=1),
+        BotocoreSTS("eu-west-1", use_fips=True),
+    ]
+    assert clients.isdisjoint(other._client("aws", signed=True) for other in others)
+    assert client("eu-west-1", signed=False) is not client("eu-west-1")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_PROFILE", "other"),
+        ("AWS_DEFAULT_PROFILE", "other"),
+        ("AWS_CONFIG_FILE", "/nowhere/config"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/nowhere/credentials"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+        ("AWS_CA_BUNDLE", "/nowhere/ca.pem"),
+        ("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem"),
+        ("AWS_MAX_ATTEMPTS", "2"),
+        ("AWS_SDK_UA_APP_ID", "app"),
+        ("HTTPS_PROXY", "http://127.0.0.1:1"),
+        ("no_proxy", "*"),
+        ("HOME", "/nowhere"),
+    ],
+)
+def test_a_change_of_the_environment_is_seen(
+    name: str, value: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client is made from the environment of its time, and is not used in another; back again, the old one is."""
+    configure(home, "[profile other]\n")
+    before = client()
+    monkeypatch.setenv(name, value)
+    assert client() is not before
+    monkeypatch.undo()
+
+
+def test_new_keys_in_the_environment_make_no_new_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are none of a client's business."""
+    before = client()
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ROLE_SESSION_NAME"):
+        monkeypatch.setenv(name, "new")
+    assert client() is before
+
+
+# Whose keys ------------------------------------------------------------------------------------------------------
+
+
+def test_each_call_is_signed_with_its_own_keys() -> None:
+    """32 threads with keys of their own, through one client: no request and no answer goes astray."""
+    callers = [Credentials(f"AKIA{number:02}", f"secret {number}", f"token {number}") for number in range(32)]
+
+    def call(number: int) -> tuple[str, str]:
+        keys = callers[number % 32]
+        asked = sts.exchange(keys, Role(ROLE, session_name=f"call-{number}")).access_key_id
+        return asked, f"{keys.access_key_id}.call-{number}"
+
+    with fake_server(granted) as server, ThreadPoolExecutor(32) as pool:
+        sts = BotocoreSTS(endpoint_url=server.url)
+        results = list(pool.map(call, range(160)))
+    assert all(got == expected for got, expected in results)
+    assert len(server.requests) == 160
+    for request in server.requests:
+        keys = callers[int(request.access_key_id.removeprefix("AKIA"))]
+        assert request.headers["x-amz-security-token"] == keys.session_token
+        assert request.is_signed_with(keys.secret_access_key)
+        assert request.form["RoleSessionName"].startswith("call-")
+
+
+def test_keys_without_a_token_are_sent_without_one() -> None:
+    """Long-term keys have none; that the signature is checked at all shows with a wrong key."""
+    with fake_server(granted) as server:
+        BotocoreSTS(endpoint_url=server.url).exchange(Credentials("AKIA", "secret"), Role(ROLE))
+    (request,) = server.requests
+    assert "x-amz-security-token" not in request.headers
+    assert request.is_signed_with("secret")
+    assert not request.is_signed_with("other")
+
+
+def test_outside_of_a_call_a_client_has_no_keys() -> None:
+    """So nobody who gets hold of it can call in another's name."""
+    with fake_server(granted) as server:
+        stray: Any = client(endpoint_url=server.url)
+        BotocoreSTS(endpoint_url=server.url).exchange(BASE, Role(ROLE))
+        with pytest.raises(Exception, match="Unable to locate credentials"):
+            stray.get_caller_identity()
+    assert len(server.requests) == 1
+
+
+def test_nothing_is_looked_up_for_a_signed_call(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given keys are used: no process is run for others, and no sign-in session of the profile is read."""
+    trap = tmp_path / "trap"
+    configure(home, f"[default]\ncredential_process = touch {trap}\nsso_session = nowhere\n[sso-session nowhere]\n")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAOTHER")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "other")
+    with fake_server(granted) as server:
+        sts = BotocoreSTS(endpoint_url=server.url)
+        sts.exchange(BASE, Role(ROLE))
+        sts.caller_identity(BASE)
+    assert [request.access_key_id for request in server.requests] == ["AKIABASE", "AKIABASE"]
+    assert not trap.exists()
+
+
+# Forks -----------------------------------------------------------------------------------------------------------
+
+
+def in_child(work: Callable[[], object]) -> str:
+    """What *work* gives in a child process of ours, as text; a child that hangs is killed."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        with suppress(BaseException):
+            signal.alarm(20)
+            os.write(writer, str(work()).encode())
+        os._exit(0)
+    os.close(writer)
+    with open(reader) as pipe:
+        text = pipe.read()
+    os.waitpid(child, 0)
+    return text
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_after_a_fork_a_child_has_a_client_of_its_own() -> None:
+    """Two processes that share a connection would read each other's answers."""
+    with fake_server(granted) as server:
+        sts = BotocoreSTS(endpoint_url=server.url)
+        assert sts.exchange(BASE, Role(ROLE, session_name="parent")).access_key_id == "AKIABASE.parent"
+        before = id(sts._client("aws", signed=True))
+        assert in_child(lambda: id(sts._client("aws", signed=True)) == before) == "False"
+        assert in_child(lambda: sts.exchange(BASE, Role(ROLE, session_name="child")).access_key_id) == "AKIABASE.child"
+        assert id(sts._client("aws", signed=True)) == before
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_fork_while_a_client_is_made_does_not_hang_the_child() -> None:
+    """The thread that makes it does not exist in the child, and its lock must not be held there."""
+    begun, enough = Event(), Event()
+
+    def make_clients() -> None:
+        for number in count(1):
+            client(endpoint_url=f"http://127.0.0.1:{number}")
+            begun.set()
+            if enough.is_set():
+                return
+
+    maker = Thread(target=make_clients)
+    maker.start()
+    begun.wait(20)
+    regions = [in_child(lambda: client("eu-west-1").meta.region_name) for _ in range(3)]
+    enough.set()
+    maker.join()
+    assert regions == ["eu-west-1"] * 3
+
+
+# What is logged --------------------------------------------------------------------------------------------------
+
+
+class Log(logging.Handler):
+    """Keeps what a log file would show, by logger."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.NOTSET)
+        self.lines: list[tuple[str, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append((record.name, self.format(record)))
+
+    def tellers(self, *secrets: str) -> set[str]:
+        """The loggers that told one of *secrets*."""
+        return {name for name, line in self.lines if any(tells(line, secret) for secret in secrets)}
+
+
+@pytest.fixture
+def log() -> Iterator[Log]:
+    """Everything at every level, of every logger."""
+    root = logging.getLogger()
+    level, handler = root.level, Log()
+    root.addHandler(handler)
+    root.setLevel(logging.NOTSET)
+    yield handler
+    root.removeHandler(handler)
+    root.setLevel(level)
+
+
+@pytest.fixture(scope="module")
+def proofs() -> dict[str, Proof]:
+    idp = IdentityProvider.create("https://idp.example")
+    return {
+        "keys": BASE,
+        "saml": SAMLAssertion.from_text(idp.saml_response(roles=[(ROLE, PROVIDER)])),
+        "web": WebIdentityToken(idp.oidc_token()),
+    }
+
+
+def secrets_of(proof: Proof) -> tuple[str, ...]:
+    if isinstance(proof, Credentials):
+        return proof.secret_access_key, proof.session_token or ""
+    return (proof.value,)
+
+
+def echo(request: Request) -> Answer:
+    return refused("ValidationError", request.body)
+
+
+@pytest.mark.parametrize("kind", ["keys", "saml", "web"])
+@pytest.mark.parametrize(
+    "reaction",
+    [
+        granted,
+        echo,
+        refused("IDPCommunicationError"),
+        Answer("<html>"),
+        Answer("", 503),
+        Answer("<AssumeRole", length=99),
+        "reset",
+        "hang",
+    ],
+    ids=["granted", "refused", "retried", "page", "unavailable", "cut", "reset", "hang"],
+)
+def test_no_call_logs_a_secret(
+    kind: str, reaction: Reaction, proofs: dict[str, Proof], log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However it ends, at any level, neither what is sent nor what comes back; that there was a call is logged."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    proof = proofs[kind]
+    role = Role(ROLE, external_id="external-id-canary" if kind == "keys" else None)
+    with fake_server(reaction) as server, suppress(StskitError):
+        BotocoreSTS(endpoint_url=server.url, read_timeout=0.2).exchange(proof, role)
+    assert server.requests
+    assert log.tellers(*secrets_of(proof), SECRET_KEY, SESSION_TOKEN, "external-id-canary") == set()
+    assert "urllib3.connectionpool" in {name for name, _ in log.lines}
+
+
+def test_a_call_that_cannot_be_sent_logs_no_secret(log: Log) -> None:
+    """A line break in a token makes http.client quote the whole header in its exception."""
+    broken = evolve(BASE, session_token=f"{BASE.session_token}\nX: y")
+    with pytest.raises(StskitError):
+        BotocoreSTS(endpoint_url="http://127.0.0.1:9").exchange(broken, Role(ROLE))
+    assert log.tellers(*secrets_of(broken)) == set()
+
+
+def test_other_calls_are_logged_as_before(log: Log) -> None:
+    """Of the caller's own clients, after ours and during ours in another thread: what they log is their decision."""
+
+    def from_another_thread(request: Request) -> Answer:
+        for name in _client._LOGGERS_OF_SECRETS:
+            logging.getLogger(name).debug("from another thread")
+        return granted(request)
+
+    with fake_server(from_another_thread, granted) as server:
+        BotocoreSTS(endpoint_url=server.url).exchange(BASE, Role(ROLE))
+        assert log.tellers(SECRET_KEY) == set()
+        names = {name for name, line in log.lines if line == "from another thread"}
+        assert names == set(_client._LOGGERS_OF_SECRETS)
+        session = Session()
+        session.set_credentials(BASE.access_key_id, BASE.secret_access_key, BASE.session_token)
+        theirs: Any = session.create_client("sts", "us-east-1", endpoint_url=server.url)
+        theirs.assume_role(RoleArn=ROLE, RoleSessionName="theirs")
+    assert log.tellers(SECRET_KEY) == {"botocore.parsers"}
+    assert {"botocore.auth", "botocore.endpoint"} <= log.tellers(BASE.session_token or "")
+
+
+def write_profile(home: Path, text: str) -> None:
+    configure(home, f"[default]\nregion = us-east-1\n{text}")
+
+
+def as_role(home: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+    base = f"aws_access_key_id = AKIA\naws_secret_access_key = {BASE.secret_access_key}\n"
+    write_profile(home, f"role_arn = {ROLE}\nsource_profile = base\n[profile base]\n{base}")
+
+
+def as_instance(home: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED", raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.url)
+
+
+def as_failing_process(home: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One whose keys are about to expire, so that botocore runs it again at once; the second time it fails."""
+    first = home / "first"
+    first.write_text(
+        f'{{"Version": 1, "AccessKeyId": "AKIA", "SecretAccessKey": "{SECRET_KEY}", "SessionToken": "t", '
+        '"Expiration": "2020-01-01T00:00:00Z"}'
+    )
+    script = home / "process"
+    script.write_text(f"cat {first} && rm {first} && exit\necho {SECRET_KEY} >&2\nexit 1\n")
+    write_profile(home, f"credential_process = sh {script}\n")
+
+
+@pytest.mark.parametrize(
+    ("arrange", "reaction", "silenced"),
+    [
+        (as_role, granted, "botocore.parsers"),
+        (as_role, refused("AccessDenied", SECRET_KEY), "botocore.credentials"),
+        (as_instance, Answer(SECRET_KEY, 500), "botocore.utils"),
+        (as_failing_process, granted, "botocore.credentials"),
+    ],
+    ids=["role", "refused role", "instance", "process"],
+)
+def test_the_profile_source_logs_no_secret(
+    arrange: Callable[[Path, FakeServer, pytest.MonkeyPatch], None],
+    reaction: Reaction,
+    silenced: str,
+    home: Path,
+    log: Log,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever botocore does to get the keys; used on its own it does log one, by the logger that is named."""
+    secrets = BASE.secret_access_key, SECRET_KEY, SESSION_TOKEN
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with fake_server(reaction) as server:
+        arrange(home, server, monkeypatch)
+        with suppress(StskitError):
+            Profile().fetch()
+        assert log.tellers(*secrets) == set()
+        arrange(home, server, monkeypatch)
+        with suppress(Exception):
+            found: Any = Session().get_credentials()
+            found.get_frozen_credentials()
+        assert silenced in log.tellers(*secrets)

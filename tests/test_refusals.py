@@ -1,0 +1,435 @@
+"""What goes wrong between here and STS: each refusal and each silence is an error with a next step and no secret."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from functools import partial
+from urllib.parse import quote_plus
+from xml.sax.saxutils import escape
+
+import pytest
+from botocore.exceptions import NoCredentialsError, ProxyConnectionError
+from fake_server import Answer, FakeServer, Reaction, document, fake_server, granted, refused, tells, told
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from stskit import Credentials, Role, SAMLAssertion, StskitError, WebIdentityToken
+from stskit._refusals import REMEDIES, Call, explained, unavailable
+from stskit.errors import ProofInvalid, STSError, STSUnavailable
+from stskit.identity import Proof, Secret
+from stskit.sts import BotocoreSTS
+
+ROLE = Role("arn:aws:iam::123456789012:role/R")
+BASE = Credentials("AKIABASE", "base-secret-canary/+" + "s" * 20, "base-token-canary/+" + "t" * 200)
+SAML = SAMLAssertion(Secret("c2FtbC1jYW5hcnk+" * 20), "arn:aws:iam::123456789012:saml-provider/idp")
+WEB = WebIdentityToken(Secret("eyJhbGciOiJSUzI1NiJ9.canary-payload-0123456789abcdef.signature-0123456789abcdef"))
+PROOFS: dict[str, Proof] = {"AssumeRole": BASE, "AssumeRoleWithSAML": SAML, "AssumeRoleWithWebIdentity": WEB}
+
+
+@pytest.fixture
+def once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No second attempt, for tests that are not about attempts."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+
+
+def failure(reaction: Reaction, proof: Proof = BASE, role: Role = ROLE) -> tuple[StskitError, FakeServer]:
+    with fake_server(reaction) as server, pytest.raises(StskitError) as caught:
+        BotocoreSTS(endpoint_url=server.url, read_timeout=0.2).exchange(proof, role)
+    return caught.value, server
+
+
+def refusal(reaction: Reaction, proof: Proof = BASE) -> STSError:
+    error, _ = failure(reaction, proof)
+    assert isinstance(error, STSError)
+    return error
+
+
+# Refusals --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operation", PROOFS)
+@pytest.mark.parametrize(
+    ("code", "next_step"),
+    [
+        ("AccessDenied", "trust policy"),
+        ("ExpiredTokenException", "Get a new one"),
+        ("IDPRejectedClaim", "Sign in to it again"),
+        ("InvalidClientTokenId", "Check that the key is active"),
+        ("InvalidIdentityToken", "is registered in the account"),
+        ("MalformedPolicyDocument", "must be an IAM policy in JSON"),
+        ("PackedPolicyTooLarge", "Pass a shorter policy"),
+        ("RegionDisabledException", "Activate STS for this region"),
+        ("RequestExpired", "Set the clock"),
+        ("SignatureDoesNotMatch", "Check the secret access key"),
+        ("ValidationError", "role chaining"),
+        ("SomethingNew", "Look the code up"),
+    ],
+)
+def test_a_refusal_says_what_to_do_and_is_not_tried_again(code: str, next_step: str, operation: str) -> None:
+    """One request, and an error with the code as AWS documents it, the operation, the role and the next step."""
+    error, server = failure(refused(code, "What STS says."), PROOFS[operation])
+    assert isinstance(error, STSError)
+    plain = code.removesuffix("Exception")
+    assert len(server.requests) == error.attempts == 1
+    assert (error.code, error.http_status, error.operation, error.role_arn) == (plain, 400, operation, ROLE.arn)
+    assert (error.region, error.endpoint, error.request_id) == ("us-east-1", server.url, "request-1")
+    assert next_step in error.remedy
+    assert not error.retryable
+    assert str(error) == f"{operation} for {ROLE.arn}: STS refused with {plain}: What STS says. {error.remedy}"
+
+
+def test_who_is_to_be_trusted_depends_on_the_operation() -> None:
+    """AccessDenied means another check for each of the three."""
+    remedies = [refusal(refused("AccessDenied"), proof).remedy for proof in PROOFS.values()]
+    words = ["external id", "SAML provider", "(aud)"]
+    assert [[word in remedy for word in words] for remedy in remedies] == [
+        [True, False, False],
+        [False, True, False],
+        [False, False, True],
+    ]
+
+
+def test_each_remedy_is_a_sentence() -> None:
+    """It is shown as it is, after what STS said."""
+    assert all(text[0].isupper() and text.endswith(".") and "  " not in text for text in REMEDIES.values())
+
+
+@pytest.mark.parametrize(
+    ("status", "next_step", "retryable"),
+    [
+        (400, REMEDIES["ValidationError"], False),
+        (403, REMEDIES["AccessDenied"], False),
+        (429, REMEDIES["Throttling"], True),
+        (418, REMEDIES["anything else"], False),
+        (503, REMEDIES["a status of 5xx"], True),
+    ],
+)
+@pytest.mark.parametrize("body", ["<ErrorResponse/>", refused(None, "").body, refused("", "").body])
+def test_without_a_code_the_status_decides(body: str, status: int, next_step: str, retryable: bool, once: None) -> None:
+    """Servers that are not AWS's leave it out, or leave it empty."""
+    error = refusal(Answer(body, status))
+    assert (error.code, error.http_status, error.retryable, error.remedy) == (None, status, retryable, next_step)
+    assert f"STS refused with HTTP status {status}. " in str(error)
+
+
+@pytest.mark.parametrize("body", ["", "<html>Oops</html>"])
+def test_a_page_of_a_gateway_has_no_code(body: str, once: None) -> None:
+    """Botocore puts the status there; it is none of STS's codes."""
+    error = refusal(Answer(body, 502))
+    assert (error.code, error.http_status, error.retryable) == (None, 502, True)
+    assert str(error).endswith(f"STS refused with HTTP status 502: Bad Gateway. {REMEDIES['a status of 5xx']}")
+
+
+def test_an_error_without_its_envelope_is_understood() -> None:
+    """SeaweedFS and other S3 servers answer so, most of all to a wrong key."""
+    body = "<Error><Code>SignatureDoesNotMatch</Code><Message>No</Message><RequestId>r</RequestId></Error>"
+    error = refusal(Answer(body, 403))
+    assert (error.code, error.http_status, error.request_id) == ("SignatureDoesNotMatch", 403, "r")
+    assert error.remedy == REMEDIES["SignatureDoesNotMatch"]
+
+
+@pytest.mark.parametrize(
+    ("reaction", "error_type", "retryable"),
+    [
+        (refused("Throttling"), STSError, True),
+        (refused("IDPCommunicationError"), STSError, True),
+        (refused("ServiceUnavailable", status=503), STSError, True),
+        (Answer("", 503), STSError, True),
+        ("reset", STSUnavailable, True),
+        ("hang", STSUnavailable, True),
+    ],
+    ids=["Throttling", "IDPCommunicationError", "ServiceUnavailable", "503", "reset", "hang"],
+)
+def test_what_may_pass_is_tried_three_times(reaction: Reaction, error_type: type[StskitError], retryable: bool) -> None:
+    """By botocore, and by nothing else; the error tells that it may pass."""
+    error, server = failure(reaction, WEB)
+    assert len(server.requests) == 3
+    assert isinstance(error, error_type)
+    assert isinstance(error, STSError | STSUnavailable)
+    assert error.retryable == retryable
+    if isinstance(error, STSError):
+        assert error.attempts == 3
+
+
+def test_a_try_that_succeeds_ends_the_trying() -> None:
+    """Throttled once, granted then: the caller sees the credentials."""
+    with fake_server(refused("IDPCommunicationError"), granted) as server:
+        given = BotocoreSTS(endpoint_url=server.url).exchange(BASE, ROLE)
+    assert given.access_key_id.startswith("AKIABASE")
+    assert len(server.requests) == 2
+
+
+# No usable answer ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reaction", "kind"),
+    [
+        ("hang", "timeout"),
+        ("reset", "connection"),
+        (Answer("<html>Sign in</html>"), "answer"),
+        (Answer("<!DOCTYPE html><html><body/></html>"), "answer"),
+        (Answer('{"Credentials": {}}'), "answer"),
+        (Answer(""), "answer"),
+        (Answer("", 400), "answer"),
+        (Answer("<AssumeRoleResponse><Assume"), "answer"),
+        (Answer(document("AssumeRole", "")), "answer"),
+        (Answer(document("GetSessionToken", "<Credentials/>")), "answer"),
+        (Answer("<ErrorResponse><Error>text</Error></ErrorResponse>", 400), "answer"),
+        (Answer("<ErrorResponse><Error><Code>A</Code><Code>B</Code></Error></ErrorResponse>", 400), "answer"),
+    ],
+)
+def test_no_usable_answer_is_an_error_of_a_kind(reaction: Reaction, kind: str, once: None) -> None:
+    """Whatever it is that came, and whatever botocore makes of it."""
+    error, server = failure(reaction)
+    assert isinstance(error, STSUnavailable)
+    assert (error.kind, error.retryable) == (kind, True)
+    assert (error.operation, error.role_arn, error.region) == ("AssumeRole", ROLE.arn, "us-east-1")
+    assert error.endpoint == server.url
+    assert f"STS at {server.url} " in str(error)
+    assert str(error).endswith(error.remedy)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"SessionToken": None}, "no session token"),
+        ({"SessionToken": ""}, "no session token"),
+        ({"Expiration": None}, "no expiration"),
+        ({"AccessKeyId": None}, "AccessKeyId"),
+        ({"SecretAccessKey": ""}, "SecretAccessKey"),
+        ({"Expiration": "2036-11-25T12:00:00"}, "no time zone"),
+        ({"Expiration": "Nov"}, "not an ISO 8601 date"),
+        ({"Expiration": "12"}, "not an ISO 8601 date"),
+        ({"Expiration": "Wed, 25 Nov 2036 12:00:00 EST"}, "not an ISO 8601 date"),
+        ({"Expiration": "2020-01-01T00:00:00Z"}, "expired already; check the clock"),
+    ],
+)
+def test_credentials_that_are_not_whole_are_no_answer(changes: dict[str, str | None], reason: str) -> None:
+    """Nothing is guessed: each of the four is needed, and the expiration is a moment to come."""
+    error, _ = failure(lambda request: granted(request, **changes))
+    assert isinstance(error, STSUnavailable)
+    assert error.kind == "answer"
+    assert reason in str(error)
+
+
+def test_an_identity_that_is_not_whole_is_no_answer() -> None:
+    """The same for GetCallerIdentity, which has no role to speak of."""
+    nameless = partial(granted, Account=None)
+    with fake_server(nameless) as server, pytest.raises(STSUnavailable, match="it does not name account") as caught:
+        BotocoreSTS(endpoint_url=server.url).caller_identity(BASE)
+    assert str(caught.value).startswith(f"GetCallerIdentity: STS at {server.url} gave no answer of STS (")
+    assert (caught.value.kind, caught.value.role_arn) == ("answer", None)
+
+
+def test_an_answer_that_is_cut_short_is_none(once: None) -> None:
+    """Some versions of botocore see it by the length, others by the XML."""
+    error, _ = failure(Answer("<AssumeRoleResponse>", length=100))
+    assert isinstance(error, STSUnavailable)
+    assert error.kind in ("answer", "connection")
+    assert error.retryable
+
+
+def test_a_redirect_is_not_followed() -> None:
+    """The body holds the proof: it goes to nobody whom another server names."""
+    with fake_server(granted) as elsewhere:
+        error, server = failure(Answer("", 307, {"Location": elsewhere.url}), WEB)
+    assert isinstance(error, STSUnavailable)
+    assert error.kind == "answer"
+    assert (len(server.requests), len(elsewhere.requests)) == (1, 0)
+
+
+def test_where_nobody_listens_there_is_no_connection(once: None) -> None:
+    """A port that is free."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(STSUnavailable, match="could not be reached") as caught:
+        BotocoreSTS(endpoint_url=f"http://127.0.0.1:{port}").exchange(WEB, ROLE)
+    assert (caught.value.kind, caught.value.retryable) == ("connection", True)
+
+
+def test_a_proxy_that_is_not_there_is_no_connection(once: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And its password is not told."""
+    monkeypatch.setenv("HTTP_PROXY", "http://user:proxy-password-canary@127.0.0.1:9")
+    with pytest.raises(STSUnavailable, match=ProxyConnectionError.__name__) as caught:
+        BotocoreSTS(endpoint_url="http://sts.example").exchange(WEB, ROLE)
+    assert caught.value.kind == "connection"
+    assert "password-canary" not in told(caught.value)
+
+
+def test_tls_to_a_plain_port_is_a_matter_of_tls(once: None) -> None:
+    """Trying again does not help."""
+    with fake_server(granted) as server, pytest.raises(STSUnavailable, match="TLS") as caught:
+        BotocoreSTS(endpoint_url=server.url.replace("http:", "https:")).exchange(WEB, ROLE)
+    assert (caught.value.kind, caught.value.retryable) == ("tls", False)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("settings_", "environment"),
+    [
+        (BotocoreSTS("no region"), {}),
+        (BotocoreSTS(endpoint_url="no URL"), {}),
+        (BotocoreSTS(read_timeout=-1, endpoint_url="http://127.0.0.1:9"), {}),
+        (BotocoreSTS(), {"AWS_PROFILE": "nobody"}),
+        (BotocoreSTS(), {"AWS_MAX_ATTEMPTS": "many"}),
+    ],
+)
+def test_settings_that_cannot_work_are_told_apart(
+    settings_: BotocoreSTS, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is sent, and with where to look."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(STSUnavailable, match="could not be called .*AWS_PROFILE and the AWS config file") as caught:
+        settings_.exchange(BASE, ROLE)
+    assert (caught.value.kind, caught.value.retryable) == ("setup", False)
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [
+        WebIdentityToken(Secret("abc")),
+        WebIdentityToken(Secret("canary-\ud800")),
+        SAMLAssertion(Secret("abc"), "arn:aws:iam::123456789012:saml-provider/idp"),
+    ],
+)
+def test_a_proof_that_cannot_be_sent_is_an_error_of_its_source(proof: Proof) -> None:
+    """A source that is not ours may give anything; what botocore refuses to send is not STS's fault."""
+    with fake_server(granted) as server, pytest.raises(ProofInvalid, match="the proof was not sent") as caught:
+        BotocoreSTS(endpoint_url=server.url).exchange(proof, ROLE)
+    assert server.requests == []
+    assert "canary" not in told(caught.value)
+
+
+def test_an_unknown_failure_is_of_the_kind_of_its_time() -> None:
+    """Before there is a client it is the settings, after that it is the answer, or what botocore misses."""
+    call = Call("AssumeRole", None, None, None, ())
+    later = Call("AssumeRole", None, None, None, (), has_client=True)
+    errors = explained(KeyError(), call), explained(KeyError(), later), explained(NoCredentialsError(), later)
+    assert {type(error) for error in errors} == {STSUnavailable}
+    assert [getattr(error, "kind", None) for error in errors] == ["setup", "answer", "setup"]
+    assert str(unavailable("timeout", "x", call)).startswith("AssumeRole: STS did not answer in time (x). ")
+
+
+# Secrets ---------------------------------------------------------------------------------------------------------
+
+
+def secrets_of(proof: Proof) -> tuple[str, ...]:
+    if isinstance(proof, Credentials):
+        return proof.secret_access_key, proof.session_token or ""
+    return (proof.value,)
+
+
+@pytest.mark.parametrize("operation", PROOFS)
+@pytest.mark.parametrize(
+    "reaction",
+    [
+        lambda request: refused("ValidationError", f"I got {request.body}"),
+        lambda request: refused("ValidationError", str(request.headers)),
+        lambda request: refused(request.body, "m"),
+        lambda request: Answer(escape(request.body), 400),
+        lambda request: Answer(f"<{request.body}"),
+        lambda request: Answer(document("AssumeRole", escape(request.body))),
+        "reset",
+        "hang",
+    ],
+    ids=["body", "headers", "code", "text", "tag", "result", "reset", "hang"],
+)
+def test_no_error_tells_a_secret(operation: str, reaction: Reaction, once: None) -> None:
+    """Not in its text, not in what hangs on it, and not in the locals of our frames, though the server repeats all."""
+    role = Role(ROLE.arn, external_id="external-id-canary") if operation == "AssumeRole" else ROLE
+    error, _ = failure(reaction, PROOFS[operation], role)
+    assert error.__cause__ is None
+    assert error.__context__ is None
+    secrets = *secrets_of(PROOFS[operation]), "external-id-canary"
+    assert not any(tells(told(error), secret) for secret in secrets)
+
+
+TEXTS = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]))
+TOKENS = st.text("abcdefghijklmnopqrstuvwxyz0123456789+/=-_.", min_size=4, max_size=400)
+
+
+def answer_of(code: str, message: str, request_id: str) -> Exception:
+    from botocore.exceptions import ClientError
+
+    metadata = {"RequestId": request_id, "HTTPStatusCode": 400}
+    response = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": metadata}
+    return ClientError(response, "AssumeRole")  # type: ignore[arg-type]
+
+
+@given(TOKENS, TEXTS, TEXTS, st.sampled_from(["whole", "encoded"]))
+@example("abcd", "", "", "whole")
+def test_a_secret_is_cut_from_whatever_the_server_says(secret: str, before: str, after: str, form: str) -> None:
+    """In code, message and request id, with whatever around it."""
+    quoted = f"{before} {quote_plus(secret) if form == 'encoded' and len(secret) > 200 else secret} {after}"
+    call = Call("AssumeRole", None, None, None, (Secret(secret),))
+    error = explained(answer_of(quoted, quoted, quoted), call)
+    assert isinstance(error, STSError)
+    for text in (error.code or "", str(error).removesuffix(error.remedy), error.request_id or ""):
+        assert secret not in text.removeprefix("AssumeRole: STS refused with ")
+
+
+@given(st.integers(0, 300), st.integers(40, 300))
+def test_a_part_of_a_secret_is_cut_too(start: int, length: int) -> None:
+    """Servers shorten what they quote."""
+    token = Secret("".join(f"{number:03x}" for number in range(200, 400)))
+    call = Call("AssumeRole", None, None, None, (token,))
+    part = str(token)[start : start + length]
+    error = explained(answer_of("X", f"token '{part}...' is bad", "r"), call)
+    assert str(error).startswith("AssumeRole: STS refused with X: token '***' is bad.")
+
+
+def test_the_longer_secret_is_cut_first() -> None:
+    """Where one is a part of another, the rest of the other would be left."""
+    call = Call("AssumeRole", None, None, None, (Secret("abc"), Secret("12abc34"), Secret("abc34")))
+    assert "X: *** and ***. " in str(explained(answer_of("X", "12abc34 and abc", "r"), call))
+
+
+def test_what_is_no_secret_is_left_as_it_is() -> None:
+    """ARNs and other long words are what one needs to read."""
+    message = "User: arn:aws:sts::123456789012:assumed-role/a-long-role-name-for-a-team/and-a-long-session is not known"
+    call = Call("AssumeRole", None, None, None, (Secret("t" * 400),))
+    assert message in str(explained(answer_of("X", message, "0123456789abcdef-0123-4567-89ab"), call))
+
+
+BODIES = st.recursive(
+    st.text("ab&;", max_size=5),
+    lambda inner: st.lists(
+        st.builds(
+            lambda tag, body: f"<{tag}>{body}</{tag}>",
+            st.sampled_from(["ErrorResponse", "Error", "Errors", "Code", "Message", "RequestId", "ResponseMetadata"]),
+            inner,
+        ),
+        max_size=3,
+    ).map("".join),
+    max_leaves=8,
+)
+
+
+@pytest.fixture(scope="module")
+def changing() -> Iterator[Callable[[Answer], BotocoreSTS]]:
+    """An STS that answers as it was told last."""
+    answers: list[Answer] = []
+    with fake_server(lambda _: answers[-1]) as server:
+
+        def answering(answer: Answer) -> BotocoreSTS:
+            answers.append(answer)
+            return BotocoreSTS(endpoint_url=server.url)
+
+        yield answering
+
+
+@settings(max_examples=60, deadline=None)
+@given(BODIES, st.sampled_from([200, 304, 400, 403]))
+@example("<ErrorResponse><Error><Code/><Message><b/></Message></Error><RequestId><a/></RequestId></ErrorResponse>", 400)
+@example("<ErrorResponse><ResponseMetadata>x</ResponseMetadata></ErrorResponse>", 400)
+def test_no_answer_gets_through_as_an_exception_of_another_package(
+    changing: Callable[[Answer], BotocoreSTS], body: str, status: int
+) -> None:
+    """Whatever the XML."""
+    with pytest.raises((STSError, STSUnavailable)) as caught:
+        changing(Answer(body, status)).exchange(BASE, ROLE)
+    assert caught.value.__context__ is None

@@ -1,0 +1,435 @@
+"""`BotocoreSTS`: what goes out for each proof and each option, what comes back, and what real servers refuse."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import signal
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from attrs import evolve, fields
+from botocore.loaders import create_loader
+from fake_server import SECRET_KEY, SESSION_TOKEN, Request, document, fake_server, granted, told
+from fake_server import Answer as Reply
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from identity_provider import IdentityProvider
+from local_aws import LocalAWS
+
+from stskit import CallerIdentity, Credentials, Role, SAMLAssertion, WebIdentityToken
+from stskit.errors import ProofInvalid, RoleError, RoleNotOffered, STSError
+from stskit.identity import Proof, Secret
+from stskit.sources import Profile
+from stskit.sts import ACCEPTS, BotocoreSTS
+
+ROLE = "arn:aws:iam::123456789012:role/team/R"
+PROVIDER = "arn:aws:iam::123456789012:saml-provider/idp"
+BASE = Credentials("AKIABASE", "base-secret-canary", "base-token-canary")
+IDP = IdentityProvider.create("https://idp.example")
+SAML = SAMLAssertion.from_text(IDP.saml_response(roles=[(ROLE, PROVIDER)]))
+WEB = WebIdentityToken(IDP.oidc_token())
+PROOFS: dict[str, Proof] = {"AssumeRole": BASE, "AssumeRoleWithSAML": SAML, "AssumeRoleWithWebIdentity": WEB}
+POLICY = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
+
+# Each option of `Role`, and what of it goes over the wire.
+OPTIONS: dict[str, tuple[object, dict[str, str]]] = {
+    "session_name": ("me", {"RoleSessionName": "me"}),
+    "duration": (timedelta(minutes=15), {"DurationSeconds": "900"}),
+    "policy": (POLICY, {"Policy": json.dumps(POLICY, separators=(",", ":"))}),
+    "policy_arns": (
+        ["arn:aws:iam::aws:policy/A", "arn:aws:iam::aws:policy/B"],
+        {
+            "PolicyArns.member.1.arn": "arn:aws:iam::aws:policy/A",
+            "PolicyArns.member.2.arn": "arn:aws:iam::aws:policy/B",
+        },
+    ),
+    "tags": (
+        {"team": "blue", "cost": ""},
+        {
+            "Tags.member.1.Key": "team",
+            "Tags.member.1.Value": "blue",
+            "Tags.member.2.Key": "cost",
+            "Tags.member.2.Value": "",
+        },
+    ),
+    "transitive_tag_keys": (["team"], {"TransitiveTagKeys.member.1": "team"}),
+    "external_id": ("external-id-canary", {"ExternalId": "external-id-canary"}),
+    "source_identity": ("alice", {"SourceIdentity": "alice"}),
+}
+ALWAYS: dict[str, dict[str, str]] = {
+    "AssumeRole": {"RoleSessionName": "from-the-environment"},
+    "AssumeRoleWithSAML": {"PrincipalArn": PROVIDER, "SAMLAssertion": SAML.value},
+    "AssumeRoleWithWebIdentity": {"WebIdentityToken": WEB.value, "RoleSessionName": "from-the-environment"},
+}
+
+
+def role_with(*options: str) -> Role:
+    build: Callable[..., Role] = Role
+    return build(ROLE, **{option: OPTIONS[option][0] for option in options})
+
+
+def sent(proof: Proof, role: Role) -> Request:
+    """The request that goes out."""
+    with fake_server(granted) as server:
+        BotocoreSTS(endpoint_url=server.url).exchange(proof, role)
+    (request,) = server.requests
+    return request
+
+
+# What goes out ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("operation", "option"), [(operation, option) for operation in ACCEPTS for option in ("", *ACCEPTS[operation])]
+)
+def test_what_an_operation_takes_goes_out_under_the_name_it_has_there(
+    operation: str, option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proof, the role, this option, and nothing else."""
+    monkeypatch.setenv("AWS_ROLE_SESSION_NAME", "from-the-environment")
+    request = sent(PROOFS[operation], role_with(*filter(None, [option])))
+    expected = {"Action": operation, "Version": "2011-06-15", "RoleArn": ROLE, **ALWAYS[operation]}
+    assert request.form == {**expected, **(OPTIONS[option][1] if option else {})}
+
+
+@pytest.mark.parametrize(
+    ("operation", "option"),
+    [(operation, option) for operation in ACCEPTS for option in OPTIONS if option not in ACCEPTS[operation]],
+)
+def test_what_an_operation_does_not_take_is_an_error(operation: str, option: str) -> None:
+    """It names both, tells no secret, and nothing is sent: an option that is dropped in silence is a hole."""
+    with (
+        fake_server(granted) as server,
+        pytest.raises(RoleError, match=f"^{operation} does not take {option};") as caught,
+    ):
+        BotocoreSTS(endpoint_url=server.url).exchange(PROOFS[operation], role_with(option))
+    assert server.requests == []
+    assert "canary" not in told(caught.value)
+
+
+def test_every_option_of_a_role_is_known_here() -> None:
+    """AssumeRole takes all that a role has, so a new one cannot be forgotten."""
+    assert {each.name for each in fields(Role)} - {"arn"} == set(ACCEPTS["AssumeRole"]) == set(OPTIONS)
+
+
+@pytest.mark.parametrize("operation", ACCEPTS)
+def test_the_table_agrees_with_the_service_model(operation: str) -> None:
+    """Each name is a parameter there; what the model has and we do not is known, so that a new one is noticed."""
+    model = create_loader().load_service_model("sts", "service-2")
+    members = set(model["shapes"][model["operations"][operation]["input"]["shape"]]["members"])
+    assert set(ACCEPTS[operation].values()) <= members
+    proof = {"RoleArn", "PrincipalArn", "SAMLAssertion", "WebIdentityToken", "ProviderId"}
+    later = {"SerialNumber", "TokenCode", "ProvidedContexts", "MinimumSessionTokenSize"}
+    assert members - proof - set(ACCEPTS[operation].values()) <= later
+
+
+def test_a_provider_id_goes_along() -> None:
+    """For OAuth 2.0 tokens, whose issuer is not in them."""
+    assert sent(WebIdentityToken(Secret("opaque"), "www.amazon.com"), Role(ROLE)).form["ProviderId"] == "www.amazon.com"
+
+
+@pytest.mark.parametrize("provider_first", [True, False])
+def test_role_and_provider_are_told_apart_in_either_order(provider_first: bool) -> None:
+    """Identity providers write the pair both ways."""
+    text = IDP.saml_response(roles=[(ROLE, PROVIDER)], provider_first=provider_first)
+    form = sent(SAMLAssertion.from_text(text), Role(ROLE)).form
+    assert (form["RoleArn"], form["PrincipalArn"], form["SAMLAssertion"]) == (ROLE, PROVIDER, text)
+
+
+def test_a_provider_that_is_given_is_taken() -> None:
+    """Also where the assertion has another one, or cannot be read."""
+    other = "arn:aws:iam::123456789012:saml-provider/other"
+    assert sent(evolve(SAML, principal_arn=other), Role(ROLE)).form["PrincipalArn"] == other
+
+
+def test_a_role_that_the_assertion_does_not_offer_is_an_error() -> None:
+    """Before anything is sent."""
+    with fake_server(granted) as server, pytest.raises(RoleNotOffered) as caught:
+        BotocoreSTS(endpoint_url=server.url).exchange(SAML, Role(f"{ROLE}-other"))
+    assert caught.value.offered == (ROLE,)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("proof", [None, "token", object()])
+def test_what_is_no_proof_is_an_error(proof: Proof) -> None:
+    """A source that is not ours may give anything; its kind is named and not its value."""
+    with pytest.raises(ProofInvalid, match=f"the source gave {type(proof).__name__}; STS takes SAMLAssertion, "):
+        BotocoreSTS().exchange(proof, Role(ROLE))
+
+
+# The name of the session -----------------------------------------------------------------------------------------
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1), st.text(max_size=80))
+@example("jörg", "host.example.com")
+@example("u" * 100, "h")
+@example("DOMAIN\\user", "\N{SNOWMAN}\n")
+def test_the_default_session_name_is_one_that_sts_takes(user: str, host: str) -> None:
+    """Whatever user and host are called; it begins with our name, then theirs, cleaned and cut."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("AWS_ROLE_SESSION_NAME", raising=False)
+        patch.setenv("LOGNAME", user)
+        patch.setattr(platform, "node", lambda: host)
+        name = sent(WEB, Role(ROLE)).form["RoleSessionName"]
+    assert re.fullmatch(r"stskit-[\w+=,.@-]{1,57}", name, re.ASCII)
+    assert name == re.sub(r"[^\w+=,.@-]", "-", f"stskit-{user}-{host}", flags=re.ASCII)[:64]
+
+
+@pytest.mark.parametrize("operation", ["AssumeRole", "AssumeRoleWithWebIdentity"])
+def test_a_given_session_name_is_never_altered(operation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the environment does not matter then."""
+    monkeypatch.setenv("AWS_ROLE_SESSION_NAME", "from the environment, and wrong")
+    name = "Alice_2+=,.@-" + "x" * 51
+    assert sent(PROOFS[operation], Role(ROLE, session_name=name)).form["RoleSessionName"] == name
+
+
+@pytest.mark.parametrize("name", ["a", "x" * 65, "two words", "a/b", "ä"])
+def test_a_wrong_session_name_in_the_environment_is_an_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is somebody's wish, so it is not mended; nothing is sent. A SAML session has its name from elsewhere."""
+    monkeypatch.setenv("AWS_ROLE_SESSION_NAME", name)
+    with fake_server(granted) as server:
+        with pytest.raises(RoleError, match="session_name"):
+            BotocoreSTS(endpoint_url=server.url).exchange(BASE, Role(ROLE))
+        assert server.requests == []
+        BotocoreSTS(endpoint_url=server.url).exchange(SAML, Role(ROLE))
+
+
+# Without keys ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hostile(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keys in the environment, a default profile that runs a process; gives the file that this process would make."""
+    trap = tmp_path / "trap"
+    (home / ".aws").mkdir()
+    (home / ".aws" / "config").write_text(f"[default]\ncredential_process = touch {trap}\nregion = eu-north-1\n")
+    (home / ".aws" / "credentials").write_text("[other]\naws_access_key_id = AKIAOTHER\n")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, "ambient-canary")
+    return trap
+
+
+def is_unsigned(request: Request) -> bool:
+    """Whether *request* has no signature, no token and no other trace of the ambient keys."""
+    told_ = f"{request.headers} {request.body}"
+    return "authorization" not in request.headers and "x-amz-" not in str(request.headers) and "canary" not in told_
+
+
+@pytest.mark.parametrize("operation", ["AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_PROFILE", "default"),
+        ("AWS_PROFILE", "nobody"),
+        ("AWS_CONFIG_FILE", "/nowhere"),
+        ("AWS_CONFIG_FILE", "broken"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "broken"),
+    ],
+)
+def test_a_call_that_needs_no_keys_looks_for_none(
+    operation: str, name: str, value: str, hostile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It works whatever state the caller's files are in, is not signed, and runs no process."""
+    (tmp_path / "broken").write_text("[default\nregion\n")
+    monkeypatch.setenv(name, value)
+    assert is_unsigned(sent(PROOFS[operation], Role(ROLE)))
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    assert is_unsigned(sent(PROOFS[operation], Role(ROLE)))
+    assert not hostile.exists()
+
+
+def test_the_trap_works(hostile: Path) -> None:
+    """The process does run for who asks for these keys."""
+    with pytest.raises(ProofInvalid):
+        Profile("default").fetch()
+    assert hostile.exists()
+
+
+# What comes back -------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_becomes_credentials() -> None:
+    """All of it, with the expiration in UTC and to the letter of ISO 8601."""
+    fields_ = (
+        "<Credentials><AccessKeyId>ASIA</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"
+        "<Expiration>2036-11-25T13:00:00.123456789+01:00</Expiration></Credentials>"
+        "<AssumedRoleUser><Arn>arn:aws:sts::210987654321:assumed-role/R/s</Arn><AssumedRoleId>AROA:s</AssumedRoleId>"
+        "</AssumedRoleUser><PackedPolicySize>6</PackedPolicySize><SourceIdentity>alice</SourceIdentity>"
+        "<Subject>S</Subject><Issuer>I</Issuer><Audience>A</Audience>"
+    )
+    with fake_server(Reply(document("AssumeRoleWithSAML", fields_))) as server:
+        credentials = BotocoreSTS(endpoint_url=server.url).exchange(SAML, Role(ROLE))
+    assert credentials == Credentials(
+        "ASIA",
+        "s",
+        "t",
+        datetime(2036, 11, 25, 12, 0, 0, 123456, tzinfo=UTC),
+        account_id="210987654321",
+        assumed_role_arn="arn:aws:sts::210987654321:assumed-role/R/s",
+        assumed_role_id="AROA:s",
+        packed_policy_size=6,
+        source_identity="alice",
+        subject="S",
+        issuer="I",
+        audience="A",
+    )
+    assert credentials.expiration is not None
+    assert credentials.expiration.tzinfo is UTC
+
+
+@pytest.mark.parametrize(("arn", "account"), [(ROLE, "123456789012"), ("arn:aws:iam:::role/app", None)])
+def test_an_answer_without_a_user_has_the_account_of_the_role(arn: str, account: str | None) -> None:
+    """Servers that are not AWS's leave it out, and their roles may have no account either."""
+    keys = (
+        f"<AccessKeyId>A</AccessKeyId><SecretAccessKey>{SECRET_KEY}</SecretAccessKey>"
+        f"<SessionToken>{SESSION_TOKEN}</SessionToken><Expiration>2036-11-25T12:00:00Z</Expiration>"
+    )
+    with fake_server(Reply(document("AssumeRole", f"<Credentials>{keys}</Credentials>"))) as server:
+        credentials = BotocoreSTS(endpoint_url=server.url).exchange(BASE, Role(arn))
+    assert (credentials.account_id, credentials.assumed_role_arn) == (account, None)
+    assert (credentials.secret_access_key, credentials.session_token) == (SECRET_KEY, SESSION_TOKEN)
+
+
+def test_the_caller_is_asked_for_where_the_credentials_live() -> None:
+    """Those of a role tell their partition; with long-term keys any region will do."""
+    china = evolve(BASE, assumed_role_arn="arn:aws-cn:sts::123456789012:assumed-role/R/s")
+    strange = evolve(BASE, assumed_role_arn="strange")
+    with fake_server(granted) as server:
+        for region, keys in [(None, china), ("cn-north-1", china), ("cn-north-1", BASE), (None, BASE), (None, strange)]:
+            identity = BotocoreSTS(region, endpoint_url=server.url).caller_identity(keys)
+            assert identity == CallerIdentity("123456789012", "arn:aws:iam::123456789012:user/AKIABASE", "AKIABASE")
+        with pytest.raises(RoleError, match="us-east-1 is in the partition aws and the role in aws-cn"):
+            BotocoreSTS("us-east-1", endpoint_url=server.url).caller_identity(china)
+    scopes = [request.headers["authorization"].split("/")[2] for request in server.requests]
+    assert scopes == ["cn-northwest-1", "cn-north-1", "cn-north-1", "us-east-1", "us-east-1"]
+
+
+def test_an_interrupt_is_not_turned_into_an_error() -> None:
+    """Ctrl-C during a call stops the program, as it should."""
+    main = threading.main_thread()
+
+    def interrupt(request: Request) -> Reply:
+        assert main.ident is not None
+        signal.pthread_kill(main.ident, signal.SIGINT)
+        return granted(request)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+    try:
+        with fake_server(interrupt) as server, pytest.raises(KeyboardInterrupt):
+            BotocoreSTS(endpoint_url=server.url).exchange(BASE, Role(ROLE))
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+# Real servers ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def verifying(aws: LocalAWS) -> LocalAWS:
+    """A server that checks what it is sent."""
+    if not aws.has_seaweedfs:
+        pytest.skip("SeaweedFS is not installed, and moto believes everything")
+    return aws
+
+
+def assert_good(credentials: Credentials, role_arn: str) -> None:
+    assert credentials.expiration is not None
+    assert credentials.expiration.tzinfo is UTC
+    assert timedelta(minutes=50) < (credentials.expires_in() or timedelta()) <= timedelta(hours=1)
+    assert credentials.session_token
+    assert credentials.account_id == role_arn.split(":")[4]
+
+
+def test_keys_are_exchanged(aws: LocalAWS, sts: BotocoreSTS, base: Credentials) -> None:
+    """AssumeRole; the result is of use: STS knows it."""
+    credentials = sts.exchange(base, Role(aws.hub_role, session_name="me"))
+    assert_good(credentials, aws.hub_role)
+    assert credentials.assumed_role_arn == f"arn:aws:sts::{aws.account}:assumed-role/Hub/me"
+    identity = sts.caller_identity(credentials)
+    assert (identity.account, identity.arn) == (aws.account, credentials.assumed_role_arn)
+
+
+def test_a_token_is_exchanged(aws: LocalAWS, sts: BotocoreSTS) -> None:
+    """AssumeRoleWithWebIdentity, with a condition on the subject."""
+    credentials = sts.exchange(WebIdentityToken(aws.idp.oidc_token()), Role(aws.web_alice_role, session_name="me"))
+    assert_good(credentials, aws.web_alice_role)
+    assert credentials.subject in ("alice", None)  # moto does not say
+    assert sts.caller_identity(credentials).account == aws.account
+
+
+def test_an_assertion_is_exchanged(aws: LocalAWS, saml_sts: BotocoreSTS) -> None:
+    """AssumeRoleWithSAML; the name of the session is the identity provider's."""
+    text = aws.idp.saml_response(roles=[(aws.saml_role, aws.saml_provider)], session_name="alice", duration=3600)
+    credentials = saml_sts.exchange(SAMLAssertion.from_text(text), Role(aws.saml_role))
+    assert_good(credentials, aws.saml_role)
+    assert credentials.assumed_role_arn == f"arn:aws:sts::{aws.account}:assumed-role/Deploy/alice"
+
+
+def test_long_term_keys_are_known_too(verifying: LocalAWS, sts: BotocoreSTS, base: Credentials) -> None:
+    """GetCallerIdentity needs no permission."""
+    assert sts.caller_identity(base).arn.endswith(":user/developer")
+
+
+Case = Callable[[LocalAWS], tuple[Proof, str]]
+
+
+def base_of(aws: LocalAWS) -> Credentials:
+    return Credentials(aws.access_key_id, aws.secret_access_key)
+
+
+def token_of(aws: LocalAWS, **changes: object) -> WebIdentityToken:
+    make: Callable[..., str] = aws.idp.oidc_token
+    return WebIdentityToken(make(**changes))
+
+
+@pytest.mark.parametrize(
+    ("case", "code", "status", "next_step"),
+    [
+        (
+            lambda aws: (evolve(base_of(aws), secret_access_key="wrong-secret-canary-0123"), aws.hub_role),
+            *("SignatureDoesNotMatch", 403, "secret access key"),
+        ),
+        (
+            lambda aws: (evolve(base_of(aws), access_key_id="AKIANOBODY"), aws.hub_role),
+            *("InvalidAccessKeyId", 403, "Check that the key is active"),
+        ),
+        (lambda aws: (base_of(aws), aws.target_role), "AccessDenied", 403, "trust policy names this caller"),
+        (lambda aws: (base_of(aws), f"{aws.hub_role}-not"), "AccessDenied", 403, "the role exists"),
+        (
+            lambda aws: (token_of(aws, lifetime=timedelta(minutes=-9)), aws.web_role),
+            *("ExpiredToken", 400, "Get a new one"),
+        ),
+        (
+            lambda aws: (token_of(aws, audience="another"), aws.web_role),
+            *("InvalidParameterValue", 400, "Correct the value"),
+        ),
+        (
+            lambda aws: (WebIdentityToken(evolve(aws.idp, key=IDP.key).oidc_token()), aws.web_role),
+            *("InvalidParameterValue", 400, "Correct the value"),
+        ),
+        (lambda aws: (token_of(aws, subject="bob"), aws.web_alice_role), "AccessDenied", 403, "subject (sub)"),
+    ],
+    ids=["secret", "key id", "not trusted", "no role", "expired", "audience", "key", "subject"],
+)
+def test_a_real_refusal_is_explained(
+    case: Case, code: str, status: int, next_step: str, verifying: LocalAWS, sts: BotocoreSTS
+) -> None:
+    """By SeaweedFS, after one request, and without a word of the secrets."""
+    proof, role_arn = case(verifying)
+    with pytest.raises(STSError) as caught:
+        sts.exchange(proof, Role(role_arn))
+    error = caught.value
+    assert (error.code, error.http_status, error.attempts, error.retryable) == (code, status, 1, False)
+    operation = "AssumeRole" if isinstance(proof, Credentials) else "AssumeRoleWithWebIdentity"
+    assert (error.operation, error.role_arn) == (operation, role_arn)
+    assert (error.region, error.endpoint) == ("us-east-1", verifying.sts_url)
+    assert error.request_id
+    assert next_step in error.remedy
+    secrets = [getattr(proof, each.name) for each in fields(type(proof))]
+    assert not any(secret in told(error) for secret in secrets if isinstance(secret, Secret))
