@@ -123,9 +123,8 @@ def _options(values: Mapping[str, str | None], end: str) -> list[str]:
 
 
 def _replaced(line: _Line, value: str) -> str:
-    start, end = re.match(r"\s*", line.text), re.search(r"[\r\n]*\Z", line.text)
-    assert start and end  # both match anything
-    return f"{start.group()}{line.option} = {value}{end.group()}"
+    end = line.text[len(line.text.rstrip("\r\n")) :]
+    return f"{line.text[: _indent(line.text)]}{line.option} = {value}{end}"
 
 
 def _line_end(lines: list[_Line]) -> str:

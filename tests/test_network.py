@@ -34,14 +34,16 @@ def test_the_programs_that_the_tests_start_talk_to_loopback_only(tmp_path: Path)
     log = tmp_path / "strace.log"
     command = ["strace", "-f", "-qq", "-e", "trace=connect,sendto,sendmsg", "-o", str(log), sys.executable, str(TOUR)]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
-    addresses = [line.split('inet_addr("')[1].split('"')[0] for line in log.read_text().splitlines() if "inet_addr" in line]
+    addresses = [
+        line.split('inet_addr("')[1].split('"')[0] for line in log.read_text().splitlines() if "inet_addr" in line
+    ]
     assert addresses
     assert {address for address in addresses if not ipaddress.ip_address(address).is_loopback} == set()
 
 
 @pytest.mark.last
 def test_no_test_has_connected_to_elsewhere(sts: BotocoreSTS, base: Credentials) -> None:
-    """Run after all others, over all connections that this process has made; one is made here, to see that it counts."""
+    """Run after all others, over all connections of this process; one is made here, to see that it counts."""
     before = len(conftest.CONNECTIONS)
     evolve(sts, read_timeout=9).caller_identity(base)
     assert len(conftest.CONNECTIONS) > before

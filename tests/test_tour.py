@@ -30,7 +30,9 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def tour(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(TOUR), *arguments]
-    return subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        command, env={**os.environ, **variables}, capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 def processes_of(folder: Path) -> Iterator[int]:
@@ -66,7 +68,7 @@ def test_sts_asks_the_identity_provider(aws: LocalAWS, scratch: Path) -> None:
 
 
 def test_it_goes_on_without_seaweedfs(scratch: Path) -> None:
-    """moto serves all, and the tour says so."""
+    """Moto serves all, and the tour says so."""
     done = tour("--without-seaweedfs")
     assert (done.returncode, done.stderr) == (0, "")
     assert "moto serves all" in done.stdout
@@ -104,7 +106,11 @@ def test_it_does_the_same_with_a_role_of_ones_own(
         (["--role-arn", "arn:aws:iam::123456789012:role/A"], 2, "goes with one of"),
         (["--profile", "mine"], 2, "goes with one of"),
         (["--role-arn", "A", "--profile", "mine"], 1, "RoleError: 'A' is no role ARN"),
-        (["--role-arn", "arn:aws:iam::123456789012:role/A", "--token-file", "nowhere"], 1, "SourceMissing: there is no"),
+        (
+            ["--role-arn", "arn:aws:iam::123456789012:role/A", "--token-file", "nowhere"],
+            1,
+            "SourceMissing: there is no",
+        ),
         (["--role-arn", "arn:aws:iam::123456789012:role/A", "--profile", "nobody"], 1, "SourceMissing: the profile"),
     ],
 )
@@ -127,7 +133,7 @@ def test_wrong_arguments_are_explained(arguments: list[str], status: int, messag
     ],
 )
 def test_an_interrupted_tour_leaves_nothing_behind(number: signal.Signals, lines: int, scratch: Path) -> None:
-    """No server and no folder, whenever the signal comes and whichever it is, as from a terminal: to the whole group."""
+    """No server and no folder, whenever the signal comes and whichever it is; as from a terminal, to the whole group."""
     if not Path("/proc/self/environ").exists():
         pytest.skip("needs /proc to look for processes that are left")
     command = [sys.executable, str(TOUR), *([] if number == signal.SIGINT else ["--without-seaweedfs"])]

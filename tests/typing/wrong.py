@@ -1,4 +1,4 @@
-"""What users may get wrong: each line is an error of types, and a checker that finds none says so. Checked and never run."""
+"""What users may get wrong: each line is an error of types, or a checker says so. Checked and never run."""
 
 from __future__ import annotations
 
