@@ -133,7 +133,7 @@ def test_wrong_arguments_are_explained(arguments: list[str], status: int, messag
     ],
 )
 def test_an_interrupted_tour_leaves_nothing_behind(number: signal.Signals, lines: int, scratch: Path) -> None:
-    """No server and no folder, whenever the signal comes and whichever it is; as from a terminal, to the whole group."""
+    """No server and no folder, whenever the signal comes and whichever it is; as a terminal sends it, to the group."""
     if not Path("/proc/self/environ").exists():
         pytest.skip("needs /proc to look for processes that are left")
     command = [sys.executable, str(TOUR), *([] if number == signal.SIGINT else ["--without-seaweedfs"])]
