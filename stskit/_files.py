@@ -52,12 +52,6 @@ def locked(path: str, timeout: float) -> Iterator[None]:
         os.close(descriptor)
 
 
-def replace(path: str, data: bytes) -> None:
-    """Put *data* in the place of *path*, at once and durably. A new file gets mode 0600, an old one keeps its own."""
-    with staged(path, data) as temporary:
-        publish(temporary, path)
-
-
 @contextmanager
 def staged(path: str, data: bytes) -> Iterator[str]:
     """*data* in a temporary file beside *path*, with the mode and owner that *path* has, or 0600. It ends with the

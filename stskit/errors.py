@@ -57,6 +57,7 @@ def discreet(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **options)
         except StskitError as error:
             bare = error.with_traceback(None)
+            bare.__cause__ = bare.__context__ = None  # each has frames of its own
         del args, options
         raise bare
 

@@ -19,6 +19,11 @@ from stskit import _files
 OLD, NEW = b"[old]\nkey = 1\n", b"[new]\nkey = 22\n"
 
 
+def replace(path: str, data: bytes) -> None:
+    with _files.staged(path, data) as temporary:
+        _files.publish(temporary, path)
+
+
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
     """A file that is there already."""
@@ -226,7 +231,7 @@ def test_every_file_is_for_its_owner(tmp_path: Path, set_umask: Callable[[int], 
     folder = tmp_path / "a" / "b"
     _files.make_folder(str(folder))
     with _files.locked(str(folder / "lock"), 0):
-        _files.replace(str(folder / "file"), NEW)
+        replace(str(folder / "file"), NEW)
     assert [mode(folder.parent), mode(folder)] == [0o700, 0o700]
     assert [mode(folder / "lock"), mode(folder / "file")] == [0o600, 0o600]
 
@@ -236,7 +241,7 @@ def test_every_file_is_for_its_owner(tmp_path: Path, set_umask: Callable[[int], 
 
 def test_the_new_content_takes_the_place_of_the_old(target: Path) -> None:
     """The whole of it, and nothing else is left in the folder."""
-    _files.replace(str(target), NEW)
+    replace(str(target), NEW)
     assert target.read_bytes() == NEW
     assert os.listdir(target.parent) == ["credentials"]
 
@@ -246,7 +251,7 @@ def test_a_path_may_be_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(tmp_path)
     _files.make_folder("a/b")
     for name in ("file", "a/b/file"):
-        _files.replace(name, NEW)
+        replace(name, NEW)
         assert Path(name).read_bytes() == NEW
 
 
@@ -254,7 +259,7 @@ def test_a_path_may_be_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_an_old_file_keeps_its_mode(target: Path, permissions: int) -> None:
     """Nothing is widened and nothing is narrowed."""
     target.chmod(permissions)
-    _files.replace(str(target), NEW)
+    replace(str(target), NEW)
     assert mode(target) == permissions
 
 
@@ -265,7 +270,7 @@ def test_an_old_file_keeps_its_owner(target: Path, monkeypatch: pytest.MonkeyPat
     given: list[tuple[int, int]] = []
     monkeypatch.setattr(os, "lstat", lambda _path: theirs)
     monkeypatch.setattr(os, "fchown", lambda _descriptor, owner, group: given.append((owner, group)))
-    _files.replace(str(target), NEW)
+    replace(str(target), NEW)
     assert given == [(real.st_uid + 1, real.st_gid + 2)]
 
     def not_permitted(*_: object) -> None:
@@ -273,7 +278,7 @@ def test_an_old_file_keeps_its_owner(target: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(os, "fchown", not_permitted)
     with pytest.raises(PermissionError):
-        _files.replace(str(target), OLD)
+        replace(str(target), OLD)
     assert target.read_bytes() == NEW
     assert os.listdir(target.parent) == ["credentials"]
 
@@ -290,7 +295,7 @@ def test_the_secret_is_only_ever_in_files_of_mode_600(target: Path, monkeypatch:
 
     monkeypatch.setattr(os, "write", look_then_write)
     for _ in range(2):
-        _files.replace(str(target), NEW)
+        replace(str(target), NEW)
     assert [permissions for _, permissions in seen] == [0o600, 0o600]
     assert len({name for name, _ in seen}) == 2
     assert all(name.startswith(".stskit-") and len(name) > 20 for name, _ in seen)
@@ -315,7 +320,7 @@ def test_what_is_written_is_on_the_disk_before_it_counts(
     monkeypatch.setattr(os, "fsync", record_sync)
     monkeypatch.setattr(os, "rename", record_rename)
     monkeypatch.chdir(target.parent)
-    _files.replace(target.name if bare else str(target), NEW)
+    replace(target.name if bare else str(target), NEW)
     assert order == ["file", "rename", "folder"]
 
 
@@ -323,7 +328,7 @@ def test_short_writes_are_continued(target: Path, monkeypatch: pytest.MonkeyPatc
     """A system that takes three bytes at a time gets them all."""
     write = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:3]))
-    _files.replace(str(target), NEW)
+    replace(str(target), NEW)
     assert target.read_bytes() == NEW
 
 
@@ -361,7 +366,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(
     before = open_descriptors()
     monkeypatch.setattr(os, call, instead)
     with pytest.raises((OSError, KeyboardInterrupt)):
-        _files.replace(str(target), NEW)
+        replace(str(target), NEW)
     monkeypatch.undo()
     assert target.read_bytes() == OLD
     assert os.listdir(target.parent) == ["credentials"]
@@ -373,7 +378,7 @@ def test_a_failure_to_clean_up_does_not_hide_the_failure(target: Path, monkeypat
     monkeypatch.setattr(os, "rename", fails_with(errno.EROFS))
     monkeypatch.setattr(os, "unlink", fails_with(errno.EACCES))
     with pytest.raises(OSError) as caught:
-        _files.replace(str(target), NEW)
+        replace(str(target), NEW)
     assert caught.value.errno == errno.EROFS
 
 
@@ -388,7 +393,7 @@ def test_after_the_rename_nothing_claims_that_nothing_changed(target: Path, monk
 
     monkeypatch.setattr(os, "fsync", files_only)
     before = open_descriptors()
-    _files.replace(str(target), NEW)
+    replace(str(target), NEW)
     assert target.read_bytes() == NEW
     assert open_descriptors() == before
 
@@ -413,7 +418,7 @@ def test_what_a_rename_would_destroy_is_refused(tmp_path: Path, make: Callable[[
     make(tmp_path / "odd")
     before = sorted(os.listdir(tmp_path)), os.lstat(tmp_path / "odd")
     with pytest.raises(OSError) as caught:
-        _files.replace(str(tmp_path / "odd"), NEW)
+        replace(str(tmp_path / "odd"), NEW)
     assert caught.value.errno == number
     assert (sorted(os.listdir(tmp_path)), os.lstat(tmp_path / "odd")) == before
 
@@ -421,7 +426,7 @@ def test_what_a_rename_would_destroy_is_refused(tmp_path: Path, make: Callable[[
 def test_a_missing_folder_is_told(tmp_path: Path) -> None:
     """Making folders is a decision of the caller."""
     with pytest.raises(FileNotFoundError):
-        _files.replace(str(tmp_path / "none" / "file"), NEW)
+        replace(str(tmp_path / "none" / "file"), NEW)
 
 
 # make_folder ------------------------------------------------------------------------------------------------------

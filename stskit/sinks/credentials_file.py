@@ -12,7 +12,7 @@ from typing import Final
 from attrs import field, frozen
 
 from stskit import _files, _ini
-from stskit.errors import SinkError
+from stskit.errors import SinkError, discreet
 from stskit.identity import Credentials
 
 __all__ = ["CredentialsFile"]
@@ -71,6 +71,7 @@ class CredentialsFile:
                     f"{name} {value!r} is no word of visible ASCII characters; give one such as us-east-1 or json"
                 )
 
+    @discreet  # frames on the way hold all that is in the file
     def write(self, credentials: Credentials, /) -> str:
         """Put *credentials* into the profile, in the place of those that were there; gives the path of the file.
 

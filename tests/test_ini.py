@@ -1,0 +1,138 @@
+"""The editor of config and credentials files changes what it is told to, or refuses, and never anything else."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from botocore.configloader import raw_config_parse
+from botocore.exceptions import ConfigParseError
+from helpers import reachable_text
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stskit import _ini
+
+SAMPLES = sorted((Path(__file__).parent / "data" / "ini").glob("*.ini"))
+NEW = {
+    "aws_access_key_id": "ASIANEW",
+    "aws_secret_access_key": "new/secret+",
+    "aws_session_token": "newtoken==",
+    "aws_security_token": None,
+}
+WRITTEN = {name: value for name, value in NEW.items() if value is not None}
+
+
+def read(text: str, folder: Path) -> dict[str, dict[str, str]]:
+    """What botocore reads in a file with *text*."""
+    path = folder / "file"
+    path.write_bytes(text.encode())
+    return {name: dict(values) for name, values in raw_config_parse(str(path), parse_subsections=False).items()}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", "[dev]\naws_access_key_id = A\n"),
+        ("# mine\n", "# mine\n\n[dev]\naws_access_key_id = A\n"),
+        ("[x]\nk = v", "[x]\nk = v\n\n[dev]\naws_access_key_id = A\n"),
+        ("[x]\r\nk = v\r\n", "[x]\r\nk = v\r\n\r\n[dev]\r\naws_access_key_id = A\r\n"),
+        ("[x]\nk = v\n\n", "[x]\nk = v\n\n[dev]\naws_access_key_id = A\n"),
+        ("[dev]", "[dev]\naws_access_key_id = A\n"),
+        ("[dev]\n# note\n\n[x]\n", "[dev]\naws_access_key_id = A\n# note\n\n[x]\n"),
+        ("[dev]\naws_access_key_id=old\n", "[dev]\naws_access_key_id = A\n"),
+        ("[dev]\nAWS_Access_Key_Id : old\n", "[dev]\naws_access_key_id = A\n"),
+        ("[dev]\n  aws_access_key_id = old\r\n", "[dev]\n  aws_access_key_id = A\r\n"),
+        ("[dev]\naws_access_key_id = old\n  and more\n# note\nk = v", "[dev]\naws_access_key_id = A\n# note\nk = v"),
+        ("[dev]\nk = v # n\n\n# for x\n[x]\n", "[dev]\nk = v # n\naws_access_key_id = A\n\n# for x\n[x]\n"),
+        ("[dev]\ns3 =\n  aws_access_key_id = no\n", "[dev]\ns3 =\n  aws_access_key_id = no\naws_access_key_id = A\n"),
+        ("[dev] # team\nk = v\n", "[dev] # team\nk = v\naws_access_key_id = A\n"),
+        ("[dev]\naws_session_token = old\n tail\nk = v\n", "[dev]\nk = v\naws_access_key_id = A\n"),
+        ("[dev]\rk = v\r", "[dev]\rk = v\raws_access_key_id = A\r"),
+        ("[dev]\nk = v\x0b\x85w\n", "[dev]\nk = v\x0b\x85w\naws_access_key_id = A\n"),
+    ],
+)
+def test_only_the_option_changes(before: str, after: str) -> None:
+    """Comments, blanks, line ends and all else keep their bytes; a value that goes takes its other lines with it."""
+    assert _ini.updated(before, "dev", {"aws_access_key_id": "A", "aws_session_token": None}) == after
+    assert _ini.updated(after, "dev", {"aws_access_key_id": "A", "aws_session_token": None}) == after
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[dev]\nstray SECRET line\n", "line 2"),
+        ("key = SECRET\n", "line 1"),
+        ("[dev]\nk = SECRET\n[dev]\n", "line 3"),
+        ("[dev]\nk = SECRET\nK = v\n", "line 3"),
+        ("[dev\n", "line 1"),
+        ("[dev] # see [1]\nk = SECRET\n", "header"),
+        ("[ dev ]\nk = SECRET\n", "header"),
+        ("['dev']\nk = SECRET\n", "header"),
+        ("[DEFAULT]\naws_session_token = SECRET\n", "cannot be changed safely"),
+    ],
+)
+def test_what_cannot_be_changed_safely_is_refused(text: str, reason: str) -> None:
+    """With the line where it cannot be read, and nothing that stands in the file."""
+    with pytest.raises(_ini.Refused, match=re.escape(reason)) as caught:
+        _ini.updated(text, "dev", {"aws_access_key_id": "A", "aws_session_token": None})
+    assert "SECRET" not in reachable_text(caught.value)
+
+
+@pytest.mark.parametrize("section", ["dev", "default", "brand-new"])
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+def test_tricky_files_are_changed_rightly_or_refused(sample: Path, section: str, tmp_path: Path) -> None:
+    """For botocore every other profile reads as before, and the new one as written."""
+    try:
+        text = sample.read_bytes().decode()
+        after = _ini.updated(text, section, NEW)
+    except (UnicodeDecodeError, _ini.Refused):
+        return  # the sink leaves such a file alone
+    before, now = read(text, tmp_path), read(after, tmp_path)
+    assert now.pop(section).items() >= WRITTEN.items()
+    before.pop(section, None)
+    assert now == before
+
+
+names = st.from_regex(r"[A-Za-z0-9_./:%@+-]{1,8}", fullmatch=True).filter(lambda name: name not in ("DEFAULT",))
+keys = st.sampled_from([*NEW, "region", "s3", "AWS_Access_Key_ID", "x_other"])
+values = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), max_size=12)
+options = st.builds(lambda pad, key, sep, value: f"{pad}{key}{sep}{value}", st.sampled_from(["", "", " ", "\t"]), keys,
+                    st.sampled_from([" = ", "=", ": ", " :"]), values)  # fmt: skip
+headers = st.builds(
+    lambda name, tail: f"[{name}]{tail}", names | st.just("dev"), st.sampled_from(["", "", " # x", " [1]"])
+)
+others = st.sampled_from(["", "  ", "# note", "  ; note", "   continued", "\tnested = x"])
+lines = st.builds(lambda line, end: line + end, headers | options | others, st.sampled_from(["\n", "\n", "\r\n", "\r"]))
+texts = st.builds(lambda parts, last: "".join(parts) + last, st.lists(lines, max_size=14), st.just("") | options)
+
+
+@given(text=texts, section=names | st.just("dev"))
+def test_any_file_is_changed_rightly_or_refused(
+    text: str, section: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The frame rule: all other sections read as before, their lines keep their bytes, and a second time changes nothing."""
+    folder = tmp_path_factory.getbasetemp()
+    try:
+        after = _ini.updated(text, section, NEW)
+    except _ini.Refused:
+        return
+    before, now = read(text, folder), read(after, folder)
+    mine = now.pop(section)
+    assert mine.items() >= WRITTEN.items()
+    assert set(mine) - set(before.pop(section, {})) <= set(WRITTEN)
+    assert now == before
+    assert _ini.updated(after, section, NEW) == after
+    start = re.search(rf"^\[{re.escape(section)}\]", text.replace("\r", "\n"), re.MULTILINE)
+    assert after.startswith(text[: start.start()] if start else text)
+
+
+@given(text=texts)
+def test_what_botocore_cannot_read_is_refused(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A file that is broken already is not written to; it is for people to mend."""
+    try:
+        read(text, tmp_path_factory.getbasetemp())
+    except ConfigParseError:
+        with pytest.raises(_ini.Refused):
+            _ini.updated(text, "brand-new", NEW)
