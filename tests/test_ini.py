@@ -95,7 +95,7 @@ def test_tricky_files_are_changed_rightly_or_refused(sample: Path, section: str,
     assert now == before
 
 
-names = st.from_regex(r"[A-Za-z0-9_./:%@+-]{1,8}", fullmatch=True).filter(lambda name: name not in ("DEFAULT",))
+names = st.from_regex(r"[A-Za-z0-9_./:%@+-]{1,8}", fullmatch=True).filter(lambda name: name != "DEFAULT")
 keys = st.sampled_from([*NEW, "region", "s3", "AWS_Access_Key_ID", "x_other"])
 values = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), max_size=12)
 options = st.builds(lambda pad, key, sep, value: f"{pad}{key}{sep}{value}", st.sampled_from(["", "", " ", "\t"]), keys,
@@ -112,7 +112,7 @@ texts = st.builds(lambda parts, last: "".join(parts) + last, st.lists(lines, max
 def test_any_file_is_changed_rightly_or_refused(
     text: str, section: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """The frame rule: all other sections read as before, their lines keep their bytes, and a second time changes nothing."""
+    """The frame rule: all other sections read as before, what stands before keeps its bytes, twice is as once."""
     folder = tmp_path_factory.getbasetemp()
     try:
         after = _ini.updated(text, section, NEW)

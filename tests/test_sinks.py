@@ -11,6 +11,7 @@ import threading
 import traceback
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -38,6 +39,11 @@ def file(home: Path) -> Path:
     return path
 
 
+def credentials_of(session: Session | boto3.Session) -> Any:
+    """What botocore holds for *session*: its stubs know neither our object nor newer attributes."""
+    return session.get_credentials()
+
+
 def folder_of(path: Path) -> list[str]:
     return sorted(each.name for each in path.parent.iterdir())
 
@@ -49,7 +55,7 @@ def test_a_profile_is_read_back_by_botocore_and_by_the_aws_cli(file: Path) -> No
     """In other sessions and processes, with region and output from the config file."""
     assert SESSION.to(CredentialsFile("dev", region="eu-west-1", output="text")) == str(file)
     session = Session(profile="dev")
-    assert session.get_credentials().get_frozen_credentials() == (
+    assert credentials_of(session).get_frozen_credentials() == (
         "ASIANEW",
         "new/secret+",
         "newtoken==",
@@ -182,7 +188,7 @@ def locked_by_a_link(file: Path) -> None:
     ],
 )
 def test_what_cannot_be_written_safely_stays_as_it_is(spoil: object, reason: str, file: Path) -> None:
-    """The error names the file and the reason; nothing of the file, and nothing secret, is in it or in its traceback."""
+    """The error names the file and the reason; nothing of the file, and no secret, is in it or in its traceback."""
     assert callable(spoil)
     spoil(file)
     before = {each.name: each.read_bytes() for each in file.parent.iterdir() if each.is_file()}
@@ -393,8 +399,7 @@ def test_a_fixed_session_uses_what_it_was_given(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "env")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
     for session in (SESSION.to(BotocoreSession("eu-west-1")), SESSION.to(Boto3Session("eu-west-1"))):
-        keys = session.get_credentials()
-        assert keys
+        keys = credentials_of(session)
         assert keys.get_frozen_credentials() == ("ASIANEW", "new/secret+", "newtoken==", "123456789012")
         assert "secret" not in repr(keys.get_frozen_credentials()).replace("secret_key", "")
         assert getattr(session, "region_name", "eu-west-1") == "eu-west-1"
@@ -409,7 +414,7 @@ def test_a_live_session_fetches_on_first_use_and_when_it_must(monkeypatch: pytes
     source = ScriptedSource(lambda: credentials(clock, hours=1))
     session = BotocoreSession(clock=clock).attach(source)
     assert source.calls == 0
-    live = session.get_credentials()
+    live = credentials_of(session)
     first = live.get_frozen_credentials()
     assert live.get_frozen_credentials() == first
     assert (live.access_key, live.secret_key, live.token, live.account_id) == first
@@ -424,7 +429,7 @@ def test_a_live_session_serves_what_it_has_while_the_source_fails() -> None:
     """As the SDKs do, with a warning; `policy` may say otherwise."""
     clock = ManualClock()
     good = credentials(clock, hours=1)
-    live = BotocoreSession(clock=clock).attach(ScriptedSource(good, OSError("down"))).get_credentials()
+    live = credentials_of(BotocoreSession(clock=clock).attach(ScriptedSource(good, OSError("down"))))
     assert live.access_key == good.access_key_id
     clock.advance(hours=2)
     with pytest.warns(StskitWarning, match="serving expired"):
@@ -436,7 +441,7 @@ def test_a_cache_that_is_attached_is_used_as_it_is() -> None:
     clock = ManualClock()
     cached = Cached(ScriptedSource(lambda: credentials(clock, hours=1)), clock=clock)
     one, two = cached.to(BotocoreSession()), cached.to(Boto3Session())
-    assert one.get_credentials().access_key == two.get_credentials().access_key == cached.fetch().access_key_id  # type: ignore[union-attr]
+    assert credentials_of(one).access_key == credentials_of(two).access_key == cached.fetch().access_key_id
 
 
 def test_the_parts_of_what_is_signed_belong_together() -> None:
@@ -448,7 +453,7 @@ def test_the_parts_of_what_is_signed_belong_together() -> None:
         number = next(numbers)
         return Credentials(f"A{number}", f"S{number}", f"T{number}", clock.now() + timedelta(minutes=15))
 
-    live = BotocoreSession(clock=clock).attach(ScriptedSource(matching)).get_credentials()
+    live = credentials_of(BotocoreSession(clock=clock).attach(ScriptedSource(matching)))
     mixed: list[object] = []
 
     def read() -> None:
