@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -45,8 +45,9 @@ _MOST_CONNECTIONS: Final = 50  # kept open between calls; urllib3 warns when mor
 _proof_in_use: ContextVar[Proof | None] = ContextVar("stskit_proof_in_use", default=None)
 _discreet: ContextVar[bool] = ContextVar("stskit_discreet", default=False)
 _lock = threading.RLock()  # a signal handler may come back to it
-# A child must not find the lock held by a thread that it does not have.
-os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+with suppress(AttributeError):  # where there is no fork
+    # A child must not find the lock held by a thread that it does not have.
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 @contextmanager
