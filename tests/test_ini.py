@@ -49,6 +49,11 @@ def read(text: str, folder: Path) -> dict[str, dict[str, str]]:
         ("[dev]\ns3 =\n  aws_access_key_id = no\n", "[dev]\ns3 =\n  aws_access_key_id = no\naws_access_key_id = A\n"),
         ("[dev] # team\nk = v\n", "[dev] # team\nk = v\naws_access_key_id = A\n"),
         ("[dev]\naws_session_token = old\n tail\nk = v\n", "[dev]\nk = v\naws_access_key_id = A\n"),
+        ("[DEFAULT]\nk = v\n", "[DEFAULT]\nk = v\n\n[dev]\naws_access_key_id = A\n"),
+        (
+            "[dev]\nk = v\n  ; aws_access_key_id = note\n",
+            "[dev]\nk = v\naws_access_key_id = A\n  ; aws_access_key_id = note\n",
+        ),
         ("[dev]\rk = v\r", "[dev]\rk = v\raws_access_key_id = A\r"),
         ("[dev]\nk = v\x0b\x85w\n", "[dev]\nk = v\x0b\x85w\naws_access_key_id = A\n"),
     ],

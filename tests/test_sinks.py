@@ -439,9 +439,16 @@ def test_a_live_session_serves_what_it_has_while_the_source_fails() -> None:
 def test_a_cache_that_is_attached_is_used_as_it_is() -> None:
     """Two sessions of it share one set, and there is no second cache on top."""
     clock = ManualClock()
-    cached = Cached(ScriptedSource(lambda: credentials(clock, hours=1)), clock=clock)
+    source = ScriptedSource(lambda: credentials(clock, hours=1))
+    cached = Cached(source, clock=clock)
     one, two = cached.to(BotocoreSession()), cached.to(Boto3Session())
     assert credentials_of(one).access_key == credentials_of(two).access_key == cached.fetch().access_key_id
+    clock.advance(
+        minutes=50
+    )  # less than the advisory window is left, so each use would fetch if it were not remembered
+    new = credentials_of(one).access_key
+    assert new == cached.fetch().access_key_id == credentials_of(two).access_key
+    assert source.calls == 2
 
 
 def test_the_parts_of_what_is_signed_belong_together() -> None:

@@ -123,6 +123,15 @@ def test_wrong_arguments_are_explained(arguments: list[str], status: int, messag
     assert list(scratch.iterdir()) == []
 
 
+# A shell starts what runs in the background with some signals ignored, and who runs these tests may be such.
+AS_A_TERMINAL_DOES = """
+import os, signal, sys
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
 @pytest.mark.parametrize(
     ("number", "lines"),
     [
@@ -136,9 +145,14 @@ def test_an_interrupted_tour_leaves_nothing_behind(number: signal.Signals, lines
     """No server and no folder, whenever the signal comes and whichever it is; as a terminal sends it, to the group."""
     if not Path("/proc/self/environ").exists():
         pytest.skip("needs /proc to look for processes that are left")
-    command = [sys.executable, str(TOUR), *([] if number == signal.SIGINT else ["--without-seaweedfs"])]
+    start = [sys.executable, "-c", AS_A_TERMINAL_DOES]
+    command = [*start, sys.executable, str(TOUR), *([] if number == signal.SIGINT else ["--without-seaweedfs"])]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     with process:
         assert process.stdout

@@ -275,7 +275,8 @@ def rows(args: argparse.Namespace) -> Iterator[Iterator[Row]]:
 def main(argv: Sequence[str] | None = None) -> int:
     args = arguments(argv)
     for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: clean up, then end
-        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, signal.default_int_handler)
     try:
         with rows(args) as jobs:
             table(list(jobs))
