@@ -443,9 +443,7 @@ def test_a_cache_that_is_attached_is_used_as_it_is() -> None:
     cached = Cached(source, clock=clock)
     one, two = cached.to(BotocoreSession()), cached.to(Boto3Session())
     assert credentials_of(one).access_key == credentials_of(two).access_key == cached.fetch().access_key_id
-    clock.advance(
-        minutes=50
-    )  # less than the advisory window is left, so each use would fetch if it were not remembered
+    clock.advance(minutes=50)
     new = credentials_of(one).access_key
     assert new == cached.fetch().access_key_id == credentials_of(two).access_key
     assert source.calls == 2
