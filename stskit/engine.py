@@ -9,6 +9,7 @@ from attrs import field, frozen
 from stskit.errors import RoleError
 from stskit.identity import CallerIdentity, Credentials, Proof
 from stskit.protocols import STS, Identifier, LiveSink, Source
+from stskit.refresh import attach
 from stskit.roles import Role
 from stskit.sources import Profile
 from stskit.sts import BotocoreSTS
@@ -32,7 +33,8 @@ class AssumedRole:
     `role`: a `Role`, or an ARN as text. `source`: where the proof comes from; the default is the ambient credentials,
     as the AWS SDKs find them. `sts`: what exchanges the one for the other.
 
-    Raises `RoleError` where the role is chained onto another `AssumedRole` for more than the hour that STS allows.
+    Raises `RoleError` where the role is chained onto another `AssumedRole` for more than the hour that STS allows, and
+    `TypeError` where *source* is none, but a proof or a path.
     """
 
     role: Role = field(converter=_role)
@@ -40,6 +42,11 @@ class AssumedRole:
     sts: STS = field(factory=BotocoreSTS, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
+        if not hasattr(self.source, "fetch"):
+            raise TypeError(
+                f"source has no fetch(), for it is {type(self.source).__name__}; give it as a source: "
+                "Static(credentials), SAMLFile(path), OIDCTokenFile(path), Profile(name)"
+            )
         duration = self.role.duration
         if isinstance(self.source, AssumedRole) and duration is not None and duration > _CHAINED_AT_MOST:
             raise RoleError(
@@ -56,12 +63,7 @@ class AssumedRole:
 
         Raises `TypeError` for a sink that takes credentials as a value: write ``recipe.fetch().to(sink)`` for these.
         """
-        if not hasattr(sink, "attach"):
-            raise TypeError(
-                f"{type(sink).__name__} takes credentials as a value and does not refresh them: "
-                f"write recipe.fetch().to(...) or assume(...).to(...)"
-            )
-        return sink.attach(self)
+        return attach(sink, self)
 
     @classmethod
     def through(

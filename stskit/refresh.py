@@ -19,7 +19,7 @@ from stskit.errors import ProofInvalid, SourceMissing, StskitWarning
 from stskit.identity import Credentials
 from stskit.protocols import Clock, LiveSink, Source
 
-__all__ = ["Cached", "RefreshPolicy", "SystemClock"]
+__all__ = ["Cached", "RefreshPolicy", "SystemClock", "attach"]
 
 R = TypeVar("R")
 
@@ -90,6 +90,16 @@ class _Failed:
     while_valid: bool
 
 
+def attach(sink: LiveSink[R], source: Source[Credentials]) -> R:
+    """Attach *sink* to *source*. Raises `TypeError`, with what to write, for a sink that cannot be attached."""
+    if not hasattr(sink, "attach"):
+        raise TypeError(
+            f"{type(sink).__name__} takes credentials as a value and does not refresh them; "
+            "write .fetch().to(...) in place of .to(...)"
+        )
+    return sink.attach(source)
+
+
 def _uniform(least: float, most: float) -> float:
     import random  # on first use: it is slow to import, and few programs get here
 
@@ -143,8 +153,11 @@ class Cached:
             self._lock.release()
 
     def to(self, sink: LiveSink[R]) -> R:
-        """Attach *sink* to this, so that all that is made of it shares one set of credentials."""
-        return sink.attach(self)
+        """Attach *sink* to this, so that all that is made of it shares one set of credentials.
+
+        Raises `TypeError` for a sink that takes credentials as a value: write ``cached.fetch().to(sink)`` for these.
+        """
+        return attach(sink, self)
 
     def _fetch_alone(self) -> Credentials:
         held = self._held

@@ -13,7 +13,7 @@ from fake_server import fake_server, granted, refused, told
 from helpers import ScriptedSource
 from local_aws import LocalAWS
 
-from stskit import AssumedRole, CallerIdentity, Credentials, Role, WebIdentityToken, assume, caller_identity
+from stskit import AssumedRole, Cached, CallerIdentity, Credentials, Role, WebIdentityToken, assume, caller_identity
 from stskit.errors import ProofInvalid, RoleError, SourceMissing, STSError, STSUnavailable
 from stskit.identity import Proof, Secret
 from stskit.protocols import Source
@@ -132,15 +132,25 @@ def test_a_recipe_goes_to_a_live_sink_of_anybody() -> None:
     assert len(sts.calls) == 2
 
 
+@pytest.mark.parametrize("cached", [False, True])
 @pytest.mark.parametrize("sink", [CredentialsFile("p"), Environment(), KeyId()])
-def test_a_recipe_does_not_go_to_a_sink_for_values(sink: object, home: Path) -> None:
+def test_a_recipe_does_not_go_to_a_sink_for_values(sink: object, home: Path, cached: bool) -> None:
     """A file cannot refresh itself: the error says what to write in place of it, and nothing was fetched."""
     sts = Ledger()
-    to: Callable[..., object] = AssumedRole(FIRST, source=Vault(), sts=sts).to
-    with pytest.raises(TypeError, match=rf"^{type(sink).__name__} takes .*: write recipe.fetch\(\)\.to\(\.\.\.\) or"):
+    recipe = AssumedRole(FIRST, source=Vault(), sts=sts)
+    to: Callable[..., object] = Cached(recipe).to if cached else recipe.to
+    with pytest.raises(TypeError, match=rf"^{type(sink).__name__} takes .*; write \.fetch\(\)\.to\(\.\.\.\) in place"):
         to(sink)
     assert sts.calls == []
     assert list(home.iterdir()) == []
+
+
+@pytest.mark.parametrize("source", ["samlresponse.log", Credentials("AKIACANARY", "CANARY")])
+def test_what_is_no_source_is_told_at_once(source: Any) -> None:
+    """A path or a proof in its place: the error names the sources to wrap it in, and no secret."""
+    with pytest.raises(TypeError, match=r"source has no fetch\(\).*Static\(credentials\), SAMLFile\(path\)") as caught:
+        assume(FIRST, source=source)
+    assert "CANARY" not in str(caught.value)
 
 
 def test_a_value_goes_to_a_sink_of_anybody() -> None:

@@ -260,6 +260,13 @@ def test_the_second_file_is_not_written_where_the_first_cannot_be(file: Path) ->
     assert folder_of(file) == ["config.lock", "credentials", "credentials.lock"]
 
 
+def test_one_file_cannot_be_both(tmp_path: Path) -> None:
+    """Keys and config in the same file would wait for each other's lock; it is told at once, and nothing is made."""
+    with pytest.raises(SinkError, match="config_path"):
+        SESSION.to(CredentialsFile("dev", tmp_path / "sub" / "config", region="us-east-1"))
+    assert not (tmp_path / "sub").exists()
+
+
 def write_ten(path: str, number: int) -> None:
     for profile in range(10):
         SESSION.to(CredentialsFile(f"p{number}-{profile}", path))

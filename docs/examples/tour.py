@@ -256,6 +256,8 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if (args.role_arn is None) != (args.source is None):
         parser.error("--role-arn goes with one of --profile, --saml-file and --token-file")
+    if args.role_arn and args.without_seaweedfs:
+        parser.error("--without-seaweedfs is for the tour on this machine, and --role-arn for the one on AWS")
     return args
 
 
@@ -280,7 +282,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with rows(args) as jobs:
             table(list(jobs))
-    except StskitError as error:
+    except (StskitError, RuntimeError) as error:
         print(f"\n{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

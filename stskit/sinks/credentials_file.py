@@ -80,6 +80,10 @@ class CredentialsFile:
         if credentials.is_expired():
             raise SinkError(f"the credentials expired at {credentials.expiration}; fetch new ones, and check the clock")
         targets = [*self._config(), self._credentials(credentials)]
+        if len({target.real for target in targets}) < len(targets):
+            raise SinkError(
+                f"{targets[-1].path} would be the config file too; name another config_path", targets[-1].path
+            )
         with ExitStack() as stack:
             for target in targets:
                 stack.enter_context(target.locked(self.lock_timeout))
@@ -120,37 +124,40 @@ class _Target:
     path: str
     section: str
     values: Mapping[str, str | None] = field(repr=False)
+    real: str = field(init=False)  # a link stays, and what it leads to is changed
+
+    @real.default
+    def _resolved(self) -> str:
+        return os.path.realpath(self.path)
 
     @contextmanager
     def locked(self, timeout: float) -> Iterator[None]:
-        real = os.path.realpath(self.path)  # a link stays, and what it leads to is changed
-        if os.path.islink(self.path) and not os.path.exists(real):
-            raise SinkError(f"{self.path} is a link to {real}, which is missing; mend or remove it", path=self.path)
+        if os.path.islink(self.path) and not os.path.exists(self.real):
+            raise SinkError(f"{self.path} is a link to {self.real}, which is missing; mend or remove it", self.path)
         with ExitStack() as stack:
             with self._told():
-                _files.make_folder(os.path.dirname(real))
-                stack.enter_context(_files.locked(f"{real}.lock", timeout))
+                _files.make_folder(os.path.dirname(self.real))
+                stack.enter_context(_files.locked(f"{self.real}.lock", timeout))
             yield
 
     @contextmanager
     def staged(self) -> Iterator[str | None]:
         """The new content in a temporary file; None where the old content is what it should be."""
-        real = os.path.realpath(self.path)
         with ExitStack() as stack:
             with self._told():
-                old = self._read(real)
+                old = self._read()
                 new = _ini.updated(old, self.section, self.values)
-                temporary = stack.enter_context(_files.staged(real, new.encode())) if new != old else None
+                temporary = stack.enter_context(_files.staged(self.real, new.encode())) if new != old else None
             yield temporary
 
     def publish(self, temporary: str | None) -> None:
         if temporary is not None:
             with self._told():
-                _files.publish(temporary, os.path.realpath(self.path))
+                _files.publish(temporary, self.real)
 
-    def _read(self, real: str) -> str:
+    def _read(self) -> str:
         try:
-            data = _files.read(real, _MAX_BYTES)
+            data = _files.read(self.real, _MAX_BYTES)
             if not data.startswith(b"\xef\xbb\xbf"):
                 return data.decode()
             reason = "it starts with a byte order mark, and botocore reads no such file; save it without"
