@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from stskit import _files, _ini
 from stskit.errors import SinkError, discreet
@@ -81,9 +81,7 @@ class CredentialsFile:
             raise SinkError(f"the credentials expired at {credentials.expiration}; fetch new ones, and check the clock")
         targets = [*self._config(), self._credentials(credentials)]
         if len({target.real for target in targets}) < len(targets):
-            raise SinkError(
-                f"{targets[-1].path} would be the config file too; name another config_path", targets[-1].path
-            )
+            raise SinkError(f"{targets[-1].path} would be the config file as well; name another config_path")
         with ExitStack() as stack:
             for target in targets:
                 stack.enter_context(target.locked(self.lock_timeout))
@@ -124,11 +122,8 @@ class _Target:
     path: str
     section: str
     values: Mapping[str, str | None] = field(repr=False)
-    real: str = field(init=False)  # a link stays, and what it leads to is changed
-
-    @real.default
-    def _resolved(self) -> str:
-        return os.path.realpath(self.path)
+    # a link stays, and what it leads to is changed
+    real: str = field(init=False, default=Factory(lambda self: os.path.realpath(self.path), takes_self=True))
 
     @contextmanager
     def locked(self, timeout: float) -> Iterator[None]:
