@@ -24,7 +24,9 @@ def read_proof(path: str, what: str, limit: int) -> Secret:
     """
     try:
         text = Secret(_files.read(os.path.expanduser(path), limit).decode("utf-8-sig").strip())
-        problem: SourceError = ProofInvalid(f"{path} is empty; it should hold {what}")
+        problem: SourceError = ProofInvalid(
+            f"{path} is empty; it should hold {what}. Save it again, and look whether something was written"
+        )
         if text:
             return text
     except (FileNotFoundError, NotADirectoryError):

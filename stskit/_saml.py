@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_ENCODED = 100_000  # characters of SAMLAssertion, by the service model of STS
+_NEXT_STEP = "save the value of the form field SAMLResponse, exactly as the browser sent it"
 MAX_DEPTH = 64  # elements inside each other; real responses stay under 15
 
 _ROLE = "https://aws.amazon.com/SAML/Attributes/Role"
@@ -37,10 +38,7 @@ def canonical(text: str) -> str:
     """The one form that is sent: standard base64 on one line. Raises `ProofInvalid` for what is no SAML response."""
     encoded = _encoded(text.lstrip("\ufeff").strip())
     if encoded is None:
-        raise ProofInvalid(
-            "this is neither base64 nor XML, so it is no SAML response; "
-            "save the value of the form field SAMLResponse, exactly as the browser sent it"
-        )
+        raise ProofInvalid(f"this is neither base64 nor XML, so it is no SAML response; {_NEXT_STEP}")
     if len(encoded) > MAX_ENCODED:
         raise ProofInvalid(
             f"the SAML response has {len(encoded):,} characters in base64 and STS takes {MAX_ENCODED:,}; "
@@ -98,7 +96,9 @@ class _Reader:
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         self._path.append(name)
         if self._path[0] != _RESPONSE:
-            raise ProofInvalid("this is XML, and no SAML 2.0 response: it does not start with samlp:Response")
+            raise ProofInvalid(
+                f"this is XML, and no SAML 2.0 response: it does not start with samlp:Response; {_NEXT_STEP}"
+            )
         if len(self._path) > MAX_DEPTH:
             raise ProofInvalid(f"the XML is nested more than {MAX_DEPTH} deep, which no SAML response is")
         self.assertions += name == _ASSERTION
@@ -117,7 +117,7 @@ class _Reader:
         self._path.pop()
 
     def doctype(self, *_declaration: object) -> None:
-        raise ProofInvalid("the XML declares a document type, which no SAML response does; it was not read further")
+        raise ProofInvalid(f"the XML declares a document type, as web pages do and SAML responses do not; {_NEXT_STEP}")
 
 
 def _read(encoded: str) -> _Reader:
@@ -138,7 +138,9 @@ def _read(encoded: str) -> _Reader:
     except (LookupError, ValueError, Warning):  # how expat reports an encoding that Python lacks, or cannot lend it
         problem = "its encoding is not supported"
     if problem is not None:
-        raise ProofInvalid(f"this is no SAML response: what the base64 holds is no well-formed XML ({problem})")
+        raise ProofInvalid(
+            f"this is no SAML response: what the base64 holds is no well-formed XML ({problem}); {_NEXT_STEP}"
+        )
     if reader.assertions + reader.encrypted != 1:
         raise ProofInvalid(
             f"a SAML response for STS holds exactly one assertion, this one {reader.assertions + reader.encrypted}; "

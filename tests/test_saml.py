@@ -369,3 +369,13 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
 def test_a_good_response_with_any_damage_is_read_or_refused(start: int, length: int, instead: str) -> None:
     """A piece of a good response replaced by anything never gets another exception out of the reader."""
     read_all(GOOD[:start] + instead + GOOD[start + length :])
+
+
+@pytest.mark.parametrize(
+    "page", ["<html><body>Sign in</body></html>", "<!DOCTYPE html><html></html>", "<a", "sign in!"]
+)
+def test_a_wrong_file_is_told_what_to_save(page: str) -> None:
+    """Most often it is the sign-in page: the error says which field of it is wanted, and quotes nothing."""
+    with pytest.raises(ProofInvalid, match="save the value of the form field SAMLResponse") as caught:
+        _saml.canonical(page)
+    assert "Sign in" not in str(caught.value)
