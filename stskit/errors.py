@@ -8,6 +8,7 @@
     ├── SourceError           there is no proof to send; nothing was sent
     │   ├── SourceMissing     nothing is there: no such file, profile or keys
     │   └── ProofInvalid      something is there, and it is no usable proof
+    │       └── SignInRequired  only a person can bring the next one
     ├── STSError              STS answered, and refused
     ├── STSUnavailable        STS gave no answer that can be used
     └── SinkError             the credentials could not be delivered; nothing was changed
@@ -32,6 +33,7 @@ __all__ = [
     "RoleNotOffered",
     "STSError",
     "STSUnavailable",
+    "SignInRequired",
     "SinkError",
     "SourceError",
     "SourceMissing",
@@ -94,6 +96,14 @@ class SourceMissing(SourceError):
 
 class ProofInvalid(SourceError):
     """Something is there, and it is no usable proof: empty, malformed, too large or unreadable."""
+
+
+class SignInRequired(ProofInvalid):
+    """Only a person can go on: the SAML assertion or the SSO session has ended, or a new MFA code is needed.
+
+    Nothing was sent. A recipe that refreshes raises it once nothing valid is left, and tries again at every use, so
+    that it goes on as soon as the person has done their part.
+    """
 
 
 @define(slots=False)

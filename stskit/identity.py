@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, SupportsIndex, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from attrs import converters, field, frozen
 
-from stskit import _saml
-from stskit.errors import ProofInvalid, RoleNotOffered, discreet
+from stskit._secret import Secret, secret
+from stskit.errors import ProofInvalid, discreet
+from stskit.saml import SAMLAssertion, SAMLRole
+from stskit.web_identity import WebIdentityToken
 
 if TYPE_CHECKING:
     from stskit.protocols import Sink
@@ -21,28 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["CallerIdentity", "Credentials", "Proof", "SAMLAssertion", "SAMLRole", "Secret", "WebIdentityToken"]
 
 R = TypeVar("R")
-
-
-class Secret(str):
-    """A string that behaves as `str` and never shows itself.
-
-    ``repr()`` is masked, and with it the reprs of everything that holds it, log records, assertion messages and
-    tracebacks that show locals. ``str()`` and formatting give plain text: use them only where the secret goes.
-    """
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "Secret('***')"
-
-    def __getitem__(self, index: SupportsIndex | slice) -> Secret:
-        return Secret(super().__getitem__(index))  # rich and others shorten a text before they show its repr
-
-
-def _secret(value: str) -> Secret:
-    if not isinstance(value, str) or not value:
-        raise ProofInvalid("a secret must be text and not empty; check where it was read from")
-    return Secret(value)
 
 
 def _utc(moment: datetime) -> datetime:
@@ -70,8 +50,8 @@ class Credentials:
     """
 
     access_key_id: str
-    secret_access_key: Secret = field(converter=_secret)
-    session_token: Secret | None = field(default=None, converter=converters.optional(_secret))
+    secret_access_key: Secret = field(converter=secret)
+    session_token: Secret | None = field(default=None, converter=converters.optional(secret))
     expiration: datetime | None = field(default=None, converter=converters.optional(_utc))
     account_id: str | None = field(default=None, kw_only=True)
     assumed_role_arn: str | None = field(default=None, kw_only=True)
@@ -170,67 +150,6 @@ def _moment(value: object) -> datetime | None:
         if isinstance(value, str):
             return isoparse(value)
     raise ProofInvalid("Expiration is not an ISO 8601 date and time; expected for example 2026-01-31T12:00:00Z")
-
-
-@frozen
-class SAMLRole:
-    """One role that an assertion offers, with the SAML provider that vouches for it."""
-
-    role_arn: str
-    principal_arn: str
-
-
-@frozen
-class SAMLAssertion:
-    """A SAML 2.0 response from an identity provider, base64 on one line, as STS takes it.
-
-    `principal_arn` is the ARN of the SAML provider; None: the one that the assertion pairs with the role.
-    What the properties say is read from the assertion, not verified: STS verifies it.
-
-    https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithSAML.html
-    """
-
-    value: Secret = field(converter=_secret)
-    principal_arn: str | None = None
-
-    @classmethod
-    @discreet
-    def from_text(cls, text: str, principal_arn: str | None = None) -> SAMLAssertion:
-        """Read base64 (in one line or several) or the XML itself. Raises `ProofInvalid` where it is neither."""
-        return cls(_saml.canonical(text), principal_arn)
-
-    @property
-    def roles(self) -> tuple[SAMLRole, ...]:
-        """What the assertion offers, each once, in its order. Raises `ProofInvalid` where that cannot be read.
-
-        https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_saml_assertions.html
-        """
-        return tuple(SAMLRole(*pair) for pair in _saml.role_pairs(self.value))
-
-    def principal_for(self, role_arn: str) -> str:
-        """The provider to name when asking for *role_arn*. Raises `RoleNotOffered` where the assertion has none."""
-        if self.principal_arn is not None:
-            return self.principal_arn
-        offered = {role.role_arn: role.principal_arn for role in self.roles}
-        if role_arn in offered:
-            return offered[role_arn]
-        listed = ", ".join(offered) or "none at all"
-        raise RoleNotOffered(
-            f"the SAML assertion does not offer {role_arn}; it offers: {listed}. "
-            "Ask for one of these, or have the identity provider grant the role and get a new assertion",
-            tuple(offered),
-        )
-
-
-@frozen
-class WebIdentityToken:
-    """An OpenID Connect token (or an OAuth 2.0 one, with its `provider_id`), as STS takes it.
-
-    https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
-    """
-
-    value: Secret = field(converter=_secret)
-    provider_id: str | None = None
 
 
 @frozen

@@ -14,6 +14,7 @@ from stskit.errors import (
     ProofInvalid,
     RoleError,
     RoleNotOffered,
+    SignInRequired,
     SinkError,
     SourceError,
     SourceMissing,
@@ -31,6 +32,7 @@ PARENTS: dict[type[Exception], type[Exception]] = {
     SourceError: StskitError,
     SourceMissing: SourceError,
     ProofInvalid: SourceError,
+    SignInRequired: ProofInvalid,
     STSError: StskitError,
     STSUnavailable: StskitError,
     SinkError: StskitError,
@@ -38,6 +40,7 @@ PARENTS: dict[type[Exception], type[Exception]] = {
 }
 FULL = [
     ProofInvalid("what is wrong"),
+    SignInRequired("what is wrong"),
     RoleNotOffered("what is wrong", ("arn:aws:iam::123456789012:role/a",)),
     STSError(
         "what is wrong", "AccessDenied", 403, "AssumeRole", role_arn="arn", attempts=3, retryable=True, remedy="do"

@@ -15,7 +15,8 @@ PACKAGE = Path(stskit.__file__).parent
 # From the left to the right; a module imports only from groups before its own.
 GROUPS: list[set[str]] = [
     {"errors"},
-    {"_files", "_ini", "_saml"},
+    {"_files", "_ini", "_saml_reader", "_secret"},
+    {"saml", "web_identity"},
     {"identity", "roles"},
     {"_proof_file", "protocols"},
     {"_client", "_refusals"},

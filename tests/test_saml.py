@@ -13,7 +13,7 @@ from helpers import reachable_text
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stskit import _saml
+from stskit import _saml_reader
 from stskit.errors import ProofInvalid
 
 SAML = Path(__file__).parent / "data" / "saml"
@@ -44,7 +44,7 @@ def encoded(xml: str | bytes) -> str:
 
 
 def pairs(xml: str | bytes) -> list[tuple[str, str]]:
-    return _saml.role_pairs(encoded(xml))
+    return _saml_reader.role_pairs(encoded(xml))
 
 
 GOOD = wrapped(assertion(f"{ROLE},{PROVIDER}"))
@@ -57,14 +57,14 @@ GOOD = wrapped(assertion(f"{ROLE},{PROVIDER}"))
 def test_the_responses_of_real_providers_are_read(name: str) -> None:
     """In any order and under any prefix it is the same role and provider."""
     text = (SAML / f"{name}.b64").read_text()
-    assert _saml.role_pairs(_saml.canonical(text)) == [(ROLE, PROVIDER)]
+    assert _saml_reader.role_pairs(_saml_reader.canonical(text)) == [(ROLE, PROVIDER)]
 
 
 def test_an_encrypted_assertion_is_taken_and_its_roles_cannot_be_listed() -> None:
     """It can be sent; the error says how to go on without the list."""
-    sendable = _saml.canonical((SAML / "encrypted.b64").read_text())
+    sendable = _saml_reader.canonical((SAML / "encrypted.b64").read_text())
     with pytest.raises(ProofInvalid, match="encrypted.*principal_arn="):
-        _saml.role_pairs(sendable)
+        _saml_reader.role_pairs(sendable)
 
 
 letters = st.sampled_from("abzAZ09_+=,.@-")
@@ -190,13 +190,13 @@ PLAIN = encoded(GOOD + "\n" * ((1 - len(GOOD)) % 3))  # of a length that needs p
 def test_there_is_one_form_that_is_sent(text: str) -> None:
     """Standard base64 on one line, of the very bytes that the identity provider signed."""
     assert PLAIN.endswith("==")
-    assert _saml.canonical(text) == PLAIN
+    assert _saml_reader.canonical(text) == PLAIN
 
 
 @pytest.mark.parametrize("text", [GOOD, f"\ufeff\n{GOOD}\n"], ids=["as it is", "BOM"])
 def test_xml_is_sent_in_base64(text: str) -> None:
     """Who has the XML itself need not encode it."""
-    assert _saml.canonical(text) == encoded(GOOD)
+    assert _saml_reader.canonical(text) == encoded(GOOD)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "UTF-8", "us-ascii", "iso-8859-1", "utf-16"])
@@ -206,7 +206,7 @@ def test_xml_that_comes_as_text_loses_the_encoding_it_had(encoding: str, quote: 
     xml = wrapped(
         assertion(f"{ROLE},{PROVIDER}", "Zoë"), head=f"<?xml version='1.0' encoding={quote}{encoding}{quote}?>"
     )
-    sent = b64decode(_saml.canonical(xml)).decode()
+    sent = b64decode(_saml_reader.canonical(xml)).decode()
     assert sent == wrapped(assertion(f"{ROLE},{PROVIDER}", "Zoë"), head="<?xml version='1.0'?>")
     assert pairs(sent) == [(ROLE, PROVIDER)]
 
@@ -218,7 +218,7 @@ def test_bytes_keep_the_encoding_they_declare(encoding: str) -> None:
     data = wrapped(assertion(f"{ROLE},{PROVIDER}"), head=f"<?xml version='1.0' encoding='{declared}'?>").encode(
         encoding
     )
-    assert _saml.canonical(encoded(data)) == encoded(data)
+    assert _saml_reader.canonical(encoded(data)) == encoded(data)
     assert pairs(data) == [(ROLE, PROVIDER)]
 
 
@@ -228,10 +228,10 @@ def test_the_limit_of_sts_is_the_limit(length: int, taken: bool) -> None:
     xml = GOOD.encode() + b"\n" * (length // 4 * 3 - len(GOOD.encode()))
     assert len(encoded(xml)) == length
     if taken:
-        assert len(_saml.canonical(encoded(xml))) == length
+        assert len(_saml_reader.canonical(encoded(xml))) == length
     else:
         with pytest.raises(ProofInvalid, match="has 100,004 characters in base64 and STS takes 100,000"):
-            _saml.canonical(encoded(xml))
+            _saml_reader.canonical(encoded(xml))
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_the_limit_of_sts_is_the_limit(length: int, taken: bool) -> None:
 def test_what_is_neither_base64_nor_xml_is_refused(text: str) -> None:
     """Nothing is guessed and nothing is dropped: junk, base64url and what is no text at all."""
     with pytest.raises(ProofInvalid, match="neither base64 nor XML|no well-formed XML") as caught:
-        _saml.canonical(text)
+        _saml_reader.canonical(text)
     assert caught.value.__context__ is None
 
 
@@ -325,7 +325,7 @@ def test_an_error_quotes_nothing_of_what_was_read(xml: str) -> None:
 
 def test_the_deepest_that_is_read_is_64() -> None:
     """The limit is far above what identity providers send, and it is exact."""
-    levels = _saml.MAX_DEPTH - 1
+    levels = _saml_reader.MAX_DEPTH - 1
     assert pairs(wrapped(f"{'<x>' * levels}{'</x>' * levels}{assertion(f'{ROLE},{PROVIDER}')}")) == [(ROLE, PROVIDER)]
     with pytest.raises(ProofInvalid, match="64 deep"):
         pairs(wrapped(f"{'<x>' * (levels + 1)}{'</x>' * (levels + 1)}"))
@@ -345,7 +345,7 @@ def test_an_encoding_that_expat_cannot_use_is_refused(encoding: str) -> None:
 def read_all(text: str) -> None:
     """Everything that is done with a response, for which `ProofInvalid` is the one way to fail."""
     with suppress(ProofInvalid):
-        _saml.role_pairs(_saml.canonical(text))
+        _saml_reader.role_pairs(_saml_reader.canonical(text))
 
 
 @given(st.text() | st.text("<>/?!='\"&;ab:").map("<{}".format) | st.from_regex(r"<\?xml[^>]{0,40}\?><a/>"))
@@ -377,5 +377,5 @@ def test_a_good_response_with_any_damage_is_read_or_refused(start: int, length: 
 def test_a_wrong_file_is_told_what_to_save(page: str) -> None:
     """Most often it is the sign-in page: the error says which field of it is wanted, and quotes nothing."""
     with pytest.raises(ProofInvalid, match="save the value of the form field SAMLResponse") as caught:
-        _saml.canonical(page)
+        _saml_reader.canonical(page)
     assert "Sign in" not in str(caught.value)
