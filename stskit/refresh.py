@@ -15,7 +15,7 @@ from typing import Literal, TypeVar
 
 from attrs import frozen
 
-from stskit.errors import ProofInvalid, SourceMissing, StskitWarning
+from stskit.errors import ProofInvalid, SignInRequired, SourceMissing, StskitWarning
 from stskit.identity import Credentials
 from stskit.protocols import Clock, LiveSink, Source
 
@@ -111,6 +111,10 @@ class Cached:
 
     However many threads read, one call is under way at a time. A failed refresh keeps credentials that are still
     valid, and is not repeated before a while has passed. Credentials without expiration are fetched once.
+
+    Where the source needs a person (`SignInRequired`: the SAML assertion has ended, an MFA code is asked for), a
+    warning says so while the credentials are still valid, the source is asked again at every use, since that costs no
+    call, and once they have expired the error is raised, whatever `on_expired` says.
     """
 
     def __init__(
@@ -195,17 +199,22 @@ class Cached:
         return credentials
 
     def _remember(self, error: Exception) -> None:
-        valid = self._is_valid()
+        valid, by_person, before = self._is_valid(), isinstance(error, SignInRequired), self._failed
         least, most = self._policy.retry_valid if valid else self._policy.retry_expired
         pause = self._uniform(least.total_seconds(), most.total_seconds())
-        self._failed = _Failed(error, self._clock.monotonic() + pause, valid)
+        # Who has signed in expects it to go on at once; and until then no try costs a call.
+        self._failed = _Failed(error, self._clock.monotonic() + (0 if by_person else pause), valid)
+        if by_person and valid and not (before and isinstance(before.error, SignInRequired)):
+            assert self._held is not None
+            until = self._held.credentials.expiration
+            warnings.warn(f"credentials that end at {until} cannot be renewed yet: {error}", StskitWarning, 5)
 
     def _what_is_left(self) -> Credentials:
         held, failed = self._held, self._failed
         if held is not None and self._is_valid():
             return held.credentials
         assert failed is not None  # nothing valid is held, so the last try failed
-        if held is None or self._policy.on_expired != "serve":
+        if held is None or self._policy.on_expired != "serve" or isinstance(failed.error, SignInRequired):
             try:  # it is raised again and again: pile up no tracebacks, and nothing that a caller was handling
                 raise failed.error.with_traceback(None)
             finally:

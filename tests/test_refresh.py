@@ -16,7 +16,7 @@ from helpers import ManualClock, ScriptedSource, credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stskit.errors import ProofInvalid, SourceMissing, StskitWarning
+from stskit.errors import ProofInvalid, SignInRequired, SourceMissing, StskitWarning
 from stskit.identity import Credentials
 from stskit.protocols import Clock, Source
 from stskit.refresh import Cached, RefreshPolicy, SystemClock
@@ -517,6 +517,60 @@ def test_there_is_nothing_to_serve_at_the_start(clock: ManualClock) -> None:
     """Without any credentials the error is raised under every policy."""
     with pytest.raises(Down):
         cached(ScriptedSource(Down()), clock, on_expired="serve").fetch()
+
+
+# Where a person is needed ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.case("R11")
+def test_that_a_person_is_needed_is_said_once_and_in_time(clock: ManualClock) -> None:
+    """While the credentials are still valid they are given out, with one warning that tells their end and why."""
+    old = credentials(clock, hours=1)
+    both = cached(ScriptedSource(old, SignInRequired("sign in again")), clock)
+    both.fetch()
+    clock.advance(minutes=50)
+    with pytest.warns(StskitWarning, match=r"end at 2026-11-25 13:00:00\+00:00 .* sign in again") as told:
+        assert [both.fetch() for _ in range(3)] == [old] * 3
+    assert len(told) == 1
+    assert told[0].filename == __file__
+
+
+@pytest.mark.parametrize("on_expired", ["raise", "serve"])
+def test_once_they_have_expired_the_person_is_called_for_by_an_error(clock: ManualClock, on_expired: str) -> None:
+    """Also where expired credentials would be served: nothing but the person will change that."""
+    both = cached(
+        ScriptedSource(credentials(clock, hours=1), SignInRequired("sign in again")), clock, on_expired=on_expired
+    )
+    both.fetch()
+    clock.advance(minutes=61)
+    for _ in range(2):
+        with pytest.raises(SignInRequired, match="sign in again"):
+            both.fetch()
+
+
+@pytest.mark.parametrize("minutes", [50, 61], ids=["still valid", "expired"])
+@pytest.mark.filterwarnings("ignore::stskit.errors.StskitWarning")
+def test_what_the_person_brings_is_taken_at_once(clock: ManualClock, minutes: int) -> None:
+    """No pause is waited for: the very next use has the new credentials."""
+    new = credentials(clock, hours=3)
+    both = cached(ScriptedSource(credentials(clock, hours=1), *[SignInRequired("sign in")] * 2, new), clock)
+    both.fetch()
+    clock.advance(minutes=minutes)
+    for _ in range(2):
+        with suppress(SignInRequired):
+            both.fetch()
+    assert both.fetch() is new
+
+
+@pytest.mark.filterwarnings("ignore::stskit.errors.StskitWarning")
+def test_another_failure_in_between_waits_as_ever(clock: ManualClock) -> None:
+    """Only where a person is needed is there no pause."""
+    source = ScriptedSource(credentials(clock, hours=1), SignInRequired("sign in"), Down(), credentials(clock, hours=2))
+    both = cached(source, clock)
+    for minutes in (0, 50, 0, 0):
+        clock.advance(minutes=minutes)
+        both.fetch()
+    assert source.calls == 3
 
 
 @pytest.mark.parametrize("problem", [KeyboardInterrupt, SystemExit])
