@@ -23,7 +23,7 @@ def read_proof(path: str, what: str, limit: int) -> Secret:
     unreadable.
     """
     try:
-        text = Secret(_files.read(os.path.expanduser(path), limit).decode("utf-8-sig").strip())
+        text = _text(_files.read(os.path.expanduser(path), limit))
         problem: SourceError = ProofInvalid(
             f"{path} is empty; it should hold {what}. Save it again, and look whether something was written"
         )
@@ -34,7 +34,15 @@ def read_proof(path: str, what: str, limit: int) -> Secret:
             f"there is no file {path}; it should hold {what}. Check the path, or make the file first"
         )
     except UnicodeDecodeError:  # it holds the file's content, so no error may keep it
-        problem = ProofInvalid(f"{path} is no UTF-8 text; it should hold {what}. Save it again as plain text")
+        problem = ProofInvalid(f"{path} is no text in UTF-8; it should hold {what}. Save it again as plain text")
     except OSError as error:
         problem = ProofInvalid(f"{path} cannot be read: {error.strerror}. It should hold {what}")
     raise problem
+
+
+def _text(data: bytes) -> Secret:
+    from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+
+    # The shell of Windows redirects into UTF-16, with a byte order mark.
+    encoding = "utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
+    return Secret(data.decode(encoding).strip())

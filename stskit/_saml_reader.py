@@ -9,118 +9,141 @@ https://docs.oasis-open.org/security/saml/v2.0/saml-core-2.0-os.pdf
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Final
+
+from attrs import frozen
 
 from stskit.errors import ProofInvalid
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+__all__ = ["NEXT_STEP", "Response", "is_aws", "read"]
 
-MAX_ENCODED = 100_000  # characters of SAMLAssertion, by the service model of STS
-_NEXT_STEP = "save the value of the form field SAMLResponse, exactly as the browser sent it"
-MAX_DEPTH = 64  # elements inside each other; real responses stay under 15
+NEXT_STEP: Final = "save the value of the form field SAMLResponse, exactly as the browser sent it"
+MAX_DEPTH: Final = 64  # elements inside each other; real responses stay under 15
 
-_ROLE = "https://aws.amazon.com/SAML/Attributes/Role"
-_ROLE_ARN = re.compile(r"arn:[a-z0-9-]+:iam::(\d{12})?:role/\S+", re.ASCII)
-_PROVIDER_ARN = re.compile(r"arn:[a-z0-9-]+:iam::(\d{12})?:saml-provider/[^\s,]+", re.ASCII)
-_BETWEEN_ARNS = re.compile(r",(?=\s*arn:)")  # the name of a role may hold commas of its own
-_DECLARED_ENCODING = re.compile(r"""(<\?xml[^>]*?)\sencoding\s*=\s*("[^"]*"|'[^']*')""")
+# expat joins namespace and local name with the separator it was given: a blank. The two of SAML 2.0 are p and a here.
+_NAMESPACES: Final = {"urn:oasis:names:tc:SAML:2.0:protocol": "p", "urn:oasis:names:tc:SAML:2.0:assertion": "a"}
+_RESPONSE: Final = "p:Response"
+_ASSERTION: Final = f"{_RESPONSE}/a:Assertion"
+_CONDITIONS: Final = f"{_ASSERTION}/a:Conditions"
+_CONFIRMED: Final = f"{_ASSERTION}/a:Subject/a:SubjectConfirmation/a:SubjectConfirmationData"
+_STATUS: Final = f"{_RESPONSE}/p:Status/p:StatusCode"
+_ATTRIBUTE: Final = f"{_ASSERTION}/a:AttributeStatement/a:Attribute"
+_VALUE: Final = f"{_ATTRIBUTE}/a:AttributeValue"
 
-# expat joins namespace and local name with the separator it was given: a blank
-_NAMESPACE = "urn:oasis:names:tc:SAML:2.0:assertion"
-_RESPONSE = "urn:oasis:names:tc:SAML:2.0:protocol Response"
-_ASSERTION = f"{_NAMESPACE} Assertion"
-_ATTRIBUTE_PATH = [_RESPONSE, _ASSERTION, f"{_NAMESPACE} AttributeStatement", f"{_NAMESPACE} Attribute"]
-_VALUE_PATH = [*_ATTRIBUTE_PATH, f"{_NAMESPACE} AttributeValue"]
-
-
-def canonical(text: str) -> str:
-    """The one form that is sent: standard base64 on one line. Raises `ProofInvalid` for what is no SAML response."""
-    encoded = _encoded(text.lstrip("\ufeff").strip())
-    if encoded is None:
-        raise ProofInvalid(f"this is neither base64 nor XML, so it is no SAML response; {_NEXT_STEP}")
-    if len(encoded) > MAX_ENCODED:
-        raise ProofInvalid(
-            f"the SAML response has {len(encoded):,} characters in base64 and STS takes {MAX_ENCODED:,}; "
-            "have the identity provider send fewer roles or attributes"
-        )
-    _read(encoded)
-    return encoded
-
-
-def role_pairs(encoded: str) -> list[tuple[str, str]]:
-    """(role ARN, provider ARN) for each role offered; on the wire the two come in either order."""
-    reader = _read(encoded)
-    if reader.encrypted:
-        raise ProofInvalid(
-            "the SAML assertion is encrypted, so its roles cannot be listed here; name the provider yourself: "
-            "SAMLFile(path, principal_arn='arn:aws:iam::ACCOUNT:saml-provider/NAME')"
-        )
-    pairs = (_pair(value) for value in reader.attributes.get(_ROLE, ()))
-    return list(dict.fromkeys(pair for pair in pairs if pair is not None))
+# What is kept, by the name it has in `Response.texts`: the texts of elements, and XML attributes as PLACE@NAME.
+_KEPT: Final = {
+    f"{_STATUS}@Value": "status",
+    f"{_STATUS}/p:StatusCode@Value": "status detail",
+    f"{_ASSERTION}@IssueInstant": "IssueInstant",
+    f"{_ASSERTION}/a:Issuer": "Issuer",
+    f"{_ASSERTION}/a:Subject/a:NameID": "NameID",
+    f"{_CONFIRMED}@Recipient": "Recipient",
+    f"{_CONFIRMED}@NotBefore": "confirmed NotBefore",
+    f"{_CONFIRMED}@NotOnOrAfter": "confirmed NotOnOrAfter",
+    f"{_CONDITIONS}@NotBefore": "NotBefore",
+    f"{_CONDITIONS}@NotOnOrAfter": "NotOnOrAfter",
+    f"{_CONDITIONS}/a:AudienceRestriction/a:Audience": "Audience",
+    f"{_ASSERTION}/a:AuthnStatement@SessionNotOnOrAfter": "SessionNotOnOrAfter",
+}
+# What people save in place of a response, by its outermost element.
+_OTHERS: Final = {
+    "urn:oasis:names:tc:SAML:1.0:protocol Response": "a response of SAML 1.1, which STS does not take",
+    "urn:oasis:names:tc:SAML:2.0:protocol LogoutResponse": "a SAML logout response",
+    "urn:oasis:names:tc:SAML:2.0:protocol AuthnRequest": "a SAML request",
+    "urn:oasis:names:tc:SAML:2.0:assertion Assertion": "a SAML assertion without the response around it",
+    "http://schemas.xmlsoap.org/soap/envelope/ Envelope": "a SOAP message",
+    "http://www.w3.org/2003/05/soap-envelope Envelope": "a SOAP message",
+    "http://www.w3.org/1999/xhtml html": "a web page",
+    "html": "a web page",
+}
+_OF_AWS: Final = r"urn:amazon:webservices\b.*|https://([^/]*\.)?(signin|aws|amazon|amazonaws)\b[^/]*(/.*)?"
 
 
-def _pair(value: str) -> tuple[str, str] | None:
-    parts = [part.strip() for part in _BETWEEN_ARNS.split(value)]
-    if len(parts) != 2:
-        return None
-    for role, provider in (parts, parts[::-1]):
-        if _ROLE_ARN.fullmatch(role) and _PROVIDER_ARN.fullmatch(provider):
-            return role, provider
-    return None
+def is_aws(audience: str) -> bool:
+    """Whether *audience*, or a place to post to, may be AWS, in any partition, also one newer than this code."""
+    return re.fullmatch(_OF_AWS, audience) is not None
 
 
-def _encoded(text: str) -> str | None:
-    from base64 import b64decode, b64encode
+@frozen
+class Response:
+    """What a response says; all of it empty where the assertion is encrypted. Each name may come more than once."""
 
-    try:
-        if text.startswith("<"):  # as text it has no encoding any more, whatever it declares
-            return b64encode(_DECLARED_ENCODING.sub(r"\1", text, count=1).encode()).decode()
-        compact = "".join(text.split()).rstrip("=")  # some tools drop the padding
-        return b64encode(b64decode(compact + "=" * (-len(compact) % 4), validate=True)).decode()
-    except ValueError:
-        return None
+    encrypted: bool
+    texts: Mapping[str, list[str]]
+    """By the names in `_KEPT`."""
+    attributes: Mapping[str, list[str]]
+    """The values of the attribute statement, by the name of the attribute."""
 
 
 class _Reader:
-    """What expat reports, reduced to attribute values and the number of assertions."""
+    """What expat reports, reduced to what is kept and the number of assertions."""
 
     def __init__(self) -> None:
+        self.texts: dict[str, list[str]] = {}
         self.attributes: dict[str, list[str]] = {}
         self.assertions = 0
         self.encrypted = 0
         self._path: list[str] = []
+        self._depth = 0  # of the element whose text is being kept
         self._attribute = ""
         self._text: list[str] = []
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
-        self._path.append(name)
+        namespace, _, local = name.rpartition(" ")
+        self._path.append(f"{_NAMESPACES.get(namespace, '?')}:{local}")
         if self._path[0] != _RESPONSE:
+            what = _OTHERS.get(name, "XML")
             raise ProofInvalid(
-                f"this is XML, and no SAML 2.0 response: it does not start with samlp:Response; {_NEXT_STEP}"
+                f"this is {what}, and no SAML 2.0 response: it does not start with samlp:Response; {NEXT_STEP}"
             )
         if len(self._path) > MAX_DEPTH:
             raise ProofInvalid(f"the XML is nested more than {MAX_DEPTH} deep, which no SAML response is")
-        self.assertions += name == _ASSERTION
-        self.encrypted += name == f"{_NAMESPACE} EncryptedAssertion"
-        if self._path == _ATTRIBUTE_PATH:
+        self.assertions += self._path[-1] == "a:Assertion"
+        self.encrypted += self._path[-1] == "a:EncryptedAssertion"
+        path = "/".join(self._path)
+        if path == _ATTRIBUTE:
             self._attribute = attributes.get("Name", "")
+        if path == _VALUE or path in _KEPT:
+            self._depth = len(self._path)
+        for place in _KEPT.keys() & {f"{path}@{each}" for each in attributes}:
+            self.texts.setdefault(_KEPT[place], []).append(attributes[place.rpartition("@")[2]])
 
     def text(self, data: str) -> None:
-        if self._path[: len(_VALUE_PATH)] == _VALUE_PATH:  # elements inside of the value do not cut it either
+        if self._depth:  # elements inside of a value do not cut it either
             self._text.append(data)
 
     def end(self, _name: str) -> None:
-        if self._path == _VALUE_PATH:
-            self.attributes.setdefault(self._attribute, []).append("".join(self._text).strip())
+        if len(self._path) == self._depth:
+            path, text = "/".join(self._path), "".join(self._text).strip()
+            values, key = (self.attributes, self._attribute) if path == _VALUE else (self.texts, _KEPT[path])
+            values.setdefault(key, []).append(text)
             self._text.clear()
+            self._depth = 0
         self._path.pop()
 
     def doctype(self, *_declaration: object) -> None:
-        raise ProofInvalid(f"the XML declares a document type, as web pages do and SAML responses do not; {_NEXT_STEP}")
+        raise ProofInvalid(f"the XML declares a document type, as web pages do and SAML responses do not; {NEXT_STEP}")
 
 
-def _read(encoded: str) -> _Reader:
+def read(encoded: str) -> Response:
+    """What the base64 *encoded* says. Raises `ProofInvalid` where it is no response with exactly one assertion."""
+    reader = _parsed(encoded)
+    status = [text.rpartition(":")[2] for name in ("status", "status detail") for text in reader.texts.get(name, ())]
+    if status and status[0] != "Success":
+        raise ProofInvalid(
+            f"the identity provider did not sign in: the status is {' / '.join(status)[:100]!r}; "
+            "sign in again, and ask whoever runs the identity provider if it stays so"
+        )
+    if reader.assertions + reader.encrypted != 1:
+        raise ProofInvalid(
+            f"a SAML response for STS holds exactly one assertion, this one {reader.assertions + reader.encrypted}; "
+            "sign in again and save the response that the browser posts to the AWS sign-in page"
+        )
+    return Response(bool(reader.encrypted), reader.texts, reader.attributes)
+
+
+def _parsed(encoded: str) -> _Reader:
     from base64 import b64decode
     from xml.parsers import expat
 
@@ -130,20 +153,14 @@ def _read(encoded: str) -> _Reader:
     parser.EndElementHandler = reader.end
     parser.CharacterDataHandler = reader.text
     parser.StartDoctypeDeclHandler = reader.doctype
-    problem = None
     try:
         parser.Parse(b64decode(encoded), True)
     except expat.ExpatError as error:
         problem = f"{expat.ErrorString(error.code)} in line {error.lineno}"
     except (LookupError, ValueError, Warning):  # how expat reports an encoding that Python lacks, or cannot lend it
         problem = "its encoding is not supported"
-    if problem is not None:
-        raise ProofInvalid(
-            f"this is no SAML response: what the base64 holds is no well-formed XML ({problem}); {_NEXT_STEP}"
-        )
-    if reader.assertions + reader.encrypted != 1:
-        raise ProofInvalid(
-            f"a SAML response for STS holds exactly one assertion, this one {reader.assertions + reader.encrypted}; "
-            "sign in again and save the response that the browser posts to the AWS sign-in page"
-        )
-    return reader
+    else:
+        return reader
+    raise ProofInvalid(
+        f"this is no SAML response: what the base64 holds is no well-formed XML ({problem}); {NEXT_STEP}"
+    )

@@ -116,6 +116,7 @@ def _request(proof: Proof, role: Role) -> tuple[str, dict[str, object]]:
             operation = "AssumeRole"
         case SAMLAssertion():
             operation = "AssumeRoleWithSAML"
+            proof.check_duration(role.duration)
             parameters |= {"PrincipalArn": proof.principal_for(role.arn), "SAMLAssertion": proof.value}
         case WebIdentityToken():
             operation = "AssumeRoleWithWebIdentity"

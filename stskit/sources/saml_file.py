@@ -2,37 +2,107 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 from attrs import field, frozen
 
 from stskit._proof_file import path_text, read_proof
-from stskit.errors import ProofInvalid
+from stskit.errors import ProofInvalid, SignInRequired, SourceError, StskitWarning, discreet
 from stskit.identity import SAMLAssertion
+from stskit.protocols import Clock
+from stskit.refresh import SystemClock
 
 __all__ = ["SAMLFile"]
 
-_MAX_BYTES: Final = 1_000_000  # ten times what STS takes: line breaks and blanks do not count there
+_MAX_BYTES: Final = 50_000_000  # a browser log holds everything that was loaded
 
 
 @frozen
 class SAMLFile:
-    """A file that holds the SAML response of an identity provider: base64, in one line or several, or the XML itself.
+    """A file that holds the SAML response of an identity provider, in whatever way it was saved.
 
-    It is the value of the form field ``SAMLResponse`` that the browser posts to https://signin.aws.amazon.com/saml.
-    `principal_arn`: the ARN of the SAML provider; None finds it in the assertion, beside the role.
+    That is the value of the form field ``SAMLResponse`` which the browser posts to https://signin.aws.amazon.com/saml:
+    base64, in one line or several, URL-encoded, as a form body, as the XML itself, or somewhere in a log of the
+    browser: a HAR file, or text copied from its developer tools, of up to 50 MB. Of several the newest is taken, of
+    those posted to AWS if there are any; the logger ``stskit`` says at INFO which it was.
+
+    `principal_arn`: the ARN of the SAML provider; None finds it in the assertion, beside the role. `skew`: by how much
+    the clocks of this machine and of the identity provider may differ. `audience`: whom the assertion must be for;
+    None: AWS. `clock`: what it takes the time from.
+
+    The file is read again for every fetch. An assertion is good for a few minutes, so a recipe that refreshes needs a
+    person to sign in again and save a new response; until then it raises `SignInRequired`.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_saml_view-saml-response.html
     """
 
     path: str = field(converter=path_text)
     principal_arn: str | None = None
+    skew: timedelta = field(default=timedelta(minutes=4), kw_only=True)
+    audience: str | None = field(default=None, kw_only=True)
+    clock: Clock = field(factory=SystemClock, kw_only=True)
 
+    @discreet
     def fetch(self) -> SAMLAssertion:
-        """Read the file, as it is now. Raises `SourceMissing` or `ProofInvalid`, naming the file."""
+        """Read the file, as it is now. All errors name the file, and nothing of what is in it.
+
+        Raises `SourceMissing` where it is not there, `SignInRequired` where the assertion has ended, `ProofInvalid`
+        where it is none, is not valid yet, or is not for AWS.
+        """
+        from stskit import _browser_log, _saml_text
+
+        which = ""
         text = read_proof(self.path, "a SAML response", _MAX_BYTES)
         try:
-            return SAMLAssertion.from_text(text, self.principal_arn)
-        except ProofInvalid as error:
-            problem = f"{self.path}: {error}"
-        raise ProofInvalid(problem)
+            found = _browser_log.newest(text)
+            which = f", {found.which}" if found.which else ""
+            assertion = SAMLAssertion(_saml_text.canonical(found.value), self.principal_arn)
+            if not assertion.is_encrypted:  # then it is AWS that judges
+                self._judge_time(assertion)
+                self._judge_audience(assertion.audiences)
+        except SourceError as error:
+            problem = type(error)(f"{self.path}{which}: {error}")
+        else:
+            self._tell(assertion, which)
+            return assertion
+        raise problem
+
+    def _judge_time(self, assertion: SAMLAssertion) -> None:
+        now, begin, end = self.clock.now(), assertion.not_before, assertion.not_on_or_after
+        if end is not None and now >= end + self.skew:
+            raise SignInRequired(
+                f"the SAML assertion ended at {end}, and it is {now:%Y-%m-%d %H:%M:%S%z}; "
+                "sign in again and save the new response here"
+            )
+        if begin is not None and now < begin - self.skew:
+            raise ProofInvalid(
+                f"the SAML assertion counts from {begin}, and it is {now:%Y-%m-%d %H:%M:%S%z}; "
+                "check the clocks of this machine and of the identity provider"
+            )
+
+    def _judge_audience(self, audiences: tuple[str, ...]) -> None:
+        from stskit._saml_reader import is_aws
+
+        if audiences and not any(
+            is_aws(each) if self.audience is None else each == self.audience for each in audiences
+        ):
+            raise ProofInvalid(
+                f"the SAML assertion is for {', '.join(audiences)[:200]}, and not for {self.audience or 'AWS'}; save "
+                "the response posted to the AWS sign-in page, or name the audience: SAMLFile(path, audience=...)"
+            )
+
+    def _tell(self, assertion: SAMLAssertion, which: str) -> None:
+        if which:
+            from logging import getLogger
+
+            getLogger("stskit").info("%s%s: this SAML response is taken", self.path, which)
+        if not assertion.is_encrypted and (number := assertion.values_left_out):
+            from warnings import warn
+
+            warn(
+                f"{self.path}{which}: {number} values of the attribute Role are no pair of a role ARN and a SAML "
+                "provider ARN, and were left out; have the identity provider correct them",
+                StskitWarning,
+                stacklevel=4,
+            )

@@ -1,0 +1,25 @@
+"""Reads a moment strictly: a date, a time and, where one is needed, a zone. Half a date is none."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+__all__ = ["instant"]
+
+_DATE, _TIME, _ZONE = r"\d{4}-\d\d-\d\d", r"\d\d:\d\d:\d\d(?:\.\d+)?", r"Z|[+-]\d\d:?\d\d"
+
+
+def instant(text: str, *, zone_needed: bool = True) -> datetime:
+    """*text*, as RFC 3339 has it, in UTC; without zone it is UTC where none is needed. Raises `ValueError`.
+
+    https://www.rfc-editor.org/rfc/rfc3339#section-5.6
+    """
+    match = re.fullmatch(rf"({_DATE})[Tt ]({_TIME})({_ZONE}|z)?", text, re.ASCII)
+    if match is None or (zone_needed and match[3] is None):
+        raise ValueError("not an RFC 3339 date and time")
+    date, time, zone = match.groups()
+    try:
+        return datetime.fromisoformat(f"{date}T{time}{(zone or 'Z').upper()}").astimezone(UTC)
+    except OverflowError:
+        raise ValueError("not a date in UTC") from None

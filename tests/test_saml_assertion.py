@@ -1,0 +1,249 @@
+"""What a `SAMLAssertion` says of itself: properties, roles, durations, and that it reads itself once."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
+
+import pytest
+from helpers import START, reachable_text
+from saml_samples import ASSERTION, OTHER, PAIR, PROVIDER, ROLE, encoded, response, stamp
+
+from stskit import _saml_reader
+from stskit.errors import ProofInvalid, RoleError, RoleNotOffered
+from stskit.identity import SAMLAssertion, SAMLRole
+
+MINUTE = timedelta(minutes=1)
+ENCRYPTED = response().replace("a:Assertion", "a:EncryptedAssertion")
+EVERYTHING = {
+    "Role": [PAIR],
+    "RoleSessionName": ["alice@example.com"],
+    "SessionDuration": ["7200"],
+    "SourceIdentity": ["alice"],
+    "PrincipalTag:Team": ["blue"],
+    "PrincipalTag:a:b": ["x y"],
+    "TransitiveTagKeys": ["Team", "a:b"],
+}
+
+
+def assertion(xml: str, principal_arn: str | None = None) -> SAMLAssertion:
+    return SAMLAssertion.from_text(xml, principal_arn)
+
+
+def confirmed(**attributes: str) -> str:
+    """A subject with a confirmation."""
+    listed = " ".join(f'{name}="{value}"' for name, value in attributes.items())
+    return (
+        f"<a:Subject><a:SubjectConfirmation><a:SubjectConfirmationData {listed}/></a:SubjectConfirmation></a:Subject>"
+    )
+
+
+def test_what_an_operator_needs_to_see_can_be_seen() -> None:
+    """Who, for whom, until when, and what AWS will make of it."""
+    xml = response(
+        EVERYTHING,
+        extra=confirmed(Recipient="https://signin.aws.amazon.com/saml")
+        + f'<a:AuthnStatement SessionNotOnOrAfter="{stamp(START + 480 * MINUTE)}"/>',
+    )
+    it = assertion(xml)
+    assert not it.is_encrypted
+    assert it.roles == (SAMLRole(ROLE, PROVIDER),)
+    assert (it.session_name, it.session_duration) == ("alice@example.com", timedelta(hours=2))
+    assert (it.source_identity, it.tags) == ("alice", {"Team": "blue", "a:b": "x y"})
+    assert it.transitive_tag_keys == ("Team", "a:b")
+    assert (it.issuer, it.subject) == ("https://idp.example", "alice")
+    assert (it.audience, it.recipient) == ("urn:amazon:webservices", "https://signin.aws.amazon.com/saml")
+    assert (it.issued_at, it.not_before, it.not_on_or_after) == (START, START, START + 5 * MINUTE)
+    assert it.session_not_on_or_after == START + 480 * MINUTE
+
+
+def test_what_an_assertion_does_not_say_is_none() -> None:
+    """Nothing is made up."""
+    it = assertion(response({}, start=None, end=None, audiences=()))
+    assert (it.roles, it.tags, it.transitive_tag_keys, it.audiences, it.values_left_out) == ((), {}, (), (), 0)
+    silent = ["session_name", "session_duration", "source_identity", "audience", "recipient"]
+    silent += ["not_before", "not_on_or_after", "session_not_on_or_after"]
+    assert [getattr(it, name) for name in silent] == [None] * len(silent)
+
+
+@pytest.mark.parametrize(
+    ("extra", "begin", "end"),
+    [
+        (confirmed(NotOnOrAfter=stamp(START + 2 * MINUTE)), START, START + 2 * MINUTE),
+        (confirmed(NotOnOrAfter=stamp(START + 9 * MINUTE)), START, START + 5 * MINUTE),
+        (
+            confirmed(NotOnOrAfter=stamp(START + MINUTE)) + confirmed(NotOnOrAfter=stamp(START + 3 * MINUTE)),
+            START,
+            START + 3 * MINUTE,
+        ),
+        (confirmed(NotBefore=stamp(START + MINUTE)), START + MINUTE, START + 5 * MINUTE),
+    ],
+)
+def test_the_tightest_bounds_count(extra: str, begin: datetime, end: datetime) -> None:
+    """Those of the conditions and of the confirmation of the subject; of several confirmations one is enough."""
+    it = assertion(response(extra=extra))
+    assert (it.not_before, it.not_on_or_after) == (begin, end)
+
+
+@pytest.mark.parametrize("text", ["2026-11-25T12:00:00.123456789Z", "2026-11-25T12:00:00", "2026-11-25T13:00:00+01:00"])
+def test_times_are_read_as_saml_writes_them(text: str) -> None:
+    """With fractions, without zone, which means UTC, and with another zone, which SAML forbids and somebody writes."""
+    it = assertion(response().replace(stamp(START), text))
+    assert it.issued_at is not None
+    assert it.issued_at.replace(microsecond=0) == datetime(2026, 11, 25, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "now", "2026-11-25", "25.11.2026 12:00", "2026-02-30T12:00:00Z", "9999-12-31T23:59:59-01:00"]
+)
+def test_a_time_that_is_none_is_told(text: str) -> None:
+    """By its name and not by its text."""
+    it = assertion(response().replace(f'NotBefore="{stamp(START)}"', f'NotBefore="{text}"'))
+    with pytest.raises(ProofInvalid, match="NotBefore is no date and time") as caught:
+        _ = it.not_before
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.case("S27")
+@pytest.mark.parametrize(
+    ("value", "taken"),
+    [
+        ("900", 900),
+        ("43200", 43200),
+        ("899", None),
+        ("43201", None),
+        ("abc", None),
+        ("", None),
+        ("-900", None),
+        ("9e2", None),
+        ("٩٠٠", None),
+        ("1" * 5000, None),
+    ],
+    ids=lambda value: str(value)[:8],
+)
+def test_the_session_duration_is_checked_and_never_clamped(value: str, taken: int | None) -> None:
+    """900 to 43,200 seconds are what STS takes; anything else is an error that names value and rule."""
+    it = assertion(response({"SessionDuration": [value]}))
+    if taken is not None:
+        assert it.session_duration == timedelta(seconds=taken)
+    else:
+        with pytest.raises(ProofInvalid, match="SessionDuration is '.{0,20}', and STS takes 900 to 43,200"):
+            _ = it.session_duration
+
+
+def test_of_several_audiences_the_one_that_is_aws_is_shown() -> None:
+    """An identity provider may list others beside it."""
+    it = assertion(response(audiences=["https://app.example/sp", "https://signin.aws.amazon.com/saml"]))
+    assert it.audience == "https://signin.aws.amazon.com/saml"
+    assert assertion(response(audiences=["https://app.example/sp", "x"])).audience == "https://app.example/sp"
+
+
+def test_an_assertion_reads_itself_once() -> None:
+    """A thousand roles are looked up in one reading."""
+    it = SAMLAssertion(encoded(response()))
+    with patch.object(_saml_reader, "read", wraps=_saml_reader.read) as reading:
+        assert {it.principal_for(ROLE) for _ in range(1000)} == {PROVIDER}
+    assert reading.call_count == 1
+
+
+def test_what_it_has_read_is_no_part_of_its_value() -> None:
+    """It is equal to one that has read nothing, shows nothing of it, and travels."""
+    it, fresh = assertion(response()), SAMLAssertion(encoded(response()))
+    assert it.roles
+    assert it == fresh
+    assert hash(it) == hash(fresh)
+    assert "app" not in repr(it)
+    for other in (copy.deepcopy(it), pickle.loads(pickle.dumps(it))):
+        assert (other, other.roles) == (it, it.roles)
+
+
+# Roles and providers ----------------------------------------------------------------------------------------------
+
+
+def test_a_given_provider_is_used_for_an_offered_role() -> None:
+    """It was said so explicitly."""
+    assert assertion(response(), "arn:given").principal_for(ROLE) == "arn:given"
+
+
+@pytest.mark.parametrize("principal", [None, "arn:given"])
+def test_a_role_that_is_not_offered_is_refused_with_those_that_are(principal: str | None) -> None:
+    """Also where the provider was given: the assertion can be read, and it lists roles."""
+    with pytest.raises(RoleNotOffered, match=f"does not offer {OTHER}; it offers: {ROLE}") as caught:
+        assertion(response(), principal).principal_for(OTHER)
+    assert caught.value.offered == (ROLE,)
+
+
+@pytest.mark.case("S17")
+@pytest.mark.parametrize("xml", [ENCRYPTED, response({})], ids=["encrypted", "no roles"])
+def test_what_lists_no_roles_can_be_sent_with_a_given_provider(xml: str) -> None:
+    """Only AWS can read an encrypted one; some servers want no roles in it."""
+    it = assertion(xml, PROVIDER)
+    assert it.principal_for(ROLE) == PROVIDER
+    it.check_duration(43_200)
+
+
+def test_with_a_given_provider_what_cannot_be_read_is_for_the_server_to_judge() -> None:
+    """Who makes the value themselves, and names the provider, is believed."""
+    it = SAMLAssertion("anything", PROVIDER)
+    assert it.principal_for(ROLE) == PROVIDER
+    it.check_duration(43_200)
+    with pytest.raises(ProofInvalid):
+        SAMLAssertion("anything").principal_for(ROLE)
+
+
+@pytest.mark.case("S17")
+def test_an_encrypted_assertion_says_so_whatever_is_asked() -> None:
+    """With the way out."""
+    it = assertion(ENCRYPTED)
+    for name in ("roles", "session_name", "tags", "audience", "not_on_or_after", "values_left_out"):
+        with pytest.raises(ProofInvalid, match=r"encrypted.*principal_arn="):
+            getattr(it, name)
+    with pytest.raises(ProofInvalid, match="encrypted"):
+        it.principal_for(ROLE)
+
+
+@pytest.mark.parametrize(("seconds", "refused"), [(None, False), (3600, False), (3601, True)])
+def test_no_more_is_asked_for_than_the_assertion_allows(seconds: int | None, refused: bool) -> None:
+    """The error names both numbers."""
+    it = assertion(response({"SessionDuration": ["3600"]}))
+    if refused:
+        with pytest.raises(
+            RoleError, match="duration is 3601 seconds, and the SAML assertion allows 3600; ask for less"
+        ):
+            it.check_duration(seconds)
+    else:
+        it.check_duration(seconds)
+    assertion(response()).check_duration(seconds)
+
+
+@pytest.mark.case("S19")
+@pytest.mark.parametrize("inner", ["", "AuthnFailed"])
+def test_a_sign_in_that_failed_tells_its_status(inner: str) -> None:
+    """The identity provider's own word for it, whether there is an assertion or not."""
+    code = f'<p:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:{inner}"/>' if inner else ""
+    xml = response(status="Responder").replace('Responder"/>', f'Responder">{code}</p:StatusCode>')
+    for each in (xml, xml[: xml.index("<a:Assertion")] + "</p:Response>"):
+        with pytest.raises(ProofInvalid, match=f"status is 'Responder{' / ' * bool(inner)}{inner}'"):
+            assertion(each)
+
+
+@pytest.mark.case("S18")
+@pytest.mark.parametrize(
+    ("xml", "what"),
+    [
+        ("<Response xmlns='urn:oasis:names:tc:SAML:1.0:protocol'>canary</Response>", "a response of SAML 1.1"),
+        ("<p:LogoutResponse xmlns:p='urn:oasis:names:tc:SAML:2.0:protocol'/>", "a SAML logout response"),
+        ("<p:AuthnRequest xmlns:p='urn:oasis:names:tc:SAML:2.0:protocol'/>", "a SAML request"),
+        (f"<Assertion xmlns='{ASSERTION}'>canary</Assertion>", "a SAML assertion without the response"),
+        ("<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'>canary</s:Envelope>", "a SOAP message"),
+        ("<html><body>canary</body></html>", "a web page"),
+        ("<canary/>", "this is XML, and no SAML 2.0 response"),
+    ],
+)
+def test_something_else_is_named_and_not_quoted(xml: str, what: str) -> None:
+    """So that one knows what one has saved."""
+    with pytest.raises(ProofInvalid, match=what) as caught:
+        assertion(xml)
+    assert "canary" not in reachable_text(caught.value)

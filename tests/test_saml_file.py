@@ -1,0 +1,379 @@
+"""A saved SAML response is judged before it is sent: time, audience, roles; and the next step is told."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import quote_plus
+
+import pytest
+from helpers import ManualClock
+from local_aws import LocalAWS
+from saml_samples import AWS, OTHER, PAIR, PROVIDER, ROLE, encoded, response
+
+from stskit import AssumedRole, Cached, Credentials, Role, assume
+from stskit.errors import ProofInvalid, RoleError, RoleNotOffered, SignInRequired, StskitWarning
+from stskit.identity import Proof
+from stskit.sources import SAMLFile
+from stskit.sts import BotocoreSTS
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+def saved(folder: Path, text: str) -> Path:
+    path = folder / "samlresponse.log"
+    path.write_text(text)
+    return path
+
+
+# Time -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.case("S28")
+@pytest.mark.parametrize(("minutes", "ended"), [(0, False), (8.9, False), (9, True), (60, True)])
+def test_an_assertion_that_has_ended_needs_a_person(
+    minutes: float, ended: bool, tmp_path: Path, clock: ManualClock
+) -> None:
+    """Four minutes are allowed for clocks that differ; then the error names both times and the next step."""
+    source = SAMLFile(saved(tmp_path, encoded(response())), clock=clock)
+    clock.advance(minutes=minutes)
+    if not ended:
+        assert source.fetch().session_name is None
+        return
+    with pytest.raises(SignInRequired) as caught:
+        source.fetch()
+    now = f"{clock.now():%Y-%m-%d %H:%M:%S%z}"
+    assert str(caught.value) == (
+        f"{source.path}: the SAML assertion ended at 2026-11-25 12:05:00+00:00, and it is {now}; "
+        "sign in again and save the new response here"
+    )
+
+
+@pytest.mark.case("S28")
+def test_the_allowance_for_clocks_can_be_set(tmp_path: Path, clock: ManualClock) -> None:
+    """To nothing, or to more."""
+    path = saved(tmp_path, encoded(response()))
+    clock.advance(minutes=5)
+    with pytest.raises(SignInRequired):
+        SAMLFile(path, skew=timedelta(0), clock=clock).fetch()
+    clock.advance(minutes=50)
+    SAMLFile(path, skew=timedelta(hours=1), clock=clock).fetch()
+
+
+@pytest.mark.parametrize(("minutes", "good"), [(-4, True), (-4.1, False)])
+def test_an_assertion_that_does_not_count_yet_is_refused(
+    minutes: float, good: bool, tmp_path: Path, clock: ManualClock
+) -> None:
+    """With both times: one of the two clocks is off."""
+    source = SAMLFile(saved(tmp_path, encoded(response())), clock=clock)
+    clock.advance(minutes=minutes)
+    if good:
+        source.fetch()
+    else:
+        with pytest.raises(
+            ProofInvalid, match=r"counts from 2026-11-25 12:00:00\+00:00, and it is 2026-11-25 11:55:54"
+        ):
+            source.fetch()
+
+
+def test_an_assertion_without_bounds_is_sent(tmp_path: Path, clock: ManualClock) -> None:
+    """Only STS can say what it makes of it."""
+    SAMLFile(saved(tmp_path, encoded(response(start=None, end=None))), clock=clock).fetch()
+
+
+# Audience ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "audience",
+    [
+        "urn:amazon:webservices",
+        "urn:amazon:webservices:cn-north-1",
+        "urn:amazon:webservices:govcloud",
+        "https://signin.aws.amazon.com/saml",
+        "https://eu-central-1.signin.aws.amazon.com/saml/acs/SAMLSPABCDEF",
+        "https://signin.amazonaws.cn/saml",
+        "https://signin.amazonaws-us-gov.com/saml",
+        "https://signin.amazonaws-eusc.eu/saml",
+        "https://signin.c2shome.ic.gov/saml",
+    ],
+)
+def test_every_audience_of_aws_will_do(audience: str, tmp_path: Path, clock: ManualClock) -> None:
+    """In all partitions, and alone or beside others."""
+    for audiences in ([audience], ["https://app.example/sp", audience], []):
+        SAMLFile(saved(tmp_path, encoded(response(audiences=audiences))), clock=clock).fetch()
+
+
+@pytest.mark.parametrize(
+    "audience",
+    ["https://app.example/sp", "urn:amazon:cognito:sp:x", "http://signin.aws.amazon.com"],
+)
+def test_an_assertion_for_somebody_else_is_refused(audience: str, tmp_path: Path, clock: ManualClock) -> None:
+    """It is most often the response of another application in the same log."""
+    source = SAMLFile(saved(tmp_path, encoded(response(audiences=[audience]))), clock=clock)
+    with pytest.raises(ProofInvalid, match=f"is for {audience}, and not for AWS"):
+        source.fetch()
+
+
+def test_another_audience_can_be_asked_for(tmp_path: Path, clock: ManualClock) -> None:
+    """Servers that are not AWS's have names of their own."""
+    path = saved(tmp_path, encoded(response(audiences=["https://sts.example"])))
+    SAMLFile(path, audience="https://sts.example", clock=clock).fetch()
+    with pytest.raises(ProofInvalid, match=r"is for https://sts\.example, and not for https://other\.example"):
+        SAMLFile(path, audience="https://other.example", clock=clock).fetch()
+
+
+# Roles, and what is told ------------------------------------------------------------------------------------------
+
+
+class NoSTS:
+    """Nothing is sent in these tests."""
+
+    def exchange(self, proof: Proof, role: Role) -> Credentials:
+        raise AssertionError("a request was made")
+
+
+@pytest.mark.case("S21")
+def test_values_that_are_no_pair_are_told(tmp_path: Path, clock: ManualClock) -> None:
+    """By their number; the others are kept."""
+    xml = response({"Role": [PAIR, f"{ROLE},canary", f"{PAIR},{OTHER}"]})
+    with pytest.warns(StskitWarning, match="2 values of the attribute Role are no pair") as told:
+        assertion = SAMLFile(saved(tmp_path, encoded(xml)), clock=clock).fetch()
+    assert [role.role_arn for role in assertion.roles] == [ROLE]
+    assert "canary" not in str(told[0].message)
+    assert told[0].filename == __file__
+
+
+def test_it_is_logged_which_response_of_a_browser_log_is_taken(
+    tmp_path: Path, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At INFO, without a secret; and an error about it says it too."""
+    body = f"SAMLResponse={quote_plus(encoded(response()))}"
+    entry = {
+        "startedDateTime": "2026-11-25T12:00:01Z",
+        "request": {"url": f"https://{AWS[8:]}", "postData": {"text": body}},
+    }
+    path = saved(tmp_path, json.dumps({"log": {"entries": [entry]}}))
+    caplog.set_level(logging.INFO, "stskit")
+    SAMLFile(path, clock=clock).fetch()
+    which = "of 1 responses the one posted at 2026-11-25 12:00:01+00:00 to aws.amazon.com"
+    assert [record.getMessage() for record in caplog.records] == [f"{path}, {which}: this SAML response is taken"]
+    clock.advance(hours=1)
+    with pytest.raises(
+        SignInRequired, match=f"samlresponse.log, {which}: the SAML assertion ended".replace("+", r"\+")
+    ):
+        SAMLFile(path, clock=clock).fetch()
+
+
+@pytest.mark.case("S17")
+def test_an_encrypted_assertion_is_sent_with_role_and_provider(tmp_path: Path, clock: ManualClock) -> None:
+    """Time and audience cannot be judged here; without the provider it is refused before any call."""
+    path = saved(tmp_path, encoded(response().replace("a:Assertion", "a:EncryptedAssertion")))
+    clock.advance(days=9)
+    assert SAMLFile(path, PROVIDER, clock=clock).fetch().principal_for(ROLE) == PROVIDER
+    with pytest.raises(ProofInvalid, match="encrypted"):
+        assume(ROLE, source=SAMLFile(path, clock=clock), sts=BotocoreSTS(endpoint_url="http://127.0.0.1:9"))
+
+
+@pytest.mark.parametrize(
+    ("role", "error"),
+    [(Role(OTHER), RoleNotOffered), (Role(ROLE, duration=3601), RoleError), (Role(ROLE, external_id="x-y"), RoleError)],
+    ids=["not offered", "too long", "not for SAML"],
+)
+def test_what_the_assertion_does_not_allow_is_not_asked_for(
+    role: Role, error: type[Exception], tmp_path: Path, clock: ManualClock
+) -> None:
+    """The port is closed: a request would be another error."""
+    path = saved(tmp_path, encoded(response({"Role": [PAIR], "SessionDuration": ["3600"]})))
+    with pytest.raises(error) as caught:
+        assume(role, source=SAMLFile(path, clock=clock), sts=BotocoreSTS(endpoint_url="http://127.0.0.1:9"))
+    assert type(caught.value) is error
+
+
+# A recipe that refreshes ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.case("R11")
+def test_a_recipe_goes_on_with_a_newer_file_at_once(tmp_path: Path, clock: ManualClock) -> None:
+    """It warns while the credentials are valid, raises when they are not, and needs no pause once the file is new."""
+    keys = [Credentials(f"AKIA{n}", "secret", "token", clock.now() + timedelta(hours=n)) for n in (1, 3)]
+    answers = iter(keys)
+
+    class CannedSTS:
+        def exchange(self, proof: Proof, role: Role) -> Credentials:
+            return next(answers)
+
+    path = saved(tmp_path, encoded(response()))
+    cached = Cached(AssumedRole(ROLE, source=SAMLFile(path, clock=clock), sts=CannedSTS()), clock=clock)
+    assert cached.fetch() is keys[0]
+    clock.advance(minutes=55)
+    with pytest.warns(StskitWarning, match=r"end at 2026-11-25 13:00.*cannot be renewed yet.*sign in again and save"):
+        assert cached.fetch() is keys[0]
+    clock.advance(minutes=6)
+    with pytest.raises(SignInRequired, match="sign in again"):
+        cached.fetch()
+    saved(tmp_path, encoded(response(start=clock.now(), end=clock.now() + 5 * MINUTE)))
+    assert cached.fetch() is keys[1]
+
+
+# Files ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.case("S16")
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("what", ["base64", "xml", "form"])
+def test_files_in_other_encodings_are_read_right(encoding: str, what: str, tmp_path: Path, clock: ManualClock) -> None:
+    """With a byte order mark, as the shell of Windows writes it; a UTF-16 without one is refused."""
+    xml = response({"Role": [PAIR], "RoleSessionName": ["Zoë"]})
+    text = {"base64": encoded(xml), "xml": xml, "form": f"SAMLResponse={quote_plus(encoded(xml))}"}[what]
+    path = tmp_path / "response"
+    path.write_text(text, encoding=encoding)
+    if encoding in ("utf-16-le", "utf-16-be"):
+        with pytest.raises(ProofInvalid):
+            SAMLFile(path, clock=clock).fetch()
+    else:
+        assert SAMLFile(path, clock=clock).fetch().session_name == "Zoë"
+
+
+def huge(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(10_000_000_000)
+
+
+@pytest.mark.case("S31")
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero"), huge])
+def test_what_is_no_file_of_a_sane_size_is_refused_at_once(make: Callable[[Path], object], tmp_path: Path) -> None:
+    """A FIFO nobody writes to, a folder, a device, ten sparse gigabytes."""
+    path = tmp_path / "response"
+    make(path)
+    with pytest.raises(
+        ProofInvalid, match=r"cannot be read: (it is not a regular file|it is larger than|Is a directory)"
+    ):
+        SAMLFile(path).fetch()
+
+
+@pytest.mark.case("S31", "S30")
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    """Its size is looked at first: 200 MB cost no memory."""
+    path = tmp_path / "browser.har"
+    with path.open("wb") as file:
+        file.truncate(200_000_000)
+    code = (
+        "import resource; from stskit.sources import SAMLFile; from stskit.errors import ProofInvalid\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        f"try: SAMLFile({str(path)!r}).fetch()\n"
+        "except ProofInvalid as error: print(error)\n"
+        "assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 8_000\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
+    assert "larger than 50,000,000 bytes" in done.stdout
+
+
+LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10 if n else "ha"}">' for n in range(10))
+HOSTILE = {
+    "S1": f"<!DOCTYPE x [<!ENTITY a 'b'>]>{response()}",
+    "S2": f"<!DOCTYPE x [{LAUGHS}]><x>&l9;</x>",
+    "S3": "<!DOCTYPE x SYSTEM 'http://127.0.0.1:9/x' [<!ENTITY % p SYSTEM 'file:///etc/passwd'> %p;]><x/>",
+    "S6": response(extra="<x>" * 20_000),
+    "S7": response(extra=f"<x {' '.join(f'a{n}=&quot;&quot;'.replace('&quot;', chr(34)) for n in range(7_000))}/>"),
+    "many": response(extra="<a:AuthnStatement/>" * 3_500),
+    "blanks": response() + " " * 900_000,
+    "no XML": "A" * 1_000_000,
+    "percents": "%41" * 300_000,
+}
+
+
+@pytest.mark.case("S2", "S6", "S7")
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_costs_little(name: str, tmp_path: Path) -> None:
+    """Under 0.2 seconds of processor time and 50 MB, by the kernel's count, and nothing but a typed error."""
+    path = saved(tmp_path, HOSTILE[name])
+    code = (
+        "import resource, time; from stskit.sources import SAMLFile; from stskit.errors import StskitError\n"
+        "import base64, html, warnings, stskit._browser_log, stskit._saml_text, xml.parsers.expat\n"
+        "before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()\n"
+        f"try: SAMLFile({str(path)!r}).fetch()\n"
+        "except StskitError: pass\n"
+        "print(time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
+    seconds, kilobytes = map(float, done.stdout.split())
+    assert kilobytes < 50_000
+    assert seconds < 1  # 0.2 on an idle machine; the count that is exact is the one of memory
+
+
+@pytest.mark.case("S3")
+def test_nothing_that_an_entity_names_is_looked_at(tmp_path: Path) -> None:
+    """No connection is made and no file is opened for it."""
+    path = saved(tmp_path, HOSTILE["S3"])
+    code = (
+        "import sys; from stskit.sources import SAMLFile; from stskit.errors import ProofInvalid\n"
+        "sys.addaudithook(lambda event, args: event in ('open', 'socket.connect') and print(event, args))\n"
+        f"try: SAMLFile({str(path)!r}).fetch()\n"
+        "except ProofInvalid: print('refused')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
+    assert "refused" in done.stdout
+    assert "passwd" not in done.stdout
+    assert "connect" not in done.stdout
+
+
+@pytest.mark.case("S32")
+def test_a_file_is_read_from_one_descriptor(tmp_path: Path, clock: ManualClock) -> None:
+    """Whatever happens to its name in between, what was opened is what is looked at and read."""
+    path = saved(tmp_path, encoded(response()))
+    code = (
+        "import sys; from datetime import timedelta; from stskit.sources import SAMLFile\n"
+        "def hook(event, args):\n"
+        "    if event == 'open' and args[1] is None: print(args[0])\n"  # a mode of None is the call of the system
+        "sys.addaudithook(hook)\n"
+        f"SAMLFile({str(path)!r}, skew=timedelta(99999)).fetch()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
+    assert done.stdout.splitlines().count(str(path)) == 1
+
+
+@pytest.mark.case("S23")
+@pytest.mark.parametrize(
+    ("partition", "home"),
+    [("aws", "us-east-1"), ("aws-cn", "cn-northwest-1"), ("aws-us-gov", "us-gov-west-1"), ("aws-iso", "us-iso-east-1")],
+)
+def test_the_endpoint_is_one_of_the_partition_of_the_role(partition: str, home: str) -> None:
+    """A role of China is asked for in China."""
+    from stskit import _client
+
+    client = _client.client_for(None, partition, signed=False, endpoint_url=None, options=())
+    assert client.meta.region_name == home
+
+
+# End to end -------------------------------------------------------------------------------------------------------
+
+
+def test_a_browser_log_becomes_credentials(aws: LocalAWS, saml_sts: BotocoreSTS, tmp_path: Path) -> None:
+    """With a signed response, at a real server: sign in, save the log, go."""
+    old, new = (aws.idp.saml_response(roles=[(aws.saml_role, aws.saml_provider)]) for _ in range(2))
+    entries = [
+        {
+            "startedDateTime": f"2026-11-25T12:0{minute}:00.000Z",
+            "request": {
+                "method": "POST",
+                "url": "https://signin.aws.amazon.com/saml",
+                "postData": {"text": f"SAMLResponse={quote_plus(value)}&RelayState="},
+            },
+        }
+        for minute, value in ((2, new), (1, old))
+    ]
+    path = saved(tmp_path, json.dumps({"log": {"entries": entries}}))
+    assert SAMLFile(path).fetch().value == new
+    assert assume(aws.saml_role, source=SAMLFile(path), sts=saml_sts).assumed_role_arn

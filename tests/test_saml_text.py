@@ -1,0 +1,158 @@
+"""What people save of a SAML response, and the one form of it that is sent."""
+
+from __future__ import annotations
+
+import zlib
+from base64 import b64decode, b64encode
+from textwrap import wrap
+from urllib.parse import quote, quote_plus
+
+import pytest
+from helpers import reachable_text
+from hypothesis import given
+from hypothesis import strategies as st
+from saml_samples import PAIR, encoded, response
+
+from stskit import _saml_text
+from stskit.errors import ProofInvalid
+from stskit.identity import SAMLAssertion
+
+# One that has the letters + and / in base64, and needs padding.
+XML = response({"Role": [PAIR], "RoleSessionName": ["ü>>>???~~~"]})
+XML += "\n" * ((1 - len(XML.encode())) % 3)
+PLAIN = encoded(XML)
+
+
+def sent(text: str) -> str:
+    return SAMLAssertion.from_text(text).value
+
+
+def test_the_sample_is_a_hard_one() -> None:
+    """It has all that is easily lost."""
+    assert {"+", "/", "="} <= set(PLAIN)
+
+
+@pytest.mark.case("S10")
+@pytest.mark.parametrize(
+    "text",
+    [
+        PLAIN,
+        f" {PLAIN}\r\n",
+        f"\ufeff{PLAIN}",
+        "\n".join(wrap(PLAIN, 76)),
+        "\r\n".join(wrap(PLAIN, 64)),
+        " ".join(wrap(PLAIN, 100)),
+        PLAIN.rstrip("="),
+        "\n".join(wrap(PLAIN.rstrip("="), 76)),
+    ],
+    ids=["one line", "blanks around", "BOM", "wrapped", "CRLF", "blanks", "no padding", "wrapped without padding"],
+)
+def test_base64_of_any_make_is_sent_in_one_form(text: str) -> None:
+    """Standard, on one line, with padding."""
+    assert sent(text) == PLAIN
+
+
+@pytest.mark.case("S11")
+@pytest.mark.parametrize(
+    "text",
+    [
+        quote(PLAIN, safe=""),
+        quote(PLAIN, safe="/"),
+        quote(PLAIN, safe="").replace("%2B", "%2b"),
+        f"SAMLResponse={quote_plus(PLAIN)}",
+        f"SAMLResponse={PLAIN}",
+        f"RelayState=&SAMLResponse={quote_plus(PLAIN)}&x=%26",
+        f"SAMLResponse={quote_plus(PLAIN)}&RelayState=https%3A%2F%2Fconsole\n",
+        PLAIN.replace("+", " "),
+        f"SAMLResponse={PLAIN.replace('+', ' ')}&RelayState=",
+    ],
+    ids=[
+        "encoded",
+        "in part",
+        "lower case",
+        "field",
+        "raw field",
+        "body",
+        "body with more",
+        "plus lost",
+        "plus lost in field",
+    ],
+)
+def test_what_a_form_does_to_it_is_undone(text: str) -> None:
+    """Once: percent signs are decoded, and a plus that became a blank is one again."""
+    assert sent(text) == PLAIN
+
+
+@pytest.mark.case("S11")
+def test_nothing_is_decoded_twice() -> None:
+    """What is encoded twice is not what a browser sends."""
+    with pytest.raises(ProofInvalid, match="neither base64 nor XML"):
+        sent(quote(quote(PLAIN, safe=""), safe=""))
+
+
+@pytest.mark.case("S12")
+def test_the_url_safe_alphabet_is_refused_by_name() -> None:
+    """A lax decoder would drop its letters and send something else."""
+    text = PLAIN.replace("+", "-").replace("/", "_")
+    with pytest.raises(ProofInvalid, match="of the URL-safe kind"):
+        sent(text)
+
+
+@pytest.mark.case("S13")
+@pytest.mark.parametrize("junk", ["junk", "=junk", "\njunk=", "!", "\0", "<"])
+def test_anything_after_the_padding_is_refused(junk: str) -> None:
+    """A lax decoder would stop there and say nothing."""
+    with pytest.raises(ProofInvalid):
+        sent(PLAIN + junk)
+
+
+@pytest.mark.case("S14")
+def test_the_xml_itself_is_encoded() -> None:
+    """Byte for byte."""
+    assert b64decode(sent(XML)).decode() == XML.strip()
+
+
+@pytest.mark.case("S15")
+def test_a_deflated_response_is_refused_by_name() -> None:
+    """That is the redirect binding, which AWS does not have."""
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
+    data = deflater.compress(XML.encode()) + deflater.flush()
+    with pytest.raises(ProofInvalid, match="deflated response.*redirect binding"):
+        sent(b64encode(data).decode())
+
+
+@pytest.mark.case("S8")
+@pytest.mark.parametrize(("size", "taken"), [(99_996, True), (100_000, True), (100_004, False), (2_000_000, False)])
+def test_the_limit_of_sts_holds_for_what_is_sent(size: int, taken: bool) -> None:
+    """100,000 characters; line breaks in the file do not count."""
+    text = encoded(XML.encode() + b"\n" * (size // 4 * 3 - len(XML.encode())))
+    if taken:
+        assert len(sent("\n".join(wrap(text, 76)))) == size
+    else:
+        with pytest.raises(ProofInvalid, match=f"has {size:,} characters and STS takes 100,000"):
+            sent(text)
+
+
+@pytest.mark.case("S9")
+@pytest.mark.parametrize("text", ["abc", "abcd", "PHg+"])
+def test_a_few_characters_are_no_response(text: str) -> None:
+    """STS takes no fewer than four, and no XML is that short."""
+    with pytest.raises(ProofInvalid):
+        sent(text)
+
+
+def test_a_wrong_guess_costs_no_more_than_a_second_look() -> None:
+    """There are two ways to read a blank, and no more are tried."""
+    assert len(_saml_text._candidates("a b " * 1000)) <= 2
+
+
+@given(st.text(), st.integers(0, len(PLAIN)))
+def test_any_text_put_into_a_response_is_undone_or_refused(text: str, at: int) -> None:
+    """Whatever is sent in the end is the response or another one, in the one form; all else is `ProofInvalid`."""
+    try:
+        value = sent(PLAIN[:at] + text + PLAIN[at:])
+    except ProofInvalid as error:
+        assert error.__context__ is None  # noqa: PT017 - both ways are right
+        assert PLAIN[:40] not in reachable_text(error)  # noqa: PT017
+    else:
+        assert b64encode(b64decode(value, validate=True)).decode() == value
