@@ -10,14 +10,17 @@ from stskit import sinks, sources
 from stskit.engine import AssumedRole, assume, caller_identity
 from stskit.errors import StskitError
 from stskit.identity import CallerIdentity, Credentials, SAMLAssertion, WebIdentityToken
+from stskit.mfa import MFA, MFACommand
 from stskit.refresh import Cached, RefreshPolicy
 from stskit.roles import Role
 
-__all__ = [
+__all__ = [  # noqa: RUF022 - sorted as sorted() does it
     "AssumedRole",
     "Cached",
     "CallerIdentity",
     "Credentials",
+    "MFA",
+    "MFACommand",
     "RefreshPolicy",
     "Role",
     "SAMLAssertion",

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from stskit.identity import CallerIdentity, Credentials, Proof
+    from stskit.mfa import MFA
     from stskit.roles import Role
 
-__all__ = ["STS", "Clock", "Identifier", "LiveSink", "Sink", "Source"]
+__all__ = ["STS", "Clock", "Identifier", "LiveSink", "SessionTokens", "Sink", "Source"]
 
 P_co = TypeVar("P_co", covariant=True)
 R_co = TypeVar("R_co", covariant=True)
@@ -48,6 +49,16 @@ class Identifier(Protocol):
 
     def caller_identity(self, credentials: Credentials, /) -> CallerIdentity:
         """The account, ARN and user id behind *credentials*, as STS sees them."""
+        ...
+
+
+class SessionTokens(Protocol):
+    """What can make a session of a user's own, for `SessionToken`."""
+
+    def session_token(
+        self, credentials: Credentials, /, *, duration: int | None = None, mfa: MFA | None = None
+    ) -> Credentials:
+        """Temporary credentials of the same user; *duration* in seconds. Raises as `STS.exchange` does."""
         ...
 
 

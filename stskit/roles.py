@@ -6,51 +6,40 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import Final
+from typing import TypedDict, TypeVar, Unpack
 
 from attrs import field, frozen
 
+from stskit._limits import PARAMETERS, check, check_size
+from stskit._secret import Secret, secret
+from stskit.arns import RoleARN
 from stskit.errors import RoleError
+from stskit.mfa import MFA
 
-__all__ = ["LIMITS", "Limit", "Role", "default_session_name"]
+__all__ = ["ProvidedContext", "Role", "RoleOptions", "default_session_name", "sanitize_session_name", "seconds"]
+
+V = TypeVar("V")
 
 
 @frozen
-class Limit:
-    """What STS takes for one option: least and most of `unit`, and which characters, in words and as pattern."""
+class ProvidedContext:
+    """A trusted context assertion, as IAM Identity Center gives it for trusted identity propagation.
 
-    least: int
-    most: int
-    unit: str = "characters"
-    characters: str = ""
-    pattern: str = r"[\s\S]*"
+    `context_assertion`: 4 to 3,072 characters. Raises `RoleError` where one is out of its limits.
 
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_ProvidedContext.html
+    """
 
-_NAME = {"characters": "letters, digits and _+=,.@-", "pattern": r"(?a:[\w+=,.@-]*)"}
-_TAG = {
-    "characters": "letters, digits, blanks and _.:/=+-@",
-    "pattern": r"(?:[\w.:/=+@-]|[^\S\x00-\x1f\x7f-\x9f])*",  # blanks, without those that are control characters
-}
+    provider_arn: str
+    context_assertion: Secret = field(converter=secret)
 
-# By the service model of STS (2011-06-15), as botocore ships it; a number that is not there says where it is from.
-LIMITS: Final[Mapping[str, Limit]] = {
-    "session_name": Limit(2, 64, **_NAME),
-    "duration": Limit(900, 43_200, "seconds"),
-    "policy_arns": Limit(0, 10, "entries"),  # API reference of AssumeRole
-    "policy ARN": Limit(20, 2048),
-    "tags": Limit(0, 50, "entries"),
-    "tag key": Limit(1, 128, **_TAG),
-    "tag value": Limit(0, 256, **_TAG),
-    "transitive_tag_keys": Limit(0, 50, "entries"),
-    "external_id": Limit(2, 1224, characters="letters, digits and _+=,.@:/-", pattern=r"(?a:[\w+=,.@:/-]*)"),
-    "source_identity": Limit(2, 256, **_NAME),
-}
-# On servers that are not AWS there may be no account.
-_ARN = re.compile(r"(?a)arn:[a-z0-9-]+:iam::(\d{12})?:role/([!-~]+/)?[\w+=,.@-]{1,64}")
-_ARN_MOST = 2048
+    def __attrs_post_init__(self) -> None:
+        check("provider ARN", self.provider_arn)
+        check("context assertion", self.context_assertion)
 
 
-def _seconds(duration: timedelta | int | None) -> int | None:
+def seconds(duration: timedelta | int | None) -> int | None:
+    """*duration* in seconds. Raises `RoleError` where it is neither a number of them nor a timedelta."""
     if duration is None or isinstance(duration, int):
         return duration
     if isinstance(duration, timedelta):
@@ -65,9 +54,21 @@ def _list(entries: Sequence[str]) -> tuple[str, ...]:
 
 
 def _tags(tags: Mapping[str, str]) -> dict[str, str]:
-    if not isinstance(tags, Mapping):
-        raise RoleError(f"tags is a mapping of texts, not {type(tags).__name__}")
-    return dict(tags)
+    return _mapping(tags)
+
+
+def _extra(extra: Mapping[str, object]) -> dict[str, object]:
+    return _mapping(extra)
+
+
+def _contexts(contexts: Sequence[ProvidedContext]) -> tuple[ProvidedContext, ...]:
+    return tuple(contexts)
+
+
+def _mapping(entries: Mapping[str, V]) -> dict[str, V]:
+    if not isinstance(entries, Mapping):
+        raise RoleError(f"this option is a mapping of names to values, not {type(entries).__name__}")
+    return dict(entries)
 
 
 def _policy_text(policy: str | Mapping[str, object] | None) -> str | None:
@@ -78,6 +79,23 @@ def _policy_text(policy: str | Mapping[str, object] | None) -> str | None:
     with suppress(TypeError, ValueError, RecursionError):
         return json.dumps(policy, separators=(",", ":"), allow_nan=False)
     raise RoleError("policy cannot be written as JSON; give JSON text, or a mapping of texts, numbers and lists")
+
+
+class RoleOptions(TypedDict, total=False):
+    """The options of `Role`, for `Role.named`."""
+
+    session_name: str | None
+    duration: timedelta | int | None
+    policy: str | Mapping[str, object] | None
+    policy_arns: Sequence[str]
+    tags: Mapping[str, str]
+    transitive_tag_keys: Sequence[str]
+    external_id: str | None
+    source_identity: str | None
+    mfa: MFA | None
+    provided_contexts: Sequence[ProvidedContext]
+    minimum_session_token_size: int | None
+    extra: Mapping[str, object]
 
 
 @frozen
@@ -91,6 +109,10 @@ class Role:
     `policy`: a session policy, as mapping or JSON text. `policy_arns`: up to 10 managed policies. Both only narrow.
     `tags`: up to 50 session tags; `transitive_tag_keys`: those of them that go on to chained roles.
     `external_id`: what a third party's trust policy asks for. `source_identity`: who is behind the session, 2 to 256.
+    `mfa`: the device whose code the trust policy asks for. `provided_contexts`: up to 5, for trusted identity
+    propagation.
+    `minimum_session_token_size`: 0 to 4,096 bytes that the session token shall have at least.
+    `extra`: parameters that STS has learned since this release, by STS's own names; what they hold shows in no repr.
 
     Raises `RoleError`, naming the option, the value and the rule, when one is out of its limits.
 
@@ -99,64 +121,81 @@ class Role:
 
     arn: str
     session_name: str | None = field(default=None, kw_only=True)
-    duration: int | None = field(default=None, kw_only=True, converter=_seconds)
+    duration: int | None = field(default=None, kw_only=True, converter=seconds)
     policy: str | None = field(default=None, kw_only=True, converter=_policy_text)
     policy_arns: Sequence[str] = field(default=(), kw_only=True, converter=_list)
     tags: Mapping[str, str] = field(factory=dict, kw_only=True, converter=_tags, hash=False)
     transitive_tag_keys: Sequence[str] = field(default=(), kw_only=True, converter=_list)
     external_id: str | None = field(default=None, kw_only=True, repr=False)
     source_identity: str | None = field(default=None, kw_only=True)
+    mfa: MFA | None = field(default=None, kw_only=True)
+    provided_contexts: Sequence[ProvidedContext] = field(default=(), kw_only=True, converter=_contexts)
+    minimum_session_token_size: int | None = field(default=None, kw_only=True)
+    extra: Mapping[str, object] = field(factory=dict, kw_only=True, converter=_extra, hash=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        _check_arn(self.arn)
-        for option in ("session_name", "external_id", "source_identity"):
+        RoleARN.parse(self.arn)
+        for option in ("session_name", "policy", "external_id", "source_identity"):
             if (value := getattr(self, option)) is not None:
-                _check_text(option, value)
-        _check_size("duration", self.duration)
-        for option in ("policy_arns", "tags", "transitive_tag_keys"):
-            _check_size(option, len(getattr(self, option)))
-        for key, value in self.tags.items():
-            _check_text("tag key", key)
-            _check_text("tag value", value)
-        for key in self.transitive_tag_keys:
-            _check_text("tag key", key)
+                check(option, value)
+        for option in ("duration", "minimum_session_token_size"):
+            check_size(option, getattr(self, option))
+        for option in ("policy_arns", "tags", "transitive_tag_keys", "provided_contexts"):
+            check_size(option, len(getattr(self, option)))
         for arn in self.policy_arns:
-            _check_text("policy ARN", arn)
+            check("policy ARN", arn)
+        self._check_tags()
+        self._check_extra()
+
+    def _check_tags(self) -> None:
+        for key, value in self.tags.items():
+            check("tag key", key)
+            check("tag value", value)
+        for key in self.transitive_tag_keys:
+            check("tag key", key)
+        names = [key.casefold() for key in self.tags]
+        if twice := [key for key in self.tags if names.count(key.casefold()) > 1]:
+            raise RoleError(
+                f"tags has {' and '.join(twice)}, which are one key to STS: it ignores case; keep one of them"
+            )
+        if reserved := [key for key in (*self.tags, *self.transitive_tag_keys) if key.casefold().startswith("aws:")]:
+            raise RoleError(f"tags has {reserved[0]}; keys that begin with aws: are reserved for AWS")
+
+    def _check_extra(self) -> None:
+        for option, names in PARAMETERS.items():
+            if clash := [name for name in names if name in self.extra]:
+                raise RoleError(f"extra has {clash[0]}, which is the option {option}; use that")
+
+    @classmethod
+    def named(
+        cls, name: str, *, account: str, path: str = "/", partition: str = "aws", **options: Unpack[RoleOptions]
+    ) -> Role:
+        """The role of that name in *account*; *path* begins and ends with a slash. *options* are those of `Role`.
+
+        Raises `RoleError` where the parts make no ARN of a role, and as `Role` does.
+        """
+        return cls(str(RoleARN(name, account, path=path, partition=partition)), **options)
 
     @property
     def partition(self) -> str:
         """The part of AWS the role lives in: ``aws``, ``aws-cn``, ``aws-us-gov`` and so on."""
-        return self.arn.split(":")[1]
+        return RoleARN.parse(self.arn).partition
 
     @property
     def account(self) -> str | None:
         """The twelve digits of the role's account; None where the ARN has none, as on some servers that are not AWS."""
-        return self.arn.split(":")[4] or None
+        return RoleARN.parse(self.arn).account
 
 
-def _check_arn(arn: str) -> None:
-    if not isinstance(arn, str) or len(arn) > _ARN_MOST or not _ARN.fullmatch(arn):
-        shown = repr(arn) if len(repr(arn)) <= 200 else f"{repr(arn)[:200]}..."
-        raise RoleError(
-            f"{shown} is no role ARN; one looks like arn:aws:iam::123456789012:role/NAME, "
-            f"with up to {_ARN_MOST} characters. See it with: aws iam get-role --role-name NAME"
-        )
+def sanitize_session_name(text: str) -> str:
+    """*text* as STS takes it for a session name: other characters become ``-``, and it is cut to 64.
 
-
-def _check_text(option: str, value: str) -> None:
-    limit = LIMITS[option]
-    if not isinstance(value, str):
-        raise RoleError(f"{option} is text, not {type(value).__name__}")
-    _check_size(option, len(value))
-    if not re.fullmatch(limit.pattern, value):
-        shown = "" if option == "external_id" else f" {value!r}"  # shared with a third party, so not for logs
-        raise RoleError(f"{option}{shown} has characters that STS refuses; it takes {limit.characters}")
-
-
-def _check_size(option: str, size: int | None) -> None:
-    limit = LIMITS[option]
-    if size is not None and not limit.least <= size <= limit.most:
-        raise RoleError(f"{option} has {size} {limit.unit}; STS takes {limit.least} to {limit.most}")
+    For names that are made of what people are called; nothing that is passed as `session_name` is ever changed.
+    Raises `RoleError` where fewer than two characters are left.
+    """
+    name = re.sub(r"[^\w+=,.@-]", "-", text, flags=re.ASCII)[:64]
+    check("session_name", name)
+    return name
 
 
 def default_session_name() -> str:
@@ -168,7 +207,7 @@ def default_session_name() -> str:
 
     given = os.environ.get("AWS_ROLE_SESSION_NAME")
     if given:
-        _check_text("session_name", given)
+        check("session_name", given)
         return given
     from getpass import getuser
     from platform import node
@@ -177,4 +216,4 @@ def default_session_name() -> str:
         user = getuser()
     except (ImportError, KeyError, OSError):  # no such user, as in many containers; which one depends on the Python
         user = "unknown"
-    return re.sub(r"[^\w+=,.@-]", "-", f"stskit-{user}-{node()}", flags=re.ASCII)[:64]
+    return sanitize_session_name(f"stskit-{user}-{node()}")

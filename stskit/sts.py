@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from attrs import evolve, field, fields, frozen
 
 from stskit import _client
+from stskit._limits import PARAMETERS, check_size
 from stskit._refusals import Call, explained, unavailable
 from stskit.errors import ProofInvalid, RoleError, StskitError, discreet
 from stskit.identity import CallerIdentity, Credentials, Proof, SAMLAssertion, Secret, WebIdentityToken
+from stskit.mfa import MFA
 from stskit.roles import Role, default_session_name
 
 if TYPE_CHECKING:
@@ -25,21 +27,34 @@ __all__ = ["BotocoreSTS"]
 T = TypeVar("T")
 Reader: TypeAlias = Callable[[Mapping[str, Any]], T]
 
-# What each operation takes beyond the role's ARN and the proof: option of Role -> parameter of STS.
-_SESSION: Final = {"duration": "DurationSeconds", "policy": "Policy", "policy_arns": "PolicyArns"}
-ACCEPTS: Final[Mapping[str, Mapping[str, str]]] = {
-    "AssumeRole": {
-        **_SESSION,
-        "session_name": "RoleSessionName",
-        "tags": "Tags",
-        "transitive_tag_keys": "TransitiveTagKeys",
-        "external_id": "ExternalId",
-        "source_identity": "SourceIdentity",
-    },
-    "AssumeRoleWithSAML": _SESSION,
-    "AssumeRoleWithWebIdentity": {**_SESSION, "session_name": "RoleSessionName"},
+
+@frozen
+class Operation:
+    """What an operation of STS takes: the options by the names in `PARAMETERS`, and the parameters of the proof."""
+
+    options: tuple[str, ...] = ()
+    proof: tuple[str, ...] = ()
+
+
+_ANY: Final = ("arn", "duration", "policy", "policy_arns", "minimum_session_token_size")
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    "AssumeRole": Operation(
+        (
+            *_ANY,
+            "session_name",
+            "tags",
+            "transitive_tag_keys",
+            "external_id",
+            "source_identity",
+            "provided_contexts",
+            "mfa",
+        )
+    ),
+    "AssumeRoleWithSAML": Operation(_ANY, ("PrincipalArn", "SAMLAssertion")),
+    "AssumeRoleWithWebIdentity": Operation((*_ANY, "session_name"), ("WebIdentityToken", "ProviderId")),
+    "GetSessionToken": Operation(("duration", "minimum_session_token_size", "mfa")),
+    "GetCallerIdentity": Operation(),
 }
-_ALL_OPTIONS: Final = tuple(ACCEPTS["AssumeRole"])  # it takes all that there are
 
 
 @frozen
@@ -81,12 +96,24 @@ class BotocoreSTS:
         """Whose *credentials* are, by GetCallerIdentity, which needs no permission. Raises as `exchange` does."""
         return self._call("GetCallerIdentity", {}, credentials, None, _identity)
 
+    @discreet
+    def session_token(
+        self, credentials: Credentials, /, *, duration: int | None = None, mfa: MFA | None = None
+    ) -> Credentials:
+        """Temporary credentials of the same user, by GetSessionToken; *duration* in seconds. Raises as `exchange` does.
+
+        https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html
+        """
+        given = {name: value for name, value in {"duration": duration, "mfa": mfa}.items() if value is not None}
+        return self._call("GetSessionToken", parameters(given), credentials, None, _credentials)
+
     def _call(
         self, operation: str, parameters: Mapping[str, object], proof: Proof, role: Role | None, read: Reader[T]
     ) -> T:
-        call = Call(operation, role.arn if role else None, self.region, self.endpoint_url, _secrets(proof, role))
+        call = Call(operation, role.arn if role else None, self.region, self.endpoint_url, _secrets(proof, parameters))
         try:
             client = self._client(role.partition if role else _partition(proof), signed=isinstance(proof, Credentials))
+            _check_known(client, operation, parameters)
             call = evolve(call, region=client.meta.region_name, endpoint=client.meta.endpoint_url, has_client=True)
             return read(_client.call(client, operation, parameters, proof))
         except RoleError:
@@ -110,49 +137,67 @@ class BotocoreSTS:
 
 
 def _request(proof: Proof, role: Role) -> tuple[str, dict[str, object]]:
-    parameters: dict[str, object] = {"RoleArn": role.arn}
+    values: tuple[object, ...]
     match proof:
         case Credentials():
-            operation = "AssumeRole"
+            return "AssumeRole", _options("AssumeRole", role)
         case SAMLAssertion():
-            operation = "AssumeRoleWithSAML"
+            operation, values = "AssumeRoleWithSAML", (proof.principal_for(role.arn), proof.value)
             proof.check_duration(role.duration)
-            parameters |= {"PrincipalArn": proof.principal_for(role.arn), "SAMLAssertion": proof.value}
         case WebIdentityToken():
-            operation = "AssumeRoleWithWebIdentity"
-            parameters |= {"WebIdentityToken": proof.value}
-            if proof.provider_id is not None:
-                parameters["ProviderId"] = proof.provider_id
+            operation, values = "AssumeRoleWithWebIdentity", (proof.value, proof.provider_id)
         case _:
             raise ProofInvalid(
                 f"the source gave {type(proof).__name__}; STS takes SAMLAssertion, WebIdentityToken or Credentials"
             )
-    return operation, parameters | _options(operation, role)
+    sent = {name: value for name, value in zip(OPERATIONS[operation].proof, values, strict=True) if value is not None}
+    return operation, sent | _options(operation, role)
 
 
 def _options(operation: str, role: Role) -> dict[str, object]:
-    accepted, parameters = ACCEPTS[operation], {}
-    for option in _ALL_OPTIONS:
-        value = getattr(role, option)
-        if option in accepted and (value or option == "session_name"):
-            parameters[accepted[option]] = _on_the_wire(option, value)
-        elif value:
-            raise RoleError(f"{operation} does not take {option}; leave it out, or assume {role.arn} from credentials")
-    return parameters
+    accepted = OPERATIONS[operation].options
+    given = {option: getattr(role, option) for option in PARAMETERS}
+    given = {option: value for option, value in given.items() if value is not None and value != () and value != {}}
+    if refused := [option for option in given if option not in accepted]:
+        raise RoleError(f"{operation} does not take {refused[0]}; leave it out, or assume {role.arn} from credentials")
+    if "session_name" in accepted and "session_name" not in given:
+        given["session_name"] = default_session_name()
+    if role.policy is not None and operation != "AssumeRole":
+        check_size("policy for SAML or web identity", len(role.policy))
+    return dict(role.extra) | parameters(given)
 
 
-def _on_the_wire(option: str, value: Any) -> object:
+def parameters(given: Mapping[str, Any]) -> dict[str, object]:
+    """The options that were *given*, as STS has them. The code for MFA is asked for now, after all else."""
+    sent: dict[str, object] = {}
+    for option, value in sorted(given.items(), key=lambda each: each[0] == "mfa"):
+        sent.update(zip(PARAMETERS[option], _on_the_wire(option, value), strict=True))
+    return sent
+
+
+def _check_known(client: BaseClient, operation: str, sent: Mapping[str, object]) -> None:
+    """A parameter that is newer than the botocore at hand ends here, and not in an error that shows all the others."""
+    shape: Any = client.meta.service_model.operation_model(operation).input_shape
+    if unknown := [name for name in sent if name not in shape.members]:
+        raise RoleError(f"this botocore does not know the parameter {unknown[0]} of {operation}; install a newer one")
+
+
+def _on_the_wire(option: str, value: Any) -> tuple[object, ...]:
     match option:
-        case "session_name":
-            return value or default_session_name()
         case "tags":
-            return [{"Key": key, "Value": text} for key, text in value.items()]
+            return ([{"Key": key, "Value": text} for key, text in value.items()],)
         case "policy_arns":
-            return [{"arn": arn} for arn in value]
+            return ([{"arn": arn} for arn in value],)
+        case "provided_contexts":
+            return ([{"ProviderArn": each.provider_arn, "ContextAssertion": each.context_assertion} for each in value],)
         case "transitive_tag_keys":
-            return list(value)
+            return (list(value),)
+        case "external_id":
+            return (Secret(value),)  # shared with a third party, so not for logs
+        case "mfa":
+            return value.serial, value.token_code()
         case _:
-            return value
+            return (value,)
 
 
 def _credentials(answer: Mapping[str, Any]) -> Credentials:
@@ -176,7 +221,8 @@ def _partition(proof: Proof) -> str | None:
     return (arn or "").partition(":")[2].partition(":")[0] or None
 
 
-def _secrets(proof: Proof, role: Role | None) -> tuple[Secret, ...]:
+def _secrets(proof: Proof, sent: Mapping[str, object]) -> tuple[Secret, ...]:
     values = [getattr(proof, each.name) for each in fields(type(proof))]
-    external_id = role and role.external_id  # shared with a third party, so not for logs
-    return *(value for value in values if isinstance(value, Secret)), *([Secret(external_id)] if external_id else ())
+    contexts: Any = sent.get("ProvidedContexts", ())
+    values += [*sent.values(), *(each["ContextAssertion"] for each in contexts)]
+    return tuple(value for value in values if isinstance(value, Secret))

@@ -18,12 +18,14 @@ GROUPS: list[set[str]] = [
     {"_files", "_ini", "_secret", "_times"},
     {"_saml_reader"},
     {"_browser_log", "_saml_text"},
-    {"saml", "web_identity"},
+    {"_limits", "arns", "saml", "web_identity"},
+    {"mfa"},
     {"identity", "roles"},
     {"_proof_file", "protocols"},
     {"_client", "_refusals"},
     {"refresh", "sts"},
-    {"sources.oidc_token_file", "sources.profile", "sources.saml_file", "sources.static"}
+    {"sources.oidc_token_file", "sources.profile", "sources.saml_file", "sources.session_token"}
+    | {"sources.static"}
     | {"sinks.credentials_file", "sinks.environment", "sinks.session"},
     {"sinks", "sources"},
     {"engine"},

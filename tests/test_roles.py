@@ -6,30 +6,29 @@ import getpass
 import platform
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import botocore.session
 import pytest
+from attrs import fields
 from botocore.model import ServiceModel, Shape, StructureShape
+from hypothesis import given
+from hypothesis import strategies as st
 
+from stskit._limits import LIMITS, PARAMETERS
 from stskit.errors import RoleError
 from stskit.identity import Secret
-from stskit.roles import LIMITS, Role, default_session_name
+from stskit.roles import ProvidedContext, Role, RoleOptions, default_session_name, sanitize_session_name
+from stskit.sts import OPERATIONS
 
 ARN = "arn:aws:iam::123456789012:role/app"
 POLICY_ARN = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+CONTEXT = ProvidedContext("arn:aws:iam::aws:contextProvider/IdentityCenter", Secret("context-canary"))
 
 
 # The table against the model of STS -------------------------------------------------------------------------------
-
-
-def taken_by(model: ServiceModel, operation: str = "AssumeRole") -> Mapping[str, Any]:
-    """The parameters of *operation*."""
-    shape = model.operation_model(operation).input_shape
-    assert isinstance(shape, StructureShape)
-    return shape.members
 
 
 @pytest.fixture(scope="module")
@@ -38,24 +37,56 @@ def model() -> ServiceModel:
     loaded = ServiceModel(
         botocore.session.get_session().get_component("data_loader").load_service_model("sts", "service-2")
     )
-    if "MinimumSessionTokenSize" not in taken_by(loaded):
+    if "MinimumSessionTokenSize" not in taken_by(loaded, "AssumeRole"):
         pytest.skip("this botocore has an older model of STS than the table was made by")
     return loaded
 
 
-# Where the model has what the table names, below the parameters of AssumeRole.
-IN_MODEL: Mapping[str, Callable[[Mapping[str, Any]], Shape]] = {
-    "session_name": lambda take: take["RoleSessionName"],
-    "duration": lambda take: take["DurationSeconds"],
-    "policy_arns": lambda take: take["PolicyArns"],
-    "policy ARN": lambda take: take["PolicyArns"].member.members["arn"],
-    "tags": lambda take: take["Tags"],
-    "tag key": lambda take: take["Tags"].member.members["Key"],
-    "tag value": lambda take: take["Tags"].member.members["Value"],
-    "transitive_tag_keys": lambda take: take["TransitiveTagKeys"],
-    "external_id": lambda take: take["ExternalId"],
-    "source_identity": lambda take: take["SourceIdentity"],
+def taken_by(model: ServiceModel, operation: str) -> Mapping[str, Any]:
+    """The parameters of *operation*, by name."""
+    shape = model.operation_model(operation).input_shape
+    assert isinstance(shape, StructureShape)
+    return shape.members
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_the_table_has_every_parameter_of_the_model(operation: str, model: ServiceModel) -> None:
+    """No more and no fewer: when STS learns to take another, this fails and names it."""
+    ours = {name for option in OPERATIONS[operation].options for name in PARAMETERS[option]}
+    assert set(taken_by(model, operation)) == ours | set(OPERATIONS[operation].proof)
+
+
+# What each limit is of, as a path into the parameters of an operation.
+IN_MODEL = {
+    "session_name": "AssumeRole.RoleSessionName",
+    "duration": "AssumeRole.DurationSeconds",
+    "duration of a session token": "GetSessionToken.DurationSeconds",
+    "policy": "AssumeRole.Policy",
+    "policy for SAML or web identity": "AssumeRoleWithSAML.Policy",
+    "policy_arns": "AssumeRole.PolicyArns",
+    "policy ARN": "AssumeRole.PolicyArns.member.arn",
+    "tags": "AssumeRole.Tags",
+    "tag key": "AssumeRole.Tags.member.Key",
+    "tag value": "AssumeRole.Tags.member.Value",
+    "transitive_tag_keys": "AssumeRole.TransitiveTagKeys",
+    "external_id": "AssumeRole.ExternalId",
+    "source_identity": "AssumeRole.SourceIdentity",
+    "provided_contexts": "AssumeRole.ProvidedContexts",
+    "provider ARN": "AssumeRole.ProvidedContexts.member.ProviderArn",
+    "context assertion": "AssumeRole.ProvidedContexts.member.ContextAssertion",
+    "minimum_session_token_size": "AssumeRole.MinimumSessionTokenSize",
+    "MFA serial": "AssumeRole.SerialNumber",
+    "MFA code": "AssumeRole.TokenCode",
 }
+
+
+def shape_of(limit: str, model: ServiceModel) -> Shape:
+    """The shape in the model that *limit* is of."""
+    operation, first, *rest = IN_MODEL[limit].split(".")
+    shape = taken_by(model, operation)[first]
+    for name in rest:
+        shape = shape.member if name == "member" else shape.members[name]
+    return shape  # type: ignore[no-any-return]
 
 
 def test_the_test_knows_every_limit() -> None:
@@ -63,55 +94,46 @@ def test_the_test_knows_every_limit() -> None:
     assert set(IN_MODEL) == set(LIMITS)
 
 
-@pytest.mark.parametrize(
-    ("operation", "its_own"),
-    [
-        ("AssumeRole", {"ExternalId", "ProvidedContexts", "SerialNumber", "SourceIdentity", "TokenCode"}),
-        ("AssumeRoleWithSAML", {"PrincipalArn", "SAMLAssertion"}),
-        ("AssumeRoleWithWebIdentity", {"ProviderId", "WebIdentityToken"}),
-    ],
-)
-def test_no_parameter_has_come_to_the_model(operation: str, its_own: set[str], model: ServiceModel) -> None:
-    """When STS learns to take more, this fails, so that somebody looks whether `Role` should too."""
-    session = {"RoleArn", "DurationSeconds", "Policy", "PolicyArns", "MinimumSessionTokenSize"}
-    named = set() if operation == "AssumeRoleWithSAML" else {"RoleSessionName"}
-    tagged = {"Tags", "TransitiveTagKeys"} if operation == "AssumeRole" else set()
-    assert set(taken_by(model, operation)) == session | named | tagged | its_own
-
-
-@pytest.mark.parametrize("option", LIMITS)
-def test_the_numbers_are_those_of_the_model(option: str, model: ServiceModel) -> None:
-    """Least and most are what the model says, wherever it says something."""
-    stated = IN_MODEL[option](taken_by(model)).metadata
-    limit = LIMITS[option]
-    assert stated.get("min", limit.least) == limit.least
+@pytest.mark.parametrize("name", LIMITS)
+def test_the_numbers_are_those_of_the_model(name: str, model: ServiceModel) -> None:
+    """Least and most are what the model says, wherever it says something; a list may always be left out."""
+    stated, limit = shape_of(name, model).metadata, LIMITS[name]
+    if limit.unit != "entries":
+        assert stated.get("min", limit.least) == limit.least
     assert stated.get("max", limit.most) == limit.most
 
 
 @pytest.mark.parametrize("operation", ["AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"])
 def test_the_other_operations_have_the_same_limits(operation: str, model: ServiceModel) -> None:
-    """One table serves all three: a parameter that two operations take has one shape."""
-    here, there = taken_by(model, operation), taken_by(model)
+    """One table serves all three: a parameter that two operations take has one shape, but for the policy."""
+    here, there = taken_by(model, operation), taken_by(model, "AssumeRole")
     assert {name for name in here.keys() & there.keys() if here[name].name != there[name].name} == {"Policy"}
 
 
-@pytest.mark.parametrize("option", ["session_name", "external_id", "source_identity"])
-def test_the_characters_are_those_of_the_model(option: str, model: ServiceModel) -> None:
+@pytest.mark.parametrize("name", ["session_name", "external_id", "source_identity", "MFA serial", "MFA code", "policy"])
+def test_the_characters_are_those_of_the_model(name: str, model: ServiceModel) -> None:
     """The model's pattern, read as ASCII, and the table's accept the same characters of all of Unicode."""
-    stated = IN_MODEL[option](taken_by(model)).metadata["pattern"]
+    stated = shape_of(name, model).metadata["pattern"]
     for code in (*range(0x3000), 0xFF10, 0x1D7CE):
-        assert bool(re.fullmatch(stated, chr(code), re.ASCII)) == bool(re.fullmatch(LIMITS[option].pattern, chr(code)))
+        assert bool(re.fullmatch(stated, chr(code), re.ASCII)) == bool(re.fullmatch(LIMITS[name].pattern, chr(code)))
 
 
-@pytest.mark.parametrize("option", ["tag key", "tag value"])
-def test_the_characters_of_tags_are_those_of_the_model(option: str, model: ServiceModel) -> None:
+@pytest.mark.parametrize("name", ["tag key", "tag value"])
+def test_the_characters_of_tags_are_those_of_the_model(name: str, model: ServiceModel) -> None:
     """Letters, separators and numbers of all scripts, no control characters: each code point that this Python knows."""
-    stated = IN_MODEL[option](taken_by(model)).metadata["pattern"]
+    stated = shape_of(name, model).metadata["pattern"]
     assert re.fullmatch(r"\[\\p\{L}\\p\{Z}\\p\{N}_\.:/=\+\\-@][+*]", stated)
     for code in range(0x110000):
         character = chr(code)
         taken = unicodedata.category(character)[0] in "LZN" or character in "_.:/=+-@"
-        assert bool(re.fullmatch(LIMITS[option].pattern, character)) == taken, hex(code)
+        assert bool(re.fullmatch(LIMITS[name].pattern, character)) == taken, hex(code)
+
+
+def test_every_option_of_a_role_is_in_the_table() -> None:
+    """AssumeRole takes all that a role has, so a new one cannot be forgotten; `Role.named` takes them too."""
+    options = {each.name for each in fields(Role)} - {"arn", "extra"}
+    assert options | {"arn"} == set(PARAMETERS) == set(OPERATIONS["AssumeRole"].options)
+    assert set(RoleOptions.__annotations__) == options | {"extra"}
 
 
 # The ARN ----------------------------------------------------------------------------------------------------------
@@ -136,6 +158,7 @@ def test_role_arns_of_all_partitions_and_servers_are_taken(arn: str, partition: 
     assert (role.arn, role.partition, role.account) == (arn, partition, account)
 
 
+@pytest.mark.case("E3")
 @pytest.mark.parametrize(
     "arn",
     [
@@ -202,6 +225,11 @@ def test_a_secret_in_the_place_of_the_arn_is_not_shown() -> None:
         ("external_id", "_+=,.@:/-"),
         ("source_identity", "n" * 256),
         ("policy", '{"Version": "2012-10-17"}'),
+        ("policy", "x" * 100_000),
+        ("minimum_session_token_size", 0),
+        ("minimum_session_token_size", 4096),
+        ("provided_contexts", (CONTEXT,) * 5),
+        ("extra", {"NewParameter": ["x"]}),
     ],
 )
 def test_what_is_within_the_limits_is_kept_as_it_is(option: str, value: Any) -> None:
@@ -209,6 +237,7 @@ def test_what_is_within_the_limits_is_kept_as_it_is(option: str, value: Any) -> 
     assert getattr(Role(ARN, **{option: value}), option) == value
 
 
+@pytest.mark.case("E1", "E2")
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
@@ -239,7 +268,11 @@ def test_what_is_within_the_limits_is_kept_as_it_is(option: str, value: Any) -> 
         ("tags", {"k": 5}, "tag value is text, not int"),
         ("tags", {"k": None}, "tag value is text, not NoneType"),
         ("tags", {5: "v"}, "tag key is text, not int"),
-        ("tags", [("k", "v")], "tags is a mapping of texts, not list"),
+        ("tags", [("k", "v")], "this option is a mapping of names to values, not list"),
+        ("tags", {"Team": "a", "team": "b"}, "tags has Team and team, which are one key to STS: it ignores case"),
+        ("tags", {"aws:x": "v"}, "tags has aws:x; keys that begin with aws: are reserved"),
+        ("tags", {"AWS:x": "v"}, "tags has AWS:x; keys that begin with aws: are reserved"),
+        ("transitive_tag_keys", ["aws:x"], "tags has aws:x; keys that begin with aws: are reserved"),
         ("transitive_tag_keys", list(map(str, range(51))), "transitive_tag_keys has 51 entries"),
         ("transitive_tag_keys", ["k", ""], "tag key has 0 characters"),
         ("transitive_tag_keys", "project", r"write \['project'\]"),
@@ -247,6 +280,16 @@ def test_what_is_within_the_limits_is_kept_as_it_is(option: str, value: Any) -> 
         ("external_id", "x" * 1225, "external_id has 1225 characters"),
         ("source_identity", "n" * 257, "source_identity has 257 characters; STS takes 2 to 256"),
         ("source_identity", "a b", "source_identity 'a b' has characters"),
+        ("policy", "", "policy has 0 characters; STS takes 1 or more"),
+        ("policy", "{canary\u0100}", "policy has characters that STS refuses; it takes printable ones"),
+        ("minimum_session_token_size", 4097, "minimum_session_token_size has 4097 bytes; STS takes 0 to 4096"),
+        ("minimum_session_token_size", -1, "STS takes 0 to 4096"),
+        ("minimum_session_token_size", "9", "is a whole number of bytes, not '9'"),
+        ("duration", True, "duration is a whole number of seconds, not True"),
+        ("provided_contexts", [CONTEXT] * 6, "provided_contexts has 6 entries; STS takes 0 to 5"),
+        ("extra", {"Tags": []}, "extra has Tags, which is the option tags; use that"),
+        ("extra", {"TokenCode": "1"}, "extra has TokenCode, which is the option mfa; use that"),
+        ("extra", ["x"], "this option is a mapping of names to values, not list"),
         ("policy", {"Condition": object()}, "policy cannot be written as JSON"),
         ("policy", {"Number": float("nan")}, "policy cannot be written as JSON"),
     ],
@@ -264,6 +307,52 @@ def test_the_external_id_is_not_shown() -> None:
     with pytest.raises(RoleError, match="external_id has characters that STS refuses") as caught:
         Role(ARN, external_id="shared with them")
     assert "shared" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("provider", "assertion", "message"),
+    [
+        ("arn:short", "context-canary", "provider ARN has 9 characters"),
+        (CONTEXT.provider_arn, "abc", "context assertion has 3 characters; STS takes 4 to 3072"),
+        (CONTEXT.provider_arn, "x" * 3073, "context assertion has 3073 characters"),
+    ],
+)
+def test_a_provided_context_is_checked(provider: str, assertion: str, message: str) -> None:
+    """Before any call, and its assertion is not shown."""
+    with pytest.raises(RoleError, match=message):
+        ProvidedContext(provider, Secret(assertion))
+    assert "canary" not in repr(Role(ARN, provided_contexts=[CONTEXT], extra={"New": "canary"}))
+
+
+def test_the_source_identity_has_no_prefix_of_aws() -> None:
+    """A colon is none of its characters, so the pattern already says it."""
+    with pytest.raises(RoleError, match="source_identity 'aws:me' has characters"):
+        Role(ARN, source_identity="aws:me")
+
+
+def test_a_role_is_named_without_writing_its_arn() -> None:
+    """By name and account, and with path and partition where they are not the usual ones; options go along."""
+    assert Role.named("app", account="123456789012") == Role(ARN)
+    role = Role.named("app", account="123456789012", path="/a/b/", partition="aws-cn", session_name="me")
+    assert role == Role("arn:aws-cn:iam::123456789012:role/a/b/app", session_name="me")
+    with pytest.raises(RoleError, match="is no role ARN"):
+        Role.named("app", account="12")
+
+
+@given(st.text(min_size=2))
+def test_any_text_of_two_characters_becomes_a_session_name(text: str) -> None:
+    """What is right already stays as it is; asked for explicitly, it is always one that STS takes."""
+    name = sanitize_session_name(text)
+    assert Role(ARN, session_name=name).session_name == name
+    assert sanitize_session_name(name) == name
+
+
+@pytest.mark.parametrize(("text", "name"), [("me@x", "me@x"), ("a b/c", "a-b-c"), ("ü" * 99, "-" * 64)])
+def test_a_session_name_is_cleaned_only_where_asked(text: str, name: str) -> None:
+    """Character by character, and cut to 64."""
+    assert sanitize_session_name(text) == name
+    with pytest.raises(RoleError):
+        sanitize_session_name("x")
 
 
 def test_a_policy_that_contains_itself_is_refused() -> None:

@@ -9,11 +9,11 @@ import signal
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
 from attrs import evolve, fields
-from botocore.loaders import create_loader
 from fake_server import SECRET_KEY, SESSION_TOKEN, Request, document, fake_server, granted, told
 from fake_server import Answer as Reply
 from hypothesis import example, given, settings
@@ -22,10 +22,13 @@ from identity_provider import IdentityProvider
 from local_aws import LocalAWS
 
 from stskit import CallerIdentity, Credentials, Role, SAMLAssertion, WebIdentityToken
+from stskit._limits import PARAMETERS
 from stskit.errors import ProofInvalid, RoleError, RoleNotOffered, STSError
 from stskit.identity import Proof, Secret
+from stskit.mfa import MFA
+from stskit.roles import ProvidedContext
 from stskit.sources import Profile
-from stskit.sts import ACCEPTS, BotocoreSTS
+from stskit.sts import OPERATIONS, BotocoreSTS
 
 ROLE = "arn:aws:iam::123456789012:role/team/R"
 PROVIDER = "arn:aws:iam::123456789012:saml-provider/idp"
@@ -35,6 +38,8 @@ SAML = SAMLAssertion.from_text(IDP.saml_response(roles=[(ROLE, PROVIDER)]))
 WEB = WebIdentityToken(IDP.oidc_token())
 PROOFS: dict[str, Proof] = {"AssumeRole": BASE, "AssumeRoleWithSAML": SAML, "AssumeRoleWithWebIdentity": WEB}
 POLICY = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
+
+CODES = count(400_000)
 
 # Each option of `Role`, and what of it goes over the wire.
 OPTIONS: dict[str, tuple[object, dict[str, str]]] = {
@@ -47,6 +52,18 @@ OPTIONS: dict[str, tuple[object, dict[str, str]]] = {
             "PolicyArns.member.1.arn": "arn:aws:iam::aws:policy/A",
             "PolicyArns.member.2.arn": "arn:aws:iam::aws:policy/B",
         },
+    ),
+    "provided_contexts": (
+        [ProvidedContext("arn:aws:iam::aws:contextProvider/IdentityCenter", Secret("context-canary"))],
+        {
+            "ProvidedContexts.member.1.ProviderArn": "arn:aws:iam::aws:contextProvider/IdentityCenter",
+            "ProvidedContexts.member.1.ContextAssertion": "context-canary",
+        },
+    ),
+    "minimum_session_token_size": (0, {"MinimumSessionTokenSize": "0"}),
+    "mfa": (
+        MFA("arn:aws:iam::123456789012:mfa/me", lambda _serial: f"{next(CODES):06}"),
+        {"SerialNumber": "arn:aws:iam::123456789012:mfa/me", "TokenCode": "400000"},
     ),
     "tags": (
         {"team": "blue", "cost": ""},
@@ -85,7 +102,8 @@ def sent(proof: Proof, role: Role) -> Request:
 
 
 @pytest.mark.parametrize(
-    ("operation", "option"), [(operation, option) for operation in ACCEPTS for option in ("", *ACCEPTS[operation])]
+    ("operation", "option"),
+    [(operation, option) for operation in PROOFS for option in ("", *OPERATIONS[operation].options) if option != "arn"],
 )
 def test_what_an_operation_takes_goes_out_under_the_name_it_has_there(
     operation: str, option: str, monkeypatch: pytest.MonkeyPatch
@@ -99,7 +117,7 @@ def test_what_an_operation_takes_goes_out_under_the_name_it_has_there(
 
 @pytest.mark.parametrize(
     ("operation", "option"),
-    [(operation, option) for operation in ACCEPTS for option in OPTIONS if option not in ACCEPTS[operation]],
+    [(operation, each) for operation in PROOFS for each in OPTIONS if each not in OPERATIONS[operation].options],
 )
 def test_what_an_operation_does_not_take_is_an_error(operation: str, option: str) -> None:
     """It names both, tells no secret, and nothing is sent: an option that is dropped in silence is a hole."""
@@ -113,19 +131,46 @@ def test_what_an_operation_does_not_take_is_an_error(operation: str, option: str
 
 
 def test_every_option_of_a_role_is_known_here() -> None:
-    """AssumeRole takes all that a role has, so a new one cannot be forgotten."""
-    assert {each.name for each in fields(Role)} - {"arn"} == set(ACCEPTS["AssumeRole"]) == set(OPTIONS)
+    """A new one cannot be forgotten."""
+    assert set(PARAMETERS) - {"arn"} == set(OPTIONS)
 
 
-@pytest.mark.parametrize("operation", ACCEPTS)
-def test_the_table_agrees_with_the_service_model(operation: str) -> None:
-    """Each name is a parameter there; what the model has and we do not is known, so that a new one is noticed."""
-    model = create_loader().load_service_model("sts", "service-2")
-    members = set(model["shapes"][model["operations"][operation]["input"]["shape"]]["members"])
-    assert set(ACCEPTS[operation].values()) <= members
-    proof = {"RoleArn", "PrincipalArn", "SAMLAssertion", "WebIdentityToken", "ProviderId"}
-    later = {"SerialNumber", "TokenCode", "ProvidedContexts", "MinimumSessionTokenSize"}
-    assert members - proof - set(ACCEPTS[operation].values()) <= later
+def test_what_is_newer_than_this_release_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under STS's own name, where botocore knows it; where it does not, the error names it and nothing goes out."""
+    monkeypatch.setattr("stskit.roles.PARAMETERS", {})  # a table that has never heard of it
+    assert sent(BASE, Role(ROLE, extra={"ExternalId": "from-the-future"})).form["ExternalId"] == "from-the-future"
+    with (
+        fake_server(granted) as server,
+        pytest.raises(RoleError, match="this botocore does not know the parameter Novelty of AssumeRole"),
+    ):
+        BotocoreSTS(endpoint_url=server.url).exchange(BASE, Role(ROLE, extra={"Novelty": "canary"}))
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("operation", PROOFS)
+def test_a_long_policy_is_for_assume_role_only(operation: str) -> None:
+    """The other two take 2,048 characters, and the error says so before any call."""
+    role = Role(ROLE, policy="x" * 2049)
+    if operation == "AssumeRole":
+        assert len(sent(PROOFS[operation], role).form["Policy"]) == 2049
+    else:
+        with pytest.raises(RoleError, match="policy for SAML or web identity has 2049 characters; STS takes 1 to 2048"):
+            sent(PROOFS[operation], role)
+
+
+def test_the_mfa_code_is_asked_for_last() -> None:
+    """A request that is refused here wastes none."""
+    asked: list[str] = []
+
+    def ask(serial: str) -> str:
+        asked.append(serial)
+        return "000001"
+
+    mfa = MFA("arn:aws:iam::123456789012:mfa/me", ask)
+    for proof in (SAML, WEB):
+        with pytest.raises(RoleError, match="does not take mfa"):
+            sent(proof, Role(ROLE, mfa=mfa))
+    assert asked == []
 
 
 def test_a_provider_id_goes_along() -> None:

@@ -1,0 +1,139 @@
+"""Codes of a multi-factor authentication device: who is asked for them, when, and that each is used once."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
+
+from attrs import field, frozen
+
+from stskit._limits import check
+from stskit._secret import Secret
+from stskit.errors import ProofInvalid, RoleError, SignInRequired, SourceError, SourceMissing, StskitError, discreet
+
+__all__ = ["MFA", "MFACommand"]
+
+Code: TypeAlias = "str | Callable[[str], str] | MFACommand"
+
+# Codes that were handed out, with their serials: STS takes each once. More than anybody uses while they are valid.
+_used: Final[deque[tuple[str, Secret]]] = deque(maxlen=1000)
+_lock: Final = threading.Lock()
+
+
+def _arguments(arguments: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(arguments, str) or not arguments:
+        raise RoleError(
+            'an MFACommand is a list of arguments: MFACommand(["ykman", "oath", "accounts", "code", "-s", "aws"])'
+        )
+    return tuple(arguments)
+
+
+@frozen
+class MFACommand:
+    """A program that prints the code of the moment, for example ``ykman`` or ``oathtool``.
+
+    `arguments`: the program and its arguments; there is no shell. It reads nothing, and what it writes to standard
+    error goes where this process's goes, so that it can ask for a touch. `timeout`: seconds until it is ended.
+    """
+
+    arguments: Sequence[str] = field(converter=_arguments, repr=lambda arguments: f"[{arguments[0]!r}, ...]")
+    timeout: float = field(default=60, kw_only=True)
+
+    @discreet
+    def run(self) -> Secret:
+        """What the program prints, without blanks around it.
+
+        Raises `SourceMissing` where there is no such program, `ProofInvalid` where it fails or takes too long; the
+        error tells nothing of its output.
+        """
+        import subprocess
+
+        problem: SourceError
+        try:
+            done = subprocess.run(  # noqa: S603 - the caller's own command, without a shell
+                self.arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=self.timeout, check=False
+            )
+            if done.returncode == 0:
+                return Secret(done.stdout.decode("ascii", "replace").strip())
+            problem = ProofInvalid(
+                f"the MFA command {self.arguments[0]} failed with exit status {done.returncode}; run it to see why"
+            )
+        except subprocess.TimeoutExpired:  # it holds the output
+            problem = ProofInvalid(
+                f"the MFA command {self.arguments[0]} gave no code within {self.timeout:g} seconds and was ended"
+            )
+        except OSError as error:
+            problem = SourceMissing(
+                f"the MFA command {self.arguments[0]} cannot be run: {error.strerror}; check its path"
+            )
+        raise problem
+
+
+def _code(code: Code) -> Code:
+    if not isinstance(code, str):
+        return code
+    check("MFA code", code)
+    return Secret(code)
+
+
+@frozen
+class MFA:
+    """The multi-factor authentication that a role's trust policy asks for, or that `SessionToken` gives.
+
+    `serial`: the ARN of a virtual device, or the serial number of a hardware one, 9 to 256 characters. `code`: six
+    digits as text, which serve once; a callable that is given the serial; or an `MFACommand`.
+
+    A callable is asked at every refresh that needs a code, and only in the main thread, since it may prompt a person:
+    elsewhere `SignInRequired` is raised. `unattended` True says that it needs nobody, so that any thread may ask it,
+    as it may an `MFACommand`. No code is used twice in a process, as STS would refuse it.
+
+    Raises `RoleError` where the serial or a text is not what STS takes.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa_configure-api-require.html
+    """
+
+    serial: str
+    code: Code = field(converter=_code)
+    unattended: bool = field(default=False, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        check("MFA serial", self.serial)
+        if not isinstance(self.code, str | MFACommand) and not callable(self.code):
+            raise RoleError("an MFA code is text, a callable or an MFACommand")
+
+    @discreet
+    def token_code(self) -> Secret:
+        """A code that has not been used, asked for now.
+
+        Raises `SignInRequired` where only a person could give it, `ProofInvalid` where what was given is no code.
+        """
+        code = self._ask()
+        try:
+            check("MFA code", code)
+        except RoleError as error:
+            problem: StskitError = ProofInvalid(f"what was given for the MFA device {self.serial}: {error}")
+        else:
+            with _lock:
+                if (self.serial, code) not in _used:
+                    _used.append((self.serial, code))
+                    return code
+            by_person = not self.unattended and not isinstance(self.code, MFACommand)
+            problem = (SignInRequired if by_person else ProofInvalid)(
+                f"that code of the MFA device {self.serial} has been used, and STS takes each once; wait for the next, "
+                "or share one session among many roles: Cached(SessionToken(...))"
+            )
+        raise problem
+
+    def _ask(self) -> Secret:
+        if isinstance(self.code, str):
+            return Secret(self.code)
+        if isinstance(self.code, MFACommand):
+            return self.code.run()
+        if not self.unattended and threading.current_thread() is not threading.main_thread():
+            raise SignInRequired(
+                f"a code of the MFA device {self.serial} is needed, and a person is asked in the main thread only; "
+                "fetch there once, or say that nobody is asked: MFA(..., unattended=True)"
+            )
+        return Secret(self.code(self.serial))

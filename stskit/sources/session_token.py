@@ -1,0 +1,51 @@
+"""A session of the user's own, so that one MFA code serves many roles."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+from stskit._limits import check_size
+from stskit.errors import ProofInvalid
+from stskit.identity import Credentials
+from stskit.mfa import MFA
+from stskit.protocols import SessionTokens, Source
+from stskit.roles import seconds
+from stskit.sts import BotocoreSTS
+
+__all__ = ["SessionToken"]
+
+
+@frozen
+class SessionToken:
+    """Temporary credentials of the very user whose long-term ones *source* gives, by GetSessionToken.
+
+    With `mfa` they count as authenticated by it, so one code serves every role that asks for MFA. Each fetch is a call,
+    and needs a code: share one among many roles by ``Cached(SessionToken(source, mfa))``. `duration`: seconds or a
+    timedelta, 900 to 129,600; None leaves it to STS, which takes twelve hours. `sts`: whom it asks.
+
+    Raises `RoleError` where the duration is out of its limits.
+
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html
+    """
+
+    source: Source[Credentials]
+    mfa: MFA | None = None
+    duration: int | None = field(default=None, converter=seconds)
+    sts: SessionTokens = field(factory=BotocoreSTS, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        check_size("duration of a session token", self.duration)
+
+    def fetch(self) -> Credentials:
+        """New credentials: one fetch of the source, one code, one call of STS.
+
+        Raises `ProofInvalid` where the source gives temporary credentials, with which STS makes no session, and what
+        the source, the MFA device and STS raise.
+        """
+        credentials = self.source.fetch()
+        if credentials.session_token is not None:
+            raise ProofInvalid(
+                "a session token is given for the long-term keys of a user only, and these are temporary already; "
+                "name the user's own profile as source, or assume the role from these without SessionToken"
+            )
+        return self.sts.session_token(credentials, duration=self.duration, mfa=self.mfa)

@@ -1,0 +1,89 @@
+"""ARNs of roles and of their sessions are built and split, in all partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stskit.arns import AssumedRoleARN, RoleARN
+from stskit.errors import RoleError
+
+names = st.from_regex(r"\A[A-Za-z0-9_+=,.@-]{1,64}\Z")
+accounts = st.from_regex(r"\A[0-9]{12}\Z") | st.none()
+partitions = st.sampled_from(["aws", "aws-cn", "aws-us-gov", "aws-iso-b", "aws-eusc", "minio"])
+paths = st.lists(
+    st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=9), max_size=3
+).map(lambda parts: "".join(f"/{part}" for part in parts) + "/")
+
+
+@given(names, accounts, paths, partitions)
+def test_a_role_arn_is_built_and_split(name: str, account: str | None, path: str, partition: str) -> None:
+    """The one is the inverse of the other, with every path, account and partition."""
+    arn = RoleARN(name, account, path=path, partition=partition)
+    assert str(arn) == f"arn:{partition}:iam::{account or ''}:role{path}{name}"
+    assert RoleARN.parse(str(arn)) == arn
+
+
+@given(names, names.filter(lambda name: len(name) > 1), accounts, partitions)
+def test_the_arn_of_a_session_is_built_and_split(role: str, name: str, account: str | None, partition: str) -> None:
+    """Likewise; there is no path in it."""
+    arn = AssumedRoleARN(role, name, account, partition=partition)
+    assert str(arn) == f"arn:{partition}:sts::{account or ''}:assumed-role/{role}/{name}"
+    assert AssumedRoleARN.parse(str(arn)) == arn
+
+
+def test_the_usual_case_is_short() -> None:
+    """No path, and the partition of most."""
+    assert str(RoleARN("app", "123456789012")) == "arn:aws:iam::123456789012:role/app"
+    assert RoleARN.parse("arn:aws:iam::123456789012:role/a/b/app").path == "/a/b/"
+
+
+@pytest.mark.case("E3")
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: RoleARN("", "123456789012"),
+        lambda: RoleARN("a/b", "123456789012"),
+        lambda: RoleARN("app", "12"),
+        lambda: RoleARN("app", ""),
+        lambda: RoleARN("app", "123456789012", path="a"),
+        lambda: RoleARN("app", "123456789012", path="/a"),
+        lambda: RoleARN("app", "123456789012", path=""),
+        lambda: RoleARN("app", "123456789012", partition="AWS"),
+        lambda: RoleARN("app", "123456789012", path=f"/{'p' * 2048}/"),
+        lambda: RoleARN.parse("arn:aws:iam::123456789012:user/app"),
+        lambda: RoleARN.parse("arn:aws:sts::123456789012:assumed-role/app/me"),
+    ],
+)
+def test_what_makes_no_role_arn_is_refused(make: Callable[[], object]) -> None:
+    """Part by part, with an example of what does."""
+    with pytest.raises(RoleError, match="is no role ARN; one looks like arn:aws:iam::123456789012:role/NAME"):
+        make()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: AssumedRoleARN("app", "x", "123456789012"),
+        lambda: AssumedRoleARN("app", "a b", "123456789012"),
+        lambda: AssumedRoleARN("a/b", "me", "123456789012"),
+        lambda: AssumedRoleARN.parse("arn:aws:iam::123456789012:role/app"),
+        lambda: AssumedRoleARN.parse("arn:aws:sts::123456789012:assumed-role/app"),
+    ],
+)
+def test_what_makes_no_arn_of_a_session_is_refused(make: Callable[[], object]) -> None:
+    """Likewise."""
+    with pytest.raises(RoleError, match="is no ARN of a role's session; one looks like"):
+        make()
+
+
+@given(st.text() | st.none() | st.integers())
+def test_anything_is_split_or_refused(text: Any) -> None:
+    """No text, and nothing that is none, gets another exception out."""
+    for parse in (RoleARN.parse, AssumedRoleARN.parse):
+        with pytest.raises(RoleError):
+            parse(text)

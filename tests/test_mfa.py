@@ -1,0 +1,217 @@
+"""A code for MFA is asked for when it is needed, of whom may be asked, and is used once."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from fake_server import fake_server, granted, told
+
+from stskit import MFA, AssumedRole, Cached, Credentials, MFACommand, Role
+from stskit.errors import ProofInvalid, RoleError, SignInRequired, SourceError, SourceMissing, StskitError
+from stskit.sources import Static
+from stskit.sts import BotocoreSTS
+
+SERIAL = "arn:aws:iam::123456789012:mfa/me"
+_codes = count(100_000)
+
+
+def fresh(_serial: str = SERIAL) -> str:
+    """A code that no test has used."""
+    return f"{next(_codes):06}"
+
+
+def printing(code: str) -> MFACommand:
+    return MFACommand([sys.executable, "-c", code])
+
+
+def in_thread(work: Callable[[], object]) -> object:
+    """What *work* gives, or raises, in another thread."""
+    got: list[object] = []
+
+    def run() -> None:
+        try:
+            got.append(work())
+        except StskitError as error:
+            got.append(error)
+
+    thread = Thread(target=run)
+    thread.start()
+    thread.join()
+    return got[0]
+
+
+# What is taken ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("serial", "code", "message"),
+    [
+        ("short", "123456", "MFA serial has 5 characters; STS takes 9 to 256"),
+        ("s" * 257, "123456", "MFA serial has 257 characters"),
+        ("blanks are not in it", "123456", "MFA serial 'blanks are not in it' has characters"),
+        (SERIAL, "12345", "MFA code has 5 characters; STS takes 6 to 6"),
+        (SERIAL, "12345x", "MFA code has characters that STS refuses; it takes digits"),
+        (SERIAL, "１２３４５６", "MFA code has characters"),
+        (SERIAL, None, "an MFA code is text, a callable or an MFACommand"),
+        (SERIAL, 123456, "an MFA code is text, a callable or an MFACommand"),
+    ],
+)
+def test_what_sts_would_refuse_is_refused_when_it_is_built(serial: str, code: Any, message: str) -> None:
+    """And the code is not shown."""
+    with pytest.raises(RoleError, match=message) as caught:
+        MFA(serial, code)
+    assert "12345" not in str(caught.value)
+
+
+def test_a_callable_is_given_the_serial_each_time() -> None:
+    """Whoever has several devices knows which one is meant."""
+    asked: list[str] = []
+
+    def ask(serial: str) -> str:
+        asked.append(serial)
+        return fresh()
+
+    mfa = MFA(SERIAL, ask)
+    assert mfa.token_code() != mfa.token_code()
+    assert asked == [SERIAL, SERIAL]
+
+
+@pytest.mark.parametrize("given", ["12345", "1234567", "canary", "", None, 123456.5])
+def test_what_a_callable_gives_must_be_a_code(given: Any) -> None:
+    """The error names the device and the rule, and not what was given."""
+    with pytest.raises(ProofInvalid, match=f"given for the MFA device {SERIAL}: MFA code has") as caught:
+        MFA(SERIAL, lambda _serial: given).token_code()
+    assert "canary" not in told(caught.value)
+
+
+def test_what_a_callable_raises_comes_out() -> None:
+    """Ctrl-C at the prompt ends the program as ever."""
+
+    def ask(_serial: str) -> str:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        MFA(SERIAL, ask).token_code()
+
+
+# Once -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_code_is_used_once() -> None:
+    """STS takes each once, so the second use says what to do and sends nothing."""
+    mfa = MFA(SERIAL, fresh())
+    assert mfa.token_code() == mfa.code
+    with pytest.raises(SignInRequired, match=r"has been used, and STS takes each once.*SessionToken") as caught:
+        mfa.token_code()
+    assert str(mfa.code) not in told(caught.value)
+    with pytest.raises(SignInRequired):
+        MFA(SERIAL, str(mfa.code)).token_code()
+    assert MFA(SERIAL + "2", str(mfa.code)).token_code() == mfa.code
+
+
+def test_a_code_that_needs_nobody_comes_anew_by_itself() -> None:
+    """So its second use is no call for a person."""
+    code = fresh()
+    mfa = MFA(SERIAL, lambda _serial: code, unattended=True)
+    mfa.token_code()
+    with pytest.raises(ProofInvalid) as caught:
+        mfa.token_code()
+    assert type(caught.value) is ProofInvalid
+
+
+# Threads ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.case("R11")
+def test_nobody_is_asked_from_a_background_thread() -> None:
+    """A prompt that nobody sees would hang the program."""
+    asked: list[str] = []
+
+    def ask(serial: str) -> str:
+        asked.append(serial)
+        return fresh()
+
+    error = in_thread(MFA(SERIAL, ask).token_code)
+    assert isinstance(error, SignInRequired)
+    assert "a person is asked in the main thread only" in str(error)
+    assert asked == []
+
+
+@pytest.mark.parametrize("mfa", [MFA(SERIAL, fresh, unattended=True), MFA(SERIAL, printing(f"print({fresh()})"))])
+def test_what_needs_nobody_may_be_asked_from_any_thread(mfa: MFA) -> None:
+    """A program, and a callable that says so."""
+    assert isinstance(in_thread(mfa.token_code), str)
+
+
+# Commands ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_command_prints_the_code() -> None:
+    """Without a shell, without input, and with blanks around it."""
+    code = fresh()
+    assert MFA(SERIAL, printing(f"import sys; sys.stdin.read(); print(' {code} ')")).token_code() == code
+
+
+@pytest.mark.parametrize(
+    ("command", "kind", "message"),
+    [
+        (
+            printing("print('canary'); raise SystemExit(3)"),
+            ProofInvalid,
+            "failed with exit status 3; run it to see why",
+        ),
+        (printing("print((chr(99) + 'anary') * 2)"), ProofInvalid, "MFA code has 12 characters"),
+        (printing("print()"), ProofInvalid, "MFA code has 0 characters"),
+        (printing("import sys; sys.stdout.buffer.write(b'\\xff')"), ProofInvalid, "MFA code has 1 characters"),
+        (MFACommand(["/nowhere/at-all"]), SourceMissing, "cannot be run: No such file or directory"),
+        (MFACommand(["sleep", "9"], timeout=0.05), ProofInvalid, "gave no code within 0.05 seconds and was ended"),
+    ],
+)
+def test_a_command_that_gives_no_code_is_told(command: MFACommand, kind: type[SourceError], message: str) -> None:
+    """By its name and its exit status; of its output nothing is told."""
+    with pytest.raises(kind, match=message) as caught:
+        MFA(SERIAL, command).token_code()
+    assert "canary" not in told(caught.value)
+
+
+@pytest.mark.parametrize("arguments", ["ykman oath", [], ()])
+def test_a_command_is_a_list(arguments: Any) -> None:
+    """One text would need a shell."""
+    with pytest.raises(RoleError, match=r"is a list of arguments: MFACommand\(\["):
+        MFACommand(arguments)
+
+
+def test_a_repr_shows_neither_the_code_nor_the_arguments() -> None:
+    """Somebody may pass a seed to a program."""
+    assert "654321" not in repr(MFA(SERIAL, "654321"))
+    assert repr(MFACommand(["oathtool", "--totp", "seed"])) == "MFACommand(arguments=['oathtool', ...], timeout=60)"
+
+
+def test_it_travels() -> None:
+    """A recipe with MFA can be sent to a worker; a callable by its name."""
+    for mfa in (MFA(SERIAL, "123456"), MFA(SERIAL, fresh), MFA(SERIAL, MFACommand(["x"]))):
+        assert pickle.loads(pickle.dumps(mfa)) == mfa
+
+
+# With a recipe ----------------------------------------------------------------------------------------------------
+
+
+def test_each_refresh_that_needs_a_code_asks_for_one(tmp_path: Path) -> None:
+    """And the credentials in between need none."""
+    role = Role("arn:aws:iam::123456789012:role/R", mfa=MFA(SERIAL, fresh))
+    with fake_server(granted) as server:
+        sts = BotocoreSTS(endpoint_url=server.url)
+        cached = Cached(AssumedRole(role, source=Static(Credentials("AKIA", "secret")), sts=sts))
+        for _ in range(2):
+            cached.fetch()
+            cached.fetch()
+            cached = Cached(AssumedRole(role, source=Static(Credentials("AKIA", "secret")), sts=sts))
+    assert len({request.form["TokenCode"] for request in server.requests}) == 2
+    assert {request.form["SerialNumber"] for request in server.requests} == {SERIAL}

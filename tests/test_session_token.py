@@ -1,0 +1,69 @@
+"""One MFA code serves many roles: GetSessionToken as a source."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from fake_server import fake_server, granted
+
+from stskit import MFA, AssumedRole, Cached, Credentials
+from stskit.errors import ProofInvalid, RoleError
+from stskit.sources import SessionToken, Static
+from stskit.sts import BotocoreSTS
+
+SERIAL = "arn:aws:iam::123456789012:mfa/session"
+BASE = Static(Credentials("AKIABASE", "base-secret"))
+_codes = count(200_000)
+
+
+def ask(_serial: str) -> str:
+    return f"{next(_codes):06}"
+
+
+def test_one_code_serves_many_roles() -> None:
+    """The session is fetched once, with one code; each role is assumed with the session's credentials."""
+    with fake_server(granted) as server:
+        sts = BotocoreSTS(endpoint_url=server.url)
+        session = Cached(SessionToken(BASE, MFA(SERIAL, ask), timedelta(hours=2), sts=sts))
+        for name in ("A", "B", "C"):
+            AssumedRole(f"arn:aws:iam::123456789012:role/{name}", source=session, sts=sts).fetch()
+    first, *others = (request.form for request in server.requests)
+    assert (first["Action"], first["DurationSeconds"], first["SerialNumber"]) == ("GetSessionToken", "7200", SERIAL)
+    assert len(first["TokenCode"]) == 6
+    assert [form["Action"] for form in others] == ["AssumeRole"] * 3
+    assert all("TokenCode" not in form for form in others)
+    assert server.requests[0].access_key_id == "AKIABASE"
+    assert {request.access_key_id for request in server.requests[1:]} == {"AKIABASE."}
+
+
+def test_without_mfa_and_duration_nothing_is_said_of_them() -> None:
+    """STS decides."""
+    with fake_server(granted) as server:
+        SessionToken(BASE, sts=BotocoreSTS(endpoint_url=server.url)).fetch()
+    assert set(server.requests[0].form) == {"Action", "Version"}
+
+
+@pytest.mark.parametrize("duration", [899, 129_601, timedelta(hours=37)])
+def test_a_duration_out_of_its_limits_is_refused(duration: Any) -> None:
+    """900 seconds to 36 hours, which is more than a role gets."""
+    with pytest.raises(RoleError, match="duration of a session token has .* STS takes 900 to 129600"):
+        SessionToken(BASE, duration=duration)
+
+
+def test_temporary_credentials_are_refused_before_any_call() -> None:
+    """STS would say AccessDenied and not why."""
+    source = SessionToken(
+        Static(Credentials("ASIA", "secret", "token")), sts=BotocoreSTS(endpoint_url="http://127.0.0.1:9")
+    )
+    with pytest.raises(ProofInvalid, match="for the long-term keys of a user only"):
+        source.fetch()
+
+
+def test_a_real_server_understands_it(saml_sts: BotocoreSTS) -> None:
+    """Moto takes the request and gives credentials."""
+    got = SessionToken(BASE, MFA(SERIAL, ask), 900, sts=saml_sts).fetch()
+    assert got.session_token
+    assert not got.is_expired()
