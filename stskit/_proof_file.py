@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from time import sleep
 
-from stskit import _files
+from stskit._secret import Secret
 from stskit.errors import ProofInvalid, SourceError, SourceMissing
-from stskit.identity import Secret
 
-__all__ = ["path_text", "read_proof"]
+__all__ = ["path_text", "read_proof", "why_shared"]
 
 
 def path_text(path: str | os.PathLike[str]) -> str:
@@ -16,14 +17,18 @@ def path_text(path: str | os.PathLike[str]) -> str:
     return os.fspath(path)
 
 
-def read_proof(path: str, what: str, limit: int) -> Secret:
+def read_proof(path: str, what: str, limit: int, *, pauses: Iterable[float] = ()) -> Secret:
     """The text in *path*, without byte order mark and the blanks around it; *what* it should be is for the errors.
 
-    Raises `SourceMissing` where there is no such file, `ProofInvalid` where it is empty, over *limit* bytes or
-    unreadable.
+    While it is empty it is read again, after each of *pauses*, in seconds. Raises `SourceMissing` where there is no
+    such file, `ProofInvalid` where it is empty, over *limit* bytes or unreadable.
     """
     try:
-        text = _text(_files.read(os.path.expanduser(path), limit))
+        text = _read(path, limit)
+        for pause in pauses:
+            if not text:
+                sleep(pause)
+                text = _read(path, limit)
         problem: SourceError = ProofInvalid(
             f"{path} is empty; it should hold {what}. Save it again, and look whether something was written"
         )
@@ -40,9 +45,23 @@ def read_proof(path: str, what: str, limit: int) -> Secret:
     raise problem
 
 
-def _text(data: bytes) -> Secret:
+def why_shared(path: str) -> str:
+    """Why others than the owner of this process may get at the secret in *path*, in words; "" where they may not."""
+    real = os.path.realpath(os.path.expanduser(path))
+    if "/.." in real:  # where Kubernetes puts it, for this container alone: whoever runs in it can change nothing there
+        return ""
+    found = os.stat(real)
+    if found.st_uid not in (0, os.geteuid()):
+        return "belongs to another user"
+    return "can be read by every user of this machine" if found.st_mode & 0o004 else ""
+
+
+def _read(path: str, limit: int) -> Secret:
     from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 
+    from stskit import _files
+
+    data = _files.read(os.path.expanduser(path), limit)
     # The shell of Windows redirects into UTF-16, with a byte order mark.
     encoding = "utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
     return Secret(data.decode(encoding).strip())

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, TypeVar
 
 from attrs import field, frozen
 
-from stskit.errors import RoleError
+from stskit.errors import RoleError, SourceMissing
 from stskit.identity import CallerIdentity, Credentials, Proof
 from stskit.protocols import STS, Identifier, LiveSink, Source
 from stskit.refresh import attach
 from stskit.roles import Role
-from stskit.sources import Profile
+from stskit.sources import OIDCTokenFile, Profile
 from stskit.sts import BotocoreSTS
 
 __all__ = ["AssumedRole", "assume", "caller_identity"]
@@ -53,6 +54,27 @@ class AssumedRole:
                 f"{self.role.arn} is assumed from another role, and such a session lasts {_CHAINED_AT_MOST} seconds "
                 f"at most; duration is {duration}. Ask for less, or assume the role from long-term keys, SAML or OIDC"
             )
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, *, sts: STS | None = None) -> AssumedRole:
+        """The role of the environment: ``AWS_ROLE_ARN`` with the token in ``AWS_WEB_IDENTITY_TOKEN_FILE``.
+
+        Kubernetes (EKS) and many CI systems set these two; ``AWS_ROLE_SESSION_NAME`` names the session. *environ*: None
+        is the environment of this process. Raises `SourceMissing` where one of the first two is not set, and
+        `RoleError` where the role or the name is none that STS takes.
+
+        https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html
+        """
+        import os
+
+        environ = os.environ if environ is None else environ
+        arn = environ.get("AWS_ROLE_ARN")
+        if not arn:
+            raise SourceMissing(
+                "AWS_ROLE_ARN is not set; set it to the ARN of the role, or use AssumedRole(arn, source=...)"
+            )
+        role = Role(arn, session_name=environ.get("AWS_ROLE_SESSION_NAME") or None)
+        return cls(role, source=OIDCTokenFile.from_env(environ), sts=BotocoreSTS() if sts is None else sts)
 
     def fetch(self) -> Credentials:
         """New credentials: one fetch of the source, one call of STS. Raises what these two raise."""

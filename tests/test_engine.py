@@ -273,6 +273,7 @@ def test_proof_from_files_opens_a_bucket(
 ) -> None:
     """From a source to a sink, as a user would write it."""
     (tmp_path / "token").write_text(f"{aws.idp.oidc_token()}\n")
+    (tmp_path / "token").chmod(0o600)
     session = assume(aws.web_role, source=OIDCTokenFile("token"), sts=sts).to(Boto3Session("us-east-1"))
     listed = session.client("s3", endpoint_url=aws.sts_url).list_objects_v2(Bucket="reports")
     assert [item["Key"] for item in listed["Contents"]] == ["2026/summary.txt"]

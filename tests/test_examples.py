@@ -36,6 +36,7 @@ def workplace(aws: LocalAWS, base: Credentials, tmp_path: Path) -> Path:
     response = aws.idp.saml_response(roles=[(aws.saml_role, aws.saml_provider)])
     (tmp_path / "samlresponse.log").write_text(response)
     (tmp_path / "token").write_text(aws.idp.oidc_token())
+    (tmp_path / "token").chmod(0o600)
     (tmp_path / "vault.json").write_text(json.dumps(base.as_dict()))
     base.to(CredentialsFile("base"))
     return tmp_path

@@ -15,7 +15,7 @@ PACKAGE = Path(stskit.__file__).parent
 # From the left to the right; a module imports only from groups before its own.
 GROUPS: list[set[str]] = [
     {"errors"},
-    {"_files", "_ini", "_secret", "_times"},
+    {"_files", "_ini", "_jwt", "_secret", "_times"},
     {"_saml_reader"},
     {"_browser_log", "_saml_text"},
     {"_limits", "arns", "saml", "web_identity"},

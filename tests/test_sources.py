@@ -11,8 +11,6 @@ from typing import TypeAlias
 
 import pytest
 from fake_server import SECRET_KEY, fake_server, granted, refused, told
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from identity_provider import IdentityProvider
 
 from stskit import Credentials
@@ -94,60 +92,8 @@ def test_what_is_no_regular_file_is_not_read(source: FileSource, tmp_path: Path)
 def test_the_home_folder_may_be_written_as_a_tilde(source: FileSource, home: Path) -> None:
     """As it is in config files."""
     (home / "proof").write_text(TOKEN if source is OIDCTokenFile else SAML)
+    (home / "proof").chmod(0o600)
     source(Path("~/proof")).fetch()
-
-
-@pytest.mark.parametrize("wrapping", ["{}", "{}\n", "{}\r\n", "\ufeff{}", "\n \t{} \n\n"])
-def test_a_token_is_sent_without_what_is_around_it(wrapping: str, tmp_path: Path) -> None:
-    """Editors add line ends and byte order marks, which STS would refuse."""
-    path = tmp_path / "token"
-    path.write_text(wrapping.format(TOKEN), newline="")
-    token = OIDCTokenFile(path).fetch()
-    assert token.value == TOKEN
-    assert isinstance(token.value, Secret)
-
-
-@pytest.mark.parametrize(("length", "good"), [(3, False), (4, True), (20_000, True), (20_001, False)])
-def test_a_token_has_the_length_that_sts_takes(length: int, good: bool, tmp_path: Path) -> None:
-    """Opaque ones too, for what a token is made of is the provider's business."""
-    path = tmp_path / "token"
-    path.write_text("x" * length)
-    if good:
-        assert len(OIDCTokenFile(path).fetch().value) == length
-    else:
-        assert f"4 to 20,000 characters, without blanks or line breaks inside; this has {length:,}" in str(
-            failure(OIDCTokenFile(path))
-        )
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(st.text(min_size=4, max_size=40))
-def test_a_token_is_taken_whole_or_not_at_all(tmp_path: Path, text: str) -> None:
-    """What comes out is what is in the file, without blanks around it: nothing inside is dropped or changed."""
-    path = tmp_path / "token"
-    path.write_text(text, encoding="utf-8", errors="surrogatepass", newline="")
-    try:
-        value = str(OIDCTokenFile(path).fetch().value)
-    except ProofInvalid:
-        return
-    assert value == text.removeprefix("\ufeff").strip()
-    assert value.isascii()
-    assert value.isprintable()
-
-
-def test_a_token_file_is_read_again_for_each_fetch(tmp_path: Path) -> None:
-    """As Kubernetes renews it: by a link that is swapped; and one that is gone is missed."""
-    for number in ("1", "2"):
-        (tmp_path / number).mkdir()
-        (tmp_path / number / "token").write_text(f"token-{number}")
-    (tmp_path / "now").symlink_to("1")
-    source = OIDCTokenFile(tmp_path / "now" / "token")
-    assert source.fetch().value == "token-1"
-    (tmp_path / "next").symlink_to("2")
-    (tmp_path / "next").replace(tmp_path / "now")
-    assert source.fetch().value == "token-2"
-    (tmp_path / "now").unlink()
-    assert type(failure(source)) is SourceMissing
 
 
 def test_an_assertion_is_read_in_any_form(tmp_path: Path) -> None:

@@ -186,6 +186,7 @@ def on_this_machine(aws: LocalAWS) -> Iterator[Row]:
 
     title(2, "OIDC token file -> role -> environment of a child process")
     Path("token").write_text(aws.idp.oidc_token())
+    Path("token").chmod(0o600)
     fact("the proof", f"token, an RS256 JWT of the issuer {aws.idp.issuer}")
     yield to_a_child(Way(OIDCTokenFile("token"), [aws.web_role], aws.sts_url))
     if aws.has_seaweedfs:

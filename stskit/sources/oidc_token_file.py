@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import timedelta
 from typing import Final
 
 from attrs import field, frozen
 
-from stskit._proof_file import path_text, read_proof
-from stskit.errors import ProofInvalid
+from stskit._proof_file import path_text, read_proof, why_shared
+from stskit._secret import Secret
+from stskit.errors import ProofInvalid, SourceMissing, StskitWarning, discreet
 from stskit.identity import WebIdentityToken
+from stskit.protocols import Clock
+from stskit.refresh import SystemClock
 
 __all__ = ["OIDCTokenFile"]
 
-_MAX_BYTES: Final = 100_000  # far over the token itself, for blanks around it
-_TOKEN: Final = re.compile(r"[!-~]{4,20000}")  # by the service model of STS; what is no visible ASCII is in no token
+_VARIABLE: Final = "AWS_WEB_IDENTITY_TOKEN_FILE"
+_MAX_BYTES: Final = 100_000  # far over the token itself, for blanks around it, or the JSON that it is in
+_PAUSES: Final = (0.05, 0.15)  # seconds before an empty file is read again: its writer may be at work
+_WHOLE: Final = r"[!-~]{4,20000}"  # by the service model of STS; what is no visible ASCII is in no token
 
 
 @frozen
 class OIDCTokenFile:
-    """A file that holds an OpenID Connect token and nothing else but blanks around it.
+    """A file that holds an OpenID Connect token, and nothing else but blanks around it.
+
+    `json_field`: the file is a JSON object, and this field of it is the token. `strict`: refuse what is no signed JSON
+    Web Token; else it is sent with a warning, since some providers' tokens are opaque. `skew`: by how much the clock of
+    this machine may be behind the provider's, for tokens that do not count yet. `clock`: what it takes the time from.
 
     The file is read again for every fetch, since whoever writes it puts a new token there before the old one expires.
 
@@ -27,13 +39,92 @@ class OIDCTokenFile:
     """
 
     path: str = field(converter=path_text)
+    json_field: str | None = field(default=None, kw_only=True)
+    strict: bool = field(default=False, kw_only=True)
+    skew: timedelta = field(default=timedelta(minutes=4), kw_only=True)
+    clock: Clock = field(factory=SystemClock, kw_only=True)
 
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> OIDCTokenFile:
+        """The file that ``AWS_WEB_IDENTITY_TOKEN_FILE`` names, in *environ* or else in the environment of this process.
+
+        Raises `SourceMissing` where the variable is not set.
+
+        https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html
+        """
+        import os
+
+        path = (os.environ if environ is None else environ).get(_VARIABLE)
+        if not path:
+            raise SourceMissing(
+                f"{_VARIABLE} is not set; set it to the path of a token file, or name the file: OIDCTokenFile(path)"
+            )
+        return cls(path)
+
+    @discreet
     def fetch(self) -> WebIdentityToken:
-        """Read the file, as it is now. Raises `SourceMissing` or `ProofInvalid`, naming the file."""
-        text = read_proof(self.path, "an OIDC token", _MAX_BYTES)
-        if not _TOKEN.fullmatch(text):
+        """Read the file, as it is now. All errors name the file, and nothing of what is in it.
+
+        Raises `SourceMissing` where it is not there, `ProofInvalid` where it holds no token, or one that has expired or
+        does not count yet.
+        """
+        text = read_proof(self.path, "an OIDC token", _MAX_BYTES, pauses=_PAUSES)
+        text = self._field(text)
+        if not re.fullmatch(_WHOLE, text):
             raise ProofInvalid(
                 f"{self.path} holds no OIDC token: STS takes 4 to 20,000 characters, without blanks or line breaks "
                 f"inside; this has {len(text):,}. Save the token alone, as it was issued"
             )
-        return WebIdentityToken(text)
+        token = WebIdentityToken(text)
+        self._judge_time(token)
+        self._judge_form(token)
+        self._judge_mode()
+        return token
+
+    def _field(self, text: Secret) -> Secret:
+        if self.json_field is None:
+            return text
+        import json
+
+        try:
+            value = json.loads(text)
+            problem = f"has no field {self.json_field!r} with a token as text"
+            if isinstance(value, dict) and isinstance(token := value.get(self.json_field), str):
+                return Secret(token)
+        except (ValueError, RecursionError):  # it holds the text, so no error may keep it
+            problem = "is no JSON"
+        raise ProofInvalid(
+            f"{self.path} {problem}; have a look at what writes it, or name another field: json_field=..."
+        )
+
+    def _judge_time(self, token: WebIdentityToken) -> None:
+        now, begin, end = self.clock.now(), token.not_before, token.expiration
+        if end is not None and now >= end:
+            raise ProofInvalid(
+                f"{self.path}: the token expired at {end}, and it is {now:%Y-%m-%d %H:%M:%S%z}; "
+                "see why nothing has renewed the file, and check the clock of this machine"
+            )
+        if begin is not None and now < begin - self.skew:
+            raise ProofInvalid(
+                f"{self.path}: the token counts from {begin}, and it is {now:%Y-%m-%d %H:%M:%S%z}; "
+                "check the clock of this machine"
+            )
+
+    def _judge_form(self, token: WebIdentityToken) -> None:
+        if token.is_signed:
+            return
+        what = "a token without signature" if token.is_jwt else "a token that is no JSON Web Token"
+        if self.strict:
+            raise ProofInvalid(f"{self.path} holds {what}; save the ID token, as it was issued, or leave out strict")
+        _warn(f"{self.path} holds {what}; STS may refuse it")
+
+    def _judge_mode(self) -> None:
+        with suppress(OSError):  # it has been read, and may be gone by now
+            if why := why_shared(self.path):
+                _warn(f"{self.path} holds a token and {why}; make it yours alone: chmod 600 {self.path}")
+
+
+def _warn(message: str) -> None:
+    from warnings import warn
+
+    warn(message, StskitWarning, stacklevel=5)  # where `fetch` was called, and so shown once for each such place

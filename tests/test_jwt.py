@@ -1,0 +1,184 @@
+"""What a token says of itself is read, called unverified, and never crashes anybody."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from unittest.mock import patch
+
+import jwt
+import pytest
+from helpers import START
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stskit import WebIdentityToken, _jwt
+from stskit.web_identity import UnverifiedClaims
+
+KEY = "a key that is long enough for it"
+NOW = int(START.timestamp())
+
+ODD_TIMES: list[object] = [None, True, False, "", "soon", "nan", "inf", [NOW], {}, 1e300, -1e300, 10**400]
+ODD_TIMES += [253402300800, "1e400", "0x10"]
+
+
+def part(value: object) -> str:
+    data = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def token(claims: object, header: object = {"alg": "RS256"}, signature: str = "c2ln") -> WebIdentityToken:
+    return WebIdentityToken(f"{part(header)}.{part(claims)}.{signature}")
+
+
+def test_a_token_shows_what_it_says_of_itself() -> None:
+    """Issuer, subject, audience, times, and every other claim."""
+    claims = {"iss": "https://idp", "sub": "alice", "aud": "sts.amazonaws.com", "nbf": NOW, "exp": NOW + 60, "x": [1]}
+    it = WebIdentityToken(jwt.encode(claims, KEY))
+    assert (it.issuer, it.subject, it.audience) == ("https://idp", "alice", "sts.amazonaws.com")
+    assert (it.not_before, it.expiration) == (START, START + timedelta(minutes=1))
+    assert it.claims == claims
+    assert (it.is_jwt, it.is_signed) == (True, True)
+    assert KEY not in repr(it)
+
+
+def test_the_claims_are_called_unverified_and_cannot_be_changed() -> None:
+    """By their type, which their repr shows."""
+    claims = token({"sub": "alice"}).claims
+    assert repr(claims) == "UnverifiedClaims(_claims={'sub': 'alice'})"
+    assert isinstance(claims, Mapping)
+    assert (len(claims), list(claims), claims["sub"], claims.get("aud")) == (1, ["sub"], "alice", None)
+    with pytest.raises(TypeError):
+        claims["sub"] = "bob"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("a", "a"),
+        (["a", "b"], "a"),
+        ([1, "b"], "b"),
+        ([], None),
+        (5, None),
+        (None, None),
+        ({"a": 1}, None),
+        ([["a"]], None),
+    ],
+)
+def test_an_audience_may_be_a_list(value: object, text: str | None) -> None:
+    """Of several the first is shown; what is no text is none."""
+    assert token({"aud": value}).audience == text
+
+
+@pytest.mark.case("J9")
+@pytest.mark.parametrize(
+    ("value", "moment"),
+    [
+        (NOW, START),
+        (NOW + 0.5, START + timedelta(seconds=0.5)),
+        (str(NOW), START),
+        (f"{NOW}.0", START),
+        (0, datetime(1970, 1, 1, tzinfo=UTC)),
+        (-1, datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        *zip(ODD_TIMES, [None] * len(ODD_TIMES), strict=True),
+    ],
+    ids=str,
+)
+def test_odd_times_are_none(value: object, moment: datetime | None) -> None:
+    """A number, or such a number as text; nothing else counts, and nothing crashes."""
+    it = token({"exp": value, "nbf": value})
+    assert (it.expiration, it.not_before) == (moment, moment)
+
+
+@pytest.mark.case("J9")
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400"])
+def test_what_json_should_not_hold_is_none(number: str) -> None:
+    """Python's reader takes these, and the calendar does not."""
+    assert token(f'{{"exp": {number}}}'.encode()).expiration is None
+
+
+@pytest.mark.case("J10")
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"\xff\xfe",
+        b"no JSON",
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'"text"',
+        b"[]",
+        b"null",
+        b'{"a": "' + b"x" * 700_000 + b'"}',
+        b"",
+    ],
+    ids=lambda payload: repr(payload[:12]),
+)
+def test_odd_claims_are_read_or_left_out(payload: bytes) -> None:
+    """No text, no JSON, no object, far too deep or long: there is nothing to see, and no error."""
+    it = WebIdentityToken(f"{part({'alg': 'RS256'})}.{part(payload)}.c2ln")
+    assert isinstance(it.claims, UnverifiedClaims)
+    assert (it.issuer, it.expiration) == (None, None)
+
+
+@pytest.mark.case("J10")
+def test_a_huge_token_is_not_read() -> None:
+    """Five megabytes of claims are no token that STS takes."""
+    assert token({"a": "x" * 5_000_000}).claims == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "is_jwt", "is_signed"),
+    [
+        ("opaque", False, False),
+        ("a.b", False, False),
+        ("a.b.c.d", False, False),
+        (".b.c", False, False),
+        ("a b.c.d", False, False),
+        ("a.b.c", True, True),
+        ("a.b.", True, False),
+        (f"{part({'alg': 'none'})}.e30.c2ln", True, False),
+        (f"{part({'alg': 'NONE'})}.e30.", True, False),
+        (f"{part({'alg': None})}.e30.c2ln", True, False),
+        (f"{part({'alg': 'HS256'})}.e30.c2ln", True, True),
+    ],
+)
+def test_the_form_of_a_token_is_told(text: str, is_jwt: bool, is_signed: bool) -> None:
+    """Three parts, and whether there is a signature; of what worth it is, STS decides."""
+    it = WebIdentityToken(text)
+    assert (it.is_jwt, it.is_signed) == (is_jwt, is_signed)
+
+
+def test_what_it_has_read_is_no_part_of_its_value() -> None:
+    """It is read once; equal tokens are equal, and travel."""
+    it, fresh = token({"sub": "alice"}), token({"sub": "alice"})
+    with patch.object(_jwt, "read", wraps=_jwt.read) as reading:
+        assert {it.subject for _ in range(9)} == {"alice"}
+    assert reading.call_count == 1
+    assert it == fresh
+    assert hash(it) == hash(fresh)
+    assert pickle.loads(pickle.dumps(it)).subject == copy.deepcopy(it).subject == "alice"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(st.dictionaries(st.sampled_from(["iss", "sub", "aud", "exp", "nbf", "alg"]), json_values), json_values)
+def test_any_claims_are_read(claims: dict[str, Any], header: object) -> None:
+    """No property raises anything, whatever the claims are."""
+    it = token(claims, header)
+    assert [it.issuer, it.subject, it.audience, it.not_before, it.expiration, it.is_signed, it.claims]
+
+
+@given(st.text(min_size=1) | st.text("abcxyz019-_.=", min_size=1))
+def test_any_text_is_a_token_without_a_crash(text: str) -> None:
+    """Nor whatever the text is."""
+    it = WebIdentityToken(text)
+    assert [it.issuer, it.subject, it.audience, it.not_before, it.expiration, it.is_signed, it.claims]

@@ -1,0 +1,388 @@
+"""A token file is read anew each time, judged before it is sent, and nothing of it is told."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import warnings
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import jwt
+import pytest
+from fake_server import Answer, Request, fake_server, granted, told
+from helpers import START, ManualClock
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from local_aws import LocalAWS
+
+from stskit import AssumedRole, Cached, assume
+from stskit.errors import ProofInvalid, RoleError, SourceMissing, STSError, StskitWarning
+from stskit.identity import Secret
+from stskit.sources import OIDCTokenFile
+from stskit.sts import BotocoreSTS
+
+KEY = "a key that is long enough for it"
+ROLE = "arn:aws:iam::123456789012:role/R"
+CLOCK = ManualClock()
+
+
+def signed(**claims: object) -> str:
+    return jwt.encode({"sub": "canary-subject", **claims}, KEY)
+
+
+TOKEN = signed()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "token"
+
+
+def write(path: Path, text: str | bytes) -> None:
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    path.chmod(0o600)
+
+
+def failure(source: OIDCTokenFile) -> ProofInvalid:
+    with pytest.raises(ProofInvalid) as caught:
+        source.fetch()
+    assert caught.value.__context__ is None
+    assert source.path in str(caught.value)
+    return caught.value
+
+
+# What is sent -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.case("J1")
+@pytest.mark.parametrize("wrapping", ["{}", "{}\n", "{}\r\n", "\n \t{} \n\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_token_is_sent_without_what_is_around_it(wrapping: str, encoding: str, path: Path) -> None:
+    """Editors and shells add line ends and byte order marks, which STS would refuse."""
+    write(path, wrapping.format(TOKEN).encode(encoding))
+    token = OIDCTokenFile(path).fetch()
+    assert token.value == TOKEN
+    assert isinstance(token.value, Secret)
+
+
+@pytest.mark.case("J3")
+@pytest.mark.parametrize(("length", "good"), [(3, False), (4, True), (20_000, True), (20_001, False)])
+@pytest.mark.filterwarnings("ignore:.*no JSON Web Token")
+def test_a_token_has_the_length_that_sts_takes(length: int, good: bool, path: Path) -> None:
+    """Opaque ones too, for what a token is made of is the provider's business."""
+    write(path, "x" * length)
+    if good:
+        assert len(OIDCTokenFile(path).fetch().value) == length
+    else:
+        rule = f"4 to 20,000 characters, without blanks or line breaks inside; this has {length:,}"
+        assert rule in str(failure(OIDCTokenFile(path)))
+
+
+@pytest.mark.case("J12")
+@pytest.mark.parametrize("inside", ["\n", "\r\n", " ", "\0", "\x7f", "é"])
+def test_what_is_in_no_token_is_refused(inside: str, path: Path) -> None:
+    """A line break inside means two things were saved."""
+    write(path, f"{TOKEN[:9]}{inside}{TOKEN[9:]}")
+    assert "canary" not in told(failure(OIDCTokenFile(path)))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.text(min_size=4, max_size=40))
+@pytest.mark.filterwarnings("ignore::stskit.errors.StskitWarning")
+def test_a_token_is_taken_whole_or_not_at_all(path: Path, text: str) -> None:
+    """What comes out is what is in the file, without blanks around it: nothing inside is dropped or changed."""
+    write(path, text.encode("utf-8", "surrogatepass"))
+    try:
+        value = str(OIDCTokenFile(path).fetch().value)
+    except ProofInvalid:
+        return
+    assert value == text.removeprefix("\ufeff").strip()
+    assert value.isascii()
+    assert value.isprintable()
+
+
+# JSON -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_token_may_be_a_field_of_a_json_file(path: Path) -> None:
+    """As some agents write it, with other fields beside it."""
+    write(path, f'{{"expires_in": 5, "id_token": "{TOKEN}"}}')
+    assert OIDCTokenFile(path, json_field="id_token").fetch().value == TOKEN
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("canary", "is no JSON"),
+        ("[" * 50_000, "is no JSON"),
+        ('["id_token", "canary"]', "has no field 'id_token' with a token as text"),
+        ('{"token": "canary"}', "has no field 'id_token'"),
+        ('{"id_token": ["canary"]}', "has no field 'id_token'"),
+        ('{"id_token": "canary canary"}', "holds no OIDC token"),
+        ('{"id_token": ""}', "holds no OIDC token"),
+    ],
+)
+def test_a_json_file_without_the_field_is_told(content: str, message: str, path: Path) -> None:
+    """By the name of the field, and not by what else is there."""
+    write(path, content)
+    error = failure(OIDCTokenFile(path, json_field="id_token"))
+    assert message in str(error)
+    assert "canary" not in told(error)
+
+
+# Time -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.case("J9")
+@pytest.mark.parametrize(("exp", "good"), [(1, True), (0, False), (-60, False)])
+def test_a_token_that_has_expired_is_not_sent(exp: int, good: bool, path: Path) -> None:
+    """To the second, with both times and who has to act."""
+    write(path, signed(exp=int(START.timestamp()) + exp))
+    source = OIDCTokenFile(path, clock=CLOCK)
+    if good:
+        source.fetch()
+    else:
+        end = START + timedelta(seconds=exp)
+        assert f"the token expired at {end}, and it is 2026-11-25 12:00:00+0000; see why nothing has renewed" in str(
+            failure(source)
+        )
+
+
+@pytest.mark.case("J9")
+@pytest.mark.parametrize(
+    ("nbf", "skew", "good"), [(240, 240, True), (241, 240, False), (1, 0, False), (900, 900, True)]
+)
+def test_a_token_that_does_not_count_yet_is_not_sent(nbf: int, skew: int, good: bool, path: Path) -> None:
+    """A clock that is a little behind is allowed for; by how much can be set."""
+    write(path, signed(nbf=int(START.timestamp()) + nbf))
+    source = OIDCTokenFile(path, clock=CLOCK, skew=timedelta(seconds=skew))
+    assert OIDCTokenFile(path).skew == timedelta(minutes=4)
+    if good:
+        source.fetch()
+    else:
+        assert "the token counts from 2026-11-25 12:0" in str(failure(source))
+
+
+@pytest.mark.case("J9")
+def test_a_refusal_here_costs_no_request(path: Path) -> None:
+    """The server hears nothing of it."""
+    write(path, signed(exp=1))
+    with fake_server(granted) as server, pytest.raises(ProofInvalid, match="expired at 1970"):
+        assume(ROLE, source=OIDCTokenFile(path), sts=BotocoreSTS(endpoint_url=server.url))
+    assert server.requests == []
+
+
+# Form and mode ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.case("J7", "J8")
+@pytest.mark.parametrize(
+    ("token", "what"),
+    [
+        ("opaque-canary-token", "a token that is no JSON Web Token"),
+        ("two.parts", "a token that is no JSON Web Token"),
+        (jwt.encode({"sub": "canary"}, "", algorithm="none"), "a token without signature"),
+        (f"{TOKEN.rpartition('.')[0]}.", "a token without signature"),
+    ],
+)
+def test_an_unusual_token_is_sent_with_a_warning(token: str, what: str, path: Path) -> None:
+    """Since it is STS that decides; it is refused where that was asked for."""
+    write(path, token)
+    with pytest.warns(StskitWarning, match=f"holds {what}; STS may refuse it") as warned:
+        assert OIDCTokenFile(path).fetch().value == token
+    assert warned[0].filename == __file__
+    assert "canary" not in str(warned[0].message)
+    assert f"holds {what}" in str(failure(OIDCTokenFile(path, strict=True)))
+
+
+@pytest.mark.case("J11")
+@pytest.mark.parametrize(("mode", "warned"), [(0o600, 0), (0o640, 0), (0o644, 1), (0o604, 1)])
+def test_a_token_that_everybody_can_read_is_warned_about_once(mode: int, warned: int, path: Path) -> None:
+    """Once for each place that reads it, as Python shows warnings; a group may be meant."""
+    write(path, TOKEN)
+    path.chmod(mode)
+    with warnings.catch_warnings(record=True) as told_of:
+        warnings.simplefilter("default")
+        for _ in range(3):
+            OIDCTokenFile(path).fetch()
+    assert len(told_of) == warned
+    assert all("can be read by every user of this machine; make it yours" in str(each.message) for each in told_of)
+
+
+@pytest.mark.case("J11")
+def test_a_token_of_another_user_is_warned_about(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who owns the file decides which role is assumed."""
+    write(path, TOKEN)
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    if path.stat().st_uid == 0:
+        os.chown(path, 12345, -1)
+    with pytest.warns(StskitWarning, match="holds a token and belongs to another user"):
+        OIDCTokenFile(path).fetch()
+
+
+def kubernetes(folder: Path, name: str, token: str) -> None:
+    """A projected volume, as the kubelet writes it: a dated folder, and a link that is swapped."""
+    (folder / name).mkdir()
+    (folder / name / "token").write_text(token)
+    (folder / "..data_tmp").symlink_to(name)
+    (folder / "..data_tmp").replace(folder / "..data")
+    if not (folder / "token").is_symlink():
+        (folder / "token").symlink_to("..data/token")
+
+
+@pytest.mark.case("J11")
+def test_a_token_that_kubernetes_has_mounted_is_fine(tmp_path: Path) -> None:
+    """Its mode is the kubelet's, and only this container sees it."""
+    kubernetes(tmp_path, "..2026_11_25", TOKEN)
+    assert OIDCTokenFile(tmp_path / "token").fetch().value == TOKEN
+
+
+def test_a_file_that_goes_away_meanwhile_has_been_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its mode is of no interest any more."""
+    write(path, TOKEN)
+    monkeypatch.setattr(os, "geteuid", path.unlink)
+    monkeypatch.setattr(os, "stat", lambda _path: os.lstat("/nowhere"))
+    assert OIDCTokenFile(path).fetch().value == TOKEN
+
+
+# Again and again --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.case("J2")
+@pytest.mark.parametrize("full_after", [1, 2, 3])
+def test_an_empty_file_is_read_again_for_a_moment(full_after: int, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its writer may have emptied it to fill it; three looks within a fifth of a second, and then it is an error."""
+    write(path, "")
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == full_after:
+            write(path, TOKEN)
+
+    monkeypatch.setattr("stskit._proof_file.sleep", pause)
+    if full_after < 3:
+        assert OIDCTokenFile(path).fetch().value == TOKEN
+    else:
+        assert "is empty; it should hold an OIDC token" in str(failure(OIDCTokenFile(path)))
+    assert pauses == [0.05, 0.15][:full_after]
+
+
+@pytest.mark.case("J4")
+def test_a_link_that_is_swapped_gives_the_old_token_or_the_new_one(tmp_path: Path) -> None:
+    """A thousand times, while it is read a thousand times: always one of those that were there, whole."""
+    tokens = [signed(number=number) for number in range(1000)]
+    kubernetes(tmp_path, "..0", tokens[0])
+
+    def swap() -> None:
+        for number, token in enumerate(tokens[1:], 1):
+            kubernetes(tmp_path, f"..{number}", token)
+
+    swapper = threading.Thread(target=swap)
+    swapper.start()
+    source = OIDCTokenFile(tmp_path / "token")
+    read = [source.fetch().value for _ in range(1000)]
+    swapper.join()
+    order = [tokens.index(token) for token in [*read, source.fetch().value]]
+    assert order == sorted(order)
+    assert order[-1] == 999
+
+
+@pytest.mark.case("J5", "J6")
+def test_each_refresh_reads_the_file_and_a_lost_file_costs_nothing_yet(path: Path) -> None:
+    """The second token goes out at the second refresh; when the file is gone, the credentials that are there stay."""
+    clock = ManualClock()
+    write(path, signed(number=1))
+    clock.wall = clock.wall.replace(year=2036)
+
+    def lasting(hours: int) -> Callable[[Request], Answer]:
+        return lambda request: granted(request, Expiration=f"2036-11-25T{12 + hours}:00:00Z")
+
+    with fake_server(lasting(1), lasting(2)) as server:
+        recipe = AssumedRole(ROLE, source=OIDCTokenFile(path), sts=BotocoreSTS(endpoint_url=server.url))
+        cached = Cached(recipe, clock=clock)
+        cached.fetch()
+        write(path, signed(number=2))
+        clock.advance(minutes=50)
+        held = cached.fetch()
+        path.unlink()
+        clock.advance(minutes=50)
+        assert cached.fetch() is held
+    sent = [jwt.decode(request.form["WebIdentityToken"], KEY, ["HS256"])["number"] for request in server.requests]
+    assert sent == [1, 2]
+    with pytest.raises(SourceMissing):
+        recipe.fetch()
+
+
+@pytest.mark.case("J13")
+def test_a_token_is_told_nowhere(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Not in a repr, not in what goes wrong with it, not in a log at any level."""
+    caplog.set_level(logging.DEBUG)
+    write(path, TOKEN)
+    source = OIDCTokenFile(path)
+    with fake_server(granted) as server:
+        assume(ROLE, source=source, sts=BotocoreSTS(endpoint_url=server.url))
+    assert TOKEN not in repr(source) + repr(source.fetch()) + caplog.text
+    assert "canary" not in repr(source.fetch())
+
+
+# From the environment ---------------------------------------------------------------------------------------------
+
+
+def test_the_environment_names_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of this process, or one that is given."""
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(path))
+    assert OIDCTokenFile.from_env() == OIDCTokenFile(path)
+    assert OIDCTokenFile.from_env({"AWS_WEB_IDENTITY_TOKEN_FILE": "other"}) == OIDCTokenFile("other")
+
+
+@pytest.mark.parametrize("environ", [{}, {"AWS_WEB_IDENTITY_TOKEN_FILE": ""}])
+def test_an_environment_that_names_no_file_says_so(environ: dict[str, str]) -> None:
+    """By the name of the variable."""
+    with pytest.raises(SourceMissing, match="AWS_WEB_IDENTITY_TOKEN_FILE is not set"):
+        OIDCTokenFile.from_env(environ)
+
+
+def test_the_environment_names_a_role(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its session name where there is one."""
+    environ = {"AWS_ROLE_ARN": ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": str(path)}
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert AssumedRole.from_env() == AssumedRole.from_env(environ) == AssumedRole(ROLE, source=OIDCTokenFile(path))
+    sts = BotocoreSTS("eu-central-1")
+    named = AssumedRole.from_env({**environ, "AWS_ROLE_SESSION_NAME": "job-7"}, sts=sts)
+    assert (named.role.session_name, named.sts) == ("job-7", sts)
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "message"),
+    [
+        ({"AWS_ROLE_ARN": ""}, SourceMissing, "AWS_ROLE_ARN is not set"),
+        ({"AWS_ROLE_ARN": "R"}, RoleError, "'R' is no role ARN"),
+        ({"AWS_WEB_IDENTITY_TOKEN_FILE": ""}, SourceMissing, "AWS_WEB_IDENTITY_TOKEN_FILE is not set"),
+        ({"AWS_ROLE_SESSION_NAME": "a b"}, RoleError, "session_name 'a b' has characters"),
+    ],
+)
+def test_an_environment_that_names_no_role_says_so(
+    changes: dict[str, str], kind: type[Exception], message: str
+) -> None:
+    """Before anything is read or sent; a session name is never altered."""
+    with pytest.raises(kind, match=message):
+        AssumedRole.from_env({"AWS_ROLE_ARN": ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": "t", **changes})
+
+
+def test_a_real_server_takes_it(aws: LocalAWS, sts: BotocoreSTS, path: Path) -> None:
+    """Role and token from the environment; what the server refuses is its own decision."""
+    environ = {
+        "AWS_ROLE_ARN": aws.web_alice_role,
+        "AWS_WEB_IDENTITY_TOKEN_FILE": str(path),
+        "AWS_ROLE_SESSION_NAME": "job",
+    }
+    write(path, aws.idp.oidc_token())
+    assert AssumedRole.from_env(environ, sts=sts).fetch().session_token
+    write(path, aws.idp.oidc_token(subject="bob"))
+    with pytest.raises(STSError):
+        AssumedRole.from_env(environ, sts=sts).fetch()
