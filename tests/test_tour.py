@@ -90,6 +90,7 @@ def test_it_does_the_same_with_a_role_of_ones_own(
             argument, role, endpoint = str(file), aws.saml_role, aws.saml_url
         case _:
             file.write_text(aws.idp.oidc_token())
+            file.chmod(0o600)
             argument, role, endpoint = str(file), aws.web_role, aws.sts_url
     before = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
     done = tour("--role-arn", role, proof, argument, AWS_ENDPOINT_URL=endpoint)
