@@ -19,8 +19,8 @@ GROUPS: list[set[str]] = [
     {"saml", "web_identity"},
     {"identity", "roles"},
     {"_proof_file", "protocols"},
-    {"_client", "_refusals"},
-    {"refresh", "sts"},
+    {"_client", "_profile_chain", "_refusals"},
+    {"_profile_faults", "refresh", "sts"},
     {"sources.oidc_token_file", "sources.profile", "sources.saml_file", "sources.static"}
     | {"sinks.credentials_file", "sinks.environment", "sinks.session"},
     {"sinks", "sources"},
@@ -28,7 +28,7 @@ GROUPS: list[set[str]] = [
     {""},  # stskit itself
 ]
 DOORS = {
-    "botocore": {"_client", "sources.profile", "sinks.session"},
+    "botocore": {"_client", "_profile_chain", "sources.profile", "sinks.session"},
     "boto3": {"sinks.session"},
     "dateutil": {"identity"},
 }
