@@ -21,7 +21,7 @@ _REMEDIES: Final = {
     "NoRegionError": "it assumes a role and names no region; add one to it, or set AWS_DEFAULT_REGION",
     "MissingDependencyException": "it uses `aws login`, and for that botocore needs: pip install 'botocore[crt]'",
     "LoginInsufficientPermissions": "its user may not renew a sign-in; allow signin:CreateOAuth2Token",
-    "ParamValidationError": "STS takes one of its values not; check its role_arn, role_session_name and external_id",
+    "ParamValidationError": "one of its values is none that STS takes; check its role_arn, role_session_name and external_id",
     "ConnectionError": "a server that it needs cannot be reached; check the network, the proxy and the endpoint",
     "HTTPClientError": "a server that it needs does not answer; check the network, the proxy and the endpoint",
     "ResponseParserError": "a server that it needs gave no answer that can be read; check the endpoint",
@@ -40,7 +40,7 @@ _SIGN_IN: Final = {
     "LoginRefreshRequired": "login",
     "LoginTokenLoadError": "login",
 }
-_WORD: Final = re.compile(r"[\w.-]{1,64}")
+_CODE: Final = re.compile(r"[A-Za-z.]{1,64}")
 
 
 def fault(error: Exception, session: Session, where: str) -> SourceError:
@@ -99,7 +99,7 @@ def _refusal(error: Exception, operation: str) -> str:
     code, remedy = getattr(refusal, "code", None) or "", getattr(refusal, "remedy", "")
     if not operation.startswith("AssumeRole"):
         remedy = "Check its sso_account_id and sso_role_name, and what its user may use."
-    return f"{operation} was refused with {code if _WORD.fullmatch(code) else 'no code'}. {remedy}"
+    return f"{operation} was refused with {code if _CODE.fullmatch(code) else 'no code'}. {remedy}"
 
 
 def _line(error: Any) -> str:

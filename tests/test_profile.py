@@ -32,10 +32,10 @@ from stskit.sources import Profile
 ROLE = "arn:aws:iam::123456789012:role/R"
 ROLE_OF = f"role_arn = {ROLE}\nrole_session_name = me\nregion = us-east-1\nsource_profile = "
 SAMPLES = sorted(path for path in (Path(__file__).parent / "data" / "ini").iterdir())
-SSO = (
+SSO_ALONE = (
     "sso_start_url = https://idp.example\nsso_region = us-east-1\nsso_account_id = 123456789012\nsso_role_name = R\n"
-    "region = us-east-1\n"
 )
+SSO = f"{SSO_ALONE}region = us-east-1\n"
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
 )
@@ -277,7 +277,7 @@ def test_a_file_that_may_not_be_read_is_named(home: Path, monkeypatch: pytest.Mo
         (f"[profile p]\nrole_arn = {ROLE}\ncredential_source = Environment", "", "Environment gave no credentials; ch"),
         (f"[profile p]\nrole_arn = {ROLE}\nweb_identity_token_file = /canary", "", "check its web_identity_token_file"),
         ("[profile p]\nsso_account_id = canary\nsso_role_name = canary", "", "check its role_arn, source_profile, cre"),
-        (f"[profile p]\n{ROLE_OF.replace('= me', '= x')}q", keys_of("q"), "STS takes one of its values not; check"),
+        (f"[profile p]\n{ROLE_OF.replace('= me', '= x')}q", keys_of("q"), "is none that STS takes; check its role_arn"),
         (f"[profile p]\n{ROLE_OF}q", keys_of("q"), "a server that it needs cannot be reached; check the network"),
     ],
 )
@@ -509,6 +509,28 @@ def test_a_role_is_assumed_with_the_keys_of_any_source(
     assert len(server.requests) == 1
 
 
+def test_the_default_profile_may_use_another_role_and_a_process(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As any other; it is the one that has no name of its own."""
+    configure(home, f"[default]\n{ROLE_OF}base\n", keys_of("base"))
+    with fake_server(granted) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+        assert Profile().fetch().access_key_id == "AKIA-base.me"
+    configure(home, process(home, "exit 3", "[default]"))
+    assert "the ambient AWS credentials: its credential_process ended with status 3" in failure(Profile())
+
+
+def test_a_source_profile_has_its_own_keys_whatever_the_environment_says(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not those of the web identity that a container is given."""
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere/canary")
+    monkeypatch.setenv("AWS_ROLE_ARN", ROLE)
+    configure(home, f"[profile p]\n{ROLE_OF}base\n", keys_of("base"))
+    with fake_server(granted) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+        assert Profile("p").fetch().access_key_id == "AKIA-base.me"
+
+
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
@@ -639,8 +661,10 @@ SESSION = "[sso-session s]\nsso_region = us-east-1\nsso_start_url = https://idp.
         (f"[profile p]\n{SSO}sso_session = s\n{SESSION}", "p", " --profile p"),
         (f"[profile p]\n{ROLE_OF}two words\n[profile two words]\n{SSO}", "p", " --profile 'two words'"),
         (f"[default]\n{SSO}", None, ""),
+        (f"[profile p]\n{SSO}source_profile = q\n[profile q]\n", "p", " --profile p"),
+        (f"[profile p]\n{ROLE_OF}q\n[profile q]\n{ROLE_OF}p\naws_access_key_id = 1\n{SSO_ALONE}", "p", " --profile q"),
     ],
-    ids=["legacy", "session", "source", "default"],
+    ids=["legacy", "session", "source", "default", "no role", "loop behind it"],
 )
 def test_an_sso_session_that_has_ended_says_how_to_sign_in(
     expires: str | None,
