@@ -21,7 +21,7 @@ _REMEDIES: Final = {
     "NoRegionError": "it assumes a role and names no region; add one to it, or set AWS_DEFAULT_REGION",
     "MissingDependencyException": "it uses `aws login`, and for that botocore needs: pip install 'botocore[crt]'",
     "LoginInsufficientPermissions": "its user may not renew a sign-in; allow signin:CreateOAuth2Token",
-    "ParamValidationError": "one of its values is none that STS takes; check its role_arn, role_session_name and external_id",
+    "ParamValidationError": "STS does not take one of its values; check role_arn, role_session_name and external_id",
     "ConnectionError": "a server that it needs cannot be reached; check the network, the proxy and the endpoint",
     "HTTPClientError": "a server that it needs does not answer; check the network, the proxy and the endpoint",
     "ResponseParserError": "a server that it needs gave no answer that can be read; check the endpoint",

@@ -277,7 +277,7 @@ def test_a_file_that_may_not_be_read_is_named(home: Path, monkeypatch: pytest.Mo
         (f"[profile p]\nrole_arn = {ROLE}\ncredential_source = Environment", "", "Environment gave no credentials; ch"),
         (f"[profile p]\nrole_arn = {ROLE}\nweb_identity_token_file = /canary", "", "check its web_identity_token_file"),
         ("[profile p]\nsso_account_id = canary\nsso_role_name = canary", "", "check its role_arn, source_profile, cre"),
-        (f"[profile p]\n{ROLE_OF.replace('= me', '= x')}q", keys_of("q"), "is none that STS takes; check its role_arn"),
+        (f"[profile p]\n{ROLE_OF.replace('= me', '= x')}q", keys_of("q"), "STS does not take one of its values; check"),
         (f"[profile p]\n{ROLE_OF}q", keys_of("q"), "a server that it needs cannot be reached; check the network"),
     ],
 )
