@@ -22,8 +22,8 @@ GROUPS: list[set[str]] = [
     {"mfa"},
     {"identity", "roles"},
     {"_proof_file", "protocols"},
-    {"_client", "_refusals"},
-    {"refresh", "sts"},
+    {"_client", "_profile_chain", "_refusals"},
+    {"_profile_faults", "refresh", "sts"},
     {"sources.oidc_token_file", "sources.profile", "sources.saml_file", "sources.session_token"}
     | {"sources.static"}
     | {"sinks.credentials_file", "sinks.environment", "sinks.session"},
@@ -32,7 +32,7 @@ GROUPS: list[set[str]] = [
     {""},  # stskit itself
 ]
 DOORS = {
-    "botocore": {"_client", "sources.profile", "sinks.session"},
+    "botocore": {"_client", "_profile_chain", "sources.profile", "sinks.session"},
     "boto3": {"sinks.session"},
     "dateutil": {"identity"},
 }

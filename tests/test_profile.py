@@ -1,0 +1,740 @@
+"""A profile gives what botocore finds for it, or an error with the next step and nothing of what anybody printed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shlex
+import signal
+import sys
+import threading
+import time
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import botocore.credentials
+import pytest
+from botocore.session import Session
+from fake_server import SECRET_KEY, SESSION_TOKEN, Answer, fake_server, granted, refused, told
+from helpers import ManualClock
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stskit import Cached, Credentials
+from stskit.errors import ProofInvalid, SignInRequired, SourceError, SourceMissing
+from stskit.identity import Secret
+from stskit.sources import Profile
+
+ROLE = "arn:aws:iam::123456789012:role/R"
+ROLE_OF = f"role_arn = {ROLE}\nrole_session_name = me\nregion = us-east-1\nsource_profile = "
+SAMPLES = sorted(path for path in (Path(__file__).parent / "data" / "ini").iterdir())
+SSO_ALONE = (
+    "sso_start_url = https://idp.example\nsso_region = us-east-1\nsso_account_id = 123456789012\nsso_role_name = R\n"
+)
+SSO = f"{SSO_ALONE}region = us-east-1\n"
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+)
+HAS_LOGIN = hasattr(botocore.credentials, "LoginProvider")
+
+
+def failure(source: Profile, kind: type[SourceError] = ProofInvalid) -> str:
+    """What the error says, once it is sure that it tells no canary and no more than it should."""
+    with pytest.raises(SourceError) as caught:
+        source.fetch()
+    error = caught.value
+    assert type(error) is kind
+    assert error.__cause__ is None
+    assert error.__context__ is None
+    assert "canary" not in told(error)
+    return str(error)
+
+
+def configure(home: Path, config: str = "", credentials: str = "") -> None:
+    (home / ".aws").mkdir(exist_ok=True)
+    (home / ".aws" / "config").write_text(config)
+    (home / ".aws" / "credentials").write_text(credentials)
+
+
+def keys_of(name: str) -> str:
+    return f"[{name}]\naws_access_key_id = AKIA-{name}\naws_secret_access_key = secret-{name}\n"
+
+
+def process(home: Path, script: str, header: str = "[profile p]") -> str:
+    """A profile whose process is that shell script."""
+    path = home / f"process-{len(list(home.iterdir()))}"
+    path.write_text(script)
+    return f"{header}\ncredential_process = sh {path}\n"
+
+
+def document(**changes: object) -> str:
+    """What a process should print; *changes* replaces fields, and takes out those that are None."""
+    fields = {"Version": 1, "AccessKeyId": "AKIA", "SecretAccessKey": "canary", "SessionToken": "canary", **changes}
+    return json.dumps({name: value for name, value in fields.items() if value is not None})
+
+
+def printing(home: Path, output: str) -> str:
+    return process(home, f"printf %s {shlex.quote(output)}")
+
+
+@pytest.fixture
+def environment_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA-environment")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-environment")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "token-environment")
+
+
+# Which keys ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.case("B7")
+def test_a_named_profile_has_its_keys_whatever_the_environment_says(home: Path, environment_keys: None) -> None:
+    """It was asked for by name; and it has no token unless it says so."""
+    configure(home, credentials=keys_of("default") + keys_of("work"))
+    assert Profile("work").fetch() == Credentials("AKIA-work", "secret-work")
+    assert isinstance(Profile("work").fetch().secret_access_key, Secret)
+
+
+@pytest.mark.case("B7")
+def test_the_default_chain_takes_the_environment_first(
+    home: Path, environment_keys: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the profile of AWS_PROFILE, which must be there all the same, as for botocore."""
+    configure(home, credentials=keys_of("default") + keys_of("work"))
+    assert Profile().fetch() == Credentials("AKIA-environment", "secret-environment", "token-environment")
+    monkeypatch.setenv("AWS_PROFILE", "work")
+    assert Profile().fetch().access_key_id == "AKIA-environment"
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    assert "there is no profile 'nobody'" in failure(Profile(), SourceMissing)
+
+
+def test_the_default_chain_takes_the_ambient_profile(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of AWS_PROFILE, else the default one."""
+    configure(home, credentials=keys_of("default") + keys_of("work"))
+    assert Profile().fetch().access_key_id == "AKIA-default"
+    monkeypatch.setenv("AWS_PROFILE", "work")
+    assert Profile().fetch().access_key_id == "AKIA-work"
+
+
+@pytest.mark.case("B8")
+@pytest.mark.parametrize("named", ["~/my keys", "$HOME/my keys", "${HOME}/my keys", "my keys"])
+def test_the_file_that_the_environment_names_is_found_as_botocore_does(
+    named: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the home folder and variables put in, and blanks as they are."""
+    configure(home, credentials=keys_of("default"))
+    for folder in (home, Path.cwd()):
+        (folder / "my keys").write_text(keys_of("default").replace("AKIA-default", "AKIA-elsewhere"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", named)
+    assert Profile("default").fetch().access_key_id == "AKIA-elsewhere"
+
+
+@pytest.mark.case("B8")
+@pytest.mark.parametrize("named", ["", " ", " keys", "$NOWHERE/keys"])
+def test_a_file_that_the_environment_names_wrongly_is_missed(
+    named: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No other one is taken in its place, not even for an empty name; the error shows where it was looked for."""
+    configure(home, credentials=keys_of("default"))
+    Path("keys").write_text(keys_of("default"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", named)
+    said = failure(Profile(), SourceMissing)
+    assert said.startswith("the ambient AWS credentials: nothing found, neither elsewhere nor in ")
+    assert f"{str(home / '.aws' / 'config')!r} or {named!r}; run: aws configure, or name another source" in said
+
+
+def test_a_changed_file_is_seen(home: Path) -> None:
+    """Keys are rotated while a program runs."""
+    configure(home, credentials=keys_of("default"))
+    source = Profile()
+    assert source.fetch().access_key_id == "AKIA-default"
+    configure(home, credentials=keys_of("default").replace("AKIA-default", "AKIA-new"))
+    assert source.fetch().access_key_id == "AKIA-new"
+
+
+def test_an_expiration_in_the_environment_is_kept(environment_keys: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tools that export keys export it along with them."""
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", "2036-11-25T12:00:00Z")
+    assert Profile().fetch().expiration == datetime(2036, 11, 25, 12, tzinfo=UTC)
+
+
+def answers(source: Profile) -> tuple[str, ...] | SourceError:
+    try:
+        found = source.fetch()
+    except SourceError as error:
+        return error
+    return (found.access_key_id, str(found.secret_access_key), str(found.session_token or ""))
+
+
+def answers_of_botocore(name: str | None) -> tuple[str, ...] | None:
+    """None where it gives nothing, raises, or gives what no call can be signed with."""
+    with suppress(Exception):
+        found = Session(profile=name).get_credentials()
+        if found and (keys := found.get_frozen_credentials()).access_key and keys.secret_key:
+            return keys.access_key, keys.secret_key, keys.token or ""
+    return None
+
+
+@pytest.mark.case("B1")
+@pytest.mark.parametrize("sample", SAMPLES, ids=[path.name for path in SAMPLES])
+def test_every_file_gives_what_botocore_finds_in_it_or_an_error(
+    sample: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For each name that any reader may take a header for, and never with a line of the file in the error."""
+    variable = "AWS_CONFIG_FILE" if sample.suffix == ".config" else "AWS_SHARED_CREDENTIALS_FILE"
+    monkeypatch.setenv(variable, str(sample))
+    text = sample.read_bytes().decode("latin-1")
+    headers = re.findall(r"\[([^\r\n]*)\]", text) + re.findall(r"\[([^\]\r\n]*)\]", text)
+    names = {name.encode("latin-1").decode(errors="replace") for each in headers for name in (each, each.strip())}
+    for name in ["dev", "default", None, *names, *(each.removeprefix("profile ").strip("\"'") for each in names)]:
+        expected, got = answers_of_botocore(name), answers(Profile(name))
+        if expected is not None:
+            assert got == expected
+        else:
+            assert isinstance(got, SourceError)
+            assert not {value for value in re.findall(r"=\s*(\S{5,})", text) if value in told(got)}
+
+
+# What is not there -----------------------------------------------------------------------------------------------
+
+
+def test_nothing_at_all_is_missing(home: Path) -> None:
+    """No file, no variable, no machine that has a role."""
+    assert failure(Profile(), SourceMissing) == (
+        f"the ambient AWS credentials: nothing found, neither elsewhere nor in '{home}/.aws/config' or "
+        f"'{home}/.aws/credentials'; run: aws configure, or name another source"
+    )
+
+
+@pytest.mark.case("B6")
+@pytest.mark.parametrize("variable", [None, "AWS_PROFILE", "AWS_DEFAULT_PROFILE"])
+def test_a_profile_that_does_not_exist_is_missing(
+    variable: str | None, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its name, and by that which the environment gives; it is told where it was looked for."""
+    configure(home, credentials=keys_of("default"))
+    if variable:
+        monkeypatch.setenv(variable, "nobody")
+    where = "the ambient AWS credentials" if variable else "the profile 'nobody'"
+    assert failure(Profile(None if variable else "nobody"), SourceMissing) == (
+        f"{where}: there is no profile 'nobody' in '{home}/.aws/config' or '{home}/.aws/credentials'; "
+        "correct the name, or AWS_PROFILE; those there are: aws configure list-profiles"
+    )
+
+
+@pytest.mark.case("B9")
+@pytest.mark.parametrize("name", [None, "p"])
+def test_where_there_is_no_home_it_is_told_what_to_set(name: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container whose user has no entry in the list of users."""
+
+    def nobody(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    remedy = "there is no home folder; set HOME, or AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE"
+    assert failure(Profile(name), SourceMissing).endswith(remedy)
+    Path("keys").write_text(keys_of("p") + keys_of("default"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "keys")
+    assert Profile(name).fetch().access_key_id == f"AKIA-{name or 'default'}"
+
+
+def test_a_file_that_may_not_be_read_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Botocore takes it for an empty one. Whoever runs the tests may be root, who may read all, so it is pretended."""
+    configure(home, credentials=keys_of("p"))
+    monkeypatch.setattr("os.access", lambda path, mode: not path.endswith("credentials"))
+    said = failure(Profile("q"), SourceMissing)
+    assert said.endswith(f"; {home}/.aws/credentials cannot be read; correct its owner or mode")
+
+
+# What is there and does not work ---------------------------------------------------------------------------------
+
+
+@pytest.mark.case("B1")
+@pytest.mark.parametrize(
+    ("config", "credentials", "message"),
+    [
+        ("", "[p]\naws_access_key_id = AKIA\n", "it is not complete: aws_secret_access_key is missing; add it"),
+        ("", "[p]\naws_access_key_id =\naws_secret_access_key = canary\n", "the access key id is empty"),
+        ("", "[p]\naws_access_key_id = AKIA\naws_secret_access_key =\n", "a secret must be text and not empty"),
+        ("", "[p]\n\ncanary\n", ".aws/credentials cannot be parsed at line 3; correct it (ConfigParseError)"),
+        ("", "canary\n[p]\n", ".aws/credentials cannot be parsed at line 1; correct it"),
+        ("[profile p\ncanary\n", "", ".aws/config cannot be parsed at line 1; correct it"),
+        ("", "[p]\nk = 1\n[p]\nx = canary\n", ".aws/credentials cannot be parsed at line 3; correct it"),
+        ("", "[p]\nk = 1\nK = canary\n", ".aws/credentials cannot be parsed at line 3; correct it"),
+        ("[profile p]\ns3 =\n  canary\n", "", "cannot be parsed: an indented line is no `name = value`; correct it"),
+        (f"[profile p]\n{ROLE_OF.replace('region', '#')}q", keys_of("q"), "names no region; add one to it, or set AW"),
+        (f"[profile p]\n{ROLE_OF}nobody", "", "its source_profile 'nobody' does not exist; correct the name, or make"),
+        (f"[profile p]\n{ROLE_OF}q\n[profile q]\n{ROLE_OF}nobody", "", "its source_profile 'nobody' does not exist"),
+        (f"[profile p]\n{ROLE_OF}q\n[profile q]\nregion = x", "", "its settings do not fit together; check its role"),
+        (f"[profile p]\n{ROLE_OF}\n  x = canary", "", "see why with: aws sts get-caller-identity --profile p"),
+        (f"[profile p]\nrole_arn = {ROLE}", "", "source_profile or credential_source is missing; add it, or remove"),
+        (f"[profile p]\nrole_arn = {ROLE}\ncredential_source = canary", "", "its settings do not fit together; check"),
+        (f"[profile p]\nrole_arn = {ROLE}\ncredential_source = Environment", "", "Environment gave no credentials; ch"),
+        (f"[profile p]\nrole_arn = {ROLE}\nweb_identity_token_file = /canary", "", "check its web_identity_token_file"),
+        ("[profile p]\nsso_account_id = canary\nsso_role_name = canary", "", "check its role_arn, source_profile, cre"),
+        (f"[profile p]\n{ROLE_OF.replace('= me', '= x')}q", keys_of("q"), "STS does not take one of its values; check"),
+        (f"[profile p]\n{ROLE_OF}q", keys_of("q"), "a server that it needs cannot be reached; check the network"),
+    ],
+)
+def test_a_profile_that_does_not_work_is_invalid(
+    config: str, credentials: str, message: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names the profile and the next step, the number of a line, and nothing of what the files hold."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    configure(home, config, credentials)
+    said = failure(Profile("p"))
+    assert said.startswith("the profile 'p': ")
+    assert message in said
+
+
+@pytest.mark.case("B1")
+def test_a_file_that_is_no_text_is_told_as_such(home: Path) -> None:
+    """UTF-16, as some editors save it, and Latin-1."""
+    configure(home)
+    for data in (keys_of("canary").encode("utf-16"), "# caf\u00e9 canary\n".encode("latin-1")):
+        (home / ".aws" / "credentials").write_bytes(data)
+        assert f"{home}/.aws/credentials cannot be parsed: it is no UTF-8 text; correct it" in failure(Profile("p"))
+
+
+def test_a_half_pair_in_the_environment_is_invalid(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the default profile would have a whole one: that is what the SDKs do."""
+    configure(home, credentials=keys_of("default"))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA")
+    assert "the ambient AWS credentials: it is not complete: AWS_SECRET_ACCESS_KEY is missing" in failure(Profile())
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), 86_401])
+def test_a_timeout_is_more_than_nothing_and_a_day_at_most(seconds: float) -> None:
+    """What is not is refused when the source is made."""
+    with pytest.raises(ValueError, match="process_timeout"):
+        Profile(process_timeout=seconds)
+
+
+# Processes -------------------------------------------------------------------------------------------------------
+
+
+def test_a_process_is_run_for_each_fetch_and_its_expiration_kept(home: Path, tmp_path: Path) -> None:
+    """In UTC, whatever the zone that it is told in."""
+    answer = document(Expiration="2036-11-25T13:00:00+01:00", AccountId="123456789012")
+    configure(home, process(home, f"echo run >> {tmp_path}/runs; echo {shlex.quote(answer)}"))
+    for _ in range(2):
+        credentials = Profile("p").fetch()
+        assert credentials.expiration == datetime(2036, 11, 25, 12, tzinfo=UTC)
+        assert credentials.expiration.tzinfo is UTC
+        assert (credentials.access_key_id, credentials.session_token) == ("AKIA", "canary")
+        assert credentials.account_id == "123456789012"
+    assert len((tmp_path / "runs").read_text().splitlines()) == 2
+
+
+def test_a_cache_runs_the_process_again_once_its_credentials_run_out(home: Path, tmp_path: Path) -> None:
+    """And not before; what it prints then is what is given."""
+    clock = ManualClock(datetime.now(UTC))
+    configure(home, process(home, f"cat {tmp_path}/answer"))
+    cached = Cached(Profile("p"), clock=clock)
+    for number, passed in enumerate([timedelta(0), timedelta(minutes=50)]):
+        clock.wall += passed
+        expiration = (clock.now() + timedelta(hours=1)).isoformat()
+        (tmp_path / "answer").write_text(document(AccessKeyId=f"AKIA{number}", Expiration=expiration))
+        assert cached.fetch().access_key_id == f"AKIA{number}"
+        (tmp_path / "answer").write_text("canary")
+        assert cached.fetch().access_key_id == f"AKIA{number}"
+
+
+@pytest.mark.case("B3", "B4", "H6")
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("echo canary; echo canary >&2; exit 3", "ended with status 3; run it to see why"),
+        ("echo canary >&2; kill -9 $$", "ended by signal 9; run it to see why"),
+        ("exit 0", "printed no JSON; run it to see what it prints"),
+        ("echo canary", "printed no JSON; run it to see what it prints"),
+        (r"printf '\377canary'", "printed no JSON; run it to see what it prints"),
+        ("head -c 100000 /dev/zero | tr '\\0' '['", "printed no JSON; run it to see what it prints"),
+        ("echo '[\"canary\"]'", "gave no credentials that can be used: credentials are read from a mapping, not"),
+        ('echo \'{"Version": 1, "AccessKeyId": "canary"}\'', "SecretAccessKey must be text and not empty; it is miss"),
+        (f"echo '{document(AccessKeyId=7)}'", "AccessKeyId must be text and not empty; it is not"),
+        (f"echo '{document(Expiration='canary')}'", "Expiration is not an ISO 8601 date and time; expected for exam"),
+        (f"echo '{document(Version=2)}'", "gave no document with a Version of 1; correct it (CredentialRetrievalErr"),
+        (f"echo '{document(Version=None)}'", "gave no document with a Version of 1; correct it (CredentialRetrieval"),
+    ],
+)
+@pytest.mark.parametrize("is_source", [False, True], ids=["itself", "source"])
+def test_a_process_that_fails_is_told_without_what_it_printed(
+    script: str, message: str, is_source: bool, home: Path
+) -> None:
+    """Its status, or what is wrong with its document; the same where it is that of a source profile."""
+    config = process(home, script, "[profile q]" if is_source else "[profile p]")
+    configure(home, config + (f"[profile p]\n{ROLE_OF}q\n" if is_source else ""))
+    said = failure(Profile("p"))
+    assert said.startswith("the profile 'p': its credential_process ")
+    assert message in said
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+@given(output=ANY_JSON)
+def test_whatever_a_process_prints_is_credentials_or_a_typed_error(output: object, home: Path) -> None:
+    """Any JSON at all, in the place of the document or of one of its fields."""
+    for printed in (json.dumps(output), *(document(**{name: output}) for name in ("AccessKeyId", "Expiration"))):
+        (home / "printed").write_text(printed)
+        configure(home, f"[profile p]\ncredential_process = cat {home}/printed\n")
+        with suppress(SourceError):
+            assert Profile("p").fetch().access_key_id
+
+
+def test_an_expiration_without_a_zone_is_invalid(home: Path) -> None:
+    """Botocore stumbles over it; nobody can say when that is."""
+    configure(home, printing(home, document(Expiration="2036-11-25T12:00:00")))
+    assert "its credential_process gave no credentials that can be used: " in failure(Profile("p"))
+
+
+@pytest.mark.case("E12")
+def test_a_process_that_gives_what_has_expired_is_invalid(home: Path) -> None:
+    """Botocore asks twice, and then gives up."""
+    configure(home, printing(home, document(Expiration="2020-01-01T00:00:00Z")))
+    assert "what it gives has expired already; check the clock, and where its credentials come" in failure(Profile("p"))
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("/nowhere/canary", "cannot be started: No such file or directory; correct it"),
+        ("/", "cannot be started: Permission denied; correct it"),
+        ("", "cannot be started: it is no command; correct it"),
+        ("sh -c 'canary\0'", "cannot be started: it is no command; correct it"),
+    ],
+)
+def test_a_process_that_cannot_be_started_is_invalid(command: str, message: str, home: Path) -> None:
+    """The command itself is not told: it may hold a password."""
+    configure(home, f"[profile p]\ncredential_process = {command}\n")
+    assert f"its credential_process {message}" in failure(Profile("p"))
+
+
+def test_a_command_with_an_open_quote_is_invalid(home: Path) -> None:
+    """Botocore cannot take it apart."""
+    configure(home, "[profile p]\ncredential_process = sh 'canary\n")
+    assert "see why with: aws sts get-caller-identity --profile p (ValueError)" in failure(Profile("p"))
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.case("B5")
+@pytest.mark.parametrize("is_source", [False, True], ids=["itself", "source"])
+def test_a_process_that_hangs_is_ended(is_source: bool, home: Path, tmp_path: Path) -> None:
+    """After the time that it was given, and it is gone then; what it had printed is not told."""
+    header = "[profile q]" if is_source else "[profile p]"
+    config = process(home, f"echo $$ > {tmp_path}/pid; echo canary; exec sleep 30", header)
+    configure(home, config + (f"[profile p]\n{ROLE_OF}q\n" if is_source else ""))
+    start = time.monotonic()
+    assert "its credential_process had not ended after 0.3 s, and was stopped; run it to see what it waits for" in (
+        failure(Profile("p", process_timeout=0.3))
+    )
+    assert time.monotonic() - start < 5
+    assert not is_running(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.case("B5")
+@pytest.mark.parametrize("rest", ["", "; wait"], ids=["process ended", "process waits"])
+def test_what_a_process_has_started_holds_nobody_up(rest: str, home: Path, tmp_path: Path) -> None:
+    """Though it keeps the output open, and is not ours to end."""
+    script = f"sleep 30 & echo $! > {tmp_path}/pid; echo {shlex.quote(document())}{rest}"
+    configure(home, process(home, script))
+    start = time.monotonic()
+    try:
+        assert "had not ended after 0.3 s" in failure(Profile("p", process_timeout=0.3))
+        assert time.monotonic() - start < 5
+    finally:
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+
+@pytest.mark.case("H12")
+def test_a_process_gets_the_environment_that_botocore_gives_it(
+    home: Path, tmp_path: Path, environment_keys: None
+) -> None:
+    """That of this process, and nothing of stskit's: it is the user's own command, and may need any of it."""
+    code = "import json, os, sys; json.dump(dict(os.environ), open(sys.argv[1], 'w')); print(sys.argv[2])"
+    command = shlex.join([sys.executable, "-c", code, str(tmp_path / "seen"), document()])
+    configure(home, f"[profile p]\ncredential_process = {command}\n")
+    seen = []
+    for run in (Profile("p").fetch, Session(profile="p").get_credentials):
+        run()
+        seen.append(json.loads((tmp_path / "seen").read_text()))
+    assert seen[0] == seen[1]
+    assert seen[0]["AWS_SECRET_ACCESS_KEY"] == "secret-environment"
+
+
+# Roles and source profiles ---------------------------------------------------------------------------------------
+
+
+def test_a_profile_may_use_another_role(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it uses, botocore follows."""
+    configure(home, f"[profile p]\n{ROLE_OF}base\n", keys_of("base"))
+    with fake_server(granted) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+        credentials = Profile("p").fetch()
+    assert (credentials.access_key_id, credentials.secret_access_key) == ("AKIA-base.me", SECRET_KEY)
+    assert credentials.expiration == datetime(2036, 11, 25, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("config", "key"),
+    [
+        (f"[profile p]\n{ROLE_OF.replace('source_profile =', 'credential_source = Environment')}", "AKIA-environment"),
+        (f"[profile p]\n{ROLE_OF}q\n[profile q]\ncredential_process = {{}}\n", "AKIA"),
+        (f"[profile p]\n{ROLE_OF}p\naws_access_key_id = AKIA-p\naws_secret_access_key = secret-p\n", "AKIA-p"),
+    ],
+    ids=["environment", "process", "itself"],
+)
+@pytest.mark.case("B2")
+def test_a_role_is_assumed_with_the_keys_of_any_source(
+    config: str, key: str, home: Path, environment_keys: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the environment, of a process, or of the very profile, which takes one step for that."""
+    (home / "answer").write_text(document())
+    configure(home, config.replace("{}", f"cat {home}/answer"))
+    with fake_server(granted) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+        assert Profile("p").fetch().access_key_id == f"{key}.me"
+    assert len(server.requests) == 1
+
+
+def test_the_default_profile_may_use_another_role_and_a_process(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As any other; it is the one that has no name of its own."""
+    configure(home, f"[default]\n{ROLE_OF}base\n", keys_of("base"))
+    with fake_server(granted) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+        assert Profile().fetch().access_key_id == "AKIA-base.me"
+    configure(home, process(home, "exit 3", "[default]"))
+    assert "the ambient AWS credentials: its credential_process ended with status 3" in failure(Profile())
+
+
+def test_a_source_profile_has_its_own_keys_whatever_the_environment_says(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not those of the web identity that a container is given."""
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere/canary")
+    monkeypatch.setenv("AWS_ROLE_ARN", ROLE)
+    configure(home, f"[profile p]\n{ROLE_OF}base\n", keys_of("base"))
+    with fake_server(granted) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+        assert Profile("p").fetch().access_key_id == "AKIA-base.me"
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (refused("AccessDenied", "canary", 403), "AssumeRole was refused with AccessDenied. Check that the role"),
+        (refused("canary " * 20, "canary", 403), "AssumeRole was refused with no code. "),
+        (refused(None, "canary", 403), "AssumeRole was refused with no code. "),
+        (Answer("<html>canary</html>"), "see why with: aws sts get-caller-identity --profile p (KeyError)"),
+        (Answer("canary", 500), "a server that it needs gave no answer that can be read; check the endpoint"),
+    ],
+)
+def test_a_role_that_is_refused_is_told_by_the_code(
+    answer: Answer, message: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what to do about it; what the server says and what it was sent is not repeated."""
+    configure(home, f"[profile p]\n{ROLE_OF}base\nexternal_id = canary-external\n", keys_of("base"))
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with fake_server(answer) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+        assert message in failure(Profile("p"))
+
+
+@pytest.mark.case("B2")
+@pytest.mark.parametrize("chain", ["pp", "pqp", "pqrp", "pqrq"])
+def test_a_loop_of_source_profiles_is_named(chain: str, home: Path) -> None:
+    """All of it, in its order; a profile that leads to itself must have keys."""
+    steps = dict(pairwise(chain))
+    configure(home, "".join(f"[profile {each}]\n{ROLE_OF}{then}\n" for each, then in steps.items()))
+    said = failure(Profile("p"))
+    assert f"its source_profile leads back to itself: {' -> '.join(chain)}; break the loop" in said
+
+
+def chain_of(length: int) -> str:
+    roles = "".join(f"[profile p{number}]\n{ROLE_OF}p{number + 1}\n" for number in range(length))
+    return f"{roles}[profile p{length}]\naws_access_key_id = AKIA\naws_secret_access_key = canary\n"
+
+
+@pytest.mark.case("B2")
+def test_a_chain_of_a_hundred_profiles_works(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One call for each of them, from the far end."""
+    configure(home, chain_of(100))
+    with fake_server(granted) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+        assert Profile("p0").fetch().access_key_id == "AKIA" + ".me" * 100
+    assert len(server.requests) == 100
+
+
+@pytest.mark.case("B2")
+def test_a_chain_that_is_too_long_for_botocore_is_told(home: Path) -> None:
+    """It goes from one to the next by recursion."""
+    configure(home, chain_of(2_000))
+    assert "too many source profiles follow each other; shorten the chain (RecursionError)" in failure(Profile("p0"))
+
+
+# What only a person can do ---------------------------------------------------------------------------------------
+
+
+def in_a_thread(source: Profile) -> BaseException | None:
+    problems: list[BaseException] = []
+
+    def fetch() -> None:
+        try:
+            source.fetch()
+        except BaseException as problem:
+            problems.append(problem)
+
+    thread = threading.Thread(target=fetch)
+    thread.start()
+    thread.join()
+    return problems[0] if problems else None
+
+
+@pytest.mark.case("R11")
+def test_an_mfa_code_is_asked_for_in_the_main_thread_only(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refresh in the background must not wait for somebody who is not looking, and says so before any call."""
+    questions: list[str] = []
+
+    def answer(question: str) -> str:
+        questions.append(question)
+        return "123456"
+
+    monkeypatch.setattr("getpass.getpass", answer)
+    configure(home, f"[profile p]\n{ROLE_OF}base\nmfa_serial = arn:aws:iam::123456789012:mfa/me\n", keys_of("base"))
+    with fake_server(granted) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+        assert Profile("p").fetch().access_key_id == "AKIA-base.me"
+        problem = in_a_thread(Profile("p"))
+    assert isinstance(problem, SignInRequired)
+    assert str(problem).startswith("the profile 'p': it needs an MFA code, and nobody can be asked here; fetch once in")
+    assert [request.form["TokenCode"] for request in server.requests] == ["123456"]
+    assert questions == ["Enter MFA code for arn:aws:iam::123456789012:mfa/me: "]
+
+
+def test_an_mfa_code_that_nobody_gives_is_missed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where there is no terminal and the input is closed."""
+
+    def nobody(question: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("getpass.getpass", nobody)
+    configure(home, f"[profile p]\n{ROLE_OF}base\nmfa_serial = arn:aws:iam::123456789012:mfa/me\n", keys_of("base"))
+    assert "it needs an MFA code, and nobody can be asked here" in failure(Profile("p"), SignInRequired)
+
+
+@pytest.fixture
+def sso_cache(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where `aws sso login` leaves a token; botocore fixes the folder when it is imported."""
+    folder = home / ".aws" / "sso" / "cache"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr("botocore.credentials.SSOProvider._SSO_TOKEN_CACHE_DIR", str(folder))
+    monkeypatch.setattr("botocore.tokens.SSOTokenProvider._SSO_TOKEN_CACHE_DIR", str(folder))
+    return folder
+
+
+def sign_in(folder: Path, key: str, expires: str = "2036-11-25T12:00:00Z") -> None:
+    token = {"accessToken": "canary", "expiresAt": expires, "startUrl": "https://idp.example", "region": "us-east-1"}
+    (folder / f"{hashlib.sha1(key.encode()).hexdigest()}.json").write_text(json.dumps(token))
+
+
+ENDED = Answer('{"message": "canary"}', 401, {"x-amzn-ErrorType": "UnauthorizedException"})
+SESSION = "[sso-session s]\nsso_region = us-east-1\nsso_start_url = https://idp.example\n"
+
+
+@pytest.mark.parametrize("expires", [None, "2020-01-01T00:00:00Z"], ids=["no token", "expired"])
+@pytest.mark.parametrize(
+    ("config", "name", "option"),
+    [
+        (f"[profile p]\n{SSO}", "p", " --profile p"),
+        (f"[profile p]\n{SSO}sso_session = s\n{SESSION}", "p", " --profile p"),
+        (f"[profile p]\n{ROLE_OF}two words\n[profile two words]\n{SSO}", "p", " --profile 'two words'"),
+        (f"[default]\n{SSO}", None, ""),
+        (f"[profile p]\n{SSO}source_profile = q\n[profile q]\n", "p", " --profile p"),
+        (f"[profile p]\n{ROLE_OF}q\n[profile q]\n{ROLE_OF}p\naws_access_key_id = 1\n{SSO_ALONE}", "p", " --profile q"),
+    ],
+    ids=["legacy", "session", "source", "default", "no role", "loop behind it"],
+)
+def test_an_sso_session_that_has_ended_says_how_to_sign_in(
+    expires: str | None,
+    config: str,
+    name: str | None,
+    option: str,
+    home: Path,
+    sso_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the profile that has the SSO settings. Some versions of botocore ask the server first."""
+    configure(home, config.replace("[profile two words]", '[profile "two words"]'))
+    if expires:
+        for key in ("https://idp.example", "s"):
+            sign_in(sso_cache, key, expires)
+    with fake_server(ENDED) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SSO", server.url)
+        said = failure(Profile(name), SignInRequired)
+    assert f"nobody is signed in, or no longer; run: aws sso login{option} (" in said
+
+
+def test_an_sso_session_gives_credentials_until_it_is_refused(
+    home: Path, sso_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next fetch after a new sign-in goes on; a role that its user may not use is another thing."""
+    configure(home, f"[profile p]\n{SSO}")
+    until = datetime(2036, 11, 25, 12, tzinfo=UTC)
+    keys = {"accessKeyId": "AKIA-sso", "secretAccessKey": SECRET_KEY, "sessionToken": SESSION_TOKEN}
+    good = Answer(json.dumps({"roleCredentials": {**keys, "expiration": int(until.timestamp() * 1000)}}))
+    barred = Answer('{"message": "canary"}', 403, {"x-amzn-ErrorType": "ForbiddenException"})
+    with fake_server(ENDED, good, barred) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SSO", server.url)
+        failure(Profile("p"), SignInRequired)
+        sign_in(sso_cache, "https://idp.example")
+        assert "run: aws sso login --profile p (UnauthorizedSSOTokenError)" in failure(Profile("p"), SignInRequired)
+        credentials = Profile("p").fetch()
+        assert credentials.access_key_id == "AKIA-sso"
+        assert credentials.expiration == until
+        said = failure(Profile("p"))
+    assert "GetRoleCredentials was refused with Forbidden. Check its sso_account_id and sso_role_name, and" in said
+
+
+@pytest.mark.skipif(not HAS_LOGIN, reason="this botocore knows no `aws login`")
+def test_a_login_session_that_has_ended_says_how_to_sign_in(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or what botocore needs for it, which is not installed with it."""
+    configure(home, "[profile p]\nlogin_session = arn:aws:iam::123456789012:user/me\nregion = us-east-1\n")
+    monkeypatch.setattr("botocore.credentials.EC", None)
+    assert "for that botocore needs: pip install 'botocore[crt]'" in failure(Profile("p"))
+    monkeypatch.setattr("botocore.credentials.EC", object())
+    assert "run: aws login --profile p (LoginTokenLoadError)" in failure(Profile("p"), SignInRequired)
+
+
+# What is relied on -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [None, "p"])
+def test_only_two_parts_of_the_search_of_botocore_are_replaced(name: str | None, home: Path) -> None:
+    """Each by one of its own kind and in its place, for a profile and for a source profile."""
+    from botocore.credentials import AssumeRoleProvider, ProcessProvider, ProfileProviderBuilder
+
+    from stskit._profile_chain import _Sources, restrain
+
+    configure(home, credentials=keys_of("p"))
+    session = Session(profile=name)
+    before = list(session.get_component("credential_provider").providers)
+    restrain(session, 60)
+    after = session.get_component("credential_provider").providers
+    assert [type(each) for each in after] == [type(each) for each in before]
+    changed = [type(new) for old, new in zip(before, after, strict=True) if new is not old]
+    assert changed == [AssumeRoleProvider, ProcessProvider]
+    theirs = ProfileProviderBuilder(session).providers("p")
+    ours = _Sources(session, 60).providers("p")
+    assert [type(each) for each in ours] == [type(each) for each in theirs]
