@@ -10,12 +10,12 @@ import os
 import re
 import threading
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from stskit.errors import RoleError
-from stskit.identity import Credentials
+from stskit.identity import Credentials, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from stskit.identity import Proof
 
+T = TypeVar("T")
 Options: TypeAlias = tuple[tuple[str, Any], ...]
 """Arguments for `botocore.config.Config`, by name."""
 
@@ -51,13 +52,16 @@ with suppress(AttributeError):  # where there is no fork
 
 
 @contextmanager
-def discreet_logs() -> Iterator[None]:
-    """While this lasts, the loggers of botocore that may tell a secret are silent in this thread, and in no other."""
+def discreet_logs(discreet: bool = True) -> Iterator[None]:
+    """While this lasts, the loggers of botocore that may tell a secret are silent in this thread, and in no other.
+
+    With *discreet* False they are not, even within another such block.
+    """
     import logging
 
     for name in _LOGGERS_OF_SECRETS:
         logging.getLogger(name).addFilter(_may_be_logged)
-    before = _discreet.set(True)
+    before = _discreet.set(discreet)
     try:
         yield
     finally:
@@ -77,17 +81,63 @@ def client_for(
         return _client(session, _region(wanted, partition, strict=bool(region)), endpoint_url, options)
 
 
-def call(client: BaseClient, operation: str, parameters: Mapping[str, object], proof: Proof) -> dict[str, Any]:
-    """One call, signed with *proof* where the operation is signed and *proof* is credentials."""
+def call(
+    client: BaseClient, operation: str, parameters: Mapping[str, object], proof: Proof, *, discreet: bool = True
+) -> dict[str, Any]:
+    """One call, signed with *proof* where the operation is signed and *proof* is credentials.
+
+    Nothing secret of it is logged, unless *discreet* is False.
+    """
     from botocore import xform_name
 
+    if not discreet:  # as plain text, for a `Secret` masks itself in the log
+        parameters = {name: str(value) if isinstance(value, Secret) else value for name, value in parameters.items()}
     before = _proof_in_use.set(proof)
     try:
-        with discreet_logs():
+        with discreet_logs(discreet):
             answer: dict[str, Any] = getattr(client, xform_name(operation))(**parameters)
             return answer
     finally:
         _proof_in_use.reset(before)
+
+
+def within(seconds: float, work: Callable[[], T]) -> T:
+    """What *work* gives or raises, in another thread; after *seconds* `TimeoutError`, and what comes later is lost.
+
+    The socket's own time-outs cannot do it: they begin anew with each attempt and each piece of an answer, and looking
+    up a name has none.
+    """
+    results: list[T] = []
+    problems: list[BaseException] = []
+    done = threading.Event()
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:  # noqa: BLE001 - it is raised where it was waited for
+            problems.append(error)
+        done.set()
+
+    threading.Thread(target=copy_context().run, args=(run,), name="stskit-call", daemon=True).start()
+    if not done.wait(seconds):
+        raise TimeoutError
+    for problem in problems:
+        raise problem
+    return results[0]
+
+
+def is_open_to_others(client: BaseClient) -> bool:
+    """Whether what *client* sends goes to another machine without TLS."""
+    from ipaddress import ip_address
+    from urllib.parse import urlsplit
+
+    url = urlsplit(client.meta.endpoint_url)
+    if url.scheme != "http" or url.hostname == "localhost":
+        return False
+    try:
+        return not ip_address(url.hostname or "").is_loopback
+    except ValueError:
+        return True
 
 
 def _environment() -> tuple[object, ...]:

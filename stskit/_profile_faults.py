@@ -95,7 +95,7 @@ def _told(error: Exception, facts: Mapping[str, Any], session: Session) -> str:
 
 
 def _refusal(error: Exception, operation: str) -> str:
-    refusal = explained(error, Call(operation, None, None, None, secrets=()))
+    refusal = explained(error, Call(operation))
     code, remedy = getattr(refusal, "code", None) or "", getattr(refusal, "remedy", "")
     if not operation.startswith("AssumeRole"):
         remedy = "Check its sso_account_id and sso_role_name, and what its user may use."

@@ -4,66 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from attrs import field, frozen
 
+from stskit import _facts as facts
+from stskit._remedies import Remedy, remedy_for
+from stskit._secret import Secret
 from stskit.errors import ProofInvalid, STSError, StskitError, STSUnavailable
-from stskit.identity import Secret
+from stskit.identity import Proof
 
-__all__ = ["REMEDIES", "Call", "explained", "unavailable"]
-
-# What to do about a refusal: STS's code (without "Exception"), or "code operation" where the operation matters.
-# https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html and the error lists of the three operations.
-REMEDIES: Final[Mapping[str, str]] = {
-    "AccessDenied": (
-        "Check that the role exists, that its trust policy names this caller, and that the caller's own policy "
-        "allows sts:AssumeRole; where they ask for an external id, a source identity, tags or MFA, pass it."
-    ),
-    "AccessDenied AssumeRoleWithSAML": (
-        "Check that the role exists (case counts) and that its trust policy names the SAML provider and accepts "
-        "the assertion's audience."
-    ),
-    "AccessDenied AssumeRoleWithWebIdentity": (
-        "Check that the role exists and that its trust policy names the token's issuer and accepts its audience "
-        "(aud) and subject (sub)."
-    ),
-    "ExpiredToken": (
-        "The proof is too old. Get a new one (sign in again, or wait for the token file to be renewed) and check "
-        "the clock of this machine."
-    ),
-    "IDPCommunicationError": (
-        "STS could not reach the identity provider. Try again; if it lasts, check that the provider's discovery "
-        "document and keys can be read from the internet."
-    ),
-    "IDPRejectedClaim": (
-        "The identity provider refused. Sign in to it again, and check that the user may use this application."
-    ),
-    "InvalidClientTokenId": (
-        "STS does not know the access key id. Check that the key is active, that its session token came along, and "
-        "that it belongs to the partition of the role."
-    ),
-    "InvalidIdentityToken": (
-        "Check that the identity provider is registered in the account of the role, that its certificate or keys "
-        "are current there, and that the token's audience is one that the provider lists."
-    ),
-    "MalformedPolicyDocument": "Correct the session policy: it must be an IAM policy in JSON.",
-    "PackedPolicyTooLarge": "Pass a shorter policy, managed policy ARNs in its place, or fewer tags.",
-    "RegionDisabled": "Activate STS for this region in the account settings of IAM, or use another region.",
-    "RequestExpired": "Set the clock of this machine: requests are valid for 15 minutes.",
-    "SignatureDoesNotMatch": "Check the secret access key, and the clock of this machine.",
-    "Throttling": "Too many calls at once. Keep credentials until they expire, and start fewer calls at a time.",
-    "ValidationError": (
-        "Correct the value that STS names. A duration must not be over the maximum of the role, and not over an "
-        "hour when the caller's credentials are themselves temporary (role chaining)."
-    ),
-    "a status of 5xx": "STS has a fault of its own. Try again; if it lasts, ask whoever runs the server.",
-    "anything else": "Look the code up in the STS API reference; AWS support can trace the request id.",
-}
-# What servers that are not AWS's call the same.
-_OTHER_NAMES: Final = {"InvalidAccessKeyId": "InvalidClientTokenId", "InvalidParameterValue": "ValidationError"}
-_BY_STATUS: Final = {400: "ValidationError", 403: "AccessDenied", 429: "Throttling"}  # some servers send no code
-_RETRYABLE: Final = ("Throttling", "IDPCommunicationError", "RequestTimeout")  # and whatever comes with a status of 5xx
+__all__ = ["Call", "explained", "unavailable"]
 
 # Why there is no usable answer: kind -> what happened, what to do; and which exceptions of botocore are of that kind.
 _UNAVAILABLE: Final = {
@@ -71,9 +24,14 @@ _UNAVAILABLE: Final = {
     "timeout": ("did not answer in time", "Try again; check the network and the endpoint, or allow more time."),
     "tls": ("could not be reached by TLS", "Check the endpoint, its certificate, the clock, and AWS_CA_BUNDLE."),
     "answer": ("gave no answer of STS", "Check the endpoint: a proxy or a sign-in page may have answered."),
+    "http": (
+        "was not called, for what is sent would travel in clear",
+        "Use an https endpoint, or allow it: BotocoreSTS(allow_http=True).",
+    ),
     "setup": ("could not be called", "Check the region, the endpoint URL, AWS_PROFILE and the AWS config file."),
 }
 _KINDS: Final = {
+    "TimeoutError": "timeout",
     "ConnectTimeoutError": "timeout",
     "ReadTimeoutError": "timeout",
     "SSLError": "tls",
@@ -83,22 +41,26 @@ _KINDS: Final = {
     "BotoCoreError": "setup",
 }
 _NOT_SENDABLE: Final = ("ParamValidationError", "UnicodeEncodeError")  # a `Role` is checked, so it is the proof
-_LONG_WORD: Final = re.compile(r"[\w+/=%.~-]{16,}")
+_LONG_WORD: Final = r"[\w+/=%.~-]{16,}"
+_NOTABLE: Final = timedelta(minutes=1)  # of difference between two clocks
 
 
 @frozen
 class Call:
     """What is known about a call, for the errors that tell of it. `secrets` are cut from what STS says.
 
-    `has_client`: whether botocore made one, so that what it does not expect is in the answer.
+    `has_client`: whether botocore made one, so that what it does not expect is in the answer. `proof` and `policy` are
+    what was sent, for what can be told of them.
     """
 
     operation: str
-    role_arn: str | None
-    region: str | None
-    endpoint: str | None
-    secrets: tuple[Secret, ...] = field(repr=False)
+    role_arn: str | None = None
+    region: str | None = None
+    endpoint: str | None = None
+    secrets: tuple[Secret, ...] = field(default=(), repr=False)
     has_client: bool = False
+    proof: Proof | None = field(default=None, repr=False)
+    policy: str | None = field(default=None, repr=False)
 
 
 def explained(error: Exception, call: Call) -> StskitError:
@@ -121,7 +83,7 @@ def unavailable(kind: str, detail: str, call: Call) -> STSUnavailable:
     happened, remedy = _UNAVAILABLE[kind]
     return STSUnavailable(
         f"{_what(call)}: STS{f' at {call.endpoint}' if call.endpoint else ''} {happened} ({detail}). {remedy}",
-        kind=kind,
+        kind="setup" if kind == "http" else kind,
         operation=call.operation,
         role_arn=call.role_arn,
         region=call.region,
@@ -135,10 +97,10 @@ def _refused(metadata: Mapping[str, Any], error: Mapping[str, Any], call: Call) 
     status: int = metadata["HTTPStatusCode"]
     code = _said(error, "Code", call).removesuffix("Exception")
     code = "" if code == str(status) else code  # where there is none, botocore takes the status for it
-    cause = _OTHER_NAMES.get(code, code) or _BY_STATUS.get(status, "")
-    others = REMEDIES["a status of 5xx" if status >= 500 else "anything else"]
-    remedy = REMEDIES.get(f"{cause} {call.operation}") or REMEDIES.get(cause) or others
     said = _said(error, "Message", call).rstrip(".")
+    skew = _skew(metadata)
+    row = remedy_for(code, call.operation, said, status)
+    remedy = " ".join(filter(None, [row.text, *_known(row, call, skew)]))
     return STSError(
         f"{_what(call)}: STS refused with {code or f'HTTP status {status}'}{said and f': {said}'}. {remedy}",
         code=code or None,
@@ -149,9 +111,33 @@ def _refused(metadata: Mapping[str, Any], error: Mapping[str, Any], call: Call) 
         endpoint=call.endpoint,
         request_id=_said(metadata, "RequestId", call) or None,
         attempts=metadata.get("RetryAttempts", 0) + 1,
-        retryable=cause in _RETRYABLE or status >= 500,
+        retryable=row.retryable or status >= 500,
         remedy=remedy,
+        clock_skew=skew,
     )
+
+
+def _known(row: Remedy, call: Call, skew: timedelta | None) -> list[str]:
+    """What is known that may explain the refusal, each as a sentence; nothing secret is in it."""
+    told = []
+    if row.shows in ("proof", "both") and call.proof is not None:
+        told.append(facts.of_proof(call.proof))
+    if row.shows in ("clock", "both") and skew is not None and abs(skew) > _NOTABLE:
+        ahead = "behind" if skew > timedelta(0) else "ahead of"
+        told.append(f"The clock of this machine is {abs(skew).total_seconds() / 60:.0f} min {ahead} that of STS.")
+    if row.shows == "policy" and call.policy is not None:
+        told.append(facts.of_policy(call.policy))
+    return told
+
+
+def _skew(metadata: Mapping[str, Any]) -> timedelta | None:
+    """The server's clock less this machine's, by the header Date."""
+    from email.utils import parsedate_to_datetime
+
+    with suppress(ValueError, TypeError, KeyError):  # no such header, or no date in it
+        there = parsedate_to_datetime(metadata["HTTPHeaders"]["date"])
+        return there.astimezone(UTC) - datetime.now(UTC).replace(microsecond=0)
+    return None
 
 
 def _what(call: Call) -> str:
@@ -165,7 +151,7 @@ def _said(answer: Mapping[str, Any], name: str, call: Call) -> str:
     text = value if isinstance(value, str) else ""  # it may be missing, empty or XML
     for secret in sorted(call.secrets, key=len, reverse=True):  # the longer one first: it may hold another
         text = text.replace(secret, "***")
-    return _LONG_WORD.sub(lambda word: "***" if _is_part(unquote(word[0]), call.secrets) else word[0], text)
+    return re.sub(_LONG_WORD, lambda word: "***" if _is_part(unquote(word[0]), call.secrets) else word[0], text)
 
 
 def _is_part(word: str, secrets: tuple[Secret, ...]) -> bool:

@@ -18,8 +18,10 @@ def instant(text: str, *, zone_needed: bool = True) -> datetime:
     match = re.fullmatch(rf"({_DATE})[Tt ]({_TIME})({_ZONE}|z)?", text, re.ASCII)
     if match is None or (zone_needed and match[3] is None):
         raise ValueError("not an RFC 3339 date and time")
+    from dateutil.parser import isoparse
+
     date, time, zone = match.groups()
     try:
-        return datetime.fromisoformat(f"{date}T{time}{(zone or 'Z').upper()}").astimezone(UTC)
+        return isoparse(f"{date}T{time}{(zone or 'Z').upper()}").astimezone(UTC)
     except OverflowError:
         raise ValueError("not a date in UTC") from None

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
+from functools import partial
 from typing import Final, TypeVar
 
 from attrs import field, frozen
 
+from stskit._again import LONGEST_WAIT, patiently
 from stskit.errors import RoleError, SourceMissing
 from stskit.identity import CallerIdentity, Credentials, Proof
 from stskit.protocols import STS, Identifier, LiveSink, Source
@@ -33,6 +36,8 @@ class AssumedRole:
 
     `role`: a `Role`, or an ARN as text. `source`: where the proof comes from; the default is the ambient credentials,
     as the AWS SDKs find them. `sts`: what exchanges the one for the other.
+    `wait_for_new_role`: for how long, up to a minute, to try again where access is denied, as it is for some seconds
+    after a role or its trust policy was made.
 
     Raises `RoleError` where the role is chained onto another `AssumedRole` for more than the hour that STS allows, and
     `TypeError` where *source* is none, but a proof or a path.
@@ -41,8 +46,11 @@ class AssumedRole:
     role: Role = field(converter=_role)
     source: Source[Proof] = field(factory=Profile, kw_only=True)
     sts: STS = field(factory=BotocoreSTS, kw_only=True)
+    wait_for_new_role: timedelta = field(default=timedelta(0), kw_only=True)
 
     def __attrs_post_init__(self) -> None:
+        if not timedelta(0) <= self.wait_for_new_role <= LONGEST_WAIT:
+            raise RoleError(f"wait_for_new_role is {self.wait_for_new_role}; it may be up to {LONGEST_WAIT}")
         if not hasattr(self.source, "fetch"):
             raise TypeError(
                 f"source has no fetch(), for it is {type(self.source).__name__}; give it as a source: "
@@ -77,8 +85,12 @@ class AssumedRole:
         return cls(role, source=OIDCTokenFile.from_env(environ), sts=BotocoreSTS() if sts is None else sts)
 
     def fetch(self) -> Credentials:
-        """New credentials: one fetch of the source, one call of STS. Raises what these two raise."""
-        return self.sts.exchange(self.source.fetch(), self.role)
+        """New credentials: one fetch of the source, one call of STS. Raises what these two raise.
+
+        Where STS could not fetch the identity provider's keys it is tried again, five times in all, and with
+        `wait_for_new_role` where it denies access; each time with a fresh proof.
+        """
+        return patiently(lambda: self.sts.exchange(self.source.fetch(), self.role), self.wait_for_new_role)
 
     def to(self, sink: LiveSink[R]) -> R:
         """Attach *sink* to this recipe, and give back what keeps itself fresh by it.
@@ -89,33 +101,44 @@ class AssumedRole:
 
     @classmethod
     def through(
-        cls, first: Role | str, *then: Role | str, source: Source[Proof] | None = None, sts: STS | None = None
+        cls,
+        first: Role | str,
+        *then: Role | str,
+        source: Source[Proof] | None = None,
+        sts: STS | None = None,
+        wait_for_new_role: timedelta = timedelta(0),
     ) -> AssumedRole:
         """The recipe for a chain of roles, from left to right the path taken. *source* is the proof for *first*.
 
         https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
         """
         sts = BotocoreSTS() if sts is None else sts
-        recipe = cls(first, source=Profile() if source is None else source, sts=sts)
+        build = partial(cls, sts=sts, wait_for_new_role=wait_for_new_role)
+        recipe = build(first, source=Profile() if source is None else source)
         for role in then:
-            recipe = cls(role, source=recipe, sts=sts)
+            recipe = build(role, source=recipe)
         return recipe
 
 
 def assume(
-    role: Role | str, *then: Role | str, source: Source[Proof] | None = None, sts: STS | None = None
+    role: Role | str,
+    *then: Role | str,
+    source: Source[Proof] | None = None,
+    sts: STS | None = None,
+    wait_for_new_role: timedelta = timedelta(0),
 ) -> Credentials:
     """The credentials of *role*, now; with more roles after it, those of the last, each assumed from the one before.
 
     *source*: where the proof comes from, for example ``SAMLFile("response.b64")``; None: the ambient credentials.
-    *sts*: None is ``BotocoreSTS()``.
+    *sts*: None is ``BotocoreSTS()``. *wait_for_new_role*: as of `AssumedRole`.
 
     Raises `RoleError` or `SourceError` before any call, `STSError` where STS refuses, `STSUnavailable` where it does
     not answer.
 
     https://docs.aws.amazon.com/STS/latest/APIReference/welcome.html
     """
-    return AssumedRole.through(role, *then, source=source, sts=sts).fetch()
+    recipe = AssumedRole.through(role, *then, source=source, sts=sts, wait_for_new_role=wait_for_new_role)
+    return recipe.fetch()
 
 
 def caller_identity(credentials: Credentials | None = None, *, sts: Identifier | None = None) -> CallerIdentity:

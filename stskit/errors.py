@@ -22,6 +22,7 @@ secret, and no error carries the exception it stands for as its context: those h
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -127,7 +128,9 @@ class STSError(StskitError):
     retryable: bool = False
     """Whether the same call may succeed later without any change."""
     remedy: str = ""
-    """The next step, one sentence or two."""
+    """The next step, and what is known that may explain the refusal."""
+    clock_skew: timedelta | None = None
+    """By how much the clock of STS is ahead of this machine's, to the second; None where the answer had no date."""
 
     def __str__(self) -> str:
         return self.message

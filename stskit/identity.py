@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from attrs import converters, field, frozen
 
 from stskit._secret import Secret, secret
+from stskit._times import instant
 from stskit.errors import ProofInvalid, discreet
 from stskit.saml import SAMLAssertion, SAMLRole
 from stskit.web_identity import WebIdentityToken
@@ -144,11 +145,9 @@ def _text(data: Mapping[str, object], name: str, *, required: bool = False) -> s
 def _moment(value: object) -> datetime | None:
     if value is None or isinstance(value, datetime):
         return value
-    from dateutil.parser import isoparse
-
-    with suppress(ValueError, OverflowError):
+    with suppress(ValueError):
         if isinstance(value, str):
-            return isoparse(value)
+            return instant(value)
     raise ProofInvalid("Expiration is not an ISO 8601 date and time; expected for example 2026-01-31T12:00:00Z")
 
 

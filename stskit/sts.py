@@ -7,17 +7,17 @@ for any, so no profile and no ``credential_process`` is touched; nothing secret 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
-from attrs import evolve, field, fields, frozen
+from attrs import evolve, field, frozen
 
-from stskit import _client
-from stskit._limits import PARAMETERS, check_size
-from stskit._refusals import Call, explained, unavailable
-from stskit.errors import ProofInvalid, RoleError, StskitError, discreet
-from stskit.identity import CallerIdentity, Credentials, Proof, SAMLAssertion, Secret, WebIdentityToken
+from stskit._requests import Operation, in_sts_terms, options, secrets
+from stskit.errors import ProofInvalid, RoleError, StskitError, STSUnavailable, discreet
+from stskit.identity import CallerIdentity, Credentials, Proof, SAMLAssertion, WebIdentityToken
 from stskit.mfa import MFA
-from stskit.roles import Role, default_session_name
+from stskit.roles import Role
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -28,14 +28,7 @@ T = TypeVar("T")
 Reader: TypeAlias = Callable[[Mapping[str, Any]], T]
 
 
-@frozen
-class Operation:
-    """What an operation of STS takes: the options by the names in `PARAMETERS`, and the parameters of the proof."""
-
-    options: tuple[str, ...] = ()
-    proof: tuple[str, ...] = ()
-
-
+_LONGEST: Final = timedelta(days=20 * 365)  # STS gives 36 hours, other servers up to a year
 _ANY: Final = ("arn", "duration", "policy", "policy_arns", "minimum_session_token_size")
 OPERATIONS: Final[Mapping[str, Operation]] = {
     "AssumeRole": Operation(
@@ -57,6 +50,11 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
 }
 
 
+def _without_password(_self: object, _field: object, url: str | None) -> None:
+    if "@" in (url or ""):
+        raise RoleError("endpoint_url has a user name or a password in it, which would be shown; leave it out")
+
+
 @frozen
 class BotocoreSTS:
     """STS as botocore reaches it: its endpoint rules, proxies, CA bundles and retries (three attempts in all).
@@ -65,7 +63,10 @@ class BotocoreSTS:
     and last the home region of the role's partition. A region of another partition than the role's is passed over,
     and is a `RoleError` where it is given here. `endpoint_url`: another server than AWS's; None takes
     ``AWS_ENDPOINT_URL_STS`` or ``AWS_ENDPOINT_URL``. `use_fips`, `use_dualstack`: that kind of endpoint.
-    `connect_timeout`, `read_timeout`: seconds, for each attempt.
+    `connect_timeout`, `read_timeout`: seconds, for each attempt. `total_timeout`: seconds for the whole exchange, all
+    attempts and the search for the server's address included; None: there is no such limit.
+    `allow_http`: whether an endpoint without TLS may be on another machine. `trace_wire`: whether botocore's loggers
+    may show everything that is sent and received, proofs and new keys included.
 
     AssumeRoleWithSAML and AssumeRoleWithWebIdentity go out unsigned, and see neither the config file nor the
     credentials file. Equal values of this class share their connections, also between threads.
@@ -74,11 +75,14 @@ class BotocoreSTS:
     """
 
     region: str | None = None
-    endpoint_url: str | None = field(default=None, kw_only=True)
+    endpoint_url: str | None = field(default=None, kw_only=True, validator=_without_password)
     use_fips: bool = field(default=False, kw_only=True)
     use_dualstack: bool = field(default=False, kw_only=True)
     connect_timeout: float = field(default=5, kw_only=True)
     read_timeout: float = field(default=10, kw_only=True)
+    total_timeout: float | None = field(default=None, kw_only=True)
+    allow_http: bool = field(default=False, kw_only=True)
+    trace_wire: bool = field(default=False, kw_only=True)
 
     @discreet
     def exchange(self, proof: Proof, role: Role) -> Credentials:
@@ -105,18 +109,32 @@ class BotocoreSTS:
         https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html
         """
         given = {name: value for name, value in {"duration": duration, "mfa": mfa}.items() if value is not None}
-        return self._call("GetSessionToken", parameters(given), credentials, None, _credentials)
+        return self._call("GetSessionToken", in_sts_terms(given), credentials, None, _credentials)
 
     def _call(
-        self, operation: str, parameters: Mapping[str, object], proof: Proof, role: Role | None, read: Reader[T]
+        self, operation: str, parameters: Mapping[str, Any], proof: Proof, role: Role | None, read: Reader[T]
     ) -> T:
-        call = Call(operation, role.arn if role else None, self.region, self.endpoint_url, _secrets(proof, parameters))
+        from stskit import _client
+        from stskit._refusals import Call, explained, unavailable
+
+        call = Call(
+            operation,
+            role.arn if role else None,
+            self.region,
+            self.endpoint_url,
+            secrets(proof, parameters),
+            proof=proof,
+            policy=parameters.get("Policy"),
+        )
         try:
             client = self._client(role.partition if role else _partition(proof), signed=isinstance(proof, Credentials))
-            _check_known(client, operation, parameters)
             call = evolve(call, region=client.meta.region_name, endpoint=client.meta.endpoint_url, has_client=True)
-            return read(_client.call(client, operation, parameters, proof))
-        except RoleError:
+            _check_known(client, operation, parameters)
+            if not self.allow_http and _client.is_open_to_others(client):
+                raise unavailable("http", "no TLS", call)
+            send = partial(_client.call, client, operation, parameters, proof, discreet=not self.trace_wire)
+            return read(send() if self.total_timeout is None else _client.within(self.total_timeout, send))
+        except (RoleError, STSUnavailable):
             raise
         except ProofInvalid as error:
             problem: StskitError = unavailable("answer", str(error), call)
@@ -131,6 +149,8 @@ class BotocoreSTS:
             ("use_fips_endpoint", self.use_fips or None),  # None: as the environment or the profile says
             ("use_dualstack_endpoint", self.use_dualstack or None),
         )
+        from stskit import _client
+
         return _client.client_for(
             self.region, partition, signed=signed, endpoint_url=self.endpoint_url, options=options
         )
@@ -140,7 +160,7 @@ def _request(proof: Proof, role: Role) -> tuple[str, dict[str, object]]:
     values: tuple[object, ...]
     match proof:
         case Credentials():
-            return "AssumeRole", _options("AssumeRole", role)
+            return "AssumeRole", options("AssumeRole", OPERATIONS["AssumeRole"], role)
         case SAMLAssertion():
             operation, values = "AssumeRoleWithSAML", (proof.principal_for(role.arn), proof.value)
             proof.check_duration(role.duration)
@@ -151,28 +171,7 @@ def _request(proof: Proof, role: Role) -> tuple[str, dict[str, object]]:
                 f"the source gave {type(proof).__name__}; STS takes SAMLAssertion, WebIdentityToken or Credentials"
             )
     sent = {name: value for name, value in zip(OPERATIONS[operation].proof, values, strict=True) if value is not None}
-    return operation, sent | _options(operation, role)
-
-
-def _options(operation: str, role: Role) -> dict[str, object]:
-    accepted = OPERATIONS[operation].options
-    given = {option: getattr(role, option) for option in PARAMETERS}
-    given = {option: value for option, value in given.items() if value is not None and value != () and value != {}}
-    if refused := [option for option in given if option not in accepted]:
-        raise RoleError(f"{operation} does not take {refused[0]}; leave it out, or assume {role.arn} from credentials")
-    if "session_name" in accepted and "session_name" not in given:
-        given["session_name"] = default_session_name()
-    if role.policy is not None and operation != "AssumeRole":
-        check_size("policy for SAML or web identity", len(role.policy))
-    return dict(role.extra) | parameters(given)
-
-
-def parameters(given: Mapping[str, Any]) -> dict[str, object]:
-    """The options that were *given*, as STS has them. The code for MFA is asked for now, after all else."""
-    sent: dict[str, object] = {}
-    for option, value in sorted(given.items(), key=lambda each: each[0] == "mfa"):
-        sent.update(zip(PARAMETERS[option], _on_the_wire(option, value), strict=True))
-    return sent
+    return operation, sent | options(operation, OPERATIONS[operation], role)
 
 
 def _check_known(client: BaseClient, operation: str, sent: Mapping[str, object]) -> None:
@@ -182,30 +181,14 @@ def _check_known(client: BaseClient, operation: str, sent: Mapping[str, object])
         raise RoleError(f"this botocore does not know the parameter {unknown[0]} of {operation}; install a newer one")
 
 
-def _on_the_wire(option: str, value: Any) -> tuple[object, ...]:
-    match option:
-        case "tags":
-            return ([{"Key": key, "Value": text} for key, text in value.items()],)
-        case "policy_arns":
-            return ([{"arn": arn} for arn in value],)
-        case "provided_contexts":
-            return ([{"ProviderArn": each.provider_arn, "ContextAssertion": each.context_assertion} for each in value],)
-        case "transitive_tag_keys":
-            return (list(value),)
-        case "external_id":
-            return (Secret(value),)  # shared with a third party, so not for logs
-        case "mfa":
-            return value.serial, value.token_code()
-        case _:
-            return (value,)
-
-
 def _credentials(answer: Mapping[str, Any]) -> Credentials:
     credentials = Credentials.from_dict(answer)
     if credentials.session_token is None or credentials.expiration is None:
         raise ProofInvalid("it has no session token or no expiration")
     if credentials.is_expired():
         raise ProofInvalid("its credentials have expired already; check the clock of this machine")
+    if (credentials.expires_in() or _LONGEST) >= _LONGEST:
+        raise ProofInvalid("its credentials would never expire")
     return credentials
 
 
@@ -219,10 +202,3 @@ def _identity(answer: Mapping[str, Any]) -> CallerIdentity:
 def _partition(proof: Proof) -> str | None:
     arn = proof.assumed_role_arn if isinstance(proof, Credentials) else None
     return (arn or "").partition(":")[2].partition(":")[0] or None
-
-
-def _secrets(proof: Proof, sent: Mapping[str, object]) -> tuple[Secret, ...]:
-    values = [getattr(proof, each.name) for each in fields(type(proof))]
-    contexts: Any = sent.get("ProvidedContexts", ())
-    values += [*sent.values(), *(each["ContextAssertion"] for each in contexts)]
-    return tuple(value for value in values if isinstance(value, Secret))

@@ -106,8 +106,9 @@ def fake_server(*reactions: Reaction) -> Iterator[FakeServer]:
 
         def _send(self, answer: Answer) -> None:
             data = answer.body.encode()
-            self.send_response(answer.status)
-            for name, value in {"Content-Length": str(answer.length or len(data)), **answer.headers}.items():
+            self.send_response_only(answer.status)
+            usual = {"Date": self.date_time_string(), "Content-Length": str(answer.length or len(data))}
+            for name, value in {**usual, **answer.headers}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(data)

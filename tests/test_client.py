@@ -156,6 +156,7 @@ def test_endpoints_are_regional_whatever_the_environment_says(monkeypatch: pytes
     assert client("us-west-2", signed=False).meta.endpoint_url == "https://sts.us-west-2.amazonaws.com"
 
 
+@pytest.mark.case("E6")
 @pytest.mark.parametrize("signed", [True, False])
 def test_endpoint_variables_are_honoured(signed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """That of STS before the one of all services, and the argument before both."""
@@ -168,12 +169,13 @@ def test_endpoint_variables_are_honoured(signed: bool, monkeypatch: pytest.Monke
     assert client(signed=signed).meta.endpoint_url == "https://sts.us-east-1.amazonaws.com"
 
 
+@pytest.mark.case("E6")
 def test_a_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     """And what it is not meant for does not go there."""
     with fake_server(granted) as proxy, fake_server(granted) as server:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        BotocoreSTS(endpoint_url="http://sts.example").exchange(BASE, Role(ROLE))
+        BotocoreSTS(endpoint_url="http://sts.example", allow_http=True).exchange(BASE, Role(ROLE))
         assert [request.headers["host"] for request in proxy.requests] == ["sts.example"]
         BotocoreSTS(endpoint_url=server.url).exchange(BASE, Role(ROLE))
         assert (len(proxy.requests), len(server.requests)) == (1, 1)
@@ -188,6 +190,7 @@ def test_special_endpoints_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> 
     assert BotocoreSTS()._client("aws", signed=False).meta.endpoint_url == fips
 
 
+@pytest.mark.case("H11")
 def test_time_outs_attempts_and_name_reach_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five and ten seconds, three attempts or what the environment says, and who asks, without saying for whom."""
     config: Any = BotocoreSTS()._client("aws", signed=True).meta.config
@@ -416,6 +419,7 @@ def echo(request: Request) -> Answer:
     return refused("ValidationError", request.body)
 
 
+@pytest.mark.case("H5")
 @pytest.mark.parametrize("kind", ["keys", "saml", "web"])
 @pytest.mark.parametrize(
     "reaction",

@@ -16,13 +16,14 @@ PACKAGE = Path(stskit.__file__).parent
 GROUPS: list[set[str]] = [
     {"errors"},
     {"_files", "_ini", "_jwt", "_secret", "_times"},
-    {"_saml_reader"},
+    {"_saml_reader", "_section"},
     {"_browser_log", "_saml_text"},
     {"_limits", "arns", "saml", "web_identity"},
     {"mfa"},
     {"identity", "roles"},
     {"_proof_file", "protocols"},
-    {"_client", "_profile_chain", "_refusals"},
+    {"_again", "_client", "_facts", "_profile_chain", "_remedies", "_requests"},
+    {"_refusals"},
     {"_profile_faults", "refresh", "sts"},
     {"sources.oidc_token_file", "sources.profile", "sources.saml_file", "sources.session_token"}
     | {"sources.static"}
@@ -34,7 +35,7 @@ GROUPS: list[set[str]] = [
 DOORS = {
     "botocore": {"_client", "_profile_chain", "sources.profile", "sinks.session"},
     "boto3": {"sinks.session"},
-    "dateutil": {"identity"},
+    "dateutil": {"_times"},
 }
 
 

@@ -266,6 +266,7 @@ def is_unsigned(request: Request) -> bool:
     return "authorization" not in request.headers and "x-amz-" not in str(request.headers) and "canary" not in told_
 
 
+@pytest.mark.case("E5")
 @pytest.mark.parametrize("operation", ["AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"])
 @pytest.mark.parametrize(
     ("name", "value"),
@@ -355,6 +356,7 @@ def test_the_caller_is_asked_for_where_the_credentials_live() -> None:
     assert scopes == ["cn-northwest-1", "cn-north-1", "cn-north-1", "us-east-1", "us-east-1"]
 
 
+@pytest.mark.case("E16")
 def test_an_interrupt_is_not_turned_into_an_error() -> None:
     """Ctrl-C during a call stops the program, as it should."""
     main = threading.main_thread()
@@ -448,7 +450,7 @@ def token_of(aws: LocalAWS, **changes: object) -> WebIdentityToken:
         (lambda aws: (base_of(aws), f"{aws.hub_role}-not"), "AccessDenied", 403, "the role exists"),
         (
             lambda aws: (token_of(aws, lifetime=timedelta(minutes=-9)), aws.web_role),
-            *("ExpiredToken", 400, "Get a new one"),
+            *("ExpiredToken", 400, "get a new one"),
         ),
         (
             lambda aws: (token_of(aws, audience="another"), aws.web_role),

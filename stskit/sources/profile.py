@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 from attrs.validators import and_, gt, le
 
-from stskit._client import discreet_logs
 from stskit.errors import SourceError
 from stskit.identity import Credentials
 
@@ -42,6 +41,7 @@ class Profile:
         """
         from botocore.session import Session
 
+        from stskit._client import discreet_logs
         from stskit._profile_chain import restrain
         from stskit._profile_faults import fault, missing
 

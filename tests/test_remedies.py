@@ -1,0 +1,363 @@
+"""The next step fits the refusal, and tells what is known that may explain it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import jwt
+import pytest
+from fake_server import SECRET_KEY, Answer, fake_server, granted, refused, told
+from helpers import START
+from hypothesis import given
+from hypothesis import strategies as st
+from saml_samples import PAIR, PROVIDER, ROLE, encoded, response
+
+from stskit import Credentials, Role, SAMLAssertion, WebIdentityToken, _facts
+from stskit._remedies import ANY_5XX, ANY_OTHER, REMEDIES, remedy_for
+from stskit.errors import RoleError, STSError, STSUnavailable
+from stskit.identity import Proof
+from stskit.sinks import Boto3Session, Environment
+from stskit.sts import OPERATIONS, BotocoreSTS
+
+KEY = "a key that is long enough for it"
+BASE = Credentials("AKIABASE", "base-secret-canary", "base-token-canary")
+CLAIMS = {"iss": "https://idp", "sub": "alice", "aud": "sts.amazonaws.com", "exp": int(START.timestamp())}
+WEB = WebIdentityToken(jwt.encode(CLAIMS, KEY))
+SAML = SAMLAssertion(encoded(response({"Role": [PAIR], "RoleSessionName": ["alice"]})))
+
+ANY_ROLE = Role(ROLE)
+
+
+def refusal(answer: Answer, proof: Proof = BASE, role: Role = ANY_ROLE) -> STSError:
+    with fake_server(answer) as server, pytest.raises(STSError) as caught:
+        BotocoreSTS(endpoint_url=server.url).exchange(proof, role)
+    return caught.value
+
+
+# The table --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "operation", "message", "words"),
+    [
+        ("AccessDenied", "AssumeRole", "", "sts:TagSession"),
+        (
+            "AccessDenied",
+            "AssumeRole",
+            "MultiFactorAuthentication failed with invalid MFA",
+            "MFA code",
+        ),
+        (
+            "AccessDenied",
+            "GetSessionToken",
+            "Cannot call GetSessionToken with session credentials",
+            "keys of an IAM user",
+        ),
+        ("AccessDenied", "AssumeRoleWithSAML", "", "AWSReservedSSO_"),
+        ("AccessDenied", "AssumeRoleWithWebIdentity", "", "subject (sub)"),
+        ("ExpiredToken", "AssumeRole", "", "credentials that the call was signed with"),
+        ("ExpiredToken", "AssumeRoleWithSAML", "", "sign in again"),
+        ("ExpiredToken", "AssumeRoleWithWebIdentity", "", "get a new one"),
+        ("InvalidIdentityToken", "AssumeRoleWithWebIdentity", "Couldn't retrieve verification key from", "many jobs"),
+        ("InvalidIdentityToken", "AssumeRoleWithWebIdentity", "No OpenIDConnect provider found in", "Create an OpenID"),
+        ("InvalidIdentityToken", "AssumeRoleWithWebIdentity", "Incorrect token audience", "sts.amazonaws.com.cn"),
+        ("InvalidIdentityToken", "AssumeRoleWithWebIdentity", "other", "is registered"),
+        (
+            "InvalidIdentityToken",
+            "AssumeRoleWithSAML",
+            "RoleSessionName in AuthnResponse must match",
+            "RoleSessionName",
+        ),
+        ("InvalidIdentityToken", "AssumeRoleWithSAML", "must be used within 5 minutes of issue", "save the new one"),
+        ("InvalidIdentityToken", "AssumeRoleWithSAML", "Response signature invalid", "current metadata"),
+        ("SignatureDoesNotMatch", "AssumeRole", "Signature expired: 2026 is now earlier than", "Set the clock"),
+        ("SignatureDoesNotMatch", "AssumeRole", "The request signature we calculated", "secret access key"),
+        (
+            "ValidationError",
+            "AssumeRole",
+            "exceeds the 1 hour limit for role chaining",
+            "an hour",
+        ),
+        (
+            "ValidationError",
+            "AssumeRole",
+            "exceeds the MaxSessionDuration set for this role",
+            "maximum session duration",
+        ),
+        ("ValidationError", "AssumeRoleWithSAML", "principal exists outside the account of the Role", "same account"),
+        ("ValidationError", "AssumeRole", "1 validation error detected", "that STS names"),
+        ("MissingAuthenticationToken", "AssumeRole", "", "not signed"),
+        ("UnrecognizedClient", "AssumeRole", "", "does not know the access key id"),
+        ("TooManyRequests", "AssumeRole", "", "Too many calls"),
+        ("RequestTimeTooSkewed", "AssumeRole", "", "Set the clock"),
+    ],
+)
+def test_the_next_step_depends_on_what_sts_says(code: str, operation: str, message: str, words: str) -> None:
+    """On the code, and where it has several meanings on the operation and the message."""
+    assert words in remedy_for(code, operation, message, 400).text
+
+
+def test_each_row_can_be_reached() -> None:
+    """No row is hidden behind one before it that takes everything."""
+    for number, row in enumerate(REMEDIES):
+        for earlier in REMEDIES[:number]:
+            hides = earlier.code == row.code and not earlier.says and earlier.operation in ("", row.operation)
+            assert not hides, (earlier, row)
+
+
+def test_the_rows_speak_of_operations_that_there_are() -> None:
+    """An operation that is added gets its rows here."""
+    assert {row.operation for row in REMEDIES} - {""} <= set(OPERATIONS)
+    assert {row.shows for row in REMEDIES} == {"", "proof", "clock", "both", "policy"}
+
+
+@given(st.text(), st.sampled_from([*OPERATIONS]), st.text(), st.integers(400, 599))
+def test_there_is_a_next_step_for_anything(code: str, operation: str, message: str, status: int) -> None:
+    """Whatever the server says."""
+    assert remedy_for(code, operation, message, status) in (*REMEDIES, ANY_5XX, ANY_OTHER)
+
+
+# What is known ----------------------------------------------------------------------------------------------------
+
+
+def test_a_refused_token_tells_its_claims() -> None:
+    """Those that a trust policy looks at, and its times."""
+    error = refusal(refused("AccessDenied", status=403), WEB)
+    assert error.remedy.endswith(
+        "The token says: issuer 'https://idp', audience 'sts.amazonaws.com', subject 'alice', "
+        "valid until 2026-11-25 12:00:00+00:00."
+    )
+    assert WEB.value not in told(error)
+
+
+def test_a_refused_assertion_tells_what_it_says_and_offers() -> None:
+    """Whom it is for, who it is, when it was made, and which roles there are."""
+    error = refusal(refused("AccessDenied", status=403), SAML)
+    assert error.remedy.endswith(
+        "The assertion says: issuer 'https://idp.example', audience 'urn:amazon:webservices', session name 'alice', "
+        "made at 2026-11-25 12:00:00+00:00, valid from 2026-11-25 12:00:00+00:00, "
+        f"valid until 2026-11-25 12:05:00+00:00. It offers: {ROLE}."
+    )
+    assert SAML.value not in told(error)
+
+
+@pytest.mark.parametrize(
+    "proof", [WebIdentityToken("opaque-token"), SAMLAssertion("junk", PROVIDER)], ids=["token", "assertion"]
+)
+def test_of_what_cannot_be_read_nothing_is_told(proof: Proof) -> None:
+    """And the refusal is told all the same."""
+    assert _facts.of_proof(proof) == ""
+    assert refusal(refused("AccessDenied", status=403), proof).remedy.endswith(".")
+
+
+def test_long_lists_and_claims_are_cut() -> None:
+    """An error is read by people."""
+    many = SAMLAssertion(encoded(response({"Role": [PAIR.replace("app", f"r{number}") for number in range(50)]})))
+    assert _facts.of_proof(many).endswith("role/r19 and 30 more.")
+    assert len(_facts.of_proof(WebIdentityToken(jwt.encode({"sub": "x" * 5000}, KEY)))) < 300
+
+
+def test_refused_credentials_are_told_by_their_key_id() -> None:
+    """And by whose they are and until when, where that is known."""
+    assert "The call was signed with AKIABASE." in refusal(refused("InvalidClientTokenId")).remedy
+    session = Credentials("ASIA", "s", "t", START, assumed_role_arn="arn:aws:sts::123456789012:assumed-role/Hub/me")
+    assert _facts.of_proof(session) == (
+        "The call was signed with ASIA of arn:aws:sts::123456789012:assumed-role/Hub/me, "
+        "and ended or end at 2026-11-25 12:00:00+00:00."
+    )
+
+
+@pytest.mark.case("E4")
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        ('{"Version": "2012-10-17",\n "Statement": }', "It is no JSON from line 2, column 15 on (Expecting value)."),
+        ("[" * 100_000, "It is nested too deep."),
+        ('{"Version": "2012"}', "It has 19 characters."),
+    ],
+)
+def test_a_refused_policy_tells_where_it_is_broken(policy: str, words: str) -> None:
+    """By a look at it as JSON."""
+    error = refusal(refused("MalformedPolicyDocument", "Syntax errors in policy."), role=Role(ROLE, policy=policy))
+    assert error.remedy.endswith(words)
+
+
+@pytest.mark.case("E4")
+def test_how_full_the_packed_policy_is_gets_told() -> None:
+    """In STS's own words, and the code is the same with and without its suffix."""
+    error = refusal(
+        refused("PackedPolicyTooLargeException", "Packed size of session tags consumes 112% of the space allotted.")
+    )
+    assert error.code == "PackedPolicyTooLarge"
+    assert "112%" in str(error)
+    assert "transitive tags" in error.remedy
+
+
+# Clocks -----------------------------------------------------------------------------------------------------------
+
+
+def dated(code: str, seconds: float) -> Answer:
+    """A refusal by a server whose clock is that far ahead."""
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+    return Answer(refused(code, "No.").body, 403, {"Date": date})
+
+
+@pytest.mark.case("E15")
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(601, "10 min behind that of STS."), (-901, "15 min ahead of that of STS."), (30, None), (-30, None)],
+)
+@pytest.mark.parametrize("code", ["SignatureDoesNotMatch", "RequestExpired", "ExpiredToken"])
+def test_a_clock_that_is_off_is_told(seconds: int, words: str | None, code: str) -> None:
+    """By the header of the very answer, where the refusal is about time."""
+    error = refusal(dated(code, seconds))
+    assert error.clock_skew is not None
+    assert abs(error.clock_skew - timedelta(seconds=seconds)) < timedelta(seconds=3)
+    assert ("The clock of this machine is" in error.remedy) == (words is not None)
+    assert error.remedy.endswith(words or ".")
+
+
+def test_a_refusal_that_is_not_about_time_does_not_speak_of_it() -> None:
+    """It is an attribute all the same."""
+    error = refusal(dated("AccessDenied", 9999))
+    assert error.clock_skew
+    assert "clock" not in error.remedy
+
+
+@pytest.mark.parametrize("headers", [{"Date": "soon"}, {"Date": ""}])
+def test_a_server_without_a_clock_has_no_skew(headers: dict[str, str]) -> None:
+    """What is no date tells nothing."""
+    assert refusal(Answer(refused("RequestExpired").body, 403, headers)).clock_skew is None
+
+
+# Where it may go, for how long, and who may see it ----------------------------------------------------------------
+
+
+@pytest.mark.case("E6")
+@pytest.mark.parametrize(
+    "host", ["sts.example", "10.0.0.1", "192.168.1.1", "[2001:db8::1]", "localhost.example", "0.0.0.0"]
+)
+@pytest.mark.parametrize("by", ["argument", "variable"])
+def test_without_tls_nothing_leaves_this_machine(host: str, by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever the endpoint is named: it is refused before anything is sent, with the way to allow it."""
+    url = f"http://{host}:9"
+    if by == "variable":
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", url)
+    sts = BotocoreSTS(endpoint_url=url if by == "argument" else None)
+    with pytest.raises(STSUnavailable, match=r"would travel in clear .*allow_http=True") as caught:
+        sts.exchange(WEB, Role(ROLE))
+    assert (caught.value.kind, caught.value.retryable, caught.value.endpoint) == ("setup", False, url)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://127.1.2.3:9", "http://[::1]:9", "http://localhost:9"])
+def test_without_tls_this_machine_may_be_asked(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For servers that run here."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with pytest.raises(STSUnavailable) as caught:
+        BotocoreSTS(endpoint_url=url).exchange(WEB, Role(ROLE))
+    assert caught.value.kind == "connection"
+
+
+def test_an_endpoint_holds_no_password() -> None:
+    """It would be shown in errors and reprs; the error that says so does not show it."""
+    with pytest.raises(RoleError, match="a user name or a password in it") as caught:
+        BotocoreSTS(endpoint_url="https://user:canary@sts.example")
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.case("E10")
+def test_the_whole_exchange_has_a_deadline() -> None:
+    """Three attempts that hang would take half a minute; the deadline holds across all of them."""
+    start = time.monotonic()
+    with (
+        fake_server("hang") as server,
+        pytest.raises(STSUnavailable, match=r"did not answer in time \(TimeoutError\)") as caught,
+    ):
+        BotocoreSTS(endpoint_url=server.url, total_timeout=0.3).exchange(BASE, Role(ROLE))
+    assert time.monotonic() - start < 5
+    assert (caught.value.kind, caught.value.retryable) == ("timeout", True)
+    assert "canary" not in told(caught.value)
+
+
+def test_within_its_deadline_a_call_is_like_any_other() -> None:
+    """Answers and refusals come through, signed with the right keys."""
+    with fake_server(granted, refused("AccessDenied")) as server:
+        sts = BotocoreSTS(endpoint_url=server.url, total_timeout=20)
+        assert sts.exchange(BASE, Role(ROLE)).access_key_id.startswith("AKIABASE")
+        with pytest.raises(STSError, match="AccessDenied"):
+            sts.exchange(BASE, Role(ROLE))
+    assert server.requests[0].is_signed_with("base-secret-canary")
+
+
+def test_without_a_deadline_no_thread_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The usual call costs none."""
+    with fake_server(granted) as server:
+        names: list[str] = []
+        start = threading.Thread.start
+
+        def starting(thread: threading.Thread) -> None:
+            names.append(thread.name)
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", starting)
+        BotocoreSTS(endpoint_url=server.url).exchange(BASE, Role(ROLE))
+    assert "stskit-call" not in names
+
+
+@pytest.mark.case("H5")
+def test_the_wire_can_be_traced_by_name(caplog: pytest.LogCaptureFixture) -> None:
+    """Only the calls of that one show what they send and receive."""
+    caplog.set_level(logging.DEBUG)
+    with fake_server(granted) as server:
+        BotocoreSTS(endpoint_url=server.url).exchange(WEB, Role(ROLE))
+        assert WEB.value not in caplog.text
+        assert SECRET_KEY not in caplog.text
+        BotocoreSTS(endpoint_url=server.url, trace_wire=True).exchange(WEB, Role(ROLE))
+        assert WEB.value in caplog.text
+        assert SECRET_KEY in caplog.text
+        caplog.clear()
+        BotocoreSTS(endpoint_url=server.url).exchange(WEB, Role(ROLE))
+        assert WEB.value not in caplog.text
+
+
+# Much at once -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.case("E14")
+@pytest.mark.parametrize("size", [4_096, 65_536])
+def test_a_long_token_goes_through(size: int) -> None:
+    """Nothing here has a length in mind."""
+    token = "t" * size
+    with fake_server(lambda request: granted(request, SessionToken=token)) as server:
+        given_ = BotocoreSTS(endpoint_url=server.url).exchange(BASE, Role(ROLE))
+    assert given_.session_token == token
+    assert given_.to(Environment())["AWS_SESSION_TOKEN"] == token
+    keys = given_.to(Boto3Session("us-east-1")).get_credentials()
+    assert keys is not None
+    assert keys.token == token
+
+
+@pytest.mark.case("E18")
+def test_threads_get_their_own_answers() -> None:
+    """Thirty-two of them, two thousand calls, each with keys and a name of its own: no answer is another's.
+
+    The catalogue asks for ten thousand; the server is Python too, so that is left to patience: CALLS.
+    """
+
+    def call(number: int) -> bool:
+        proof = Credentials(f"AKIA{number:06}", f"secret-{number}", "token")
+        return sts.exchange(proof, Role(ROLE, session_name=f"n{number}")).access_key_id == f"AKIA{number:06}.n{number}"
+
+    with fake_server(granted) as server, ThreadPoolExecutor(32) as pool:
+        sts = BotocoreSTS(endpoint_url=server.url)
+        assert all(pool.map(call, range(CALLS)))
+    assert len(server.requests) == CALLS
+    assert all(request.is_signed_with(f"secret-{int(request.access_key_id[4:])}") for request in server.requests[::50])
+
+
+CALLS = 2_000
