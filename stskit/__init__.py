@@ -9,6 +9,7 @@
 from stskit import sinks, sources
 from stskit.engine import AssumedRole, assume, caller_identity
 from stskit.errors import StskitError
+from stskit.fleet import Outcome, assume_all
 from stskit.identity import CallerIdentity, Credentials, SAMLAssertion, WebIdentityToken
 from stskit.mfa import MFA, MFACommand
 from stskit.refresh import Cached, RefreshPolicy
@@ -21,12 +22,14 @@ __all__ = [  # noqa: RUF022 - sorted as sorted() does it
     "Credentials",
     "MFA",
     "MFACommand",
+    "Outcome",
     "RefreshPolicy",
     "Role",
     "SAMLAssertion",
     "StskitError",
     "WebIdentityToken",
     "assume",
+    "assume_all",
     "caller_identity",
     "sinks",
     "sources",

@@ -30,6 +30,7 @@ GROUPS: list[set[str]] = [
     | {"sinks.credentials_file", "sinks.environment", "sinks.session"},
     {"sinks", "sources"},
     {"engine"},
+    {"fleet"},
     {""},  # stskit itself
 ]
 DOORS = {

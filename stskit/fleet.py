@@ -1,0 +1,197 @@
+"""`assume_all`: one proof, many roles, by a few workers that slow down together."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import Final
+
+from attrs import evolve, field, frozen
+
+from stskit.engine import AssumedRole
+from stskit.errors import SourceError, STSError, StskitError
+from stskit.identity import Credentials, Proof, SAMLAssertion
+from stskit.protocols import STS, Clock, Source
+from stskit.refresh import SystemClock
+from stskit.roles import Role
+from stskit.sources import Profile
+from stskit.sts import BotocoreSTS
+
+__all__ = ["Outcome", "assume_all"]
+
+_TRIES: Final = 5  # for a role that is throttled, each of them three attempts of botocore's
+_SLOWEST: Final = 5.0  # seconds between the starts of two calls
+_FIRST_PAUSE: Final = 0.1
+_MARGIN: Final = timedelta(minutes=1)  # a proof that ends sooner is fetched anew
+
+
+@frozen
+class Outcome:
+    """What became of one role: its credentials, or the error; the other is None."""
+
+    role: Role
+    credentials: Credentials | None = None
+    error: StskitError | None = None
+
+
+def assume_all(
+    roles: Iterable[Role | str],
+    *,
+    source: Source[Proof] | None = None,
+    sts: STS | None = None,
+    workers: int = 8,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Outcome]:
+    """The credentials of many roles by one proof, each as an `Outcome`, in the order in which they come.
+
+    *source*: where the proof comes from, fetched once, and again only when it is about to end; None: the ambient
+    credentials. When it cannot be had again, as with a SAML assertion that has ended, the roles that are left fail with
+    that error and without a call. *workers*: how many calls are under way at a time. When STS throttles, all of them
+    slow down, and the role is tried again, five times in all. *progress* is called with how many roles are done and how
+    many there are, by whoever iterates.
+
+    One role that fails never stops the others. Whoever stops iterating, also by Ctrl-C, stops the rest: no new call is
+    made. Raises at once, before any call, `RoleError` for a role that is not valid, and what the source raises; an
+    exception that is no `StskitError`, from an STS of somebody else, comes out of the iteration and ends it.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    """
+    if workers < 1:
+        raise ValueError(f"workers is {workers}; there must be at least one")
+    source, sts = Profile() if source is None else source, BotocoreSTS() if sts is None else sts
+    recipes = [AssumedRole(role, source=source, sts=sts) for role in roles]  # each is checked before the first call
+    if not recipes:
+        return iter(())
+    shared = _SharedProof(source)
+    shared.fetch()
+    return _outcomes([evolve(recipe, source=shared) for recipe in recipes], workers, progress or _nobody)
+
+
+def _nobody(_done: int, _all: int) -> None: ...
+
+
+def _outcomes(recipes: list[AssumedRole], workers: int, progress: Callable[[int, int], None]) -> Iterator[Outcome]:
+    from queue import SimpleQueue
+
+    results: SimpleQueue[Outcome | BaseException] = SimpleQueue()
+    stop = threading.Event()
+    pace = _Pace(stop.wait)
+    todo = deque(recipes)
+
+    def work() -> None:
+        try:
+            while not stop.is_set() and (recipe := _next(todo)):
+                results.put(_assume(recipe, pace))
+        except BaseException as error:  # noqa: BLE001 - it is raised where it was waited for
+            results.put(error)
+
+    for _ in range(min(workers, len(recipes))):
+        # a daemon: what is under way when nobody waits any more must not hold up the end of the program
+        threading.Thread(target=work, name="stskit-fleet", daemon=True).start()
+    try:
+        for done in range(1, len(recipes) + 1):
+            result = results.get()
+            if isinstance(result, BaseException):
+                raise result
+            progress(done, len(recipes))
+            yield result
+    finally:
+        stop.set()
+
+
+def _next(todo: deque[AssumedRole]) -> AssumedRole | None:
+    with suppress(IndexError):
+        return todo.popleft()
+    return None
+
+
+def _assume(recipe: AssumedRole, pace: _Pace) -> Outcome:
+    tries = 0
+    while True:
+        started, tries = pace.wait(), tries + 1
+        try:
+            credentials = recipe.fetch()
+        except StskitError as error:
+            if not (isinstance(error, STSError) and error.code == "Throttling") or tries == _TRIES:
+                return Outcome(recipe.role, error=error)
+            pace.slower(started)
+        else:
+            pace.faster()
+            return Outcome(recipe.role, credentials)
+
+
+class _Pace:
+    """How soon after each other calls may start, for all workers together: at once, until STS says it is too much."""
+
+    def __init__(self, pause: Callable[[float], object], clock: Callable[[], float] = monotonic) -> None:
+        self._pause = pause
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._between = 0.0  # seconds
+        self._next = 0.0
+        self._slowed = 0.0
+
+    def wait(self) -> float:
+        """Wait for one's turn; gives the moment of it."""
+        with self._lock:
+            now = self._clock()
+            turn = max(now, self._next)
+            self._next = turn + self._between
+        if turn > now:
+            self._pause(turn - now)
+        return turn
+
+    def slower(self, started: float) -> None:
+        """A call that started then was throttled. Many that started together count as one."""
+        with self._lock:
+            now = self._clock()
+            if started >= self._slowed:
+                self._between = min(max(2 * self._between, _FIRST_PAUSE), _SLOWEST)
+                self._slowed = now
+            self._next = max(self._next, now + self._between)
+
+    def faster(self) -> None:
+        """A call went through."""
+        with self._lock:
+            self._between = self._between * 0.9 if self._between > _FIRST_PAUSE / 10 else 0.0
+
+
+@frozen
+class _SharedProof:
+    """One proof for all, until it ends. A source that fails then is not asked again."""
+
+    _source: Source[Proof]
+    _clock: Clock = field(factory=SystemClock)
+    _lock: threading.Lock = field(factory=threading.Lock)
+    _held: list[Proof | SourceError] = field(factory=list, repr=False)
+
+    def fetch(self) -> Proof:
+        with self._lock:
+            held = self._held[-1] if self._held else None
+            if held is None or (not isinstance(held, SourceError) and self._is_ending(held)):
+                self._held[:] = [held := self._renewed(first=held is None)]
+        if isinstance(held, SourceError):
+            raise held.with_traceback(None)
+        return held
+
+    def _renewed(self, *, first: bool) -> Proof | SourceError:
+        try:
+            return self._source.fetch()
+        except SourceError as error:
+            if first:
+                raise
+            return error
+
+    def _is_ending(self, proof: Proof) -> bool:
+        end = _end(proof)
+        return end is not None and self._clock.now() >= end - _MARGIN
+
+
+def _end(proof: Proof) -> datetime | None:
+    with suppress(SourceError):  # an encrypted assertion tells nobody
+        return proof.not_on_or_after if isinstance(proof, SAMLAssertion) else proof.expiration
+    return None
