@@ -1,0 +1,103 @@
+"""Coverage-guided fuzzing of what reads untrusted text: SAML responses, browser logs and tokens.
+
+    pip install -e '.[fuzz]'
+    python tests/fuzz/fuzz_readers.py [--seconds 20] [saml browser-log jwt]
+
+Whatever the input, nothing but a `StskitError` may come out, within a second and 300 MB; each target runs for the
+time given, in a process of its own. A crash leaves its input as ``crash-*`` in the current folder, and exit status 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from base64 import b64encode
+from pathlib import Path
+
+DATA = Path(__file__).parent.parent / "data" / "saml"
+XML = b"<p:Response xmlns:p='urn:oasis:names:tc:SAML:2.0:protocol' xmlns:a='urn:oasis:names:tc:SAML:2.0:assertion'/>"
+HAR = b'{"log": {"entries": [{"startedDateTime": "2026-11-25T12:00:00Z", "request": {"url": "https://x", "postData":'
+SEEDS = {
+    "saml": [*(path.read_bytes() for path in sorted(DATA.glob("*.b64"))), XML, b64encode(XML), b"%2B%2F%3D"],
+    "browser-log": [
+        HAR + b'{"text": "RelayState=&SAMLResponse=QUJDRA%3D%3D"}}}]}}',
+        HAR + b'{"params": [{"name": "SAMLResponse", "value": "QUJDRA=="}]}}}]}}',
+        b"curl --data-raw 'SAMLResponse=QUJDRA%3D%3D&RelayState='",
+        b'<!DOCTYPE html><input name="SAMLResponse" value="QUJDRA&#x3d;&#61;">',
+    ],
+    "jwt": [b"eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIiwiZXhwIjoxLCJhdWQiOlsiYSJdfQ.c2ln", b"a.b.c", b"opaque"],
+}
+
+
+def properties(value: object) -> None:
+    """Look at everything *value* says."""
+    from stskit.errors import StskitError
+
+    for name, member in vars(type(value)).items():
+        if isinstance(member, property):
+            try:
+                getattr(value, name)
+            except StskitError:
+                pass
+
+
+def look(target: str, data: bytes) -> None:
+    """What a caller does with *data*."""
+    from stskit import SAMLAssertion, WebIdentityToken, _browser_log
+    from stskit.errors import StskitError
+
+    try:
+        text = data.decode("utf-8", "replace")
+        if target == "browser-log":
+            _browser_log.newest(text)
+        properties(WebIdentityToken(text) if target == "jwt" else SAMLAssertion.from_text(text))
+    except StskitError as error:
+        if error.__context__ is not None or error.__cause__ is not None:
+            raise AssertionError("an error keeps what it stands for") from None
+
+
+def fuzz(target: str, options: list[str]) -> None:
+    """Runs until the time is over, and ends the process."""
+    import atheris
+
+    with atheris.instrument_imports(include=["stskit"]):
+        import stskit._browser_log
+        import stskit._jwt
+        import stskit._saml_text  # noqa: F401 - it is instrumented by being imported here
+    atheris.Setup([sys.argv[0], *options], lambda data: look(target, data))
+    atheris.Fuzz()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=int, default=20, help="for each target")
+    parser.add_argument("targets", nargs="*", help=f"of {', '.join(SEEDS)}; all without any")
+    given = parser.parse_args()
+    failed = []
+    for target in given.targets or SEEDS:
+        with tempfile.TemporaryDirectory() as corpus:
+            for number, seed in enumerate(SEEDS[target]):
+                (Path(corpus) / f"seed-{number}").write_bytes(seed)
+            limits = [
+                f"-max_total_time={given.seconds}",
+                "-timeout=1",
+                "-rss_limit_mb=300",
+                "-max_len=20000",
+                "-verbosity=0",
+            ]
+            command = [sys.executable, __file__, "--fuzz", target, *limits, "-print_final_stats=1", corpus]
+            done = subprocess.run(command, check=False, stderr=subprocess.PIPE, text=True)
+        runs = next((line.split()[-1] for line in done.stderr.splitlines() if "executed_units" in line), "no")
+        print(f"{target}: {runs} inputs, {'all well' if done.returncode == 0 else 'FAILED'}", flush=True)
+        if done.returncode:
+            print(done.stderr[-4000:])
+            failed.append(target)
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--fuzz"]:
+        fuzz(sys.argv[2], sys.argv[3:])
+    sys.exit(main())
