@@ -59,8 +59,6 @@ def _on_the_wire(option: str, value: Any) -> tuple[object, ...]:
             return ([{"ProviderArn": each.provider_arn, "ContextAssertion": each.context_assertion} for each in value],)
         case "transitive_tag_keys":
             return (list(value),)
-        case "external_id":
-            return (Secret(value),)  # shared with a third party, so not for logs
         case "mfa":
             return value.serial, value.token_code()
         case _:

@@ -61,6 +61,11 @@ def _extra(extra: Mapping[str, object]) -> dict[str, object]:
     return _mapping(extra)
 
 
+def _shared(external_id: str | None) -> Secret | None:
+    """Shared with a third party, so not for reprs and logs. What is no text is told where it is checked."""
+    return Secret(external_id) if isinstance(external_id, str) else external_id
+
+
 def _contexts(contexts: Sequence[ProvidedContext]) -> tuple[ProvidedContext, ...]:
     return tuple(contexts)
 
@@ -126,7 +131,7 @@ class Role:
     policy_arns: Sequence[str] = field(default=(), kw_only=True, converter=_list)
     tags: Mapping[str, str] = field(factory=dict, kw_only=True, converter=_tags, hash=False)
     transitive_tag_keys: Sequence[str] = field(default=(), kw_only=True, converter=_list)
-    external_id: str | None = field(default=None, kw_only=True, repr=False)
+    external_id: Secret | None = field(default=None, kw_only=True, converter=_shared)
     source_identity: str | None = field(default=None, kw_only=True)
     mfa: MFA | None = field(default=None, kw_only=True)
     provided_contexts: Sequence[ProvidedContext] = field(default=(), kw_only=True, converter=_contexts)

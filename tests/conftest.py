@@ -14,6 +14,8 @@ from local_aws import LocalAWS, local_aws
 from stskit import Credentials
 from stskit.sts import BotocoreSTS
 
+pytest_plugins = ["pytester"]
+
 CONNECTIONS: list[str] = []  # the hosts that anything in this process has connected to, or tried to
 
 

@@ -18,7 +18,7 @@ GROUPS: list[set[str]] = [
     {"_files", "_ini", "_jwt", "_secret", "_times"},
     {"_saml_reader", "_section"},
     {"_browser_log", "_saml_text"},
-    {"_limits", "arns", "saml", "web_identity"},
+    {"_limits", "_pytest", "arns", "saml", "web_identity"},
     {"mfa"},
     {"identity", "roles"},
     {"_proof_file", "protocols"},

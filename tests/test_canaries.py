@@ -1,0 +1,392 @@
+"""Unique secrets in every place, and a look at everything that leaves stskit but the sink that it was meant for.
+
+None is in any log, error, repr, traceback, warning, output, temporary file or command line.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import pprint
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import quote_plus
+
+import attrs
+import jwt
+import pytest
+from fake_server import SECRET_KEY, SESSION_TOKEN, Answer, Request, fake_server, granted, refused, tells, told
+from saml_samples import PROVIDER, ROLE, encoded, response
+
+from stskit import (
+    MFA,
+    AssumedRole,
+    Cached,
+    Credentials,
+    MFACommand,
+    Outcome,
+    Role,
+    SAMLAssertion,
+    WebIdentityToken,
+    assume,
+    assume_all,
+    caller_identity,
+)
+from stskit.errors import StskitError
+from stskit.identity import Proof, Secret
+from stskit.roles import ProvidedContext
+from stskit.sinks import Boto3Session, BotocoreSession, CredentialsFile, Environment
+from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static
+from stskit.sts import BotocoreSTS
+
+KEY = "a key that is long enough for it"
+ASSERTION = encoded(response({"Role": [f"{ROLE},{PROVIDER}"], "RoleSessionName": ["alice"]}))
+TOKEN = jwt.encode({"sub": "alice", "iss": "https://idp", "jti": "token-id-canary-0001"}, KEY)
+SECRETS = {
+    "assertion": ASSERTION,
+    "token": TOKEN,
+    "base key": "base-secret-canary-0002",
+    "base token": "base-token-canary-0003",
+    "new key": SECRET_KEY,
+    "new token": SESSION_TOKEN,
+    "external id": "external-id-canary-0004",
+    "context": "context-assertion-canary-0005",
+    "extra": "extra-value-canary-0006",
+    "process": "process-output-canary-0007",
+    "config": "config-line-canary-0008",
+    "file": "file-content-canary-0009",
+    "environment": "environment-canary-0010",
+    "MFA code": "739154",
+}
+BASE = Credentials("AKIABASE", SECRETS["base key"], SECRETS["base token"])
+SAML = SAMLAssertion(ASSERTION, PROVIDER)
+WEB = WebIdentityToken(TOKEN)
+SKEW = timedelta(days=9999)
+SERIAL = "arn:aws:iam::123456789012:mfa/canaries"
+
+
+def leaks(text: str) -> list[str]:
+    """Which of the secrets *text* holds, or a good part of."""
+    code = re.search(rf"\b{SECRETS['MFA code']}\b", text)
+    return [name for name, secret in SECRETS.items() if tells(text, secret)] + ["MFA code"] * bool(code)
+
+
+# What leaves ------------------------------------------------------------------------------------------------------
+
+_events: list[str] = []
+_watching: list[bool] = []
+
+
+def _audit(event: str, arguments: tuple[object, ...]) -> None:
+    if _watching and event in (
+        "open",
+        "os.rename",
+        "os.link",
+        "os.symlink",
+        "os.mkdir",
+        "subprocess.Popen",
+        "os.putenv",
+    ):
+        shown = arguments[:2] if event == "subprocess.Popen" else arguments
+        _events.append(f"{event} {shown}")
+
+
+sys.addaudithook(_audit)
+
+
+class Everything(logging.Handler):
+    """All that any logger says, at every level, with what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.NOTSET)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(f"{record.name} {record.getMessage()} {record.args!r} {record.exc_text} {record.exc_info!r}")
+
+
+@contextmanager
+def everything() -> Iterator[Everything]:
+    root, handler = logging.getLogger(), Everything()
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    _watching.append(True)
+    _events.clear()
+    try:
+        yield handler
+    finally:
+        _watching.clear()
+        root.setLevel(before)
+        root.removeHandler(handler)
+
+
+# What is done -----------------------------------------------------------------------------------------------------
+
+
+class World(SimpleNamespace):
+    """A server, a folder and a home, with secrets in all of them."""
+
+    url: str
+    folder: Path
+    home: Path
+
+    @property
+    def sts(self) -> BotocoreSTS:
+        return BotocoreSTS(endpoint_url=self.url)
+
+    def file(self, name: str, content: str) -> Path:
+        path = self.folder / name
+        path.write_text(content)
+        path.chmod(0o600)
+        return path
+
+    def profile(self, text: str) -> Profile:
+        (self.home / ".aws").mkdir(exist_ok=True)
+        (self.home / ".aws" / "config").write_text(f"[profile p]\n{text}\n")
+        return Profile("p")
+
+    def process(self, code: str) -> Profile:
+        script = self.file("process.py", f"import sys; secret = {SECRETS['process']!r}\n{code}\n")
+        return self.profile(f"credential_process = {sys.executable} {script}")
+
+
+class Given:
+    """A source of whatever proof it was given."""
+
+    def __init__(self, proof: Proof) -> None:
+        self.proof = proof
+
+    def fetch(self) -> Proof:
+        return self.proof
+
+
+def full_role(**changes: object) -> Role:
+    options: dict[str, object] = {
+        "external_id": SECRETS["external id"],
+        "mfa": MFA(SERIAL, lambda _serial: SECRETS["MFA code"], unattended=True),
+        "provided_contexts": [ProvidedContext(PROVIDER, Secret(SECRETS["context"]))],
+        **changes,
+    }
+    build: Callable[..., Role] = Role
+    return build(ROLE, **options)
+
+
+def har(world: World) -> Path:
+    body = {"text": f"SAMLResponse={quote_plus(ASSERTION)}&RelayState={SECRETS['file']}"}
+    entry = {"startedDateTime": "2026-11-25T12:00:00Z", "request": {"url": "https://x", "postData": body}}
+    return world.file("log.har", json.dumps({"log": {"entries": [entry, {"note": SECRETS["file"]}]}}))
+
+
+def stale(world: World) -> None:
+    """A refresh that fails while the credentials are valid, and one that needs a person."""
+    cached = Cached(AssumedRole(ROLE, source=Static(BASE), sts=world.sts))
+    cached.fetch()
+    repr(cached)
+
+
+def all_of_them(world: World) -> None:
+    for outcome in assume_all([ROLE, f"{ROLE}2"], source=Given(WEB), sts=world.sts):
+        if outcome.error:
+            raise outcome.error
+
+
+FLOWS: dict[str, Callable[[World], object]] = {
+    "a SAML file": lambda w: assume(ROLE, source=SAMLFile(w.file("a", ASSERTION), skew=SKEW), sts=w.sts),
+    "a browser log": lambda w: assume(ROLE, source=SAMLFile(har(w), skew=SKEW), sts=w.sts),
+    "an old SAML file": lambda w: SAMLFile(w.file("a", ASSERTION), skew=-SKEW).fetch(),
+    "somebody else's SAML file": lambda w: SAMLFile(w.file("a", ASSERTION), skew=SKEW, audience="x").fetch(),
+    "no SAML": lambda w: SAMLFile(w.file("a", SECRETS["file"])).fetch(),
+    "a broken SAML file": lambda w: SAMLFile(w.file("a", ASSERTION[:-9])).fetch(),
+    "a broken log": lambda w: SAMLFile(w.file("a", har(w).read_text()[:-3])).fetch(),
+    "another role": lambda w: assume(f"{ROLE}2", source=SAMLFile(w.file("a", ASSERTION), skew=SKEW), sts=w.sts),
+    "a token file": lambda w: assume(ROLE, source=OIDCTokenFile(w.file("t", TOKEN)), sts=w.sts),
+    "an opaque token": lambda w: OIDCTokenFile(w.file("t", SECRETS["file"])).fetch(),
+    "a strict one": lambda w: OIDCTokenFile(w.file("t", SECRETS["file"]), strict=True).fetch(),
+    "an old token": lambda w: OIDCTokenFile(w.file("t", jwt.encode({"exp": 1}, SECRETS["file"]))).fetch(),
+    "a JSON file": lambda w: OIDCTokenFile(w.file("t", json.dumps({"a": TOKEN})), json_field="b").fetch(),
+    "no JSON": lambda w: OIDCTokenFile(w.file("t", SECRETS["file"]), json_field="b").fetch(),
+    "two tokens": lambda w: OIDCTokenFile(w.file("t", f"{TOKEN}\n{TOKEN}")).fetch(),
+    "keys": lambda w: assume(ROLE, source=Static(BASE), sts=w.sts),
+    "everything a role has": lambda w: assume(full_role(), source=Static(BASE), sts=w.sts),
+    "a parameter that nobody knows": lambda w: assume(
+        full_role(extra={"New": SECRETS["extra"]}), source=Static(BASE), sts=w.sts
+    ),
+    "an external id that is none": lambda w: full_role(external_id=f"{SECRETS['external id']} x"),
+    "a session token": lambda w: SessionToken(
+        Static(Credentials("AKIA", SECRETS["base key"])),
+        MFA(SERIAL, lambda _serial: SECRETS["MFA code"], unattended=True),
+        sts=w.sts,
+    ).fetch(),
+    "a code that is none": lambda w: MFA(SERIAL, lambda _serial: SECRETS["file"]).token_code(),
+    "an MFA command that fails": lambda w: MFA(
+        SERIAL, MFACommand([sys.executable, str(w.file("m.py", f"print({SECRETS['process']!r}); raise SystemExit(1)"))])
+    ).token_code(),
+    "who one is": lambda w: caller_identity(BASE, sts=w.sts),
+    "a process": lambda w: w.process(
+        'print(\'{"Version": 1, "AccessKeyId": "AKIA", "SecretAccessKey": "\' + secret + \'"}\')'
+    ).fetch(),
+    "a process that fails": lambda w: w.process("print(secret); print(secret, file=sys.stderr); sys.exit(3)").fetch(),
+    "a process that prints no JSON": lambda w: w.process("print(secret)").fetch(),
+    "a broken config file": lambda w: w.profile(SECRETS["config"]).fetch(),
+    "half a key pair": lambda w: w.profile(f"aws_access_key_id = {SECRETS['config']}").fetch(),
+    "no such profile": lambda w: Profile("nobody").fetch(),
+    "a chain": lambda w: assume(ROLE, f"{ROLE}2", source=Static(BASE), sts=w.sts),
+    "many roles": all_of_them,
+    "a cache": stale,
+    "a deadline": lambda w: assume(ROLE, source=Static(BASE), sts=BotocoreSTS(endpoint_url=w.url, total_timeout=20)),
+    "no TLS": lambda w: assume(ROLE, source=Given(WEB), sts=BotocoreSTS(endpoint_url="http://sts.example")),
+    "nobody there": lambda w: assume(ROLE, source=Given(WEB), sts=BotocoreSTS(endpoint_url="http://127.0.0.1:9")),
+    "no proof": lambda w: w.sts.exchange(SECRETS["file"], Role(ROLE)),  # type: ignore[arg-type]
+    "a credentials file": lambda w: BASE.to(CredentialsFile("p", w.folder / "credentials", region="eu-west-1")),
+    "a credentials file with a stray line": lambda w: BASE.to(
+        CredentialsFile("p", w.file("credentials", SECRETS["file"]))
+    ),
+    "a folder in its place": lambda w: BASE.to(CredentialsFile("p", w.folder)),
+    "keys that no file can hold": lambda w: Credentials("A B", SECRETS["base key"]).to(CredentialsFile("p")),
+    "a document of credentials": lambda w: Credentials.from_dict(
+        {"AccessKeyId": "A", "SecretAccessKey": [SECRETS["file"]]}
+    ),
+}
+
+
+def echo(request: Request) -> Answer:
+    """An STS that repeats in its refusal all that it was sent."""
+    return refused("AccessDenied", f"{request.body} {request.headers}", 403)
+
+
+@pytest.mark.case("H1", "H2", "H5", "H6", "H10", "H13")
+@pytest.mark.parametrize("server", [granted, echo, Answer("<a>" + SESSION_TOKEN)], ids=["granted", "echo", "broken"])
+@pytest.mark.parametrize("flow", FLOWS)
+def test_nothing_that_leaves_tells_a_secret(
+    flow: str,
+    server: Callable[[Request], Answer] | Answer,
+    tmp_path: Path,
+    home: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever is done, however it ends: errors and their locals, logs, warnings, output, names of files, commands."""
+    monkeypatch.setattr("stskit.mfa._used", [])
+    monkeypatch.setenv("UNRELATED", SECRETS["environment"])
+    left: list[str] = []
+    with fake_server(server) as running, everything() as log, warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        world = World(url=running.url, folder=tmp_path, home=home)
+        try:
+            left.append(repr(FLOWS[flow](world)))
+        except StskitError as error:
+            left.append(told(error))
+            left.append(repr(error))
+            left.append(repr((error.__cause__, error.__context__)))
+    left += [*log.said, *(str(each.message) for each in warned), *_events, *capfd.readouterr()]
+    left += [path.name for path in tmp_path.rglob("*")]
+    assert leaks("\n".join(left)) == []
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("place", SECRETS)
+def test_the_canaries_sing(place: str) -> None:
+    """The look at what leaves finds each of them, also in part and encoded for a form."""
+    assert place in leaks(f"x {SECRETS[place]} y")
+    if place != "MFA code":
+        assert place in leaks(quote_plus(SECRETS[place]))
+
+
+PUBLIC: dict[str, object] = {
+    "Credentials": BASE,
+    "SAMLAssertion": SAML,
+    "WebIdentityToken": WEB,
+    "Role": full_role(extra={"New": SECRETS["extra"]}),
+    "MFA": MFA(SERIAL, SECRETS["MFA code"]),
+    "Static": Static(BASE),
+    "AssumedRole": AssumedRole(full_role(), source=Static(BASE)),
+    "Cached": Cached(Static(BASE)),
+    "SessionToken": SessionToken(Static(BASE), MFA(SERIAL, SECRETS["MFA code"])),
+    "Outcome": Outcome(Role(ROLE), BASE),
+    "Environment": Environment({"X": SECRETS["environment"]}),
+    "BotocoreSession": BotocoreSession(),
+    "Boto3Session": Boto3Session(),
+}
+
+
+@pytest.mark.case("H1", "H3", "H8")
+@pytest.mark.parametrize("name", PUBLIC)
+def test_no_public_value_shows_a_secret(name: str) -> None:
+    """By repr, format, pretty printing, logging, its hash, or what attrs makes of it."""
+    value: Any = PUBLIC[name]
+    shown = [repr(value), f"{value!r}", pprint.pformat(value), ascii([value])]
+    with suppress(TypeError):
+        shown.append(str(hash(value)))
+    if attrs.has(type(value)) and name not in ("Role", "AssumedRole", "Environment"):
+        shown.append(repr(attrs.asdict(value)))
+    assert leaks("\n".join(shown)) == []
+
+
+@pytest.mark.case("H4")
+@pytest.mark.parametrize("name", PUBLIC)
+def test_no_public_value_can_be_changed(name: str) -> None:
+    """Through its public face; what holds state has no attribute that is public."""
+    value = PUBLIC[name]
+    public = [each for each in dir(value) if not each.startswith("_") and not callable(getattr(value, each))]
+    for attribute in public:
+        with pytest.raises(AttributeError):
+            setattr(value, attribute, None)
+
+
+@pytest.mark.case("H7")
+@pytest.mark.parametrize("values", ["Credentials('A', ONE), Credentials('A', TWO)", "Secret(ONE), Secret(TWO)"])
+def test_a_failed_comparison_shows_no_secret(values: str, pytester: pytest.Pytester) -> None:
+    """Of two values, in the output of pytest with all details, where the plugin is that comes with stskit."""
+    code = f"""
+        from stskit import Credentials
+        from stskit.identity import Proof, Secret
+
+        ONE, TWO = Secret("ca" + "nary-one"), Secret("ca" + "nary-two")
+
+        def test_equal():
+            left, right = {values}
+            assert left == right
+        """
+    pytester.makepyfile(code)
+    result = pytester.runpytest_subprocess("-vv", "-p", "no:cacheprovider", "--showlocals")
+    assert result.ret == 1
+    assert "Secret('***')" in result.stdout.str()
+    assert "canary" not in result.stdout.str()
+
+
+def test_the_plugin_comes_with_the_package() -> None:
+    """Pytest finds it by itself, and it leaves other comparisons alone."""
+    (found,) = entry_points(group="pytest11", name="stskit")
+    compare = found.load().pytest_assertrepr_compare
+    assert compare("==", "a", "b") is None
+    assert compare("==", BASE, BASE) == [f"{BASE!r} == {BASE!r}"]
+    assert compare("==", BASE, attrs.evolve(BASE, session_token="x"))[1] == "they differ in: session_token"
+
+
+@pytest.mark.case("H9")
+def test_the_documentation_says_what_is_not_protected() -> None:
+    """Memory that is dumped or swapped, and who may read it."""
+    page = Path(__file__).parent.parent / "docs" / "index.md"
+    assert re.search(r"core dump.*swap", page.read_text(), re.IGNORECASE | re.DOTALL)
+
+
+@pytest.mark.case("H14")
+def test_what_is_packaged_holds_nothing_that_looks_like_a_key() -> None:
+    """Neither the package nor its documentation has anything in the form of AWS's keys, so no scanner cries."""
+    root = Path(__file__).parent.parent
+    paths = [*(root / "docs").rglob("*.md"), *(root / "docs").rglob("*.py"), *root.glob("*.md")]
+    import stskit
+
+    paths += Path(stskit.__file__).parent.rglob("*.py")
+    for path in paths:
+        found = re.findall(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", path.read_text())
+        assert all(key.endswith("EXAMPLE") for key in found), path
