@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +17,7 @@ from attrs import evolve, field, frozen
 from fake_server import fake_server, granted, refused, told
 from helpers import ScriptedSource
 from local_aws import LocalAWS
+from saml_samples import response
 
 from stskit import AssumedRole, Cached, CallerIdentity, Credentials, Role, WebIdentityToken, assume, caller_identity
 from stskit.errors import ProofInvalid, RoleError, SourceMissing, STSError, STSUnavailable
@@ -290,3 +295,41 @@ def test_a_profile_is_a_source(aws: LocalAWS, base: Credentials, monkeypatch: py
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "other")
     given = assume(Role(aws.hub_role, session_name="me"), source=Profile("base"))
     assert caller_identity(given).arn.endswith("/Hub/me")
+
+
+@pytest.mark.case("E19")
+@pytest.mark.parametrize("flags", [["-O"], ["-OO"], ["-X", "dev", "-W", "error"]], ids=" ".join)
+def test_it_works_under_every_mode_of_the_interpreter(flags: list[str], tmp_path: Path) -> None:
+    """Without assertions and docstrings, and with every warning an error: no file, no socket is left open."""
+    script = """
+        import sys
+        from datetime import timedelta
+        from stskit import MFA, AssumedRole, Cached, Credentials, Role, SAMLAssertion, assume_all
+        from stskit.sinks import Boto3Session, CredentialsFile, Environment
+        from stskit.sources import Profile, SAMLFile, Static
+        from stskit.sts import BotocoreSTS
+
+        sts = BotocoreSTS(endpoint_url=sys.argv[1], total_timeout=20)
+        base = Static(Credentials("AKIA", "secret"))
+        role = Role.named("R", account="123456789012", mfa=MFA("serial-number", "123456"), duration=timedelta(hours=1))
+        cached = Cached(AssumedRole(role, source=base, sts=sts))
+        keys = cached.fetch()
+        keys.to(CredentialsFile("p", "credentials", region="eu-west-1"))
+        keys.to(Environment())
+        cached.to(Boto3Session("eu-west-1")).get_credentials().get_frozen_credentials()
+        outcomes = list(assume_all(["arn:aws:iam::123456789012:role/R"] * 9, source=base, sts=sts))
+        assertion = SAMLFile("response", skew=timedelta(days=9999)).fetch()
+        print(len(outcomes), assertion.session_name, Profile("p").fetch().access_key_id == keys.access_key_id)
+    """
+    (tmp_path / "response").write_text(response({"Role": [], "RoleSessionName": ["alice"]}))
+    with fake_server(granted) as server:
+        environment = {**os.environ, "AWS_SHARED_CREDENTIALS_FILE": "credentials"}
+        done = subprocess.run(
+            [sys.executable, *flags, "-c", textwrap.dedent(script), server.url],
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=60,
+            check=False,
+        )
+    assert (done.stdout, done.stderr) == ("9 alice True\n", "")
