@@ -149,6 +149,10 @@ class Role:
             check_size(option, len(getattr(self, option)))
         for arn in self.policy_arns:
             check("policy ARN", arn)
+        if self.mfa is not None and not isinstance(self.mfa, MFA):
+            raise RoleError(f"mfa is an MFA(serial, code), not {type(self.mfa).__name__}")
+        if other := [each for each in self.provided_contexts if not isinstance(each, ProvidedContext)]:
+            raise RoleError(f"provided_contexts is a list of ProvidedContext(...), and has {type(other[0]).__name__}")
         self._check_tags()
         self._check_extra()
 

@@ -105,8 +105,8 @@ class SAMLAssertion:
     def tags(self) -> Mapping[str, str]:
         """The session tags: the attributes PrincipalTag:KEY."""
         start = f"{_AWS}PrincipalTag:"
-        tags = {name.removeprefix(start): values for name, values in self._open().attributes.items() if start in name}
-        return {key: values[0] for key, values in tags.items()}
+        attributes = self._open().attributes
+        return {name.removeprefix(start): values[0] for name, values in attributes.items() if name.startswith(start)}
 
     @property
     def transitive_tag_keys(self) -> tuple[str, ...]:

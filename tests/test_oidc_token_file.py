@@ -133,6 +133,12 @@ def test_a_json_file_without_the_field_is_told(content: str, message: str, path:
     assert "canary" not in told(error)
 
 
+def test_json_is_not_taken_for_a_token(path: Path) -> None:
+    """Compact JSON has no blanks, and would go out as an opaque one."""
+    write(path, f'{{"id_token":"{TOKEN}"}}')
+    assert "is JSON; name the field that holds the token: json_field=..." in str(failure(OIDCTokenFile(path)))
+
+
 # Time -------------------------------------------------------------------------------------------------------------
 
 

@@ -287,6 +287,8 @@ def test_what_is_within_the_limits_is_kept_as_it_is(option: str, value: Any) -> 
         ("minimum_session_token_size", "9", "is a whole number of bytes, not '9'"),
         ("duration", True, "duration is a whole number of seconds, not True"),
         ("provided_contexts", [CONTEXT] * 6, "provided_contexts has 6 entries; STS takes 0 to 5"),
+        ("provided_contexts", [{"ProviderArn": "x"}], r"a list of ProvidedContext\(...\), and has dict"),
+        ("mfa", "123456", r"mfa is an MFA\(serial, code\), not str"),
         ("extra", {"Tags": []}, "extra has Tags, which is the option tags; use that"),
         ("extra", {"TokenCode": "1"}, "extra has TokenCode, which is the option mfa; use that"),
         ("extra", ["x"], "this option is a mapping of names to values, not list"),

@@ -83,6 +83,8 @@ class OIDCTokenFile:
 
     def _field(self, text: Secret) -> Secret:
         if self.json_field is None:
+            if text.startswith("{"):
+                raise ProofInvalid(f"{self.path} is JSON; name the field that holds the token: json_field=...")
             return text
         import json
 

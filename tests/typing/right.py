@@ -8,11 +8,24 @@ from datetime import timedelta
 import boto3.session
 import botocore.session
 
-from stskit import AssumedRole, Cached, Credentials, Role, WebIdentityToken, assume
+from stskit import (
+    MFA,
+    AssumedRole,
+    Cached,
+    Credentials,
+    MFACommand,
+    Outcome,
+    Role,
+    SAMLAssertion,
+    WebIdentityToken,
+    assume,
+    assume_all,
+)
+from stskit.arns import RoleARN
 from stskit.identity import Proof
 from stskit.protocols import STS, LiveSink, Sink, Source
 from stskit.sinks import Boto3Session, BotocoreSession, CredentialsFile, Environment
-from stskit.sources import OIDCTokenFile, Profile, SAMLFile, Static
+from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static
 
 
 class Vault:
@@ -58,3 +71,31 @@ live: boto3.session.Session = recipe.to(Boto3Session("eu-central-1"))
 shared: botocore.session.Session = Cached(recipe).to(BotocoreSession())
 number: int = credentials.to(Both())
 data: bytes = recipe.to(Both())
+
+
+def tell(done: int, total: int) -> None:
+    """How far it is."""
+
+
+codes: list[MFA] = [
+    MFA("serial-number", "123456"),
+    MFA("serial-number", lambda serial: serial),
+    MFA("s", MFACommand(["x"])),
+]
+one_code: Cached = Cached(SessionToken(Profile(), codes[0], timedelta(hours=1)))
+everything: Role = Role(
+    str(RoleARN("name", "123456789012", path="/ci/")),
+    policy={"Version": "2012-10-17"},
+    tags={"key": "value"},
+    external_id="text",
+    mfa=codes[0],
+    extra={"New": [1]},
+)
+named: Role = Role.named("name", account="123456789012", duration=900, tags={"key": "value"})
+outcomes: list[Outcome] = list(assume_all(["arn", named], source=one_code, progress=tell))
+found: Credentials | None = outcomes[0].credentials
+from_env: AssumedRole = AssumedRole.from_env()
+waiting: Credentials = assume("arn", wait_for_new_role=timedelta(seconds=30))
+assertion: SAMLAssertion = SAMLFile("file", skew=timedelta(0)).fetch()
+lasts: timedelta | None = assertion.session_duration
+claim: object = OIDCTokenFile.from_env({}).fetch().claims["sub"]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from stskit import AssumedRole, Cached, Credentials, Role, assume
+from stskit import MFA, AssumedRole, Cached, Credentials, Role, WebIdentityToken, assume, assume_all
 from stskit.sinks import Boto3Session, CredentialsFile, Environment
-from stskit.sources import Profile, SAMLFile
+from stskit.sources import Profile, SAMLFile, SessionToken
 
 credentials = assume("arn", source=Profile("base"))
 recipe = AssumedRole("arn", source=Profile("base"))
@@ -34,3 +34,17 @@ recipe.role = Role("other")  # type: ignore[misc]
 # what may be None must be looked at
 credentials.expiration.isoformat()  # type: ignore[union-attr]
 Credentials("id")  # type: ignore[call-arg]
+
+# a session of the user's own is had by credentials, and by no other proof
+SessionToken(SAMLFile("file"))  # type: ignore[arg-type]
+
+# options of a role that there are not, and values that are none of theirs
+Role.named("name", account="123456789012", durations=900)  # type: ignore[call-arg]
+Role("arn", mfa="123456")  # type: ignore[arg-type]
+MFA("serial-number", 123456)  # type: ignore[arg-type]
+
+# an outcome may be an error
+next(assume_all(["arn"])).credentials.as_dict()  # type: ignore[union-attr]
+
+# nobody changes what a token says
+WebIdentityToken("token").claims["sub"] = "other"  # type: ignore[index]
