@@ -13,7 +13,7 @@ from stskit.errors import RoleError
 from stskit.identity import Proof
 from stskit.roles import Role, default_session_name
 
-__all__ = ["Operation", "in_sts_terms", "options", "secrets"]
+__all__ = ["Operation", "in_sts_terms", "options", "secrets", "with_code"]
 
 
 @frozen
@@ -42,11 +42,16 @@ def options(name: str, operation: Operation, role: Role) -> dict[str, object]:
 
 
 def in_sts_terms(given: Mapping[str, Any]) -> dict[str, object]:
-    """The options that were *given*, as STS has them. The code for MFA is asked for now, after all else."""
+    """The options that were *given*, as STS has them; in the place of an MFA code what asks for it."""
     sent: dict[str, object] = {}
-    for option, value in sorted(given.items(), key=lambda each: each[0] == "mfa"):
+    for option, value in given.items():
         sent.update(zip(PARAMETERS[option], _on_the_wire(option, value), strict=True))
     return sent
+
+
+def with_code(sent: Mapping[str, object]) -> dict[str, object]:
+    """What is *sent*, with an MFA code where one is needed. It is the last thing before the call: none is wasted."""
+    return {name: value() if callable(value) else value for name, value in sent.items()}
 
 
 def _on_the_wire(option: str, value: Any) -> tuple[object, ...]:
@@ -60,7 +65,7 @@ def _on_the_wire(option: str, value: Any) -> tuple[object, ...]:
         case "transitive_tag_keys":
             return (list(value),)
         case "mfa":
-            return value.serial, value.token_code()
+            return value.serial, value.token_code
         case _:
             return (value,)
 

@@ -1,4 +1,4 @@
-"""`BotocoreSTS`: the three operations of STS side by side, over botocore.
+"""`BotocoreSTS`: the operations of STS side by side, over botocore.
 
 What is particular to stskit: one client serves all roles and callers of a region; calls that need no keys never look
 for any, so no profile and no ``credential_process`` is touched; nothing secret is logged; every refusal is explained.
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from attrs import evolve, field, frozen
 
-from stskit._requests import Operation, in_sts_terms, options, secrets
-from stskit.errors import ProofInvalid, RoleError, StskitError, STSUnavailable, discreet
+from stskit._requests import Operation, in_sts_terms, options, secrets, with_code
+from stskit.errors import ProofInvalid, RoleError, StskitError, discreet
 from stskit.identity import CallerIdentity, Credentials, Proof, SAMLAssertion, WebIdentityToken
 from stskit.mfa import MFA
 from stskit.roles import Role
@@ -26,7 +26,6 @@ __all__ = ["BotocoreSTS"]
 
 T = TypeVar("T")
 Reader: TypeAlias = Callable[[Mapping[str, Any]], T]
-
 
 _LONGEST: Final = timedelta(days=20 * 365)  # STS gives 36 hours, other servers up to a year
 _ANY: Final = ("arn", "duration", "policy", "policy_arns", "minimum_session_token_size")
@@ -122,7 +121,6 @@ class BotocoreSTS:
             role.arn if role else None,
             self.region,
             self.endpoint_url,
-            secrets(proof, parameters),
             proof=proof,
             policy=parameters.get("Policy"),
         )
@@ -132,14 +130,19 @@ class BotocoreSTS:
             _check_known(client, operation, parameters)
             if not self.allow_http and _client.is_open_to_others(client):
                 raise unavailable("http", "no TLS", call)
+            parameters = with_code(parameters)
+            call = evolve(call, secrets=secrets(proof, parameters))
             send = partial(_client.call, client, operation, parameters, proof, discreet=not self.trace_wire)
-            return read(send() if self.total_timeout is None else _client.within(self.total_timeout, send))
-        except (RoleError, STSUnavailable):
+            answer = send() if self.total_timeout is None else _client.within(self.total_timeout, send)
+        except StskitError:
             raise
-        except ProofInvalid as error:
-            problem: StskitError = unavailable("answer", str(error), call)
         except Exception as error:  # noqa: BLE001 - what botocore raises has no common base
-            problem = explained(error, call)
+            problem: StskitError = explained(error, call)
+        else:
+            try:
+                return read(answer)
+            except ProofInvalid as error:
+                problem = unavailable("answer", str(error), call)
         raise problem  # not from within: the error must not keep botocore's as its context
 
     def _client(self, partition: str | None, *, signed: bool) -> BaseClient:

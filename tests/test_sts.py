@@ -23,7 +23,7 @@ from local_aws import LocalAWS
 
 from stskit import CallerIdentity, Credentials, Role, SAMLAssertion, WebIdentityToken
 from stskit._limits import PARAMETERS
-from stskit.errors import ProofInvalid, RoleError, RoleNotOffered, STSError
+from stskit.errors import ProofInvalid, RoleError, RoleNotOffered, STSError, STSUnavailable
 from stskit.identity import Proof, Secret
 from stskit.mfa import MFA
 from stskit.roles import ProvidedContext
@@ -159,18 +159,33 @@ def test_a_long_policy_is_for_assume_role_only(operation: str) -> None:
 
 
 def test_the_mfa_code_is_asked_for_last() -> None:
-    """A request that is refused here wastes none."""
+    """A request that cannot be made, for whatever reason that is known here, wastes none."""
     asked: list[str] = []
 
     def ask(serial: str) -> str:
         asked.append(serial)
         return "000001"
 
-    mfa = MFA("arn:aws:iam::123456789012:mfa/me", ask)
+    role = Role(ROLE, mfa=MFA("arn:aws:iam::123456789012:mfa/me", ask))
     for proof in (SAML, WEB):
         with pytest.raises(RoleError, match="does not take mfa"):
-            sent(proof, Role(ROLE, mfa=mfa))
+            sent(proof, role)
+    with pytest.raises(RoleError, match="does not know the parameter Novelty"):
+        sent(BASE, evolve(role, extra={"Novelty": 1}))
+    for hopeless in (BotocoreSTS(endpoint_url="http://sts.example"), BotocoreSTS("no region")):
+        with pytest.raises(STSUnavailable):
+            hopeless.exchange(BASE, role)
+    with pytest.raises(RoleError, match="name a region of aws"):
+        BotocoreSTS("cn-north-1").exchange(BASE, role)
     assert asked == []
+
+
+def test_what_goes_wrong_with_a_code_comes_out_as_it_is() -> None:
+    """And nothing is sent without one."""
+    mfa = MFA("arn:aws:iam::123456789012:mfa/me", lambda _serial: "canary", unattended=True)
+    with fake_server(granted) as server, pytest.raises(ProofInvalid, match="given for the MFA device"):
+        BotocoreSTS(endpoint_url=server.url).exchange(BASE, Role(ROLE, mfa=mfa))
+    assert server.requests == []
 
 
 def test_a_provider_id_goes_along() -> None:
