@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import re
 import socket
+import ssl
 import struct
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -77,6 +78,7 @@ class FakeServer:
     url: str
     reactions: tuple[Reaction, ...]
     requests: list[Request] = field(factory=list)
+    connections: set[object] = field(factory=set)
     closing: Event = field(factory=Event)
 
     def react(self, request: Request) -> Answer | Literal["hang", "reset"]:
@@ -87,11 +89,15 @@ class FakeServer:
 
 
 @contextmanager
-def fake_server(*reactions: Reaction) -> Iterator[FakeServer]:
-    """The server for as long as the block lasts."""
+def fake_server(*reactions: Reaction, tls: ssl.SSLContext | None = None) -> Iterator[FakeServer]:
+    """The server for as long as the block lasts; it keeps connections open, as STS does."""
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
         def do_POST(self) -> None:
+            fake.connections.add(self.client_address)
             body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
             match fake.react(Request({name.lower(): value for name, value in self.headers.items()}, body)):
                 case "hang":
@@ -99,12 +105,14 @@ def fake_server(*reactions: Reaction) -> Iterator[FakeServer]:
                 case "reset":
                     self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     self.connection.close()
+                    self.close_connection = True
                 case Answer() as answer:
                     self._send(answer)
 
         do_GET = do_PUT = do_POST  # noqa: N815 - http.server's names
 
         def _send(self, answer: Answer) -> None:
+            self.close_connection = answer.length is not None
             data = answer.body.encode()
             self.send_response_only(answer.status)
             usual = {"Date": self.date_time_string(), "Content-Length": str(answer.length or len(data))}
@@ -118,7 +126,9 @@ def fake_server(*reactions: Reaction) -> Iterator[FakeServer]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
-        fake = FakeServer(f"http://127.0.0.1:{server.server_port}", reactions)
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        fake = FakeServer(f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}", reactions)
         thread = Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:

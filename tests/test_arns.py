@@ -81,6 +81,14 @@ def test_what_makes_no_arn_of_a_session_is_refused(make: Callable[[], object]) -
         make()
 
 
+def test_what_was_given_is_shown_and_cut() -> None:
+    """So that one finds it again, and an error stays readable."""
+    with pytest.raises(RoleError, match="^'user/app' is no role ARN"):
+        RoleARN.parse("user/app")
+    with pytest.raises(RoleError, match=r"^'x{199}\.\.\. is no ARN of a role's session"):
+        AssumedRoleARN.parse("x" * 5000)
+
+
 @given(st.text() | st.none() | st.integers())
 def test_anything_is_split_or_refused(text: Any) -> None:
     """No text, and nothing that is none, gets another exception out."""

@@ -134,6 +134,8 @@ def test_xml_is_no_log() -> None:
         (har(), "no SAML response is in it"),
         (har({}, [], None, 1, "x", {"request": [], "response": {"content": {"text": 5}}}), "no SAML response is in it"),
         (har({"request": {"postData": {"text": 5, "params": [1, {"name": "SAMLResponse"}]}}}), "no SAML response"),
+        (har({"request": {"postData": {"params": [{"name": "RelayState", "value": FIRST}]}}}), "no SAML response"),
+        (har({"request": {"postData": {"params": [{"name": "SAMLResponse", "value": 5}]}}}), "no SAML response"),
         ('{"log": {"entries": {}}}', "no SAML response is in it"),
         ("{}", "no SAML response is in it"),
         ("POST /saml SAMLResponse=&RelayState=canary-canary", "no SAML response is in it"),

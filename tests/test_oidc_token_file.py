@@ -229,6 +229,15 @@ def test_a_token_of_another_user_is_warned_about(path: Path, monkeypatch: pytest
         OIDCTokenFile(path).fetch()
 
 
+def test_a_token_of_root_is_fine(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root can read everything anyhow."""
+    write(path, TOKEN)
+    if path.stat().st_uid != 0:
+        pytest.skip("only root can make a file of root's")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert OIDCTokenFile(path).fetch().value == TOKEN
+
+
 def kubernetes(folder: Path, name: str, token: str) -> None:
     """A projected volume, as the kubelet writes it: a dated folder, and a link that is swapped."""
     (folder / name).mkdir()

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import jwt
 import pytest
-from fake_server import SECRET_KEY, Answer, fake_server, granted, refused, told
+from fake_server import Answer, fake_server, refused, told
 from helpers import START
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,9 +15,8 @@ from saml_samples import PAIR, PROVIDER, ROLE, encoded, response
 
 from stskit import Credentials, Role, SAMLAssertion, WebIdentityToken, _facts
 from stskit._remedies import ANY_5XX, ANY_OTHER, REMEDIES, remedy_for
-from stskit.errors import RoleError, STSError, STSUnavailable
+from stskit.errors import STSError
 from stskit.identity import Proof
-from stskit.sinks import Boto3Session, Environment
 from stskit.sts import OPERATIONS, BotocoreSTS
 
 KEY = "a key that is long enough for it"
@@ -233,131 +228,3 @@ def test_a_refusal_that_is_not_about_time_does_not_speak_of_it() -> None:
 def test_a_server_without_a_clock_has_no_skew(headers: dict[str, str]) -> None:
     """What is no date tells nothing."""
     assert refusal(Answer(refused("RequestExpired").body, 403, headers)).clock_skew is None
-
-
-# Where it may go, for how long, and who may see it ----------------------------------------------------------------
-
-
-@pytest.mark.case("E6")
-@pytest.mark.parametrize(
-    "host", ["sts.example", "10.0.0.1", "192.168.1.1", "[2001:db8::1]", "localhost.example", "0.0.0.0"]
-)
-@pytest.mark.parametrize("by", ["argument", "variable"])
-def test_without_tls_nothing_leaves_this_machine(host: str, by: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wherever the endpoint is named: it is refused before anything is sent, with the way to allow it."""
-    url = f"http://{host}:9"
-    if by == "variable":
-        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", url)
-    sts = BotocoreSTS(endpoint_url=url if by == "argument" else None)
-    with pytest.raises(STSUnavailable, match=r"would travel in clear .*allow_http=True") as caught:
-        sts.exchange(WEB, Role(ROLE))
-    assert (caught.value.kind, caught.value.retryable, caught.value.endpoint) == ("setup", False, url)
-
-
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://127.1.2.3:9", "http://[::1]:9", "http://localhost:9"])
-def test_without_tls_this_machine_may_be_asked(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For servers that run here."""
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    with pytest.raises(STSUnavailable) as caught:
-        BotocoreSTS(endpoint_url=url).exchange(WEB, Role(ROLE))
-    assert caught.value.kind == "connection"
-
-
-def test_an_endpoint_holds_no_password() -> None:
-    """It would be shown in errors and reprs; the error that says so does not show it."""
-    with pytest.raises(RoleError, match="a user name or a password in it") as caught:
-        BotocoreSTS(endpoint_url="https://user:canary@sts.example")
-    assert "canary" not in str(caught.value)
-
-
-@pytest.mark.case("E10")
-def test_the_whole_exchange_has_a_deadline() -> None:
-    """Three attempts that hang would take half a minute; the deadline holds across all of them."""
-    start = time.monotonic()
-    with (
-        fake_server("hang") as server,
-        pytest.raises(STSUnavailable, match=r"did not answer in time \(TimeoutError\)") as caught,
-    ):
-        BotocoreSTS(endpoint_url=server.url, total_timeout=0.3).exchange(BASE, Role(ROLE))
-    assert time.monotonic() - start < 5
-    assert (caught.value.kind, caught.value.retryable) == ("timeout", True)
-    assert "canary" not in told(caught.value)
-
-
-def test_within_its_deadline_a_call_is_like_any_other() -> None:
-    """Answers and refusals come through, signed with the right keys."""
-    with fake_server(granted, refused("AccessDenied")) as server:
-        sts = BotocoreSTS(endpoint_url=server.url, total_timeout=20)
-        assert sts.exchange(BASE, Role(ROLE)).access_key_id.startswith("AKIABASE")
-        with pytest.raises(STSError, match="AccessDenied"):
-            sts.exchange(BASE, Role(ROLE))
-    assert server.requests[0].is_signed_with("base-secret-canary")
-
-
-def test_without_a_deadline_no_thread_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The usual call costs none."""
-    with fake_server(granted) as server:
-        names: list[str] = []
-        start = threading.Thread.start
-
-        def starting(thread: threading.Thread) -> None:
-            names.append(thread.name)
-            start(thread)
-
-        monkeypatch.setattr(threading.Thread, "start", starting)
-        BotocoreSTS(endpoint_url=server.url).exchange(BASE, Role(ROLE))
-    assert "stskit-call" not in names
-
-
-@pytest.mark.case("H5")
-def test_the_wire_can_be_traced_by_name(caplog: pytest.LogCaptureFixture) -> None:
-    """Only the calls of that one show what they send and receive."""
-    caplog.set_level(logging.DEBUG)
-    with fake_server(granted) as server:
-        BotocoreSTS(endpoint_url=server.url).exchange(WEB, Role(ROLE))
-        assert WEB.value not in caplog.text
-        assert SECRET_KEY not in caplog.text
-        BotocoreSTS(endpoint_url=server.url, trace_wire=True).exchange(WEB, Role(ROLE))
-        assert WEB.value in caplog.text
-        assert SECRET_KEY in caplog.text
-        caplog.clear()
-        BotocoreSTS(endpoint_url=server.url).exchange(WEB, Role(ROLE))
-        assert WEB.value not in caplog.text
-
-
-# Much at once -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.case("E14")
-@pytest.mark.parametrize("size", [4_096, 65_536])
-def test_a_long_token_goes_through(size: int) -> None:
-    """Nothing here has a length in mind."""
-    token = "t" * size
-    with fake_server(lambda request: granted(request, SessionToken=token)) as server:
-        given_ = BotocoreSTS(endpoint_url=server.url).exchange(BASE, Role(ROLE))
-    assert given_.session_token == token
-    assert given_.to(Environment())["AWS_SESSION_TOKEN"] == token
-    keys = given_.to(Boto3Session("us-east-1")).get_credentials()
-    assert keys is not None
-    assert keys.token == token
-
-
-@pytest.mark.case("E18")
-def test_threads_get_their_own_answers() -> None:
-    """Thirty-two of them, two thousand calls, each with keys and a name of its own: no answer is another's.
-
-    The catalogue asks for ten thousand; the server is Python too, so that is left to patience: CALLS.
-    """
-
-    def call(number: int) -> bool:
-        proof = Credentials(f"AKIA{number:06}", f"secret-{number}", "token")
-        return sts.exchange(proof, Role(ROLE, session_name=f"n{number}")).access_key_id == f"AKIA{number:06}.n{number}"
-
-    with fake_server(granted) as server, ThreadPoolExecutor(32) as pool:
-        sts = BotocoreSTS(endpoint_url=server.url)
-        assert all(pool.map(call, range(CALLS)))
-    assert len(server.requests) == CALLS
-    assert all(request.is_signed_with(f"secret-{int(request.access_key_id[4:])}") for request in server.requests[::50])
-
-
-CALLS = 2_000

@@ -98,6 +98,14 @@ def test_the_url_safe_alphabet_is_refused_by_name() -> None:
         sent(text)
 
 
+def test_other_text_with_a_dash_is_not_called_url_safe() -> None:
+    """Nor is base64 without one."""
+    for text in ("sign-in!", "a sentence, with-dash", "PHg+PHg+PHg"):
+        with pytest.raises(ProofInvalid) as caught:
+            sent(text)
+        assert "URL-safe" not in str(caught.value)
+
+
 @pytest.mark.case("S13")
 @pytest.mark.parametrize("junk", ["junk", "=junk", "\njunk=", "!", "\0", "<"])
 def test_anything_after_the_padding_is_refused(junk: str) -> None:

@@ -1,0 +1,228 @@
+"""A call to STS: where it may go, for how long, who may see it, and many at once."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import jwt
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from fake_server import SECRET_KEY, fake_server, granted, refused, told
+from saml_samples import ROLE
+
+from stskit import Credentials, Role, WebIdentityToken
+from stskit.errors import RoleError, STSError, STSUnavailable
+from stskit.sinks import Boto3Session, Environment
+from stskit.sts import BotocoreSTS
+
+BASE = Credentials("AKIABASE", "base-secret-canary", "base-token-canary")
+WEB = WebIdentityToken(jwt.encode({"sub": "alice"}, "a key that is long enough for it"))
+
+
+# Where it may go, for how long, and who may see it ----------------------------------------------------------------
+
+
+@pytest.mark.case("E6")
+@pytest.mark.parametrize(
+    "host", ["sts.example", "10.0.0.1", "192.168.1.1", "[2001:db8::1]", "localhost.example", "0.0.0.0"]
+)
+@pytest.mark.parametrize("by", ["argument", "variable"])
+def test_without_tls_nothing_leaves_this_machine(host: str, by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever the endpoint is named: it is refused before anything is sent, with the way to allow it."""
+    url = f"http://{host}:9"
+    if by == "variable":
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", url)
+    sts = BotocoreSTS(endpoint_url=url if by == "argument" else None)
+    with pytest.raises(STSUnavailable, match=r"would travel in clear .*allow_http=True") as caught:
+        sts.exchange(WEB, Role(ROLE))
+    assert (caught.value.kind, caught.value.retryable, caught.value.endpoint) == ("setup", False, url)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://127.1.2.3:9", "http://[::1]:9", "http://localhost:9"])
+def test_without_tls_this_machine_may_be_asked(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For servers that run here."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with pytest.raises(STSUnavailable) as caught:
+        BotocoreSTS(endpoint_url=url).exchange(WEB, Role(ROLE))
+    assert caught.value.kind == "connection"
+
+
+def test_an_endpoint_holds_no_password() -> None:
+    """It would be shown in errors and reprs; the error that says so does not show it."""
+    with pytest.raises(RoleError, match="a user name or a password in it") as caught:
+        BotocoreSTS(endpoint_url="https://user:canary@sts.example")
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.case("E10")
+def test_the_whole_exchange_has_a_deadline() -> None:
+    """Three attempts that hang would take half a minute; the deadline holds across all of them."""
+    start = time.monotonic()
+    with (
+        fake_server("hang") as server,
+        pytest.raises(STSUnavailable, match=r"did not answer in time \(TimeoutError\)") as caught,
+    ):
+        BotocoreSTS(endpoint_url=server.url, total_timeout=0.3).exchange(BASE, Role(ROLE))
+    assert time.monotonic() - start < 5
+    assert (caught.value.kind, caught.value.retryable) == ("timeout", True)
+    assert "canary" not in told(caught.value)
+
+
+def test_within_its_deadline_a_call_is_like_any_other() -> None:
+    """Answers and refusals come through, signed with the right keys."""
+    with fake_server(granted, refused("AccessDenied")) as server:
+        sts = BotocoreSTS(endpoint_url=server.url, total_timeout=20)
+        assert sts.exchange(BASE, Role(ROLE)).access_key_id.startswith("AKIABASE")
+        with pytest.raises(STSError, match="AccessDenied"):
+            sts.exchange(BASE, Role(ROLE))
+    assert server.requests[0].is_signed_with("base-secret-canary")
+
+
+def test_without_a_deadline_no_thread_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The usual call costs none."""
+    with fake_server(granted) as server:
+        names: list[str] = []
+        start = threading.Thread.start
+
+        def starting(thread: threading.Thread) -> None:
+            names.append(thread.name)
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", starting)
+        BotocoreSTS(endpoint_url=server.url).exchange(BASE, Role(ROLE))
+    assert "stskit-call" not in names
+
+
+@pytest.mark.case("H5")
+def test_the_wire_can_be_traced_by_name(caplog: pytest.LogCaptureFixture) -> None:
+    """Only the calls of that one show what they send and receive."""
+    caplog.set_level(logging.DEBUG)
+    with fake_server(granted) as server:
+        BotocoreSTS(endpoint_url=server.url).exchange(WEB, Role(ROLE))
+        assert WEB.value not in caplog.text
+        assert SECRET_KEY not in caplog.text
+        BotocoreSTS(endpoint_url=server.url, trace_wire=True).exchange(WEB, Role(ROLE))
+        assert WEB.value in caplog.text
+        assert SECRET_KEY in caplog.text
+        caplog.clear()
+        BotocoreSTS(endpoint_url=server.url).exchange(WEB, Role(ROLE))
+        assert WEB.value not in caplog.text
+
+
+# As botocore does it ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A key and a certificate for 127.0.0.1, signed by nobody but itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(datetime.now(UTC) - timedelta(days=1))
+    builder = builder.not_valid_after(datetime.now(UTC) + timedelta(days=1))
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    path = tmp_path / "certificate.pem"
+    path.write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+        + builder.sign(key, hashes.SHA256()).public_bytes(pem)
+    )
+    return path
+
+
+@pytest.mark.case("E6", "E9")
+def test_a_certificate_is_trusted_by_aws_ca_bundle_alone(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it the call is of the kind TLS, and nothing is sent; for signed and for unsigned calls alike."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with fake_server(granted, tls=context) as server:
+        sts = BotocoreSTS(endpoint_url=server.url)
+        for proof in (BASE, WEB):
+            with pytest.raises(STSUnavailable, match="by TLS") as caught:
+                sts.exchange(proof, Role(ROLE))
+            assert (caught.value.kind, caught.value.retryable) == ("tls", False)
+        assert server.requests == []
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
+        for proof in (BASE, WEB):
+            assert sts.exchange(proof, Role(ROLE)).session_token
+
+
+@pytest.mark.case("E6")
+def test_configured_endpoints_can_be_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the variable that the AWS SDKs have for it; an argument still counts."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    for signed in (True, False):
+        assert BotocoreSTS()._client("aws", signed=signed).meta.endpoint_url == "https://sts.us-east-1.amazonaws.com"
+        here = BotocoreSTS(endpoint_url="http://127.0.0.1:7")
+        assert here._client("aws", signed=signed).meta.endpoint_url == "http://127.0.0.1:7"
+
+
+@pytest.mark.case("E9")
+def test_a_name_that_nobody_knows_is_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the system says it; no question leaves this machine for this test."""
+
+    def unknown(*_where: object) -> object:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with pytest.raises(STSUnavailable, match="could not be reached") as caught:
+        BotocoreSTS(endpoint_url="https://sts.invalid").exchange(BASE, Role(ROLE))
+    assert (caught.value.kind, caught.value.retryable) == ("connection", True)
+
+
+def test_connections_are_kept() -> None:
+    """Of many calls one after the other, for several roles and callers, all go over the same."""
+    with fake_server(granted) as server:
+        sts = BotocoreSTS(endpoint_url=server.url)
+        for number in range(10):
+            sts.exchange(Credentials(f"AKIA{number}", "secret"), Role(f"{ROLE}{number}"))
+    assert (len(server.requests), len(server.connections)) == (10, 1)
+
+
+# Much at once -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.case("E14")
+@pytest.mark.parametrize("size", [4_096, 65_536])
+def test_a_long_token_goes_through(size: int) -> None:
+    """Nothing here has a length in mind."""
+    token = "t" * size
+    with fake_server(lambda request: granted(request, SessionToken=token)) as server:
+        given_ = BotocoreSTS(endpoint_url=server.url).exchange(BASE, Role(ROLE))
+    assert given_.session_token == token
+    assert given_.to(Environment())["AWS_SESSION_TOKEN"] == token
+    keys = given_.to(Boto3Session("us-east-1")).get_credentials()
+    assert keys is not None
+    assert keys.token == token
+
+
+@pytest.mark.case("E18")
+def test_threads_get_their_own_answers() -> None:
+    """Thirty-two of them, ten thousand calls, each with keys and a name of its own: no answer is another's."""
+
+    def call(number: int) -> bool:
+        proof = Credentials(f"AKIA{number:06}", f"secret-{number}", "token")
+        return sts.exchange(proof, Role(ROLE, session_name=f"n{number}")).access_key_id == f"AKIA{number:06}.n{number}"
+
+    with fake_server(granted) as server, ThreadPoolExecutor(32) as pool:
+        sts = BotocoreSTS(endpoint_url=server.url)
+        assert all(pool.map(call, range(CALLS)))
+    assert len(server.requests) == CALLS
+    assert all(request.is_signed_with(f"secret-{int(request.access_key_id[4:])}") for request in server.requests[::100])
+
+
+CALLS = 10_000
