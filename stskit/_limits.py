@@ -104,4 +104,5 @@ def check_size(option: str, size: int | None) -> None:
         raise RoleError(f"{option} is a whole number of {limit.unit}, not {size!r}")
     if not (limit.least <= size and (limit.most is None or size <= limit.most)):
         takes = f"{limit.least} to {limit.most}" if limit.most is not None else f"{limit.least} or more"
+        takes = str(limit.least) if limit.least == limit.most else takes
         raise RoleError(f"{option} has {size} {limit.unit}; STS takes {takes}")

@@ -18,7 +18,9 @@ from stskit.errors import ProofInvalid
 
 __all__ = ["NEXT_STEP", "Response", "is_aws", "read"]
 
-NEXT_STEP: Final = "save the value of the form field SAMLResponse, exactly as the browser sent it"
+NEXT_STEP: Final = (
+    "save the value of the form field SAMLResponse, exactly as the browser sent it, or the browser's network log (HAR)"
+)
 MAX_DEPTH: Final = 64  # elements inside each other; real responses stay under 15
 
 # expat joins namespace and local name with the separator it was given: a blank. The two of SAML 2.0 are p and a here.

@@ -13,7 +13,7 @@ from typing import Final
 from attrs import evolve, field, frozen
 
 from stskit.engine import AssumedRole
-from stskit.errors import SourceError, STSError, StskitError
+from stskit.errors import RoleError, SourceError, STSError, StskitError
 from stskit.identity import Credentials, Proof, SAMLAssertion
 from stskit.protocols import STS, Clock, Source
 from stskit.refresh import SystemClock
@@ -62,6 +62,8 @@ def assume_all(
     """
     if workers < 1:
         raise ValueError(f"workers is {workers}; there must be at least one")
+    if isinstance(roles, str):
+        raise RoleError(f"roles is a list of roles; write [{roles!r}] for a list of one")
     source, sts = Profile() if source is None else source, BotocoreSTS() if sts is None else sts
     recipes = [AssumedRole(role, source=source, sts=sts) for role in roles]  # each is checked before the first call
     if not recipes:

@@ -148,6 +148,7 @@ def test_an_outcome_shows_no_secret() -> None:
     ("change", "error", "message"),
     [
         ({"roles": [arn(1), "R"]}, RoleError, "'R' is no role ARN"),
+        ({"roles": arn(1)}, RoleError, r"roles is a list of roles; write \['arn:"),
         (
             {"roles": [Role(arn(1), duration=7200)], "source": AssumedRole(arn(0))},
             RoleError,

@@ -56,7 +56,7 @@ def in_thread(work: Callable[[], object]) -> object:
         ("short", "123456", "MFA serial has 5 characters; STS takes 9 to 256"),
         ("s" * 257, "123456", "MFA serial has 257 characters"),
         ("blanks are not in it", "123456", "MFA serial 'blanks are not in it' has characters"),
-        (SERIAL, "12345", "MFA code has 5 characters; STS takes 6 to 6"),
+        (SERIAL, "12345", "MFA code has 5 characters; STS takes 6$"),
         (SERIAL, "12345x", "MFA code has characters that STS refuses; it takes digits"),
         (SERIAL, "１２３４５６", "MFA code has characters"),
         (SERIAL, None, "an MFA code is text, a callable or an MFACommand"),

@@ -152,7 +152,7 @@ def test_a_token_that_has_expired_is_not_sent(exp: int, good: bool, path: Path) 
         source.fetch()
     else:
         end = START + timedelta(seconds=exp)
-        assert f"the token expired at {end}, and it is 2026-11-25 12:00:00+0000; see why nothing has renewed" in str(
+        assert f"the token expired at {end}, and it is 2026-11-25 12:00:00+00:00; see why nothing has renewed" in str(
             failure(source)
         )
 

@@ -53,7 +53,7 @@ def test_an_assertion_that_has_ended_needs_a_person(
         return
     with pytest.raises(SignInRequired) as caught:
         source.fetch()
-    now = f"{clock.now():%Y-%m-%d %H:%M:%S%z}"
+    now = f"{clock.now()}"
     assert str(caught.value) == (
         f"{source.path}: the SAML assertion ended at 2026-11-25 12:05:00+00:00, and it is {now}; "
         "sign in again and save the new response here"

@@ -103,12 +103,12 @@ class OIDCTokenFile:
         now, begin, end = self.clock.now(), token.not_before, token.expiration
         if end is not None and now >= end:
             raise ProofInvalid(
-                f"{self.path}: the token expired at {end}, and it is {now:%Y-%m-%d %H:%M:%S%z}; "
+                f"{self.path}: the token expired at {end}, and it is {now.replace(microsecond=0)}; "
                 "see why nothing has renewed the file, and check the clock of this machine"
             )
         if begin is not None and now < begin - self.skew:
             raise ProofInvalid(
-                f"{self.path}: the token counts from {begin}, and it is {now:%Y-%m-%d %H:%M:%S%z}; "
+                f"{self.path}: the token counts from {begin}, and it is {now.replace(microsecond=0)}; "
                 "check the clock of this machine"
             )
 

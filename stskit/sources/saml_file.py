@@ -72,12 +72,12 @@ class SAMLFile:
         now, begin, end = self.clock.now(), assertion.not_before, assertion.not_on_or_after
         if end is not None and now >= end + self.skew:
             raise SignInRequired(
-                f"the SAML assertion ended at {end}, and it is {now:%Y-%m-%d %H:%M:%S%z}; "
+                f"the SAML assertion ended at {end}, and it is {now.replace(microsecond=0)}; "
                 "sign in again and save the new response here"
             )
         if begin is not None and now < begin - self.skew:
             raise ProofInvalid(
-                f"the SAML assertion counts from {begin}, and it is {now:%Y-%m-%d %H:%M:%S%z}; "
+                f"the SAML assertion counts from {begin}, and it is {now.replace(microsecond=0)}; "
                 "check the clocks of this machine and of the identity provider"
             )
 
