@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve, fields
+from botocore.loaders import create_loader
 from fake_server import SECRET_KEY, SESSION_TOKEN, Request, document, fake_server, granted, told
 from fake_server import Answer as Reply
 from hypothesis import example, given, settings
@@ -110,6 +111,11 @@ def test_what_an_operation_takes_goes_out_under_the_name_it_has_there(
 ) -> None:
     """The proof, the role, this option, and nothing else."""
     monkeypatch.setenv("AWS_ROLE_SESSION_NAME", "from-the-environment")
+    members = create_loader().load_service_model("sts", "service-2")["shapes"][f"{operation}Request"]["members"]
+    if option and not set(PARAMETERS[option]) <= set(members):  # an older botocore, and the error says so
+        with pytest.raises(RoleError, match=f"does not know the parameter {PARAMETERS[option][0]} of {operation}"):
+            sent(PROOFS[operation], role_with(option))
+        return
     request = sent(PROOFS[operation], role_with(*filter(None, [option])))
     expected = {"Action": operation, "Version": "2011-06-15", "RoleArn": ROLE, **ALWAYS[operation]}
     assert request.form == {**expected, **(OPTIONS[option][1] if option else {})}
