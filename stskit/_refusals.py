@@ -45,6 +45,11 @@ _LONG_WORD: Final = r"[\w+/=%.~-]{16,}"
 _NOTABLE: Final = timedelta(minutes=1)  # of difference between two clocks
 
 
+def _without_user(url: str | None) -> str | None:
+    """*url* as errors show it: a variable may have put a password there."""
+    return url and re.sub(r"(?<=//)[^/]*@", "", url)
+
+
 @frozen
 class Call:
     """What is known about a call, for the errors that tell of it. `secrets` are cut from what STS says.
@@ -56,7 +61,7 @@ class Call:
     operation: str
     role_arn: str | None = None
     region: str | None = None
-    endpoint: str | None = None
+    endpoint: str | None = field(default=None, converter=_without_user)
     secrets: tuple[Secret, ...] = field(default=(), repr=False)
     has_client: bool = False
     proof: Proof | None = field(default=None, repr=False)

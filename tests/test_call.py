@@ -64,6 +64,16 @@ def test_an_endpoint_holds_no_password() -> None:
     assert "canary" not in str(caught.value)
 
 
+@pytest.mark.parametrize("url", ["http://user:canary@sts.example", "http://user:canary@127.0.0.1:9"])
+def test_a_password_in_a_variable_is_not_shown(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever becomes of the call."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", url)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with pytest.raises(STSUnavailable) as caught:
+        BotocoreSTS().exchange(WEB, Role(ROLE))
+    assert "canary" not in told(caught.value)
+
+
 @pytest.mark.case("E10")
 def test_the_whole_exchange_has_a_deadline() -> None:
     """Three attempts that hang would take half a minute; the deadline holds across all of them."""
