@@ -88,7 +88,11 @@ def test_five_tries_are_all(pauses: list[float]) -> None:
     ],
 )
 def test_nothing_else_is_tried_again(answer: Answer, pauses: list[float]) -> None:
-    """One request, and no pause."""
+    """One request, and no pause.
+
+    That STS words it so is an assumption, for no server here does: see
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_saml.html
+    """
     with fake_server(answer) as server, pytest.raises(STSError):
         assume(ROLE, source=Renewed(), sts=BotocoreSTS(endpoint_url=server.url))
     assert (len(server.requests), pauses) == (1, [])

@@ -180,6 +180,7 @@ def test_a_chain_is_the_path_from_left_to_right() -> None:
     assert recipe == AssumedRole(SECOND, source=AssumedRole(FIRST, source=Static(BASE), sts=sts), sts=sts)
 
 
+@pytest.mark.case("E2")
 def test_a_chained_role_for_more_than_an_hour_is_an_error() -> None:
     """STS would refuse it, so it is said at once; the first role and an hour are free of that."""
     source = ScriptedSource(BASE)
@@ -206,6 +207,7 @@ def test_a_denied_second_hop_is_named_and_the_first_goes_nowhere(home: Path) -> 
     assert list(home.iterdir()) == []
 
 
+@pytest.mark.case("E17")
 def test_a_denied_first_hop_ends_the_chain() -> None:
     """Nothing is asked of the second."""
     with fake_server(refused("AccessDenied")) as server, pytest.raises(STSError) as caught:
