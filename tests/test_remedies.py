@@ -150,6 +150,17 @@ def test_of_what_cannot_be_read_nothing_is_told(proof: Proof) -> None:
     assert refusal(refused("AccessDenied", status=403), proof).remedy.endswith(".")
 
 
+def test_an_assertion_that_offers_nothing_offers_nothing() -> None:
+    """There is no list to tell."""
+    assert "offers" not in _facts.of_proof(SAMLAssertion(encoded(response({}))))
+
+
+@pytest.mark.parametrize(("status", "row"), [(499, ANY_OTHER), (500, ANY_5XX), (599, ANY_5XX)])
+def test_an_unknown_code_is_judged_by_its_status(status: int, row: object) -> None:
+    """From 500 on the fault is the server's."""
+    assert remedy_for("Novelty", "AssumeRole", "", status) is row
+
+
 def test_long_lists_and_claims_are_cut() -> None:
     """An error is read by people."""
     many = SAMLAssertion(encoded(response({"Role": [PAIR.replace("app", f"r{number}") for number in range(50)]})))
