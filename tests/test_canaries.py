@@ -41,7 +41,7 @@ from stskit import (
     caller_identity,
 )
 from stskit.errors import StskitError
-from stskit.identity import Proof, Secret
+from stskit.identity import Secret
 from stskit.roles import ProvidedContext
 from stskit.sinks import Boto3Session, BotocoreSession, CredentialsFile, Environment
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static
@@ -159,16 +159,6 @@ class World(SimpleNamespace):
         return self.profile(f"credential_process = {sys.executable} {script}")
 
 
-class Given:
-    """A source of whatever proof it was given."""
-
-    def __init__(self, proof: Proof) -> None:
-        self.proof = proof
-
-    def fetch(self) -> Proof:
-        return self.proof
-
-
 def full_role(**changes: object) -> Role:
     options: dict[str, object] = {
         "external_id": SECRETS["external id"],
@@ -194,7 +184,7 @@ def stale(world: World) -> None:
 
 
 def all_of_them(world: World) -> None:
-    for outcome in assume_all([ROLE, f"{ROLE}2"], source=Given(WEB), sts=world.sts):
+    for outcome in assume_all([ROLE, f"{ROLE}2"], source=Static(WEB), sts=world.sts):
         if outcome.error:
             raise outcome.error
 
@@ -243,8 +233,8 @@ FLOWS: dict[str, Callable[[World], object]] = {
     "many roles": all_of_them,
     "a cache": stale,
     "a deadline": lambda w: assume(ROLE, source=Static(BASE), sts=BotocoreSTS(endpoint_url=w.url, total_timeout=20)),
-    "no TLS": lambda w: assume(ROLE, source=Given(WEB), sts=BotocoreSTS(endpoint_url="http://sts.example")),
-    "nobody there": lambda w: assume(ROLE, source=Given(WEB), sts=BotocoreSTS(endpoint_url="http://127.0.0.1:9")),
+    "no TLS": lambda w: assume(ROLE, source=Static(WEB), sts=BotocoreSTS(endpoint_url="http://sts.example")),
+    "nobody there": lambda w: assume(ROLE, source=Static(WEB), sts=BotocoreSTS(endpoint_url="http://127.0.0.1:9")),
     "no proof": lambda w: w.sts.exchange(SECRETS["file"], Role(ROLE)),  # type: ignore[arg-type]
     "a credentials file": lambda w: BASE.to(CredentialsFile("p", w.folder / "credentials", region="eu-west-1")),
     "a credentials file with a stray line": lambda w: BASE.to(
@@ -348,7 +338,7 @@ def test_a_failed_comparison_shows_no_secret(values: str, pytester: pytest.Pytes
     """Of two values, in the output of pytest with all details, where the plugin is that comes with stskit."""
     code = f"""
         from stskit import Credentials
-        from stskit.identity import Proof, Secret
+        from stskit.identity import Secret
 
         ONE, TWO = Secret("ca" + "nary-one"), Secret("ca" + "nary-two")
 

@@ -10,7 +10,7 @@ import pytest
 from fake_server import told
 from identity_provider import IdentityProvider
 
-from stskit import Credentials
+from stskit import Credentials, SAMLAssertion, WebIdentityToken
 from stskit.errors import ProofInvalid, SourceError, SourceMissing
 from stskit.identity import Proof
 from stskit.protocols import Source
@@ -112,6 +112,7 @@ def test_a_source_shows_where_and_not_what(tmp_path: Path) -> None:
 
 
 def test_static_gives_what_it_was_given() -> None:
-    """The same object, for ever."""
-    keys = Credentials("AKIA", "secret")
-    assert Static(keys).fetch() is keys
+    """The same object, for ever, whichever proof it is."""
+    for proof in (Credentials("AKIA", "secret"), WebIdentityToken("token"), SAMLAssertion("assertion")):
+        source: Source[Proof] = Static(proof)
+        assert source.fetch() is proof

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar
+
 from attrs import frozen
 
-from stskit.identity import Credentials
+from stskit.identity import Proof
 
 __all__ = ["Static"]
 
+P = TypeVar("P", bound=Proof)
+
 
 @frozen
-class Static:
-    """The credentials that it was given, unchanged, for ever."""
+class Static(Generic[P]):
+    """The credentials that it was given, unchanged, for ever; or another proof, an assertion or a token in memory."""
 
-    credentials: Credentials
+    credentials: P
 
-    def fetch(self) -> Credentials:
+    def fetch(self) -> P:
         """What it was given."""
         return self.credentials

@@ -99,3 +99,5 @@ waiting: Credentials = assume("arn", wait_for_new_role=timedelta(seconds=30))
 assertion: SAMLAssertion = SAMLFile("file", skew=timedelta(0)).fetch()
 lasts: timedelta | None = assertion.session_duration
 claim: object = OIDCTokenFile.from_env({}).fetch().claims["sub"]
+
+in_memory: Source[SAMLAssertion] = Static(assertion)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stskit import MFA, AssumedRole, Cached, Credentials, Role, WebIdentityToken, assume, assume_all
 from stskit.sinks import Boto3Session, CredentialsFile, Environment
-from stskit.sources import Profile, SAMLFile, SessionToken
+from stskit.sources import Profile, SAMLFile, SessionToken, Static
 
 credentials = assume("arn", source=Profile("base"))
 recipe = AssumedRole("arn", source=Profile("base"))
@@ -37,6 +37,10 @@ Credentials("id")  # type: ignore[call-arg]
 
 # a session of the user's own is had by credentials, and by no other proof
 SessionToken(SAMLFile("file"))  # type: ignore[arg-type]
+
+# a proof in memory is still no credentials, and other values are no proof
+Cached(Static(WebIdentityToken("token")))  # type: ignore[arg-type]
+Static("token")  # type: ignore[type-var]
 
 # options of a role that there are not, and values that are none of theirs
 Role.named("name", account="123456789012", durations=900)  # type: ignore[call-arg]
