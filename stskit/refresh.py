@@ -207,7 +207,7 @@ class Cached:
         if by_person and valid and not (before and isinstance(before.error, SignInRequired)):
             assert self._held is not None
             until = self._held.credentials.expiration
-            warnings.warn(f"credentials that end at {until} cannot be renewed yet: {error}", StskitWarning, 5)
+            warnings.warn(f"credentials that end at {until} cannot be renewed yet: {error}", StskitWarning, 4)
 
     def _what_is_left(self) -> Credentials:
         held, failed = self._held, self._failed
