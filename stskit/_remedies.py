@@ -11,7 +11,7 @@ from typing import Final
 
 from attrs import frozen
 
-__all__ = ["REMEDIES", "Remedy", "remedy_for"]
+__all__ = ["ANY_5XX", "ANY_OTHER", "REMEDIES", "Remedy", "cause_of", "remedy_for"]
 
 
 @frozen
@@ -231,9 +231,14 @@ _OTHER_NAMES: Final = {
 _BY_STATUS: Final = {400: "ValidationError", 403: "AccessDenied", 429: "Throttling"}  # some servers send no code
 
 
+def cause_of(code: str, status: int) -> str:
+    """The code as AWS's STS has it; *code* is "" where the server sent none, and then the status decides."""
+    return _OTHER_NAMES.get(code, code) or _BY_STATUS.get(status, "")
+
+
 def remedy_for(code: str, operation: str, message: str, status: int) -> Remedy:
-    """The row for a refusal; *code* is "" where the server sent none, and then the status decides."""
-    cause = _OTHER_NAMES.get(code, code) or _BY_STATUS.get(status, "")
+    """The row for a refusal; *code* and *status* as in `cause_of`."""
+    cause = cause_of(code, status)
     fits = (
         row
         for row in REMEDIES

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Final
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from stskit.engine import AssumedRole
 from stskit.errors import RoleError, SourceError, STSError, StskitError
@@ -68,7 +68,7 @@ def assume_all(
     recipes = [AssumedRole(role, source=source, sts=sts) for role in roles]  # each is checked before the first call
     if not recipes:
         return iter(())
-    shared = _SharedProof(source)
+    shared = _SharedProof(source, SystemClock())
     shared.fetch()
     return _outcomes([evolve(recipe, source=shared) for recipe in recipes], workers, progress or _nobody)
 
@@ -118,12 +118,18 @@ def _assume(recipe: AssumedRole, pace: _Pace) -> Outcome:
         try:
             credentials = recipe.fetch()
         except StskitError as error:
-            if not (isinstance(error, STSError) and error.code == "Throttling") or tries == _TRIES:
+            if tries == _TRIES or not _is_throttling(error):
                 return Outcome(recipe.role, error=error)
             pace.slower(started)
         else:
             pace.faster()
             return Outcome(recipe.role, credentials)
+
+
+def _is_throttling(error: StskitError) -> bool:
+    from stskit._remedies import cause_of
+
+    return isinstance(error, STSError) and cause_of(error.code or "", error.http_status or 0) == "Throttling"
 
 
 class _Pace:
@@ -162,31 +168,27 @@ class _Pace:
             self._between = self._between * 0.9 if self._between > _FIRST_PAUSE / 10 else 0.0
 
 
-@frozen
 class _SharedProof:
     """One proof for all, until it ends. A source that fails then is not asked again."""
 
-    _source: Source[Proof]
-    _clock: Clock = field(factory=SystemClock)
-    _lock: threading.Lock = field(factory=threading.Lock)
-    _held: list[Proof | SourceError] = field(factory=list, repr=False)
+    def __init__(self, source: Source[Proof], clock: Clock) -> None:
+        self._source = source
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._proof: Proof | None = None
+        self._failed: SourceError | None = None
 
     def fetch(self) -> Proof:
         with self._lock:
-            held = self._held[-1] if self._held else None
-            if held is None or (not isinstance(held, SourceError) and self._is_ending(held)):
-                self._held[:] = [held := self._renewed(first=held is None)]
-        if isinstance(held, SourceError):
-            raise held.with_traceback(None)
-        return held
-
-    def _renewed(self, *, first: bool) -> Proof | SourceError:
-        try:
-            return self._source.fetch()
-        except SourceError as error:
-            if first:
-                raise
-            return error
+            if self._failed is None and (self._proof is None or self._is_ending(self._proof)):
+                try:
+                    self._proof = self._source.fetch()
+                except SourceError as error:
+                    self._failed = error
+            if self._failed is not None:
+                raise self._failed.with_traceback(None)
+            assert self._proof is not None
+            return self._proof
 
     def _is_ending(self, proof: Proof) -> bool:
         end = _end(proof)

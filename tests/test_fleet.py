@@ -21,7 +21,15 @@ from local_aws import LocalAWS
 from saml_samples import PROVIDER, encoded, response
 
 from stskit import AssumedRole, Credentials, Outcome, Role, SAMLAssertion, WebIdentityToken, assume_all, fleet
-from stskit.errors import RoleError, RoleNotOffered, SignInRequired, SourceMissing, STSError
+from stskit.errors import (
+    RoleError,
+    RoleNotOffered,
+    SignInRequired,
+    SourceMissing,
+    STSError,
+    StskitError,
+    STSUnavailable,
+)
 from stskit.identity import Proof
 from stskit.sources import Profile, SAMLFile, Static
 from stskit.sts import BotocoreSTS
@@ -314,6 +322,24 @@ def test_success_makes_it_faster_again() -> None:
     for _ in range(9):
         it.wait()
     assert len(time_.pauses) == before
+
+
+@pytest.mark.parametrize(
+    ("error", "known"),
+    [
+        (STSError("slow", "Throttling"), True),
+        (STSError("slow", "TooManyRequests"), True),
+        (STSError("slow", None, 429), True),
+        (STSError("no", "AccessDenied", 403), False),
+        (STSUnavailable("silent"), False),
+    ],
+)
+def test_throttling_is_known_under_every_name(error: StskitError, known: bool) -> None:
+    """Servers that are not AWS's have other codes for it, or a status alone."""
+    it, _ = pace()
+    sts = CannedSTS(lambda _role: error)
+    assert fleet._assume(AssumedRole(arn(1), source=Static(BASE), sts=sts), it).error is error
+    assert len(sts.asked) == (5 if known else 1)
 
 
 def throttled(times: int) -> Callable[[Role], Exception | None]:
