@@ -51,7 +51,8 @@ def in_sts_terms(given: Mapping[str, Any]) -> dict[str, object]:
 
 def with_code(sent: Mapping[str, object]) -> dict[str, object]:
     """What is *sent*, with an MFA code where one is needed. It is the last thing before the call: none is wasted."""
-    return {name: value() if callable(value) else value for name, value in sent.items()}
+    ask: Any = sent.get("TokenCode")
+    return dict(sent) if ask is None else {**sent, "TokenCode": ask()}
 
 
 def _on_the_wire(option: str, value: Any) -> tuple[object, ...]:
