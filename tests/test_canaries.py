@@ -24,6 +24,7 @@ import attrs
 import jwt
 import pytest
 from fake_server import SECRET_KEY, SESSION_TOKEN, Answer, Request, fake_server, granted, refused, tells, told
+from helpers import START, ManualClock, ScriptedSource
 from saml_samples import PROVIDER, ROLE, encoded, response
 
 from stskit import (
@@ -33,6 +34,7 @@ from stskit import (
     Credentials,
     MFACommand,
     Outcome,
+    RefreshPolicy,
     Role,
     SAMLAssertion,
     WebIdentityToken,
@@ -40,7 +42,7 @@ from stskit import (
     assume_all,
     caller_identity,
 )
-from stskit.errors import StskitError
+from stskit.errors import SignInRequired, StskitError
 from stskit.identity import Secret
 from stskit.roles import ProvidedContext
 from stskit.sinks import Boto3Session, BotocoreSession, CredentialsFile, Environment
@@ -177,10 +179,15 @@ def har(world: World) -> Path:
 
 
 def stale(world: World) -> None:
-    """A refresh that fails while the credentials are valid, and one that needs a person."""
-    cached = Cached(AssumedRole(ROLE, source=Static(BASE), sts=world.sts))
-    cached.fetch()
-    repr(cached)
+    """A refresh that fails, or that needs a person, while the credentials are valid and once they have expired."""
+    clock = ManualClock()
+    old = Credentials("ASIA", SECRETS["base key"], SECRETS["base token"], clock.now() + timedelta(hours=1))
+    for later in (lambda: assume(ROLE, source=Static(BASE), sts=world.sts), SignInRequired("sign in again")):
+        clock.wall = START
+        cached = Cached(ScriptedSource(old, later), policy=RefreshPolicy(on_expired="serve"), clock=clock)
+        for minutes in (0, 50, 20):
+            clock.advance(minutes=minutes)
+            repr(cached.fetch())
 
 
 def all_of_them(world: World) -> None:
