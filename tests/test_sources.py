@@ -14,7 +14,7 @@ from stskit import Credentials, SAMLAssertion, WebIdentityToken
 from stskit.errors import ProofInvalid, SourceError, SourceMissing
 from stskit.identity import Proof
 from stskit.protocols import Source
-from stskit.sources import OIDCTokenFile, SAMLFile, Static
+from stskit.sources import OIDCTokenFile, Profile, SAMLFile, Static
 
 ROLE = "arn:aws:iam::123456789012:role/R"
 PROVIDER = "arn:aws:iam::123456789012:saml-provider/idp"
@@ -106,7 +106,9 @@ def test_an_assertion_is_read_in_any_form(tmp_path: Path) -> None:
 
 def test_a_source_shows_where_and_not_what(tmp_path: Path) -> None:
     """Its repr is for logs. Two that are equal are equal, whatever kind of path they were given."""
-    assert repr(SAMLFile(tmp_path / "x")).startswith(f"SAMLFile(path='{tmp_path / 'x'}', principal_arn=None")
+    assert repr(SAMLFile(tmp_path / "x")) == f"SAMLFile(path='{tmp_path / 'x'}', principal_arn=None)"
+    assert repr(OIDCTokenFile("x", strict=True)) == "OIDCTokenFile(path='x')"
+    assert repr(Profile("base", process_timeout=5)) == "Profile(name='base')"
     assert OIDCTokenFile(tmp_path / "x") == OIDCTokenFile(str(tmp_path / "x"))
     assert "canary" not in repr(Static(Credentials("AKIA", "canary", "canary")))
 

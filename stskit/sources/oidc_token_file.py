@@ -39,10 +39,10 @@ class OIDCTokenFile:
     """
 
     path: str = field(converter=path_text)
-    json_field: str | None = field(default=None, kw_only=True)
-    strict: bool = field(default=False, kw_only=True)
-    skew: timedelta = field(default=timedelta(minutes=4), kw_only=True)
-    clock: Clock = field(factory=SystemClock, kw_only=True)
+    json_field: str | None = field(default=None, kw_only=True, repr=False)
+    strict: bool = field(default=False, kw_only=True, repr=False)
+    skew: timedelta = field(default=timedelta(minutes=4), kw_only=True, repr=False)
+    clock: Clock = field(factory=SystemClock, kw_only=True, repr=False)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> OIDCTokenFile:

@@ -30,7 +30,7 @@ class Profile:
     """
 
     name: str | None = None
-    process_timeout: float = field(default=60, kw_only=True, validator=and_(gt(0), le(86_400)))
+    process_timeout: float = field(default=60, kw_only=True, repr=False, validator=and_(gt(0), le(86_400)))
 
     def fetch(self) -> Credentials:
         """The credentials as botocore finds them now.

@@ -39,9 +39,9 @@ class SAMLFile:
 
     path: str = field(converter=path_text)
     principal_arn: str | None = None
-    skew: timedelta = field(default=timedelta(minutes=4), kw_only=True)
-    audience: str | None = field(default=None, kw_only=True)
-    clock: Clock = field(factory=SystemClock, kw_only=True)
+    skew: timedelta = field(default=timedelta(minutes=4), kw_only=True, repr=False)
+    audience: str | None = field(default=None, kw_only=True, repr=False)
+    clock: Clock = field(factory=SystemClock, kw_only=True, repr=False)
 
     @discreet
     def fetch(self) -> SAMLAssertion:
