@@ -5,11 +5,9 @@ Without it pytest looks into values that are not equal, and shows how two texts 
 
 from __future__ import annotations
 
-from stskit._secret import Secret
-
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
-    """What a failed comparison shows of secrets, and of values of this package, which may hold some."""
+    """What a failed comparison shows of the values of this package, which are secrets or may hold some."""
     if not (_is_discreet(left) or _is_discreet(right)):
         return None
     names = [name for name in getattr(type(left), "__slots__", ()) if _differ(left, right, name)]
@@ -17,7 +15,7 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 
 
 def _is_discreet(value: object) -> bool:
-    return isinstance(value, Secret) or type(value).__module__.startswith("stskit.")
+    return type(value).__module__.startswith("stskit.")
 
 
 def _differ(left: object, right: object, name: str) -> bool:

@@ -367,6 +367,8 @@ def test_the_plugin_comes_with_the_package() -> None:
     assert compare("==", "a", "b") is None
     assert compare("==", BASE, BASE) == [f"{BASE!r} == {BASE!r}"]
     assert compare("==", BASE, attrs.evolve(BASE, session_token="x"))[1] == "they differ in: session_token"
+    assert SAML.roles  # which it keeps, and which is no part of its value
+    assert compare("==", SAML, SAMLAssertion("other", PROVIDER))[1] == "they differ in: value"
 
 
 @pytest.mark.case("H9")

@@ -137,6 +137,28 @@ def test_a_role_may_come_twice_and_with_options() -> None:
     assert sorted(outcome.role.session_name or "" for outcome in outcomes) == ["", "", "me"]
 
 
+def test_without_source_and_sts_it_is_the_ambient_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a single role."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAAMBIENT")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with fake_server(granted) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+        assert [outcome.error for outcome in assume_all([arn(1)])] == [None]
+    assert [request.access_key_id for request in server.requests] == ["AKIAAMBIENT"]
+
+
+def test_eight_are_under_way_at_a_time() -> None:
+    """Unless another number is asked for; STS throttles by account."""
+    all_there, under_way = threading.Barrier(8), []
+
+    def answer(role: Role) -> None:
+        under_way.append(role.arn)
+        if len(under_way) <= 8:
+            all_there.wait(10)
+
+    assert len(list(assume_all(ROLES, source=Static(BASE), sts=CannedSTS(answer)))) == len(ROLES)
+
+
 def test_no_roles_need_no_proof() -> None:
     """There is nothing to ask for."""
     source = Counted(SourceMissing("nothing there"))
@@ -311,17 +333,15 @@ def test_many_that_are_throttled_together_count_as_one() -> None:
 
 
 def test_success_makes_it_faster_again() -> None:
-    """Step by step, until nobody waits any more."""
+    """By a tenth with each, until a hundredth of a second is left; then nobody waits any more."""
     it, time_ = pace()
     it.slower(it.wait())
     it.wait()
     for _ in range(40):
         it.faster()
-    time_.now += 1
-    before = len(time_.pauses)
-    for _ in range(9):
         it.wait()
-    assert len(time_.pauses) == before
+    left = [0.1 * 0.9**step for step in range(40) if step == 0 or 0.1 * 0.9 ** (step - 1) > 0.01]
+    assert time_.pauses == pytest.approx([0.1, *left])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import pytest
 from helpers import START, reachable_text
-from saml_samples import ASSERTION, OTHER, PAIR, PROVIDER, ROLE, encoded, response, stamp
+from saml_samples import ASSERTION, AWS, OTHER, PAIR, PROVIDER, ROLE, encoded, response, stamp
 
 from stskit import _saml_reader
 from stskit.errors import ProofInvalid, RoleError, RoleNotOffered
@@ -57,6 +57,12 @@ def test_what_an_operator_needs_to_see_can_be_seen() -> None:
     assert (it.audience, it.recipient) == ("urn:amazon:webservices", "https://signin.aws.amazon.com/saml")
     assert (it.issued_at, it.not_before, it.not_on_or_after) == (START, START, START + 5 * MINUTE)
     assert it.session_not_on_or_after == START + 480 * MINUTE
+
+
+def test_an_attribute_that_only_mentions_a_tag_is_none() -> None:
+    """Its name has to begin as AWS says."""
+    xml = response({"PrincipalTag:Team": ["blue"]}).replace(f'"{AWS}PrincipalTag:', f'"urn:x:{AWS}PrincipalTag:')
+    assert assertion(xml).tags == {}
 
 
 def test_what_an_assertion_does_not_say_is_none() -> None:
