@@ -73,8 +73,8 @@ def newest(text: str) -> Found:
 
 def _nothing_found() -> ProofInvalid:
     return ProofInvalid(
-        "it is a log, and no SAML response is in it; sign in again with the developer tools open and the log "
-        "preserved (Preserve log, Persist logs), and save it once the AWS page has come up"
+        "no SAML response is in it; sign in again with the developer tools open and the log "
+        "preserved (Preserve log, Persist logs), and save the log once the AWS page is there"
     )
 
 
