@@ -9,11 +9,10 @@ from typing import Final, TypeVar
 
 from stskit.errors import STSError
 
-__all__ = ["LONGEST_WAIT", "patiently"]
+__all__ = ["patiently"]
 
 T = TypeVar("T")
 
-LONGEST_WAIT: Final = timedelta(minutes=1)  # for a new role; one that takes longer is refused for another reason
 _KEY_PAUSES: Final = (1.0, 2.0, 4.0, 8.0)  # seconds at most: STS could not fetch the identity provider's keys in time
 _ROLE_PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 10.0)  # seconds; the last one again and again
 

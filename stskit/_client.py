@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import re
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
+from stskit._forks import lock_across_forks
 from stskit.errors import RoleError
 from stskit.identity import Credentials, Secret
 
@@ -45,10 +46,7 @@ _MOST_CONNECTIONS: Final = 50  # kept open between calls; urllib3 warns when mor
 
 _proof_in_use: ContextVar[Proof | None] = ContextVar("stskit_proof_in_use", default=None)
 _discreet: ContextVar[bool] = ContextVar("stskit_discreet", default=False)
-_lock = threading.RLock()  # a signal handler may come back to it
-with suppress(AttributeError):  # where there is no fork
-    # A child must not find the lock held by a thread that it does not have.
-    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+_lock: Final = lock_across_forks()
 
 
 @contextmanager
@@ -140,6 +138,11 @@ def is_open_to_others(client: BaseClient) -> bool:
         return True
 
 
+def loader_for(session: Session) -> Loader:
+    """What reads botocore's service models, one for all sessions: else each parses megabytes for its first client."""
+    return _loader(session.get_config_variable("data_path"))
+
+
 def _environment() -> tuple[object, ...]:
     return os.getpid(), *map(os.environ.get, _variables())  # by process: connections do not survive a fork
 
@@ -160,7 +163,7 @@ def _session(signed: bool, _environment: tuple[object, ...]) -> Session:
     ignored = {} if signed else {"profile": (None,) * 4, "config_file": _NOWHERE, "credentials_file": _NOWHERE}
     session = Session(session_vars=ignored)
     session.set_config_variable("sts_regional_endpoints", "regional")
-    session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
+    session.register_component("data_loader", loader_for(session))
     for component in ("credential_provider", "token_provider"):
         session.register_component(component, _KeysOfThisCall())
     # An expiration is parsed by us: botocore takes half a date, and gives local time.

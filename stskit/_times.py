@@ -1,11 +1,14 @@
-"""Reads a moment strictly: a date, a time and, where one is needed, a zone. Half a date is none."""
+"""Moments: read strictly (a date, a time and, where one is needed, a zone), and the present one."""
 
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime
 
-__all__ = ["instant"]
+from attrs import frozen
+
+__all__ = ["SystemClock", "instant"]
 
 _DATE, _TIME, _ZONE = r"\d{4}-\d\d-\d\d", r"\d\d:\d\d:\d\d(?:\.\d+)?", r"Z|[+-]\d\d:?\d\d"
 
@@ -20,8 +23,21 @@ def instant(text: str, *, zone_needed: bool = True) -> datetime:
         raise ValueError("not an RFC 3339 date and time")
     from dateutil.parser import isoparse
 
-    date, time, zone = match.groups()
+    date, hours, zone = match.groups()
     try:
-        return isoparse(f"{date}T{time}{(zone or 'Z').upper()}").astimezone(UTC)
+        return isoparse(f"{date}T{hours}{(zone or 'Z').upper()}").astimezone(UTC)
     except OverflowError:
         raise ValueError("not a date in UTC") from None
+
+
+@frozen
+class SystemClock:
+    """The time of this machine."""
+
+    def now(self) -> datetime:
+        """The wall clock, aware, UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds that only grow."""
+        return time.monotonic()

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Final, TypeVar
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from stskit._again import LONGEST_WAIT, patiently
 from stskit.errors import RoleError, SourceMissing
 from stskit.identity import CallerIdentity, Credentials, Proof
 from stskit.protocols import STS, Identifier, LiveSink, Source
-from stskit.refresh import attach
+from stskit.refresh import Cached, attach
 from stskit.roles import Role
 from stskit.sources import OIDCTokenFile, Profile
 from stskit.sts import BotocoreSTS
@@ -22,8 +21,15 @@ __all__ = ["AssumedRole", "assume", "caller_identity"]
 
 R = TypeVar("R")
 
+_LONGEST_WAIT: Final = timedelta(minutes=1)  # for a new role; one that takes longer is refused for another reason
 # seconds; https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
 _CHAINED_AT_MOST: Final = 3600
+
+
+def _behind(source: object) -> object:
+    while isinstance(source, Cached):
+        source = source.source
+    return source
 
 
 def _role(role: Role | str) -> Role:
@@ -49,15 +55,15 @@ class AssumedRole:
     wait_for_new_role: timedelta = field(default=timedelta(0), kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        if not timedelta(0) <= self.wait_for_new_role <= LONGEST_WAIT:
-            raise RoleError(f"wait_for_new_role is {self.wait_for_new_role}; it may be up to {LONGEST_WAIT}")
+        if not timedelta(0) <= self.wait_for_new_role <= _LONGEST_WAIT:
+            raise RoleError(f"wait_for_new_role is {self.wait_for_new_role}; it may be up to {_LONGEST_WAIT}")
         if not hasattr(self.source, "fetch"):
             raise TypeError(
                 f"source has no fetch(), for it is {type(self.source).__name__}; give it as a source: "
                 "Static(credentials), SAMLFile(path), OIDCTokenFile(path), Profile(name)"
             )
         duration = self.role.duration
-        if isinstance(self.source, AssumedRole) and duration is not None and duration > _CHAINED_AT_MOST:
+        if isinstance(_behind(self.source), AssumedRole) and duration is not None and duration > _CHAINED_AT_MOST:
             raise RoleError(
                 f"{self.role.arn} is assumed from another role, and such a session lasts {_CHAINED_AT_MOST} seconds "
                 f"at most; duration is {duration}. Ask for less, or assume the role from long-term keys, SAML or OIDC"
@@ -90,6 +96,8 @@ class AssumedRole:
         Where STS could not fetch the identity provider's keys it is tried again, five times in all, and with
         `wait_for_new_role` where it denies access; each time with a fresh proof.
         """
+        from stskit._again import patiently
+
         return patiently(lambda: self.sts.exchange(self.source.fetch(), self.role), self.wait_for_new_role)
 
     def to(self, sink: LiveSink[R]) -> R:
@@ -98,6 +106,20 @@ class AssumedRole:
         Raises `TypeError` for a sink that takes credentials as a value: write ``recipe.fetch().to(sink)`` for these.
         """
         return attach(sink, self)
+
+    @property
+    def identity(self) -> str | None:
+        """The role with all its options, by whose proof and at which STS, as one text for the keys of caches.
+
+        It holds nothing secret. None where the source does not say whose proof it gives. Raises what the source does.
+        """
+        from stskit import _whose
+
+        return _whose.of_role(self.role, _whose.identity_of(self.source), self.sts)
+
+    def with_hop(self, hop: Callable[[Source[Credentials]], Source[Credentials]]) -> AssumedRole:
+        """The same recipe with *hop* around the role that it is assumed from, so that `Cached` refreshes each."""
+        return evolve(self, source=hop(self.source)) if isinstance(self.source, AssumedRole) else self
 
     @classmethod
     def through(

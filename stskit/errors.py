@@ -14,6 +14,7 @@
     └── SinkError             the credentials could not be delivered; nothing was changed
 
     StskitWarning             not fatal, and worth knowing
+    └── CacheWarning          a cache cannot be used; the credentials are there all the same
 
 The base classes ``StskitError`` and ``SourceError`` are for catching. No message, argument or attribute holds a
 secret, and no error carries the exception it stands for as its context: those hold requests and answers in clear.
@@ -29,6 +30,7 @@ from typing import ParamSpec, TypeVar
 from attrs import define
 
 __all__ = [
+    "CacheWarning",
     "ProofInvalid",
     "RoleError",
     "RoleNotOffered",
@@ -69,6 +71,10 @@ def discreet(function: Callable[P, R]) -> Callable[P, R]:
 
 class StskitWarning(UserWarning):
     """Something that did not stop the work, and that somebody should look at."""
+
+
+class CacheWarning(StskitWarning):
+    """A cache cannot be used as it should: everything works, with more calls. Said once by each cache."""
 
 
 class RoleError(StskitError):

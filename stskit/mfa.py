@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 from attrs import field, frozen
 
+from stskit._forks import lock_across_forks
 from stskit._limits import check
 from stskit._secret import Secret
 from stskit.errors import ProofInvalid, RoleError, SignInRequired, SourceError, SourceMissing, StskitError, discreet
@@ -19,7 +20,7 @@ Code: TypeAlias = "str | Callable[[str], str] | MFACommand"
 
 # Codes that were handed out, with their serials: STS takes each once. More than anybody uses while they are valid.
 _used: Final[deque[tuple[str, Secret]]] = deque(maxlen=1000)
-_lock: Final = threading.Lock()
+_lock: Final = lock_across_forks()
 
 
 def _arguments(arguments: Sequence[str]) -> tuple[str, ...]:

@@ -1,27 +1,48 @@
-"""The seams: what a part must be able to do to take part. Each is one method (`Clock` has two).
+"""The seams: what a part must be able to do to take part. Each is one method (`Clock` has two, `Cache` three), and two
+values pass through them: `CacheEntry` and `RefreshEvent`.
 
 Nothing is inherited and nothing is registered: any object with the method fits.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+
+from attrs import frozen
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from stskit.identity import CallerIdentity, Credentials, Proof
     from stskit.mfa import MFA
     from stskit.roles import Role
 
-__all__ = ["STS", "Clock", "Identifier", "LiveSink", "SessionTokens", "Sink", "Source"]
+__all__ = [
+    "STS",
+    "Cache",
+    "CacheEntry",
+    "Clock",
+    "Identifier",
+    "LiveSink",
+    "RefreshEvent",
+    "RefreshListener",
+    "SessionTokens",
+    "Sink",
+    "Source",
+]
 
 P_co = TypeVar("P_co", covariant=True)
 R_co = TypeVar("R_co", covariant=True)
 
 
 class Source(Protocol[P_co]):
-    """Where proof comes from."""
+    """Where proof comes from.
+
+    One that takes part in caches which outlive the process has an attribute ``identity`` besides: a text, never secret,
+    that says whose proof it gives, and that another user's source never has; None where it cannot be told. It may raise
+    what `fetch` raises.
+    """
 
     def fetch(self) -> P_co:
         """The proof as it is now.
@@ -33,7 +54,11 @@ class Source(Protocol[P_co]):
 
 
 class STS(Protocol):
-    """What turns a proof into credentials."""
+    """What turns a proof into credentials.
+
+    For the keys of caches one may have an attribute ``identity``, a text that says which server it asks; of one that
+    has none, its class says it.
+    """
 
     def exchange(self, proof: Proof, role: Role) -> Credentials:
         """One call: the credentials of *role* for *proof*.
@@ -90,4 +115,60 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds that only grow. Waiting between tries is measured by it."""
+        ...
+
+
+@frozen
+class CacheEntry:
+    """What a cache keeps: credentials, and since when they are there, by which their windows are judged."""
+
+    credentials: Credentials
+    since: datetime
+
+
+class Cache(Protocol):
+    """Where credentials are kept for others: other recipes, other processes.
+
+    It may have an attribute ``lasting``, False where nothing outlives the process. Nothing raises for want of storage:
+    a cache that cannot do its work warns once, finds nothing, and lets everybody go on.
+    """
+
+    def get(self, key: str, /) -> CacheEntry | None:
+        """What was put under *key*; None where nothing is there or it cannot be read."""
+        ...
+
+    def put(self, key: str, entry: CacheEntry, /) -> None:
+        """Keep *entry* under *key*, in the place of what was there, whole or not at all."""
+        ...
+
+    def exclusive(self, key: str, /, *, wait: bool) -> AbstractContextManager[bool]:
+        """A block that one caller of all threads and processes is in at a time, for each *key*.
+
+        It gives True inside of it. Where another one is in it: with *wait* this waits, and gives False after a while;
+        without, it gives False at once. A caller that dies makes room.
+        """
+        ...
+
+
+@frozen
+class RefreshEvent:
+    """What a `RefreshListener` is told; nothing in it is secret.
+
+    `kind`: ``"refreshed"``, ``"refresh_failed"`` or ``"served_stale"``. `access_key_id`, `expiration`: of the
+    credentials at hand then, None where there are none. `error`: what went wrong; of an error that is not stskit's, its
+    class alone. `from_cache`: whether new credentials were found in the cache, without a call.
+    """
+
+    kind: Literal["refreshed", "refresh_failed", "served_stale"]
+    access_key_id: str | None = None
+    expiration: datetime | None = None
+    error: str | None = None
+    from_cache: bool = False
+
+
+class RefreshListener(Protocol):
+    """Who wants to know of refreshes: for logs and metrics."""
+
+    def notify(self, event: RefreshEvent, /) -> None:
+        """Called after the fact, by whoever read the credentials, while nobody waits for it but that caller."""
         ...

@@ -1,8 +1,4 @@
-"""When to fetch again: `RefreshPolicy` decides, `Cached` does it. The only lock and the only clock are here.
-
-The windows and the back-off follow the credential refresh that the AWS SDKs are moving to in 2026, so that stskit,
-botocore and the others put the same load on STS.
-"""
+"""`Cached` fetches again when `RefreshPolicy` says so. The only lock and the only clock are here."""
 
 from __future__ import annotations
 
@@ -10,84 +6,31 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import Literal, TypeVar
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
-from attrs import frozen
+from attrs import evolve
 
-from stskit.errors import ProofInvalid, SignInRequired, SourceMissing, StskitWarning
+from stskit._forks import rearm_in_children
+from stskit._policy import Failed, Held, RefreshPolicy, Step, kind_of
+from stskit._times import SystemClock
+from stskit.errors import SourceMissing, StskitWarning
 from stskit.identity import Credentials
-from stskit.protocols import Clock, LiveSink, Source
+from stskit.protocols import Cache, CacheEntry, Clock, LiveSink, RefreshListener, Source
+
+if TYPE_CHECKING:
+    from stskit._outbox import Outbox
+    from stskit._shelf import Shelf
 
 __all__ = ["Cached", "RefreshPolicy", "SystemClock", "attach"]
 
 R = TypeVar("R")
+Uniform: TypeAlias = Callable[[float, float], float]
+Reading: TypeAlias = tuple[Step, Held | None, Failed | None]
+"""What to do, and what it was decided by; the credentials are there unless it is to wait or to raise."""
 
-_NEVER = datetime.max.replace(tzinfo=UTC)
-
-
-@frozen
-class SystemClock:
-    """The time of this machine."""
-
-    def now(self) -> datetime:
-        """The wall clock, aware, UTC."""
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        """Seconds that only grow."""
-        return time.monotonic()
-
-
-@frozen(kw_only=True)
-class RefreshPolicy:
-    """How early to refresh, and what to do when that fails.
-
-    `advisory`: how long before expiry one caller refreshes while the others go on with what is there; None: 5 minutes
-    for credentials that live up to 20, 15 minutes under 90, else 60, and at most half of their life. One that is given
-    counts as no less than `mandatory`.
-    `mandatory`: how long before expiry everyone waits for that refresh; one minute, and at most the advisory window.
-    `jitter`: by what part of itself, at most, the advisory window starts earlier, drawn anew for each set, so that a
-    fleet started together does not refresh together; 0 to 1.
-    `on_expired`: what to do once the credentials have expired and cannot be had anew: ``"raise"`` the error, or
-    ``"serve"`` the expired ones with a warning, as the AWS SDKs do.
-    `retry_valid`, `retry_expired`: after a failure, the next try comes after a time drawn between these two, while the
-    credentials are still valid and once they have expired.
-    """
-
-    advisory: timedelta | None = None
-    mandatory: timedelta = timedelta(minutes=1)
-    jitter: float = 0.2
-    on_expired: Literal["raise", "serve"] = "raise"
-    retry_valid: tuple[timedelta, timedelta] = (timedelta(seconds=300), timedelta(seconds=600))
-    retry_expired: tuple[timedelta, timedelta] = (timedelta(seconds=1), timedelta(seconds=10))
-
-    def windows(self, lifetime: timedelta, chance: float) -> tuple[timedelta, timedelta]:
-        """How long before expiry the advisory and the mandatory window open; *chance* is 0 to 1, for the jitter."""
-        if self.advisory is not None:
-            advisory = max(self.advisory, self.mandatory)
-        else:
-            minutes = 5 if lifetime <= timedelta(minutes=20) else 15 if lifetime < timedelta(minutes=90) else 60
-            advisory = min(timedelta(minutes=minutes), lifetime / 2)  # half: or each read of short ones would refresh
-        return advisory * (1 + self.jitter * chance), min(self.mandatory, advisory)
-
-
-@frozen
-class _Held:
-    """One set of credentials, and from when on it should and must be replaced."""
-
-    credentials: Credentials
-    advisory: datetime
-    mandatory: datetime
-
-
-@frozen
-class _Failed:
-    """What went wrong last, when to try again (monotonic), and whether valid credentials were held then."""
-
-    error: Exception
-    next_try: float
-    while_valid: bool
+_NOTHING: Final = timedelta(0)
+_CLOCK_SLACK: Final = timedelta(minutes=5)  # an entry from later than this was written by a clock that was wrong
 
 
 def attach(sink: LiveSink[R], source: Source[Credentials]) -> R:
@@ -107,54 +50,92 @@ def _uniform(least: float, most: float) -> float:
 
 
 class Cached:
-    """A source of credentials that asks *source* only when it has to; safe for use by many threads.
+    """A source of credentials that asks *source* only when it has to; safe across threads and forks.
 
     However many threads read, one call is under way at a time. A failed refresh keeps credentials that are still
-    valid, and is not repeated before a while has passed. Credentials without expiration are fetched once.
+    valid, and is not repeated for a while; where STS says that trying again will not help, the error is raised at once.
+    Credentials without expiration are fetched once. Where a role is assumed from another one, each is refreshed on its
+    own, and equal recipes share the credentials of that other one: a hub in front of a thousand roles is called once.
+
+    `cache`: where credentials are looked for before a call, and put after it: with `stskit.caches.FileCache` all
+    processes of a machine share one call. `key`: where in it; None: by the role and each of its options, region and
+    endpoint, and the ``identity`` of the source. `policy`: when to refresh. `clock`: what it takes the time from.
+    `uniform`: draws a number between two, as `random.uniform` does. `listener`: whom it tells of refreshes.
 
     Where the source needs a person (`SignInRequired`: the SAML assertion has ended, an MFA code is asked for), a
     warning says so while the credentials are still valid, the source is asked again at every use, since that costs no
     call, and once they have expired the error is raised, whatever `on_expired` says.
+
+    It pickles as the recipe it is, without credentials. Raises `SourceMissing` where the cache outlives the process,
+    no key is given, and the source does not say whose credentials it gives.
     """
 
     def __init__(
         self,
         source: Source[Credentials],
-        *,
+        cache: Cache | None = None,
         policy: RefreshPolicy = RefreshPolicy(),
+        key: str | None = None,
         clock: Clock = SystemClock(),
-        uniform: Callable[[float, float], float] = _uniform,
+        uniform: Uniform = _uniform,
+        listener: RefreshListener | None = None,
     ) -> None:
-        """*uniform* draws a number between two, as `random.uniform` does; tests pass one that they know."""
-        self._source = source
         self._policy = policy
         self._clock = clock
         self._uniform = uniform
-        self._lock = threading.Lock()
-        self._holder: int | None = None  # the thread that has the lock
-        self._held: _Held | None = None
-        self._failed: _Failed | None = None
+        self._recipe = (source, cache, policy, key, clock, uniform, listener)
+        self._seconds = time.time if isinstance(clock, SystemClock) else lambda: clock.now().timestamp()
+        self._held: Held | None = None
+        self._failed: Failed | None = None
+        self._shelf: Shelf | None = None
+        if cache is not None:
+            from stskit._shelf import Shelf
+
+            self._shelf = Shelf(cache, source, key)
+        self._outbox: Outbox | None = None
+        if listener is not None:
+            from stskit._outbox import Outbox
+
+            self._outbox = Outbox(listener)
+        self._fetch = (source.with_hop(self._hop) if hasattr(source, "with_hop") else source).fetch
+        self.rearm()
+        rearm_in_children(self)
 
     def __repr__(self) -> str:
-        return f"Cached({self._source!r})"
+        return f"Cached({self.source!r})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Cached, self._recipe
+
+    @property
+    def source(self) -> Source[Credentials]:
+        """What it asks, as it was given."""
+        return self._recipe[0]
+
+    @property
+    def identity(self) -> str | None:
+        """Whose credentials these are, as the source says or else the key, for the keys of caches."""
+        from stskit._whose import identity_of
+
+        return identity_of(self.source) or self._recipe[3]
 
     def fetch(self) -> Credentials:
         """Credentials that are good for a while. Raises what the source raises, once nothing valid is left."""
-        held, now = self._held, self._clock.now()
-        if held is not None and now < held.advisory:
+        held = self._held
+        if held is not None and self._seconds() < held.fresh_until:
             return held.credentials
-        must_wait = held is None or now >= held.mandatory
-        if must_wait and self._holder == threading.get_ident():
-            raise SourceMissing("the source of these credentials waits for them itself; give it others to work with")
-        if not self._lock.acquire(blocking=must_wait):
-            assert held is not None  # in the advisory window, while another thread refreshes
-            return held.credentials
-        self._holder = threading.get_ident()
-        try:
-            return self._fetch_alone()
-        finally:
-            self._holder = None
-            self._lock.release()
+        return self._look_closer()
+
+    def invalidate(self, access_key_id: str | None = None) -> None:
+        """Have the next read fetch new credentials, since a service has refused these.
+
+        *access_key_id*: those that were refused; where others are in use by now, nothing happens. None: whichever are.
+        Until new ones can be had, the old ones are kept while they are valid, as after any failure.
+        """
+        held = self._held
+        if held is not None and not held.rejected and access_key_id in (None, held.credentials.access_key_id):
+            held.reject()
+            self._failed = None
 
     def to(self, sink: LiveSink[R]) -> R:
         """Attach *sink* to this, so that all that is made of it shares one set of credentials.
@@ -163,61 +144,106 @@ class Cached:
         """
         return attach(sink, self)
 
-    def _fetch_alone(self) -> Credentials:
-        held = self._held
-        if held is not None and self._clock.now() < held.advisory:
-            return held.credentials  # another thread was faster
-        if self._is_due():
+    def rearm(self) -> None:
+        """Forget whoever is refreshing: in a forked child that thread does not exist."""
+        self._lock = threading.Lock()
+        self._holder: int | None = None  # the thread that has the lock
+
+    def _hop(self, recipe: Source[Credentials]) -> Cached:
+        from stskit._hops import shared
+
+        _, cache, policy, _, clock, uniform, _ = self._recipe
+        # One that has expired is of no use to the next role: then it is that one which falls back on what it has.
+        options = cache, evolve(policy, on_expired="raise"), None, clock, uniform
+        return shared((recipe, *options), lambda: Cached(recipe, *options))
+
+    def _look_closer(self) -> Credentials:
+        reading = self._reading()
+        if reading[0] in ("refresh", "wait"):
+            reading = self._take_turn(*reading)
+        try:
+            return self._given(*reading)
+        finally:
+            if self._outbox:
+                self._outbox.send()
+
+    def _reading(self) -> Reading:
+        held, failed = self._held, self._failed  # in this order, for a success forgets the failure first
+        failure = failed.seen(self._clock.monotonic()) if failed else None
+        if held is None:
+            return self._policy.decide(_NOTHING, _NOTHING, 0, failure), None, failed
+        return held.step(self._policy, self._clock.now(), failure), held, failed
+
+    def _take_turn(self, step: Step, held: Held | None, failed: Failed | None) -> Reading:
+        lock = self._lock  # a forked child has another one
+        if self._holder == threading.get_ident():
+            if step == "wait":
+                raise SourceMissing("the source of these credentials waits for them itself; give it others to use")
+        elif lock.acquire(blocking=step == "wait"):
+            self._holder = threading.get_ident()
             try:
-                return self._renew()
-            except Exception as error:  # noqa: BLE001 - a source is anybody's code
-                self._remember(error.with_traceback(None))
-        return self._what_is_left()
-
-    def _is_due(self) -> bool:
-        failed = self._failed
-        if failed is None or self._clock.monotonic() >= failed.next_try:
-            return True
-        return failed.while_valid and not self._is_valid()  # the long pause ends where the credentials do
-
-    def _is_valid(self) -> bool:
-        return self._held is not None and not self._held.credentials.is_expired(now=self._clock.now())
-
-    def _renew(self) -> Credentials:
-        credentials = self._source.fetch()
-        now = self._clock.now()
-        if credentials.is_expired(now=now):
-            raise ProofInvalid(
-                f"the credentials that came back expired at {credentials.expiration}, and it is {now}; "
-                "check the clock of this machine and of the server"
-            )
-        advisory = mandatory = _NEVER
-        if credentials.expiration is not None:
-            early, late = self._policy.windows(credentials.expiration - now, self._uniform(0, 1))
-            advisory, mandatory = credentials.expiration - early, credentials.expiration - late
-        self._held, self._failed = _Held(credentials, advisory, mandatory), None
-        return credentials
-
-    def _remember(self, error: Exception) -> None:
-        valid, by_person, before = self._is_valid(), isinstance(error, SignInRequired), self._failed
-        least, most = self._policy.retry_valid if valid else self._policy.retry_expired
-        pause = self._uniform(least.total_seconds(), most.total_seconds())
-        # Who has signed in expects it to go on at once; and until then no try costs a call.
-        self._failed = _Failed(error, self._clock.monotonic() + (0 if by_person else pause), valid)
-        if by_person and valid and not (before and isinstance(before.error, SignInRequired)):
-            assert self._held is not None
-            until = self._held.credentials.expiration
-            warnings.warn(f"credentials that end at {until} cannot be renewed yet: {error}", StskitWarning, 4)
-
-    def _what_is_left(self) -> Credentials:
-        held, failed = self._held, self._failed
-        if held is not None and self._is_valid():
-            return held.credentials
-        assert failed is not None  # nothing valid is held, so the last try failed
-        if held is None or self._policy.on_expired != "serve" or isinstance(failed.error, SignInRequired):
-            try:  # it is raised again and again: pile up no tracebacks, and nothing that a caller was handling
-                raise failed.error.with_traceback(None)
+                return self._refresh()
             finally:
-                failed.error.__context__ = None
-        warnings.warn(f"serving expired credentials, for they could not be had anew: {failed.error}", StskitWarning, 4)
+                self._holder = None
+                lock.release()
+        return "use", held, failed
+
+    def _refresh(self) -> Reading:
+        step, held, failed = self._reading()
+        if step in ("refresh", "wait"):  # else another thread was faster
+            try:
+                if self._shelf is None:
+                    self._fetch_new()
+                else:
+                    self._shelf.renew(self._fetch_new, self._is_enough, must=step == "wait")
+            except Exception as error:  # noqa: BLE001 - a source is anybody's code
+                return self._remember(error.with_traceback(None))
+            return "use", self._held, None
+        return step, held, failed
+
+    def _fetch_new(self) -> CacheEntry:
+        credentials, now = self._fetch(), self._clock.now()
+        self._keep(Held.fetched(credentials, now, self._policy, self._uniform(0, 1)))
+        return CacheEntry(credentials, now)
+
+    def _is_enough(self, entry: CacheEntry) -> bool:
+        """Whether an entry of the cache spares the call; it is kept where it is better than what is at hand."""
+        held, now = self._held, self._clock.now()
+        chance = held.chance if held else self._uniform(0, 1)
+        found = Held.since(entry.credentials, entry.since, self._policy, chance)
+        if entry.since > now + _CLOCK_SLACK or found.left(now) <= _NOTHING:
+            return False
+        if held is not None and held.rejected and held.credentials.access_key_id == entry.credentials.access_key_id:
+            return False
+        if held is None or held.rejected or found.left(now) > held.left(now):
+            self._keep(found, from_cache=True)
+        return found.step(self._policy, now) == "use"
+
+    def _keep(self, held: Held, *, from_cache: bool = False) -> None:
+        self._failed = None
+        self._held = held
+        if self._outbox:
+            self._outbox.put("refreshed", held, from_cache=from_cache)
+
+    def _remember(self, error: Exception) -> Reading:
+        held, before, kind = self._held, self._failed, kind_of(error)
+        lifetime, left = (held.lifetime, held.left(self._clock.now())) if held else (_NOTHING, _NOTHING)
+        least, most = self._policy.pause(kind, valid=left > _NOTHING)
+        pause = self._uniform(least.total_seconds(), most.total_seconds())
+        self._failed = failed = Failed(error, self._clock.monotonic(), kind, left > _NOTHING, pause)
+        if self._outbox:
+            self._outbox.put("refresh_failed", held, error)
+        if held and left > _NOTHING and kind == "sign-in" and (before is None or before.kind != kind):
+            until = held.credentials.expiration
+            warnings.warn(f"credentials that end at {until} cannot be renewed yet: {error}", StskitWarning, 6)
+        return self._policy.fall_back(lifetime, left, kind), held, failed
+
+    def _given(self, step: Step, held: Held | None, failed: Failed | None) -> Credentials:
+        if failed and (step == "raise" or held is None):
+            failed.raise_again()
+        assert held is not None
+        if failed and step == "serve":
+            if self._outbox:
+                self._outbox.put("served_stale", held, failed.error)
+            warnings.warn(f"serving expired credentials, for there are no new ones: {failed.error}", StskitWarning, 4)
         return held.credentials

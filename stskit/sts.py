@@ -27,6 +27,12 @@ __all__ = ["BotocoreSTS"]
 T = TypeVar("T")
 Reader: TypeAlias = Callable[[Mapping[str, Any]], T]
 
+# What the environment says about the server. The profile is named in it, and may say the rest.
+_WHICH_SERVER: Final = (
+    *("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE"),
+    *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"),
+    *("AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"),
+)
 _LONGEST: Final = timedelta(days=20 * 365)  # STS gives 36 hours, other servers up to a year
 _ANY: Final = ("arn", "duration", "policy", "policy_arns", "minimum_session_token_size")
 OPERATIONS: Final[Mapping[str, Operation]] = {
@@ -82,6 +88,16 @@ class BotocoreSTS:
     total_timeout: float | None = field(default=None, kw_only=True)
     allow_http: bool = field(default=False, kw_only=True)
     trace_wire: bool = field(default=False, kw_only=True)
+
+    @property
+    def identity(self) -> str:
+        """Which server is asked, by what is set here and in the environment, as one text for the keys of caches."""
+        import os
+
+        from stskit._whose import digest
+
+        set_here = self.region, self.endpoint_url, self.use_fips, self.use_dualstack
+        return digest("sts", set_here, [os.environ.get(name) for name in _WHICH_SERVER])
 
     @discreet
     def exchange(self, proof: Proof, role: Role) -> Credentials:

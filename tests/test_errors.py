@@ -11,6 +11,7 @@ from helpers import shown_locals
 
 from stskit import errors
 from stskit.errors import (
+    CacheWarning,
     ProofInvalid,
     RoleError,
     RoleNotOffered,
@@ -37,6 +38,7 @@ PARENTS: dict[type[Exception], type[Exception]] = {
     STSUnavailable: StskitError,
     SinkError: StskitError,
     StskitWarning: UserWarning,
+    CacheWarning: StskitWarning,
 }
 FULL = [
     ProofInvalid("what is wrong"),

@@ -15,16 +15,17 @@ PACKAGE = Path(stskit.__file__).parent
 # From the left to the right; a module imports only from groups before its own.
 GROUPS: list[set[str]] = [
     {"errors"},
-    {"_files", "_ini", "_jwt", "_secret", "_times"},
+    {"_files", "_forks", "_ini", "_jwt", "_secret", "_times"},
     {"_saml_reader", "_section"},
     {"_browser_log", "_saml_text"},
     {"_limits", "_pytest", "arns", "saml", "web_identity"},
     {"mfa"},
     {"identity", "roles"},
     {"_proof_file", "protocols"},
-    {"_again", "_client", "_facts", "_profile_chain", "_remedies", "_requests"},
-    {"_refusals"},
-    {"_profile_faults", "refresh", "sts"},
+    {"_again", "_cache_entry", "_client", "_facts", "_policy", "_profile_chain", "_remedies", "_requests", "_whose"},
+    {"_hops", "_outbox", "_profile_identity", "_refusals", "_shelf"},
+    {"_profile_faults", "caches.file", "caches.memory", "refresh", "sts"},
+    {"caches"},
     {"sources.oidc_token_file", "sources.profile", "sources.saml_file", "sources.session_token"}
     | {"sources.static"}
     | {"sinks.credentials_file", "sinks.environment", "sinks.session"},

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 
+from stskit._forks import lock_across_forks
 from stskit.errors import SinkError
 from stskit.refresh import Cached, RefreshPolicy, SystemClock
 
@@ -17,26 +18,29 @@ if TYPE_CHECKING:
     from botocore.credentials import ReadOnlyCredentials
 
     from stskit.identity import Credentials
-    from stskit.protocols import Clock, Source
+    from stskit.protocols import Cache, Clock, Source
 
 __all__ = ["Boto3Session", "BotocoreSession"]
 
 _AS_THE_SDKS_DO: Final = RefreshPolicy(on_expired="serve")
+_loader_lock: Final = lock_across_forks()
 
 
 @frozen
 class BotocoreSession:
     """A `botocore.session.Session` that uses these credentials, whatever others the environment holds.
 
-    `region_name`: the region of its clients; None leaves it to the environment and the config file. `policy`: when a
-    session that renews itself does so; by default it goes on with expired credentials, and a warning, where new ones
-    cannot be had, as the AWS SDKs do. `clock`: what it takes the time from.
+    `region_name`: the region of its clients; None leaves it to the environment and the config file. The others are of
+    the `Cached` that a session which renews itself is made on. `policy`: by default it goes on with expired
+    credentials, and a warning, where new ones cannot be had, as the AWS SDKs do. `cache`: where credentials are shared
+    with others. `clock`: what it takes the time from.
 
     https://docs.aws.amazon.com/boto3/latest/guide/credentials.html
     """
 
     region_name: str | None = None
     policy: RefreshPolicy = field(default=_AS_THE_SDKS_DO, kw_only=True)
+    cache: Cache | None = field(default=None, kw_only=True)
     clock: Clock = field(factory=SystemClock, kw_only=True)
 
     def write(self, credentials: Credentials, /) -> botocore.session.Session:
@@ -52,15 +56,22 @@ class BotocoreSession:
 
         Its clients raise what the source raises, once nothing valid is left. A `Cached` is used as it is.
         """
-        cached = source if isinstance(source, Cached) else Cached(source, policy=self.policy, clock=self.clock)
         session = self._session()
-        session.register_component("credential_provider", _LiveCredentials(cached))
+        session.register_component("credential_provider", _LiveCredentials(self._cached(source)))
         return session
+
+    def _cached(self, source: Source[Credentials]) -> Cached:
+        if isinstance(source, Cached):
+            return source
+        return Cached(source, self.cache, self.policy, clock=self.clock)
 
     def _session(self) -> botocore.session.Session:
         from botocore.session import Session
 
+        from stskit._client import loader_for
+
         session = Session()
+        session.register_component("data_loader", loader_for(session))
         if self.region_name is not None:
             session.set_config_variable("region", self.region_name)
         return session
@@ -75,6 +86,7 @@ class Boto3Session:
 
     region_name: str | None = None
     policy: RefreshPolicy = field(default=_AS_THE_SDKS_DO, kw_only=True)
+    cache: Cache | None = field(default=None, kw_only=True)
     clock: Clock = field(factory=SystemClock, kw_only=True)
 
     def write(self, credentials: Credentials, /) -> boto3.session.Session:
@@ -90,7 +102,7 @@ class Boto3Session:
         return _boto3(self._core().attach(source))
 
     def _core(self) -> BotocoreSession:
-        return BotocoreSession(self.region_name, policy=self.policy, clock=self.clock)
+        return BotocoreSession(self.region_name, policy=self.policy, cache=self.cache, clock=self.clock)
 
 
 def _boto3(core: botocore.session.Session) -> boto3.session.Session:
@@ -98,7 +110,12 @@ def _boto3(core: botocore.session.Session) -> boto3.session.Session:
         from boto3.session import Session
     except ImportError as error:
         raise SinkError(f"{error}; install it with: pip install 'stskit[boto3]', or use BotocoreSession") from None
-    return Session(botocore_session=core)
+    paths: list[str] = core.get_component("data_loader").search_paths
+    with _loader_lock:
+        session = Session(botocore_session=core)
+        while paths.count(paths[-1]) > 1:  # boto3 adds its own, again and again since all sessions have one loader
+            paths.pop()
+    return session
 
 
 class _LiveCredentials:
@@ -111,32 +128,39 @@ class _LiveCredentials:
     method = "stskit"
 
     def __init__(self, cached: Cached) -> None:
-        self._cached = cached
+        self._fetch = cached.fetch
+        self._frozen: tuple[Credentials | None, ReadOnlyCredentials | None] = None, None
 
     def load_credentials(self) -> _LiveCredentials:
         return self
 
-    def get_frozen_credentials(self) -> ReadOnlyCredentials:
-        from botocore.credentials import ReadOnlyCredentials
+    def get_frozen_credentials(self) -> ReadOnlyCredentials | None:
+        keys = self._fetch()
+        of, frozen = self._frozen  # a pair, so that no thread sees the keys of one set with another set
+        if of is not keys:
+            from botocore.credentials import ReadOnlyCredentials
 
-        keys = self._cached.fetch()
-        return ReadOnlyCredentials(keys.access_key_id, keys.secret_access_key, keys.session_token, keys.account_id)
+            frozen = ReadOnlyCredentials(
+                keys.access_key_id, keys.secret_access_key, keys.session_token, keys.account_id
+            )
+            self._frozen = keys, frozen
+        return frozen
 
     def get_deferred_property(self, name: str) -> Callable[[], Any]:
         return lambda: getattr(self, name)
 
     @property
     def access_key(self) -> str:
-        return self._cached.fetch().access_key_id
+        return self._fetch().access_key_id
 
     @property
     def secret_key(self) -> str:
-        return self._cached.fetch().secret_access_key
+        return self._fetch().secret_access_key
 
     @property
     def token(self) -> str | None:
-        return self._cached.fetch().session_token
+        return self._fetch().session_token
 
     @property
     def account_id(self) -> str | None:
-        return self._cached.fetch().account_id
+        return self._fetch().account_id

@@ -68,6 +68,24 @@ class OIDCTokenFile:
         Raises `SourceMissing` where it is not there, `ProofInvalid` where it holds no token, or one that has expired or
         does not count yet.
         """
+        token = self._read()
+        self._judge_time(token)
+        self._judge_form(token)
+        self._judge_mode()
+        return token
+
+    @property
+    @discreet
+    def identity(self) -> str | None:
+        """Whose token it is by its issuer, subject and audience, for the keys of caches; None where it is opaque.
+
+        Raises what `fetch` raises, except for its time.
+        """
+        from stskit._whose import of_proof
+
+        return of_proof(self._read())
+
+    def _read(self) -> WebIdentityToken:
         text = read_proof(self.path, "an OIDC token", _MAX_BYTES, pauses=_PAUSES)
         text = self._field(text)
         if not re.fullmatch(_WHOLE, text):
@@ -75,11 +93,7 @@ class OIDCTokenFile:
                 f"{self.path} holds no OIDC token: STS takes 4 to 20,000 characters, without blanks or line breaks "
                 f"inside; this has {len(text):,}. Save the token alone, as it was issued"
             )
-        token = WebIdentityToken(text)
-        self._judge_time(token)
-        self._judge_form(token)
-        self._judge_mode()
-        return token
+        return WebIdentityToken(text)
 
     def _field(self, text: Secret) -> Secret:
         if self.json_field is None:

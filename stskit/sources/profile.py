@@ -32,6 +32,15 @@ class Profile:
     name: str | None = None
     process_timeout: float = field(default=60, kw_only=True, repr=False, validator=and_(gt(0), le(86_400)))
 
+    @property
+    def identity(self) -> str | None:
+        """Whose credentials these are, by the configuration alone, for the keys of caches: the profiles and variables
+        that decide it, without their secrets. None where the container or the instance decides.
+        """
+        from stskit._profile_identity import of_profile
+
+        return of_profile(self.name)
+
     def fetch(self) -> Credentials:
         """The credentials as botocore finds them now.
 

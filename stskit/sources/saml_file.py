@@ -50,6 +50,20 @@ class SAMLFile:
         Raises `SourceMissing` where it is not there, `SignInRequired` where the assertion has ended, `ProofInvalid`
         where it is none, is not valid yet, or is not for AWS.
         """
+        return self._read(judge=True)
+
+    @property
+    @discreet
+    def identity(self) -> str | None:
+        """Whose assertion it is by its issuer, subject and session, for the keys of caches, also when it has ended.
+
+        Raises what `fetch` raises, except for time and audience.
+        """
+        from stskit._whose import of_proof
+
+        return of_proof(self._read(judge=False))
+
+    def _read(self, *, judge: bool) -> SAMLAssertion:
         from stskit import _browser_log, _saml_text
 
         which = ""
@@ -58,13 +72,14 @@ class SAMLFile:
             found = _browser_log.newest(text)
             which = f", {found.which}" if found.which else ""
             assertion = SAMLAssertion(_saml_text.canonical(found.value), self.principal_arn)
-            if not assertion.is_encrypted:  # then it is AWS that judges
+            if judge and not assertion.is_encrypted:  # then it is AWS that judges
                 self._judge_time(assertion)
                 self._judge_audience(assertion.audiences)
         except SourceError as error:
             problem = type(error)(f"{self.path}{which}: {error}")
         else:
-            self._tell(assertion, which)
+            if judge:
+                self._tell(assertion, which)
             return assertion
         raise problem
 
@@ -104,5 +119,5 @@ class SAMLFile:
                 f"{self.path}{which}: {number} values of the attribute Role are no pair of a role ARN and a SAML "
                 "provider ARN, and were left out; have the identity provider correct them",
                 StskitWarning,
-                stacklevel=4,
+                stacklevel=5,
             )

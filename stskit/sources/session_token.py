@@ -49,3 +49,10 @@ class SessionToken:
                 "name the user's own profile as source, or assume the role from these without SessionToken"
             )
         return self.sts.session_token(credentials, duration=self.duration, mfa=self.mfa)
+
+    @property
+    def identity(self) -> str | None:
+        """Whose session it is and how it is asked for, for the keys of caches; None where *source* does not say."""
+        from stskit._whose import identity_of, of_session
+
+        return of_session(identity_of(self.source), self.duration, self.mfa, self.sts)

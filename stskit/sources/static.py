@@ -22,3 +22,10 @@ class Static(Generic[P]):
     def fetch(self) -> P:
         """What it was given."""
         return self.credentials
+
+    @property
+    def identity(self) -> str | None:
+        """Whose proof it is, as it says itself, for the keys of caches; None for a token that says nothing."""
+        from stskit._whose import of_proof
+
+        return of_proof(self.credentials)

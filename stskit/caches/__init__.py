@@ -1,0 +1,6 @@
+"""Where credentials are kept for others: one file for each place."""
+
+from stskit.caches.file import FileCache
+from stskit.caches.memory import MemoryCache
+
+__all__ = ["FileCache", "MemoryCache"]

@@ -1,0 +1,131 @@
+"""Credentials for all processes of one user on one machine."""
+
+from __future__ import annotations
+
+import os
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from errno import ENOENT
+from hashlib import sha256
+from typing import Final
+
+from attrs import field, frozen
+
+from stskit import _cache_entry, _files
+from stskit.errors import CacheWarning
+from stskit.protocols import CacheEntry
+
+__all__ = ["FileCache"]
+
+_MAX_BYTES: Final = 1_000_000  # far over the longest session token
+_OURS: Final = r"[0-9a-f]{64}\.(json|lock)|" + _files.TEMPORARY
+_DEAD: Final = (  # names, and after how many seconds nobody needs such a file any more
+    (_files.TEMPORARY, 3600),
+    (r"[0-9a-f]{64}\.json", 48 * 3600),  # longer than any session
+)
+
+
+def _folder(folder: str | os.PathLike[str] | None) -> str:
+    if folder is not None:
+        return os.path.abspath(os.path.expanduser(os.fspath(folder)))
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return os.path.join(base if os.path.isabs(base) else os.path.expanduser("~/.cache"), "stskit")
+
+
+@frozen
+class FileCache:
+    """Keeps credentials in files, one for each key: all processes of this user share one call, now and later.
+
+    `folder`: None is ``$XDG_CACHE_HOME/stskit``, else ``~/.cache/stskit``; made with mode 0700 where it is missing.
+    `lock_timeout`: for how many seconds to wait for another process that makes the call, before making one as well.
+
+    Files have mode 0600 and are replaced whole. The keys in them are in clear, as in the credentials file. A folder
+    that is a link, is somebody else's or lets others in is not used, and a file that is anything but this user's own is
+    not read. Whatever goes wrong with files or locks is a `CacheWarning`, said once, and no caller goes without
+    credentials for it. A holder of a lock that dies makes room at once.
+    """
+
+    folder: str = field(default=None, converter=_folder)
+    lock_timeout: float = field(default=15, kw_only=True)
+    _told: set[str] = field(init=False, factory=set, eq=False, repr=False)
+
+    def get(self, key: str, /) -> CacheEntry | None:
+        """The entry for *key*; None where there is none that can be read and trusted."""
+        data = self._read(key)
+        return None if data is None else _cache_entry.from_bytes(key, data)
+
+    def put(self, key: str, entry: CacheEntry, /) -> None:
+        """Write *entry* for *key*, unless there is one of a newer version of stskit."""
+        data = self._read(key)
+        if data is not None and _cache_entry.is_newer(data):
+            return
+        with self._told_of("cannot keep credentials"):
+            self._prepare()
+            _files.replace(self._path(key, "json"), _cache_entry.to_bytes(key, entry))
+            for names, seconds in _DEAD:
+                _files.sweep(self.folder, names, seconds)
+
+    @contextmanager
+    def exclusive(self, key: str, /, *, wait: bool) -> Iterator[bool]:
+        """A block that one caller of all processes is in at a time, for each *key*; False where another one is in it.
+
+        With *wait* it waits for up to `lock_timeout` seconds. Where nothing can be locked, all go on at the same time.
+        """
+        with ExitStack() as stack:
+            alone = True
+            with self._told_of("cannot lock, and so several processes may make the same call"):
+                self._prepare()
+                try:
+                    stack.enter_context(_files.locked(self._path(key, "lock"), self.lock_timeout if wait else 0))
+                except TimeoutError:
+                    alone = False
+                    if wait:
+                        raise
+            yield alone
+
+    def purge(self) -> int:
+        """Remove all that stskit has put there, and nothing else; gives how many files that were."""
+        with self._told_of("cannot be emptied"):
+            if self._is_there():
+                return _files.sweep(self.folder, _OURS, 0)
+        return 0
+
+    def _read(self, key: str) -> bytes | None:
+        with self._told_of("cannot be read"):
+            if self._is_there():
+                with suppress(OSError):  # a file that is not what it should be is no entry, and will be replaced
+                    return _files.read_own(self._path(key, "json"), _MAX_BYTES)
+        return None
+
+    def _path(self, key: str, kind: str) -> str:
+        return os.path.join(self.folder, f"{sha256(key.encode()).hexdigest()}.{kind}")
+
+    def _prepare(self) -> None:
+        if not os.path.isabs(self.folder):
+            raise OSError(ENOENT, "there is no home folder")
+        if not self._is_there():
+            _files.make_folder(self.folder)
+            self._is_there()
+
+    def _is_there(self) -> bool:
+        """Whether the folder exists. Raises `PermissionError` where it is not this user's alone."""
+        try:
+            found = os.lstat(self.folder)
+        except FileNotFoundError:
+            return False
+        if not stat.S_ISDIR(found.st_mode) or not _files.is_private(found):
+            raise PermissionError(0, "it must be a folder, no link, of this user, with mode 0700")
+        return True
+
+    @contextmanager
+    def _told_of(self, what: str) -> Iterator[None]:
+        try:
+            yield
+            return
+        except OSError as error:
+            problem = f"the cache {self.folder} {what}: {error.strerror}"
+        if problem not in self._told:
+            self._told.add(problem)
+            warnings.warn(f"{problem}. Mend that, or name another folder: FileCache(folder)", CacheWarning, 4)

@@ -1,0 +1,90 @@
+"""Credentials for all recipes of one process."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
+from stskit._forks import rearm_in_children
+from stskit.protocols import CacheEntry
+
+__all__ = ["MemoryCache"]
+
+
+class MemoryCache:
+    """Keeps credentials in memory, for all that share this object: equal recipes make one call between them.
+
+    `max_entries`: how many are kept, at least one; those that nobody has looked for longest make room. An entry takes
+    about 3 KB. It pickles as an empty one, and a forked child has what was there at the fork.
+
+    Raises `ValueError` where there is no room for a single entry.
+    """
+
+    lasting: ClassVar[bool] = False
+
+    def __init__(self, max_entries: int = 1000) -> None:
+        if max_entries < 1:
+            raise ValueError(f"max_entries is {max_entries}; there must be room for one")
+        self.max_entries = max_entries
+        self._entries: OrderedDict[str, CacheEntry] = OrderedDict()
+        self.rearm()
+        rearm_in_children(self)
+
+    def __repr__(self) -> str:
+        return f"MemoryCache(max_entries={self.max_entries})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return MemoryCache, (self.max_entries,)
+
+    def get(self, key: str, /) -> CacheEntry | None:
+        """What was put under *key*, if it is still there."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is not None:
+                self._entries.move_to_end(key)
+            return entry
+
+    def put(self, key: str, entry: CacheEntry, /) -> None:
+        """Keep *entry* under *key*."""
+        with self._lock:
+            self._entries[key] = entry
+            self._entries.move_to_end(key)
+            if len(self._entries) > self.max_entries:
+                self._entries.popitem(last=False)
+
+    @contextmanager
+    def exclusive(self, key: str, /, *, wait: bool) -> Iterator[bool]:
+        """A block that one thread is in at a time, for each *key*; False where another one is and nobody shall wait."""
+        with self._lock:
+            turn, users = self._turns.get(key, (threading.Lock(), 0))
+            self._turns[key] = turn, users + 1
+        try:
+            alone = turn.acquire(blocking=wait)
+            try:
+                yield alone
+            finally:
+                if alone:
+                    turn.release()
+        finally:
+            self._leave(key)
+
+    def clear(self) -> None:
+        """Forget all entries."""
+        with self._lock:
+            self._entries.clear()
+
+    def rearm(self) -> None:
+        """Forget whoever is inside: in a forked child those threads do not exist."""
+        self._lock = threading.RLock()  # a signal handler may come back to it
+        self._turns: dict[str, tuple[threading.Lock, int]] = {}  # with how many want it, so that none stays for ever
+
+    def _leave(self, key: str) -> None:
+        with self._lock:
+            turn, users = self._turns.get(key, (None, 0))
+            if turn is not None and users > 1:
+                self._turns[key] = turn, users - 1
+            else:
+                self._turns.pop(key, None)
