@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 from math import inf
 from typing import Final, Literal, NoReturn, TypeAlias
 
+import attrs
 from attrs import define, field, frozen
+from attrs.validators import optional
 
 from stskit.errors import ProofInvalid, SignInRequired, STSError
 from stskit.identity import Credentials
@@ -39,16 +41,16 @@ class Failure:
     pause: timedelta
 
 
-def _positive(_policy: object, attribute: object, value: timedelta | None) -> None:
-    name = getattr(attribute, "name", "")
-    if value is not None and not (isinstance(value, timedelta) and value >= _ZERO):
-        raise ValueError(f"{name} is {value!r}; it is a timedelta, and not negative")
+def _span(_policy: object, attribute: attrs.Attribute[timedelta], value: timedelta) -> None:
+    if not isinstance(value, timedelta) or value < _ZERO:
+        raise ValueError(f"{attribute.name} is {value!r}; it is a timedelta, and not negative")
 
 
-def _range(_policy: object, attribute: object, value: Range) -> None:
-    name = getattr(attribute, "name", "")
-    if len(value) != 2 or not all(isinstance(each, timedelta) for each in value) or not _ZERO <= value[0] <= value[1]:
-        raise ValueError(f"{name} is {value!r}; it is two timedeltas, the shortest pause and the longest")
+def _range(_policy: object, attribute: attrs.Attribute[Range], value: Range) -> None:
+    match value:
+        case (timedelta() as least, timedelta() as most) if _ZERO <= least <= most:
+            return
+    raise ValueError(f"{attribute.name} is {value!r}; it is two timedeltas, the shortest pause and the longest")
 
 
 @frozen(kw_only=True)
@@ -69,8 +71,8 @@ class RefreshPolicy:
     Raises `ValueError` for a number out of its limits.
     """
 
-    advisory: timedelta | None = field(default=None, validator=_positive)
-    mandatory: timedelta = field(default=timedelta(minutes=1), validator=_positive)
+    advisory: timedelta | None = field(default=None, validator=optional(_span))
+    mandatory: timedelta = field(default=timedelta(minutes=1), validator=_span)
     jitter: float = 0.2
     on_expired: Literal["raise", "serve"] = "raise"
     retry_valid: Range = field(default=(timedelta(seconds=300), timedelta(seconds=600)), validator=_range)

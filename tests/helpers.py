@@ -10,6 +10,8 @@ from pathlib import Path
 
 from stskit import errors
 from stskit.identity import Credentials, Secret
+from stskit.protocols import Clock, Source
+from stskit.refresh import Cached, RefreshPolicy
 
 PACKAGE = Path(errors.__file__).parent
 START = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -65,6 +67,23 @@ class ScriptedSource:
         if isinstance(answer, BaseException):
             raise answer
         return answer if isinstance(answer, Credentials) else answer()
+
+
+class Down(Exception):
+    """What a source of somebody else raises."""
+
+
+def lowest(least: float, _most: float) -> float:
+    return least
+
+
+def highest(_least: float, most: float) -> float:
+    return most
+
+
+def cached(source: Source[Credentials], clock: Clock, **policy: object) -> Cached:
+    """A `Cached` without chance: no jitter, the shortest pauses."""
+    return Cached(source, policy=RefreshPolicy(**policy), clock=clock, uniform=lowest)  # type: ignore[arg-type]
 
 
 def reachable_text(error: BaseException) -> str:

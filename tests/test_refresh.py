@@ -13,92 +13,20 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import pytest
-from helpers import ManualClock, ScriptedSource, credentials
-from hypothesis import given
-from hypothesis import strategies as st
+from helpers import Down, ManualClock, ScriptedSource, cached, credentials, highest, lowest
 
 from stskit.errors import ProofInvalid, SignInRequired, SourceMissing, StskitWarning
 from stskit.identity import Credentials
-from stskit.protocols import Clock, Source
+from stskit.protocols import Source
 from stskit.refresh import Cached, RefreshPolicy, SystemClock
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 THREADS = 32
 
 
-class Down(Exception):
-    """What a source of somebody else raises."""
-
-
-def lowest(least: float, _most: float) -> float:
-    return least
-
-
-def highest(_least: float, most: float) -> float:
-    return most
-
-
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()
-
-
-def cached(source: Source[Credentials], clock: Clock, **policy: object) -> Cached:
-    """A `Cached` without chance: no jitter, the shortest pauses."""
-    return Cached(source, policy=RefreshPolicy(**policy), clock=clock, uniform=lowest)  # type: ignore[arg-type]
-
-
-# RefreshPolicy ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("lifetime", "advisory", "mandatory"),
-    [
-        (timedelta(hours=12), 60 * MINUTE, MINUTE),
-        (timedelta(minutes=120), 60 * MINUTE, MINUTE),
-        (timedelta(minutes=90), 60 * MINUTE, MINUTE),
-        (timedelta(minutes=90) - SECOND, 15 * MINUTE, MINUTE),
-        (timedelta(minutes=60), 15 * MINUTE, MINUTE),
-        (timedelta(minutes=20) + SECOND, 15 * MINUTE, MINUTE),
-        (timedelta(minutes=20), 5 * MINUTE, MINUTE),
-        (timedelta(minutes=15), 5 * MINUTE, MINUTE),
-        (timedelta(minutes=4), 2 * MINUTE, MINUTE),
-        (timedelta(seconds=90), 45 * SECOND, 45 * SECOND),
-    ],
-)
-def test_the_windows_are_those_of_the_aws_sdks(lifetime: timedelta, advisory: timedelta, mandatory: timedelta) -> None:
-    """5, 15 or 60 minutes by the length of life, half of a short one; mandatory one minute, at most that."""
-    assert RefreshPolicy().windows(lifetime, 0) == (advisory, mandatory)
-
-
-@pytest.mark.parametrize(
-    ("policy", "windows"),
-    [
-        (RefreshPolicy(advisory=10 * MINUTE), (10 * MINUTE, MINUTE)),
-        (RefreshPolicy(advisory=10 * MINUTE, mandatory=3 * MINUTE), (10 * MINUTE, 3 * MINUTE)),
-        (RefreshPolicy(advisory=2 * MINUTE, mandatory=3 * MINUTE), (3 * MINUTE, 3 * MINUTE)),
-        (RefreshPolicy(mandatory=20 * MINUTE), (15 * MINUTE, 15 * MINUTE)),
-        (RefreshPolicy(advisory=60 * MINUTE), (54 * MINUTE, MINUTE)),
-        (RefreshPolicy(advisory=timedelta(0), mandatory=timedelta(0)), (timedelta(0), timedelta(0))),
-    ],
-)
-def test_a_window_that_is_given_counts(policy: RefreshPolicy, windows: tuple[timedelta, timedelta]) -> None:
-    """An advisory window is as configured, never below the mandatory one, and never a whole life."""
-    assert policy.windows(timedelta(hours=1), 0) == windows
-
-
-@pytest.mark.parametrize(("jitter", "chance", "minutes"), [(0.2, 0, 15), (0.2, 0.5, 16.5), (0.2, 1, 18), (0, 1, 15)])
-def test_jitter_opens_the_advisory_window_earlier(jitter: float, chance: float, minutes: float) -> None:
-    """By up to a fifth of itself, and never the mandatory one."""
-    windows = RefreshPolicy(jitter=jitter).windows(timedelta(hours=1), chance)
-    assert windows == (timedelta(minutes=minutes), MINUTE)
-
-
-@given(st.timedeltas(SECOND, timedelta(hours=36)), st.floats(0, 1))
-def test_new_credentials_are_never_inside_of_their_windows(lifetime: timedelta, chance: float) -> None:
-    """However short they live, the default policy does not fetch at each read."""
-    advisory, mandatory = RefreshPolicy().windows(lifetime, chance)
-    assert timedelta(0) < mandatory <= advisory <= lifetime * 0.9
 
 
 # Cached: what is fetched when -------------------------------------------------------------------------------------

@@ -1,0 +1,260 @@
+"""What a read gives in each window, whatever the source does: outages, refusals, and credentials that are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from helpers import Answer, Down, ManualClock, ScriptedSource, cached, credentials, highest, lowest
+from test_jwt import token
+
+from stskit import AssumedRole, Role
+from stskit.errors import ProofInvalid, SignInRequired, STSError
+from stskit.identity import Credentials, Proof
+from stskit.refresh import Cached, RefreshPolicy
+from stskit.sources import OIDCTokenFile
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+# Every window with all that a source may do ------------------------------------------------------------------------
+
+
+DENIED = STSError("denied", code="AccessDenied", retryable=False)
+WINDOWS = {"fresh": timedelta(minutes=10), "advisory": 50 * MINUTE, "mandatory": 59.5 * MINUTE, "expired": 61 * MINUTE}
+DOES: dict[str, Callable[[ManualClock], Answer]] = {
+    "answers": lambda clock: credentials(clock, hours=1),
+    "answers with a shorter life": lambda clock: credentials(clock, minutes=15),
+    "answers with what has expired": lambda clock: credentials(clock, minutes=-1),
+    "answers with something else": lambda _clock: lambda: None,  # type: ignore[dict-item,return-value]
+    "fails": lambda _clock: Down("no network"),
+    "fails for good": lambda _clock: DENIED,
+    "needs a person": lambda _clock: SignInRequired("sign in again"),
+}
+OLD, NEW = "the old ones", "the new ones"
+# What a read gives, and after how many seconds the source is asked again; by the window and what the source does.
+EXPECTED: dict[tuple[str, str], tuple[object, float]] = {
+    **{("fresh", does): (OLD, 35 * 60) for does in DOES},
+    **{(window, "answers"): (NEW, 45 * 60) for window in ("advisory", "mandatory", "expired")},
+    **{(window, "answers with a shorter life"): (NEW, 10 * 60) for window in ("advisory", "mandatory", "expired")},
+    **{("advisory", does): (OLD, 300) for does in ("answers with what has expired", "answers with something else")},
+    **{("mandatory", does): (OLD, 30) for does in ("answers with what has expired", "answers with something else")},
+    **{
+        ("expired", does): (ProofInvalid, 1)
+        for does in ("answers with what has expired", "answers with something else")
+    },
+    ("advisory", "fails"): (OLD, 300),
+    ("mandatory", "fails"): (OLD, 30),  # when they expire
+    ("expired", "fails"): (Down, 1),
+    **{(window, "fails for good"): (STSError, 1) for window in ("advisory", "mandatory", "expired")},
+    ("advisory", "needs a person"): (OLD, 0),
+    ("mandatory", "needs a person"): (OLD, 0),
+    ("expired", "needs a person"): (SignInRequired, 0),
+}
+
+
+@pytest.mark.case("R1", "R4")
+@pytest.mark.filterwarnings("ignore:credentials that end at")
+@pytest.mark.parametrize(("window", "does"), EXPECTED)
+def test_each_window_with_all_that_a_source_may_do(clock: ManualClock, window: str, does: str) -> None:
+    """What a read gives, and when the source is asked the next time, to the millisecond."""
+    old = credentials(clock, hours=1)
+    both = cached(source := ScriptedSource(old), clock, jitter=0)
+    both.fetch()
+    clock.advance(seconds=WINDOWS[window].total_seconds())
+    source.answers.append(new := DOES[does](clock))
+    given, seconds = EXPECTED[window, does]
+    assert outcome_of(both) is {OLD: old, NEW: new}.get(given, given)  # type: ignore[call-overload]
+    assert source.calls == (1 if window == "fresh" else 2)
+    calls = source.calls
+    if seconds:
+        clock.advance(seconds=seconds - 0.001)
+        outcome_of(both)
+        assert source.calls == calls
+        clock.advance(seconds=0.001)
+    outcome_of(both)
+    assert source.calls == calls + 1
+
+
+def outcome_of(both: Cached) -> Credentials | type[Exception]:
+    """What a read gives: credentials, or the class of its error."""
+    try:
+        return both.fetch()
+    except Exception as error:
+        return type(error)
+
+
+def test_the_table_is_whole() -> None:
+    """There is a row for each window and each thing that a source may do."""
+    assert EXPECTED.keys() == {(window, does) for window in WINDOWS for does in DOES}
+
+
+# Where STS says that trying again will not help --------------------------------------------------------------------
+
+
+@pytest.mark.case("R1")
+@pytest.mark.parametrize(("uniform", "pause"), [(lowest, 1), (highest, 5)])
+@pytest.mark.parametrize("on_expired", ["raise", "serve"])
+def test_a_final_refusal_is_raised_at_once_and_remembered_for_a_moment(
+    clock: ManualClock, uniform: Callable[[float, float], float], pause: int, on_expired: Literal["raise", "serve"]
+) -> None:
+    """Even while the old ones are valid; a thousand reads cost one call, and the next try comes in 1 to 5 seconds."""
+    new = credentials(clock, hours=3)
+    source = ScriptedSource(credentials(clock, hours=1), DENIED, new)
+    both = Cached(source, policy=RefreshPolicy(jitter=0, on_expired=on_expired), clock=clock, uniform=uniform)
+    both.fetch()
+    clock.advance(minutes=50)
+    for _ in range(1000):
+        with pytest.raises(STSError) as caught:
+            both.fetch()
+        assert caught.value is DENIED
+    clock.advance(seconds=pause - 0.001)
+    with pytest.raises(STSError):
+        both.fetch()
+    assert source.calls == 2
+    clock.advance(seconds=0.001)
+    assert both.fetch() is new
+
+
+def test_a_refusal_that_may_pass_is_like_any_failure(clock: ManualClock) -> None:
+    """Throttling costs nobody the good ones."""
+    old = credentials(clock, hours=1)
+    both = cached(ScriptedSource(old, STSError("slow down", code="Throttling", retryable=True)), clock)
+    both.fetch()
+    clock.advance(minutes=50)
+    assert both.fetch() is old
+
+
+# When STS is away --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.case("R3")
+def test_ten_minutes_without_sts_cost_three_calls(clock: ManualClock) -> None:
+    """However many threads read: one at once, then one every five to ten minutes; and one when it is back."""
+    source = ScriptedSource(credentials(clock, hours=1), *[Down()] * 3, lambda: credentials(clock, hours=1))
+    both = cached(source, clock, jitter=0)
+    both.fetch()
+    clock.advance(minutes=45)
+    with ThreadPoolExecutor(64) as pool:
+        for _ in range(21):  # every half a minute, from the first failure to ten minutes later
+            for each in [pool.submit(both.fetch) for _ in range(64)]:
+                assert not each.result().is_expired(now=clock.now())
+            clock.advance(seconds=30)
+        assert source.calls - 1 <= 3
+        clock.advance(minutes=4)
+        for each in [pool.submit(both.fetch) for _ in range(64)]:
+            each.result()
+    assert source.calls - 1 <= 4
+
+
+@pytest.mark.case("R2")
+def test_fifteen_minutes_read_a_thousand_times_cost_one_call(clock: ManualClock) -> None:
+    """A read every half a second of the first ten minutes, less the jitter, finds them fresh."""
+    source = ScriptedSource(lambda: credentials(clock, minutes=15))
+    both = cached(source, clock)
+    for _ in range(1000):
+        both.fetch()
+        clock.advance(seconds=0.5)
+    assert source.calls == 1
+
+
+@pytest.mark.case("T5")
+def test_a_session_outlives_the_file_that_it_came_from(clock: ManualClock, tmp_path: Path) -> None:
+    """While the credentials are valid a token file that is gone is one failure, tried again after five minutes."""
+    path, signed = tmp_path / "token", token({"sub": "me", "exp": 4_000_000_000}).value
+    path.write_text(signed)
+    path.chmod(0o600)
+    exchanges = []
+
+    class STS:
+        def exchange(self, proof: Proof, role: Role) -> Credentials:
+            exchanges.append(proof)
+            return credentials(clock, hours=1)
+
+    recipe = AssumedRole("arn:aws:iam::123456789012:role/R", source=OIDCTokenFile(path), sts=STS())
+    both = cached(recipe, clock, jitter=0)
+    first = both.fetch()
+    path.unlink()
+    clock.advance(minutes=50)
+    assert all(both.fetch() is first for _ in range(100))
+    path.write_text(signed)
+    path.chmod(0o600)
+    clock.advance(minutes=5)
+    assert both.fetch() is not first
+    assert len(exchanges) == 2
+
+
+# A service has refused them ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.case("R1")
+@pytest.mark.parametrize("by_name", [True, False])
+def test_what_a_service_has_refused_is_replaced(clock: ManualClock, by_name: bool) -> None:
+    """Though it is fresh by the clock; the next read fetches, and the ones after it do not."""
+    old, new = credentials(clock, hours=1), credentials(clock, hours=1)
+    source = ScriptedSource(old, new)
+    both = cached(source, clock)
+    both.fetch()
+    both.invalidate(old.access_key_id if by_name else None)
+    assert [both.fetch() for _ in range(3)] == [new] * 3
+    assert source.calls == 2
+
+
+@pytest.mark.case("R1")
+def test_what_is_not_in_use_any_more_cannot_be_refused(clock: ManualClock) -> None:
+    """Sixteen threads that were refused with the same keys cost one refresh."""
+    source = ScriptedSource(*(sets := [credentials(clock, hours=1) for _ in range(3)]))
+    both = cached(source, clock)
+    both.invalidate("nothing is held yet")
+    both.fetch()
+    both.invalidate("AKIAOTHER")
+    assert both.fetch() is sets[0]
+    for _ in range(16):
+        both.invalidate(sets[0].access_key_id)
+        assert both.fetch() is sets[1]
+    assert source.calls == 2
+
+
+def test_a_refusal_makes_no_storm_when_there_are_no_new_ones(clock: ManualClock) -> None:
+    """The old ones are given out again after one failure, and refusing them again does not shorten the pause."""
+    old = credentials(clock, hours=1)
+    source = ScriptedSource(old, Down())
+    both = cached(source, clock)
+    both.fetch()
+    for _ in range(100):
+        both.invalidate(old.access_key_id)
+        assert both.fetch() is old
+    assert source.calls == 2
+    clock.advance(seconds=300)
+    both.fetch()
+    assert source.calls == 3
+
+
+def test_the_first_refusal_ends_a_pause(clock: ManualClock) -> None:
+    """It tells something new: that the present ones are of no use."""
+    new = credentials(clock, hours=2)
+    source = ScriptedSource(credentials(clock, hours=1), Down(), new)
+    both = cached(source, clock)
+    both.fetch()
+    clock.advance(minutes=50)
+    both.fetch()
+    both.invalidate()
+    assert both.fetch() is new
+
+
+def test_long_term_keys_can_be_refused_too(clock: ManualClock) -> None:
+    """They have no windows, and are read again."""
+    new = credentials(clock)
+    both = cached(ScriptedSource(credentials(clock), new), clock)
+    both.fetch()
+    both.invalidate()
+    assert both.fetch() is new
