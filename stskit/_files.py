@@ -88,6 +88,7 @@ def locked(path: str, timeout: float) -> Iterator[None]:
     finally:
         if descriptor in _lock_descriptors:  # else this is a child, where it has been closed
             _lock_descriptors.discard(descriptor)
+            _unlock(descriptor)
             os.close(descriptor)
 
 
@@ -175,6 +176,13 @@ def _try_lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _unlock(descriptor: int) -> None:
+    from fcntl import LOCK_UN, flock
+
+    with suppress(OSError):  # it was never locked, on a system that cannot
+        flock(descriptor, LOCK_UN)  # closing alone would leave it to a child that is just being forked
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
