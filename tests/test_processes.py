@@ -1,0 +1,129 @@
+"""Many processes: one call for all that share a file cache, whatever becomes of who makes it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+from fake_server import SESSION_TOKEN, Answer, FakeServer, Request, fake_server, granted
+from workers import MANY, PROCESSES, ROUNDS, THREADS
+
+WORKERS = Path(__file__).parent / "workers.py"
+SECONDS = 120
+
+
+def command(name: str, server: FakeServer, folder: Path, *more: str) -> Sequence[str]:
+    return [sys.executable, "-P", str(WORKERS), name, server.url, str(folder), *more]
+
+
+def run(name: str, server: FakeServer, folder: Path, *more: str) -> Any:
+    """What the program saw, and what the server was asked for."""
+    done = subprocess.run(
+        command(name, server, folder, *more), capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    asked = Counter(request.form["RoleArn"].rpartition("/")[2] for request in server.requests)
+    return json.loads(done.stdout), asked
+
+
+def numbered() -> Any:
+    """An STS whose every answer has a token of its own, and is good for an hour."""
+    number = iter(range(10_000))
+    return lambda request: granted(request, SessionToken=f"token-{next(number)}", Expiration=in_an_hour())
+
+
+def in_an_hour() -> str:
+    return (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+
+
+@pytest.mark.case("C13")
+def test_a_cold_start_of_many_processes_costs_one_call(tmp_path: Path) -> None:
+    """Eight processes of four threads, twenty times: one call each time, no error, the same credentials."""
+    with fake_server(numbered()) as server:
+        seen, asked = run("cold-start", server, tmp_path / "cache")
+    assert asked == {f"r{number}": 1 for number in range(ROUNDS)}
+    assert [len(keys) for keys in seen] == [PROCESSES * THREADS] * ROUNDS
+    assert [len(set(keys)) for keys in seen] == [1] * ROUNDS
+    assert not [key for keys in seen for key in keys if key.startswith("error")]
+
+
+@pytest.mark.case("R16")
+@pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
+def test_a_recipe_works_in_the_workers_of_an_executor(tmp_path: Path, method: str) -> None:
+    """Sent as it is, each use there makes a call of its own; with a file cache one call serves all workers."""
+    with fake_server(numbered()) as server:
+        tokens, asked = run("pool", server, tmp_path / "cache", method)
+    assert asked == {"plain": 8, "cached": 1}
+    assert len(set(tokens[:8])) == 8
+    assert len(set(tokens[8:])) == 1
+    assert not [token for token in tokens if token.startswith("error")]
+
+
+@pytest.mark.case("C13")
+def test_fifty_processes_cost_one_call(tmp_path: Path) -> None:
+    """On an empty cache, of four threads each, all at once."""
+    with fake_server(numbered()) as server:
+        (keys,), asked = run("many", server, tmp_path / "cache")
+    assert asked == {"r0": 1}
+    assert (len(keys), len(set(keys))) == (MANY * THREADS, 1)
+
+
+@contextmanager
+def a_process_in_the_middle_of_its_call(folder: Path) -> Iterator[tuple[FakeServer, subprocess.Popen[bytes]]]:
+    """The server answers everybody but the one who came first, and who holds the lock."""
+    entered, release = Event(), Event()
+
+    def react(request: Request) -> Answer:
+        if not entered.is_set():
+            entered.set()
+            release.wait(SECONDS)
+        return granted(request, Expiration=in_an_hour())
+
+    with (
+        fake_server(react) as server,
+        subprocess.Popen(command("one", server, folder, "60"), stdout=subprocess.DEVNULL) as holder,
+    ):
+        try:
+            assert entered.wait(SECONDS)
+            yield server, holder
+        finally:
+            release.set()
+
+
+@pytest.mark.case("C13")
+def test_a_holder_that_is_killed_is_taken_over(tmp_path: Path) -> None:
+    """The next one makes the second call, long before the time that it would wait for one who is alive."""
+    folder = tmp_path / "cache"
+    with a_process_in_the_middle_of_its_call(folder) as (server, holder):
+        waiting = command("one", server, folder, "60")
+        with subprocess.Popen(waiting, stdout=subprocess.PIPE, text=True) as waiter:
+            os.kill(holder.pid, signal.SIGKILL)
+            out, _ = waiter.communicate(timeout=30)
+        assert json.loads(out) == SESSION_TOKEN
+        assert len(server.requests) == 2
+
+
+@pytest.mark.case("C14")
+def test_a_holder_that_hangs_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    """After its time the next one says so and makes a call of its own."""
+    folder = tmp_path / "cache"
+    with a_process_in_the_middle_of_its_call(folder) as (server, _):
+        done = subprocess.run(
+            command("one", server, folder, "0.1"), capture_output=True, text=True, timeout=SECONDS, check=True
+        )
+        assert json.loads(done.stdout) == SESSION_TOKEN
+        assert "CacheWarning" in done.stderr
+        assert "another process holds the lock" in done.stderr
+        assert len(server.requests) == 2
