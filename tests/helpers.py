@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -84,6 +85,24 @@ def highest(_least: float, most: float) -> float:
 def cached(source: Source[Credentials], clock: Clock, **policy: object) -> Cached:
     """A `Cached` without chance: no jitter, the shortest pauses."""
     return Cached(source, policy=RefreshPolicy(**policy), clock=clock, uniform=lowest)  # type: ignore[arg-type]
+
+
+class CountedLock:
+    """A lock that shows when all of a crowd but the one who has it want it."""
+
+    def __init__(self, crowd: int) -> None:
+        self.lock, self.wanting, self.crowded = threading.Lock(), count(1), threading.Event()
+        self.others = crowd - 1
+
+    def acquire(self, blocking: bool) -> bool:
+        if self.lock.acquire(blocking=False):
+            return True
+        if next(self.wanting) == self.others:
+            self.crowded.set()
+        return self.lock.acquire(blocking)
+
+    def release(self) -> None:
+        self.lock.release()
 
 
 def reachable_text(error: BaseException) -> str:

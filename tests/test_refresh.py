@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import copy
 import gc
+import pickle
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -10,15 +15,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from itertools import count
 
 import pytest
-from helpers import Down, ManualClock, ScriptedSource, cached, credentials, highest, lowest
+from helpers import PACKAGE, CountedLock, Down, ManualClock, ScriptedSource, cached, credentials, highest, lowest
 
+from stskit import AssumedRole, Role
+from stskit.caches import MemoryCache
 from stskit.errors import ProofInvalid, SignInRequired, SourceMissing, StskitWarning
-from stskit.identity import Credentials
-from stskit.protocols import Source
+from stskit.identity import Credentials, Proof
+from stskit.protocols import RefreshEvent, Source
 from stskit.refresh import Cached, RefreshPolicy, SystemClock
+from stskit.sources import Static
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 THREADS = 32
@@ -71,6 +78,7 @@ def test_chance_is_drawn_anew_for_each_set(clock: ManualClock) -> None:
     assert drawn == [(0, 1)] * 3
 
 
+@pytest.mark.case("R2")
 def test_short_sessions_are_not_fetched_at_each_read(clock: ManualClock) -> None:
     """A session of 15 minutes read every 9 seconds of its life costs one more call."""
     source = ScriptedSource(lambda: credentials(clock, minutes=15))
@@ -81,6 +89,7 @@ def test_short_sessions_are_not_fetched_at_each_read(clock: ManualClock) -> None
     assert source.calls == 2
 
 
+@pytest.mark.case("R10")
 def test_credentials_without_expiration_are_fetched_once(clock: ManualClock) -> None:
     """Long-term keys do not go stale."""
     source = ScriptedSource(credentials(clock))
@@ -106,6 +115,7 @@ def test_windows_follow_the_life_of_the_newest(clock: ManualClock) -> None:
     assert source.calls == 3
 
 
+@pytest.mark.case("R8")
 @pytest.mark.parametrize("hours", [1, 24, 365])
 def test_a_wall_clock_that_jumps_ahead_means_refresh(clock: ManualClock, hours: int) -> None:
     """After a suspend only the wall clock has moved; what has expired by it is replaced."""
@@ -117,6 +127,7 @@ def test_a_wall_clock_that_jumps_ahead_means_refresh(clock: ManualClock, hours: 
     assert source.calls == 2
 
 
+@pytest.mark.case("R8")
 def test_a_wall_clock_that_jumps_back_makes_no_storm(clock: ManualClock) -> None:
     """Credentials that look younger are kept."""
     source = ScriptedSource(lambda: credentials(clock, hours=1))
@@ -158,23 +169,6 @@ class WatchedLock:
         self.lock.release()
 
 
-class CountedLock:
-    """A lock that shows when all of a crowd but the one who has it want it."""
-
-    def __init__(self) -> None:
-        self.lock, self.wanting, self.crowded = threading.Lock(), count(1), threading.Event()
-
-    def acquire(self, blocking: bool) -> bool:
-        if self.lock.acquire(blocking=False):
-            return True
-        if next(self.wanting) == THREADS - 1:
-            self.crowded.set()
-        return self.lock.acquire(blocking)
-
-    def release(self) -> None:
-        self.lock.release()
-
-
 class CrowdedClock(ManualClock):
     """A clock at which each thread of a crowd waits, at its first look, until all of them are there."""
 
@@ -206,7 +200,7 @@ def read_together(both: Cached, clock: CrowdedClock) -> list[Credentials | Excep
 
 def test_a_crowd_at_the_start_costs_one_call(clock: ManualClock) -> None:
     """The one who is first fetches while all the others wait, and all get the same object."""
-    lock = CountedLock()
+    lock = CountedLock(THREADS)
 
     def answer() -> Credentials:
         assert lock.crowded.wait(10)
@@ -221,6 +215,7 @@ def test_a_crowd_at_the_start_costs_one_call(clock: ManualClock) -> None:
     assert len({id(each) for each in got}) == 1
 
 
+@pytest.mark.case("R5")
 @pytest.mark.parametrize("minutes", [59, 61], ids=["mandatory", "expired"])
 def test_a_crowd_costs_one_call(minutes: int) -> None:
     """Many threads that must have new credentials at once: one fetches, and all get the same object."""
@@ -315,6 +310,7 @@ class Selfish:
         return answer
 
 
+@pytest.mark.case("R7")
 def test_a_source_that_waits_for_itself_is_an_error_and_no_hang(clock: ManualClock) -> None:
     """The circle is told, and the lock is free again afterwards."""
     new = credentials(clock, hours=1)
@@ -340,6 +336,7 @@ def test_a_source_may_use_the_present_credentials_to_get_new_ones(clock: ManualC
 # Cached: failures -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("R3")
 @pytest.mark.parametrize(("uniform", "pause"), [(lowest, 300), (highest, 600)])
 def test_a_failure_keeps_what_is_valid_and_waits(
     clock: ManualClock, uniform: Callable[[float, float], float], pause: int
@@ -427,6 +424,7 @@ def test_the_pauses_can_be_set(clock: ManualClock) -> None:
     assert drawn == [(0, 1), (1, 2), (3, 4)]
 
 
+@pytest.mark.case("R4")
 @pytest.mark.parametrize("life", [timedelta(0), timedelta(hours=-1)])
 def test_an_answer_that_has_expired_is_a_failure(clock: ManualClock, life: timedelta) -> None:
     """Good credentials are not thrown away for it; without any it is told, with both times."""
@@ -535,6 +533,7 @@ def test_another_failure_in_between_waits_as_ever(clock: ManualClock) -> None:
     assert source.calls == 3
 
 
+@pytest.mark.case("R12")
 @pytest.mark.parametrize("problem", [KeyboardInterrupt, SystemExit])
 def test_an_interrupt_goes_through_and_is_no_failure(clock: ManualClock, problem: type[BaseException]) -> None:
     """The lock is free and no pause begins: the next read tries at once."""
@@ -580,6 +579,173 @@ def test_a_failure_keeps_nothing_of_the_source_alive(clock: ManualClock) -> None
     assert both.fetch() is old
     gc.collect()
     assert [proof() for proof in proofs] == [None]
+
+
+# Whom it is told -----------------------------------------------------------------------------------------------------
+
+
+class Noted:
+    """A listener that keeps what it was told, and may fail."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.events: list[RefreshEvent] = []
+        self.error = error
+
+    def notify(self, event: RefreshEvent, /) -> None:
+        self.events.append(event)
+        if self.error:
+            raise self.error
+
+
+@pytest.mark.filterwarnings("ignore:serving expired")
+def test_a_listener_is_told_what_happens(clock: ManualClock) -> None:
+    """Each refresh, each failure and each time that expired ones are served, once; and nothing of a fresh read."""
+    one, two = credentials(clock, hours=1), credentials(clock, hours=3)
+    noted, policy = Noted(), RefreshPolicy(jitter=0, on_expired="serve")
+    both = Cached(
+        ScriptedSource(one, SourceMissing("no file"), Down("canary"), two),
+        policy=policy,
+        clock=clock,
+        uniform=lowest,
+        listener=noted,
+    )
+    for minutes in (0, 10, 40, 11, 0, 1):
+        clock.advance(minutes=minutes)
+        both.fetch()
+    about_one = (one.access_key_id, one.expiration)
+    assert noted.events == [
+        RefreshEvent("refreshed", *about_one),
+        RefreshEvent("refresh_failed", *about_one, error="no file"),
+        RefreshEvent("refresh_failed", *about_one, error="Down"),
+        RefreshEvent("served_stale", *about_one, error="Down"),
+        RefreshEvent("served_stale", *about_one, error="Down"),
+        RefreshEvent("refreshed", two.access_key_id, two.expiration),
+    ]
+
+
+def test_a_listener_is_told_of_a_failure_with_nothing_at_hand(clock: ManualClock) -> None:
+    """The error is raised all the same."""
+    noted = Noted()
+    with pytest.raises(Down):
+        Cached(ScriptedSource(Down()), clock=clock, listener=noted).fetch()
+    assert noted.events == [RefreshEvent("refresh_failed", error="Down")]
+
+
+def test_a_listener_is_told_whether_a_call_was_needed(clock: ManualClock) -> None:
+    """What was found in a cache cost none."""
+    cache, noted = MemoryCache(), Noted()
+    for _ in range(2):
+        Cached(ScriptedSource(credentials(clock, hours=1)), cache, key="k", clock=clock, listener=noted).fetch()
+    assert [event.from_cache for event in noted.events] == [False, True]
+
+
+def test_a_listener_may_read_what_it_is_told_of(clock: ManualClock) -> None:
+    """It is called when the lock is free again."""
+    seen: list[Credentials] = []
+
+    class Reader:
+        def notify(self, event: RefreshEvent, /) -> None:
+            assert not both._lock.locked()
+            seen.append(both.fetch())
+
+    both = Cached(ScriptedSource(credentials(clock, hours=1)), clock=clock, listener=Reader())
+    assert both.fetch() is seen[0]
+
+
+def test_a_listener_that_fails_costs_nobody_credentials(clock: ManualClock) -> None:
+    """It is a warning, at the line that read, with the class of the error alone."""
+    both = Cached(ScriptedSource(credentials(clock, hours=1)), clock=clock, listener=Noted(Down("canary")))
+    with pytest.warns(StskitWarning, match="listener failed at 'refreshed' with Down; mend it$") as told:
+        both.fetch()
+    assert told[0].filename == __file__
+
+
+# Elsewhere and at the end ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.case("R16")
+def test_a_cached_recipe_pickles_without_credentials() -> None:
+    """What comes out elsewhere has all options, nothing in hand, and works."""
+    keys = Credentials("AKIABASE", "base-canary")
+    recipe = AssumedRole("arn:aws:iam::123456789012:role/R", source=Static(keys), sts=Fixed())
+    both = Cached(recipe, MemoryCache(7), RefreshPolicy(jitter=0.5), "key", SystemClock(), lowest, Noted())
+    assert both.fetch().session_token == "live-canary"
+    data = pickle.dumps(both)
+    assert b"live-canary" not in data
+    there = pickle.loads(data)
+    assert repr(there) == repr(both)
+    assert there.source == recipe
+    assert there._recipe[2:6] == both._recipe[2:6]
+    assert there.fetch().session_token == "live-canary"
+    assert copy.deepcopy(both)._held is None
+
+
+class Fixed:
+    """An STS with one answer for all."""
+
+    def exchange(self, proof: Proof, role: Role) -> Credentials:
+        return Credentials("AKIALIVE", "live", "live-canary", datetime.now(UTC) + timedelta(hours=1))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Fixed)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return "Fixed()"
+
+
+@pytest.mark.case("R16")
+def test_credentials_pickle_as_the_value_that_they_are(clock: ManualClock) -> None:
+    """And the documentation says that the bytes are secret."""
+    keys = credentials(clock, hours=1)
+    assert pickle.loads(pickle.dumps(keys)) == keys
+    assert "pickle" in (Credentials.__doc__ or "")
+
+
+@pytest.mark.case("R13")
+def test_the_end_of_the_program_waits_for_no_refresh() -> None:
+    """A daemon thread in the middle of one that hangs, and a read in an exit handler: no traceback, and it ends."""
+    code = """
+import atexit, threading
+from stskit import Cached, Credentials
+
+class Hangs:
+    def fetch(self):
+        entered.set()
+        threading.Event().wait()
+
+class Works:
+    def fetch(self):
+        return Credentials("AKIA", "secret")
+
+entered, both, other = threading.Event(), Cached(Hangs()), Cached(Works())
+threading.Thread(target=both.fetch, daemon=True).start()
+entered.wait()
+atexit.register(lambda: print(other.fetch().access_key_id))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "AKIA\n", "")
+
+
+@pytest.mark.case("R13")
+def test_nothing_runs_in_the_background(clock: ManualClock) -> None:
+    """Whoever reads, refreshes: there is no thread to end, and what nobody uses is garbage at once."""
+    before = threading.active_count()
+    both = cached(ScriptedSource(credentials(clock, hours=1)), clock)
+    both.fetch()
+    assert threading.active_count() == before
+    gone = weakref.ref(both)
+    del both
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.case("R14")
+def test_no_asynchronous_path_is_claimed() -> None:
+    """Every call may block, and nothing in the package says otherwise; who has an event loop uses a thread."""
+    nodes = [node for path in PACKAGE.rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
+    assert not [node for node in nodes if isinstance(node, ast.AsyncFunctionDef | ast.Await)]
 
 
 # Cached and SystemClock: the rest ---------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 import traceback
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,14 +15,11 @@ from typing import Any
 import boto3
 import pytest
 from botocore.session import Session
-from helpers import ManualClock, ScriptedSource, credentials, reachable_text
-from local_aws import LocalAWS
+from helpers import reachable_text
 
-from stskit import AssumedRole, Cached, Credentials
-from stskit.errors import SinkError, StskitWarning
-from stskit.sinks import Boto3Session, BotocoreSession, CredentialsFile, Environment
-from stskit.sources import Static
-from stskit.sts import BotocoreSTS
+from stskit import Credentials
+from stskit.errors import SinkError
+from stskit.sinks import CredentialsFile, Environment
 
 SESSION = Credentials("ASIANEW", "new/secret+", "newtoken==", account_id="123456789012")
 STATIC = Credentials("AKIANEW", "static/secret")
@@ -395,108 +391,3 @@ def test_the_expiration_is_told_on_request() -> None:
     assert "AWS_CREDENTIAL_EXPIRATION" not in due.to(Environment())
     assert due.to(Environment(expiration=True))["AWS_CREDENTIAL_EXPIRATION"] == "2030-01-02T03:04:05Z"
     assert "AWS_CREDENTIAL_EXPIRATION" not in SESSION.to(Environment(expiration=True))
-
-
-# Sessions
-
-
-def test_a_fixed_session_uses_what_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the environment says."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAENV")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "env")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
-    for session in (SESSION.to(BotocoreSession("eu-west-1")), SESSION.to(Boto3Session("eu-west-1"))):
-        keys = credentials_of(session)
-        assert keys.get_frozen_credentials() == ("ASIANEW", "new/secret+", "newtoken==", "123456789012")
-        assert "secret" not in repr(keys.get_frozen_credentials()).replace("secret_key", "")
-        assert getattr(session, "region_name", "eu-west-1") == "eu-west-1"
-    assert SESSION.to(Boto3Session()).region_name == "us-west-2"
-
-
-def test_a_live_session_fetches_on_first_use_and_when_it_must(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And not in between; the environment has no say."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAENV")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "env")
-    clock = ManualClock()
-    source = ScriptedSource(lambda: credentials(clock, hours=1))
-    session = BotocoreSession(clock=clock).attach(source)
-    assert source.calls == 0
-    live = credentials_of(session)
-    first = live.get_frozen_credentials()
-    assert live.get_frozen_credentials() == first
-    assert (live.access_key, live.secret_key, live.token, live.account_id) == first
-    assert live.get_deferred_property("account_id")() is None
-    assert source.calls == 1
-    clock.advance(minutes=59, seconds=30)
-    assert live.get_frozen_credentials() != first
-    assert source.calls == 2
-
-
-def test_a_live_session_serves_what_it_has_while_the_source_fails() -> None:
-    """As the SDKs do, with a warning; `policy` may say otherwise."""
-    clock = ManualClock()
-    good = credentials(clock, hours=1)
-    live = credentials_of(BotocoreSession(clock=clock).attach(ScriptedSource(good, OSError("down"))))
-    assert live.access_key == good.access_key_id
-    clock.advance(hours=2)
-    with pytest.warns(StskitWarning, match="serving expired"):
-        assert live.get_frozen_credentials().access_key == good.access_key_id
-
-
-def test_a_cache_that_is_attached_is_used_as_it_is() -> None:
-    """Two sessions of it share one set, and there is no second cache on top."""
-    clock = ManualClock()
-    source = ScriptedSource(lambda: credentials(clock, hours=1))
-    cached = Cached(source, clock=clock)
-    one, two = cached.to(BotocoreSession()), cached.to(Boto3Session())
-    assert credentials_of(one).access_key == credentials_of(two).access_key == cached.fetch().access_key_id
-    clock.advance(minutes=50)
-    new = credentials_of(one).access_key
-    assert new == cached.fetch().access_key_id == credentials_of(two).access_key
-    assert source.calls == 2
-
-
-def test_the_parts_of_what_is_signed_belong_together() -> None:
-    """Sixteen threads over many expiries: key, secret and token are always of one set."""
-    clock = ManualClock()
-    numbers = iter(range(100_000))
-
-    def matching() -> Credentials:
-        number = next(numbers)
-        return Credentials(f"A{number}", f"S{number}", f"T{number}", clock.now() + timedelta(minutes=15))
-
-    live = credentials_of(BotocoreSession(clock=clock).attach(ScriptedSource(matching)))
-    mixed: list[object] = []
-
-    def read() -> None:
-        for _ in range(200):
-            key, secret, token, _ = live.get_frozen_credentials()
-            if len({key[1:], secret[1:], token[1:]}) != 1:
-                mixed.append((key, secret, token))
-            clock.advance(seconds=7)
-
-    threads = [threading.Thread(target=read) for _ in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert mixed == []
-    assert next(numbers) > 10
-
-
-def test_without_boto3_its_sink_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is an extra; botocore's session does without."""
-    monkeypatch.setitem(sys.modules, "boto3.session", None)
-    with pytest.raises(SinkError, match=r"pip install 'stskit\[boto3\]'"):
-        SESSION.to(Boto3Session())
-    with pytest.raises(SinkError, match="BotocoreSession"):
-        Boto3Session().attach(Static(SESSION))
-    assert SESSION.to(BotocoreSession())
-
-
-def test_a_live_session_works_for_a_real_service(aws: LocalAWS, sts: BotocoreSTS, base: Credentials) -> None:
-    """Through the hub to the target role, which alone may read the bucket."""
-    recipe = AssumedRole.through(aws.hub_role, aws.target_role, source=Static(base), sts=sts)
-    session: boto3.Session = recipe.to(Boto3Session("us-east-1"))
-    objects = session.client("s3", endpoint_url=aws.sts_url).list_objects_v2(Bucket="reports")
-    assert [each["Key"] for each in objects["Contents"]] == ["2026/summary.txt"]

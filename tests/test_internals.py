@@ -1,0 +1,119 @@
+"""What stskit reads of botocore and boto3 beyond their documentation: all of it is listed here, and is there in the
+oldest and the newest release that it supports, since the tests run on both.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3.session
+import botocore.credentials
+import botocore.session
+import pytest
+from fake_server import Answer, fake_server
+from test_layers import DOORS, modules
+
+from stskit import Credentials
+from stskit.sinks import BotocoreSession
+from stskit.sources import Static
+
+
+def refreshable() -> Any:
+    keys = {"access_key": "AKIA", "secret_key": "s", "token": "t", "expiry_time": "2036-01-01T00:00:00Z"}
+    return botocore.credentials.RefreshableCredentials.create_from_metadata(keys, dict, "test")
+
+
+def session() -> botocore.session.Session:
+    return botocore.session.Session()
+
+
+# What is read, by whom and what for, and a look at it that fails where it is not what it was.
+INTERNALS: dict[str, Callable[[], object]] = {
+    # sources.profile: when the credentials of a profile expire; they have no public name for it (boto/botocore#2694)
+    "RefreshableCredentials._expiry_time": lambda: refreshable()._expiry_time == datetime(2036, 1, 1, tzinfo=UTC),
+    # _profile_chain: the providers of the default chain, two of which are replaced, and what those are made from
+    "the chain's providers": lambda: isinstance(session().get_component("credential_provider").providers, list),
+    "the chain's get_provider": lambda: session().get_component("credential_provider").get_provider("iam-role"),
+    "ProfileProviderBuilder": lambda: botocore.credentials.ProfileProviderBuilder(session()).providers("default"),
+    # _client: which environment variables a session depends on, and how it parses times
+    "Session.SESSION_VARIABLES": lambda: botocore.session.Session.SESSION_VARIABLES["region"],
+    "response_parser_factory": lambda: session().get_component("response_parser_factory").set_parser_defaults,
+    # _client, sinks.session: one reader of service models for all sessions, and the folder that boto3 adds to it
+    "data_loader": lambda: session().get_component("data_loader").load_service_model,
+    "Loader.search_paths": lambda: isinstance(session().get_component("data_loader").search_paths, list),
+}
+
+
+@pytest.mark.case("T4")
+@pytest.mark.parametrize("name", INTERNALS)
+def test_what_is_read_of_botocore_is_there(name: str) -> None:
+    """Each internal that is relied on, in the release that these tests run with."""
+    assert INTERNALS[name]()
+
+
+@pytest.mark.case("T4")
+def test_botocore_uses_our_credentials_as_it_uses_its_own() -> None:
+    """To make a client and to sign it asks for whole sets, and for nothing that ours do not have."""
+    asked: set[str] = set()
+    provider = BotocoreSession("us-east-1").attach(Static(Credentials("AKIA", "secret")))
+    ours = provider.get_component("credential_provider")
+
+    class Seen:
+        """Credentials that note what is asked of them."""
+
+        def load_credentials(self) -> Seen:
+            return self
+
+        def __getattr__(self, name: str) -> object:
+            asked.add(name)
+            return getattr(ours, name)
+
+    provider.register_component("credential_provider", Seen())
+    with fake_server(Answer("<ListAllMyBucketsResult/>")) as server:
+        client: Any = provider.create_client("s3", endpoint_url=server.url)
+        client.list_buckets()
+        client.generate_presigned_url("list_buckets")
+    assert "get_frozen_credentials" in asked
+    assert asked <= {"get_frozen_credentials", "get_deferred_property", "account_id", "method"}
+
+
+def private_names(tree: ast.Module) -> set[str]:
+    """The private names of others that a module reads: attributes of what is not its own, and texts for `getattr`."""
+    found = {
+        node.args[1].value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ("getattr", "hasattr", "setattr")
+        and isinstance(node.args[1], ast.Constant)
+    }
+    ours = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and not is_own(node)}
+    return {str(name) for name in found | ours if str(name).startswith("_") and not str(name).endswith("__")}
+
+
+def is_own(node: ast.Attribute) -> bool:
+    return isinstance(node.value, ast.Name) and node.value.id in ("self", "cls", "os")
+
+
+def test_no_other_private_name_is_read() -> None:
+    """By the modules that touch botocore or boto3, which are few."""
+    doors = {door for names in (DOORS["botocore"], DOORS["boto3"]) for door in names} | {"_profile_faults"}
+    read = {(name, private) for name in doors for private in private_names(modules()[name])}
+    assert read == {("sources.profile", "_expiry_time")}
+
+
+def test_nothing_of_theirs_is_written() -> None:
+    """No module that touches botocore or boto3 sets an attribute of anything but its own objects."""
+    for name in (*DOORS["botocore"], *DOORS["boto3"]):
+        for node in ast.walk(modules()[name]):
+            targets = node.targets if isinstance(node, ast.Assign) else []
+            assert all(is_own(target) for target in targets if isinstance(target, ast.Attribute)), name
+
+
+def test_boto3_takes_a_session_of_botocore() -> None:
+    """By a documented argument; and it is the very one."""
+    core = session()
+    assert boto3.session.Session(botocore_session=core).get_credentials() is core.get_credentials()

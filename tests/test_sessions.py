@@ -1,0 +1,297 @@
+"""Sessions of botocore and boto3: fixed ones, and such that renew themselves, for one thread and for many."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore import credentials as botocore_credentials
+from botocore.config import Config
+from botocore.session import Session
+from fake_server import Answer, Request, fake_server, granted
+from helpers import CountedLock, Down, ManualClock, ScriptedSource, credentials
+from local_aws import LocalAWS
+
+from stskit import AssumedRole, Cached, Credentials
+from stskit.caches import FileCache, MemoryCache
+from stskit.errors import SinkError, StskitWarning
+from stskit.sinks import Boto3Session, BotocoreSession
+from stskit.sources import Static
+from stskit.sts import BotocoreSTS
+
+SESSION = Credentials("ASIANEW", "new/secret+", "newtoken==", account_id="123456789012")
+STATIC = Credentials("AKIANEW", "static/secret")
+OLD = "# mine\n[other]\naws_access_key_id = AKIAOTHER\naws_secret_access_key = s\n"
+
+
+def credentials_of(session: Session | boto3.Session) -> Any:
+    """What botocore holds for *session*: its stubs know neither our object nor newer attributes."""
+    return session.get_credentials()
+
+
+@pytest.mark.case("T1", "T7")
+def test_a_fixed_session_uses_what_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the environment says."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAENV")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "env")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
+    for session in (SESSION.to(BotocoreSession("eu-west-1")), SESSION.to(Boto3Session("eu-west-1"))):
+        keys = credentials_of(session)
+        assert keys.get_frozen_credentials() == ("ASIANEW", "new/secret+", "newtoken==", "123456789012")
+        assert "secret" not in repr(keys.get_frozen_credentials()).replace("secret_key", "")
+        assert getattr(session, "region_name", "eu-west-1") == "eu-west-1"
+    assert SESSION.to(Boto3Session()).region_name == "us-west-2"
+
+
+@pytest.mark.case("T7")
+def test_a_live_session_fetches_on_first_use_and_when_it_must(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not in between; the environment has no say."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAENV")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "env")
+    clock = ManualClock()
+    source = ScriptedSource(lambda: credentials(clock, hours=1))
+    session = BotocoreSession(clock=clock).attach(source)
+    assert source.calls == 0
+    live = credentials_of(session)
+    first = live.get_frozen_credentials()
+    assert live.get_frozen_credentials() == first
+    assert (live.access_key, live.secret_key, live.token, live.account_id) == first
+    assert live.get_deferred_property("account_id")() is None
+    assert source.calls == 1
+    clock.advance(minutes=59, seconds=30)
+    assert live.get_frozen_credentials() != first
+    assert source.calls == 2
+
+
+def test_a_live_session_serves_what_it_has_while_the_source_fails() -> None:
+    """As the SDKs do, with a warning; `policy` may say otherwise."""
+    clock = ManualClock()
+    good = credentials(clock, hours=1)
+    live = credentials_of(BotocoreSession(clock=clock).attach(ScriptedSource(good, OSError("down"))))
+    assert live.access_key == good.access_key_id
+    clock.advance(hours=2)
+    with pytest.warns(StskitWarning, match="serving expired"):
+        assert live.get_frozen_credentials().access_key == good.access_key_id
+
+
+def test_a_cache_that_is_attached_is_used_as_it_is() -> None:
+    """Two sessions of it share one set, and there is no second cache on top."""
+    clock = ManualClock()
+    source = ScriptedSource(lambda: credentials(clock, hours=1))
+    cached = Cached(source, clock=clock)
+    one, two = cached.to(BotocoreSession()), cached.to(Boto3Session())
+    assert credentials_of(one).access_key == credentials_of(two).access_key == cached.fetch().access_key_id
+    clock.advance(minutes=50)
+    new = credentials_of(one).access_key
+    assert new == cached.fetch().access_key_id == credentials_of(two).access_key
+    assert source.calls == 2
+
+
+def test_the_parts_of_what_is_signed_belong_together() -> None:
+    """Sixteen threads over many expiries: key, secret and token are always of one set."""
+    clock = ManualClock()
+    numbers = iter(range(100_000))
+
+    def matching() -> Credentials:
+        number = next(numbers)
+        return Credentials(f"A{number}", f"S{number}", f"T{number}", clock.now() + timedelta(minutes=15))
+
+    live = credentials_of(BotocoreSession(clock=clock).attach(ScriptedSource(matching)))
+    mixed: list[object] = []
+
+    def read() -> None:
+        for _ in range(200):
+            key, secret, token, _ = live.get_frozen_credentials()
+            if len({key[1:], secret[1:], token[1:]}) != 1:
+                mixed.append((key, secret, token))
+            clock.advance(seconds=7)
+
+    threads = [threading.Thread(target=read) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert mixed == []
+    assert next(numbers) > 10
+
+
+@pytest.mark.case("T3")
+def test_without_boto3_its_sink_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an extra; botocore's session does without."""
+    monkeypatch.setitem(sys.modules, "boto3.session", None)
+    with pytest.raises(SinkError, match=r"pip install 'stskit\[boto3\]'"):
+        SESSION.to(Boto3Session())
+    with pytest.raises(SinkError, match="BotocoreSession"):
+        Boto3Session().attach(Static(SESSION))
+    assert SESSION.to(BotocoreSession())
+
+
+def test_a_live_session_works_for_a_real_service(aws: LocalAWS, sts: BotocoreSTS, base: Credentials) -> None:
+    """Through the hub to the target role, which alone may read the bucket."""
+    recipe = AssumedRole.through(aws.hub_role, aws.target_role, source=Static(base), sts=sts)
+    session: boto3.Session = recipe.to(Boto3Session("us-east-1"))
+    objects = session.client("s3", endpoint_url=aws.sts_url).list_objects_v2(Bucket="reports")
+    assert [each["Key"] for each in objects["Contents"]] == ["2026/summary.txt"]
+
+
+@pytest.mark.case("T6")
+def test_credentials_without_an_account_tell_none() -> None:
+    """To botocore that is None, for fixed ones and for those that renew themselves."""
+    keys = Credentials("AKIA", "secret")
+    for session in (keys.to(BotocoreSession()), BotocoreSession().attach(Static(keys))):
+        assert credentials_of(session).get_frozen_credentials().account_id is None
+        assert credentials_of(session).account_id is None
+
+
+@pytest.mark.case("T2")
+def test_sixteen_threads_over_three_expiries_are_never_rejected() -> None:
+    """A service that takes a token until it has expired, to the second: no request of the session is refused."""
+    clock, rejected, step = ManualClock(), [], threading.Barrier(17)
+
+    def service(request: Request) -> Answer:
+        end = float(request.headers["x-amz-security-token"])
+        if clock.now().timestamp() >= end:
+            rejected.append(end)
+        return granted(request)
+
+    def numbered() -> Credentials:
+        end = clock.now() + timedelta(minutes=15)
+        return Credentials("AKIA", "secret", str(end.timestamp()), end)
+
+    source = ScriptedSource(numbered)
+    with fake_server(service) as server, ThreadPoolExecutor(16) as pool:
+        session = Boto3Session("us-east-1", clock=clock).attach(source)
+        client = session.client("sts", endpoint_url=server.url, config=Config(max_pool_connections=16))
+
+        def call() -> None:
+            with suppress(threading.BrokenBarrierError):
+                while True:
+                    client.get_caller_identity()
+                    step.wait(10)
+
+        calls = [pool.submit(call) for _ in range(16)]
+        while source.calls < 4:  # the first ones, and three expiries
+            clock.advance(seconds=50)  # in the middle of the calls
+            step.wait(10)
+        step.abort()
+        for each in calls:
+            each.result()
+        assert len(server.requests) > 16 * 30
+    assert not rejected
+
+
+@pytest.mark.case("R5")
+def test_a_million_reads_are_of_one_set_each() -> None:
+    """Of the session and of the cache beneath it, by eight threads, while the credentials are replaced all the time."""
+    sets = [Credentials(f"A{number}", f"S{number}", f"T{number}") for number in range(50)]
+    number = 0
+
+    def another() -> Credentials:
+        nonlocal number
+        number += 1
+        return sets[number % len(sets)]
+
+    both = Cached(ScriptedSource(another))
+    live = credentials_of(both.to(BotocoreSession()))
+    mixed: list[object] = []
+
+    def read(times: int) -> None:
+        for at in range(times):
+            if not at % 500:
+                both.invalidate()
+            key, secret, token, _ = live.get_frozen_credentials()
+            if not key[1:] == secret[1:] == token[1:]:
+                mixed.append((key, secret, token))
+            one = both.fetch()
+            if not one.access_key_id[1:] == one.secret_access_key[1:] == (one.session_token or "")[1:]:
+                mixed.append(one)
+
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(read, 62_500) for _ in range(8)]:
+            done.result()
+    assert mixed == []
+    assert number > 100
+
+
+@pytest.mark.parametrize("sink", [BotocoreSession(), Boto3Session()], ids=["botocore", "boto3"])
+def test_a_hundred_threads_at_the_first_look_cost_one_call(sink: BotocoreSession | Boto3Session) -> None:
+    """`get_credentials` of a session that nobody has used yet: one call, no error, one set for all."""
+    lock, clock = CountedLock(100), ManualClock()
+
+    def when_all_others_wait() -> Credentials:
+        assert lock.crowded.wait(10)
+        return credentials(clock, hours=1)
+
+    source = ScriptedSource(when_all_others_wait)
+    both = Cached(source, clock=clock)
+    both._lock = lock  # type: ignore[assignment]
+    session: Any = sink.attach(both)
+
+    def look(_: int) -> object:
+        return credentials_of(session).get_frozen_credentials()
+
+    with ThreadPoolExecutor(100) as pool:
+        assert len(set(pool.map(look, range(100)))) == 1
+    assert source.calls == 1
+
+
+def test_a_session_shares_what_is_in_its_cache(tmp_path: Any) -> None:
+    """Two sessions of equal recipes and one cache cost one call; policy, cache and clock are those of `Cached`."""
+    clock, calls = ManualClock(), []
+
+    class STS:
+        def exchange(self, _proof: object, _role: object) -> Credentials:
+            calls.append(1)
+            return credentials(clock, hours=1)
+
+    recipe = AssumedRole("arn:aws:iam::123456789012:role/R", source=Static(Credentials("AKIA", "secret")), sts=STS())
+    for cache in (MemoryCache(), FileCache(tmp_path / "cache")):
+        calls.clear()
+        one, other = BotocoreSession(cache=cache, clock=clock), Boto3Session(cache=cache, clock=clock)
+        assert credentials_of(recipe.to(one)).access_key == credentials_of(recipe.to(other)).access_key
+        assert len(calls) == 1
+
+
+@pytest.mark.case("R15")
+@pytest.mark.parametrize("new", [True, False], ids=["new refresh", "old refresh"])
+def test_botocores_own_refresh_does_not_matter(monkeypatch: pytest.MonkeyPatch, new: bool) -> None:
+    """Whichever way botocore refreshes its own credentials, a session of stskit goes by the same policy."""
+    monkeypatch.setattr(botocore_credentials, "DEFAULT_NEW_CREDENTIAL_REFRESH", new, raising=False)
+    monkeypatch.setattr(botocore_credentials, "_DEFAULT_ADVISORY_REFRESH_TIMEOUT", 1 if new else 10_000, raising=False)
+    clock = ManualClock()
+    source = ScriptedSource(credentials(clock, hours=1), Down(), lambda: credentials(clock, hours=1))
+    live = credentials_of(BotocoreSession(clock=clock).attach(source))
+    seen = []
+    for minutes in (0, 30, 20, 1, 12):
+        clock.advance(minutes=minutes)
+        live.get_frozen_credentials()
+        seen.append(source.calls)
+    assert seen == [1, 1, 2, 2, 3]
+
+
+def test_all_sessions_have_one_reader_of_service_models() -> None:
+    """So that each new client does not parse megabytes; and boto3's own folder is in its list once."""
+    sessions = [Boto3Session("us-east-1").attach(Static(Credentials("AKIA", "secret"))) for _ in range(5)]
+    loaders = [session._session.get_component("data_loader") for session in sessions]
+    assert len({id(each) for each in loaders}) == 1
+    paths = loaders[0].search_paths
+    assert len(paths) == len(set(paths))
+    assert "ec2" in sessions[0].get_available_resources()
+
+
+def test_no_session_is_made_before_a_sink_makes_it() -> None:
+    """A recipe, a cache of it and a thousand calls load no boto3."""
+    code = (
+        "import sys; from stskit import AssumedRole, Cached; from stskit.sinks import Boto3Session;"
+        "Cached(AssumedRole('arn:aws:iam::123456789012:role/R')); Boto3Session('us-east-1');"
+        "print([name for name in ('boto3', 'botocore') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
