@@ -38,4 +38,4 @@ def _environment() -> Hashable:
 
 
 def _tells(name: str) -> bool:
-    return name.startswith("AWS_") and "SECRET" not in name and not name.endswith("_TOKEN")
+    return name == "HOME" or (name.startswith("AWS_") and "SECRET" not in name and not name.endswith("_TOKEN"))

@@ -41,4 +41,4 @@ class Outbox:
                     self.listener.notify(event)
                 except Exception as error:  # noqa: BLE001 - a listener is anybody's code
                     told = f"the refresh listener failed at {event.kind!r} with {type(error).__name__}; mend it"
-                    warnings.warn(told, StskitWarning, 5)
+                    warnings.warn(told, StskitWarning, 4)

@@ -16,6 +16,7 @@ from attrs.validators import optional
 
 from stskit.errors import ProofInvalid, SignInRequired, STSError
 from stskit.identity import Credentials
+from stskit.protocols import CacheEntry
 
 __all__ = ["Failed", "Failure", "Held", "Kind", "RefreshPolicy", "Step", "kind_of"]
 
@@ -28,6 +29,7 @@ Kind: TypeAlias = Literal["passing", "final", "sign-in"]
 Range: TypeAlias = tuple[timedelta, timedelta]
 
 _ZERO: Final = timedelta(0)
+_CLOCK_SLACK: Final = timedelta(minutes=5)  # an entry that is from later than this comes from a clock that was wrong
 _ALMOST_ALL: Final = 0.9  # of a life: a window that is longer would make each read a fetch
 
 
@@ -156,6 +158,17 @@ class Held:
                 "check the clock of this machine and of the server"
             )
         return cls.since(credentials, now, policy, chance)
+
+    @classmethod
+    def from_cache(
+        cls, entry: CacheEntry, now: datetime, policy: RefreshPolicy, chance: float, *, instead_of: Held | None
+    ) -> Held | None:
+        """What a cache gave; None where it has expired, was written by a clock that was wrong, or was refused."""
+        found = cls.since(entry.credentials, entry.since, policy, chance)
+        if entry.since > now + _CLOCK_SLACK or found.left(now) <= _ZERO:
+            return None
+        refused = instead_of.credentials.access_key_id if instead_of and instead_of.rejected else None
+        return None if entry.credentials.access_key_id == refused else found
 
     @classmethod
     def since(cls, credentials: Credentials, since: datetime, policy: RefreshPolicy, chance: float) -> Held:

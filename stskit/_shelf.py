@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import suppress
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 
 from attrs import field, frozen
 
 from stskit._whose import identity_of
-from stskit.errors import SourceError, SourceMissing
+from stskit.errors import CacheWarning, SourceError, SourceMissing
 from stskit.protocols import Cache, CacheEntry
 
 __all__ = ["Shelf"]
@@ -60,12 +61,31 @@ class Shelf:
         key = self.key()
         if self._has_enough(key, is_enough):
             return
-        with self.cache.exclusive(key, wait=must) as alone:
+        with ExitStack() as stack:
+            alone = True
+            with self._fallible():
+                alone = stack.enter_context(self.cache.exclusive(key, wait=must))
             if (alone or must) and not self._has_enough(key, is_enough):
-                entry = fetch()
-                if entry.credentials.expiration is not None:  # long-term keys have their own place
-                    self.cache.put(key, entry)
+                self._put(key, fetch())
 
     def _has_enough(self, key: str, is_enough: Callable[[CacheEntry], bool]) -> bool:
-        entry = self.cache.get(key)
+        entry = None
+        with self._fallible():
+            entry = self.cache.get(key)
         return entry is not None and is_enough(entry)
+
+    def _put(self, key: str, entry: CacheEntry) -> None:
+        if entry.credentials.expiration is None:  # long-term keys have their own place
+            return
+        with self._fallible():
+            if self.key() == key:  # else somebody else is behind the source by now
+                self.cache.put(key, entry)
+
+    @contextmanager
+    def _fallible(self) -> Iterator[None]:
+        """A cache is anybody's code, and nobody goes without credentials for it."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001
+            told = f"{type(self.cache).__name__} failed with {type(error).__name__}, and is not used; mend it"
+            warnings.warn(told, CacheWarning, 2)

@@ -6,6 +6,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
@@ -14,7 +15,7 @@ from attrs import evolve
 from stskit._forks import rearm_in_children
 from stskit._policy import Failed, Held, RefreshPolicy, Step, kind_of
 from stskit._times import SystemClock
-from stskit.errors import SourceMissing, StskitWarning
+from stskit.errors import SourceError, SourceMissing, StskitWarning
 from stskit.identity import Credentials
 from stskit.protocols import Cache, CacheEntry, Clock, LiveSink, RefreshListener, Source
 
@@ -30,7 +31,6 @@ Reading: TypeAlias = tuple[Step, Held | None, Failed | None]
 """What to do, and what it was decided by; the credentials are there unless it is to wait or to raise."""
 
 _NOTHING: Final = timedelta(0)
-_CLOCK_SLACK: Final = timedelta(minutes=5)  # an entry from later than this was written by a clock that was wrong
 
 
 def attach(sink: LiveSink[R], source: Source[Credentials]) -> R:
@@ -85,19 +85,20 @@ class Cached:
         self._uniform = uniform
         self._recipe = (source, cache, policy, key, clock, uniform, listener)
         self._seconds = time.time if isinstance(clock, SystemClock) else lambda: clock.now().timestamp()
+        self._source = source.with_hop(self._hop) if hasattr(source, "with_hop") else source
         self._held: Held | None = None
         self._failed: Failed | None = None
+        self._whose: str | None = None
         self._shelf: Shelf | None = None
         if cache is not None:
             from stskit._shelf import Shelf
 
-            self._shelf = Shelf(cache, source, key)
+            self._shelf = Shelf(cache, self._source, key)
         self._outbox: Outbox | None = None
         if listener is not None:
             from stskit._outbox import Outbox
 
             self._outbox = Outbox(listener)
-        self._fetch = (source.with_hop(self._hop) if hasattr(source, "with_hop") else source).fetch
         self.rearm()
         rearm_in_children(self)
 
@@ -114,10 +115,10 @@ class Cached:
 
     @property
     def identity(self) -> str | None:
-        """Whose credentials these are, as the source says or else the key, for the keys of caches."""
-        from stskit._whose import identity_of
-
-        return identity_of(self.source) or self._recipe[3]
+        """Whose credentials these are, as the source said when they came, else the key; for the keys of caches."""
+        if self._whose is None or self._held is None:
+            self._whose = getattr(self._source, "identity", None) or self._recipe[3]
+        return self._whose
 
     def fetch(self) -> Credentials:
         """Credentials that are good for a while. Raises what the source raises, once nothing valid is left."""
@@ -152,9 +153,10 @@ class Cached:
     def _hop(self, recipe: Source[Credentials]) -> Cached:
         from stskit._hops import shared
 
-        _, cache, policy, _, clock, uniform, _ = self._recipe
-        # One that has expired is of no use to the next role: then it is that one which falls back on what it has.
-        options = cache, evolve(policy, on_expired="raise"), None, clock, uniform
+        _, cache, policy, key, clock, uniform, _ = self._recipe
+        # One that has expired is of no use to the next role: then it is that one which falls back on what it has. And a
+        # key that was given is for the last role alone.
+        options = None if key else cache, evolve(policy, on_expired="raise"), None, clock, uniform
         return shared((recipe, *options), lambda: Cached(recipe, *options))
 
     def _look_closer(self) -> Credentials:
@@ -202,7 +204,7 @@ class Cached:
         return step, held, failed
 
     def _fetch_new(self) -> CacheEntry:
-        credentials, now = self._fetch(), self._clock.now()
+        credentials, now = self._source.fetch(), self._clock.now()
         self._keep(Held.fetched(credentials, now, self._policy, self._uniform(0, 1)))
         return CacheEntry(credentials, now)
 
@@ -210,18 +212,17 @@ class Cached:
         """Whether an entry of the cache spares the call; it is kept where it is better than what is at hand."""
         held, now = self._held, self._clock.now()
         chance = held.chance if held else self._uniform(0, 1)
-        found = Held.since(entry.credentials, entry.since, self._policy, chance)
-        if entry.since > now + _CLOCK_SLACK or found.left(now) <= _NOTHING:
-            return False
-        if held is not None and held.rejected and held.credentials.access_key_id == entry.credentials.access_key_id:
-            return False
-        if held is None or held.rejected or found.left(now) > held.left(now):
+        found = Held.from_cache(entry, now, self._policy, chance, instead_of=held)
+        if found is not None and (held is None or held.rejected or found.left(now) > held.left(now)):
             self._keep(found, from_cache=True)
-        return found.step(self._policy, now) == "use"
+        return found is not None and found.step(self._policy, now) == "use"
 
     def _keep(self, held: Held, *, from_cache: bool = False) -> None:
         self._failed = None
         self._held = held
+        if self._whose is not None:  # somebody keeps others under it
+            with suppress(SourceError):
+                self._whose = getattr(self._source, "identity", None) or self._recipe[3]
         if self._outbox:
             self._outbox.put("refreshed", held, from_cache=from_cache)
 

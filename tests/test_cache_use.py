@@ -1,0 +1,283 @@
+"""How `Cached` uses a cache: what it takes, what it puts there, when it waits, and under whose name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from threading import Event
+
+import pytest
+from attrs import Factory, define
+from helpers import Down, ManualClock, ScriptedSource, credentials, lowest
+
+from stskit import AssumedRole, Cached, Credentials, RefreshPolicy, Role
+from stskit.caches import FileCache, MemoryCache
+from stskit.errors import CacheWarning, SourceMissing
+from stskit.identity import Proof
+from stskit.protocols import CacheEntry, Source
+
+ARN = "arn:aws:iam::123456789012:role/"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+def cached(source: Source[Credentials], cache: object, clock: ManualClock) -> Cached:
+    policy = RefreshPolicy(jitter=0)
+    return Cached(source, cache, policy, "key", clock, lowest)  # type: ignore[arg-type]
+
+
+@define(eq=False)
+class Person:
+    """Keys of whoever it is at the time; says so."""
+
+    name: str = "alice"
+
+    @property
+    def identity(self) -> str:
+        return self.name
+
+    def fetch(self) -> Credentials:
+        return Credentials(self.name, "secret")
+
+
+@define(eq=False)
+class Telling:
+    """An STS whose session token tells the role and the key that asked for it."""
+
+    clock: ManualClock
+    calls: list[str] = Factory(list)
+
+    def exchange(self, proof: Proof, role: Role) -> Credentials:
+        assert isinstance(proof, Credentials)
+        told = f"{role.arn.removeprefix(ARN)} for {proof.session_token or proof.access_key_id}"
+        self.calls.append(told)
+        return Credentials("AKIA", "secret", told, self.clock.now() + timedelta(hours=1))
+
+
+def test_what_is_there_and_fresh_spares_the_call(clock: ManualClock) -> None:
+    """By the windows of when it was fetched, so that all processes refresh at the same time of its life."""
+    cache, source = MemoryCache(), ScriptedSource(lambda: credentials(clock, hours=1))
+    first = cached(source, cache, clock).fetch()
+    clock.advance(minutes=44)
+    late = cached(source, cache, clock)
+    assert late.fetch() is first
+    clock.advance(minutes=1)
+    assert late.fetch() is not first
+    assert source.calls == 2
+
+
+def test_what_another_one_has_put_there_is_taken(clock: ManualClock) -> None:
+    """Whoever is in its window looks there first: two that share a cache make one call for each window."""
+    cache, source = MemoryCache(), ScriptedSource(lambda: credentials(clock, hours=1))
+    one, other = cached(source, cache, clock), cached(source, cache, clock)
+    for _ in range(10):
+        assert one.fetch() is other.fetch()
+        clock.advance(minutes=45)
+    assert source.calls == 10
+
+
+def test_what_is_there_and_still_valid_is_what_is_left_when_the_source_fails(clock: ManualClock) -> None:
+    """A process that starts while STS is away has what others have left."""
+    cache = MemoryCache()
+    first = cached(ScriptedSource(credentials(clock, hours=1)), cache, clock).fetch()
+    clock.advance(minutes=50)
+    late = cached(ScriptedSource(Down()), cache, clock)
+    assert late.fetch() is first
+    clock.advance(minutes=10)
+    with pytest.raises(Down):
+        late.fetch()
+
+
+def test_in_the_advisory_window_nobody_waits_for_another_process(clock: ManualClock) -> None:
+    """While another one is at it, what is at hand is used; and then what that one has put there."""
+    cache, source = MemoryCache(), ScriptedSource(credentials(clock, hours=1))
+    both = cached(source, cache, clock)
+    first = both.fetch()
+    clock.advance(minutes=50)
+    with cache.exclusive("key", wait=True):
+        assert both.fetch() is first
+        cache.put("key", CacheEntry(new := credentials(clock, hours=1), clock.now()))
+    assert both.fetch() is new
+    assert source.calls == 1
+
+
+def test_in_the_mandatory_window_another_process_is_waited_for(clock: ManualClock) -> None:
+    """And what it has put there is taken, without a call."""
+    cache, source, wanted = MemoryCache(), ScriptedSource(credentials(clock, hours=1)), Event()
+
+    class Watched:
+        lasting = False
+        get, put = cache.get, cache.put
+
+        @contextmanager
+        def exclusive(self, key: str, /, *, wait: bool) -> Iterator[bool]:
+            assert wait
+            wanted.set()
+            with cache.exclusive(key, wait=wait) as alone:
+                yield alone
+
+    both = cached(source, Watched(), clock)
+    with ThreadPoolExecutor(1) as pool:
+        with cache.exclusive("key", wait=True):
+            waiting = pool.submit(both.fetch)
+            assert wanted.wait(10)
+            cache.put("key", CacheEntry(new := credentials(clock, hours=1), clock.now()))
+        assert waiting.result(10) is new
+    assert source.calls == 0
+
+
+def test_what_a_service_has_refused_is_not_taken_again(clock: ManualClock) -> None:
+    """Though it is what the cache holds; another one's newer credentials are."""
+    cache, source = MemoryCache(), ScriptedSource(lambda: credentials(clock, hours=1))
+    both, other = cached(source, cache, clock), cached(source, cache, clock)
+    first = both.fetch()
+    assert other.fetch() is first
+    both.invalidate(first.access_key_id)
+    other.invalidate(first.access_key_id)
+    assert both.fetch() is other.fetch() is not first
+    assert source.calls == 2
+
+
+@pytest.mark.parametrize(
+    ("since", "end"),
+    [
+        (timedelta(days=-1), timedelta(0)),
+        (timedelta(hours=-1), timedelta(seconds=-1)),
+        (timedelta(minutes=6), timedelta(hours=1)),
+    ],
+    ids=["ends now", "has ended", "is from later than now"],
+)
+def test_what_cannot_be_right_is_not_taken(clock: ManualClock, since: timedelta, end: timedelta) -> None:
+    """Nor is it what is left when the source fails."""
+    cache, now = MemoryCache(), clock.now()
+    cache.put("key", CacheEntry(Credentials("AKIA", "s", "t", now + end), now + since))
+    with pytest.raises(Down):
+        cached(ScriptedSource(Down()), cache, clock).fetch()
+
+
+def test_a_clock_that_is_a_little_behind_does_no_harm(clock: ManualClock) -> None:
+    """An entry from five minutes later is taken: the clocks of processes need not agree to the second."""
+    cache = MemoryCache()
+    cache.put("key", CacheEntry(keys := credentials(clock, hours=1), clock.now() + timedelta(minutes=5)))
+    assert cached(ScriptedSource(Down()), cache, clock).fetch() is keys
+
+
+def test_long_term_keys_are_put_nowhere(clock: ManualClock, tmp_path: Path) -> None:
+    """They have a place of their own."""
+    cache = FileCache(tmp_path / "cache")
+    cached(ScriptedSource(credentials(clock)), cache, clock).fetch()
+    assert cache.get("key") is None
+
+
+class Broken:
+    """A cache of somebody else that fails at one thing."""
+
+    lasting = False
+
+    def __init__(self, fails: str) -> None:
+        self.fails = fails
+
+    def _at(self, what: str) -> None:
+        if what == self.fails:
+            raise ConnectionError("canary")
+
+    def get(self, key: str, /) -> CacheEntry | None:
+        self._at("get")
+        return None
+
+    def put(self, key: str, entry: CacheEntry, /) -> None:
+        self._at("put")
+
+    @contextmanager
+    def exclusive(self, key: str, /, *, wait: bool) -> Iterator[bool]:
+        self._at("exclusive")
+        yield True
+
+
+@pytest.mark.parametrize("fails", ["get", "put", "exclusive"])
+def test_nobody_goes_without_credentials_for_a_cache_that_fails(clock: ManualClock, fails: str) -> None:
+    """It is a warning with the class of the error alone."""
+    keys = credentials(clock, hours=1)
+    with pytest.warns(CacheWarning, match="Broken failed with ConnectionError, and is not used; mend it$"):
+        assert cached(ScriptedSource(keys), Broken(fails), clock).fetch() is keys
+
+
+def test_a_failure_inside_of_the_block_is_the_sources(clock: ManualClock) -> None:
+    """It is no fault of the cache, and is raised."""
+    with pytest.raises(Down):
+        cached(ScriptedSource(Down()), Broken("nothing"), clock).fetch()
+
+
+# Whose they are ----------------------------------------------------------------------------------------------------
+
+
+def test_another_user_never_gets_them(clock: ManualClock, tmp_path: Path) -> None:
+    """Also where the source itself becomes another user's, as a profile does."""
+    person, sts, cache = Person(), Telling(clock), FileCache(tmp_path / "cache")
+    recipe = AssumedRole(ARN + "R", source=person, sts=sts)
+    for name in ("alice", "bob", "alice", "bob"):
+        person.name = name
+        assert Cached(recipe, cache, clock=clock).fetch().session_token == f"R for {name}"
+    assert sts.calls == ["R for alice", "R for bob"]
+
+
+def test_what_is_held_of_one_user_is_not_kept_for_another(clock: ManualClock, tmp_path: Path) -> None:
+    """A hub that still holds the credentials of the first user is no way to put them under the second one's name."""
+    person, sts, cache = Person(), Telling(clock), FileCache(tmp_path / "cache")
+    hub = Cached(AssumedRole(ARN + "Hub", source=person, sts=sts), clock=clock)
+    both = Cached(AssumedRole(ARN + "R", source=hub, sts=sts), cache, clock=clock)
+    assert both.fetch().session_token == "R for Hub for alice"
+    person.name = "bob"
+    both.invalidate()
+    assert both.fetch().session_token == "R for Hub for alice"
+    fresh = AssumedRole.through(ARN + "Hub", ARN + "R", source=person, sts=sts)
+    assert Cached(fresh, cache, clock=clock).fetch().session_token == "R for Hub for bob"
+    clock.advance(minutes=50)
+    assert both.fetch().session_token == "R for Hub for bob"
+
+
+def test_who_changes_in_the_middle_is_not_kept_at_all(clock: ManualClock, tmp_path: Path) -> None:
+    """What came is used, and put under nobody's name."""
+    person, cache = Person(), FileCache(tmp_path / "cache")
+
+    class Switching:
+        def exchange(self, proof: Proof, role: Role) -> Credentials:
+            person.name = "bob"
+            return credentials(clock, hours=1)
+
+    recipe = AssumedRole(ARN + "R", source=person, sts=Switching())
+    alice = recipe.identity
+    assert Cached(recipe, cache, clock=clock).fetch()
+    assert recipe.identity != alice
+    assert [cache.get(name or "") for name in (alice, recipe.identity)] == [None, None]
+
+
+def test_a_key_that_is_given_is_for_the_last_role_alone(clock: ManualClock, tmp_path: Path) -> None:
+    """The roles before it need no name: nothing is put for them, and they are called when the last one is."""
+    sts, cache = Telling(clock), FileCache(tmp_path / "cache")
+    recipe = AssumedRole.through(ARN + "Hub", ARN + "R", source=ScriptedSource(credentials(clock)), sts=sts)
+    with pytest.raises(SourceMissing, match="does not say whose"):
+        Cached(recipe, cache, clock=clock)
+    for _ in range(2):
+        Cached(recipe, cache, key="mine", clock=clock).fetch()
+    assert len(sts.calls) == 2
+    assert cache.get("mine")
+
+
+def test_what_says_whose_it_was_says_so_until_it_is_replaced(clock: ManualClock) -> None:
+    """A source that cannot say any more leaves the name as it was."""
+    person, sts = Person(), Telling(clock)
+    hub = Cached(AssumedRole(ARN + "Hub", source=person, sts=sts), clock=clock)
+    alice = hub.identity
+    hub.fetch()
+    person.name = "bob"
+    assert hub.identity == alice
+    clock.advance(hours=1)
+    hub.fetch()
+    assert hub.identity != alice
