@@ -17,7 +17,7 @@ from stskit import Credentials
 from stskit.sinks import CredentialsFile
 
 ROOT = Path(__file__).parent.parent
-PAGES = ["README.md", "docs/index.md"]
+PAGES = ["README.md", "docs/index.md", "docs/processes.md"]
 
 
 def blocks() -> list[ParameterSet]:
@@ -47,8 +47,10 @@ def test_an_example_runs_as_printed(block: str, aws: LocalAWS, workplace: Path) 
     """A stranger who copies it, with such files and roles, sees it work."""
     endpoint = aws.saml_url if "SAMLFile" in block else aws.sts_url
     environment = {**os.environ, "AWS_ENDPOINT_URL": endpoint, "AWS_DEFAULT_REGION": "us-east-1"}
+    program = workplace / "example.py"
+    program.write_text(block)
     done = subprocess.run(
-        [sys.executable, "-c", block],
+        [sys.executable, str(program)],
         env=environment,
         cwd=workplace,
         capture_output=True,
