@@ -100,7 +100,7 @@ class FileCache:
         return None
 
     def _path(self, key: str, kind: str) -> str:
-        return os.path.join(self.folder, f"{sha256(key.encode()).hexdigest()}.{kind}")
+        return os.path.join(self.folder, f"{sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()}.{kind}")
 
     def _prepare(self) -> None:
         if not os.path.isabs(self.folder):
@@ -125,7 +125,8 @@ class FileCache:
             yield
             return
         except OSError as error:
-            problem = f"the cache {self.folder} {what}: {error.strerror}"
-        if problem not in self._told:
-            self._told.add(problem)
-            warnings.warn(f"{problem}. Mend that, or name another folder: FileCache(folder)", CacheWarning, 4)
+            why = str(error.strerror)
+        if why not in self._told:
+            self._told.add(why)
+            told = f"the cache {self.folder} {what}: {why}. Mend that, or name another folder: FileCache(folder)"
+            warnings.warn(told, CacheWarning, 4)
