@@ -36,7 +36,10 @@ def of_profile(name: str | None) -> str | None:
     if name is None and "AWS_WEB_IDENTITY_TOKEN_FILE" in environ:
         path = environ["AWS_WEB_IDENTITY_TOKEN_FILE"]
         told += [path, _token(path), environ.get("AWS_ROLE_ARN"), environ.get("AWS_ROLE_SESSION_NAME")]
-    sections = _sections()
+    try:
+        sections = _sections()
+    except (Error, OSError, UnicodeDecodeError):
+        return digest("unreadable")  # which is told when it is fetched
     profile = name or environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or "default"
     chain = list(_chain(sections, profile))
     last = chain[-1].get("credential_source") if chain else None
@@ -65,14 +68,11 @@ def _token(path: str | None) -> str | None:
 
 
 def _sections() -> Sections:
-    """The profiles by their names, and the other sections by theirs, without what is secret; empty where botocore would
-    not read the files either.
-    """
+    """The profiles by their names, and other sections by theirs, without what is secret; raises as a parser does."""
     found: dict[str, dict[str, str]] = {}
     for variable, usual in _FILES:
         parser = RawConfigParser()
-        with suppress(Error, OSError, UnicodeDecodeError):
-            parser.read(os.path.expanduser(os.environ.get(variable) or usual), encoding="utf-8")
+        parser.read(os.path.expanduser(os.environ.get(variable) or usual), encoding="utf-8")
         for section in parser.sections():
             settings = {name: value for name, value in parser.items(section) if name not in _SECRETS}
             found.setdefault(section.removeprefix("profile ").strip("\"' "), {}).update(settings)

@@ -35,7 +35,7 @@ def of_proof(proof: Proof) -> str | None:
             return digest("key", proof.access_key_id)
         case SAMLAssertion():
             return digest("saml", proof.principal_arn, *_facts(proof))
-        case WebIdentityToken():
+        case _:
             return _of_token(proof)
 
 

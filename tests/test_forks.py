@@ -116,6 +116,15 @@ def test_what_happens_in_a_child_happens_to_all_that_is_alive(tmp_path: Path) ->
         os.fstat(descriptor)
 
 
+def test_a_block_that_was_entered_before_a_fork_can_be_left_after_it(tmp_path: Path) -> None:
+    """In the child its descriptor has been closed already, and that number may be another file's by now."""
+    with _files.locked(str(tmp_path / "lock"), 0):
+        (descriptor,) = _files._lock_descriptors
+        _files._close_locks()
+        assert os.open(tmp_path / "other", os.O_CREAT | os.O_RDWR) == descriptor
+    os.close(descriptor)
+
+
 def test_what_is_gone_is_not_kept_for_its_children() -> None:
     """A thousand recipes that nobody uses any more are garbage."""
     clock = ManualClock()

@@ -135,6 +135,7 @@ def test_an_empty_access_key_id_is_refused() -> None:
         Credentials("", Secret("secret"))
 
 
+@pytest.mark.case("R9")
 @pytest.mark.parametrize(
     "moment", [datetime(2026, 1, 1), datetime(2026, 1, 1, tzinfo=Nowhere())], ids=["naive", "nowhere"]
 )

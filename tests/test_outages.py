@@ -193,6 +193,36 @@ def test_a_session_outlives_the_file_that_it_came_from(clock: ManualClock, tmp_p
     assert len(exchanges) == 2
 
 
+@pytest.mark.case("R8")
+def test_a_suspend_in_the_pause_after_a_failure_is_no_standstill(clock: ManualClock) -> None:
+    """Only the wall clock has moved: what has expired by it is replaced at once, however long the pause still is."""
+    new = credentials(clock, hours=9)
+    source = ScriptedSource(credentials(clock, hours=1), Down(), new)
+    both = cached(source, clock, jitter=0)
+    both.fetch()
+    clock.advance(minutes=50)
+    both.fetch()
+    clock.jump(hours=1)
+    assert both.fetch() is new
+
+
+@pytest.mark.case("R8")
+def test_a_wall_clock_that_is_set_back_in_a_pause_makes_no_storm(clock: ManualClock) -> None:
+    """Nor a standstill: the pause is measured by the other clock."""
+    source = ScriptedSource(credentials(clock, hours=1), Down(), lambda: credentials(clock, hours=1))
+    both = cached(source, clock, jitter=0)
+    both.fetch()
+    clock.advance(minutes=50)
+    for _ in range(100):
+        both.fetch()
+        clock.jump(minutes=-1)
+    assert source.calls == 2
+    clock.jump(minutes=100)
+    clock.advance(seconds=300)
+    both.fetch()
+    assert source.calls == 3
+
+
 # A service has refused them ----------------------------------------------------------------------------------------
 
 
