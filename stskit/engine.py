@@ -117,7 +117,7 @@ class AssumedRole:
 
         return _whose.of_role(self.role, _whose.identity_of(self.source), self.sts)
 
-    def with_hop(self, hop: Callable[[Source[Credentials]], Source[Credentials]]) -> AssumedRole:
+    def with_hop(self, hop: Callable[[Source[Credentials]], Source[Credentials]], /) -> AssumedRole:
         """The same recipe with *hop* around the role that it is assumed from, so that `Cached` refreshes each."""
         return evolve(self, source=hop(self.source)) if isinstance(self.source, AssumedRole) else self
 

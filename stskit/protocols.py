@@ -6,11 +6,12 @@ Nothing is inherited and nothing is registered: any object with the method fits.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, runtime_checkable
 
 from attrs import frozen
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from datetime import datetime
 
@@ -22,6 +23,7 @@ __all__ = [
     "STS",
     "Cache",
     "CacheEntry",
+    "Chained",
     "Clock",
     "Identifier",
     "LiveSink",
@@ -50,6 +52,15 @@ class Source(Protocol[P_co]):
         Called again for every refresh, perhaps from another thread, so read again what can change and keep nothing.
         Raise `SourceMissing` where nothing is there and `ProofInvalid` where it is broken, with no secret in the text.
         """
+        ...
+
+
+@runtime_checkable
+class Chained(Protocol):
+    """A source of credentials that may be made on another one, which `Cached` then refreshes on its own."""
+
+    def with_hop(self, hop: Callable[[Source[Credentials]], Source[Credentials]], /) -> Source[Credentials]:
+        """The same source with *hop* around the one that it is made on; the very same where there is none."""
         ...
 
 

@@ -17,7 +17,7 @@ from stskit._policy import Failed, Held, RefreshPolicy, Step, kind_of
 from stskit._times import SystemClock
 from stskit.errors import SourceError, SourceMissing, StskitWarning
 from stskit.identity import Credentials
-from stskit.protocols import Cache, CacheEntry, Clock, LiveSink, RefreshListener, Source
+from stskit.protocols import Cache, CacheEntry, Chained, Clock, LiveSink, RefreshListener, Source
 
 if TYPE_CHECKING:
     from stskit._outbox import Outbox
@@ -85,7 +85,7 @@ class Cached:
         self._uniform = uniform
         self._recipe = (source, cache, policy, key, clock, uniform, listener)
         self._seconds = time.time if isinstance(clock, SystemClock) else lambda: clock.now().timestamp()
-        self._source = source.with_hop(self._hop) if hasattr(source, "with_hop") else source
+        self._source = source.with_hop(self._hop) if isinstance(source, Chained) else source
         self._held: Held | None = None
         self._failed: Failed | None = None
         self._whose: str | None = None

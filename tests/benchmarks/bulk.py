@@ -20,25 +20,26 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import asyncio  # loaded where it is used: a client that is measured must not pay for it
 
-ANSWER = (
-    '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>'
-    "<AccessKeyId>ASIAEXAMPLEEXAMPLE00</AccessKeyId><SecretAccessKey>"
-    + "s" * 40
-    + "</SecretAccessKey><SessionToken>"
-    + "t" * 400
-    + "</SessionToken><Expiration>2036-01-01T00:00:00Z</Expiration></Credentials><AssumedRoleUser>"
-    "<AssumedRoleId>AROAEXAMPLE:me</AssumedRoleId><Arn>arn:aws:sts::123456789012:assumed-role/R/me</Arn>"
-    "</AssumedRoleUser></AssumeRoleResult><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata>"
-    "</AssumeRoleResponse>"
-).encode()
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n" % len(ANSWER)
+
+def answer() -> bytes:
+    """What STS says to AssumeRole, good for an hour from now."""
+    body = (
+        '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>'
+        "<AccessKeyId>ASIAEXAMPLEEXAMPLE00</AccessKeyId>"
+        f"<SecretAccessKey>{'s' * 40}</SecretAccessKey><SessionToken>{'t' * 400}</SessionToken>"
+        f"<Expiration>{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(time.time() + 3600))}</Expiration>"
+        "</Credentials><AssumedRoleUser><AssumedRoleId>AROAEXAMPLE:me</AssumedRoleId>"
+        "<Arn>arn:aws:sts::123456789012:assumed-role/R/me</Arn></AssumedRoleUser></AssumeRoleResult>"
+        "<ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></AssumeRoleResponse>"
+    ).encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
 class Stub:
     """Answers every POST alike, keeps connections, and counts; a GET is told the counts."""
 
     def __init__(self, delay: float) -> None:
-        self.delay, self.calls, self.connections = delay, 0, 0
+        self.delay, self.calls, self.connections, self.answer = delay, 0, 0, answer()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         import asyncio
@@ -55,7 +56,7 @@ class Stub:
                 await reader.readexactly(int(length.split(b":")[1]))
                 self.calls += 1
                 await asyncio.sleep(self.delay)
-                writer.write(HEAD + ANSWER)
+                writer.write(self.answer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         writer.close()

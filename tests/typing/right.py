@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import boto3.session
@@ -15,6 +17,7 @@ from stskit import (
     Credentials,
     MFACommand,
     Outcome,
+    RefreshPolicy,
     Role,
     SAMLAssertion,
     WebIdentityToken,
@@ -22,8 +25,9 @@ from stskit import (
     assume_all,
 )
 from stskit.arns import RoleARN
+from stskit.caches import FileCache, MemoryCache
 from stskit.identity import Proof
-from stskit.protocols import STS, LiveSink, Sink, Source
+from stskit.protocols import STS, Cache, CacheEntry, LiveSink, RefreshEvent, Sink, Source
 from stskit.sinks import Boto3Session, BotocoreSession, CredentialsFile, Environment
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static
 
@@ -101,3 +105,32 @@ lasts: timedelta | None = assertion.session_duration
 claim: object = OIDCTokenFile.from_env({}).fetch().claims["sub"]
 
 in_memory: Source[SAMLAssertion] = Static(assertion)
+
+
+class Drawer:
+    """A cache of somebody else."""
+
+    def get(self, key: str, /) -> CacheEntry | None:
+        return None
+
+    def put(self, key: str, entry: CacheEntry, /) -> None:
+        """Keep nothing."""
+
+    @contextmanager
+    def exclusive(self, key: str, /, *, wait: bool) -> Iterator[bool]:
+        yield wait
+
+
+class Metrics:
+    def notify(self, event: RefreshEvent, /) -> None:
+        self.last = event.kind, event.expiration
+
+
+caches: list[Cache] = [MemoryCache(), FileCache(), FileCache("folder", lock_timeout=1.5), Drawer()]
+kept: Cached = Cached(recipe, caches[0], RefreshPolicy(advisory=timedelta(minutes=10)), key="mine", listener=Metrics())
+kept.invalidate(kept.fetch().access_key_id)
+kept.invalidate()
+cached_session: boto3.session.Session = recipe.to(Boto3Session("eu-central-1", cache=FileCache()))
+behind: AssumedRole = AssumedRole("arn", source=kept)
+removed: int = FileCache().purge()
+name: str | None = recipe.identity

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from stskit import MFA, AssumedRole, Cached, Credentials, Role, WebIdentityToken, assume, assume_all
+from stskit import MFA, AssumedRole, Cached, Credentials, RefreshPolicy, Role, WebIdentityToken, assume, assume_all
+from stskit.caches import FileCache, MemoryCache
 from stskit.sinks import Boto3Session, CredentialsFile, Environment
 from stskit.sources import Profile, SAMLFile, SessionToken, Static
 
@@ -52,3 +53,13 @@ next(assume_all(["arn"])).credentials.as_dict()  # type: ignore[union-attr]
 
 # nobody changes what a token says
 WebIdentityToken("token").claims["sub"] = "other"  # type: ignore[index]
+
+# a cache is no source, a folder is no cache, and a cache keeps entries
+Cached(FileCache())  # type: ignore[arg-type]
+Cached(recipe, "folder")  # type: ignore[arg-type]
+MemoryCache().put("key", credentials)  # type: ignore[arg-type]
+
+# spans are timedeltas, and what to do with expired credentials is one of two words
+RefreshPolicy(advisory=300)  # type: ignore[arg-type]
+RefreshPolicy(on_expired="ignore")  # type: ignore[arg-type]
+Cached(recipe, listener=print)  # type: ignore[arg-type]
