@@ -208,6 +208,28 @@ def test_nobody_goes_without_credentials_for_a_cache_that_fails(clock: ManualClo
         assert cached(ScriptedSource(keys), Broken(fails), clock).fetch() is keys
 
 
+def test_a_lock_that_fails_keeps_nobody_from_refreshing(clock: ManualClock) -> None:
+    """In the advisory window too, where nobody would wait for another process."""
+    new = credentials(clock, hours=2)
+    both = cached(ScriptedSource(credentials(clock, hours=1), new), Broken("exclusive"), clock)
+    with pytest.warns(CacheWarning):
+        both.fetch()
+    clock.advance(minutes=50)
+    with pytest.warns(CacheWarning):
+        assert both.fetch() is new
+
+
+def test_what_is_fresh_needs_no_lock(clock: ManualClock) -> None:
+    """It is read and used: a lock would be a file more, and perhaps a wait."""
+    keys = credentials(clock, hours=1)
+
+    class Full(Broken):
+        def get(self, key: str, /) -> CacheEntry | None:
+            return CacheEntry(keys, clock.now())
+
+    assert cached(ScriptedSource(Down()), Full("exclusive"), clock).fetch() is keys
+
+
 def test_a_failure_inside_of_the_block_is_the_sources(clock: ManualClock) -> None:
     """It is no fault of the cache, and is raised."""
     with pytest.raises(Down):

@@ -137,8 +137,8 @@ BAD: dict[str, Callable[[bytes], bytes]] = {
     "expires in the year 9999": changed(
         lambda document: document["credentials"].update(expiration="9999-01-01T00:00:00Z")
     ),
-    "lives for 38 hours": changed(
-        lambda document: document["credentials"].update(expiration="2026-11-27T02:00:01Z", expires=None)
+    "lives for more than 37 hours": changed(
+        lambda document: document["credentials"].update(expiration="2026-11-27T01:00:00.000001Z")
     ),
 }
 
@@ -461,8 +461,9 @@ def test_where_it_is_by_default(monkeypatch: pytest.MonkeyPatch, home: Path, var
 # Locks -------------------------------------------------------------------------------------------------------------
 
 
-def test_one_is_inside_at_a_time(cache: FileCache) -> None:
+def test_one_is_inside_at_a_time(tmp_path: Path) -> None:
     """For each key; who shall not wait is told at once, and who waits in vain goes on with a warning."""
+    cache = FileCache(tmp_path / "cache", lock_timeout=3600)
     with cache.exclusive(KEY, wait=True) as alone:
         assert alone
         with cache.exclusive(KEY, wait=False) as second:

@@ -56,6 +56,7 @@ def test_there_must_be_room_for_one(number: int) -> None:
     with pytest.raises(ValueError, match="room for one"):
         MemoryCache(number)
     assert repr(MemoryCache(1)) == "MemoryCache(max_entries=1)"
+    assert MemoryCache().max_entries == 1000
 
 
 @pytest.mark.case("C19")

@@ -141,6 +141,14 @@ def test_a_live_session_works_for_a_real_service(aws: LocalAWS, sts: BotocoreSTS
     assert [each["Key"] for each in objects["Contents"]] == ["2026/summary.txt"]
 
 
+@pytest.mark.case("T1")
+@pytest.mark.parametrize("live", [True, False])
+def test_a_session_tells_the_account(live: bool) -> None:
+    """Whole, and by its name alone."""
+    keys = credentials_of(BotocoreSession().attach(Static(SESSION)) if live else SESSION.to(BotocoreSession()))
+    assert keys.account_id == keys.get_frozen_credentials().account_id == "123456789012"
+
+
 @pytest.mark.case("T6")
 def test_credentials_without_an_account_tell_none() -> None:
     """To botocore that is None, for fixed ones and for those that renew themselves."""

@@ -355,6 +355,13 @@ def test_what_cannot_be_read_is_told_when_it_is_fetched(home: Path, config: str)
     assert Profile("dev").identity
 
 
+def test_a_profile_that_does_not_exist_has_a_name(home: Path) -> None:
+    """It is told when it is fetched; the default one may be the instance's, and has none."""
+    configure(home, f"[profile other]\n{KEYS}")
+    assert Profile("dev").identity not in (None, Profile("other").identity)
+    assert Profile().identity is None
+
+
 def test_profiles_in_a_circle_have_a_name(home: Path) -> None:
     """They are told when they are fetched."""
     circle = (
