@@ -208,6 +208,17 @@ def test_nobody_goes_without_credentials_for_a_cache_that_fails(clock: ManualClo
         assert cached(ScriptedSource(keys), Broken(fails), clock).fetch() is keys
 
 
+def test_chance_is_not_drawn_again_at_each_look(clock: ManualClock) -> None:
+    """Who is in its window stays in it: a look into the cache with better luck would put the refresh off for ever."""
+    drawn = iter([1.0, 0.0, 0.0, 0.0])
+    source = ScriptedSource(lambda: credentials(clock, hours=1))
+    both = Cached(source, MemoryCache(), RefreshPolicy(), "key", clock, lambda _least, _most: next(drawn))
+    both.fetch()
+    clock.advance(minutes=42.5)
+    both.fetch()
+    assert source.calls == 2
+
+
 def test_a_lock_that_fails_keeps_nobody_from_refreshing(clock: ManualClock) -> None:
     """In the advisory window too, where nobody would wait for another process."""
     new = credentials(clock, hours=2)
