@@ -42,8 +42,10 @@ from stskit import (
     assume_all,
     caller_identity,
 )
+from stskit.caches import FileCache, MemoryCache
 from stskit.errors import SignInRequired, StskitError
 from stskit.identity import Secret
+from stskit.protocols import CacheEntry, RefreshEvent
 from stskit.roles import ProvidedContext
 from stskit.sinks import Boto3Session, BotocoreSession, CredentialsFile, Environment
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static
@@ -190,6 +192,19 @@ def stale(world: World) -> None:
             repr(cached.fetch())
 
 
+def in_files(world: World, mode: int) -> Cached:
+    """A role whose credentials are kept in a folder of that mode; who listens says all that it is told."""
+    (folder := world.folder / "cache").mkdir(exist_ok=True)
+    folder.chmod(mode)
+    recipe = AssumedRole(full_role(), source=Static(BASE), sts=world.sts)
+    return Cached(recipe, FileCache(folder), listener=Printed())
+
+
+class Printed:
+    def notify(self, event: RefreshEvent, /) -> None:
+        print(event)  # noqa: T201 - what is printed is looked at
+
+
 def all_of_them(world: World) -> None:
     for outcome in assume_all([ROLE, f"{ROLE}2"], source=Static(WEB), sts=world.sts):
         if outcome.error:
@@ -239,6 +254,8 @@ FLOWS: dict[str, Callable[[World], object]] = {
     "a chain": lambda w: assume(ROLE, f"{ROLE}2", source=Static(BASE), sts=w.sts),
     "many roles": all_of_them,
     "a cache": stale,
+    "a cache in files": lambda w: [in_files(w, 0o700).fetch() for _ in range(2)],
+    "a cache that others can read": lambda w: in_files(w, 0o755).fetch(),
     "a deadline": lambda w: assume(ROLE, source=Static(BASE), sts=BotocoreSTS(endpoint_url=w.url, total_timeout=20)),
     "no TLS": lambda w: assume(ROLE, source=Static(WEB), sts=BotocoreSTS(endpoint_url="http://sts.example")),
     "nobody there": lambda w: assume(ROLE, source=Static(WEB), sts=BotocoreSTS(endpoint_url="http://127.0.0.1:9")),
@@ -298,6 +315,8 @@ def test_the_canaries_sing(place: str) -> None:
         assert place in leaks(quote_plus(SECRETS[place]))
 
 
+KEPT = MemoryCache()
+KEPT.put("key", CacheEntry(BASE, START))
 PUBLIC: dict[str, object] = {
     "Credentials": BASE,
     "SAMLAssertion": SAML,
@@ -307,6 +326,11 @@ PUBLIC: dict[str, object] = {
     "Static": Static(BASE),
     "AssumedRole": AssumedRole(full_role(), source=Static(BASE)),
     "Cached": Cached(Static(BASE)),
+    "MemoryCache": KEPT,
+    "FileCache": FileCache("/nowhere"),
+    "CacheEntry": KEPT.get("key"),
+    "RefreshEvent": RefreshEvent("refresh_failed", "AKIA", START, "no answer"),
+    "RefreshPolicy": RefreshPolicy(),
     "SessionToken": SessionToken(Static(BASE), MFA(SERIAL, SECRETS["MFA code"])),
     "Outcome": Outcome(Role(ROLE), BASE),
     "Environment": Environment({"X": SECRETS["environment"]}),

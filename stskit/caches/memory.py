@@ -23,21 +23,27 @@ class MemoryCache:
     Raises `ValueError` where there is no room for a single entry.
     """
 
+    __slots__ = ("__weakref__", "_entries", "_lock", "_max_entries", "_turns")
     lasting: ClassVar[bool] = False
 
     def __init__(self, max_entries: int = 1000) -> None:
         if max_entries < 1:
             raise ValueError(f"max_entries is {max_entries}; there must be room for one")
-        self.max_entries = max_entries
+        self._max_entries = max_entries
         self._entries: OrderedDict[str, CacheEntry] = OrderedDict()
         self.rearm()
         rearm_in_children(self)
 
     def __repr__(self) -> str:
-        return f"MemoryCache(max_entries={self.max_entries})"
+        return f"MemoryCache(max_entries={self._max_entries})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return MemoryCache, (self.max_entries,)
+        return MemoryCache, (self._max_entries,)
+
+    @property
+    def max_entries(self) -> int:
+        """How many are kept."""
+        return self._max_entries
 
     def get(self, key: str, /) -> CacheEntry | None:
         """What was put under *key*, if it is still there."""
