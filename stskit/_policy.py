@@ -18,7 +18,7 @@ from stskit.errors import ProofInvalid, SignInRequired, STSError
 from stskit.identity import Credentials
 from stskit.protocols import CacheEntry
 
-__all__ = ["Failed", "Failure", "Held", "Kind", "RefreshPolicy", "Step", "kind_of"]
+__all__ = ["Failed", "Held", "Kind", "RefreshPolicy", "Step", "kind_of"]
 
 Step: TypeAlias = Literal["use", "refresh", "wait", "raise", "serve"]
 """What to do at a read: use what is at hand; one caller refreshes and the others use it; one refreshes and the others
@@ -31,16 +31,6 @@ Range: TypeAlias = tuple[timedelta, timedelta]
 _ZERO: Final = timedelta(0)
 _CLOCK_SLACK: Final = timedelta(minutes=5)  # an entry that is from later than this comes from a clock that was wrong
 _ALMOST_ALL: Final = 0.9  # of a life: a window that is longer would make each read a fetch
-
-
-@frozen
-class Failure:
-    """The last try, if it failed: how, whether credentials were valid then, how long ago, and how long to pause."""
-
-    kind: Kind
-    while_valid: bool
-    ago: timedelta
-    pause: timedelta
 
 
 def _span(_policy: object, attribute: attrs.Attribute[timedelta], value: timedelta) -> None:
@@ -103,18 +93,18 @@ class RefreshPolicy:
         lifetime: timedelta,
         left: timedelta,
         chance: float,
-        failure: Failure | None = None,
+        failed: Kind | None = None,
         *,
         rejected: bool = False,
     ) -> Step:
         """What to do at a read, by the life of the credentials at hand and what is *left* of it.
 
         With nothing at hand both are zero; for credentials that never expire both are `timedelta.max`. *chance* is that
-        of `windows`. *failure*: the last try, if it failed. *rejected*: whether a service has refused the credentials.
+        of `windows`. *failed*: how the last try did, while the pause after it lasts. *rejected*: whether a service has
+        refused the credentials.
         """
-        pausing = failure is not None and failure.ago < failure.pause
-        if failure is not None and pausing and (left > _ZERO or not failure.while_valid):
-            return self.fall_back(lifetime, left, failure.kind)
+        if failed is not None:
+            return self.fall_back(lifetime, left, failed)
         advisory, mandatory = (_ZERO, _ZERO) if left == timedelta.max else self.windows(lifetime, chance)
         if rejected or left <= mandatory:
             return "wait"
@@ -179,9 +169,9 @@ class Held:
         advisory, _ = policy.windows(lifetime, chance)
         return cls(credentials, lifetime, chance, (credentials.expiration - advisory).timestamp())
 
-    def step(self, policy: RefreshPolicy, now: datetime, failure: Failure | None = None) -> Step:
+    def step(self, policy: RefreshPolicy, now: datetime, failed: Kind | None = None) -> Step:
         """What to do at a read at the time *now*."""
-        return policy.decide(self.lifetime, self.left(now), self.chance, failure, rejected=self.rejected)
+        return policy.decide(self.lifetime, self.left(now), self.chance, failed, rejected=self.rejected)
 
     def left(self, now: datetime) -> timedelta:
         """How long they are still good for."""
@@ -195,18 +185,17 @@ class Held:
 
 @frozen
 class Failed:
-    """What went wrong last, and when (monotonic, seconds)."""
+    """What went wrong last, and until when (monotonic, seconds) the source is left alone for it."""
 
     error: Exception
-    at: float
     kind: Kind
     while_valid: bool
-    pause: float  # seconds
+    until: float
 
-    def seen(self, monotonic: float) -> Failure:
-        """The same, as a policy looks at it."""
-        ago, pause = timedelta(seconds=monotonic - self.at), timedelta(seconds=self.pause)
-        return Failure(self.kind, self.while_valid, ago, pause)
+    def pausing(self, monotonic: float, *, valid: bool) -> Kind | None:
+        """How it failed, while the pause lasts; one that began with valid credentials ends where they do."""
+        is_over = monotonic >= self.until or (self.while_valid and not valid)
+        return None if is_over else self.kind
 
     def raise_again(self) -> NoReturn:
         """Raise the error, perhaps for the thousandth time: without the tracebacks of before, and without what the

@@ -154,8 +154,7 @@ class Cached:
         from stskit._hops import shared
 
         _, cache, policy, key, clock, uniform, _ = self._recipe
-        # One that has expired is of no use to the next role: then it is that one which falls back on what it has. And a
-        # key that was given is for the last role alone.
+        # What has expired is of no use to the next role, which has its own to serve; a given key is for the last alone.
         options = None if key else cache, evolve(policy, on_expired="raise"), None, clock, uniform
         return shared((recipe, *options), lambda: Cached(recipe, *options))
 
@@ -171,10 +170,11 @@ class Cached:
 
     def _reading(self) -> Reading:
         held, failed = self._held, self._failed  # in this order, for a success forgets the failure first
-        failure = failed.seen(self._clock.monotonic()) if failed else None
-        if held is None:
-            return self._policy.decide(_NOTHING, _NOTHING, 0, failure), None, failed
-        return held.step(self._policy, self._clock.now(), failure), held, failed
+        now = self._clock.now()
+        valid = held is not None and held.left(now) > _NOTHING
+        how = failed.pausing(self._clock.monotonic(), valid=valid) if failed else None
+        step = held.step(self._policy, now, how) if held else self._policy.decide(_NOTHING, _NOTHING, 0, how)
+        return step, held, failed
 
     def _take_turn(self, step: Step, held: Held | None, failed: Failed | None) -> Reading:
         lock = self._lock  # a forked child has another one
@@ -230,13 +230,13 @@ class Cached:
         held, before, kind = self._held, self._failed, kind_of(error)
         lifetime, left = (held.lifetime, held.left(self._clock.now())) if held else (_NOTHING, _NOTHING)
         least, most = self._policy.pause(kind, valid=left > _NOTHING)
-        pause = self._uniform(least.total_seconds(), most.total_seconds())
-        self._failed = failed = Failed(error, self._clock.monotonic(), kind, left > _NOTHING, pause)
+        until = self._clock.monotonic() + self._uniform(least.total_seconds(), most.total_seconds())
+        self._failed = failed = Failed(error, kind, left > _NOTHING, until)
         if self._outbox:
             self._outbox.put("refresh_failed", held, error)
         if held and left > _NOTHING and kind == "sign-in" and (before is None or before.kind != kind):
-            until = held.credentials.expiration
-            warnings.warn(f"credentials that end at {until} cannot be renewed yet: {error}", StskitWarning, 6)
+            end = held.credentials.expiration
+            warnings.warn(f"credentials that end at {end} cannot be renewed yet: {error}", StskitWarning, 6)
         return self._policy.fall_back(lifetime, left, kind), held, failed
 
     def _given(self, step: Step, held: Held | None, failed: Failed | None) -> Credentials:
