@@ -24,7 +24,8 @@ def _unique() -> str:
 class Shelf:
     """The place in a cache for the credentials of one source: under the key that is given, else by whose they are.
 
-    Raises `SourceMissing` where the cache outlives the process and neither is known.
+    Raises `SourceMissing` where the cache outlives the process and neither is known, and `TypeError` for what is no
+    cache.
     """
 
     cache: Cache
@@ -33,6 +34,8 @@ class Shelf:
     _own_key: str = field(init=False, factory=_unique)  # where no process could find it again: nobody else can mean it
 
     def __attrs_post_init__(self) -> None:
+        if not hasattr(self.cache, "exclusive"):
+            raise TypeError(f"cache is {type(self.cache).__name__}, which is none; give it as FileCache(folder)")
         name: str | None = self._own_key
         with suppress(SourceError):  # what cannot be read now is told when they are fetched
             name = self._name()

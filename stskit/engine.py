@@ -11,8 +11,8 @@ from attrs import evolve, field, frozen
 
 from stskit.errors import RoleError, SourceMissing
 from stskit.identity import CallerIdentity, Credentials, Proof
-from stskit.protocols import STS, Identifier, LiveSink, Source
-from stskit.refresh import Cached, attach
+from stskit.protocols import STS, Identifier, LiveSink, Source, attach
+from stskit.refresh import Cached
 from stskit.roles import Role
 from stskit.sources import OIDCTokenFile, Profile
 from stskit.sts import BotocoreSTS

@@ -32,10 +32,12 @@ __all__ = [
     "SessionTokens",
     "Sink",
     "Source",
+    "attach",
 ]
 
 P_co = TypeVar("P_co", covariant=True)
 R_co = TypeVar("R_co", covariant=True)
+R = TypeVar("R")
 
 
 class Source(Protocol[P_co]):
@@ -115,6 +117,16 @@ class LiveSink(Protocol[R_co]):
     def attach(self, source: Source[Credentials], /) -> R_co:
         """Something that asks *source* for credentials whenever it needs new ones."""
         ...
+
+
+def attach(sink: LiveSink[R], source: Source[Credentials]) -> R:
+    """Attach *sink* to *source*. Raises `TypeError`, with what to write, for a sink that cannot be attached."""
+    if not hasattr(sink, "attach"):
+        raise TypeError(
+            f"{type(sink).__name__} takes credentials as a value and does not refresh them; "
+            "write .fetch().to(...) in place of .to(...)"
+        )
+    return sink.attach(source)
 
 
 class Clock(Protocol):

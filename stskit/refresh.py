@@ -17,13 +17,13 @@ from stskit._policy import Failed, Held, RefreshPolicy, Step, kind_of
 from stskit._times import SystemClock
 from stskit.errors import SourceError, SourceMissing, StskitWarning
 from stskit.identity import Credentials
-from stskit.protocols import Cache, CacheEntry, Chained, Clock, LiveSink, RefreshListener, Source
+from stskit.protocols import Cache, CacheEntry, Chained, Clock, LiveSink, RefreshListener, Source, attach
 
 if TYPE_CHECKING:
     from stskit._outbox import Outbox
     from stskit._shelf import Shelf
 
-__all__ = ["Cached", "RefreshPolicy", "SystemClock", "attach"]
+__all__ = ["Cached", "RefreshPolicy", "SystemClock"]
 
 R = TypeVar("R")
 Uniform: TypeAlias = Callable[[float, float], float]
@@ -31,16 +31,6 @@ Reading: TypeAlias = tuple[Step, Held | None, Failed | None]
 """What to do, and what it was decided by; the credentials are there unless it is to wait or to raise."""
 
 _NOTHING: Final = timedelta(0)
-
-
-def attach(sink: LiveSink[R], source: Source[Credentials]) -> R:
-    """Attach *sink* to *source*. Raises `TypeError`, with what to write, for a sink that cannot be attached."""
-    if not hasattr(sink, "attach"):
-        raise TypeError(
-            f"{type(sink).__name__} takes credentials as a value and does not refresh them; "
-            "write .fetch().to(...) in place of .to(...)"
-        )
-    return sink.attach(source)
 
 
 def _uniform(least: float, most: float) -> float:
@@ -80,6 +70,11 @@ class Cached:
         uniform: Uniform = _uniform,
         listener: RefreshListener | None = None,
     ) -> None:
+        if not hasattr(source, "fetch"):
+            raise TypeError(
+                f"source has no fetch(), for it is {type(source).__name__}; what refreshes is a recipe: "
+                "AssumedRole(role, source=...), and credentials at hand are a value: credentials.to(sink)"
+            )
         self._policy = policy
         self._clock = clock
         self._uniform = uniform

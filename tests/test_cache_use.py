@@ -241,6 +241,16 @@ def test_what_is_fresh_needs_no_lock(clock: ManualClock) -> None:
     assert cached(ScriptedSource(Down()), Full("exclusive"), clock).fetch() is keys
 
 
+def test_what_is_no_cache_and_what_is_no_source_are_told_at_once(clock: ManualClock) -> None:
+    """When it is built, with what to write."""
+    with pytest.raises(TypeError, match=r"cache is str, which is none; give it as FileCache\(folder\)"):
+        Cached(ScriptedSource(), "folder")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"it is Credentials; what refreshes is a recipe: AssumedRole\("):
+        Cached(credentials(clock))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="lock_timeout"):
+        FileCache(lock_timeout=-1)
+
+
 def test_a_failure_inside_of_the_block_is_the_sources(clock: ManualClock) -> None:
     """It is no fault of the cache, and is raised."""
     with pytest.raises(Down):

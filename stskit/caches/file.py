@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Final
 
 from attrs import field, frozen
+from attrs.validators import ge
 
 from stskit import _cache_entry, _files
 from stskit.errors import CacheWarning
@@ -45,10 +46,12 @@ class FileCache:
     that is a link, is somebody else's or lets others in is not used, and a file that is anything but this user's own is
     not read. Whatever goes wrong with files or locks is a `CacheWarning`, said once, and no caller goes without
     credentials for it. A holder of a lock that dies makes room at once.
+
+    Raises `ValueError` for a `lock_timeout` below zero.
     """
 
     folder: str = field(default=None, converter=_folder)
-    lock_timeout: float = field(default=15, kw_only=True)
+    lock_timeout: float = field(default=15, kw_only=True, validator=ge(0))
     _told: set[str] = field(init=False, factory=set, eq=False, repr=False)
 
     def get(self, key: str, /) -> CacheEntry | None:
