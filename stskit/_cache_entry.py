@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any, Final, NoReturn
 
 import attrs
@@ -31,7 +31,7 @@ def to_bytes(key: str, entry: CacheEntry) -> bytes:
         "since": entry.since,
         "credentials": attrs.asdict(entry.credentials),
     }
-    return json.dumps(document, default=lambda moment: moment.isoformat()).encode()
+    return json.dumps(document, default=lambda moment: moment.astimezone(UTC).isoformat()).encode()
 
 
 def from_bytes(key: str, data: bytes) -> CacheEntry | None:

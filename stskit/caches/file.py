@@ -7,7 +7,7 @@ import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from errno import ENOENT
+from errno import EACCES, ENOENT
 from hashlib import sha256
 from typing import Final
 
@@ -29,10 +29,10 @@ _DEAD: Final = (  # names, and after how many seconds nobody needs such a file a
 
 
 def _folder(folder: str | os.PathLike[str] | None) -> str:
-    if folder is not None:
-        return os.path.abspath(os.path.expanduser(os.fspath(folder)))
     base = os.environ.get("XDG_CACHE_HOME", "")
-    return os.path.join(base if os.path.isabs(base) else os.path.expanduser("~/.cache"), "stskit")
+    usual = os.path.join(base if os.path.isabs(base) else "~/.cache", "stskit")
+    path = os.path.expanduser(usual if folder is None else os.fspath(folder))
+    return path if path.startswith("~") else os.path.abspath(path)  # the first, where there is no home, is never used
 
 
 @frozen
@@ -67,7 +67,8 @@ class FileCache:
         with self._told_of("cannot keep credentials"):
             self._prepare()
             _files.replace(self._path(key, "json"), _cache_entry.to_bytes(key, entry))
-            for names, seconds in _DEAD:
+        with self._told_of("cannot be swept"):
+            for names, seconds in _DEAD if self._is_there() else ():
                 _files.sweep(self.folder, names, seconds)
 
     @contextmanager
@@ -106,20 +107,20 @@ class FileCache:
         return os.path.join(self.folder, f"{sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()}.{kind}")
 
     def _prepare(self) -> None:
-        if not os.path.isabs(self.folder):
-            raise OSError(ENOENT, "there is no home folder")
         if not self._is_there():
             _files.make_folder(self.folder)
             self._is_there()
 
     def _is_there(self) -> bool:
-        """Whether the folder exists. Raises `PermissionError` where it is not this user's alone."""
+        """Whether the folder exists. Raises `OSError` where it could not, and where it is not this user's alone."""
+        if not os.path.isabs(self.folder):
+            raise OSError(ENOENT, "there is no home folder")
         try:
             found = os.lstat(self.folder)
         except FileNotFoundError:
             return False
         if not stat.S_ISDIR(found.st_mode) or not _files.is_private(found):
-            raise PermissionError(0, "it must be a folder, no link, of this user, with mode 0700")
+            raise PermissionError(EACCES, "it must be a folder, no link, of this user, with mode 0700")
         return True
 
     @contextmanager

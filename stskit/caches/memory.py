@@ -75,7 +75,7 @@ class MemoryCache:
                 if alone:
                     turn.release()
         finally:
-            self._leave(key)
+            self._leave(key, turn)
 
     def clear(self) -> None:
         """Forget all entries."""
@@ -87,10 +87,10 @@ class MemoryCache:
         self._lock = threading.RLock()  # a signal handler may come back to it
         self._turns: dict[str, tuple[threading.Lock, int]] = {}  # with how many want it, so that none stays for ever
 
-    def _leave(self, key: str) -> None:
+    def _leave(self, key: str, turn: threading.Lock) -> None:
         with self._lock:
-            turn, users = self._turns.get(key, (None, 0))
-            if turn is not None and users > 1:
+            now, users = self._turns.get(key, (None, 0))
+            if now is turn and users > 1:
                 self._turns[key] = turn, users - 1
-            else:
-                self._turns.pop(key, None)
+            elif now is turn:  # else this was entered before a fork
+                del self._turns[key]

@@ -1,0 +1,252 @@
+"""An entry of a cache as bytes: what was written is read, and nothing is believed that does not stand there."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import attrs
+import pytest
+from dateutil.parser import isoparse
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from stskit import _cache_entry
+from stskit.identity import Credentials, Secret
+from stskit.protocols import CacheEntry
+
+KEY = "arn:aws:iam::123456789012:role/dev"
+LONGEST = timedelta(hours=37)
+SINCE = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+ENTRY = CacheEntry(
+    Credentials(
+        "AKIAEXAMPLE",
+        "secret",
+        "token",
+        SINCE + timedelta(hours=1, microseconds=1),
+        account_id="123456789012",
+        assumed_role_arn="arn:aws:sts::123456789012:assumed-role/dev/me",
+        packed_policy_size=6,
+    ),
+    SINCE,
+)
+DATA = _cache_entry.to_bytes(KEY, ENTRY)
+
+MOMENTS = st.datetimes(max_value=datetime(9999, 12, 30), timezones=st.just(UTC))
+OPTIONAL: dict[str, Any] = {
+    attribute.name: st.none() | (st.integers() if attribute.name == "packed_policy_size" else st.text())
+    for attribute in attrs.fields(Credentials)
+    if attribute.kw_only
+}
+
+
+@st.composite
+def entries(draw: st.DrawFn) -> CacheEntry:
+    """Any entry that a cache may be given, expired ones included."""
+    since = draw(MOMENTS)
+    life = draw(st.timedeltas(max(-LONGEST, datetime.min.replace(tzinfo=UTC) - since), LONGEST))
+    key_id, secret = draw(st.text(min_size=1)), draw(st.text(min_size=1))
+    token = draw(st.none() | st.text(min_size=1))
+    facts = draw(st.fixed_dictionaries(OPTIONAL))
+    return CacheEntry(Credentials(key_id, secret, token, since + life, **facts), since)
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+JSON = st.recursive(SCALARS, lambda part: st.lists(part) | st.dictionaries(st.text(), part), max_leaves=10)
+FIELDS = st.sampled_from([attribute.name for attribute in attrs.fields(Credentials)])
+
+
+def as_it_stands(data: bytes) -> CacheEntry:
+    """What *data* says, read without any doubt."""
+    document = json.loads(data)
+    end, since = isoparse(document["credentials"]["expiration"]), isoparse(document["since"])
+    return CacheEntry(Credentials(**{**document["credentials"], "expiration": end}), since)
+
+
+def believed(data: bytes) -> CacheEntry | None:
+    """What is read from *data*, if anything; then it is for this key, stands there as it is, and ends in time."""
+    assert _cache_entry.is_newer(data) in (True, False)
+    entry = _cache_entry.from_bytes(KEY, data)
+    if entry is not None:
+        document = json.loads(data)
+        assert (document["version"], document["key"]) == (1, KEY)
+        assert entry == as_it_stands(data)
+        assert entry.credentials.expiration is not None
+        assert entry.credentials.expiration - entry.since <= LONGEST
+    return entry
+
+
+@given(st.text() | st.just("\udcff"), entries())
+def test_what_is_written_is_read(key: str, entry: CacheEntry) -> None:
+    """Each field and each microsecond, under the very key; what is secret comes back as such."""
+    read = _cache_entry.from_bytes(key, data := _cache_entry.to_bytes(key, entry))
+    assert read == entry
+    assert type(read.credentials.secret_access_key) is Secret
+    assert type(read.credentials.session_token) in (Secret, type(None))
+    assert _cache_entry.to_bytes(key, read) == data
+
+
+@given(st.text(), st.text(), entries())
+def test_it_is_read_for_its_own_key_alone(key: str, other: str, entry: CacheEntry) -> None:
+    """Another one gets nothing."""
+    assert (_cache_entry.from_bytes(other, _cache_entry.to_bytes(key, entry)) is None) == (key != other)
+
+
+@given(entries(), st.timedeltas(timedelta(microseconds=1), timedelta(days=10_000)))
+def test_what_lives_for_too_long_is_not_read(entry: CacheEntry, more: timedelta) -> None:
+    """Not by a microsecond more than 37 hours."""
+    since = min(entry.since, datetime(9000, 1, 1, tzinfo=UTC))
+    longest = CacheEntry(attrs.evolve(entry.credentials, expiration=since + LONGEST), since)
+    too_long = CacheEntry(attrs.evolve(entry.credentials, expiration=since + LONGEST + more), since)
+    assert _cache_entry.from_bytes(KEY, _cache_entry.to_bytes(KEY, longest)) == longest
+    assert _cache_entry.from_bytes(KEY, _cache_entry.to_bytes(KEY, too_long)) is None
+
+
+def test_long_term_keys_are_not_read() -> None:
+    """A cache is no place for them."""
+    entry = CacheEntry(attrs.evolve(ENTRY.credentials, expiration=None), SINCE)
+    assert _cache_entry.from_bytes(KEY, _cache_entry.to_bytes(KEY, entry)) is None
+
+
+@pytest.mark.parametrize("hours", [-12, 5.5, 14])
+def test_the_zone_of_a_clock_does_not_matter(hours: float) -> None:
+    """The moment is the same."""
+    local = CacheEntry(ENTRY.credentials, SINCE.astimezone(timezone(timedelta(hours=hours))))
+    assert _cache_entry.from_bytes(KEY, _cache_entry.to_bytes(KEY, local)) == ENTRY
+
+
+@given(st.binary() | JSON.map(lambda value: json.dumps(value).encode()))
+@example(b"")
+@example(b"\xef\xbb\xbf{}")
+@example(b'{"version": 1}')
+@example(b'{"version": 1e999}')
+@example(b"[" * 100_000)
+@example(b'{"a":' * 100_000)
+@example(b'{"version": ' + b"9" * 10_000 + b"}")
+def test_bytes_and_json_of_any_kind_are_nothing(data: bytes) -> None:
+    """And never an exception."""
+    assert believed(data) is None
+
+
+@given(JSON, st.sampled_from(["version", "key", "since", "credentials"]))
+def test_a_part_of_any_kind_is_believed_only_where_it_fits(value: Any, name: str) -> None:
+    """Only an entry that is right in all of its parts is one."""
+    believed(json.dumps({**json.loads(DATA), name: value}).encode())
+
+
+@given(JSON, FIELDS)
+@example(True, "packed_policy_size")
+@example("", "access_key_id")
+@example("9999-12-31T24:00:00Z", "expiration")
+@example("0001-01-01T00:00:00+23:59", "expiration")
+@example("2026-11-25T12:00:60Z", "expiration")
+def test_a_field_of_any_kind_is_believed_only_where_it_fits(value: Any, name: str) -> None:
+    """A text where there is one, a whole number for a size, a moment for the end."""
+    document = json.loads(DATA)
+    document["credentials"][name] = value
+    if name == "packed_policy_size":
+        fits = value is None or type(value) is int
+    else:
+        fits = value is None or isinstance(value, str)
+    entry = believed(json.dumps(document).encode())
+    assert entry is None or fits
+
+
+@pytest.mark.parametrize("part", [(), ("credentials",)], ids=["outside", "inside"])
+def test_nothing_may_be_missing(part: tuple[str, ...]) -> None:
+    """A part that is left out makes it no entry; in the credentials one that is too many as well."""
+    names = json.loads(DATA)["credentials"] if part else json.loads(DATA)
+    for name in names:
+        document = json.loads(DATA)
+        (document["credentials"] if part else document).pop(name)
+        assert believed(json.dumps(document).encode()) is None
+        document = json.loads(DATA)
+        document["credentials"]["more"] = None
+        assert believed(json.dumps(document).encode()) is None
+
+
+@pytest.mark.parametrize("name", ["version", "key", "credentials", "access_key_id", "expiration"])
+def test_nothing_may_stand_there_twice(name: str) -> None:
+    """For readers differ in which one they take; not even with the same value."""
+    document = json.loads(DATA)
+    value = json.dumps(document.get(name) or document["credentials"].get(name)).encode()
+    doubled = DATA.replace(f'"{name}": '.encode(), f'"{name}": '.encode() + value + f', "{name}": '.encode(), 1)
+    assert doubled != DATA
+    assert json.loads(doubled) == document
+    assert believed(doubled) is None
+
+
+@pytest.mark.case("C3")
+def test_cut_anywhere_it_is_nothing() -> None:
+    """At the front or at the end, by any number of bytes."""
+    assert believed(DATA) == ENTRY
+    for length in range(len(DATA)):
+        assert believed(DATA[:length]) is None
+        assert believed(DATA[length + 1 :]) is None
+
+
+@given(entries(), st.data())
+def test_any_entry_cut_anywhere_is_nothing(entry: CacheEntry, draw: st.DataObject) -> None:
+    """Whatever is in it."""
+    data = _cache_entry.to_bytes(KEY, entry)
+    assert believed(data[: draw.draw(st.integers(0, len(data) - 1))]) is None
+
+
+@given(st.binary(min_size=1))
+def test_what_follows_an_entry_makes_it_none(more: bytes) -> None:
+    """Blanks and line ends apart, which change nothing."""
+    assert believed(DATA + more) == (None if more.strip(b" \t\r\n") else ENTRY)
+
+
+def test_a_changed_bit_is_never_a_different_meaning() -> None:
+    """Each bit of an entry in turn: it is nothing, or what is read is what stands there, for the same key."""
+    for position in range(len(DATA)):
+        for bit in range(8):
+            data = bytearray(DATA)
+            data[position] ^= 1 << bit
+            believed(bytes(data))
+
+
+@given(st.lists(st.tuples(st.integers(0, len(DATA) - 1), st.binary(max_size=3)), min_size=1, max_size=5))
+def test_changed_bytes_are_never_a_different_meaning(changes: list[tuple[int, bytes]]) -> None:
+    """Several at once, more of them or fewer: the same."""
+    data = DATA
+    for position, instead in changes:
+        data = data[:position] + instead + data[position + 1 :]
+    believed(data)
+
+
+@pytest.mark.case("C5")
+@pytest.mark.parametrize(
+    ("data", "newer"),
+    [
+        (DATA, False),
+        (DATA.replace(b'"version": 1', b'"version": 0'), False),
+        (DATA.replace(b'"version": 1', b'"version": -2'), False),
+        (DATA.replace(b'"version": 1', b'"version": 2'), True),
+        (b'{"version": 2}', True),
+        (b'{"version": 2, "sealed": [1, {"a": null}]}', True),
+        (b'{"version": 2.0}', False),
+        (b'{"version": "2"}', False),
+        (b'{"version": true}', False),
+        (b'{"version": null}', False),
+        (b'{"version": 2, "version": 2}', False),
+        (b'{"version": 2', False),
+        (b'[{"version": 2}]', False),
+        (b"", False),
+    ],
+)
+def test_what_is_newer_is_known_by_its_version_alone(data: bytes, newer: bool) -> None:
+    """Whatever shape it has; it is not read, and what is no document is not newer, or it would never be replaced."""
+    assert _cache_entry.is_newer(data) is newer
+    assert _cache_entry.from_bytes(KEY, data) == (ENTRY if data is DATA else None)
+
+
+def test_what_is_written_is_what_others_could_read() -> None:
+    """One JSON object: version, key, since, and the credentials by the names of their attributes."""
+    document = json.loads(DATA)
+    assert (document["version"], document["key"], document["since"]) == (1, KEY, "2026-11-25T12:00:00+00:00")
+    assert list(document["credentials"]) == [attribute.name for attribute in attrs.fields(Credentials)]
+    assert document["credentials"]["expiration"] == "2026-11-25T13:00:00.000001+00:00"
+    assert DATA.isascii()

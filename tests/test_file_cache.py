@@ -1,0 +1,889 @@
+"""The cache in files, against everything that can lie in its folder or go wrong with it: a miss or one warning, and
+credentials all the same.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import pickle
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import Down, ManualClock, ScriptedSource, credentials, lowest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stskit import Cached, RefreshPolicy, _files
+from stskit.caches import FileCache
+from stskit.errors import CacheWarning
+from stskit.protocols import CacheEntry
+
+KEY = "key"
+NAME = sha256(KEY.encode()).hexdigest()
+READS = 5  # often enough to see that a warning is not said again
+HOUR, DAY = 3600, 24 * 3600
+NOBODY = 65534
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def cache(folder: Path) -> FileCache:
+    return FileCache(folder)
+
+
+@pytest.fixture
+def entry(clock: ManualClock) -> CacheEntry:
+    return CacheEntry(credentials(clock, hours=1), clock.now())
+
+
+@pytest.fixture
+def file(cache: FileCache, entry: CacheEntry, folder: Path) -> Path:
+    """The file of an entry that is there."""
+    cache.put(KEY, entry)
+    return folder / f"{NAME}.json"
+
+
+@pytest.fixture
+def set_umask() -> Iterator[Callable[[int], int]]:
+    """Sets the umask, and puts it back."""
+    before = os.umask(0o022)
+    yield os.umask
+    os.umask(before)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+def names(folder: Path) -> set[str]:
+    return set(os.listdir(folder))
+
+
+def inside(folder: Path) -> dict[str, tuple[object, ...]]:
+    """All that can be seen of what is in *folder*, and of itself."""
+    seen: dict[str, tuple[object, ...]] = {}
+    for path in (folder, *folder.rglob("*")):
+        found = path.lstat()
+        content = path.read_bytes() if stat.S_ISREG(found.st_mode) else b""
+        seen[str(path)] = found.st_mode, found.st_uid, found.st_ino, found.st_mtime_ns, content
+    return seen
+
+
+def cached(source: ScriptedSource, cache: FileCache, clock: ManualClock) -> Cached:
+    return Cached(source, cache, RefreshPolicy(jitter=0), KEY, clock, lowest)
+
+
+def fetched_anew(cache: FileCache, clock: ManualClock) -> CacheEntry:
+    """What is fetched through *cache*, where it holds nothing that can be used."""
+    source = ScriptedSource(keys := credentials(clock, hours=1))
+    assert cached(source, cache, clock).fetch() is keys
+    assert source.calls == 1
+    return CacheEntry(keys, clock.now())
+
+
+def always_served(cache: FileCache, clock: ManualClock) -> None:
+    """Each of some reads, all after what came before has expired, gives credentials, and has to make the call."""
+    source = ScriptedSource(lambda: credentials(clock, minutes=15))
+    both = cached(source, cache, clock)
+    for calls in range(1, READS + 1):
+        assert not both.fetch().is_expired(now=clock.now())
+        assert source.calls == calls
+        clock.advance(minutes=15)
+
+
+# Names -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.case("C2")
+@pytest.mark.parametrize(
+    "key", ["../../x", "/etc/passwd", "..", "", "a/b\\c", "a\0b", "nul\n", "k" * 100_000, "\udcff"]
+)
+def test_a_key_is_no_path(cache: FileCache, entry: CacheEntry, folder: Path, tmp_path: Path, key: str) -> None:
+    """Entry and lock lie in the folder, under hexadecimal names."""
+    with cache.exclusive(key, wait=True) as alone:
+        assert alone
+        cache.put(key, entry)
+    assert cache.get(key) == entry
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+    assert all(re.fullmatch(r"[0-9a-f]{64}\.(json|lock)", name) for name in names(folder))
+    assert len(names(folder)) == 2
+
+
+@pytest.mark.case("C2")
+@given(st.text(), st.text())
+def test_each_key_has_a_file_of_its_own(one: str, other: str) -> None:
+    """Keys that differ in anything, also in what a file system folds together, never share one."""
+    cache = FileCache("/folder")
+    mine, others = cache._path(one, "json"), cache._path(other, "json")
+    assert os.path.dirname(mine) == "/folder"
+    assert (mine.lower() == others.lower()) == (one == other)
+
+
+# Bytes -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.case("C3")
+def test_an_entry_cut_at_any_byte_is_a_miss_and_is_rewritten(
+    cache: FileCache, clock: ManualClock, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the empty file to the last byte but one, credentials come and the next entry is whole."""
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)  # hundreds of them, and no power cut is meant
+    whole = file.read_bytes()
+    for length in range(len(whole)):
+        file.write_bytes(whole[:length])
+        assert cache.get(KEY) is None
+        assert fetched_anew(cache, clock) == cache.get(KEY)
+
+
+def edited(**changes: object) -> Callable[[bytes], bytes]:
+    """Other values for what is in the document; for a name with two underscores, in the credentials in it."""
+
+    def edit(data: bytes) -> bytes:
+        document = json.loads(data)
+        for name, value in changes.items():
+            part = document["credentials"] if name.startswith("its__") else document
+            part[name.removeprefix("its__")] = value
+        return json.dumps(document).encode()
+
+    return edit
+
+
+DEEP = b"[" * 100_000 + b"]" * 100_000
+SPOILED: dict[str, Callable[[bytes], bytes]] = {
+    "null": lambda _: b"null",
+    "text": lambda _: b'"version"',
+    "list": lambda data: b"[" + data + b"]",
+    "empty object": lambda _: b"{}",
+    "two documents": lambda data: data + data,
+    "UTF-16 in part": lambda data: data[:10] + data[10:].decode().encode("utf-16"),
+    "100,000 levels": lambda _: DEEP,
+    "100,000 levels of objects": lambda _: b'{"version":' * 100_000 + b"1" + b"}" * 100_000,
+    "100,000 levels inside": lambda data: data[:-1] + b', "more": ' + DEEP + b"}",
+    "the version twice": lambda data: data.replace(b'"version": 1', b'"version": 1, "version": 1'),
+    "a key id twice": lambda data: data.replace(b'"access_key_id"', b'"access_key_id": "AKIAOTHER", "access_key_id"'),
+    "NaN": edited(more=float("nan")),
+    "Infinity": edited(its__packed_policy_size=float("inf")),
+    "a number of 5,000 digits": lambda data: data.replace(b'"version": 1', b'"version": ' + b"1" * 5_000),
+    "version 0": edited(version=0),
+    "version 1.0": edited(version=1.0),
+    "version true": edited(version=True),
+    "version as text": edited(version="1"),
+    "key as list": edited(key=[KEY]),
+    "since null": edited(since=None),
+    "since without zone": edited(since="2026-11-25T12:00:00"),
+    "credentials null": edited(credentials=None),
+    "credentials as list": edited(credentials=[1, 2, 3]),
+    "credentials empty": edited(credentials={}),
+    "a field too many": edited(its__profile="dev"),
+    "key id as number": edited(its__access_key_id=1),
+    "key id empty": edited(its__access_key_id=""),
+    "secret as list": edited(its__secret_access_key=["s"]),
+    "secret empty": edited(its__secret_access_key=""),
+    "token as object": edited(its__session_token={"a": "b"}),
+    "token empty": edited(its__session_token=""),
+    "size as text": edited(its__packed_policy_size="5"),
+    "size as truth": edited(its__packed_policy_size=True),
+    "expiration null": edited(its__expiration=None),
+    "expiration as number": edited(its__expiration=1_795_600_000),
+    "expiration in no calendar": edited(its__expiration="2026-02-30T00:00:00Z"),
+    "expiration outside of UTC": edited(its__expiration="9999-12-31T23:59:59-01:00"),
+}
+
+
+@pytest.mark.case("C4")
+@pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)
+def test_json_of_a_wrong_shape_is_a_miss(
+    cache: FileCache, clock: ManualClock, file: Path, spoil: Callable[[bytes], bytes]
+) -> None:
+    """No exception and no warning; the credentials that are fetched take its place."""
+    file.write_bytes(spoil(file.read_bytes()))
+    assert cache.get(KEY) is None
+    assert fetched_anew(cache, clock) == cache.get(KEY)
+
+
+@pytest.mark.case("C4")
+def test_a_hundred_megabytes_are_not_read(
+    cache: FileCache, clock: ManualClock, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even by one byte: what a read of the file asks for is bounded, and it is replaced."""
+    wanted: list[bytes] = []
+    read_own = _files.read_own
+
+    def record(path: str, limit: int) -> bytes:
+        assert limit <= 1_000_000
+        wanted.append(data := read_own(path, limit))
+        return data
+
+    monkeypatch.setattr(_files, "read_own", record)
+    os.truncate(file, 100_000_000)
+    assert cache.get(KEY) is None
+    assert not wanted
+    assert fetched_anew(cache, clock) == cache.get(KEY)
+    assert file.stat().st_size < 10_000
+
+
+@pytest.mark.case("C5")
+@pytest.mark.parametrize(
+    "newer",
+    [edited(version=2), edited(version=2, credentials="sealed", key=None), lambda _: b'{"version": 99}'],
+    ids=["the same shape", "another shape", "nothing else"],
+)
+def test_an_entry_of_a_newer_version_stays(
+    cache: FileCache, clock: ManualClock, file: Path, newer: Callable[[bytes], bytes]
+) -> None:
+    """It is a miss, and its bytes are left to those who can read them, even if every read makes the call."""
+    file.write_bytes(data := newer(file.read_bytes()))
+    before = inside(file)
+    assert cache.get(KEY) is None
+    always_served(cache, clock)
+    assert inside(file) == before
+    assert file.read_bytes() == data
+
+
+@pytest.mark.case("C6")
+def test_an_entry_of_another_key_is_a_miss(cache: FileCache, clock: ManualClock, file: Path) -> None:
+    """Where its file was copied over, the credentials of somebody else are not given out."""
+    cache.put("other", foreign := CacheEntry(credentials(clock, hours=1), clock.now()))
+    shutil.copyfile(cache._path("other", "json"), file)
+    assert cache.get(KEY) is None
+    assert fetched_anew(cache, clock) == cache.get(KEY)
+    assert cache.get("other") == foreign
+
+
+# Time --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.case("C7")
+@pytest.mark.parametrize(
+    "jump",
+    [
+        timedelta(hours=1),
+        timedelta(hours=1, days=365),
+        timedelta(minutes=59, seconds=59),
+        timedelta(minutes=45),
+        timedelta(minutes=-5, seconds=-1),
+        timedelta(days=-365),
+    ],
+    ids=["expired", "expired a year ago", "a second left", "in the window", "over five minutes early", "a year back"],
+)
+def test_an_entry_that_the_clock_speaks_against_is_fetched_anew(
+    cache: FileCache, clock: ManualClock, file: Path, jump: timedelta
+) -> None:
+    """What has expired, is about to, or was written by a clock that was wrong."""
+    clock.jump(seconds=jump.total_seconds())
+    assert fetched_anew(cache, clock) == cache.get(KEY)
+
+
+@pytest.mark.case("C7")
+@pytest.mark.parametrize("jump", [timedelta(0), timedelta(minutes=44, seconds=59), timedelta(minutes=-5)])
+def test_an_entry_that_is_fresh_is_taken(
+    cache: FileCache, clock: ManualClock, entry: CacheEntry, file: Path, jump: timedelta
+) -> None:
+    """Up to the second before its window, and by clocks that differ by five minutes."""
+    clock.jump(seconds=jump.total_seconds())
+    assert cached(ScriptedSource(Down()), cache, clock).fetch() == entry.credentials
+
+
+@pytest.mark.case("C7")
+@pytest.mark.parametrize(("microseconds", "found"), [(0, True), (1, False), (10**15, False)])
+def test_nothing_lives_for_more_than_37_hours(
+    cache: FileCache, clock: ManualClock, microseconds: int, found: bool
+) -> None:
+    """An entry that says so was not made by this library, and would never be renewed."""
+    entry = CacheEntry(credentials(clock, hours=37, microseconds=microseconds), clock.now())
+    cache.put(KEY, entry)
+    assert cache.get(KEY) == (entry if found else None)
+
+
+# The folder --------------------------------------------------------------------------------------------------------
+
+
+def open_to(others: int) -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        folder.chmod(0o700 | others)
+
+    return make
+
+
+def linked(folder: Path) -> None:
+    (folder.parent / "elsewhere").mkdir(mode=0o700)
+    folder.symlink_to("elsewhere")
+
+
+def dangling(folder: Path) -> None:
+    folder.symlink_to("nowhere")
+
+
+def foreign(folder: Path) -> None:
+    folder.mkdir(mode=0o700)
+    os.chown(folder, NOBODY, NOBODY)
+
+
+REFUSED = [
+    pytest.param(open_to(0o055), id="0755"),
+    pytest.param(open_to(0o077), id="0777"),
+    pytest.param(open_to(0o001), id="0701"),
+    pytest.param(linked, id="a link"),
+    pytest.param(dangling, id="a link to nowhere"),
+    pytest.param(lambda folder: folder.touch(0o600), id="a file"),
+    pytest.param(lambda folder: os.mkfifo(folder, 0o600), id="a FIFO"),
+    pytest.param(foreign, id="somebody else's", marks=as_root),
+]
+
+
+@pytest.mark.case("C8")
+@pytest.mark.parametrize("make", REFUSED)
+def test_a_folder_that_others_can_reach_is_not_used(
+    cache: FileCache, clock: ManualClock, folder: Path, make: Callable[[Path], object]
+) -> None:
+    """Nothing is read, written or removed there; one warning says what it must be; credentials come at every read."""
+    make(folder)
+    before = inside(folder.parent)
+    with pytest.warns(CacheWarning, match="it must be a folder, no link, of this user, with mode 0700") as told:
+        always_served(cache, clock)
+    assert len(told) == 1
+    assert cache.get(KEY) is None
+    assert inside(folder.parent) == before
+
+
+SPOILS = [
+    pytest.param(lambda folder: folder.chmod(0o777), id="0777"),
+    pytest.param(lambda folder: folder.symlink_to(folder.rename(folder.with_name("real"))), id="a link"),
+    pytest.param(lambda folder: os.chown(folder, NOBODY, NOBODY), id="somebody else's", marks=as_root),
+]
+
+
+@pytest.mark.case("C8", "C17")
+@pytest.mark.parametrize("spoil", SPOILS)
+def test_what_lies_in_a_folder_that_is_refused_is_neither_read_nor_removed(
+    folder: Path, file: Path, spoil: Callable[[Path], object]
+) -> None:
+    """Though it was written when the folder was in order."""
+    spoil(folder)
+    before = inside(folder)
+    cache = FileCache(folder)
+    with pytest.warns(CacheWarning):
+        assert cache.purge() == 0
+    assert cache.get(KEY) is None
+    assert inside(folder) == before
+
+
+def test_a_parent_that_is_a_file_is_told(clock: ManualClock, tmp_path: Path) -> None:
+    """There can be no folder below of it."""
+    (tmp_path / "file").touch()
+    with pytest.warns(CacheWarning, match=os.strerror(errno.ENOTDIR)) as told:
+        always_served(FileCache(tmp_path / "file" / "cache"), clock)
+    assert len(told) == 1
+
+
+# Files that are not ours -------------------------------------------------------------------------------------------
+
+
+def link(file: Path, victim: Path) -> None:
+    file.symlink_to(victim)
+
+
+def hard_link(file: Path, victim: Path) -> None:
+    file.hardlink_to(victim)
+
+
+def fifo(file: Path, _victim: Path) -> None:
+    os.mkfifo(file, 0o600)
+
+
+def for_the_group(file: Path, victim: Path) -> None:
+    file.write_bytes(victim.read_bytes())
+    file.chmod(0o640)
+
+
+def of_somebody_else(file: Path, victim: Path) -> None:
+    file.write_bytes(victim.read_bytes())
+    file.chmod(0o600)
+    os.chown(file, NOBODY, NOBODY)
+
+
+def device(file: Path, _victim: Path) -> None:
+    file.symlink_to("/dev/zero")
+
+
+NOT_OURS = [link, hard_link, fifo, for_the_group, device, pytest.param(of_somebody_else, marks=as_root)]
+
+
+@pytest.mark.case("C9")
+@pytest.mark.parametrize("make", NOT_OURS)
+def test_a_file_that_others_can_reach_is_never_read(
+    cache: FileCache, clock: ManualClock, entry: CacheEntry, file: Path, make: Callable[[Path, Path], None]
+) -> None:
+    """Though there is a good entry in it; it is replaced by a file of mode 0600, and its victim is as it was."""
+    victim = file.rename(file.parent.parent / "victim")
+    make(file, victim)
+    before = inside(victim)
+    assert cache.get(KEY) is None
+    new = fetched_anew(cache, clock)
+    assert inside(victim) == before
+    assert cache.get(KEY) == new != entry
+    assert (mode(file), file.lstat().st_uid, file.lstat().st_nlink) == (0o600, os.geteuid(), 1)
+
+
+@pytest.mark.case("C9")
+def test_what_somebody_writes_to_a_fifo_is_never_read(cache: FileCache, clock: ManualClock, file: Path) -> None:
+    """Though it is a good entry."""
+    data = file.read_bytes()
+    file.unlink()
+    os.mkfifo(file, 0o600)
+    writer = os.open(file, os.O_RDWR)
+    try:
+        os.write(writer, data)
+        assert cache.get(KEY) is None
+        assert os.read(writer, len(data)) == data
+    finally:
+        os.close(writer)
+    assert fetched_anew(cache, clock) == cache.get(KEY)
+
+
+@pytest.mark.case("C9")
+@pytest.mark.parametrize("kind", ["json", "lock"])
+def test_a_folder_in_the_place_of_a_file_is_told(cache: FileCache, clock: ManualClock, folder: Path, kind: str) -> None:
+    """Once, and it stays; nothing temporary is left beside it."""
+    folder.mkdir(mode=0o700)
+    (odd := folder / f"{NAME}.{kind}").mkdir()
+    with pytest.warns(CacheWarning, match=os.strerror(errno.EISDIR)) as told:
+        always_served(cache, clock)
+    assert len(told) == 1
+    assert odd.is_dir()
+    assert names(folder) == {f"{NAME}.json", f"{NAME}.lock"}
+
+
+@pytest.mark.case("C9")
+def test_a_link_in_the_place_of_a_lock_is_not_followed(cache: FileCache, clock: ManualClock, folder: Path) -> None:
+    """Its victim is not opened, not even to be made; it goes on without, and says so once."""
+    folder.mkdir(mode=0o700)
+    (folder / f"{NAME}.lock").symlink_to("victim")
+    with pytest.warns(CacheWarning, match="cannot lock") as told:
+        always_served(cache, clock)
+    assert len(told) == 1
+    with cache.exclusive(KEY, wait=False) as alone:
+        assert alone
+    assert "victim" not in names(folder)
+
+
+@pytest.mark.case("C10")
+@pytest.mark.parametrize("umask", [0, 0o022, 0o077, 0o777])
+def test_every_umask_gives_the_same_modes(
+    tmp_path: Path, clock: ManualClock, set_umask: Callable[[int], int], umask: int
+) -> None:
+    """Files 0600 and folders 0700, the new ones above too, so that the next read finds what was put."""
+    set_umask(umask)
+    cache = FileCache(tmp_path / "above" / "cache")
+    new = fetched_anew(cache, clock)
+    assert cache.get(KEY) == new
+    above = tmp_path / "above"
+    found = {path.name: mode(path) for path in (above, *above.rglob("*"))}
+    assert found == {"above": 0o700, "cache": 0o700, f"{NAME}.json": 0o600, f"{NAME}.lock": 0o600}
+
+
+# Faults ------------------------------------------------------------------------------------------------------------
+
+FAULTS = [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES]
+
+
+def have_fail(patch: pytest.MonkeyPatch, folder: Path, step: str, number: int) -> None:
+    """Have a call of the system fail; where *step* has a second word, for paths in the folder that end so."""
+    call, *endings = step.split()
+    real = getattr(os, call)
+
+    def fail(*arguments: Any, **options: Any) -> Any:
+        if not endings or ((path := str(arguments[0])).startswith(str(folder)) and path.endswith(endings[0])):
+            raise OSError(number, os.strerror(number))
+        return real(*arguments, **options)
+
+    patch.setattr(os, call, fail)
+
+
+STEPS = ["mkdir", "lstat cache", "open", "open .lock", "open .tmp", "write", "fchmod", "fsync", "rename", "scandir"]
+
+
+@pytest.mark.case("C11")
+@pytest.mark.parametrize("number", FAULTS, ids=errno.errorcode.get)
+@pytest.mark.parametrize("step", STEPS)
+def test_a_disk_that_fails_costs_nobody_credentials(
+    cache: FileCache, clock: ManualClock, folder: Path, monkeypatch: pytest.MonkeyPatch, step: str, number: int
+) -> None:
+    """Whichever step fails, at every read: one warning with the reason, nothing temporary; then all is well again."""
+    with monkeypatch.context() as patch:
+        have_fail(patch, folder, step, number)
+        with pytest.warns(CacheWarning, match=re.escape(os.strerror(number))) as told:
+            always_served(cache, clock)
+    assert len(told) == 1
+    assert not folder.exists() or not [name for name in names(folder) if name.endswith(".tmp")]
+    assert fetched_anew(cache, clock) == cache.get(KEY)
+
+
+@pytest.mark.case("C11")
+@pytest.mark.parametrize("number", FAULTS, ids=errno.errorcode.get)
+def test_an_entry_that_the_disk_does_not_give_costs_nobody_credentials(
+    cache: FileCache, clock: ManualClock, file: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """It is a miss, whether that is told or not."""
+    have_fail(monkeypatch, file.parent, "open .json", number)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CacheWarning)
+        assert cache.get(KEY) is None
+        always_served(cache, clock)
+
+
+@pytest.mark.case("C11")
+def test_each_reason_is_told_once(
+    cache: FileCache, clock: ManualClock, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What goes wrong later, for another reason, is told as well, and says what to do; no secret is in it."""
+
+    def serve_through(*numbers: int) -> None:
+        for number in numbers:
+            with monkeypatch.context() as patch:
+                have_fail(patch, folder, "fsync", number)
+                always_served(cache, clock)
+
+    with pytest.warns(CacheWarning) as told:
+        serve_through(errno.ENOSPC, errno.EIO, errno.ENOSPC)
+    assert [str(each.message) for each in told] == [
+        f"the cache {folder} cannot keep credentials: {os.strerror(number)}. "
+        "Mend that, or name another folder: FileCache(folder)"
+        for number in (errno.ENOSPC, errno.EIO)
+    ]
+
+
+PUT = """
+import os, pickle, sys
+from stskit.caches import FileCache
+old, new = pickle.load(sys.stdin.buffer)
+cache = FileCache(sys.argv[1])
+cache.put("key", old)
+os.access("/begin", 0)
+cache.put("key", new)
+os.access("/end", 0)
+"""
+
+
+def put_under_strace(folder: Path, old: CacheEntry, new: CacheEntry, *options: str) -> tuple[int, Path]:
+    """How a process ends that puts both, one after the other, and the log of its system calls."""
+    log = folder.with_suffix(".log")
+    strace = ["strace", "-f", "-qq", "-e", "trace=%file,%desc", "-o", str(log), *options]
+    command = [*strace, os.path.realpath(sys.executable), "-Pc", PUT, str(folder)]
+    path = os.pathsep.join([str(Path(_files.__file__).parent.parent), *(each for each in sys.path if each)])
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, env=environment, input=pickle.dumps((old, new)), capture_output=True, check=False)
+    return done.returncode, log
+
+
+def calls_of_the_second_put(log: Path) -> list[tuple[str, int]]:
+    """Each of its system calls that has to do with files; with the count of calls of that name since the start."""
+    seen: Counter[str] = Counter()
+    found, within = [], False
+    for line in log.read_text().splitlines():
+        name = line.split()[1].partition("(")[0]
+        seen[name] += 1
+        if '("/end"' in line:
+            break
+        if within and name not in {"mmap", "mremap", "munmap"}:
+            found.append((name, seen[name]))
+        within = within or '("/begin"' in line
+    return found
+
+
+@pytest.mark.debian
+@pytest.mark.case("C12")
+def test_a_kill_at_any_system_call_leaves_the_old_entry_or_the_new(tmp_path: Path, clock: ManualClock) -> None:
+    """Whole: the new one once it has been renamed; one temporary file at most, which is gone an hour later."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    old, new, last = (CacheEntry(credentials(clock, hours=1), clock.now()) for _ in range(3))
+    ended, log = put_under_strace(tmp_path / "whole", old, new)
+    assert ended == 0
+    calls = calls_of_the_second_put(log)
+
+    def kill(call: tuple[str, int]) -> tuple[str, int, int]:
+        name, number = call
+        folder = tmp_path / f"{name}-{number}"
+        ended, log = put_under_strace(folder, old, new, "-e", f"inject={name}:signal=SIGKILL:when={number}")
+        assert ended in (-signal.SIGKILL, 0)  # the start of Python is not always the same to the last call
+        renamed = len(re.findall(r" rename\(.* = 0$", log.read_text(), re.MULTILINE))
+        assert FileCache(folder).get(KEY) == (None, old, new)[renamed]
+        temporary = [path for path in folder.iterdir() if path.suffix == ".tmp"]
+        for path in temporary:
+            os.utime(path, (time.time() - HOUR - 1,) * 2)
+        FileCache(folder).put(KEY, last)
+        assert FileCache(folder).get(KEY) == last
+        assert names(folder) == {f"{NAME}.json"}
+        return name, renamed, len(temporary)
+
+    with ThreadPoolExecutor(4) as pool:
+        results = set(pool.map(kill, calls))
+    assert {("write", 1, 1), ("fchmod", 1, 1), ("fsync", 1, 1), ("rename", 1, 1)} <= results
+    assert {("fsync", 2, 0), ("unlink", 2, 0)} <= results
+    assert {left for _, _, left in results} == {0, 1}
+
+
+@pytest.mark.case("C15")
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP], ids=errno.errorcode.get)
+@pytest.mark.parametrize("wait", [True, False])
+def test_where_nothing_can_be_locked_all_go_on(
+    cache: FileCache, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, number: int, wait: bool
+) -> None:
+    """One warning says what that costs; what is put is found."""
+
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    def enter_often() -> None:
+        for _ in range(READS):
+            with cache.exclusive(KEY, wait=wait) as alone, cache.exclusive(KEY, wait=wait) as second:
+                assert alone
+                assert second
+
+    monkeypatch.setattr("fcntl.flock", fail)
+    with pytest.warns(CacheWarning, match="cannot lock, and so several processes may make the same call") as told:
+        enter_often()
+    assert len(told) == 1
+    always_served(cache, clock)
+    assert cache.get(KEY)
+
+
+@pytest.mark.case("C16")
+@pytest.mark.parametrize("given", [None, "~/mine"])
+def test_without_a_home_there_is_no_cache(
+    clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str | None
+) -> None:
+    """One warning; nothing is made or looked for in the working folder; credentials come at every read."""
+    real = FileCache(tmp_path / (given or "~/.cache/stskit"))
+    real.put(KEY, CacheEntry(credentials(clock, hours=1), clock.now()))
+    before = sorted(tmp_path.rglob("*"))
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    cache = FileCache(given)
+    with pytest.warns(CacheWarning, match="there is no home folder") as told:
+        always_served(cache, clock)
+    assert len(told) == 1
+    assert cache.get(KEY) is None
+    assert cache.purge() == 0
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+# Where it is -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("base", [None, "", "relative", "./relative", "~/x"])
+def test_by_default_it_is_below_the_home(monkeypatch: pytest.MonkeyPatch, home: Path, base: str | None) -> None:
+    """Also where XDG_CACHE_HOME is no absolute path, which its specification says to ignore."""
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    if base is not None:
+        monkeypatch.setenv("XDG_CACHE_HOME", base)
+    assert FileCache().folder == str(home / ".cache" / "stskit")
+
+
+def test_an_absolute_xdg_cache_home_counts(
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch, home: Path, tmp_path: Path
+) -> None:
+    """The cache is made in it, with mode 0700, and nothing at home."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    fetched_anew(FileCache(), clock)
+    assert mode(tmp_path / "xdg" / "stskit") == 0o700
+    assert not names(home)
+
+
+def test_a_folder_that_is_given_is_where_it_was_when_it_was_given(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Relative to the working folder or to the home; a program may go elsewhere afterwards."""
+    cache = FileCache("a/../b")
+    monkeypatch.chdir(home)
+    assert cache.folder == str(tmp_path / "b")
+    assert FileCache("~/c").folder == FileCache(Path("~/c")).folder == str(home / "c")
+
+
+# Locks -------------------------------------------------------------------------------------------------------------
+
+
+class SteppingTime:
+    """Time for the lock: it moves with each pause, and only then."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seconds, self.pauses = 0.0, 0
+        monkeypatch.setattr(_files, "monotonic", lambda: self.seconds)
+        monkeypatch.setattr(_files, "sleep", self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+        self.pauses += 1
+
+
+@pytest.mark.case("C14")
+def test_a_waiter_gives_up_in_time(
+    folder: Path, cache: FileCache, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After `lock_timeout` seconds it is told that it is not alone, with a warning; then it makes the call itself."""
+    passing = SteppingTime(monkeypatch)
+    impatient = FileCache(folder, lock_timeout=7)
+    with cache.exclusive(KEY, wait=True):
+        with pytest.warns(CacheWarning, match="another process holds the lock"):
+            new = fetched_anew(impatient, clock)
+        assert 7 <= passing.seconds <= 7 + 2 * _files.LOCK_PAUSE
+        with impatient.exclusive(KEY, wait=True) as alone:  # and that is told once
+            assert not alone
+    assert cache.get(KEY) == new
+
+
+def test_who_does_not_wait_is_told_at_once(cache: FileCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """False, without a pause and without a warning; another key is free, and this one is when the first has left."""
+    passing = SteppingTime(monkeypatch)
+    with cache.exclusive(KEY, wait=True) as alone:
+        with cache.exclusive(KEY, wait=False) as second, cache.exclusive("other", wait=False) as other:
+            assert (alone, second, other) == (True, False, True)
+        with FileCache(cache.folder).exclusive(KEY, wait=False) as third:
+            assert not third
+    assert passing.pauses == 0
+    with cache.exclusive(KEY, wait=False) as again:
+        assert again
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["alone", "not alone"])
+@pytest.mark.parametrize(
+    "problem", [OSError(errno.ENOSPC, "the caller's"), TimeoutError("the caller's"), Down(), KeyboardInterrupt()]
+)
+def test_what_goes_wrong_inside_comes_out(cache: FileCache, problem: BaseException, first: bool) -> None:
+    """An error of the system is the caller's there, and no matter of the cache; the lock is given back."""
+    with ExitStack() as stack:
+        if not first:
+            stack.enter_context(cache.exclusive(KEY, wait=True))
+        with pytest.raises(type(problem)) as caught, cache.exclusive(KEY, wait=False) as alone:
+            assert alone is first
+            raise problem
+    assert caught.value is problem
+    with cache.exclusive(KEY, wait=False) as again:
+        assert again
+
+
+# Order -------------------------------------------------------------------------------------------------------------
+
+
+def put_aged(path: Path, age: float) -> Path:
+    path.touch()
+    os.utime(path, (time.time() - age,) * 2)
+    return path
+
+
+@pytest.mark.case("C17")
+def test_purge_removes_what_it_made_and_nothing_else(cache: FileCache, folder: Path, file: Path) -> None:
+    """Entries, locks and temporary files, of any age; a link of such a name goes, and not what it leads to."""
+    others = {
+        "README", "x.json", f"{'a' * 63}.json", f"{'A' * 64}.json", f"{'g' * 64}.json", f"{NAME}.json~", f"{NAME}.txt",
+        f"x{NAME}.json", f"{NAME}.json\n", ".stskit-1.tmp", f".stskit-{'0' * 16}.tmp.bak", f"stskit-{'0' * 16}.tmp",
+    }  # fmt: skip
+    for name in others:
+        put_aged(folder / name, 100 * DAY)
+    (folder / f"{'b' * 64}.lock").mkdir()  # it was made by somebody else, whatever its name
+    put_aged(folder / f".stskit-{'0' * 16}.tmp", 0)
+    (folder / f"{'c' * 64}.json").symlink_to("README")
+    with cache.exclusive(KEY, wait=True):
+        pass
+    assert cache.purge() == 4
+    assert names(folder) == others | {f"{'b' * 64}.lock"}
+    assert cache.purge() == 0
+    assert cache.get(KEY) is None
+
+
+def test_purge_where_nothing_is_makes_nothing(cache: FileCache, folder: Path) -> None:
+    """Nor does a look."""
+    assert cache.purge() == 0
+    assert cache.get(KEY) is None
+    assert not folder.exists()
+
+
+def test_a_purge_that_fails_is_told(cache: FileCache, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And says that it has removed nothing."""
+    have_fail(monkeypatch, file.parent, "scandir", errno.EACCES)
+    with pytest.warns(CacheWarning, match="cannot be emptied"):
+        assert cache.purge() == 0
+    assert file.exists()
+
+
+@pytest.mark.case("C12")
+def test_a_put_sweeps_what_is_long_dead(cache: FileCache, entry: CacheEntry, folder: Path, file: Path) -> None:
+    """Temporary files after an hour and entries after two days; what is younger, locks and other files stay."""
+    dead = {
+        put_aged(folder / f".stskit-{'0' * 16}.tmp", HOUR + 5),
+        put_aged(folder / f"{'0' * 64}.json", 2 * DAY + 5),
+    }
+    alive = {
+        file,
+        put_aged(folder / f".stskit-{'1' * 16}.tmp", HOUR - 60),
+        put_aged(folder / f"{'1' * 64}.json", 2 * DAY - 60),
+        put_aged(folder / f"{'0' * 64}.lock", 100 * DAY),
+        put_aged(folder / "notes.json", 100 * DAY),
+    }
+    cache.get(KEY)
+    assert dead | alive == set(folder.iterdir())
+    cache.put("another", entry)
+    assert set(folder.iterdir()) == alive | {Path(cache._path("another", "json"))}
+
+
+# The value that it is ----------------------------------------------------------------------------------------------
+
+
+def test_its_repr_tells_its_settings_alone(tmp_path: Path) -> None:
+    """Nothing of what it has said, before and after."""
+    (tmp_path / "file").touch()
+    cache = FileCache(tmp_path / "file", lock_timeout=3)
+    expected = f"FileCache(folder='{tmp_path}/file', lock_timeout=3)"
+    assert repr(cache) == expected
+    with pytest.warns(CacheWarning):
+        cache.get(KEY)
+    assert repr(cache) == expected
+
+
+def test_it_is_a_value(tmp_path: Path) -> None:
+    """Equal settings are equal caches, whatever they have said; others are not."""
+    (tmp_path / "file").touch()
+    cache = FileCache(tmp_path / "file")
+    with pytest.warns(CacheWarning):
+        cache.get(KEY)
+    assert cache == FileCache(tmp_path / "file")
+    assert hash(cache) == hash(FileCache(tmp_path / "file"))
+    assert cache != FileCache(tmp_path / "other")
+    assert cache != FileCache(tmp_path / "file", lock_timeout=1)
+
+
+def test_it_pickles_without_what_it_holds(cache: FileCache, entry: CacheEntry, file: Path) -> None:
+    """Another process that gets one looks into the same folder."""
+    data = pickle.dumps(FileCache(cache.folder, lock_timeout=2))
+    assert b"AKIA" not in data
+    there = pickle.loads(data)
+    assert there == FileCache(cache.folder, lock_timeout=2)
+    assert there.get(KEY) == entry

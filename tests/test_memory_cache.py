@@ -1,0 +1,353 @@
+"""The cache in memory: as many entries as it was given room for, one caller at a time for each key, and a fork or a
+pickle that takes neither locks nor secrets along.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+import threading
+import tracemalloc
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from forking import in_child
+from helpers import START, CountedLock, Down, ManualClock, ScriptedSource, credentials, lowest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stskit import Cached, RefreshPolicy
+from stskit.caches import MemoryCache
+from stskit.identity import Credentials
+from stskit.protocols import CacheEntry
+
+SECONDS = 10  # within which a thread must get on
+KEYS = st.sampled_from("abcdef")
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+fork_with_threads = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+
+
+def entry() -> CacheEntry:
+    """One that is like no other."""
+    return CacheEntry(credentials(ManualClock(), hours=1), START)
+
+
+@contextmanager
+def held_elsewhere(hold: Callable[[threading.Event, threading.Event], None]) -> Iterator[Future[None]]:
+    """While this lasts, another thread is where *hold* says with its first event that it is, until its second."""
+    inside, leave = threading.Event(), threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        holder = pool.submit(hold, inside, leave)
+        try:
+            assert inside.wait(SECONDS)
+            yield holder
+        finally:
+            leave.set()
+            holder.result(SECONDS)
+
+
+def enter(cache: MemoryCache, key: str) -> Callable[[threading.Event, threading.Event], None]:
+    """Be alone for *key*."""
+
+    def hold(inside: threading.Event, leave: threading.Event) -> None:
+        with cache.exclusive(key, wait=True) as alone:
+            assert alone
+            inside.set()
+            assert leave.wait(SECONDS)
+
+    return hold
+
+
+# What is kept ------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_put_is_there() -> None:
+    """The very entry, for its key alone; the last one counts; nothing is there once all is forgotten."""
+    cache, first, second, other = MemoryCache(), entry(), entry(), entry()
+    assert cache.get("a") is None
+    cache.put("a", first)
+    cache.put("b", other)
+    assert (cache.get("a"), cache.get("b")) == (first, other)
+    cache.put("a", second)
+    assert cache.get("a") is second
+    cache.clear()
+    assert (cache.get("a"), cache.get("b")) == (None, None)
+    cache.put("a", first)
+    assert cache.get("a") is first
+
+
+def test_who_shares_it_shares_the_call() -> None:
+    """Two recipes with one cache ask their sources once between them."""
+    cache, clock = MemoryCache(), ManualClock()
+    source = ScriptedSource(keys := credentials(clock, hours=1))
+    for asked in (source, ScriptedSource(Down())):
+        assert Cached(asked, cache, RefreshPolicy(jitter=0), "key", clock, lowest).fetch() is keys
+    assert source.calls == 1
+
+
+@pytest.mark.parametrize("looked_at", ["get", "put"])
+def test_the_least_recently_used_goes_first(looked_at: str) -> None:
+    """A look is a use, and so is a new value."""
+    cache, one = MemoryCache(3), entry()
+    for key in "abc":
+        cache.put(key, one)
+    if looked_at == "get":
+        cache.get("a")
+    else:
+        cache.put("a", one)
+    cache.put("d", one)
+    cache.put("e", one)
+    assert {key for key in "abcde" if cache.get(key)} == {"a", "d", "e"}
+
+
+@given(st.integers(1, 4), st.lists(st.tuples(st.booleans(), KEYS), max_size=40))
+def test_it_is_what_a_list_in_order_of_use_is(room: int, steps: list[tuple[bool, str]]) -> None:
+    """Whatever is put and looked for in whatever order, it holds what such a list of bounded length would."""
+    cache, expected = MemoryCache(room), dict[str, CacheEntry]()
+    for number, (is_put, key) in enumerate(steps):
+        if is_put:
+            value = CacheEntry(Credentials(f"AKIA{number}", "secret"), START)
+            cache.put(key, value)
+        else:
+            found = cache.get(key)
+            assert found is expected.get(key)
+            if found is None:
+                continue
+            value = found
+        expected.pop(key, None)
+        expected[key] = value
+        if len(expected) > room:
+            del expected[next(iter(expected))]
+        assert len(cache._entries) <= room
+    assert list(cache._entries.items()) == list(expected.items())
+
+
+@pytest.mark.parametrize("room", [0, -1])
+def test_no_room_is_no_cache(room: int) -> None:
+    """That is told when it is made."""
+    with pytest.raises(ValueError, match=f"max_entries is {room}; there must be room for one"):
+        MemoryCache(room)
+
+
+def test_room_for_one_is_enough() -> None:
+    """The last one that was put is there."""
+    cache, last = MemoryCache(1), entry()
+    cache.put("a", entry())
+    cache.put("b", last)
+    assert (cache.get("a"), cache.get("b")) == (None, last)
+
+
+@pytest.mark.case("C19")
+def test_ten_thousand_keys_take_no_more_room_than_a_thousand() -> None:
+    """With tokens of 400 characters, under 5 MiB at any time; taking turns for each of them adds nothing."""
+    cache = MemoryCache(1000)
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(10_000):
+            keys = Credentials(f"AKIA{number:016}", f"{number:040}", f"{number:0400}", START + timedelta(hours=1))
+            with cache.exclusive(key := f"{number:064}", wait=True):
+                cache.put(key, CacheEntry(keys, START))
+        after, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < most - before < 5 * 2**20
+    assert len(cache._entries) == 1000
+    assert not cache._turns
+    found = cache.get(f"{9_999:064}")
+    assert found is not None
+    assert len(found.credentials.session_token or "") == 400
+
+
+# Turns -------------------------------------------------------------------------------------------------------------
+
+
+def test_who_does_not_wait_is_told_at_once() -> None:
+    """False while another thread is inside, True for another key, and True when it has left."""
+    cache = MemoryCache()
+    with held_elsewhere(enter(cache, "a")):
+        for _ in range(3):
+            with cache.exclusive("a", wait=False) as alone, cache.exclusive("b", wait=False) as other:
+                assert (alone, other) == (False, True)
+        assert cache._turns.keys() == {"a"}
+    with cache.exclusive("a", wait=False) as alone:
+        assert alone
+    assert not cache._turns
+
+
+def test_who_waits_comes_in_when_it_is_free() -> None:
+    """And not before; what the first has put is there for it then."""
+    cache, one = MemoryCache(), entry()
+    lock: Any = CountedLock(2)
+    cache._turns["a"] = lock, 1
+
+    def wait() -> tuple[bool, CacheEntry | None]:
+        with cache.exclusive("a", wait=True) as alone:
+            return alone, cache.get("a")
+
+    with ThreadPoolExecutor(1) as pool:
+        with cache.exclusive("a", wait=True):
+            waiter = pool.submit(wait)
+            assert lock.crowded.wait(SECONDS)
+            assert not waiter.done()
+            cache.put("a", one)
+        assert waiter.result(SECONDS) == (True, one)
+    assert cache._turns == {"a": (lock, 1)}
+
+
+def test_one_is_inside_at_a_time() -> None:
+    """Of threads that come and go, for a few keys and by either way of waiting; nothing stays behind."""
+    cache, threads = MemoryCache(), 8
+    start = threading.Barrier(threads)
+    inside: dict[str, list[int]] = {"a": [], "b": []}
+
+    def work(number: int) -> int:
+        start.wait(SECONDS)
+        crowd = 0
+        for turn in range(200):
+            key = "ab"[(number + turn) % 2]
+            with cache.exclusive(key, wait=turn % 3 > 0) as alone:
+                if alone:
+                    inside[key].append(number)
+                    crowd = max(crowd, len(inside[key]))
+                    inside[key].remove(number)
+                else:
+                    assert turn % 3 == 0
+        return crowd
+
+    with ThreadPoolExecutor(threads) as pool:
+        assert list(pool.map(work, range(threads))) == [1] * threads
+    assert not cache._turns
+
+
+@pytest.mark.parametrize("problem", [OSError("broken"), Down(), KeyboardInterrupt(), GeneratorExit()])
+@pytest.mark.parametrize("first", [True, False], ids=["alone", "not alone"])
+def test_what_goes_wrong_inside_comes_out_and_makes_room(problem: BaseException, first: bool) -> None:
+    """The very error; the turn ends for who had it, and stays with another one who has it."""
+    cache = MemoryCache()
+
+    def fail() -> None:
+        with pytest.raises(type(problem)) as caught, cache.exclusive("a", wait=False) as alone:
+            assert alone is first
+            raise problem
+        assert caught.value is problem
+
+    if first:
+        fail()
+    else:
+        with held_elsewhere(enter(cache, "a")):
+            fail()
+            with cache.exclusive("a", wait=False) as alone:
+                assert not alone
+    assert not cache._turns
+    with cache.exclusive("a", wait=False) as alone:
+        assert alone
+
+
+def test_it_says_that_it_ends_with_the_process() -> None:
+    """By which no source has to say whose credentials it gives."""
+    assert MemoryCache.lasting is False
+
+
+# Elsewhere ---------------------------------------------------------------------------------------------------------
+
+
+def hold_its_lock(cache: MemoryCache) -> Callable[[threading.Event, threading.Event], None]:
+    """Be in the middle of a look or a put."""
+
+    def hold(inside: threading.Event, leave: threading.Event) -> None:
+        with cache._lock:
+            inside.set()
+            assert leave.wait(SECONDS)
+
+    return hold
+
+
+def use(cache: MemoryCache) -> str:
+    """Everything that it can do."""
+    found = cache.get("a")
+    with cache.exclusive("a", wait=True) as alone:
+        cache.put("b", entry())
+    known = cache.get("b") is not None
+    cache.clear()
+    return f"{found and found.credentials.access_key_id} {alone} {known} {cache.get('a')} {len(cache._turns)}"
+
+
+@pytest.mark.case("C18")
+@pytest.mark.parametrize("where", [hold_its_lock, lambda cache: enter(cache, "a")], ids=["in a look", "in a turn"])
+@needs_fork
+@fork_with_threads
+def test_a_child_can_use_it_whatever_threads_were_doing(
+    where: Callable[[MemoryCache], Callable[[threading.Event, threading.Event], None]],
+) -> None:
+    """It finds what was there at the fork, and what it does is its own matter."""
+    cache, one = MemoryCache(), entry()
+    cache.put("a", one)
+    with held_elsewhere(where(cache)) as holder:
+        assert in_child(lambda: use(cache)) == f"{one.credentials.access_key_id} True True None 0"
+        assert not holder.done()
+    assert cache.get("a") is one
+    assert cache.get("b") is None
+    assert not cache._turns
+
+
+@pytest.mark.case("C18")
+@needs_fork
+@fork_with_threads
+def test_a_child_that_was_inside_can_leave() -> None:
+    """And its parent is still inside."""
+    cache = MemoryCache()
+
+    def leave() -> str:
+        turn.__exit__(None, None, None)
+        return use(cache)
+
+    turn = cache.exclusive("a", wait=True)
+    assert turn.__enter__()
+    assert in_child(leave) == "None True True None 0"
+    with cache.exclusive("a", wait=False) as alone:
+        assert not alone
+    turn.__exit__(None, None, None)
+    assert not cache._turns
+
+
+@pytest.mark.case("C18")
+def test_who_was_inside_before_a_fork_ends_nobody_elses_turn() -> None:
+    """In a child, where the turns are new: leaving the old one leaves the new one as it is."""
+    cache = MemoryCache()
+    old = cache.exclusive("a", wait=True)
+    old.__enter__()
+    cache.rearm()
+    with cache.exclusive("a", wait=True):
+        old.__exit__(None, None, None)
+        with cache.exclusive("a", wait=False) as alone:
+            assert not alone
+    assert not cache._turns
+
+
+@pytest.mark.parametrize("again", [lambda cache: pickle.loads(pickle.dumps(cache)), copy.copy, copy.deepcopy])
+def test_it_pickles_as_an_empty_one_of_its_size(again: Callable[[MemoryCache], MemoryCache]) -> None:
+    """A copy shares nothing with it, also while somebody is inside."""
+    cache = MemoryCache(7)
+    cache.put("a", entry())
+    with cache.exclusive("a", wait=True):
+        assert b"AKIA" not in pickle.dumps(cache)
+        other = again(cache)
+        with other.exclusive("a", wait=False) as alone:
+            assert alone
+    assert (other.max_entries, other.get("a")) == (7, None)
+    other.clear()
+    assert cache.get("a")
+
+
+def test_its_repr_tells_its_size_alone() -> None:
+    """No key and nothing secret."""
+    cache = MemoryCache(7)
+    cache.put("a", entry())
+    assert repr(cache) == "MemoryCache(max_entries=7)"
+    assert MemoryCache().max_entries == 1000
