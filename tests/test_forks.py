@@ -128,6 +128,7 @@ def test_a_block_that_was_entered_before_a_fork_can_be_left_after_it(tmp_path: P
 def test_what_is_gone_is_not_kept_for_its_children() -> None:
     """A thousand recipes that nobody uses any more are garbage."""
     clock = ManualClock()
+    gc.collect()
     before = len(_forks._things)
     some = [cached(ScriptedSource(), clock) for _ in range(1000)]
     assert len(_forks._things) >= before + len(some)
