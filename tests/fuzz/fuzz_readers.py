@@ -1,7 +1,7 @@
-"""Coverage-guided fuzzing of what reads untrusted text: SAML responses, browser logs and tokens.
+"""Coverage-guided fuzzing of what reads untrusted text: SAML responses, browser logs, tokens and entries of a cache.
 
     pip install -e '.[fuzz]'
-    python tests/fuzz/fuzz_readers.py [--seconds 20] [saml browser-log jwt]
+    python tests/fuzz/fuzz_readers.py [--seconds 20] [saml browser-log jwt cache-entry]
 
 Whatever the input, nothing but a `StskitError` may come out, within a second and 300 MB; each target runs for the
 time given, in a process of its own. A crash leaves its input as ``crash-*`` in the current folder, and exit status 1.
@@ -27,6 +27,12 @@ SEEDS = {
         b"curl --data-raw 'SAMLResponse=QUJDRA%3D%3D&RelayState='",
         b'<!DOCTYPE html><input name="SAMLResponse" value="QUJDRA&#x3d;&#61;">',
     ],
+    "cache-entry": [
+        b'{"version": 1, "key": "k", "since": "2026-11-25T12:00:00+00:00", "credentials": {"access_key_id": "A", '
+        b'"secret_access_key": "s", "session_token": "t", "expiration": "2026-11-25T13:00:00+00:00", "account_id": null, '
+        b'"assumed_role_arn": null, "assumed_role_id": null, "source_identity": null, "packed_policy_size": 6, '
+        b'"subject": null, "issuer": null, "audience": null}}'
+    ],
     "jwt": [b"eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIiwiZXhwIjoxLCJhdWQiOlsiYSJdfQ.c2ln", b"a.b.c", b"opaque"],
 }
 
@@ -45,9 +51,13 @@ def properties(value: object) -> None:
 
 def look(target: str, data: bytes) -> None:
     """What a caller does with *data*."""
-    from stskit import SAMLAssertion, WebIdentityToken, _browser_log
+    from stskit import SAMLAssertion, WebIdentityToken, _browser_log, _cache_entry
     from stskit.errors import StskitError
 
+    if target == "cache-entry":  # which raises nothing at all
+        _cache_entry.from_bytes("k", data)
+        _cache_entry.is_newer(data)
+        return
     try:
         text = data.decode("utf-8", "replace")
         if target == "browser-log":
@@ -64,6 +74,7 @@ def fuzz(target: str, options: list[str]) -> None:
 
     with atheris.instrument_imports(include=["stskit"]):
         import stskit._browser_log
+        import stskit._cache_entry
         import stskit._jwt
         import stskit._saml_text  # noqa: F401 - it is instrumented by being imported here
     atheris.Setup([sys.argv[0], *options], lambda data: look(target, data))
