@@ -29,8 +29,9 @@ SEEDS = {
     ],
     "cache-entry": [
         b'{"version": 1, "key": "k", "since": "2026-11-25T12:00:00+00:00", "credentials": {"access_key_id": "A", '
-        b'"secret_access_key": "s", "session_token": "t", "expiration": "2026-11-25T13:00:00+00:00", "account_id": null, '
-        b'"assumed_role_arn": null, "assumed_role_id": null, "source_identity": null, "packed_policy_size": 6, '
+        b'"secret_access_key": "s", "session_token": "t", "expiration": "2026-11-25T13:00:00+00:00", '
+        b'"account_id": null, "assumed_role_arn": null, "assumed_role_id": null, "source_identity": null, '
+        b'"packed_policy_size": 6, '
         b'"subject": null, "issuer": null, "audience": null}}'
     ],
     "jwt": [b"eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIiwiZXhwIjoxLCJhdWQiOlsiYSJdfQ.c2ln", b"a.b.c", b"opaque"],
