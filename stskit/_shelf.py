@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from attrs import field, frozen
 
+from stskit._policy import Step
 from stskit._whose import identity_of
 from stskit.errors import CacheWarning, SourceError, SourceMissing
 from stskit.protocols import Cache, CacheEntry
@@ -57,25 +58,26 @@ class Shelf:
             )
         return name or self._own_key
 
-    def renew(self, fetch: Callable[[], CacheEntry], is_enough: Callable[[CacheEntry], bool], *, must: bool) -> None:
-        """Find an entry that *is_enough*, or *fetch* one and keep it. Unless it *must*, leave that to another process
-        which is at it already.
+    def renew(self, fetch: Callable[[], CacheEntry], weigh: Callable[[CacheEntry | None], Step]) -> None:
+        """Find an entry that will do, or *fetch* one and keep it; *weigh* says what is to be done with what is found.
+
+        Where there is something to go on with, the fetch is left to another process that is at it already.
         """
         key = self.key()
-        if self._has_enough(key, is_enough):
+        step = weigh(self._get(key))
+        if step == "use":
             return
         with ExitStack() as stack:
             alone = True
             with self._fallible():
-                alone = stack.enter_context(self.cache.exclusive(key, wait=must))
-            if (alone or must) and not self._has_enough(key, is_enough):
+                alone = stack.enter_context(self.cache.exclusive(key, wait=step == "wait"))
+            if (alone or step == "wait") and weigh(self._get(key)) != "use":
                 self._put(key, fetch())
 
-    def _has_enough(self, key: str, is_enough: Callable[[CacheEntry], bool]) -> bool:
-        entry = None
+    def _get(self, key: str) -> CacheEntry | None:
         with self._fallible():
-            entry = self.cache.get(key)
-        return entry is not None and is_enough(entry)
+            return self.cache.get(key)
+        return None
 
     def _put(self, key: str, entry: CacheEntry) -> None:
         if entry.credentials.expiration is None:  # long-term keys have their own place

@@ -192,7 +192,7 @@ class Cached:
                 if self._shelf is None:
                     self._fetch_new()
                 else:
-                    self._shelf.renew(self._fetch_new, self._is_enough, must=step == "wait")
+                    self._shelf.renew(self._fetch_new, self._weigh)
             except Exception as error:  # noqa: BLE001 - a source is anybody's code
                 return self._remember(error.with_traceback(None))
             return "use", self._held, None
@@ -203,14 +203,15 @@ class Cached:
         self._keep(Held.fetched(credentials, now, self._policy, self._uniform(0, 1)))
         return CacheEntry(credentials, now)
 
-    def _is_enough(self, entry: CacheEntry) -> bool:
-        """Whether an entry of the cache spares the call; it is kept where it is better than what is at hand."""
+    def _weigh(self, entry: CacheEntry | None) -> Step:
+        """What is to be done with an entry of the cache at hand; it is kept where it is better than what was."""
         held, now = self._held, self._clock.now()
-        chance = held.chance if held else self._uniform(0, 1)
-        found = Held.from_cache(entry, now, self._policy, chance, instead_of=held)
-        if found is not None and (held is None or held.rejected or found.left(now) > held.left(now)):
-            self._keep(found, from_cache=True)
-        return found is not None and found.step(self._policy, now) == "use"
+        if entry is not None:
+            chance = held.chance if held else self._uniform(0, 1)
+            found = Held.from_cache(entry, now, self._policy, chance, instead_of=held)
+            if found is not None and (held is None or held.rejected or found.left(now) > held.left(now)):
+                self._keep(held := found, from_cache=True)
+        return held.step(self._policy, now) if held else "wait"
 
     def _keep(self, held: Held, *, from_cache: bool = False) -> None:
         self._failed = None

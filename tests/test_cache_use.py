@@ -107,6 +107,15 @@ def test_in_the_advisory_window_nobody_waits_for_another_process(clock: ManualCl
     assert source.calls == 1
 
 
+def test_who_starts_with_something_to_go_on_with_does_not_wait_either(clock: ManualClock) -> None:
+    """An entry in its advisory window is used while another process replaces it."""
+    cache = MemoryCache()
+    first = cached(ScriptedSource(credentials(clock, hours=1)), cache, clock).fetch()
+    clock.advance(minutes=50)
+    with cache.exclusive("key", wait=True):
+        assert cached(ScriptedSource(), cache, clock).fetch() is first
+
+
 def test_in_the_mandatory_window_another_process_is_waited_for(clock: ManualClock) -> None:
     """And what it has put there is taken, without a call."""
     cache, source, wanted = MemoryCache(), ScriptedSource(credentials(clock, hours=1)), Event()
