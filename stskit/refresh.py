@@ -207,8 +207,7 @@ class Cached:
         """What is to be done with an entry of the cache at hand; it is kept where it is better than what was."""
         held, now = self._held, self._clock.now()
         if entry is not None:
-            chance = held.chance if held else self._uniform(0, 1)
-            found = Held.from_cache(entry, now, self._policy, chance, instead_of=held)
+            found = Held.from_cache(entry, now, self._policy, self._uniform(0, 1), instead_of=held)
             if found is not None and (held is None or held.rejected or found.left(now) > held.left(now)):
                 self._keep(held := found, from_cache=True)
         return held.step(self._policy, now) if held else "wait"

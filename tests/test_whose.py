@@ -444,7 +444,10 @@ def test_a_cached_recipe_is_named_as_the_recipe_is() -> None:
     recipe = AssumedRole(ARN, source=BASE)
     assert Cached(recipe).identity == recipe.identity == Cached(Cached(recipe), key="k").identity
     assert AssumedRole(ARN, source=Cached(recipe)).identity == AssumedRole(ARN, source=recipe).identity
-    assert Cached(ScriptedSource(), key="k").identity == "k"
+    named = Cached(ScriptedSource(credentials(ManualClock())), key="k")
+    assert named.identity == "k"
+    named.fetch()
+    assert named.identity == "k"
     assert Cached(ScriptedSource()).identity is None
 
 
