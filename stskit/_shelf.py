@@ -82,9 +82,10 @@ class Shelf:
     def _put(self, key: str, entry: CacheEntry) -> None:
         if entry.credentials.expiration is None:  # long-term keys have their own place
             return
-        with self._fallible():
+        with suppress(SourceError):  # else nobody can tell any more whose these are
             if self.key() == key:  # else somebody else is behind the source by now
-                self.cache.put(key, entry)
+                with self._fallible():
+                    self.cache.put(key, entry)
 
     @contextmanager
     def _fallible(self) -> Iterator[None]:

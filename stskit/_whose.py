@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from typing import Final
+
 import attrs
 
 from stskit.identity import Credentials, Proof, SAMLAssertion, WebIdentityToken
@@ -9,6 +13,9 @@ from stskit.mfa import MFA
 from stskit.roles import ProvidedContext, Role, default_session_name
 
 __all__ = ["digest", "identity_of", "of_proof", "of_role", "of_session"]
+
+_AWS: Final = "https://aws.amazon.com/"
+_CLAIMS: Final = ("iss", "sub", "aud", "azp", f"{_AWS}tags", f"{_AWS}source_identity")
 
 
 def identity_of(part: object) -> str | None:
@@ -34,7 +41,7 @@ def of_proof(proof: Proof) -> str | None:
         case Credentials():
             return digest("key", proof.access_key_id)
         case SAMLAssertion():
-            return digest("saml", proof.principal_arn, *_facts(proof))
+            return _of_assertion(proof)
         case _:
             return _of_token(proof)
 
@@ -43,7 +50,8 @@ def of_role(role: Role, source: str | None, sts: object) -> str | None:
     """*role* and each of its options, for whom *source* says it is, by *sts*; None where *source* says nothing."""
     if source is None:
         return None
-    options = attrs.asdict(role, recurse=False) | {"session_name": role.session_name or default_session_name()}
+    session = role.session_name or os.environ.get("AWS_ROLE_SESSION_NAME") or default_session_name()
+    options = attrs.asdict(role, recurse=False) | {"session_name": session, "extra": _ordered(role.extra)}
     return digest("role", options, source, _server(sts))
 
 
@@ -56,18 +64,34 @@ def _server(sts: object) -> str:
     return identity_of(sts) or f"{type(sts).__module__}.{type(sts).__qualname__}"
 
 
-def _facts(assertion: SAMLAssertion) -> tuple[object, ...]:
+def _ordered(value: object) -> object:
+    """Whatever a parameter may be, in an order of its own."""
+    match value:
+        case Mapping():
+            return sorted([repr(key), _ordered(each)] for key, each in value.items())
+        case list() | tuple():
+            return [_ordered(each) for each in value]
+        case set() | frozenset():
+            return sorted(map(repr, value))
+    return value
+
+
+def _of_assertion(assertion: SAMLAssertion) -> str | None:
     if assertion.is_encrypted:
-        return (assertion.value,)
-    session = assertion.session_name, assertion.session_duration, assertion.source_identity, dict(assertion.tags)
-    return assertion.issuer, assertion.subject, *session
+        return digest("saml", assertion.principal_arn, assertion.value)
+    if assertion.subject is None:
+        return None
+    tags = dict(assertion.tags), assertion.transitive_tag_keys
+    session = assertion.session_name, assertion.session_duration, assertion.source_identity, tags
+    offered = sorted((role.role_arn, role.principal_arn) for role in assertion.roles)
+    return digest("saml", assertion.principal_arn, assertion.issuer, assertion.subject, session, offered)
 
 
 def _of_token(token: WebIdentityToken) -> str | None:
     claims = token.claims if token.is_jwt else {}
     if not claims.get("sub"):
         return None
-    told = [claims.get(name) for name in ("iss", "sub", "aud", "azp", "https://aws.amazon.com/tags")]
+    told = [claims.get(name) for name in _CLAIMS]
     return digest("token", token.provider_id, told)
 
 

@@ -112,7 +112,7 @@ class Cached:
     def identity(self) -> str | None:
         """Whose credentials these are, as the source said when they came, else the key; for the keys of caches."""
         if self._whose is None or self._held is None:
-            self._whose = getattr(self._source, "identity", None) or self._recipe[3]
+            self._whose = self._name()
         return self._whose
 
     def fetch(self) -> Credentials:
@@ -144,6 +144,10 @@ class Cached:
         """Forget whoever is refreshing: in a forked child that thread does not exist."""
         self._lock = threading.Lock()
         self._holder: int | None = None  # the thread that has the lock
+
+    def _name(self) -> str | None:
+        given = getattr(self._source, "identity", None)
+        return given if given and isinstance(given, str) else self._recipe[3]
 
     def _hop(self, recipe: Source[Credentials]) -> Cached:
         from stskit._hops import shared
@@ -217,7 +221,7 @@ class Cached:
         self._held = held
         if self._whose is not None:  # somebody keeps others under it
             with suppress(SourceError):
-                self._whose = getattr(self._source, "identity", None) or self._recipe[3]
+                self._whose = self._name()
         if self._outbox:
             self._outbox.put("refreshed", held, from_cache=from_cache)
 

@@ -35,7 +35,7 @@ GROUPS: list[set[str]] = [
     {""},  # stskit itself
 ]
 DOORS = {
-    "botocore": {"_client", "_profile_chain", "sources.profile", "sinks.session"},
+    "botocore": {"_client", "_profile_chain", "_profile_identity", "sources.profile", "sinks.session"},
     "boto3": {"sinks.session"},
     "dateutil": {"_times"},
 }

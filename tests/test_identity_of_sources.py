@@ -1,0 +1,1223 @@
+"""Nobody is given what a cache keeps for somebody else: whatever decides whose credentials they are is in the key."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import combinations
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import attrs
+import pytest
+from attrs import field
+from botocore.session import Session
+from helpers import PACKAGE, Down, ManualClock, ScriptedSource, credentials, lowest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from saml_samples import PROVIDER, encoded, response
+from test_jwt import token
+from test_profile import configure
+
+from stskit import MFA, AssumedRole, Cached, Credentials, MFACommand, RefreshPolicy, Role
+from stskit.caches import FileCache, MemoryCache
+from stskit.errors import CacheWarning, ProofInvalid, RoleError, SignInRequired, SourceMissing
+from stskit.identity import Proof, SAMLAssertion, WebIdentityToken
+from stskit.protocols import Source
+from stskit.roles import ProvidedContext
+from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static
+from stskit.sts import BotocoreSTS
+
+ARN = "arn:aws:iam::123456789012:role/R"
+DEVICE = "arn:aws:iam::123456789012:mfa/alice"
+BASE = Static(Credentials("AKIABASE", "secret-canary", "token-canary"))
+CLAIMS = {"iss": "https://issuer", "sub": "me", "aud": "sts"}
+HEXADECIMAL = r"[0-9a-f]{64}"
+
+
+def keys(key: str, secret: str = "secret-canary") -> str:
+    """The two settings of a user's own keys."""
+    return f"aws_access_key_id = {key}\naws_secret_access_key = {secret}\n"
+
+
+def saml(subject: str = "alice", issuer: str = "https://idp.example", **attributes: str) -> str:
+    """A response for *subject* by *issuer*, with more attributes of AWS."""
+    values = {"Role": [f"{ARN},{PROVIDER}"], **{name: [value] for name, value in attributes.items()}}
+    xml = response(values).replace(">alice</a:NameID>", f">{subject}</a:NameID>")
+    return encoded(xml.replace("https://idp.example", issuer))
+
+
+# What makes a recipe another one -----------------------------------------------------------------------------------
+
+# One other value at least for each field of a role; what differs in nothing else makes another identity.
+ROLE: Mapping[str, list[Any]] = {
+    "arn": ["arn:aws:iam::123456789012:role/S", "arn:aws:iam::123456789012:role/path/R", ARN.replace("aws", "aws-cn")],
+    "session_name": ["alice", "bob"],
+    "duration": [900, 901, timedelta(hours=1)],
+    "policy": ["{}", {"Version": "2012-10-17"}],
+    "policy_arns": [["arn:aws:iam::aws:policy/A"], ["arn:aws:iam::aws:policy/B"]],
+    "tags": [{"team": "red"}, {"team": "blue"}, {"colour": "red"}],
+    "transitive_tag_keys": [["team"], ["colour"]],
+    "external_id": ["external-canary", "external-canary-2"],
+    "source_identity": ["alice", "bob"],
+    "mfa": [MFA(DEVICE, "123456"), MFA(f"{DEVICE}2", "123456")],
+    "provided_contexts": [
+        [ProvidedContext(PROVIDER, "context-canary")],
+        [ProvidedContext(PROVIDER, "context-canary2")],
+    ],
+    "minimum_session_token_size": [0, 1],
+    "extra": [{"New": "1"}, {"New": "2"}, {"Newer": "1"}, {"New": {"b": 1, "a": ["x"]}}],
+}
+SERVER: Mapping[str, list[Any]] = {
+    "region": ["eu-west-1", "eu-west-2"],
+    "endpoint_url": ["https://sts.example", "https://sts2.example"],
+    "use_fips": [True],
+    "use_dualstack": [True],
+}
+PATIENCE: Mapping[str, Any] = {  # how a server is asked, not which one
+    "connect_timeout": 1,
+    "read_timeout": 1,
+    "total_timeout": 1,
+    "allow_http": True,
+    "trace_wire": True,
+}
+ENVIRONMENT = [
+    ("AWS_ROLE_SESSION_NAME", "carol"),
+    ("AWS_ROLE_SESSION_NAME", "dave"),
+    ("AWS_REGION", "eu-west-1"),
+    ("AWS_REGION", "eu-west-2"),
+    ("AWS_DEFAULT_REGION", "eu-west-1"),
+    ("AWS_ENDPOINT_URL", "https://sts.example"),
+    ("AWS_ENDPOINT_URL_STS", "https://sts.example"),
+    ("AWS_ENDPOINT_URL_STS", "https://sts2.example"),
+    ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"),
+    ("AWS_USE_FIPS_ENDPOINT", "true"),
+    ("AWS_USE_DUALSTACK_ENDPOINT", "true"),
+    ("AWS_PROFILE", "dev"),  # which may say the region and the endpoint
+    ("AWS_DEFAULT_PROFILE", "dev"),
+    ("AWS_CONFIG_FILE", "elsewhere"),
+]
+
+
+@contextmanager
+def environment(**variables: str) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        yield
+
+
+def recipes() -> Iterator[tuple[str, str | None]]:
+    """What was changed, and the identity of the recipe then; the first is the recipe as it is."""
+    yield "nothing", AssumedRole(ARN, source=BASE, sts=BotocoreSTS()).identity
+    for option, values in ROLE.items():
+        for value in values:
+            yield f"{option} {value}", AssumedRole(Role(**{"arn": ARN, option: value}), source=BASE).identity
+    for option, values in SERVER.items():
+        for value in values:
+            yield f"{option} {value}", AssumedRole(ARN, source=BASE, sts=BotocoreSTS(**{option: value})).identity
+    for name, text in ENVIRONMENT:
+        with environment(**{name: text}):
+            yield f"{name} {text}", AssumedRole(ARN, source=BASE).identity
+
+
+SOURCES: Mapping[str, Callable[[], Source[Proof]]] = {
+    "a key": lambda: Static(Credentials("AKIA1", "s")),
+    "another key": lambda: Static(Credentials("AKIA2", "s")),
+    "a session of the user's own": lambda: SessionToken(Static(Credentials("AKIA1", "s"))),
+    "a role in between": lambda: AssumedRole(f"{ARN}2", source=Static(Credentials("AKIA1", "s"))),
+    "the same role of another user": lambda: AssumedRole(f"{ARN}2", source=Static(Credentials("AKIA2", "s"))),
+    "a profile": lambda: Profile("one"),
+    "another profile": lambda: Profile("two"),
+    "the default profile": Profile,
+    "a token": lambda: Static(token(CLAIMS)),
+    "of another subject": lambda: Static(token({**CLAIMS, "sub": "you"})),
+    "of another issuer": lambda: Static(token({**CLAIMS, "iss": "https://other"})),
+    "for another audience": lambda: Static(token({**CLAIMS, "aud": "other"})),
+    "for two audiences": lambda: Static(token({**CLAIMS, "aud": ["sts", "other"]})),
+    "for another party": lambda: Static(token({**CLAIMS, "azp": "app"})),
+    "of another provider": lambda: Static(WebIdentityToken(token(CLAIMS).value, "www.amazon.com")),
+    "of a third provider": lambda: Static(WebIdentityToken(token(CLAIMS).value, "graph.facebook.com")),
+    "an assertion": lambda: Static(SAMLAssertion(saml())),
+    "of another person": lambda: Static(SAMLAssertion(saml("bob"))),
+    "of another identity provider": lambda: Static(SAMLAssertion(saml(issuer="https://other"))),
+    "with a principal": lambda: Static(SAMLAssertion(saml(), PROVIDER)),
+    "with another principal": lambda: Static(SAMLAssertion(saml(), f"{PROVIDER}2")),
+    "with a session name": lambda: Static(SAMLAssertion(saml(RoleSessionName="alice"))),
+    "with an end": lambda: Static(SAMLAssertion(saml(SessionDuration="900"))),
+    "with a source identity": lambda: Static(SAMLAssertion(saml(SourceIdentity="alice"))),
+    "with a tag": lambda: Static(SAMLAssertion(saml(**{"PrincipalTag:team": "red"}))),
+    "with another tag": lambda: Static(SAMLAssertion(saml(**{"PrincipalTag:team": "blue"}))),
+}
+
+
+def alike(told: list[tuple[str, str | None]]) -> list[tuple[str, str]]:
+    """The pairs that have one identity."""
+    return [(one, other) for (one, its), (other, others) in combinations(told, 2) if its == others]
+
+
+def test_the_table_has_every_option() -> None:
+    """A new field of a role or a server without a row in the table fails here."""
+    assert {field.name for field in attrs.fields(Role)} == ROLE.keys()
+    assert {field.name for field in attrs.fields(BotocoreSTS)} == {*SERVER, *PATIENCE}
+    assert {field.name for field in attrs.fields(AssumedRole)} == {"role", "source", "sts", "wait_for_new_role"}
+
+
+@pytest.mark.case("C1")
+def test_whatever_changes_a_recipe_changes_its_identity() -> None:
+    """Role, each option, server and environment: change one, and no two are alike."""
+    assert not alike(list(recipes()))
+
+
+@pytest.mark.case("C1")
+def test_another_source_makes_another_recipe(home: Path) -> None:
+    """Another user, another profile, another person's token or assertion: no two are alike, alone or with a role."""
+    configure(home, credentials=f"[one]\n{keys('AKIA3')}[two]\n{keys('AKIA4')}[default]\n{keys('AKIA5')}")
+    told = [(name, AssumedRole(ARN, source=make()).identity) for name, make in SOURCES.items()]
+    assert not alike(told)
+    alone = [(name, getattr(make(), "identity", None)) for name, make in SOURCES.items()]
+    assert not alike(alone)
+    assert all(re.fullmatch(HEXADECIMAL, identity or "") for _, identity in [*told, *alone])
+
+
+@pytest.mark.case("C1")
+def test_another_key_in_the_same_profile_makes_another_recipe(home: Path) -> None:
+    """The name of the profile is not what decides."""
+    told = []
+    for key in ("AKIA1", "AKIA2"):
+        configure(home, credentials=f"[dev]\n{keys(key)}")
+        told.append(AssumedRole(ARN, source=Profile("dev")).identity)
+    assert told[0] != told[1]
+
+
+@pytest.mark.case("C1")
+def test_every_role_of_a_chain_counts() -> None:
+    """Also the first one, and its options."""
+    one, other, long = Role(f"{ARN}1"), Role(f"{ARN}2"), Role(f"{ARN}1", duration=900)
+    chains = [(one, Role(ARN)), (other, Role(ARN)), (long, Role(ARN)), (one, Role(ARN), Role(ARN))]
+    told = [AssumedRole.through(*chain, source=BASE).identity for chain in chains]
+    assert len({*told, None}) == 5
+
+
+def test_the_same_recipe_built_again_has_the_same_identity() -> None:
+    """In whatever order its tags and parameters were given, and as ARN or as role."""
+    assert list(recipes()) == list(recipes())
+    one = Role(ARN, tags={"a": "1", "b": "2"}, extra={"New": {"x": 1, "y": 2}}, duration=3600)
+    other = Role(ARN, tags={"b": "2", "a": "1"}, extra={"New": {"y": 2, "x": 1}}, duration=timedelta(hours=1))
+    assert AssumedRole(one, source=BASE).identity == AssumedRole(other, source=BASE).identity
+    assert AssumedRole(ARN, source=BASE).identity == AssumedRole(Role(ARN), source=BASE).identity
+
+
+def test_another_process_finds_the_same_identity() -> None:
+    """For the whole table, whatever the seed of its hashes."""
+    path = f"{PACKAGE.parent}{os.pathsep}{Path(__file__).parent}"
+    code = "import json, test_identity_of_sources as table; print(json.dumps(list(table.recipes())))"
+    for seed in ("1", "2"):
+        variables = {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": seed}
+        done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True)
+        assert [tuple(each) for each in json.loads(done.stdout)] == list(recipes())
+
+
+def test_how_patiently_it_is_asked_makes_no_difference() -> None:
+    """Time-outs, logs and waiting for a new role change nothing of whose credentials come back."""
+    usual = AssumedRole(ARN, source=BASE).identity
+    for option, value in PATIENCE.items():
+        assert AssumedRole(ARN, source=BASE, sts=BotocoreSTS(**{option: value})).identity == usual
+    assert AssumedRole(ARN, source=BASE, wait_for_new_role=timedelta(seconds=9)).identity == usual
+
+
+def test_a_session_is_named_the_same_by_option_or_variable() -> None:
+    """A name in the environment is only the default, and does not count where the role has its own."""
+    named = AssumedRole(Role(ARN, session_name="alice"), source=BASE)
+    without = AssumedRole(ARN, source=BASE)
+    alone = named.identity
+    with environment(AWS_ROLE_SESSION_NAME="alice"):
+        assert without.identity == alone
+    with environment(AWS_ROLE_SESSION_NAME="bob"):
+        assert named.identity == alone != without.identity
+
+
+@pytest.mark.case("C1")
+def test_another_sts_makes_another_recipe() -> None:
+    """One that says which it is by that, one that does not by its class."""
+
+    class Mine:
+        def exchange(self, proof: Proof, role: Role) -> Credentials: ...  # type: ignore[empty-body]
+
+    class Saying(Mine):
+        def __init__(self, identity: Any) -> None:
+            self.identity = identity
+
+    servers = [BotocoreSTS(), Mine(), Saying("a"), Saying("b"), Saying(""), type("Other", (Mine,), {})()]
+    told = [AssumedRole(ARN, source=BASE, sts=each).identity for each in servers]
+    assert len({*told, None}) == len(told) + 1
+    assert AssumedRole(ARN, source=BASE, sts=Mine()).identity == told[1]
+    assert AssumedRole(ARN, source=BASE, sts=Saying(5)).identity == told[4]  # no text, so it does not count
+
+
+def test_a_recipe_for_nobody_known_has_no_identity() -> None:
+    """Where the source does not say whose proof it gives, neither does the role; nor the next one."""
+    for source in (ScriptedSource(), Static(WebIdentityToken("opaque-token"))):
+        recipe = AssumedRole(ARN, source=source)
+        assert recipe.identity is None
+        assert AssumedRole(ARN, source=recipe).identity is None
+
+
+# Nothing secret ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.case("C1", "C2")
+def test_nothing_can_be_read_from_an_identity() -> None:
+    """It is 64 hexadecimal digits, whatever went in: nothing of a key, a token or an external id is in it."""
+    for _, identity in recipes():
+        assert re.fullmatch(HEXADECIMAL, identity or "")
+    assert re.fullmatch(HEXADECIMAL, BotocoreSTS("eu-west-1").identity)
+
+
+def test_a_secret_is_not_what_an_identity_is_made_of(home: Path) -> None:
+    """Keys that differ in nothing but the secret, or in what goes with it, have one identity: it gives no way to try
+    secrets against it.
+    """
+    later = datetime(2036, 1, 1, tzinfo=UTC)
+    variants = [
+        Credentials("AKIABASE", "other"),
+        Credentials("AKIABASE", "other", "other", later),
+        Credentials("AKIABASE", "secret-canary", "token-canary", account_id="123456789012", subject="me"),
+    ]
+    assert {Static(each).identity for each in variants} == {BASE.identity}
+    told = set()
+    for secrets in (
+        keys("AKIA1"),
+        keys("AKIA1", "other"),
+        f"{keys('AKIA1')}aws_session_token = t\n",
+        f"{keys('AKIA1')}aws_security_token = t\n",
+    ):
+        for config, shared in ((f"[profile dev]\n{secrets}", ""), ("", f"[dev]\n{secrets}")):
+            configure(home, config, shared)
+            told.add(Profile("dev").identity)
+    assert len(told) == 1
+    told = set()
+    for secret in ("one", "two"):
+        with environment(AWS_ACCESS_KEY_ID="AKIA1", AWS_SECRET_ACCESS_KEY=secret, AWS_SESSION_TOKEN=secret):
+            told.add(Profile().identity)
+    assert told == {Static(Credentials("AKIA1", "s")).identity}
+
+
+@pytest.mark.parametrize("make", [lambda mfa: Role(ARN, mfa=mfa), lambda mfa: mfa], ids=["role", "session"])
+def test_the_device_counts_and_not_its_code(make: Callable[[MFA], Any]) -> None:
+    """A code is of the moment, and whoever is asked for it gives one for the same user."""
+
+    def identity(mfa: MFA) -> str | None:
+        made = make(mfa)
+        source = AssumedRole(made, source=BASE) if isinstance(made, Role) else SessionToken(BASE, made)
+        return source.identity
+
+    codes: list[Any] = ["123456", "654321", str, MFACommand(["oathtool"]), MFACommand(["ykman"], timeout=1)]
+    told = {identity(MFA(DEVICE, code)) for code in codes}
+    told.add(identity(MFA(DEVICE, "123456", unattended=True)))
+    assert len(told) == 1
+    assert identity(MFA(f"{DEVICE}2", "123456")) not in told
+
+
+# Proofs ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.case("C1")
+def test_a_renewed_token_of_the_same_subject_is_the_same_persons() -> None:
+    """Its times, its number and its signature are of the moment."""
+    renewed = [
+        {**CLAIMS, "iat": 1},
+        {**CLAIMS, "exp": 2},
+        {**CLAIMS, "nbf": 3},
+        {**CLAIMS, "jti": "another"},
+        dict(reversed(CLAIMS.items())),
+    ]
+    told = {Static(token(each, signature="b3RoZXI")).identity for each in [CLAIMS, *renewed]}
+    assert told == {Static(token(CLAIMS)).identity}
+
+
+@pytest.mark.case("C1")
+def test_a_new_assertion_of_the_same_person_is_the_same_persons(tmp_path: Path) -> None:
+    """With other times and another number, and in whatever way it was saved."""
+    values = {"Role": [f"{ARN},{PROVIDER}"]}
+    new = response(values, start=datetime(2030, 1, 1, tzinfo=UTC), end=None, audiences=["other"])
+    new = new.replace("<a:Assertion ", '<a:Assertion ID="another" ')
+    told = {Static(SAMLAssertion(encoded(new))).identity}
+    for text in (saml(), new, f"SAMLResponse={saml().replace('+', '%2B').replace('=', '%3D')}"):
+        (tmp_path / "saml").write_text(text)
+        told.add(SAMLFile(tmp_path / "saml").identity)
+    assert told == {Static(SAMLAssertion(saml())).identity}
+
+
+@pytest.mark.parametrize("value", ["opaque-token", token({"iss": "i"}).value, token({**CLAIMS, "sub": ""}).value])
+def test_a_token_that_names_nobody_has_no_identity(value: str, tmp_path: Path) -> None:
+    """Opaque, or without a subject: it could be anybody's."""
+    (tmp_path / "token").write_text(value)
+    assert Static(WebIdentityToken(value)).identity is None
+    assert OIDCTokenFile(tmp_path / "token").identity is None
+
+
+def test_a_proof_that_has_ended_still_is_somebodys(tmp_path: Path) -> None:
+    """What is kept of a session outlives the proof that it came by."""
+    clock = ManualClock()
+    clock.advance(days=1)
+    (tmp_path / "saml").write_text(saml())
+    (tmp_path / "token").write_text(token({**CLAIMS, "exp": 1}).value)
+    (tmp_path / "early").write_text(token({**CLAIMS, "nbf": 9_999_999_999}).value)
+    assertion = SAMLFile(tmp_path / "saml", clock=clock)
+    with pytest.raises(SignInRequired):
+        assertion.fetch()
+    assert assertion.identity == Static(SAMLAssertion(saml())).identity
+    for name in ("token", "early"):
+        source = OIDCTokenFile(tmp_path / name, clock=clock)
+        with pytest.raises(ProofInvalid):
+            source.fetch()
+        assert source.identity == Static(token(CLAIMS)).identity
+
+
+def test_what_is_in_a_file_counts_and_not_where_it_is(tmp_path: Path) -> None:
+    """The same person's token in another file, as plain text or as a field, is the same person's."""
+    (tmp_path / "one").write_text(token(CLAIMS).value)
+    (tmp_path / "two").write_text(json.dumps({"id": token(CLAIMS).value, "other": token({"sub": "you"}).value}))
+    one, two = OIDCTokenFile(tmp_path / "one"), OIDCTokenFile(tmp_path / "two", json_field="id")
+    assert one.identity == two.identity == Static(token(CLAIMS)).identity
+    assert OIDCTokenFile(tmp_path / "two", json_field="other").identity not in (None, one.identity)
+
+
+def sealed(number: int) -> str:
+    """An encrypted assertion."""
+    hidden = response().replace("<a:Assertion ", f"<a:EncryptedAssertion>{number}</a:EncryptedAssertion><x ")
+    return encoded(hidden.replace("</a:Assertion>", "</x>"))
+
+
+@pytest.mark.case("C1")
+def test_an_encrypted_assertion_is_nobody_elses() -> None:
+    """Nothing of it can be read, so each has an identity of its own."""
+    told = [
+        ("one", Static(SAMLAssertion(sealed(1), PROVIDER)).identity),
+        ("another", Static(SAMLAssertion(sealed(2), PROVIDER)).identity),
+        ("by another provider", Static(SAMLAssertion(sealed(1), f"{PROVIDER}2")).identity),
+        ("a plain one", Static(SAMLAssertion(saml(), PROVIDER)).identity),
+    ]
+    assert not alike(told)
+    assert told[0][1] == Static(SAMLAssertion(sealed(1), PROVIDER)).identity
+    assert all(re.fullmatch(HEXADECIMAL, identity or "") for _, identity in told)
+
+
+@pytest.mark.parametrize("source", [OIDCTokenFile("gone"), SAMLFile("gone")], ids=["token", "SAML"])
+def test_a_file_that_is_missing_says_so(source: Source[Proof]) -> None:
+    """In the source's own words, also to whoever asks the role."""
+    with pytest.raises(SourceMissing, match="there is no file gone"):
+        _ = source.identity  # type: ignore[attr-defined]
+    with pytest.raises(SourceMissing, match="there is no file gone"):
+        _ = AssumedRole(ARN, source=source).identity
+
+
+# Profiles ----------------------------------------------------------------------------------------------------------
+
+DEV = f"[profile dev]\nrole_arn = {ARN}\n"
+SSO = "[profile dev]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = R\n"
+CORP = "[sso-session corp]\nsso_start_url = https://corp\nsso_region = us-east-1\n"
+BY_A = f"{DEV}source_profile = a\n[profile a]\nrole_arn = {ARN}2\nsource_profile = b\n"
+
+# Each of these is somebody else's for the profile dev: the config file and the credentials file.
+PROFILES: Mapping[str, tuple[str, str]] = {
+    "keys in the credentials file": ("", f"[dev]\n{keys('AKIA1')}"),
+    "other keys there": ("", f"[dev]\n{keys('AKIA2')}"),
+    "keys in the config file": (f"[profile dev]\n{keys('AKIA3')}", ""),
+    "other keys in it": (f"[profile dev]\n{keys('AKIA4')}", ""),
+    "a role by a profile with keys": (f"{DEV}source_profile = a\n", f"[a]\n{keys('AKIA1')}"),
+    "by one with other keys": (f"{DEV}source_profile = a\n", f"[a]\n{keys('AKIA2')}"),
+    "another role": (f"{DEV.replace('/R', '/S')}source_profile = a\n", f"[a]\n{keys('AKIA1')}"),
+    "with an external id": (f"{DEV}source_profile = a\nexternal_id = x\n", f"[a]\n{keys('AKIA1')}"),
+    "by a role by a profile": (BY_A, f"[b]\n{keys('AKIA1')}"),
+    "by one with other keys, far away": (BY_A, f"[b]\n{keys('AKIA2')}"),
+    "by another role in between": (BY_A.replace("/R2", "/R3"), f"[b]\n{keys('AKIA1')}"),
+    "itself": (f"{DEV}source_profile = dev\n", f"[dev]\n{keys('AKIA1')}"),
+    "itself with other keys": (f"{DEV}source_profile = dev\n", f"[dev]\n{keys('AKIA2')}"),
+    "a process": ("[profile dev]\ncredential_process = one --for alice\n", ""),
+    "the process for another": ("[profile dev]\ncredential_process = one --for bob\n", ""),
+    "a role by a process": (f"{DEV}source_profile = a\n[profile a]\ncredential_process = one\n", ""),
+    "a role by another process": (f"{DEV}source_profile = a\n[profile a]\ncredential_process = two\n", ""),
+    "SSO": (SSO + CORP, ""),
+    "another start page": (SSO + CORP.replace("//corp", "//other"), ""),
+    "another SSO role": (SSO.replace("_name = R", "_name = S") + CORP, ""),
+    "another SSO account": (SSO.replace("9012", "9013") + CORP, ""),
+    "SSO without a session": ("[profile dev]\nsso_start_url = https://a\nsso_account_id = 1\nsso_role_name = R\n", ""),
+    "another one": ("[profile dev]\nsso_start_url = https://b\nsso_account_id = 1\nsso_role_name = R\n", ""),
+    "a token": (f"{DEV}web_identity_token_file = one\n", ""),
+    "another subject's token": (f"{DEV}web_identity_token_file = two\n", ""),
+    "a token that is missing": (f"{DEV}web_identity_token_file = gone\n", ""),
+    "a role by a token": (f"{DEV}source_profile = a\n{DEV.replace('dev', 'a')}web_identity_token_file = one\n", ""),
+    "a role by another token": (
+        f"{DEV}source_profile = a\n{DEV.replace('dev', 'a')}web_identity_token_file = two\n",
+        "",
+    ),
+    "a sign-in": ("[profile dev]\nlogin_session = arn:aws:iam::123456789012:user/alice\n", ""),
+    "another person's": ("[profile dev]\nlogin_session = arn:aws:iam::123456789012:user/bob\n", ""),
+    "a source that is missing": (f"{DEV}source_profile = nobody\n", ""),
+    "nothing": ("", ""),
+}
+
+
+def identity_with(home: Path, config: str = "", shared: str = "", name: str | None = "dev") -> str | None:
+    configure(home, config, shared)
+    return Profile(name).identity
+
+
+@pytest.fixture
+def tokens() -> None:
+    """Two people's tokens, beside where the test runs."""
+    Path("one").write_text(token(CLAIMS).value)
+    Path("two").write_text(token({**CLAIMS, "sub": "you"}).value)
+
+
+@pytest.mark.case("C1")
+@pytest.mark.usefixtures("tokens")
+def test_whatever_decides_for_a_profile_changes_its_identity(home: Path) -> None:
+    """Keys, roles, sources however far, processes, sign-ins and tokens: no two are alike."""
+    told = [(what, identity_with(home, *files)) for what, files in PROFILES.items()]
+    assert not alike(told)
+    assert all(re.fullmatch(HEXADECIMAL, identity or "") for _, identity in told)
+
+
+@pytest.mark.parametrize(
+    "header", ["[profile dev]", '[profile "dev"]', "[profile 'dev']", "[profile  dev]"], ids=lambda header: header[8:-1]
+)
+def test_a_name_may_be_quoted_in_the_config_file(header: str, home: Path) -> None:
+    """It is the same profile, as for botocore."""
+    assert identity_with(home, f"{header}\n{keys('AKIA1')}") == identity_with(home, f"[profile dev]\n{keys('AKIA1')}")
+    assert key_of_botocore("dev") == "AKIA1"
+
+
+def test_how_long_a_process_may_take_makes_no_difference(home: Path) -> None:
+    """It is the same profile."""
+    usual = identity_with(home, *PROFILES["a process"])
+    assert Profile("dev", process_timeout=1).identity == usual
+
+
+def test_the_default_profile_is_found_in_either_file(home: Path) -> None:
+    """As `[default]`, by its name and by none."""
+    told = set()
+    for config, shared in ((f"[default]\n{keys('AKIA1')}", ""), ("", f"[default]\n{keys('AKIA1')}")):
+        told |= {identity_with(home, config, shared, name) for name in (None, "default")}
+    assert len(told) == 1
+    assert identity_with(home, f"[default]\n{keys('AKIA2')}", name=None) not in {*told, None}
+
+
+def test_keys_in_the_credentials_file_go_before_those_in_the_config_file(home: Path) -> None:
+    """So another key in the config file, which nobody uses, makes no difference."""
+    told = [
+        identity_with(home, f"[profile dev]\n{keys(unused)}", f"[dev]\n{keys(used)}")
+        for unused, used in [("AKIA1", "AKIA2"), ("AKIA3", "AKIA2"), ("AKIA1", "AKIA4")]
+    ]
+    assert told[0] == told[1] != told[2]
+
+
+@pytest.mark.case("C1")
+def test_keys_in_the_environment_go_before_the_default_chain_and_not_before_a_name(home: Path) -> None:
+    """They are their owner's, whatever the profile is; and a profile that is named has its own."""
+    configure(home, credentials=f"[dev]\n{keys('AKIA1')}[default]\n{keys('AKIA2')}")
+    named, ambient = Profile("dev").identity, Profile().identity
+    told = []
+    for key in ("AKIAENV1", "AKIAENV2"):
+        with environment(AWS_ACCESS_KEY_ID=key, AWS_PROFILE="dev"):
+            told.append(Profile().identity)
+            assert Profile("dev").identity == named
+            assert Profile("default").identity == ambient
+    assert len({*told, named, ambient, None}) == 5
+    with environment(AWS_ACCESS_KEY_ID=""):
+        assert Profile().identity == ambient
+
+
+@pytest.mark.parametrize("variable", ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])
+def test_the_profile_of_the_environment_is_that_of_the_default_chain(variable: str, home: Path) -> None:
+    """And of no profile that is named."""
+    configure(home, credentials=f"[dev]\n{keys('AKIA1')}[default]\n{keys('AKIA2')}")
+    dev, default = Profile("dev").identity, Profile("default").identity
+    with environment(**{variable: "dev"}):
+        assert Profile().identity == dev
+        assert Profile("default").identity == default
+    with environment(**{variable: "nobody"}):
+        assert Profile().identity is None
+
+
+@pytest.mark.parametrize("name", [None, "dev"])
+def test_the_files_that_the_environment_names_count(name: str | None, home: Path, tmp_path: Path) -> None:
+    """What is in the usual ones does not, then; a name may begin with the home folder."""
+    header = "[default]" if name is None else "[profile dev]"
+    usual = identity_with(home, f"{header}\n{keys('AKIA1')}", name=name)
+    (tmp_path / "config").write_text(f"{header}\n{keys('AKIA2')}")
+    (home / "shared").write_text(f"[{name or 'default'}]\n{keys('AKIA3')}")
+    with environment(AWS_CONFIG_FILE=str(tmp_path / "config")):
+        by_config = Profile(name).identity
+    with environment(AWS_SHARED_CREDENTIALS_FILE="~/shared"):
+        by_both = Profile(name).identity
+    assert len({usual, by_config, by_both, None}) == 4
+
+
+def test_a_role_by_the_keys_of_the_environment_is_their_owners(home: Path) -> None:
+    """Also at the end of a chain; and without such keys it is still no secret whose they would be."""
+    role = f"{DEV}credential_source = Environment\n"
+    far = f"{DEV}source_profile = a\n[profile a]\nrole_arn = {ARN}2\ncredential_source = Environment\n"
+    told = [identity_with(home, role)]
+    for key in ("AKIA1", "AKIA2"):
+        with environment(AWS_ACCESS_KEY_ID=key):
+            told += [identity_with(home, role), identity_with(home, far)]
+    assert len({*told, None}) == 6
+
+
+@pytest.mark.parametrize("place", ["Ec2InstanceMetadata", "EcsContainer"])
+def test_a_role_by_the_instance_or_the_container_has_no_identity(place: str, home: Path) -> None:
+    """Nothing in the configuration says whose that is; nor at the end of a chain, nor with keys in the environment."""
+    near = f"{DEV}credential_source = {place}\n"
+    far = f"{DEV}source_profile = a\n[profile a]\nrole_arn = {ARN}2\ncredential_source = {place}\n"
+    with environment(AWS_ACCESS_KEY_ID="AKIA1"):
+        assert identity_with(home, near) is None
+        assert identity_with(home, far) is None
+
+
+@pytest.mark.parametrize("config", ["", "[default]\nregion = eu-west-1\n", f"[profile other]\n{keys('AKIA1')}"])
+def test_where_nothing_is_configured_there_is_no_identity(config: str, home: Path) -> None:
+    """The container or the instance decides."""
+    assert identity_with(home, config, name=None) is None
+
+
+def test_without_any_file_there_is_no_identity(home: Path) -> None:
+    """As on an instance that gives its role to whatever runs on it."""
+    assert not (home / ".aws").exists()
+    assert Profile().identity is None
+
+
+def test_a_profile_with_a_region_alone_has_no_identity(home: Path) -> None:
+    """Botocore goes on to the container or the instance, though it was named."""
+    assert identity_with(home, "[profile dev]\nregion = eu-west-1\noutput = json\n") is None
+
+
+def test_a_profile_that_does_not_exist_is_told_of_when_it_is_fetched(home: Path) -> None:
+    """Until then it has an identity that nobody else has."""
+    configure(home, credentials=f"[dev]\n{keys('AKIA1')}")
+    assert len({Profile("nobody").identity, Profile("nothing").identity, Profile("dev").identity, None}) == 4
+    with pytest.raises(SourceMissing, match="there is no profile 'nobody'"):
+        Profile("nobody").fetch()
+
+
+def test_profiles_in_a_circle_come_to_an_end(home: Path) -> None:
+    """They are told of when they are fetched; and those around it still count."""
+    circle = f"{DEV}source_profile = a\n{DEV.replace('dev', 'a')}source_profile = b\n{DEV.replace('dev', 'b')}"
+    told = [identity_with(home, f"{circle}source_profile = {name}\n") for name in ("dev", "a", "b")]
+    assert len({*told, None}) == 4
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[dev\n",
+        b"no header\n",
+        b"[dev]\n[dev]\n",
+        b"[dev]\na = 1\na = 2\n",
+        b"[dev]\n# \xff\n",
+        b"\xef\xbb\xbf[dev]\n",
+    ],
+)
+@pytest.mark.parametrize("file", ["config", "credentials"])
+@pytest.mark.parametrize("name", [None, "dev"])
+def test_a_file_that_cannot_be_read_is_told_of_when_it_is_fetched(
+    content: bytes, file: str, name: str | None, home: Path
+) -> None:
+    """Whoever asks for an identity gets no error, and none that another profile has."""
+    usual = identity_with(home, f"[profile dev]\n{keys('AKIA1')}[default]\n{keys('AKIA1')}", name=name)
+    (home / ".aws" / file).write_bytes(content)
+    assert Profile(name).identity != usual
+    with pytest.raises(ProofInvalid):
+        Profile(name).fetch()
+
+
+def test_a_folder_in_the_place_of_a_file_is_as_good_as_none(home: Path) -> None:
+    """Botocore passes it over too."""
+    configure(home, credentials=f"[dev]\n{keys('AKIA1')}")
+    usual = Profile("dev").identity
+    (home / ".aws" / "config").unlink()
+    (home / ".aws" / "config").mkdir()
+    assert Profile("dev").identity == usual
+    assert Profile("dev").fetch().access_key_id == "AKIA1"
+
+
+@pytest.mark.usefixtures("tokens")
+def test_a_token_that_the_environment_names_counts_for_the_default_chain(home: Path) -> None:
+    """Its subject, the role and the name of the session; a profile that is named does not look at it."""
+    configure(home, credentials=f"[dev]\n{keys('AKIA1')}")
+    named, told = Profile("dev").identity, []
+    for file, role, name in [
+        ("one", "R", "me"),
+        ("two", "R", "me"),
+        ("one", "S", "me"),
+        ("one", "R", "x"),
+        ("gone", "R", "me"),
+    ]:
+        with environment(AWS_WEB_IDENTITY_TOKEN_FILE=file, AWS_ROLE_ARN=role, AWS_ROLE_SESSION_NAME=name):
+            told.append(Profile().identity)
+            assert Profile("dev").identity == named
+    assert len({*told, named, None}) == len(told) + 2
+
+
+@pytest.mark.case("C1")
+def test_a_token_file_that_is_renewed_is_the_same_persons_until_another_ones_is_there(home: Path) -> None:
+    """Whether a profile names it or the environment does."""
+    configure(home, f"{DEV}web_identity_token_file = token\n")
+    told: list[tuple[str | None, ...]] = []
+    for claims in (CLAIMS, {**CLAIMS, "iat": 5, "exp": 9}, {**CLAIMS, "sub": "you"}):
+        Path("token").write_text(token(claims).value)
+        with environment(AWS_WEB_IDENTITY_TOKEN_FILE="token", AWS_ROLE_ARN=ARN):
+            told.append((Profile("dev").identity, Profile().identity))
+    assert told[0] == told[1]
+    assert not {*told[0], None} & {*told[2]}
+
+
+# As botocore finds them --------------------------------------------------------------------------------------------
+
+NAMES = ["default", "a", "b", "c"]
+KEYS = st.sampled_from(["AKIA1", "AKIA2", "AKIA3"]).map(
+    lambda key: {"aws_access_key_id": key, "aws_secret_access_key": "s"}
+)
+ROLES = st.fixed_dictionaries(
+    {"role_arn": st.sampled_from([ARN, f"{ARN}2"]), "source_profile": st.sampled_from(NAMES)},
+    optional={"external_id": st.sampled_from(["one", "two"])},
+)
+SETTINGS = st.one_of(
+    KEYS,
+    ROLES,
+    st.tuples(ROLES, KEYS).map(lambda both: both[0] | both[1]),
+    st.just({"aws_secret_access_key": "s"}),
+    st.just({"region": "eu-west-1"}),
+)
+FORMS = st.sampled_from(["[profile {}]", '[profile "{}"]', "[profile '{}']", "[profile  {}]"])
+VARIABLES: st.SearchStrategy[Mapping[str, str]] = st.one_of(
+    st.just({}),
+    st.sampled_from(NAMES).map(lambda name: {"AWS_PROFILE": name}),
+    st.sampled_from(NAMES).map(lambda name: {"AWS_DEFAULT_PROFILE": name}),
+    st.sampled_from(["AKIA1", "AKIA4"]).map(lambda key: {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": "s"}),
+)
+
+
+@attrs.frozen
+class World:
+    """All that decides which keys a profile gives."""
+
+    config: Mapping[str, Mapping[str, str]]
+    shared: Mapping[str, Mapping[str, str]]
+    form: str
+    variables: Mapping[str, str]
+
+    def build(self, home: Path) -> None:
+        written = {name: self.form.format(name) if name != "default" else "[default]" for name in NAMES}
+        plain = {name: f"[{name}]" for name in NAMES}
+        configure(home, _ini(self.config, written), _ini(self.shared, plain))
+
+
+def _ini(profiles: Mapping[str, Mapping[str, str]], headers: Mapping[str, str]) -> str:
+    return "".join(
+        f"{headers[name]}\n" + "".join(f"{key} = {value}\n" for key, value in values.items())
+        for name, values in profiles.items()
+    )
+
+
+WORLDS = st.builds(
+    World,
+    st.dictionaries(st.sampled_from(NAMES), SETTINGS, max_size=4),
+    st.dictionaries(st.sampled_from(NAMES), SETTINGS, max_size=4),
+    FORMS,
+    VARIABLES,
+)
+
+
+def _client(_session: Session, _service: str, **options: Any) -> object:
+    """An STS whose key ids say who has asked for what."""
+
+    def assume_role(**asked: Any) -> dict[str, Any]:
+        asked.pop("RoleSessionName")
+        told = f"{sorted(asked.items())} for {options['aws_access_key_id']}"
+        end = datetime.now(UTC) + timedelta(hours=1)
+        return {"Credentials": {"AccessKeyId": told, "SecretAccessKey": "s", "SessionToken": "t", "Expiration": end}}
+
+    return SimpleNamespace(assume_role=assume_role)
+
+
+def key_of_botocore(name: str | None) -> str | None:
+    """The key id that botocore finds, None where it would ask the container or the instance; raises what it raises."""
+    found = Session(profile=name).get_credentials()
+    return found.get_frozen_credentials().access_key if found else None
+
+
+@pytest.mark.case("C1")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=120)
+@given(st.lists(WORLDS, min_size=2, max_size=5), st.sampled_from([None, *NAMES]))
+def test_where_botocore_finds_other_keys_the_identity_is_another(
+    home: Path, worlds: list[World], name: str | None
+) -> None:
+    """For any two configurations with keys, roles and sources of roles; and there is none where it finds nothing."""
+    found: list[tuple[str, str | None]] = []
+    for world in worlds:
+        world.build(home)
+        with environment(**world.variables), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Session, "create_client", _client)
+            identity = Profile(name).identity
+            try:
+                key = key_of_botocore(name)
+            except Exception:  # which is told when it is fetched
+                continue
+        if key is None:
+            assert identity is None
+        else:
+            assert identity is not None
+            found.append((key, identity))
+    for (one, its), (other, others) in combinations(found, 2):
+        assert one == other or its != others
+
+
+# Sessions and recipes that are cached ------------------------------------------------------------------------------
+
+
+@pytest.mark.case("C1")
+def test_a_session_of_the_users_own_is_told_by_user_length_device_and_server() -> None:
+    """Change one, and it is another; where nobody knows the user, nobody knows the session."""
+    told = [
+        ("the user", BASE.identity),
+        ("a session", SessionToken(BASE).identity),
+        ("another user's", SessionToken(Static(Credentials("AKIAOTHER", "s"))).identity),
+        ("a short one", SessionToken(BASE, duration=900).identity),
+        ("another length", SessionToken(BASE, duration=901).identity),
+        ("with a device", SessionToken(BASE, MFA(DEVICE, "123456")).identity),
+        ("with another device", SessionToken(BASE, MFA(f"{DEVICE}2", "123456")).identity),
+        ("of another region", SessionToken(BASE, sts=BotocoreSTS("eu-west-1")).identity),
+        ("a role", AssumedRole(ARN, source=BASE).identity),
+    ]
+    assert not alike(told)
+    assert all(re.fullmatch(HEXADECIMAL, identity or "") for _, identity in told)
+    assert SessionToken(BASE, duration=timedelta(minutes=15)).identity == told[3][1]
+    assert SessionToken(ScriptedSource()).identity is None
+
+
+def test_what_is_cached_is_told_by_the_source_else_by_the_key() -> None:
+    """Else by nothing; and around a source it changes nothing of the identity of what is made from it."""
+    recipe = AssumedRole(ARN, source=BASE)
+    assert Cached(recipe).identity == Cached(recipe, key="mine").identity == recipe.identity
+    assert Cached(Cached(recipe)).identity == recipe.identity
+    assert AssumedRole(ARN, source=Cached(recipe)).identity == AssumedRole(ARN, source=recipe).identity
+    chain = AssumedRole(ARN, source=recipe)
+    assert Cached(chain).identity == chain.identity  # though each role of it is refreshed on its own
+    assert Cached(ScriptedSource(), key="mine").identity == "mine"
+    assert Cached(ScriptedSource()).identity is None
+    named = [AssumedRole(ARN, source=Cached(ScriptedSource(), key=key)).identity for key in ("mine", "yours")]
+    assert len({*named, None}) == 3
+
+
+# The place in a cache ----------------------------------------------------------------------------------------------
+
+
+class Telling:
+    """An STS that answers with the key id of the proof, and with whom that was for; counts its calls."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.calls = 0
+
+    def exchange(self, proof: Proof, role: Role) -> Credentials:
+        self.calls += 1
+        key = (proof.session_token or proof.access_key_id) if isinstance(proof, Credentials) else None
+        who = str(key or proof.subject)
+        end = self.clock.now() + timedelta(hours=1)
+        return Credentials(who, "secret", f"{role.arn[-1]} for {who}", end)
+
+
+class Unnamed(ScriptedSource):
+    """A source that does not say whose credentials it gives."""
+
+
+def test_in_a_cache_that_lasts_a_source_without_identity_needs_a_key(tmp_path: Path) -> None:
+    """That is told at once, with both ways out, before anything is called or any file is made."""
+    clock = ManualClock()
+    folder, source = tmp_path / "c", Unnamed(credentials(clock, hours=1))
+    with pytest.raises(SourceMissing, match=r"Unnamed does not say whose .*key=\.\.\..* attribute identity"):
+        Cached(source, FileCache(folder))
+    with pytest.raises(SourceMissing, match="AssumedRole does not say whose"):
+        Cached(AssumedRole(ARN, source=source), FileCache(folder))
+    with pytest.raises(SourceMissing, match="AssumedRole does not say whose"):
+        Cached(AssumedRole.through(ARN, ARN, source=source), FileCache(folder))
+    assert source.calls == 0
+    assert not folder.exists()
+    named = [Cached(source, FileCache(folder), key="mine", clock=clock) for _ in range(2)]
+    assert named[0].fetch() == named[1].fetch()
+    assert source.calls == 1
+
+
+def test_a_cache_of_somebody_else_is_taken_for_one_that_lasts() -> None:
+    """Unless it says that nothing outlives the process."""
+
+    class Mine(MemoryCache):
+        lasting = True
+
+    class Saying:
+        def __init__(self) -> None:
+            self.get, self.put, self.exclusive = MemoryCache().get, MemoryCache().put, MemoryCache().exclusive
+
+    for cache in (Mine(), Saying()):
+        with pytest.raises(SourceMissing, match="does not say whose"):
+            Cached(Unnamed(), cache)
+
+
+@pytest.mark.parametrize("said", [5, "", None, b"mine", ["mine"]])
+def test_an_identity_is_a_text(said: object, tmp_path: Path) -> None:
+    """What is anything else, or empty, is none."""
+    source = Unnamed()
+    source.identity = said  # type: ignore[attr-defined]
+    with pytest.raises(SourceMissing, match="does not say whose"):
+        Cached(source, FileCache(tmp_path / "c"))
+
+
+def test_what_is_no_cache_is_told_at_once(tmp_path: Path) -> None:
+    """A path is not one."""
+    with pytest.raises(TypeError, match=r"give it as FileCache\(folder\)"):
+        Cached(BASE, str(tmp_path))  # type: ignore[arg-type]
+
+
+def test_a_key_that_is_given_is_the_place_whatever_the_source_says() -> None:
+    """Else the place is the identity of the source."""
+    clock, cache = ManualClock(), MemoryCache()
+    source = Unnamed(lambda: credentials(clock, hours=1))
+    source.identity = "alice"  # type: ignore[attr-defined]
+    for key, place in [("mine", "mine"), (None, "alice")]:
+        mine = Cached(source, cache, key=key, clock=clock).fetch()
+        entry = cache.get(place)
+        assert entry is not None
+        assert entry.credentials is mine
+    assert source.calls == 2
+
+
+@pytest.mark.case("C1")
+def test_in_memory_a_source_without_identity_is_alone() -> None:
+    """It needs no key, and what it puts there nobody else finds; not even with the very same source."""
+    clock, cache = ManualClock(), MemoryCache()
+    sources = [Unnamed(lambda: credentials(clock, hours=1)) for _ in range(2)]
+    all_of_them = [Cached(each, cache, clock=clock) for each in (*sources, sources[0])]
+    assert len({each.fetch().access_key_id for each in all_of_them}) == 3
+    for each in all_of_them:
+        assert each.fetch() is each.fetch()
+    assert [each.calls for each in sources] == [2, 1]
+
+
+@pytest.mark.case("C1")
+def test_two_users_never_share_an_entry(tmp_path: Path) -> None:
+    """The same role from two users' keys, alone and through a hub; each finds their own, and only their own, again."""
+    clock = ManualClock()
+    sts, cache, users = Telling(clock), FileCache(tmp_path / "c"), ["AKIAALICE", "AKIABOB"]
+    chains: list[tuple[list[str], str]] = [([ARN], "R for {}"), ([f"{ARN}-hub1", f"{ARN}2"], "2 for 1 for {}")]
+    for chain, answer in chains:
+        for _ in range(2):
+            for user in users:
+                recipe = AssumedRole.through(*chain, source=Static(Credentials(user, "s")), sts=sts)
+                assert Cached(recipe, cache, clock=clock).fetch().session_token == answer.format(user)
+    assert sts.calls == 2 + 4
+
+
+@pytest.mark.case("C1")
+@pytest.mark.parametrize("kind", ["profile", "token", "SAML"])
+def test_who_is_behind_a_file_now_does_not_get_what_was_for_another(kind: str, tmp_path: Path, home: Path) -> None:
+    """The same path, the same profile and the same role, and somebody else's keys, token or assertion in it."""
+    clock, file = ManualClock(), tmp_path / "proof"
+    sts, cache = Telling(clock), FileCache(tmp_path / "c")
+    makers: dict[str, tuple[Source[Proof], Callable[[str], str]]] = {
+        "profile": (Profile("dev"), lambda who: f"[dev]\n{keys(who)}"),
+        "token": (OIDCTokenFile(file), lambda who: token({**CLAIMS, "sub": who}).value),
+        "SAML": (SAMLFile(file, clock=clock), saml),
+    }
+    source, write = makers[kind]
+    with environment(AWS_SHARED_CREDENTIALS_FILE=str(file)):
+        for who in ("alice", "bob", "alice", "bob"):
+            file.touch(mode=0o600)
+            file.write_text(write(who))
+            recipe = AssumedRole(ARN, source=source, sts=sts)
+            assert Cached(recipe, cache, clock=clock).fetch().access_key_id == who
+    assert sts.calls == 2
+
+
+@pytest.mark.parametrize("make", [lambda: FileCache("c"), MemoryCache], ids=["file", "memory"])
+def test_a_source_that_cannot_be_read_yet_is_told_of_when_it_is_fetched(make: Callable[[], Any]) -> None:
+    """By its own error; and once the file is there, all is well."""
+    clock = ManualClock()
+    both = Cached(AssumedRole(ARN, source=OIDCTokenFile("token"), sts=Telling(clock)), make(), clock=clock)
+    assert not Path("c").exists()
+    with pytest.raises(SourceMissing, match="there is no file token"):
+        both.fetch()
+    Path("token").touch(mode=0o600)
+    Path("token").write_text(token(CLAIMS).value)
+    clock.advance(hours=1)
+    assert both.fetch().access_key_id == "me"
+
+
+def test_a_session_name_that_sts_would_refuse_is_told_as_without_a_cache(tmp_path: Path) -> None:
+    """It is part of the identity of a role, and an error of its own, no missing source."""
+    with environment(AWS_ROLE_SESSION_NAME="not good"), pytest.raises(RoleError, match="session_name"):
+        Cached(AssumedRole(ARN, source=BASE), FileCache(tmp_path / "c")).fetch()
+
+
+# How a cache is used -----------------------------------------------------------------------------------------------
+
+
+class Failing:
+    """A cache that fails in everything."""
+
+    lasting = False
+
+    def get(self, key: str, /) -> Any:
+        raise Down
+
+    def put(self, key: str, entry: object, /) -> None:
+        raise Down
+
+    def exclusive(self, key: str, /, *, wait: bool) -> Any:
+        raise Down
+
+
+def test_a_cache_that_fails_costs_nobody_credentials() -> None:
+    """It is said, and the source is asked."""
+    clock = ManualClock()
+    mine = credentials(clock, hours=1)
+    with pytest.warns(CacheWarning, match="Failing failed with Down") as told:
+        assert Cached(Unnamed(mine), Failing(), clock=clock).fetch() is mine
+    assert len(told) == 4  # twice it was looked into, once entered, once written
+
+
+def test_keys_without_an_end_are_not_kept(tmp_path: Path) -> None:
+    """They have their own place."""
+    assert Cached(BASE, FileCache(tmp_path / "c")).fetch() is BASE.credentials
+    assert not list((tmp_path / "c").glob("*.json"))
+
+
+def test_what_was_fetched_for_somebody_else_by_then_is_not_kept() -> None:
+    """Who was behind the source when the key was made need not be who was asked."""
+    clock, cache = ManualClock(), MemoryCache()
+
+    def change() -> Credentials:
+        source.identity = "bob"  # type: ignore[attr-defined]
+        return credentials(clock, hours=1)
+
+    source = Unnamed(change)
+    source.identity = "alice"  # type: ignore[attr-defined]
+    assert Cached(source, cache, clock=clock).fetch()
+    assert cache.get("alice") is None
+    assert cache.get("bob") is None
+
+
+def test_while_another_one_is_at_it_what_is_at_hand_is_used() -> None:
+    """And it is looked into again, once alone, before anybody is asked."""
+    clock, cache = ManualClock(), MemoryCache()
+    source, policy = Unnamed(lambda: credentials(clock, hours=1)), RefreshPolicy(jitter=0)
+    one, other = (Cached(source, cache, policy, "mine", clock, lowest) for _ in range(2))
+    first = one.fetch()
+    clock.advance(minutes=50)
+    with cache.exclusive("mine", wait=True):
+        assert one.fetch() is first
+    assert other.fetch() is not first
+    assert source.calls == 2
+
+    entered: list[str] = []
+
+    class Slow(MemoryCache):
+        @contextmanager
+        def exclusive(self, key: str, /, *, wait: bool) -> Iterator[bool]:
+            entered.append(key)
+            slow.put(key, cache.get(key) or pytest.fail("nothing there"))  # another one has put it there meanwhile
+            yield True
+
+    slow = Slow()
+    late = Cached(source, slow, policy, "mine", clock, lowest)
+    assert late.fetch() is other.fetch()
+    assert Cached(source, slow, policy, "mine", clock, lowest).fetch() is other.fetch()
+    assert entered == ["mine"]  # once: what is fresh is used as it is
+    assert source.calls == 2
+
+
+# What differs where it is easily missed ----------------------------------------------------------------------------
+
+CONFIG, SHARED = "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"
+USED, UNUSED = keys("KEY"), keys("AKIAUNUSED")
+
+
+@attrs.frozen
+class Reading:
+    """A profile for which botocore finds the key id KEY."""
+
+    name: str | None = "dev"
+    config: str = field(default="", kw_only=True)
+    shared: str = field(default="", kw_only=True)
+    variables: Mapping[str, str] = field(factory=dict, kw_only=True)
+
+
+READINGS: Mapping[str, Reading] = {
+    "a variable in the path of the credentials file": Reading(
+        shared=f"[dev]\n{USED}", variables={SHARED: "$HOME/.aws/credentials"}
+    ),
+    "a variable in the path of the config file": Reading(
+        config=f"[profile dev]\n{USED}", variables={CONFIG: "${HOME}/.aws/config"}
+    ),
+    "an empty path": Reading(config=f"[profile dev]\n{USED}", shared=f"[dev]\n{UNUSED}", variables={SHARED: ""}),
+    "a tab in the header": Reading(config=f"[profile\tdev]\n{USED}"),
+    "quotes inside the name": Reading(config=f'[profile d"e"v]\n{USED}'),
+    "a backslash in the name": Reading(config=f"[profile d\\ev]\n{USED}"),
+    "a header that begins so": Reading(config=f"[profiles dev]\n{USED}"),
+    "blanks in the credentials file": Reading(" dev ", shared=f"[ dev ]\n{USED}"),
+    "quotes in the credentials file": Reading('"dev"', shared=f'["dev"]\n{USED}'),
+    "the word in the credentials file": Reading("profile dev", shared=f"[profile dev]\n{USED}"),
+    "a section of that name in the config file": Reading(config=f"[profile dev]\n{USED}[dev]\n{UNUSED}"),
+    "another name in the credentials file": Reading(shared=f"[dev]\n{USED}[profile dev]\n{UNUSED}"),
+    "both variables": Reading(
+        None, shared=f"[KEY]\n{USED}[a]\n{UNUSED}", variables={"AWS_DEFAULT_PROFILE": "KEY", "AWS_PROFILE": "a"}
+    ),
+}
+
+
+@pytest.mark.case("C1")
+@pytest.mark.parametrize("reading", READINGS.values(), ids=READINGS.keys())
+def test_a_file_is_read_as_botocore_reads_it(reading: Reading, home: Path) -> None:
+    """So that two users' keys never have one identity."""
+    told: list[str | None] = []
+    for key in ("AKIA1", "AKIA2"):
+        configure(home, reading.config.replace("KEY", key), reading.shared.replace("KEY", key))
+        with environment(**{name: text.replace("KEY", key) for name, text in reading.variables.items()}):
+            if key_of_botocore(reading.name) != key:
+                raise ValueError(f"botocore does not find {key}")
+            told.append(Profile(reading.name).identity)
+    assert told[0] != told[1]
+
+
+@pytest.mark.case("C1")
+@pytest.mark.parametrize("header", ['[sso-session "corp"]', "[sso-session  corp]", "[sso-session\tcorp]"])
+def test_an_sso_session_may_be_quoted(header: str, home: Path) -> None:
+    """As a profile may; its start page still counts."""
+    corp = CORP.replace("[sso-session corp]", header)
+    assert identity_with(home, SSO + corp) != identity_with(home, SSO + corp.replace("//corp", "//other"))
+
+
+@pytest.mark.case("C1")
+@pytest.mark.parametrize("name", [None, "dev"])
+def test_a_profile_with_an_opaque_token_has_no_identity(name: str | None, home: Path) -> None:
+    """As the token itself has none: the next one at that path could be anybody's."""
+    configure(home, f"{DEV}web_identity_token_file = token\n")
+    told = []
+    for value in ("opaque-one", "opaque-two"):
+        Path("token").write_text(value)
+        with environment(AWS_WEB_IDENTITY_TOKEN_FILE="token", AWS_ROLE_ARN=ARN):
+            told.append(Profile(name).identity)
+    assert told == [None, None]
+
+
+@pytest.mark.case("C1")
+@pytest.mark.parametrize("variable", ["AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME"])
+@pytest.mark.usefixtures("tokens")
+def test_a_variable_beside_the_token_of_the_default_profile_counts(variable: str, home: Path) -> None:
+    """It goes before the setting of the profile, though the token is named by the profile."""
+    configure(home, f"{DEV.replace('profile dev', 'default')}web_identity_token_file = one\n")
+    told = []
+    for end in ("1", "2"):
+        with environment(**{variable: ARN.rpartition("/")[2] + end}):
+            told.append(Profile().identity)
+    assert told[0] != told[1]
+
+
+@pytest.mark.case("C1")
+def test_a_role_of_a_profile_is_told_by_its_sts_too(home: Path) -> None:
+    """It is assumed where the environment says, as that of a recipe is."""
+    configure(home, *PROFILES["a role by a profile with keys"])
+    with environment(AWS_ENDPOINT_URL_STS="https://sts.example"):
+        elsewhere = Profile("dev").identity
+    assert elsewhere != Profile("dev").identity
+
+
+@pytest.mark.parametrize(
+    ("config", "variables"),
+    [
+        ("", {"AWS_WEB_IDENTITY_TOKEN_FILE": ""}),
+        ("[default]\ncredential_source = Environment\n", {}),
+        (f"[default]\nsource_profile = a\n[profile a]\n{keys('AKIA1')}", {}),
+        (f"[default]\n{keys('AKIA1')}", {CONFIG: ""}),
+    ],
+    ids=["an empty name of a token", "no role", "no role by a profile", "an empty path"],
+)
+def test_what_decides_nothing_makes_no_identity(config: str, variables: Mapping[str, str], home: Path) -> None:
+    """The instance decides, though something is set that would have counted beside something else."""
+    configure(home, config)
+    with environment(**variables):
+        if key_of_botocore(None) is not None:
+            raise ValueError("botocore finds something")
+        assert Profile().identity is None
+
+
+@pytest.mark.case("C1")
+def test_what_a_token_says_of_the_source_identity_counts() -> None:
+    """STS takes it for the session, as it does the tags, and it cannot be changed in what is chained onto that."""
+    claim = "https://aws.amazon.com/source_identity"
+    assert Static(token({**CLAIMS, claim: "alice"})).identity != Static(token({**CLAIMS, claim: "bob"})).identity
+
+
+@pytest.mark.case("C1")
+@pytest.mark.parametrize(
+    "attributes",
+    [{"Role": [f"{ARN},{PROVIDER}2"]}, {"Role": [f"{ARN},{PROVIDER}"], "TransitiveTagKeys": ["team"]}],
+    ids=["principal", "transitive"],
+)
+def test_all_that_sts_takes_from_an_assertion_counts(attributes: Mapping[str, list[str]]) -> None:
+    """Also the principal that is found beside the role, and which tags go on to chained roles."""
+    assert Static(SAMLAssertion(encoded(response(attributes)))).identity != Static(SAMLAssertion(saml())).identity
+
+
+def test_an_assertion_that_names_nobody_has_no_identity() -> None:
+    """As a token without a subject has none."""
+    nobody = response().replace("<a:NameID>alice</a:NameID>", "")
+    assert SAMLAssertion(encoded(nobody)).subject is None
+    assert Static(SAMLAssertion(encoded(nobody))).identity is None
+
+
+def test_a_session_name_that_is_not_sent_is_not_judged(tmp_path: Path) -> None:
+    """SAML brings its own, so that a cache makes no error where there is none without."""
+    recipe = AssumedRole(ARN, source=Static(SAMLAssertion(saml())), sts=Telling(ManualClock()))
+    with environment(AWS_ROLE_SESSION_NAME="not good"):
+        assert Cached(recipe, FileCache(tmp_path / "c"), clock=ManualClock()).fetch()
+
+
+def test_an_extra_parameter_may_be_anything() -> None:
+    """Botocore judges it when it is sent."""
+    assert AssumedRole(Role(ARN, extra={"New": {1: "a", "b": 2}}), source=BASE).identity
+
+
+def test_what_is_no_text_is_no_identity_of_what_is_cached() -> None:
+    """As for a role."""
+    source = Unnamed()
+    source.identity = 5  # type: ignore[attr-defined]
+    assert Cached(source).identity is None
+
+
+def test_a_file_that_is_gone_after_the_fetch_is_not_the_fault_of_the_cache(tmp_path: Path) -> None:
+    """Whoever reads the warning would mend the wrong thing."""
+    clock, file = ManualClock(), tmp_path / "token"
+    file.touch(mode=0o600)
+    file.write_text(token(CLAIMS).value)
+
+    class Slow(Telling):
+        def exchange(self, proof: Proof, role: Role) -> Credentials:
+            file.unlink()
+            return super().exchange(proof, role)
+
+    recipe = AssumedRole(ARN, source=OIDCTokenFile(file), sts=Slow(clock))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        Cached(recipe, FileCache(tmp_path / "c"), clock=clock).fetch()
+    assert not [each for each in told if "FileCache failed with SourceMissing" in str(each.message)]
