@@ -119,6 +119,13 @@ def test_the_code_of_an_mfa_device_makes_no_difference() -> None:
     assert len({of(Role(ARN, mfa=MFA(SERIAL, code))) for code in codes}) == 1
 
 
+def test_the_order_within_a_parameter_makes_no_difference() -> None:
+    """Of a mapping and of a set, whatever is in them; that of a list does."""
+    told = [of(Role(ARN, extra={"New": new})) for new in ({"a", "b"}, {"b", "a"}, ["a", "b"], ["b", "a"], ("a", "b"))]
+    assert told[0] == told[1] != told[2] != told[3]
+    assert told[2] == told[4]
+
+
 def test_it_is_the_same_in_another_process() -> None:
     """Whatever the order of dictionaries and the seed of hashes there."""
     code = (
