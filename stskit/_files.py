@@ -1,4 +1,4 @@
-"""Files: read from one descriptor, bounded; changed under a lock, by a temporary file and a rename.
+"""Files: read from one descriptor, bounded; replaced as a whole, by a temporary file and a rename.
 
 Interrupted anywhere, the old file is there or the new one is, whole. What is here raises `OSError` as the system does;
 who calls says what it means.
@@ -9,42 +9,46 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from errno import EACCES, EFBIG, EINVAL, EIO, EMLINK, ETIMEDOUT
+from errno import EACCES, EFBIG, EINVAL, EIO, EMLINK
 from functools import partial
-from time import monotonic, sleep, time
+from time import time
 from typing import Final
 
-LOCK_PAUSE = 0.02  # seconds between two looks at a lock that another process holds
+from attrs import field, frozen
 
 _CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # opening a FIFO must not hang
-TEMPORARY: Final = r"\.stskit-[0-9a-f]{16}\.tmp"
-
-# A forked child has the descriptor too, and would keep the lock when its holder is long gone.
-_lock_descriptors: Final[set[int]] = set()
+TEMPORARY: Final = r"\..+\.stskit-[0-9a-f]{16}\.tmp"
 
 
-def _close_locks() -> None:
-    while _lock_descriptors:
-        os.close(_lock_descriptors.pop())
+@frozen
+class Found:
+    """A file as it was when it was opened; nothing where there was none."""
+
+    data: bytes = field(default=b"", repr=False)
+    descriptor: int | None = None  # open, so that what others still write into the file can be seen
+    status: os.stat_result | None = None
+
+    def is_changed(self) -> bool:
+        """Whether anybody has written into it since, by whatever name."""
+        return self.descriptor is not None and _state(os.fstat(self.descriptor)) != _state(self.status)
 
 
-with suppress(AttributeError):  # where there is no fork
-    os.register_at_fork(after_in_child=_close_locks)
+@frozen
+class Staged:
+    """New content in a temporary file."""
+
+    path: str
+    status: os.stat_result
 
 
 def read(path: str, limit: int) -> bytes:
     """All of a regular file of at most *limit* bytes."""
     with open(path, "rb", opener=_open_at_once) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(EINVAL, "it is not a regular file")
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise OSError(EFBIG, f"it is larger than {limit:,} bytes")
-    return data
+        return _content(file.fileno(), limit)
 
 
 def read_own(path: str, limit: int) -> bytes:
@@ -56,10 +60,7 @@ def read_own(path: str, limit: int) -> bytes:
         found = os.fstat(file.fileno())
         if not is_private(found) or not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
             raise PermissionError(EACCES, "it is not a regular file of this user alone")
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise OSError(EFBIG, f"it is larger than {limit:,} bytes")
-    return data
+        return _content(file.fileno(), limit)
 
 
 def is_private(found: os.stat_result) -> bool:
@@ -68,90 +69,85 @@ def is_private(found: os.stat_result) -> bool:
 
 
 @contextmanager
-def locked(path: str, timeout: float) -> Iterator[None]:
-    """Hold the lock file *path* alone; after *timeout* seconds of waiting `TimeoutError`.
-
-    A sibling of the data file is locked, never the data file: a rename would leave the lock on the old one. The
-    kernel frees the lock of a process that dies. The lock file stays, for removing it would free a waiter too early.
-    """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _CLOSE_ON_EXEC | _NO_FOLLOW, 0o600)
-    _lock_descriptors.add(descriptor)
+def opened(path: str, limit: int) -> Iterator[Found]:
+    """What is at *path*, for the time of the block. Raises `OSError` where it must not be replaced by another file."""
     try:
-        if os.fstat(descriptor).st_mode & 0o600 != 0o600:  # the umask took what the next one needs to open it
-            os.fchmod(descriptor, 0o600)
-        deadline = monotonic() + timeout
-        while not _try_lock(descriptor):
-            if monotonic() >= deadline:
-                raise TimeoutError(ETIMEDOUT, f"another process holds the lock {path}")
-            sleep(LOCK_PAUSE)
-        yield
+        descriptor = os.open(path, os.O_RDONLY | _CLOSE_ON_EXEC | _NO_FOLLOW | _NO_WAIT)
+    except FileNotFoundError:
+        descriptor = None
+    if descriptor is None:
+        yield Found()
+        return
+    try:
+        status = os.fstat(descriptor)
+        if status.st_nlink > 1 and stat.S_ISREG(status.st_mode):
+            raise OSError(EMLINK, "it has several hard links, which a replacement would tear apart")
+        if not status.st_mode & stat.S_IWUSR:
+            raise PermissionError(EACCES, "it is read-only")
+        yield Found(_content(descriptor, limit), descriptor, status)
     finally:
-        if descriptor in _lock_descriptors:  # else this is a child, where it has been closed
-            _lock_descriptors.discard(descriptor)
-            _unlock(descriptor)
-            os.close(descriptor)
+        os.close(descriptor)
 
 
 @contextmanager
-def staged(path: str, data: bytes) -> Iterator[str]:
-    """*data* in a temporary file beside *path*, with the mode and owner that *path* has, or 0600. It ends with the
-    block.
-
-    *path* is no symlink: who has one resolves it, or else the link is what would be replaced.
+def staged(path: str, pieces: Sequence[bytes | memoryview], old: Found) -> Iterator[Staged]:
+    """*pieces* in a temporary file beside *path*, with mode, owner and attributes of *old*, or mode 0600. It ends with
+    the block.
     """
-    with _temporary(path, data, _replaceable(path)) as temporary:
-        yield temporary
-
-
-def replace(path: str, data: bytes) -> None:
-    """Put *data* at *path*, for this user alone, whatever is there: a link is replaced, and not what it leads to."""
-    with _temporary(path, data, None) as temporary:
-        publish(temporary, path)
-
-
-@contextmanager
-def _temporary(path: str, data: bytes, old: os.stat_result | None) -> Iterator[str]:
-    temporary = os.path.join(os.path.dirname(path), f".stskit-{os.urandom(8).hex()}.tmp")
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name}.stskit-{os.urandom(8).hex()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CLOSE_ON_EXEC | _NO_FOLLOW, 0o600)
     try:
         with open(descriptor, "wb", buffering=0) as file:
-            _write_all(file.fileno(), data)
+            _write_all(file.fileno(), pieces)
             _take_over(file.fileno(), old)
             os.fsync(file.fileno())
-        yield temporary
+            status = os.fstat(file.fileno())
+        yield Staged(temporary, status)
     finally:
         with suppress(OSError):  # most of all: it was published
             os.unlink(temporary)
 
 
-def publish(temporary: str, path: str) -> None:
-    """Put a staged file in the place of *path*, at once and durably."""
-    os.rename(temporary, path)
+def publish(new: Staged, path: str) -> None:
+    """Put *new* in the place of *path*, at once and durably."""
+    os.rename(new.path, path)
     with suppress(OSError):  # the new file is in place: no error may say that it is not
         _sync_folder(os.path.dirname(path) or os.curdir)
 
 
-def sweep(folder: str, names: str, seconds: float) -> int:
-    """Remove the files in *folder* whose names match *names* and that nobody has written to for *seconds*; how many."""
-    removed = 0
-    for entry in os.scandir(folder):
-        with suppress(OSError):  # somebody else was faster
-            if re.fullmatch(names, entry.name) and time() - entry.stat(follow_symlinks=False).st_mtime >= seconds:
-                os.unlink(entry.path)
-                removed += 1
-    return removed
+def replace(path: str, data: bytes) -> None:
+    """Put *data* at *path*, for this user alone, whatever is there: a link is replaced, and not what it leads to."""
+    with staged(path, [data], Found()) as new:
+        publish(new, path)
 
 
-def _replaceable(path: str) -> os.stat_result | None:
+def holds(path: str, status: os.stat_result | None) -> bool:
+    """Whether what is at *path* is the file of that *status*, as it was; None stands for no file."""
     try:
-        old = os.lstat(path)
+        return _state(os.lstat(path)) == _state(status)
     except FileNotFoundError:
-        return None
-    if not stat.S_ISREG(old.st_mode):
-        raise OSError(EINVAL, "it is not a regular file")
-    if old.st_nlink > 1:
-        raise OSError(EMLINK, "it has several hard links, which a replacement would tear apart")
-    return old
+        return status is None
+
+
+def temporaries_of(name: str) -> str:
+    """What the temporary files for a file of this name are called."""
+    return TEMPORARY.replace(".+", re.escape(name))
+
+
+def sweep(folder: str, dead: Mapping[str, float]) -> int:
+    """Remove the files in *folder* whose name matches one of *dead*, and that nobody has written to for as many seconds
+    as it says; how many.
+    """
+    removed = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            ages = [seconds for names, seconds in dead.items() if re.fullmatch(names, entry.name)]
+            with suppress(OSError):  # somebody else was faster
+                if ages and time() - entry.stat(follow_symlinks=False).st_mtime >= min(ages):
+                    os.unlink(entry.path)
+                    removed += 1
+    return removed
 
 
 def make_folder(path: str) -> None:
@@ -168,36 +164,49 @@ def _open_at_once(path: str, flags: int, more: int = 0) -> int:
     return os.open(path, flags | more | _NO_WAIT)
 
 
-def _try_lock(descriptor: int) -> bool:
-    from fcntl import LOCK_EX, LOCK_NB, flock
-
-    try:
-        flock(descriptor, LOCK_EX | LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _unlock(descriptor: int) -> None:
-    from fcntl import LOCK_UN, flock
-
-    with suppress(OSError):  # it was never locked, on a system that cannot
-        flock(descriptor, LOCK_UN)  # closing alone would leave it to a child that is just being forked
+def _content(descriptor: int, limit: int) -> bytes:
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(EINVAL, "it is not a regular file")
+    with open(descriptor, "rb", closefd=False) as file:
+        data = file.read(min(found.st_size, limit) + 1)  # more room than there is content costs time
+        if len(data) > found.st_size:  # it grows
+            data += file.read(max(limit + 1 - len(data), 0))
+    if len(data) > limit:
+        raise OSError(EFBIG, f"it is larger than {limit:,} bytes")
+    return data
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest and (written := os.write(descriptor, rest)):
-        rest = rest[written:]
-    if os.fstat(descriptor).st_size != len(data):
+def _state(status: os.stat_result | None) -> tuple[int, int, int, int] | None:
+    return status and (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _write_all(descriptor: int, pieces: Sequence[bytes | memoryview]) -> None:
+    for piece in pieces:
+        rest = memoryview(piece)
+        while rest and (written := os.write(descriptor, rest)):
+            rest = rest[written:]
+    if os.fstat(descriptor).st_size != sum(map(len, pieces)):
         raise OSError(EIO, "the system wrote less than it said")
 
 
-def _take_over(descriptor: int, old: os.stat_result | None) -> None:
+def _take_over(descriptor: int, old: Found) -> None:
     mine = os.fstat(descriptor)
-    if old is not None and (old.st_uid, old.st_gid) != (mine.st_uid, mine.st_gid):
-        os.fchown(descriptor, old.st_uid, old.st_gid)
-    os.fchmod(descriptor, 0o600 if old is None else stat.S_IMODE(old.st_mode))
+    if old.status is not None and (old.status.st_uid, old.status.st_gid) != (mine.st_uid, mine.st_gid):
+        os.fchown(descriptor, old.status.st_uid, old.status.st_gid)
+    if old.descriptor is not None:
+        _copy_attributes(old.descriptor, descriptor)
+    os.fchmod(descriptor, 0o600 if old.status is None else stat.S_IMODE(old.status.st_mode))
+
+
+def _copy_attributes(old: int, new: int) -> None:
+    """Access lists and labels, where the system has such."""
+    names: list[str] = []
+    with suppress(OSError, AttributeError):
+        names = os.listxattr(old)
+    for name in names:
+        with suppress(OSError):  # some are the system's alone
+            os.setxattr(new, name, os.getxattr(old, name))
 
 
 def _sync_folder(path: str) -> None:

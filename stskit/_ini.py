@@ -1,140 +1,198 @@
-"""Changes one section of an AWS config or credentials file and leaves every other byte as it is.
+"""Changes sections of an AWS config or credentials file and leaves every other byte as it is.
 
-Lines are told apart as `configparser` does it, which botocore reads these files with. The proof is in reading: what
-comes out is parsed and compared with what should have come out, and what cannot be changed safely is refused.
+A header at the start of a line ends whatever was before it, to every reader there is. So a section can be changed on
+its own, and `configparser`, which botocore reads these files with, is asked about that section alone. What cannot be
+changed so that all readers see this and nothing else change is refused.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Final, Literal
+from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
+from stskit._ini_section import Line, Step, carried_out, lines, plan, without_values
+from stskit.errors import Refused
 
 if TYPE_CHECKING:
     from configparser import RawConfigParser
 
-__all__ = ["Refused", "updated"]
+__all__ = ["Ini"]
 
-_LINE: Final = re.compile(
-    r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+"
-)  # not splitlines(), which breaks lines where readers do not
-_HEADER: Final = re.compile(r"\[(.+)\]")
-_OPTION: Final = re.compile(r"(.*?)\s*[=:]")
+_HEADER: Final = re.compile(rb"\[[^\[\]\n]+\](?:[ \t]+[#;][^\[\]\n]*)?[ \t]*\r?(?![^\n])")  # to every reader
+_BLANKS: Final = r"[\s\"']+"
+_ODD: Final = re.compile(_BLANKS)
 _UNSAFE: Final = "the section is written in a way that cannot be changed safely; rewrite it by hand, one option a line"
 
 
-class Refused(Exception):
-    """The text cannot be changed safely; says why, and quotes nothing of it."""
+class Ini:
+    """A file that botocore can read, and where *sections* are in it. Raises `Refused` for any other."""
+
+    def __init__(self, data: bytes, sections: AbstractSet[str]) -> None:
+        self._data = data
+        self._end = _end(data)
+        self._spans = dict(_spans(data, sections))
+        self._defaults = b"" if _is_plain(data) else _defaults(data, sections, self._spans.keys())
+        self._shapes = {section: _shape(data[start:stop]) for section, (start, stop) in self._spans.items()}
+        self._lines: dict[str, tuple[Line, ...]] = {}  # of each shape
+        self._plans: dict[tuple[str, frozenset[str]], tuple[Step, ...]] = {}
+
+    def options(self, section: str) -> Collection[str]:
+        """The names of the options that have a value in *section*, in lower case; none where it is missing."""
+        return {line.option for line in self._lines_of(self._shapes.get(section, "")) if line.full}
+
+    def value(self, section: str, option: str) -> str | None:
+        """What botocore reads there."""
+        return _parsed(self._block(section)).get(section, option, fallback=None)
+
+    def updated(self, changes: Mapping[str, Mapping[str, str | None]]) -> list[bytes | memoryview]:
+        """The file with these values in these sections, in pieces; what is missing is added, what is None is taken out.
+
+        Raises `Refused` where that cannot be done so that this and nothing else changes, to whatever reader.
+        """
+        pieces: list[bytes | memoryview] = []
+        at, old = 0, memoryview(self._data)
+        for section in sorted(self._spans.keys() & changes.keys(), key=self._spans.__getitem__):
+            start, stop = self._spans[section]
+            block = self._changed(self._data[start:stop], self._shapes[section], changes[section])
+            pieces += [old[at:start], block]
+            at = stop
+        new = [
+            self._changed(b"[%b]%b" % (section.encode(), self._end), "[x]\n", values)
+            for section, values in changes.items()
+            if section not in self._spans and any(values.values())
+        ]
+        return [*pieces, old[at:], self._appendix(new)]
+
+    def without(self, section: str, options: Collection[str]) -> list[bytes | memoryview]:
+        """The file as it was before `updated` put *options* there; a section in which nothing else is goes as well."""
+        if section not in self._spans:
+            return [self._data]
+        start, stop = self._spans[section]
+        before, block, after = self._data[:start], self._data[start:stop], self._data[stop:]
+        self._defaults = b""  # what botocore adds was there before as well
+        rest = self._changed(block, self._shapes[section], dict.fromkeys(options))
+        header, _, body = rest.partition(b"\n")
+        if body.strip() or header.strip() != b"[%b]" % section.encode():
+            return [before, rest, after]
+        before = re.sub(rb"(?<=\n)\r?\n\Z", b"", before)  # the empty line that is put before a section
+        return [before if block.endswith(b"\n") else re.sub(rb"\r?\n\Z", b"", before), body, after]
+
+    def _block(self, section: str) -> bytes:
+        start, stop = self._spans.get(section, (0, 0))
+        return self._data[start:stop]
+
+    def _lines_of(self, shape: str) -> tuple[Line, ...]:
+        if shape not in self._lines:
+            self._lines[shape] = tuple(lines(shape))
+        return self._lines[shape]
+
+    def _changed(self, block: bytes, shape: str, values: Mapping[str, str | None]) -> bytes:
+        key = shape, frozenset(name for name, value in values.items() if value is not None)
+        if key not in self._plans:
+            self._plans[key] = plan(self._lines_of(shape), values)
+            _verify(shape, values, self._plans[key], self._defaults)
+        return carried_out(self._plans[key], block.decode(), values, self._end.decode()).encode()
+
+    def _appendix(self, sections: list[bytes]) -> bytes:
+        """Each after an empty line; where the last line had no end, it has none then either."""
+        if not sections or not self._data:
+            return self._end.join(sections)
+        if self._data.endswith(b"\n"):
+            return self._end.join([b"", *sections])
+        return self._end.join([self._end, *sections]).removesuffix(self._end)
 
 
-@frozen
-class _Line:
-    text: str
-    kind: Literal["header", "option", "continuation", "other"]
-    section: str | None
-    option: str = ""
-
-
-def updated(text: str, section: str, values: Mapping[str, str | None]) -> str:
-    """*text* with *values* in *section*, which is added where it is missing; an option whose value is None is removed.
-
-    Raises `Refused` where *text* cannot be parsed, or cannot be changed so that this and nothing else changes.
-    """
-    before = _parsed(text, "it cannot be parsed, and so no AWS tool can use it; correct it")
-    lines = list(_lines(text))
-    if any(_plain(line.section) == section != line.section for line in lines if line.kind == "header"):
-        raise Refused(
-            f"the header of [{section}] has blanks, quotes or a comment that some readers take as part of the name"
-        )
-    after = _changed(lines, section, values) if before.has_section(section) else _added(text, section, values)
-    wanted = _contents(before)
-    options = {**wanted.get(section, before.defaults()), **values}
-    wanted[section] = {option: value for option, value in options.items() if value is not None}
-    if _contents(_parsed(after, _UNSAFE)) != wanted:
+def _verify(shape: str, values: Mapping[str, str | None], steps: tuple[Step, ...], defaults: bytes) -> None:
+    """Let botocore's reader say whether this and nothing else changes."""
+    marked = {name: None if value is None else "new" for name, value in values.items()}
+    before = _parsed(defaults + shape.encode())
+    after = _parsed(defaults + carried_out(steps, shape, marked, "\n").encode())
+    if before.sections() != ["x"] or after.sections() != ["x"]:
         raise Refused(_UNSAFE)
-    return after
+    wanted = {**dict(before.items("x")), **marked}
+    if dict(after.items("x")) != {name: value for name, value in wanted.items() if value is not None}:
+        raise Refused(_UNSAFE)
 
 
-def _parsed(text: str, otherwise: str) -> RawConfigParser:
+def _end(data: bytes) -> bytes:
+    """What most lines end with."""
+    if b"\r" not in data:
+        return b"\n"
+    both = data.count(b"\r\n")
+    if data.count(b"\r") > both:
+        raise Refused(
+            "a carriage return stands alone in it, which not all readers take for an end of line; save it anew"
+        )
+    return b"\r\n" if both * 2 > data.count(b"\n") else b"\n"
+
+
+def _shape(block: bytes) -> str:
+    return "[x]" + without_values(block).partition(b"]")[2].decode()
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether botocore certainly reads *data*, with each header at the start of a line."""
+    head, *blocks = (b"\n%b" % without_values(data)).split(b"\n[")  # a line end before each header, the first one too
+    names, shapes = set(), set()
+    for block in blocks:
+        name, close, shape = block.partition(b"]")
+        names.add(name)
+        shapes.add(close + shape)
+    if len(names) < len(blocks) or names & {b"", b"DEFAULT"} or b"\n" in b"".join(names):
+        return False
+    sample = head + b"".join(b"\n[%d%b" % numbered for numbered in enumerate(shapes))
+    try:
+        return len(_parsed(sample).sections()) == len(shapes) and not re.search(rb"\n[^\S\n]+\[", sample)
+    except Refused:
+        return False
+
+
+def _defaults(data: bytes, sections: AbstractSet[str], found: AbstractSet[str]) -> bytes:
+    """What botocore adds to each section, as a section. Raises `Refused` where botocore cannot read *data*."""
+    parser = _parsed(data)
+    if not sections & set(parser.sections()) <= found:
+        raise Refused(_UNSAFE)
+    return "".join(["[DEFAULT]\n", *(f"{name} = x\n" for name in parser.defaults())]).encode()
+
+
+def _parsed(data: bytes) -> RawConfigParser:
     from configparser import Error, RawConfigParser
 
     parser = RawConfigParser()
     try:
-        parser.read_string(re.sub(r"\r\n?", "\n", text))  # as opening the file in text mode does
+        parser.read_string(data.decode().replace("\r\n", "\n"))  # as opening the file in text mode does
         return parser
     except Error as error:  # it quotes the offending line, so no error may keep it
         line = getattr(error, "lineno", None) or getattr(error, "errors", [(0, "")])[0][0]
-    raise Refused(f"line {line}: {otherwise}")
+    raise Refused(f"line {line}: it cannot be parsed, and so no AWS tool can use it; correct it")
 
 
-def _contents(parser: RawConfigParser) -> dict[str, dict[str, str]]:
-    return {section: dict(parser.items(section)) for section in parser.sections()}
+def _spans(data: bytes, sections: AbstractSet[str]) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Where *sections* begin, and where what comes after them does."""
+    for found in _headers(data, sections):
+        section = found[1].decode()
+        if section not in sections and _ODD.search(section):
+            section = _ODD.sub(" ", section)
+        if section in sections:
+            header = found[0].removeprefix(b"\n")
+            start, after = found.end() - len(header), data.find(b"\n[", found.end())
+            ends = [start] if after < 0 else [start, after + 1]
+            if header != b"[%b]" % section.encode() or not all(_HEADER.match(data, end) for end in ends):
+                raise Refused(
+                    f"the header of [{section}], or the one after it, has blanks, quotes or a comment that some "
+                    "readers take as part of the name"
+                )
+            yield section, (start, len(data) if after < 0 else after + 1)
 
 
-def _lines(text: str) -> Iterator[_Line]:
-    section, option, indent = None, "", 0
-    for match in _LINE.finditer(text):
-        line, content = match.group(), match.group().strip()
-        if not content or content[0] in "#;":
-            yield _Line(line, "other", section)
-        elif option and _indent(line) > indent:
-            yield _Line(line, "continuation", section)
-        elif header := _HEADER.match(content):
-            section, option, indent = header.group(1), "", _indent(line)
-            yield _Line(line, "header", section)
-        else:  # the text was parsed before, so this is an option
-            name = _OPTION.match(content)
-            option, indent = name.group(1).lower() if name else "", _indent(line)
-            yield _Line(line, "option", section, option)
-
-
-def _changed(lines: list[_Line], section: str, values: Mapping[str, str | None]) -> str:
-    out: list[str] = []
-    missing, end, dropping = dict(values), 0, False
-    for line in lines:
-        mine = line.section == section
-        if mine and line.kind == "option":
-            dropping = line.option in values
-            if dropping:
-                value = missing.pop(line.option)
-                out += [] if value is None else [_replaced(line, value)]
-        if not (mine and dropping and line.kind in ("option", "continuation")):
-            out.append(line.text)
-        if mine and line.kind != "other":
-            end = len(out)
-    new = _options(missing, _line_end(lines))
-    if new and not out[end - 1].endswith(("\r", "\n")):
-        out[end - 1] += _line_end(lines)
-    return "".join(out[:end] + new + out[end:])
-
-
-def _added(text: str, section: str, values: Mapping[str, str | None]) -> str:
-    lines = list(_lines(text))
-    end = _line_end(lines)
-    before = "" if not text or text.endswith(("\r", "\n")) else end
-    blank = "" if not lines or not lines[-1].text.strip() else end
-    return "".join([text, before, blank, f"[{section}]{end}", *_options(values, end)])
-
-
-def _options(values: Mapping[str, str | None], end: str) -> list[str]:
-    return [f"{name} = {value}{end}" for name, value in values.items() if value is not None]
-
-
-def _replaced(line: _Line, value: str) -> str:
-    end = line.text[len(line.text.rstrip("\r\n")) :]
-    return f"{line.text[: _indent(line.text)]}{line.option} = {value}{end}"
-
-
-def _line_end(lines: list[_Line]) -> str:
-    ends = ["\r\n" if line.text.endswith("\r\n") else line.text[-1] for line in lines]
-    return max(("\n", "\r\n", "\r"), key=ends.count)
-
-
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip())
-
-
-def _plain(section: str | None) -> str:
-    return " ".join(re.sub("[\"']", "", (section or "").partition("]")[0]).split())
+def _headers(data: bytes, sections: AbstractSet[str]) -> Iterator[re.Match[bytes]]:
+    """Whatever some reader might take for the header of one of *sections*, and others."""
+    name = r"[^\]\n]+?"
+    if len(sections) == 1:  # so that nobody looks at the others
+        name = _BLANKS.join(re.escape(word) for section in sections for word in section.split(" "))
+    header = rf"[^\S\n]*\[[ \t\"']*({name})[ \t\"']*\]".encode()
+    first = re.match(header, data)
+    yield from [first] if first else []
+    yield from re.finditer(b"\n" + header, data)  # quicker than to look for the starts of lines

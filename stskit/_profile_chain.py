@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from botocore.session import Session
 
 __all__ = ["restrain"]
+
+_PROCESSES: Final = "_STSKIT_CREDENTIAL_PROCESSES"  # tells a process which ones it runs in
 
 
 def restrain(session: Session, process_timeout: float) -> None:
@@ -92,11 +95,20 @@ class _Ended:
 
 
 def _run(timeout: float, command: list[str], **_pipes: object) -> _Ended:
+    from hashlib import sha256
     from subprocess import DEVNULL, PIPE, TimeoutExpired, run
 
+    above = os.environ.get(_PROCESSES, "").split()
+    this = sha256("\0".join(command).encode(errors="surrogateescape")).hexdigest()
+    if this in above:
+        raise ProofInvalid(
+            "its credential_process asks for the credentials of this very profile, and so would run for ever; let it "
+            "start from another profile"
+        )
+    environment = {**os.environ, _PROCESSES: " ".join([*above, this])}
     try:
         # After the timeout it kills the process, and does not wait for what that has started.
-        done = run(command, stdout=PIPE, stderr=DEVNULL, timeout=timeout, check=False)  # noqa: S603 - the user's own
+        done = run(command, env=environment, stdout=PIPE, stderr=DEVNULL, timeout=timeout, check=False)  # noqa: S603
     except TimeoutExpired:  # it holds what was printed, so no error may keep it
         problem = (
             f"had not ended after {timeout:g} s, and was stopped; run it to see what it waits for, or allow it more: "

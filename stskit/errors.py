@@ -69,6 +69,10 @@ def discreet(function: Callable[P, R]) -> Callable[P, R]:
     return guarded
 
 
+class Refused(Exception):
+    """A text cannot be changed safely; says why, and quotes nothing of it. Never leaves the package."""
+
+
 class StskitWarning(UserWarning):
     """Something that did not stop the work, and that somebody should look at."""
 

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+os.environ["BOTO_DISABLE_CRT"] = "true"  # which the tests read files with; it would take over from botocore's signers
+
 import pytest
 from local_aws import LocalAWS, local_aws
 
@@ -16,6 +18,7 @@ from stskit.sts import BotocoreSTS
 
 pytest_plugins = ["pytester"]
 
+OTHER = "# mine\n[other]\naws_access_key_id = AKIAOTHER\naws_secret_access_key = s\n"  # what is in the file at first
 CONNECTIONS: list[str] = []  # the hosts that anything in this process has connected to, or tried to
 
 
@@ -41,6 +44,16 @@ def home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.chdir(tmp_path)
     return folder
+
+
+@pytest.fixture
+def file(home: Path) -> Path:
+    """A credentials file with a comment and another profile."""
+    path = home / ".aws" / "credentials"
+    path.parent.mkdir(0o700)
+    path.touch(0o600)
+    path.write_text(OTHER)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+
+import pytest
 
 from stskit import errors
 from stskit.identity import Credentials, Secret
@@ -136,5 +139,18 @@ def _texts(value: object, seen: set[int]) -> Iterator[str]:
 def shown_locals(error: BaseException) -> str:
     """What a traceback that shows locals would print for the frames of stskit."""
     shown = traceback.TracebackException.from_exception(error, capture_locals=True)
-    frames = [frame for frame in shown.stack if Path(frame.filename).parent == PACKAGE]
+    frames = [frame for frame in shown.stack if PACKAGE in Path(frame.filename).parents]
     return "\n".join(f"{name}={value}" for frame in frames for name, value in (frame.locals or {}).items())
+
+
+def needs(program: str) -> str:
+    """The path of a program of the system; skips the test where it is not installed."""
+    found = shutil.which(program)
+    if found is None:
+        pytest.skip(f"{program} is not installed")
+    return found
+
+
+def folder_of(path: Path) -> list[str]:
+    """The names of what is in the folder of *path*."""
+    return sorted(each.name for each in path.parent.iterdir())

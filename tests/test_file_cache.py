@@ -30,7 +30,7 @@ from helpers import Down, ManualClock, ScriptedSource, credentials, lowest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stskit import Cached, RefreshPolicy, _files
+from stskit import Cached, RefreshPolicy, _files, _locks
 from stskit.caches import FileCache
 from stskit.errors import CacheWarning
 from stskit.protocols import CacheEntry
@@ -735,8 +735,8 @@ class SteppingTime:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seconds, self.pauses = 0.0, 0
-        monkeypatch.setattr(_files, "monotonic", lambda: self.seconds)
-        monkeypatch.setattr(_files, "sleep", self.sleep)
+        monkeypatch.setattr(_locks, "monotonic", lambda: self.seconds)
+        monkeypatch.setattr(_locks, "sleep", self.sleep)
 
     def sleep(self, seconds: float) -> None:
         self.seconds += seconds
@@ -753,7 +753,7 @@ def test_a_waiter_gives_up_in_time(
     with cache.exclusive(KEY, wait=True):
         with pytest.warns(CacheWarning, match="another process holds the lock"):
             new = fetched_anew(impatient, clock)
-        assert 7 <= passing.seconds <= 7 + 2 * _files.LOCK_PAUSE
+        assert 7 <= passing.seconds <= 7 + 2 * _locks.PAUSE
         with impatient.exclusive(KEY, wait=True) as alone:  # and that is told once
             assert not alone
     assert cache.get(KEY) == new
@@ -803,12 +803,13 @@ def test_purge_removes_what_it_made_and_nothing_else(cache: FileCache, folder: P
     """Entries, locks and temporary files, of any age; a link of such a name goes, and not what it leads to."""
     others = {
         "README", "x.json", f"{'a' * 63}.json", f"{'A' * 64}.json", f"{'g' * 64}.json", f"{NAME}.json~", f"{NAME}.txt",
-        f"x{NAME}.json", f"{NAME}.json\n", ".stskit-1.tmp", f".stskit-{'0' * 16}.tmp.bak", f"stskit-{'0' * 16}.tmp",
+        f"x{NAME}.json", f"{NAME}.json\n", ".x.stskit-1.tmp",
+        f".x.stskit-{'0' * 16}.tmp.bak", f"x.stskit-{'0' * 16}.tmp",
     }  # fmt: skip
     for name in others:
         put_aged(folder / name, 100 * DAY)
     (folder / f"{'b' * 64}.lock").mkdir()  # it was made by somebody else, whatever its name
-    put_aged(folder / f".stskit-{'0' * 16}.tmp", 0)
+    put_aged(folder / f".x.stskit-{'0' * 16}.tmp", 0)
     (folder / f"{'c' * 64}.json").symlink_to("README")
     with cache.exclusive(KEY, wait=True):
         pass
@@ -837,12 +838,12 @@ def test_a_purge_that_fails_is_told(cache: FileCache, file: Path, monkeypatch: p
 def test_a_put_sweeps_what_is_long_dead(cache: FileCache, entry: CacheEntry, folder: Path, file: Path) -> None:
     """Temporary files after an hour and entries after two days; what is younger, locks and other files stay."""
     dead = {
-        put_aged(folder / f".stskit-{'0' * 16}.tmp", HOUR + 5),
+        put_aged(folder / f".x.stskit-{'0' * 16}.tmp", HOUR + 5),
         put_aged(folder / f"{'0' * 64}.json", 2 * DAY + 5),
     }
     alive = {
         file,
-        put_aged(folder / f".stskit-{'1' * 16}.tmp", HOUR - 60),
+        put_aged(folder / f".x.stskit-{'1' * 16}.tmp", HOUR - 60),
         put_aged(folder / f"{'1' * 64}.json", 2 * DAY - 60),
         put_aged(folder / f"{'0' * 64}.lock", 100 * DAY),
         put_aged(folder / "notes.json", 100 * DAY),

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
+import re
 import stat
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stskit import _files
+from stskit import _files, _locks
 
 OLD, NEW = b"[old]\nkey = 1\n", b"[new]\nkey = 22\n"
 
 
 def replace(path: str, data: bytes) -> None:
-    with _files.staged(path, data) as temporary:
-        _files.publish(temporary, path)
+    with _files.opened(path, 10**6) as old, _files.staged(path, [data], old) as new:
+        _files.publish(new, path)
 
 
 @pytest.fixture
@@ -63,6 +61,22 @@ def test_a_file_over_the_limit_is_refused(target: Path) -> None:
     with pytest.raises(OSError, match="larger than 13 bytes") as caught:
         _files.read(str(target), len(OLD) - 1)
     assert caught.value.errno == errno.EFBIG
+
+
+def test_a_file_that_grows_while_it_is_read_is_read_to_its_end(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or refused where that is too far."""
+    look = os.fstat
+
+    def look_then_grow(descriptor: int) -> os.stat_result:
+        found = look(descriptor)
+        with target.open("ab") as file:
+            file.write(NEW)
+        return found
+
+    monkeypatch.setattr(os, "fstat", look_then_grow)
+    assert _files.read(str(target), 99) == OLD + NEW
+    with pytest.raises(OSError, match="larger than"):
+        _files.read(str(target), len(OLD + NEW) + 1)
 
 
 def test_a_huge_file_is_not_read_to_its_end(target: Path) -> None:
@@ -112,125 +126,13 @@ def test_what_is_checked_is_what_is_read(target: Path, monkeypatch: pytest.Monke
     assert target.read_bytes() == NEW
 
 
-# locked -----------------------------------------------------------------------------------------------------------
-
-
-class SteppingTime:
-    """Time for the lock: every pause moves it, and may do something."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None] = lambda: None) -> None:
-        self.seconds, self.pauses, self.meanwhile = 0.0, 0, meanwhile
-        monkeypatch.setattr(_files, "monotonic", lambda: self.seconds)
-        monkeypatch.setattr(_files, "sleep", self.sleep)
-
-    def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
-        self.pauses += 1
-        self.meanwhile()
-
-
-def taken(path: Path) -> bool:
-    """Whether somebody else has the lock."""
-    with open(path, "r+b") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
-
-
-@pytest.mark.parametrize("problem", [None, ValueError, KeyboardInterrupt])
-def test_the_lock_is_held_for_the_block_and_no_longer(tmp_path: Path, problem: type[BaseException] | None) -> None:
-    """It ends with the block, however that ends; the lock file stays."""
-    path = tmp_path / "lock"
-    try:
-        with _files.locked(str(path), 0):
-            assert taken(path)
-            if problem is not None:
-                raise problem
-    except (ValueError, KeyboardInterrupt):
-        pass
-    assert not taken(path)
-
-
-def test_a_lock_that_stays_taken_is_a_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is looked at again and again until the time is over; then the error names the lock and carries no context."""
-    clock = SteppingTime(monkeypatch)
-    path = str(tmp_path / "lock")
-    before = open_descriptors()
-    with (
-        _files.locked(path, 0),
-        pytest.raises(TimeoutError, match="another process holds the lock .*lock") as caught,
-        _files.locked(path, 1),
-    ):
-        pytest.fail("two hold the lock")
-    assert caught.value.__context__ is None
-    assert 1 <= clock.seconds <= 1 + 2 * _files.LOCK_PAUSE
-    assert open_descriptors() == before
-
-
-def test_without_patience_the_lock_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A timeout of zero does not wait at all."""
-    clock = SteppingTime(monkeypatch)
-    path = str(tmp_path / "lock")
-    with _files.locked(path, 0), pytest.raises(TimeoutError), _files.locked(path, 0):
-        pass
-    assert clock.pauses == 0
-
-
-def test_a_waiter_gets_the_lock_when_it_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lock goes over as soon as the other lets go."""
-    path = tmp_path / "lock"
-    other = open(path, "w")  # noqa: SIM115 - closed by the clock
-    fcntl.flock(other, fcntl.LOCK_EX)
-    clock = SteppingTime(monkeypatch, other.close)
-    with _files.locked(str(path), 1):
-        assert clock.pauses == 1
-
-
-def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
-    """The kernel lets go of it; nothing has to be cleaned up by hand."""
-    path = tmp_path / "lock"
-    code = (
-        "import fcntl, sys; fcntl.flock(f := open(sys.argv[1], 'w'), fcntl.LOCK_EX); print('held', flush=True); input()"
-    )
-    with subprocess.Popen([sys.executable, "-c", code, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == b"held\n"
-        assert taken(path)
-        other.kill()
-        other.wait()
-        with _files.locked(str(path), 10):
-            pass
-
-
-def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path, target: Path) -> None:
-    """A lock file that somebody made a symlink beforehand is refused, and what it points to is not touched."""
-    (tmp_path / "lock").symlink_to(target)
-    with pytest.raises(OSError) as caught, _files.locked(str(tmp_path / "lock"), 0):
-        pass
-    assert caught.value.errno == errno.ELOOP
-    assert target.read_bytes() == OLD
-
-
-def test_an_error_of_the_lock_itself_is_no_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file system without locks says so at once."""
-
-    def no_locks(*_: object) -> None:
-        raise OSError(errno.ENOLCK, "no locks available")
-
-    monkeypatch.setattr(fcntl, "flock", no_locks)
-    with pytest.raises(OSError, match="no locks available"), _files.locked(str(tmp_path / "lock"), 9):
-        pass
-
-
 @pytest.mark.parametrize("umask", [0, 0o022, 0o077, 0o777])
 def test_every_file_is_for_its_owner(tmp_path: Path, set_umask: Callable[[int], int], umask: int) -> None:
     """Whatever the umask: lock and new file 0600, new folders 0700."""
     set_umask(umask)
     folder = tmp_path / "a" / "b"
     _files.make_folder(str(folder))
-    with _files.locked(str(folder / "lock"), 0):
+    with _locks.locked(str(folder / "lock"), 0):
         replace(str(folder / "file"), NEW)
     assert [mode(folder.parent), mode(folder)] == [0o700, 0o700]
     assert [mode(folder / "lock"), mode(folder / "file")] == [0o600, 0o600]
@@ -255,7 +157,7 @@ def test_a_path_may_be_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert Path(name).read_bytes() == NEW
 
 
-@pytest.mark.parametrize("permissions", [0o400, 0o600, 0o640, 0o644])
+@pytest.mark.parametrize("permissions", [0o600, 0o640, 0o644, 0o700])
 def test_an_old_file_keeps_its_mode(target: Path, permissions: int) -> None:
     """Nothing is widened and nothing is narrowed."""
     target.chmod(permissions)
@@ -265,18 +167,25 @@ def test_an_old_file_keeps_its_mode(target: Path, permissions: int) -> None:
 
 def test_an_old_file_keeps_its_owner(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Root who changes a user's file leaves it the user's; who may not give it away changes nothing."""
-    real = os.lstat(target)
-    theirs = os.stat_result((*real[:4], real.st_uid + 1, real.st_gid + 2, *real[6:]))
-    given: list[tuple[int, int]] = []
-    monkeypatch.setattr(os, "lstat", lambda _path: theirs)
+    look = os.fstat
+    inode, given = os.stat(target).st_ino, []
+
+    def somebody_elses(descriptor: int) -> os.stat_result:
+        real = look(descriptor)
+        theirs = os.stat_result((*real[:4], real.st_uid + 1, real.st_gid + 2, *real[6:]))
+        return theirs if real.st_ino == inode else real
+
+    mine = os.stat(target)
+    monkeypatch.setattr(os, "fstat", somebody_elses)
     monkeypatch.setattr(os, "fchown", lambda _descriptor, owner, group: given.append((owner, group)))
     replace(str(target), NEW)
-    assert given == [(real.st_uid + 1, real.st_gid + 2)]
+    assert given == [(mine.st_uid + 1, mine.st_gid + 2)]
 
     def not_permitted(*_: object) -> None:
         raise PermissionError(errno.EPERM, "not permitted")
 
     monkeypatch.setattr(os, "fchown", not_permitted)
+    inode = os.stat(target).st_ino
     with pytest.raises(PermissionError):
         replace(str(target), OLD)
     assert target.read_bytes() == NEW
@@ -298,7 +207,7 @@ def test_the_secret_is_only_ever_in_files_of_mode_600(target: Path, monkeypatch:
         replace(str(target), NEW)
     assert [permissions for _, permissions in seen] == [0o600, 0o600]
     assert len({name for name, _ in seen}) == 2
-    assert all(name.startswith(".stskit-") and len(name) > 20 for name, _ in seen)
+    assert all(re.fullmatch(r"\.credentials\.stskit-[0-9a-f]{16}\.tmp", name) for name, _ in seen)
 
 
 @pytest.mark.parametrize("bare", [False, True], ids=["absolute", "bare name"])
@@ -408,7 +317,7 @@ def two_names(path: Path) -> None:
     [
         (os.mkfifo, errno.EINVAL),
         (Path.mkdir, errno.EINVAL),
-        (lambda path: path.symlink_to("elsewhere"), errno.EINVAL),
+        (lambda path: path.symlink_to("elsewhere"), errno.ELOOP),
         (two_names, errno.EMLINK),
     ],
     ids=["fifo", "folder", "symlink", "hard links"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,24 @@ from helpers import reachable_text
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stskit import _ini
+from stskit._ini import Ini
+from stskit.errors import Refused
+
+
+def test_many_sections_change_at_once() -> None:
+    """Those that are there in their places, the others at the end, in the order that was asked for."""
+    text = "[a]\nk = 1\n\n[b]\nk = 1\n[c d]\nk = 1\n"
+    changes: dict[str, dict[str, str | None]] = {
+        "x": {"k": "2"},
+        "b": {"k": "3", "l": "4"},
+        "w": {"k": None},
+        "a": {"k": "5"},
+    }
+    after = b"".join(Ini(text.encode(), changes.keys()).updated(changes)).decode()
+    assert after == "[a]\nk = 5\n\n[b]\nk = 3\nl = 4\n[c d]\nk = 1\n\n[x]\nk = 2\n"
+    with pytest.raises(Refused, match="header"):
+        Ini(b"['a']\nk = 1\n", changes.keys())
+
 
 SAMPLES = sorted((Path(__file__).parent / "data" / "ini").glob("*.ini"))
 NEW = {
@@ -22,6 +40,10 @@ NEW = {
     "aws_security_token": None,
 }
 WRITTEN = {name: value for name, value in NEW.items() if value is not None}
+
+
+def changed(text: str, section: str, values: Mapping[str, str | None]) -> str:
+    return b"".join(Ini(text.encode(), {section}).updated({section: values})).decode()
 
 
 def read(text: str, folder: Path) -> dict[str, dict[str, str]]:
@@ -36,12 +58,13 @@ def read(text: str, folder: Path) -> dict[str, dict[str, str]]:
     [
         ("", "[dev]\naws_access_key_id = A\n"),
         ("# mine\n", "# mine\n\n[dev]\naws_access_key_id = A\n"),
-        ("[x]\nk = v", "[x]\nk = v\n\n[dev]\naws_access_key_id = A\n"),
+        ("[x]\nk = v", "[x]\nk = v\n\n[dev]\naws_access_key_id = A"),
         ("[x]\r\nk = v\r\n", "[x]\r\nk = v\r\n\r\n[dev]\r\naws_access_key_id = A\r\n"),
-        ("[x]\nk = v\n\n", "[x]\nk = v\n\n[dev]\naws_access_key_id = A\n"),
-        ("[dev]", "[dev]\naws_access_key_id = A\n"),
+        ("[x]\nk = v\n\n", "[x]\nk = v\n\n\n[dev]\naws_access_key_id = A\n"),
+        ("[dev]", "[dev]\naws_access_key_id = A"),
         ("[dev]\n# note\n\n[x]\n", "[dev]\naws_access_key_id = A\n# note\n\n[x]\n"),
-        ("[dev]\naws_access_key_id=old\n", "[dev]\naws_access_key_id = A\n"),
+        ("[dev]\naws_access_key_id=old\n", "[dev]\naws_access_key_id=A\n"),
+        ("[dev]\naws_access_key_id   =\told \n", "[dev]\naws_access_key_id   =\tA\n"),
         ("[dev]\nAWS_Access_Key_Id : old\n", "[dev]\naws_access_key_id = A\n"),
         ("[dev]\n  aws_access_key_id = old\r\n", "[dev]\n  aws_access_key_id = A\r\n"),
         ("[dev]\naws_access_key_id = old\n  and more\n# note\nk = v", "[dev]\naws_access_key_id = A\n# note\nk = v"),
@@ -52,16 +75,15 @@ def read(text: str, folder: Path) -> dict[str, dict[str, str]]:
         ("[DEFAULT]\nk = v\n", "[DEFAULT]\nk = v\n\n[dev]\naws_access_key_id = A\n"),
         (
             "[dev]\nk = v\n  ; aws_access_key_id = note\n",
-            "[dev]\nk = v\naws_access_key_id = A\n  ; aws_access_key_id = note\n",
+            "[dev]\nk = v\n  ; aws_access_key_id = note\naws_access_key_id = A\n",
         ),
-        ("[dev]\rk = v\r", "[dev]\rk = v\raws_access_key_id = A\r"),
         ("[dev]\nk = v\x0b\x85w\n", "[dev]\nk = v\x0b\x85w\naws_access_key_id = A\n"),
     ],
 )
 def test_only_the_option_changes(before: str, after: str) -> None:
     """Comments, blanks, line ends and all else keep their bytes; a value that goes takes its other lines with it."""
-    assert _ini.updated(before, "dev", {"aws_access_key_id": "A", "aws_session_token": None}) == after
-    assert _ini.updated(after, "dev", {"aws_access_key_id": "A", "aws_session_token": None}) == after
+    assert changed(before, "dev", {"aws_access_key_id": "A", "aws_session_token": None}) == after
+    assert changed(after, "dev", {"aws_access_key_id": "A", "aws_session_token": None}) == after
 
 
 @pytest.mark.parametrize(
@@ -72,6 +94,18 @@ def test_only_the_option_changes(before: str, after: str) -> None:
         ("[dev]\nk = SECRET\n[dev]\n", "line 3"),
         ("[dev]\nk = SECRET\nK = v\n", "line 3"),
         ("[dev\n", "line 1"),
+        ("[dev]\n  [x=SECRET]\n", "indented line is a header"),
+        ("[dev]\n  [x]\nk = SECRET\n", "indented line is a header"),
+        ("[]SECRET = v\n", "line 1"),
+        ("\x0c[dev]\nk = SECRET\n", "header"),
+        ("\xa0[dev]\nk = SECRET\n", "cannot be changed safely"),
+        ("[dev]\ns3 =\n  k = SECRET\n  [x]\n", "indented line is a header"),
+        ("[dev]\n  x =\n  aws_access_key_id = SECRET\n", "follows one without a value"),
+        ("[dev]\nk = v\n  aws_access_key_id = SECRET\n", "line of its own to some readers"),
+        ("[dev]\naws_access_key_id = SECRET\n  ; note\n", "indented comment"),
+        ("[dev]\nk = SECRET\n[x]; note\n", "the one after it"),
+        ("[a\nk = SECRET\nb]\nk = v\n", "line 1"),
+        ("[x]\nk = v\n[a\nl = SECRET\nb]\nm = v\n", "line 3"),
         ("[dev] # see [1]\nk = SECRET\n", "header"),
         ("[ dev ]\nk = SECRET\n", "header"),
         ("['dev']\nk = SECRET\n", "header"),
@@ -80,8 +114,8 @@ def test_only_the_option_changes(before: str, after: str) -> None:
 )
 def test_what_cannot_be_changed_safely_is_refused(text: str, reason: str) -> None:
     """With the line where it cannot be read, and nothing that stands in the file."""
-    with pytest.raises(_ini.Refused, match=re.escape(reason)) as caught:
-        _ini.updated(text, "dev", {"aws_access_key_id": "A", "aws_session_token": None})
+    with pytest.raises(Refused, match=re.escape(reason)) as caught:
+        changed(text, "dev", {"aws_access_key_id": "A", "aws_session_token": None})
     assert "SECRET" not in reachable_text(caught.value)
 
 
@@ -91,8 +125,8 @@ def test_tricky_files_are_changed_rightly_or_refused(sample: Path, section: str,
     """For botocore every other profile reads as before, and the new one as written."""
     try:
         text = sample.read_bytes().decode()
-        after = _ini.updated(text, section, NEW)
-    except (UnicodeDecodeError, _ini.Refused):
+        after = changed(text, section, NEW)
+    except (UnicodeDecodeError, Refused):
         return  # the sink leaves such a file alone
     before, now = read(text, tmp_path), read(after, tmp_path)
     assert now.pop(section).items() >= WRITTEN.items()
@@ -120,15 +154,15 @@ def test_any_file_is_changed_rightly_or_refused(
     """The frame rule: all other sections read as before, what stands before keeps its bytes, twice is as once."""
     folder = tmp_path_factory.getbasetemp()
     try:
-        after = _ini.updated(text, section, NEW)
-    except _ini.Refused:
+        after = changed(text, section, NEW)
+    except Refused:
         return
     before, now = read(text, folder), read(after, folder)
     mine = now.pop(section)
     assert mine.items() >= WRITTEN.items()
     assert set(mine) - set(before.pop(section, {})) <= set(WRITTEN)
     assert now == before
-    assert _ini.updated(after, section, NEW) == after
+    assert changed(after, section, NEW) == after
     start = re.search(rf"^\[{re.escape(section)}\]", text.replace("\r", "\n"), re.MULTILINE)
     assert after.startswith(text[: start.start()] if start else text)
 
@@ -139,5 +173,5 @@ def test_what_botocore_cannot_read_is_refused(text: str, tmp_path_factory: pytes
     try:
         read(text, tmp_path_factory.getbasetemp())
     except ConfigParseError:
-        with pytest.raises(_ini.Refused):
-            _ini.updated(text, "brand-new", NEW)
+        with pytest.raises(Refused):
+            changed(text, "brand-new", NEW)

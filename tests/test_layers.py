@@ -15,9 +15,9 @@ PACKAGE = Path(stskit.__file__).parent
 # From the left to the right; a module imports only from groups before its own.
 GROUPS: list[set[str]] = [
     {"errors"},
-    {"_files", "_forks", "_ini", "_jwt", "_secret", "_times"},
-    {"_saml_reader", "_section"},
-    {"_browser_log", "_saml_text"},
+    {"_env_file", "_files", "_forks", "_ini_section", "_jwt", "_locks", "_secret", "_times", "_variables"},
+    {"_ini", "_rewrite", "_saml_reader"},
+    {"_browser_log", "_profiles", "_saml_text"},
     {"_limits", "_pytest", "arns", "saml", "web_identity"},
     {"mfa"},
     {"identity", "roles"},
@@ -28,7 +28,8 @@ GROUPS: list[set[str]] = [
     {"caches"},
     {"sources.oidc_token_file", "sources.profile", "sources.saml_file", "sources.session_token"}
     | {"sources.static"}
-    | {"sinks.credentials_file", "sinks.environment", "sinks.session"},
+    | {"sinks.credential_process", "sinks.credentials_file", "sinks.dot_env", "sinks.environment", "sinks.session"}
+    | {"sinks.shell_exports"},
     {"sinks", "sources"},
     {"engine"},
     {"fleet"},

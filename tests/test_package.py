@@ -50,6 +50,14 @@ def test_the_names_of_the_package_are_sorted_and_there() -> None:
         _ = stskit.nothing
 
 
+def test_a_sink_is_loaded_when_it_is_named() -> None:
+    """`dir` knows them all, and another name is an error like any other."""
+    assert dir(stskit.sinks) == sorted(stskit.sinks.__all__)
+    assert all(hasattr(stskit.sinks, name) for name in stskit.sinks.__all__)
+    with pytest.raises(AttributeError, match=r"module 'stskit\.sinks' has no attribute 'nothing'"):
+        _ = stskit.sinks.nothing
+
+
 def test_nothing_else_lies_at_the_top() -> None:
     """A stranger sees at once what there is."""
     if not (ROOT / ".git").exists():

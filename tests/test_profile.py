@@ -462,7 +462,7 @@ def test_what_a_process_has_started_holds_nobody_up(rest: str, home: Path, tmp_p
 def test_a_process_gets_the_environment_that_botocore_gives_it(
     home: Path, tmp_path: Path, environment_keys: None
 ) -> None:
-    """That of this process, and nothing of stskit's: it is the user's own command, and may need any of it."""
+    """That of this process, and of stskit's what it runs in: it is the user's own command, and may need any of it."""
     code = "import json, os, sys; json.dump(dict(os.environ), open(sys.argv[1], 'w')); print(sys.argv[2])"
     command = shlex.join([sys.executable, "-c", code, str(tmp_path / "seen"), document()])
     configure(home, f"[profile p]\ncredential_process = {command}\n")
@@ -470,7 +470,9 @@ def test_a_process_gets_the_environment_that_botocore_gives_it(
     for run in (Profile("p").fetch, Session(profile="p").get_credentials):
         run()
         seen.append(json.loads((tmp_path / "seen").read_text()))
-    assert seen[0] == seen[1]
+    assert re.fullmatch("[0-9a-f]{64}", seen[0].pop("_STSKIT_CREDENTIAL_PROCESSES"))
+    of_a_terminal = ("COLUMNS", "LINES")  # which a library may set behind Python's back
+    assert seen[0] == {name: value for name, value in seen[1].items() if name not in of_a_terminal}
     assert seen[0]["AWS_SECRET_ACCESS_KEY"] == "secret-environment"
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from attrs import field, frozen
 from attrs.validators import ge
 
-from stskit import _cache_entry, _files
+from stskit import _cache_entry, _files, _locks
 from stskit.errors import CacheWarning
 from stskit.protocols import CacheEntry
 
@@ -22,10 +22,10 @@ __all__ = ["FileCache"]
 
 _MAX_BYTES: Final = 1_000_000  # far over the longest session token
 _OURS: Final = r"[0-9a-f]{64}\.(json|lock)|" + _files.TEMPORARY
-_DEAD: Final = (  # names, and after how many seconds nobody needs such a file any more
-    (_files.TEMPORARY, 3600),
-    (r"[0-9a-f]{64}\.json", 48 * 3600),  # longer than any session
-)
+_DEAD: Final = {  # names, and after how many seconds nobody needs such a file any more
+    _files.TEMPORARY: 3600,
+    r"[0-9a-f]{64}\.json": 48 * 3600,  # longer than any session
+}
 
 
 def _folder(folder: str | os.PathLike[str] | None) -> str:
@@ -68,8 +68,8 @@ class FileCache:
             self._prepare()
             _files.replace(self._path(key, "json"), _cache_entry.to_bytes(key, entry))
         with self._told_of("cannot be swept"):
-            for names, seconds in _DEAD if self._is_there() else ():
-                _files.sweep(self.folder, names, seconds)
+            if self._is_there():
+                _files.sweep(self.folder, _DEAD)
 
     @contextmanager
     def exclusive(self, key: str, /, *, wait: bool) -> Iterator[bool]:
@@ -82,7 +82,7 @@ class FileCache:
             with self._told_of("cannot lock, and so several processes may make the same call"):
                 self._prepare()
                 try:
-                    stack.enter_context(_files.locked(self._path(key, "lock"), self.lock_timeout if wait else 0))
+                    stack.enter_context(_locks.locked(self._path(key, "lock"), self.lock_timeout if wait else 0))
                 except TimeoutError:
                     alone = False
                     if wait:
@@ -93,7 +93,7 @@ class FileCache:
         """Remove all that stskit has put there, and nothing else; gives how many files that were."""
         with self._told_of("cannot be emptied"):
             if self._is_there():
-                return _files.sweep(self.folder, _OURS, 0)
+                return _files.sweep(self.folder, {_OURS: 0})
         return 0
 
     def _read(self, key: str) -> bytes | None:

@@ -1,7 +1,45 @@
-"""Where credentials go: one file for each place."""
+"""Where credentials go: one file for each place, loaded when it is first named."""
 
-from stskit.sinks.credentials_file import CredentialsFile
-from stskit.sinks.environment import Environment
-from stskit.sinks.session import Boto3Session, BotocoreSession
+from typing import TYPE_CHECKING, Final
 
-__all__ = ["Boto3Session", "BotocoreSession", "CredentialsFile", "Environment"]
+if TYPE_CHECKING:
+    from stskit.sinks.credential_process import CredentialProcess
+    from stskit.sinks.credentials_file import CredentialsFile
+    from stskit.sinks.dot_env import DotEnv
+    from stskit.sinks.environment import Environment
+    from stskit.sinks.session import Boto3Session, BotocoreSession
+    from stskit.sinks.shell_exports import ShellExports
+
+__all__ = [
+    "Boto3Session",
+    "BotocoreSession",
+    "CredentialProcess",
+    "CredentialsFile",
+    "DotEnv",
+    "Environment",
+    "ShellExports",
+]
+
+_FILES: Final = {
+    "Boto3Session": "session",
+    "BotocoreSession": "session",
+    "CredentialProcess": "credential_process",
+    "CredentialsFile": "credentials_file",
+    "DotEnv": "dot_env",
+    "Environment": "environment",
+    "ShellExports": "shell_exports",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _FILES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    sink: object = getattr(import_module(f"{__name__}.{_FILES[name]}"), name)
+    globals()[name] = sink  # so that this is asked once
+    return sink
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -2,51 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from attrs import field, frozen
 
+from stskit import _variables
 from stskit.identity import Credentials
 
 __all__ = ["Environment"]
 
-# What says whose credentials a process uses. Left over from before, each of them could mix with the new ones.
-_VARIABLES: Final = frozenset(
-    {
-        "AWS_ACCESS_KEY_ID",
-        "AWS_SECRET_ACCESS_KEY",
-        "AWS_SESSION_TOKEN",
-        "AWS_SECURITY_TOKEN",
-        "AWS_CREDENTIAL_EXPIRATION",
-        "AWS_SESSION_EXPIRATION",
-        "AWS_ACCOUNT_ID",
-        "AWS_PROFILE",
-        "AWS_DEFAULT_PROFILE",
-    }
-)
-
 
 @frozen
 class Environment:
-    """Environment variables, as a new dict: nothing is set in this process.
+    """Environment variables, as a new dict: nothing is set in this process, unless by `applied`.
 
     `base`: an environment to put them into, for example ``os.environ`` for a child process; what it says about other
     credentials is left out, and it is not changed. `expiration`: whether to tell the time of expiry too, as
     ``AWS_CREDENTIAL_EXPIRATION``; botocore stops 10 minutes before that time, since nothing renews the variables.
+    `region`: told under both names that SDKs read; None leaves them as they are.
 
     https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
     """
 
     base: Mapping[str, str] = field(factory=dict, repr=False)  # somebody's environment may hold anything
     expiration: bool = field(default=False, kw_only=True)
+    region: str | None = field(default=None, kw_only=True)
+
+    @property
+    def unset(self) -> tuple[str, ...]:
+        """What must not be set beside these credentials: the names of old ones, of a profile, and of what is written.
+
+        Whoever sets variables takes these out first; whoever is done takes them out again.
+        """
+        return _variables.STALE + (() if self.region is None else _variables.REGION)
 
     def write(self, credentials: Credentials, /) -> dict[str, str]:
         """The variables for *credentials*, in plain text."""
-        fields = credentials.as_dict()
-        names = {"AccessKeyId": "AWS_ACCESS_KEY_ID", "SecretAccessKey": "AWS_SECRET_ACCESS_KEY"}
-        names["SessionToken"] = "AWS_SESSION_TOKEN"
-        if self.expiration:
-            names["Expiration"] = "AWS_CREDENTIAL_EXPIRATION"
-        kept = {name: value for name, value in self.base.items() if name not in _VARIABLES}
-        return kept | {names[key]: value for key, value in fields.items() if key in names}
+        kept = {name: value for name, value in self.base.items() if name not in _variables.STALE}
+        return kept | _variables.variables(credentials, self.region, self.expiration)
+
+    @contextmanager
+    def applied(self, credentials: Credentials, /) -> Iterator[None]:
+        """Have *credentials* in ``os.environ`` for a block, and the variables as they were before after it.
+
+        For code that looks nowhere else. The environment is one for all threads of a process: where other threads
+        might see it, give the variables to a child process, or use a session. `base` plays no part.
+        """
+        before = {name: os.environ[name] for name in self.unset if name in os.environ}
+        _replace(self.unset, _variables.variables(credentials, self.region, self.expiration))
+        try:
+            yield
+        finally:
+            _replace(self.unset, before)
+
+
+def _replace(names: tuple[str, ...], values: Mapping[str, str]) -> None:
+    for name in names:
+        os.environ.pop(name, None)
+    os.environ.update(values)

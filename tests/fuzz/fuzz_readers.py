@@ -1,10 +1,12 @@
-"""Coverage-guided fuzzing of what reads untrusted text: SAML responses, browser logs, tokens and entries of a cache.
+"""Coverage-guided fuzzing of what reads untrusted text: SAML responses, browser logs, tokens, entries of a cache, and
+files that are changed.
 
     pip install -e '.[fuzz]'
-    python tests/fuzz/fuzz_readers.py [--seconds 20] [saml browser-log jwt cache-entry]
+    python tests/fuzz/fuzz_readers.py [--seconds 20] [saml browser-log jwt cache-entry credentials-file env-file]
 
-Whatever the input, nothing but a `StskitError` may come out, within a second and 300 MB; each target runs for the
-time given, in a process of its own. A crash leaves its input as ``crash-*`` in the current folder, and exit status 1.
+Whatever the input, nothing but a `StskitError` may come out, or a refusal; a file that is changed reads as before but
+for what was to change. Within a second and 300 MB; each target runs for the time given, in a process of its own. A
+crash leaves its input as ``crash-*`` in the current folder, and exit status 1.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ SEEDS = {
         b'"packed_policy_size": 6, '
         b'"subject": null, "issuer": null, "audience": null}}'
     ],
+    "credentials-file": [path.read_bytes() for path in sorted(DATA.parent.glob("ini/*.ini"))],
+    "env-file": [b'# note\nexport A=\'1\n2\'\nAWS_ACCESS_KEY_ID=old # mine\nB: "a\\"b"\n'],
     "jwt": [b"eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIiwiZXhwIjoxLCJhdWQiOlsiYSJdfQ.c2ln", b"a.b.c", b"opaque"],
 }
 
@@ -50,8 +54,41 @@ def properties(value: object) -> None:
                 pass
 
 
+def change(target: str, data: bytes) -> None:
+    """Change a file that holds *data*, and look at it with another reader; it may be refused."""
+    from configparser import RawConfigParser
+
+    from stskit import _env_file
+    from stskit._ini import Ini
+    from stskit.errors import Refused
+
+    values = {"aws_access_key_id": "NEW", "aws_session_token": None}
+    try:
+        if target == "env-file":
+            _env_file.updated(data.decode("utf-8", "replace"), values)
+            return
+        data.decode()
+        after = b"".join(Ini(data, {"dev"}).updated({"dev": values}))
+    except (Refused, UnicodeDecodeError):
+        return
+    sections = []
+    for text in (data, after):
+        parser = RawConfigParser()
+        parser.read_string(text.decode().replace("\r\n", "\n"))
+        sections.append({name: dict(parser[name]) for name in parser.sections()})
+    old, new = sections
+    if new.pop("dev")["aws_access_key_id"] != "NEW":
+        raise AssertionError("what was written is not there")
+    old.pop("dev", None)
+    if old != new:
+        raise AssertionError("something else has changed")
+
+
 def look(target: str, data: bytes) -> None:
     """What a caller does with *data*."""
+    if target.endswith("-file"):
+        change(target, data)
+        return
     from stskit import SAMLAssertion, WebIdentityToken, _browser_log, _cache_entry
     from stskit.errors import StskitError
 
@@ -76,6 +113,8 @@ def fuzz(target: str, options: list[str]) -> None:
     with atheris.instrument_imports(include=["stskit"]):
         import stskit._browser_log
         import stskit._cache_entry
+        import stskit._env_file
+        import stskit._ini
         import stskit._jwt
         import stskit._saml_text  # noqa: F401 - it is instrumented by being imported here
     atheris.Setup([sys.argv[0], *options], lambda data: look(target, data))

@@ -28,7 +28,15 @@ from stskit.arns import RoleARN
 from stskit.caches import FileCache, MemoryCache
 from stskit.identity import Proof
 from stskit.protocols import STS, Cache, CacheEntry, LiveSink, RefreshEvent, Sink, Source
-from stskit.sinks import Boto3Session, BotocoreSession, CredentialsFile, Environment
+from stskit.sinks import (
+    Boto3Session,
+    BotocoreSession,
+    CredentialProcess,
+    CredentialsFile,
+    DotEnv,
+    Environment,
+    ShellExports,
+)
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static
 
 
@@ -69,6 +77,10 @@ nested: AssumedRole = AssumedRole("arn", source=recipe)
 
 path: str = credentials.to(CredentialsFile("name", region="eu-central-1"))
 variables: dict[str, str] = credentials.to(Environment(os.environ))
+text: str = credentials.to(ShellExports("fish"))
+document: str = credentials.to(CredentialProcess())
+env_file: str = credentials.to(DotEnv(".env"))
+written: str = CredentialsFile().write_all({"name": credentials})
 fixed: boto3.session.Session = credentials.to(Boto3Session())
 fixed_core: botocore.session.Session = credentials.to(BotocoreSession())
 live: boto3.session.Session = recipe.to(Boto3Session("eu-central-1"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stskit import MFA, AssumedRole, Cached, Credentials, RefreshPolicy, Role, WebIdentityToken, assume, assume_all
 from stskit.caches import FileCache, MemoryCache
-from stskit.sinks import Boto3Session, CredentialsFile, Environment
+from stskit.sinks import Boto3Session, CredentialProcess, CredentialsFile, DotEnv, Environment, ShellExports
 from stskit.sources import Profile, SAMLFile, SessionToken, Static
 
 credentials = assume("arn", source=Profile("base"))
@@ -13,7 +13,12 @@ recipe = AssumedRole("arn", source=Profile("base"))
 # a recipe where a value is needed
 recipe.to(CredentialsFile("name"))  # type: ignore[arg-type]
 recipe.to(Environment())  # type: ignore[arg-type]
+recipe.to(ShellExports())  # type: ignore[arg-type]
+recipe.to(DotEnv(".env"))  # type: ignore[arg-type]
+recipe.to(CredentialProcess())  # type: ignore[arg-type]
 CredentialsFile("name").write(recipe)  # type: ignore[arg-type]
+CredentialsFile().write_all({"name": recipe})  # type: ignore[dict-item]
+ShellExports("nu")  # type: ignore[arg-type]
 
 # a value where a recipe is needed
 Boto3Session().attach(credentials)  # type: ignore[arg-type]

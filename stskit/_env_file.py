@@ -1,0 +1,84 @@
+"""Changes variables in the text of a .env file and leaves every other byte as it is.
+
+There is no standard: the readers for Python and JavaScript and the shells differ in quotes, escapes and comments. So
+values are written bare, of characters that mean nothing to any of them, and a file with a line that they might take
+differently is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from attrs import frozen
+
+from stskit.errors import Refused
+
+__all__ = ["BARE", "updated"]
+
+BARE: Final = re.compile(r"(?!(?:.*:)?=)[A-Za-z0-9+/=_.:-]+")  # zsh expands a = that comes first, or after a colon
+_ODD: Final = re.compile(r"\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
+_NOTE: Final = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
+# A value in quotes may have several lines. What is escaped in them is escaped for all, but for a backslash itself.
+_BINDING: Final = re.compile(
+    r"""([ \t]*(?:export[ \t]+)?)([A-Za-z_][\w.-]*)(?:[ \t]*=|:(?=[ \t]))[ \t]*
+    ('[^'\\]*'|"(?:[^"\\]|\\[^\\])*"|(?![#])[^\s'"`\\]*(?:[ \t]+(?![#])[^\s'"`\\]+)*)
+    ([ \t]+\#[^\r\n]*)?[ \t]*\r?(?:\n|\Z)""",
+    re.VERBOSE,
+)
+
+
+@frozen
+class _Piece:
+    text: str
+    name: str = ""  # none: a comment or a blank
+    start: str = ""
+    comment: str = ""
+
+
+def updated(text: str, values: Mapping[str, str | None]) -> str:
+    """*text* with each of *values* wherever its name is, or else at the end; those that are None are taken out.
+
+    Raises `Refused` where readers might not all see this and nothing else change.
+    """
+    end = "\r\n" if "\r\n" in text and text.count("\r\n") * 2 > text.count("\n") else "\n"
+    bare = bool(text) and not text.endswith("\n")
+    before = list(_pieces(text + end if bare else text, values))
+    after = [_changed(piece, values[piece.name]) if piece.name in values else piece.text for piece in before]
+    bindings = [piece for piece in before if piece.name]
+    export = "export " if bindings and all("export" in piece.start for piece in bindings) else ""
+    missing = values.keys() - {piece.name for piece in bindings}
+    after += [f"{export}{name}={value}{end}" for name, value in values.items() if name in missing and value is not None]
+    return re.sub(r"\r?\n\Z", "", "".join(after)) if bare else "".join(after)
+
+
+def _pieces(text: str, values: Mapping[str, str | None]) -> Iterator[_Piece]:
+    """The lines of *text*, but for those of one value, which are one."""
+    if odd := _ODD.search(text):
+        raise Refused(f"line {_line(text, odd.start())} has a character that some readers end a line at; take it out")
+    again = re.compile(rf"(?<![\w.-])(?:{'|'.join(values)})=")
+    at = 0
+    while at < len(text):
+        found = _NOTE.match(text, at) or _BINDING.match(text, at)
+        line = _line(text, at)
+        if found is None:
+            raise Refused(f"line {line} is not NAME=value to all readers; write it so, and its value in quotes")
+        at = found.end()
+        if found.re is _NOTE:
+            yield _Piece(found[0])
+        elif found[2] in values and "\n" in found[3]:
+            raise Refused(f"line {line} begins a value of several lines; write it in one")
+        elif found[2] not in values and again.search(found[0]):
+            raise Refused(f"line {line} sets several variables to some readers; give each a line of its own")
+        else:
+            yield _Piece(found[0], found[2], found[1], found[4] or "")
+
+
+def _line(text: str, at: int) -> int:
+    return text.count("\n", 0, at) + 1
+
+
+def _changed(piece: _Piece, value: str | None) -> str:
+    end = "\r\n" if piece.text.endswith("\r\n") else "\n"
+    return "" if value is None else f"{piece.start}{piece.name}={value}{piece.comment}{end}"

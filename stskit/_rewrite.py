@@ -1,0 +1,165 @@
+"""Files of text that change under a lock, together or not at all, and by the smallest edit.
+
+Other programs write into the same files without a lock. Where one did so between reading and replacing, or right
+after, all is done again from what is there then.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Final
+
+from attrs import Factory, field, frozen
+
+from stskit import _files, _locks
+from stskit.errors import Refused, SinkError
+
+__all__ = ["Rewrite", "rewrite"]
+
+_MAX_BYTES: Final = 64_000_000
+_TRIES: Final = 10
+_WRITE_THERE: Final = "Give yourself the right to write there, or name another path"
+_MOUNTED: Final = "It is mounted on its own, as containers do; mount the folder that it is in"
+_NEXT_STEP: Final = {
+    errno.EACCES: _WRITE_THERE,
+    errno.EPERM: _WRITE_THERE,
+    errno.EROFS: "Name a path that can be written",
+    errno.ENOSPC: "Make room on the disk",
+    errno.EDQUOT: "Make room in your quota",
+    errno.EBUSY: _MOUNTED,
+    errno.EXDEV: _MOUNTED,
+    errno.ETIMEDOUT: "Try again when it is done, or allow more time with lock_timeout",
+}
+
+
+@frozen
+class Rewrite:
+    """A file, and what becomes of it, in pieces; `change` may raise `Refused`."""
+
+    path: str
+    change: Callable[[bytes], Sequence[bytes | memoryview]] = field(repr=False)
+    backup: bool = False
+    secret: bool = True
+    # a link stays, and what it leads to is changed
+    real: str = field(init=False, default=Factory(lambda self: os.path.realpath(self.path), takes_self=True))
+
+    @contextmanager
+    def locked(self, timeout: float) -> Iterator[None]:
+        if os.path.islink(self.path) and not os.path.exists(self.real):
+            raise SinkError(f"{self.path} is a link to {self.real}, which is missing; mend or remove it", self.path)
+        folder, name = os.path.split(self.real)
+        with ExitStack() as stack:
+            with self.told():
+                _files.make_folder(folder)
+                stack.enter_context(_locks.locked(f"{self.real}.lock", timeout))
+            with suppress(OSError):  # whoever left something behind died long ago, for nobody else has the lock
+                _files.sweep(folder or os.curdir, {_files.temporaries_of(name): 0, _files.TEMPORARY: 3600})
+            yield
+
+    @contextmanager
+    def draft(self) -> Iterator[Draft]:
+        with ExitStack() as stack:
+            with self.told():
+                old = stack.enter_context(_files.opened(self.real, _MAX_BYTES))
+                _check_text(old.data)
+                pieces = self.change(old.data)
+                new = None if _same(pieces, old.data) else stack.enter_context(_files.staged(self.real, pieces, old))
+            yield Draft(self, old, new)
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        try:
+            yield
+            return
+        except Refused as error:
+            reason = str(error)
+        except OSError as error:
+            reason = f"{error.strerror}. {_NEXT_STEP.get(error.errno or 0, 'Mend that, or name another path')}"
+        raise SinkError(f"{self.path} was not changed: {reason}", path=self.path)
+
+
+@frozen
+class Draft:
+    """What was found, and what shall be there; `new` is None where that is the same."""
+
+    file: Rewrite
+    old: _files.Found
+    new: _files.Staged | None
+
+    def is_current(self) -> bool:
+        return self.new is None or _files.holds(self.file.real, self.old.status)
+
+    def publish(self) -> None:
+        with self.file.told():
+            if self.new is not None and self.old.status is not None and self.file.backup:
+                _files.replace(f"{self.file.real}.bak", self.old.data)
+            if self.new is not None:
+                _files.publish(self.new, self.file.real)
+
+    def take_back(self) -> None:
+        with suppress(OSError):
+            if self.new is not None and self.old.status is None:
+                os.unlink(self.file.real)
+            elif self.new is not None:
+                with _files.staged(self.file.real, [self.old.data], self.old) as old:
+                    _files.publish(old, self.file.real)
+
+    def is_there(self) -> bool:
+        return self.new is None or _files.holds(self.file.real, self.new.status)
+
+    def notes(self) -> Iterator[str]:
+        if self.new is not None and self.old.is_changed():
+            yield (
+                f"another program wrote into {self.file.path} at the same time and without a lock; "
+                "look whether what it wrote is there, and run it again if not"
+            )
+        if self.new is not None and self.file.secret and self.new.status.st_mode & 0o077:
+            yield f"others may read {self.file.path}, which holds keys; close it to them: chmod 600 {self.file.path}"
+
+
+def rewrite(files: Sequence[Rewrite], timeout: float) -> list[str]:
+    """Change all of *files* or none; gives what the user should know. Raises `SinkError`."""
+    with ExitStack() as locks:
+        for file in sorted(files, key=lambda file: file.real):  # in the same order as everybody else
+            locks.enter_context(file.locked(timeout))
+        for _ in range(_TRIES):
+            with ExitStack() as stack:
+                drafts = [stack.enter_context(file.draft()) for file in files]
+                if all(draft.is_current() for draft in drafts):
+                    _publish(drafts)
+                    if all(draft.is_there() for draft in drafts):
+                        return [note for draft in drafts for note in draft.notes()]
+    raise SinkError(f"{files[-1].path} changes all the time, by a program that takes no lock; end that, and try again")
+
+
+def _publish(drafts: Sequence[Draft]) -> None:
+    done: list[Draft] = []
+    try:
+        for draft in drafts:
+            draft.publish()
+            done.append(draft)
+    except BaseException:
+        for draft in done:
+            draft.take_back()
+        raise
+
+
+def _check_text(data: bytes) -> None:
+    if data.startswith(b"\xef\xbb\xbf"):
+        raise Refused("it starts with a byte order mark, which some readers take as part of the text; save it without")
+    with suppress(UnicodeDecodeError):  # holds all that is in the file
+        if data.isascii() or data.decode() or True:
+            return
+    raise Refused("it is no UTF-8 text, and some readers read no other; save it as UTF-8")
+
+
+def _same(pieces: Sequence[bytes | memoryview], data: bytes) -> bool:
+    at = 0
+    for piece in pieces:
+        if not data.startswith(piece, at):
+            return False
+        at += len(piece)
+    return at == len(data)

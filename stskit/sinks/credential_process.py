@@ -1,0 +1,30 @@
+"""The document that a ``credential_process`` prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from stskit.identity import Credentials
+
+__all__ = ["CredentialProcess"]
+
+
+@frozen
+class CredentialProcess:
+    """The JSON document that the AWS SDKs and tools read from the ``credential_process`` of a profile.
+
+    Print it to standard output, and nothing else. Without an expiration they take the credentials to be good for ever;
+    with one they run the process again before that time.
+
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
+    """
+
+    def write(self, credentials: Credentials, /) -> str:
+        """The document for *credentials*, one line without its end; it is secret."""
+        from json import dumps
+
+        account = {} if credentials.account_id is None else {"AccountId": credentials.account_id}
+        return dumps({"Version": 1, **credentials.as_dict(), **account})

@@ -1,0 +1,120 @@
+"""Text that sets variables in a shell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+from attrs import field, frozen
+
+from stskit import _variables
+from stskit.errors import SinkError, discreet
+
+if TYPE_CHECKING:
+    from stskit.identity import Credentials
+
+__all__ = ["ShellExports"]
+
+Shell = Literal["sh", "bash", "dash", "ksh", "zsh", "fish", "csh", "tcsh", "powershell", "pwsh", "cmd"]
+
+_QUOTES: Final = "'\u2018\u2019\u201a\u201b"
+
+
+@frozen
+class _Dialect:
+    set: str
+    unset: str
+    quote: Callable[[str], str | None]  # None: this shell cannot quote that
+
+
+def _sh(value: str) -> str:
+    """A line goes on after each brace: ksh expands what ``eval $(...)`` gives it, but no braces across a blank.
+
+    `shlex.quote` would leave ``=ls`` bare, and zsh makes the path of a program of it.
+    """
+    return "'" + value.replace("'", "'\"'\"'").replace("{", "{'\\\n'") + "'"
+
+
+def _fish(value: str) -> str:
+    return "'" + re.sub(r"([\\'])", r"\\\1", value) + "'"
+
+
+def _tcsh(value: str) -> str:
+    """Its history looks into quotes, and so do backslashes where ``backslash_quote`` is set: both stand outside.
+
+    Braces would be expanded in ``eval `...` `` without quotes, but for one that has no end: that stops it all.
+    """
+    quoted = "'" + re.sub(r"['!\\]", r"'\\\g<0>'", value).replace("\n", "\\\n") + "'"
+    return quoted + ("; : '{'" if "{" in value else "")
+
+
+def _powershell(value: str) -> str | None:
+    """Five characters are its single quotes; in a wrong code page, half of another letter would be one."""
+    if not re.fullmatch(f"[ -~{_QUOTES}]*", value):
+        return None
+    return "'" + re.sub(f"[{_QUOTES}]", r"\g<0>\g<0>", value) + "'"
+
+
+def _cmd(value: str) -> str | None:
+    """Its lines end at 8,191 characters, and are in the code page of the console."""
+    fits = value.isascii() and value.isprintable() and len(value) <= 8_000
+    return value if fits and not re.search(r'[%^&|<>"!]', value) else None
+
+
+_SH: Final = _Dialect("export {}={};", "unset {};", _sh)
+_FISH: Final = _Dialect("set -gx {} {};", "set -eg {}; or true;", _fish)
+_TCSH: Final = _Dialect("setenv {} {};", "unsetenv {};", _tcsh)
+_POWERSHELL: Final = _Dialect("$Env:{} = {};", "$Env:{} = $null;", _powershell)
+_CMD: Final = _Dialect('set "{}={}"', 'set "{}="', _cmd)
+_DIALECTS: Final = {
+    **dict.fromkeys(("sh", "bash", "dash", "ksh", "zsh"), _SH),
+    "fish": _FISH,
+    **dict.fromkeys(("csh", "tcsh"), _TCSH),
+    **dict.fromkeys(("powershell", "pwsh"), _POWERSHELL),
+    "cmd": _CMD,
+}
+
+
+@frozen
+class ShellExports:
+    """Text that sets the variables in the shell that evaluates it, and takes out what is left of others.
+
+    `shell`: ``"sh"`` (also bash, dash, ksh, zsh), ``"fish"``, ``"tcsh"`` (also csh), ``"powershell"`` (also pwsh) or
+    ``"cmd"``. `region`, `expiration`: as in `Environment`. Each line is a statement of its own::
+
+        eval "$(python my_login.py)"                              # sh
+        python my_login.py | source                               # fish
+        eval "`python my_login.py`"                               # tcsh
+        python my_login.py | Out-String | Invoke-Expression       # PowerShell
+        for /f "delims=" %i in ('python my_login.py') do @%i      # cmd
+
+    A universal variable of fish belongs to the user, and stays: erase what it says of other credentials.
+
+    Raises `SinkError` for another shell. https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
+    """
+
+    shell: Shell = "sh"
+    region: str | None = field(default=None, kw_only=True)
+    expiration: bool = field(default=False, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        if self.shell not in _DIALECTS:
+            raise SinkError(f"{self.shell!r} is no shell known here; name one of {', '.join(get_args(Shell))}")
+
+    @discreet  # frames on the way hold values in plain text
+    def write(self, credentials: Credentials, /) -> str:
+        """The text for *credentials*; it is secret. Raises `SinkError` for what this shell cannot quote."""
+        dialect = _DIALECTS[self.shell]
+        lines = []
+        for name, value in _variables.variables(credentials, self.region, self.expiration).items():
+            quoted = None if re.search("[\0\ud800-\udfff]", value) else dialect.quote(value)
+            if quoted is None:
+                raise SinkError(f"{name} holds what {self.shell} cannot quote; write it to another sink")
+            lines.append(dialect.set.format(name, quoted))
+        return self.unset() + "\n".join(lines) + "\n"
+
+    def unset(self) -> str:
+        """The text that takes out all that `write` sets, and what would mix with it."""
+        names = _variables.STALE + (() if self.region is None else _variables.REGION)
+        return "".join(f"{_DIALECTS[self.shell].unset.format(name)}\n" for name in names)

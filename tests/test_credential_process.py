@@ -1,0 +1,166 @@
+"""The document of a credential_process is what every SDK reads, and nothing else is printed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from awscrt.auth import AwsCredentialsProvider
+from awscrt.io import ClientBootstrap, DefaultHostResolver, EventLoopGroup
+from botocore.session import Session
+from helpers import reachable_text
+from local_aws import LocalAWS
+from readers import NODE, node
+
+from stskit import Credentials
+from stskit.errors import ProofInvalid
+from stskit.sinks import CredentialProcess
+from stskit.sources import Profile
+
+DUE = Credentials("ASIANEW", "s/e+c=", "t" * 2000, datetime(2099, 1, 2, 3, 4, 5, 678, UTC), account_id="123456789012")
+STATIC = Credentials("AKIANEW", "static")
+EXAMPLE = Path(__file__).parent.parent / "docs" / "examples" / "credential_process.py"
+
+
+@pytest.mark.case("X15", "X16", "X17")
+def test_the_document_is_one_object_with_the_fields_of_the_specification() -> None:
+    """Version is the number 1, the time whole seconds of UTC, and keys without an end have none."""
+    text = DUE.to(CredentialProcess())
+    assert "\n" not in text
+    assert json.loads(text) == {
+        "Version": 1,
+        "AccessKeyId": "ASIANEW",
+        "SecretAccessKey": "s/e+c=",
+        "SessionToken": "t" * 2000,
+        "Expiration": "2099-01-02T03:04:05Z",
+        "AccountId": "123456789012",
+    }
+    assert json.loads(STATIC.to(CredentialProcess())) == {
+        "Version": 1,
+        "AccessKeyId": "AKIANEW",
+        "SecretAccessKey": "static",
+    }
+
+
+def test_what_is_printed_is_what_was_written() -> None:
+    """Other characters are escaped, so that no encoding of a terminal matters; it reads back."""
+    odd = Credentials("A", "s", 'caf\xe9 "\u2028\n')
+    text = odd.to(CredentialProcess())
+    assert text.isascii()
+    assert Credentials.from_dict(json.loads(text)) == odd
+
+
+@pytest.fixture
+def profile(home: Path) -> str:
+    """A profile whose process prints the document."""
+    (home / "document").write_text(DUE.to(CredentialProcess()))
+    (home / ".aws").mkdir()
+    (home / ".aws" / "config").write_text(
+        f"[profile p]\ncredential_process = cat {home}/document\nregion = eu-west-1\n"
+    )
+    return "p"
+
+
+@pytest.mark.case("X16")
+def test_botocore_and_the_common_runtime_read_it(profile: str, home: Path) -> None:
+    """All fields of it, the time too."""
+    found = Session(profile=profile).get_credentials()
+    assert found is not None
+    assert (found.access_key, found.secret_key, found.token) == ("ASIANEW", "s/e+c=", "t" * 2000)
+    loop = EventLoopGroup(1)
+    bootstrap = ClientBootstrap(loop, DefaultHostResolver(loop))
+    config = str(home / ".aws" / "config")
+    keys = AwsCredentialsProvider.new_profile(bootstrap, profile, config, "/dev/null").get_credentials().result(10)
+    assert (keys.access_key_id, keys.secret_access_key, keys.session_token) == ("ASIANEW", "s/e+c=", "t" * 2000)
+    assert keys.expiration == DUE.expiration.replace(microsecond=0) if DUE.expiration else False
+
+
+@pytest.mark.debian
+@pytest.mark.case("X16")
+def test_the_sdk_for_javascript_reads_it(profile: str, home: Path) -> None:
+    """In a child process."""
+    done = subprocess.run(
+        [node(), str(NODE / "read_sdk.mjs"), "process", profile], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"ASIANEW s/e+c= {'t' * 2000} 2099-01-02T03:04:05.000Z eu-west-1\n"
+
+
+def run_example(aws: LocalAWS, token: Path, stdout: int | None = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "AWS_ENDPOINT_URL_STS": aws.sts_url, "AWS_DEFAULT_REGION": "us-east-1"}
+    command = [sys.executable, str(EXAMPLE), aws.web_role, str(token)]
+    return subprocess.run(
+        command, env=environment, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+    )
+
+
+@pytest.fixture
+def token(aws: LocalAWS, tmp_path: Path) -> Path:
+    path = tmp_path / "token"
+    path.touch(0o600)
+    path.write_text(aws.idp.oidc_token())
+    return path
+
+
+@pytest.mark.case("X15")
+def test_a_process_of_ones_own_prints_the_document_and_nothing_else(aws: LocalAWS, token: Path) -> None:
+    """Where it fails it prints nothing, ends with a status, and says why elsewhere, without a secret."""
+    done = run_example(aws, token)
+    assert json.loads(done.stdout)["Version"] == 1
+    assert (done.stdout.count("\n"), done.stderr, done.returncode) == (1, "", 0)
+    secret = token.read_text()
+    token.write_text(secret[:-9] + "AAAAAAAAA")
+    done = run_example(aws, token)
+    assert done.stdout == ""
+    assert done.returncode == 1
+    assert done.stderr.startswith("stskit: ")
+    assert secret[:40] not in done.stderr
+
+
+@pytest.mark.case("X18")
+@pytest.mark.parametrize("where", ["full", "closed"])
+def test_an_output_that_takes_nothing_is_an_error_and_no_traceback(where: str, aws: LocalAWS, token: Path) -> None:
+    """A full disk, or a reader that went away."""
+    if where == "full":
+        with open("/dev/full", "w") as full:
+            done = run_example(aws, token, full.fileno())
+    else:
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = run_example(aws, token, writer)
+        os.close(writer)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("stskit: ")
+
+
+@pytest.mark.case("X19")
+def test_a_process_that_asks_for_its_own_profile_is_an_error_and_no_endless_loop(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is noticed in the second round, and says what to do; a process in another one's process is fine."""
+    (home / ".aws").mkdir()
+    ask = "from stskit.sources import Profile; from stskit.sinks import CredentialProcess; import sys; "
+    ask += "open(sys.argv[2], 'a').write('x'); print(Profile(sys.argv[1]).fetch().to(CredentialProcess()))"
+    (home / "ask.py").write_text(ask)
+    (home / "document").write_text(STATIC.to(CredentialProcess()))
+    start = f"credential_process = {sys.executable} {home}/ask.py"
+    (home / ".aws" / "config").write_text(
+        f"[profile loop]\n{start} loop {home}/rounds\n"
+        f"[profile outer]\n{start} inner {home}/outer\n"
+        f"[profile inner]\ncredential_process = cat {home}/document\n"
+    )
+    with pytest.raises(ProofInvalid, match="credential_process") as caught:
+        Profile("loop").fetch()
+    assert "static" not in reachable_text(caught.value)
+    assert (home / "rounds").read_text() == "x"
+    assert Profile("outer").fetch().access_key_id == "AKIANEW"
+    above = sha256("\0".join([sys.executable, f"{home}/ask.py", "loop", f"{home}/rounds"]).encode()).hexdigest()
+    monkeypatch.setenv("_STSKIT_CREDENTIAL_PROCESSES", f"{'0' * 64} {above}")
+    with pytest.raises(ProofInvalid, match="this very profile, and so would run for ever; let it start from another"):
+        Profile("loop").fetch()

@@ -1,0 +1,593 @@
+"""Credentials arrive in the credentials file whole or not at all, and nothing else changes."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from botocore.session import Session
+from conftest import OTHER
+from helpers import folder_of, needs, reachable_text
+
+from stskit import Credentials
+from stskit.errors import SinkError, StskitWarning
+from stskit.sinks import CredentialsFile
+
+SESSION = Credentials("ASIANEW", "new/secret+", "newtoken==", account_id="123456789012")
+STATIC = Credentials("AKIANEW", "static/secret")
+DUE = Credentials("ASIADUE", "due/secret", "duetoken", datetime(2099, 1, 2, 3, 4, 5, tzinfo=UTC))
+KEYS = "aws_access_key_id = ASIANEW\naws_secret_access_key = new/secret+\naws_session_token = newtoken==\n"
+
+
+@pytest.fixture
+def config(file: Path) -> Path:
+    return file.parent / "config"
+
+
+@pytest.fixture
+def umask() -> Iterator[Callable[[int], int]]:
+    """Sets the umask, and puts it back."""
+    before = os.umask(0o022)
+    yield os.umask
+    os.umask(before)
+
+
+# what is written
+
+
+def test_a_profile_is_read_back_by_botocore_and_by_the_aws_cli(file: Path, config: Path) -> None:
+    """In other sessions and processes, with region and output from the config file."""
+    assert SESSION.to(CredentialsFile("dev", region="eu-west-1", output="text")) == str(file)
+    session = Session(profile="dev")
+    found = session.get_credentials()
+    assert found is not None
+    assert (found.access_key, found.secret_key, found.token) == ("ASIANEW", "new/secret+", "newtoken==")
+    assert getattr(found, "account_id", "123456789012") == "123456789012"  # the oldest botocore has none
+    assert session.get_config_variable("region") == "eu-west-1"
+    command = [sys.executable, "-m", "awscli", "configure", "get", "aws_secret_access_key", "--profile", "dev"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "new/secret+\n"
+    assert file.read_text().startswith(OTHER)
+    assert config.read_text() == "[profile dev]\nregion = eu-west-1\noutput = text\n"
+
+
+def test_when_they_expire_is_told_to_tools(file: Path) -> None:
+    """Under the name that saml2aws gave it, and others took over; in whole seconds of UTC."""
+    DUE.to(CredentialsFile())
+    assert file.read_text().endswith("duetoken\nx_security_token_expires = 2099-01-02T03:04:05Z\n")
+
+
+@pytest.mark.case("F23")
+def test_static_keys_inherit_nothing_of_a_session(file: Path) -> None:
+    """Token, account and expiry go with the keys that they belonged to, under older and other names too."""
+    file.write_text("[dev]\naws_security_token = stale\nexpiration = stale\naws_session_expiration = stale\n")
+    DUE.to(CredentialsFile("dev"))
+    SESSION.to(CredentialsFile("dev"))
+    STATIC.to(CredentialsFile("dev"))
+    assert file.read_text() == "[dev]\naws_access_key_id = AKIANEW\naws_secret_access_key = static/secret\n"
+
+
+@pytest.mark.case("F2")
+def test_the_same_again_writes_nothing(file: Path, config: Path) -> None:
+    """The files keep their inode and their time, and no backup is made."""
+    sink = CredentialsFile("dev", region="eu-west-1", backup=True)
+    SESSION.to(sink)
+    before = [(each.stat().st_ino, each.stat().st_mtime_ns) for each in (file, config, Path(f"{file}.bak"))]
+    SESSION.to(sink)
+    assert [(each.stat().st_ino, each.stat().st_mtime_ns) for each in (file, config, Path(f"{file}.bak"))] == before
+
+
+def test_many_profiles_are_one_rewrite(file: Path, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are there in their places, new ones at the end, each with its region, and one rename for each file."""
+    SESSION.to(CredentialsFile("b"))
+    renamed: list[str] = []
+    rename = os.rename
+
+    def record(old: str, new: str) -> None:
+        renamed.append(os.path.basename(new))
+        rename(old, new)
+
+    monkeypatch.setattr(os, "rename", record)
+    given = {"c": SESSION, "b": STATIC, "a": DUE}
+    assert CredentialsFile("unused", region="us-east-1").write_all(given) == str(file)
+    profiles = Session().full_config["profiles"]
+    assert re.findall(r"\[(.*)\]", file.read_text()) == ["other", "b", "c", "a"]
+    assert {name: profiles[name]["aws_access_key_id"] for name in given} == {
+        name: keys.access_key_id for name, keys in given.items()
+    }
+    assert {profiles[name]["region"] for name in given} == {"us-east-1"}
+    assert renamed == ["config", "credentials"]
+    assert "unused" not in file.read_text() + config.read_text()
+
+
+def test_many_profiles_are_written_all_or_none(file: Path) -> None:
+    """One bad name, one expired set or one profile in the way stops all."""
+    stale = Credentials("A", "s", "t", datetime.now(UTC) - timedelta(seconds=1))
+    for others in ({"a b": SESSION}, {"b": stale}, {"other": SESSION}):
+        with pytest.raises(SinkError):
+            CredentialsFile().write_all({"a": SESSION, **others})
+    assert file.read_text() == OTHER
+    assert CredentialsFile().write_all({}) == str(file)
+    assert file.read_text() == OTHER
+
+
+# remove
+
+
+@pytest.mark.case("F3")
+@pytest.mark.parametrize(
+    "text",
+    [OTHER, "", "# only a comment\n", "[x]\nk = v", "[x]\nk = v\n\n\n", "[x]\r\nk = v\r\n", "[x]\r\nk = v", "\n",
+     "[x]\nk = v\n  continued\n", "[dev]\nregion = eu-west-1\n# note\n\n[x]\nk = v", "[dev] # team\n\n[x]\n",
+     "[dev]\n# note", "[dev]\nregion = x", "[DEFAULT]\naws_access_key_id = A\n"],
+)  # fmt: skip
+@pytest.mark.parametrize("keys", [SESSION, DUE, STATIC])
+def test_what_is_removed_leaves_the_old_bytes(text: str, keys: Credentials, file: Path, config: Path) -> None:
+    """In both files, whatever they ended with."""
+    file.write_bytes(text.encode())
+    config.write_bytes(text.encode().replace(b"[dev]", b"[profile dev]").replace(b"region = ", b"x = "))
+    before = file.read_bytes(), config.read_bytes()
+    sink = CredentialsFile("dev", region="eu-west-1", output="json", overwrite=True)
+    keys.to(sink)
+    assert file.read_bytes() != before[0]
+    assert sink.remove() == str(file)
+    assert (file.read_bytes(), config.read_bytes()) == before
+
+
+def test_profiles_between_others_go_without_a_trace(file: Path) -> None:
+    """In whatever order they came and go."""
+    for name in ("a", "b", "c"):
+        SESSION.to(CredentialsFile(name))
+    for name in ("b", "a", "c"):
+        CredentialsFile(name).remove()
+    assert file.read_text() == OTHER
+
+
+def test_what_is_not_there_is_not_removed(file: Path, config: Path) -> None:
+    """A region that somebody changed stays, a missing profile is no error, and no file or lock is made for it."""
+    SESSION.to(CredentialsFile("dev", region="eu-west-1"))
+    config.write_text("[profile dev]\nregion = us-east-1\n")
+    CredentialsFile("dev", region="eu-west-1").remove()
+    CredentialsFile("none").remove()
+    assert config.read_text() == "[profile dev]\nregion = us-east-1\n"
+    assert file.read_text() == OTHER
+    CredentialsFile("dev", file.parent / "no" / "such").remove()
+    assert not (file.parent / "no").exists()
+
+
+def test_long_term_keys_are_not_removed_unasked(file: Path) -> None:
+    """They cannot be had again."""
+    with pytest.raises(SinkError, match=r"\[other\] has long-term keys.*overwrite=True"):
+        CredentialsFile("other").remove()
+    assert file.read_text() == OTHER
+    CredentialsFile("other", overwrite=True).remove()
+    assert file.read_text() == "# mine\n"
+
+
+# what must not be lost or hidden
+
+
+ELSEWHERE = ["role_arn", "credential_process", "sso_session", "sso_start_url", "login_session"]
+
+
+@pytest.mark.parametrize("option", ELSEWHERE)
+@pytest.mark.parametrize("where", ["credentials", "config"])
+@pytest.mark.parametrize("name", ["dev", "default"])
+def test_a_profile_with_another_source_is_not_written_to_unasked(
+    option: str, where: str, name: str, file: Path, config: Path
+) -> None:
+    """Either that or the new keys would not be used; who insists gets both."""
+    section = f"profile {name}" if where == "config" and name != "default" else name
+    target = file if where == "credentials" else config
+    target.write_text(f"[{section}]\n{option} = something\n")
+    before = target.read_text()
+    with pytest.raises(SinkError, match=rf"\[{section}\] has {option}.*overwrite=True") as caught:
+        SESSION.to(CredentialsFile(name))
+    assert caught.value.path == str(target)
+    assert target.read_text() == before
+    SESSION.to(CredentialsFile(name, overwrite=True))
+    assert f"{option} = something\n" in target.read_text()
+    assert "ASIANEW" in file.read_text()
+
+
+@pytest.mark.parametrize("where", ["credentials", "config"])
+def test_long_term_keys_are_not_overwritten_or_hidden_unasked(where: str, file: Path, config: Path) -> None:
+    """By a session or by other long-term keys; the very same may be written again."""
+    target, section = (file, "dev") if where == "credentials" else (config, "profile dev")
+    target.write_text(f"[{section}]\naws_access_key_id = AKIAMINE\naws_secret_access_key = s\naws_session_token =\n")
+    for keys in (SESSION, STATIC):
+        with pytest.raises(SinkError, match="long-term keys"):
+            keys.to(CredentialsFile("dev"))
+    Credentials("AKIAMINE", "s").to(CredentialsFile("dev"))
+    SESSION.to(CredentialsFile("dev", overwrite=True))
+    assert "ASIANEW" in file.read_text()
+
+
+def test_keys_of_a_session_are_there_to_be_replaced(file: Path, config: Path) -> None:
+    """Under both names that a token has had."""
+    for token in ("aws_session_token", "aws_security_token"):
+        file.write_text(f"[dev]\naws_access_key_id = ASIAOLD\naws_secret_access_key = s\n{token} = old\n")
+        config.write_text("[profile dev]\nregion = eu-west-1\n")
+        SESSION.to(CredentialsFile("dev"))
+        assert "ASIAOLD" not in file.read_text()
+
+
+def test_two_names_for_the_default_profile_are_told(file: Path, config: Path) -> None:
+    """Tools differ about which of them counts."""
+    config.write_text("[profile default]\nregion = eu-west-1\n")
+    with pytest.raises(SinkError, match=r"\[profile default\] goes before \[default\]"):
+        SESSION.to(CredentialsFile(region="us-east-1"))
+    assert config.read_text() == "[profile default]\nregion = eu-west-1\n"
+
+
+@pytest.mark.parametrize("content", [b"stray\n", b"\xff", b"[default]\r", None])
+def test_a_config_file_that_nobody_can_read_is_in_nobodys_way(content: bytes | None, file: Path, config: Path) -> None:
+    """It is only looked at; whoever writes to it is told."""
+    config.mkdir() if content is None else config.write_bytes(content)
+    SESSION.to(CredentialsFile())
+    assert "ASIANEW" in file.read_text()
+    with pytest.raises(SinkError, match="config was not changed"):
+        DUE.to(CredentialsFile(region="us-east-1"))
+    assert "ASIADUE" not in file.read_text()
+
+
+# where
+
+
+def test_paths_come_from_the_argument_else_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The config file lies beside a path that is given, unless a variable or an argument says otherwise."""
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "by-variable"))
+    assert SESSION.to(CredentialsFile("dev")) == str(tmp_path / "by-variable")
+    SESSION.to(CredentialsFile("dev", tmp_path / "a" / "keys", "us-east-1"))
+    assert (tmp_path / "a" / "config").exists()
+    SESSION.to(CredentialsFile("dev", tmp_path / "b" / "keys", "us-east-1", config_path=tmp_path / "c" / "conf"))
+    assert (tmp_path / "c" / "conf").exists()
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "conf-by-variable"))
+    SESSION.to(CredentialsFile("dev", tmp_path / "d" / "keys", "us-east-1"))
+    assert (tmp_path / "conf-by-variable").exists()
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "")
+    assert SESSION.to(CredentialsFile("dev")).endswith("/.aws/credentials")
+
+
+@pytest.mark.case("F9")
+def test_a_link_stays_and_its_target_changes(file: Path, tmp_path: Path) -> None:
+    """Also a link to a link, and a relative one; the lock lies beside the target."""
+    target = tmp_path / "real"
+    file.rename(target)
+    (tmp_path / "middle").symlink_to("real")
+    file.symlink_to(os.path.relpath(tmp_path / "middle", file.parent))
+    SESSION.to(CredentialsFile("dev"))
+    assert file.is_symlink()
+    assert (tmp_path / "middle").is_symlink()
+    assert "[dev]" in target.read_text()
+    assert (tmp_path / "real.lock").exists()
+
+
+def test_one_file_cannot_be_both(tmp_path: Path) -> None:
+    """Keys and config in the same file would wait for each other's lock; it is told at once, and nothing is made."""
+    with pytest.raises(SinkError, match="config_path"):
+        SESSION.to(CredentialsFile("dev", tmp_path / "sub" / "config", region="us-east-1"))
+    assert not (tmp_path / "sub").exists()
+
+
+# modes
+
+
+@pytest.mark.case("F11")
+@pytest.mark.parametrize("mask", [0, 0o022, 0o077, 0o777])
+def test_new_files_and_folders_are_for_the_owner_alone(home: Path, umask: Callable[[int], int], mask: int) -> None:
+    """Files, locks and backups 0600, folders 0700, whatever the umask."""
+    umask(mask)
+    for keys in (SESSION, DUE):
+        path = Path(keys.to(CredentialsFile(region="us-east-1", backup=True)))
+    assert path == home / ".aws" / "credentials"
+    assert {each.stat().st_mode & 0o777 for each in path.parent.iterdir()} == {0o600}
+    assert folder_of(path) == ["config", "config.lock", "credentials", "credentials.bak", "credentials.lock"]
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.case("F12")
+@pytest.mark.parametrize("mode", [0o604, 0o640, 0o644])
+def test_an_old_file_keeps_its_mode_with_a_warning_where_others_may_read(mode: int, file: Path) -> None:
+    """It may be shared on purpose; one warning for each change, with the caller's line, and no secret in it."""
+    file.chmod(mode)
+    with pytest.warns(StskitWarning, match=rf"others may read {file}.*chmod 600") as caught:
+        CredentialsFile("dev").write(SESSION)
+    assert [each.filename for each in caught] == [__file__]
+    assert file.stat().st_mode & 0o777 == mode
+    SESSION.to(CredentialsFile("dev"))
+    assert "new/secret+" not in str(caught[0].message)
+
+
+def test_a_config_file_may_be_read_by_everybody(file: Path, config: Path) -> None:
+    """There is nothing secret in it."""
+    config.write_text("")
+    config.chmod(0o644)
+    SESSION.to(CredentialsFile("dev", region="eu-west-1"))
+    assert config.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.case("F12")
+def test_a_read_only_file_is_not_replaced(file: Path) -> None:
+    """Whoever made it so meant it, and a rename would get around it."""
+    file.chmod(0o400)
+    with pytest.raises(SinkError, match="read-only"):
+        SESSION.to(CredentialsFile("dev"))
+    assert file.read_text() == OTHER
+
+
+@pytest.mark.case("F15")
+def test_access_lists_and_labels_stay(file: Path) -> None:
+    """What a rename would lose is copied."""
+    try:
+        os.setxattr(file, "user.label", b"mine")
+    except OSError:
+        pytest.skip("this file system has no extended attributes")
+    SESSION.to(CredentialsFile("dev"))
+    assert os.getxattr(file, "user.label") == b"mine"
+
+
+@pytest.mark.debian
+@pytest.mark.case("F15")
+def test_an_access_list_stays(file: Path) -> None:
+    """Who may read the file by its access list still may."""
+    needs("setfacl")
+    if subprocess.run(["setfacl", "-m", "u:65534:r", file], capture_output=True, check=False).returncode:
+        pytest.skip("this file system has no access lists")
+    with pytest.warns(StskitWarning, match="others may read"):
+        SESSION.to(CredentialsFile("dev"))
+    listed = subprocess.run(["getfacl", "-np", file], capture_output=True, text=True, check=True).stdout
+    assert "user:65534:r--" in listed
+
+
+def test_a_backup_is_what_was_there(file: Path) -> None:
+    """Made on request, as private as the rest, and never through a link."""
+    Path(f"{file}.bak").symlink_to("precious")
+    (file.parent / "precious").write_text("precious")
+    SESSION.to(CredentialsFile("dev", backup=True))
+    assert Path(f"{file}.bak").read_text() == OTHER
+    assert Path(f"{file}.bak").stat().st_mode & 0o777 == 0o600
+    assert (file.parent / "precious").read_text() == "precious"
+
+
+# what is refused
+
+
+def dangling(file: Path) -> None:
+    file.unlink()
+    file.symlink_to("nowhere")
+
+
+def loop(file: Path) -> None:
+    file.unlink()
+    file.symlink_to(file)
+
+
+def hard_link(file: Path) -> None:
+    os.link(file, file.parent / "twin")
+
+
+def a_folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+def a_fifo(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+def a_mark(file: Path) -> None:
+    file.write_bytes(b"\xef\xbb\xbf" + OTHER.encode())
+
+
+def latin_1(file: Path) -> None:
+    file.write_bytes(OTHER.encode() + b"# caf\xe9 CANARY\n")
+
+
+def utf_16(file: Path) -> None:
+    file.write_bytes(OTHER.encode("utf-16"))
+
+
+def broken(file: Path) -> None:
+    file.write_text(OTHER + "stray CANARY\n")
+
+
+def returns(file: Path) -> None:
+    file.write_bytes(OTHER.encode().replace(b"\n", b"\r"))
+
+
+def too_large(file: Path) -> None:
+    os.truncate(file, 64_000_001)
+
+
+def locked_by_a_link(file: Path) -> None:
+    (file.parent / "victim").write_text("precious")
+    (file.parent / "credentials.lock").symlink_to("victim")
+
+
+def no_folder(file: Path) -> None:
+    file.unlink()
+    file.parent.rmdir()
+    file.parent.write_text("a file in the way")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        pytest.param(dangling, "a link to", marks=pytest.mark.case("F9")),
+        pytest.param(loop, "a link to", marks=pytest.mark.case("F9")),
+        pytest.param(hard_link, "hard links", marks=pytest.mark.case("F10")),
+        pytest.param(no_folder, "Not a directory|File exists", marks=pytest.mark.case("F11")),
+        pytest.param(locked_by_a_link, "symbolic links", marks=pytest.mark.case("F22")),
+        (a_folder, "regular file"),
+        (a_fifo, "regular file"),
+        (a_mark, "byte order mark"),
+        (latin_1, "UTF-8"),
+        (utf_16, "UTF-8"),
+        (broken, "line 5"),
+        (returns, "carriage return"),
+        (too_large, "larger than"),
+    ],
+)
+def test_what_cannot_be_written_safely_stays_as_it_is(spoil: Callable[[Path], None], reason: str, file: Path) -> None:
+    """The error names the file and the reason; nothing of the file, and no secret, is in it or in its traceback."""
+    spoil(file)
+    contents = {each.name: each.read_bytes() for each in file.parent.glob("*") if each.is_file()}
+    with pytest.raises(SinkError, match=reason) as caught:
+        SESSION.to(CredentialsFile("dev", region="us-east-1"))
+    after = {each.name: each.read_bytes() for each in file.parent.glob("*") if each.is_file()}
+    locks = {"credentials.lock": b"", "config.lock": b""}
+    assert {name: data for name, data in after.items() if locks.get(name) != data} == contents
+    assert caught.value.path in (str(file), str(file.parent / "config"))
+    frames = traceback.TracebackException.from_exception(caught.value, capture_locals=True).stack
+    shown = "".join(str(frame.locals) for frame in frames if frame.filename != __file__)
+    for secret in ("CANARY", SESSION.secret_access_key, SESSION.session_token, "AKIAOTHER"):
+        assert str(secret) not in reachable_text(caught.value) + shown
+
+
+@pytest.mark.case("F22")
+def test_a_link_that_is_the_lock_does_no_harm_to_what_it_leads_to(file: Path) -> None:
+    """Who can plant a link beside the file gains nothing by it."""
+    locked_by_a_link(file)
+    with pytest.raises(SinkError):
+        SESSION.to(CredentialsFile("dev"))
+    assert (file.parent / "victim").read_text() == "precious"
+
+
+def test_who_waits_too_long_for_the_lock_is_told_which(file: Path) -> None:
+    """And what to do; the file is as it was."""
+    from fcntl import LOCK_EX, flock
+
+    with (file.parent / "credentials.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        with pytest.raises(SinkError, match=r"another process holds the lock .*credentials\.lock.*lock_timeout"):
+            SESSION.to(CredentialsFile("dev", lock_timeout=0))
+    assert file.read_text() == OTHER
+
+
+def test_expired_credentials_are_not_written(file: Path) -> None:
+    """Nobody could use them, and they would take the place of ones that may be good."""
+    stale = Credentials("A", "s", "t", datetime.now(UTC) - timedelta(seconds=1))
+    with pytest.raises(SinkError, match="expired"):
+        stale.to(CredentialsFile("new"))
+    assert file.read_text() == OTHER
+
+
+@pytest.mark.case("F16", "F17")
+@pytest.mark.parametrize(
+    "name",
+    ["", "a b", "a]\n[default", "a]\n[default]", "a\r", "DEFAULT", "__proto__", "[x]", "a#b", "é", "a=b\n", None,
+     "profile x", "\N{PILE OF POO}", "e\N{COMBINING ACUTE ACCENT}"],
+)  # fmt: skip
+def test_a_name_that_not_all_tools_read_alike_is_refused(name: str) -> None:
+    """When the sink is built, before there are any credentials."""
+    with pytest.raises(SinkError, match="profile name"):
+        CredentialsFile(name)
+
+
+@pytest.mark.case("F17")
+@pytest.mark.parametrize(
+    "name", ["my profile", "é", "\N{PILE OF POO}", "e\N{COMBINING ACUTE ACCENT}", "a(b)", "x" * 1000]
+)
+def test_another_name_may_be_asked_for(name: str, file: Path) -> None:
+    """It is written as it is, in its Unicode form, and botocore reads it back."""
+    SESSION.to(CredentialsFile(name, any_name=True))
+    assert Session().full_config["profiles"][name]["aws_access_key_id"] == "ASIANEW"
+    CredentialsFile(name, any_name=True).remove()
+    assert file.read_text() == OTHER
+
+
+@pytest.mark.case("F17")
+@pytest.mark.parametrize(
+    "name",
+    ["", " a", "a ", "a[b", "a]b", "a#b", "a;b", 'a"b', "a'b", "a\\b", "a\nb", "a\x7f", "a\x85", "a\u2028b", "DEFAULT",
+     "__proto__", "profile x", "sso-session x", "services x", "\ufeffa"],
+)  # fmt: skip
+def test_what_could_never_be_a_profile_is_refused_all_the_same(name: str) -> None:
+    """No reader would find it, or each another one."""
+    with pytest.raises(SinkError, match="profile name"):
+        CredentialsFile(name, any_name=True)
+
+
+def test_another_name_goes_without_a_region(file: Path) -> None:
+    """For the config file would have to quote it, which not all readers understand."""
+    with pytest.raises(SinkError, match="without region"):
+        CredentialsFile("my profile", region="us-east-1", any_name=True)
+
+
+@pytest.mark.case("F16")
+@pytest.mark.parametrize(
+    "value", ["", "a b", "a\nb", "a\r\n[x]", "'a'", '"a"', "#a", ";a", "\x85", "é", "a\0", "\u2028"]
+)
+def test_a_value_that_would_not_be_read_back_is_refused(value: str, file: Path) -> None:
+    """In region and output when the sink is built; in keys before the file is touched, and without showing them."""
+    with pytest.raises(SinkError, match="region"):
+        CredentialsFile("dev", region=value)
+    if value:
+        with pytest.raises(SinkError, match="aws_session_token") as caught:
+            Credentials("A", "s", value).to(CredentialsFile("dev"))
+        assert value not in reachable_text(caught.value) or len(value) == 1
+    assert folder_of(file) == ["credentials"]
+
+
+@pytest.mark.case("F16")
+@pytest.mark.parametrize("value", ["a=b", "a:b", "=a", ":a", "a;b#c", "%(x)s", "100%", "${X}", "a[b]", "a]"])
+def test_a_value_may_have_any_character_that_stands_for_itself(value: str, file: Path) -> None:
+    """Keys of servers that are not AWS may look like that."""
+    Credentials("A", "s", value).to(CredentialsFile("dev"))
+    found = Session(profile="dev").get_credentials()
+    assert found is not None
+    assert found.token == value
+
+
+def test_the_second_file_is_not_written_where_the_first_cannot_be(file: Path) -> None:
+    """Both are prepared before one is put in its place."""
+    file.write_text("stray\n")
+    with pytest.raises(SinkError):
+        SESSION.to(CredentialsFile("dev", region="us-east-1"))
+    assert folder_of(file) == ["config.lock", "credentials", "credentials.lock"]
+
+
+@pytest.mark.parametrize("there", ["us-west-2", "us-east-1", ""])
+def test_the_first_file_goes_back_where_the_second_cannot_be_replaced(
+    there: str, file: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it or nothing, up to the last step."""
+    if there:
+        config.write_text(f"[profile dev]\nregion = {there}\n")
+        config.chmod(0o640)
+    rename = os.rename
+
+    def refuse(old: str, new: str) -> None:
+        if new == str(file):
+            raise PermissionError(13, "Permission denied")
+        rename(old, new)
+
+    monkeypatch.setattr(os, "rename", refuse)
+    with pytest.raises(SinkError, match="credentials was not changed: Permission denied"):
+        SESSION.to(CredentialsFile("dev", region="us-east-1"))
+    assert file.read_text() == OTHER
+    assert config.exists() == bool(there)
+    if there:
+        assert config.read_text() == f"[profile dev]\nregion = {there}\n"
+        assert config.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_warning_that_is_an_error_comes_after_the_work(file: Path) -> None:
+    """What it reports has happened; nothing is undone, and no frame of it shows a secret."""
+    file.chmod(0o644)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(StskitWarning) as caught:
+            SESSION.to(CredentialsFile("dev"))
+    assert KEYS in file.read_text()
+    frames = traceback.TracebackException.from_exception(caught.value, capture_locals=True).stack
+    assert "new/secret+" not in "".join(str(frame.locals) for frame in frames)

@@ -1,0 +1,310 @@
+"""What is put out for a shell sets the variables in it, byte by byte, and runs nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from traceback import TracebackException
+from typing import Any
+
+import pytest
+from helpers import needs, reachable_text
+
+from stskit import Credentials
+from stskit.errors import SinkError
+from stskit.sinks import ShellExports
+from stskit.sinks.shell_exports import Shell
+
+SESSION = Credentials("ASIANEW", "new/secret+", "IQoJb3JpZ2luX2Vj/A-Za+z0_9==", datetime(2099, 1, 2, tzinfo=UTC))
+STATIC = Credentials("AKIANEW", "static/secret")
+LEFT_OVER = (
+    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE", "AWS_CREDENTIAL_EXPIRATION", "AWS_SESSION_EXPIRATION", "AWS_CREDENTIAL_SCOPE",
+    "AWS_ACCOUNT_ID",
+)  # fmt: skip
+REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
+NASTY = (
+    "it's",
+    "''two''''",
+    'a "word" and ";touch ran;"',
+    "`touch ran`",
+    "$(touch ran)",
+    "$HOME ${HOME} $$ $?",
+    "';touch ran;'",
+    "{a,b};touch ran; #",
+    "a; touch ran; b | touch ran & touch ran || touch ran && b",
+    "<a >ran <(touch ran) (touch ran)",
+    "! !! !$ !-1 !touch a!b!",
+    "\\! \\!! \\\\! '!' \"!\"",
+    "\\' \\\" \\` \\$(touch ran)",
+    "at the end\\",
+    "\\ \\\\ \\n \\t \\x41 \\101 \\c \\\\",
+    "* ? [a-z]* {a,b} /*",
+    "~:~root",
+    "=ls:=ls",
+    "# no comment #",
+    "  blanks  before,  within  and  after  ",
+    "\ttabs\t\tand\t",
+    "lines\n\ntouch ran\n#\n",
+    "\\\nafter\\\\\na backslash'\n!\n\\",
+    "\r\nCRLF\r\r\n",
+    "%HOME% %1 %s %%",
+    "^touch^ran^ a^b",
+    "-n --export -",
+    "".join(map(chr, range(1, 32))) + "\x7f\x1b[31mred",
+    "".join(map(chr, range(0x80, 0x180))),
+    "\N{KEY}\N{MAN}\N{ZERO WIDTH JOINER}\N{PERSONAL COMPUTER}\u2028\u2019\ufeff",
+    "\ue000\uf600\uf601\uf6ff\uf73f\ufdd0\ufffd\uffff\U0010ffff",
+    "a'\"\\! $`;\n" * 6_554,
+)
+
+
+SH_FAMILY = ("bash", "dash", "zsh", "ksh", "busybox")
+BARE = {**dict.fromkeys(SH_FAMILY, "eval $(cat {})"), "fish": "eval (cat {})", "tcsh": "eval `cat {}`"}
+DIALECTS: dict[str, Shell] = {**dict.fromkeys(SH_FAMILY, "sh"), "fish": "fish", "tcsh": "tcsh"}
+
+
+def run(shell: str, script: str, *options: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
+    """Run *script* in this folder by *shell*, which reads no file of its own, with a small environment."""
+    quiet = {"zsh": ["-f"], "fish": ["--no-config"], "tcsh": ["-f"], "busybox": ["ash"]}
+    Path("script").write_text(script)
+    needed = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "LC_ALL": "C.UTF-8"}
+    command = [needs(shell), *quiet.get(shell, []), *options, "script"]
+    return subprocess.run(command, capture_output=True, env=needed | variables, check=False)
+
+
+def told(file: str) -> dict[str, bytes]:
+    """The variables of AWS in what ``env -0`` put into *file*."""
+    pairs = (each.partition(b"=") for each in Path(file).read_bytes().split(b"\0"))
+    return {name.decode(): value for name, _, value in pairs if name.startswith(b"AWS_")}
+
+
+def put(file: str, text: str) -> None:
+    Path(file).write_bytes(text.encode())
+
+
+def check_round_trips(shell: str, way: str) -> None:
+    """Each nasty value, as token and as region, gets to a child of *shell*, and nothing runs or is said on the way."""
+    lines = []
+    for number, value in enumerate(NASTY):
+        sink = ShellExports(DIALECTS[shell], region=value)
+        put(f"text{number}", Credentials("AKIAEXAMPLE", "secret", value).to(sink))
+        lines.append(f"{way.format(f'text{number}')}\nenv -0 >got{number}\n")
+    done = run(shell, "".join(lines), AWS_PROFILE="stale", AWS_SECURITY_TOKEN="stale")
+    assert (done.stdout, done.stderr, done.returncode) == (b"", b"", 0)
+    for number, value in enumerate(NASTY):
+        assert told(f"got{number}") == {
+            "AWS_ACCESS_KEY_ID": b"AKIAEXAMPLE",
+            "AWS_SECRET_ACCESS_KEY": b"secret",
+            **dict.fromkeys(("AWS_SESSION_TOKEN", *REGION), value.encode()),
+        }
+    assert not Path("ran").exists()
+
+
+# what is set
+
+
+@pytest.mark.debian
+@pytest.mark.case("X1", "X6", "X7")
+@pytest.mark.parametrize("shell", SH_FAMILY)
+@pytest.mark.parametrize("way", ['eval "$(cat {})"', ". ./{}"])
+def test_shells_of_the_sh_family_take_every_value(shell: str, way: str) -> None:
+    """Byte by byte, and nothing in it is run."""
+    check_round_trips(shell, way)
+
+
+@pytest.mark.debian
+@pytest.mark.case("X2", "X6", "X7")
+@pytest.mark.parametrize("way", ["source {}", "cat {} | source"])
+def test_fish_takes_every_value(way: str) -> None:
+    """Byte by byte, and nothing in it is run."""
+    check_round_trips("fish", way)
+
+
+@pytest.mark.debian
+@pytest.mark.case("X3", "X6", "X7")
+@pytest.mark.parametrize("before", ["", "set backslash_quote;"])
+def test_tcsh_takes_every_value(before: str) -> None:
+    """Byte by byte, and nothing in it is run, whatever a backslash means in quotes."""
+    check_round_trips("tcsh", f"{before} source {{}}")
+
+
+@pytest.mark.debian
+@pytest.mark.case("X5")
+@pytest.mark.parametrize(
+    ("shell", "way"), [*BARE.items(), ("tcsh", 'eval "`cat {}`"')], ids=[*BARE, "tcsh as documented"]
+)
+def test_what_sts_gives_needs_no_quotes_around_the_command(shell: str, way: str) -> None:
+    """Those who forget them get the same; static credentials after a session keep nothing of it, and its time ends."""
+    region = ShellExports(DIALECTS[shell], region="eu-west-1", expiration=True)
+    put("session", SESSION.to(region))
+    put("static", STATIC.to(ShellExports(DIALECTS[shell])))
+    script = "".join(f"{way.format(name)}\nenv -0 >{name}.got\n" for name in ("session", "static"))
+    done = run(shell, script, **dict.fromkeys(LEFT_OVER, "stale"))
+    assert (done.stdout, done.stderr, done.returncode) == (b"", b"", 0)
+    assert told("session.got") == {
+        "AWS_ACCESS_KEY_ID": b"ASIANEW",
+        "AWS_SECRET_ACCESS_KEY": b"new/secret+",
+        "AWS_SESSION_TOKEN": b"IQoJb3JpZ2luX2Vj/A-Za+z0_9==",
+        "AWS_CREDENTIAL_EXPIRATION": b"2099-01-02T00:00:00Z",
+        **dict.fromkeys(REGION, b"eu-west-1"),
+    }
+    assert told("static.got") == {
+        "AWS_ACCESS_KEY_ID": b"AKIANEW",
+        "AWS_SECRET_ACCESS_KEY": b"static/secret",
+        **dict.fromkeys(REGION, b"eu-west-1"),
+    }
+
+
+@pytest.mark.debian
+@pytest.mark.case("X5", "X6")
+@pytest.mark.parametrize("shell", BARE)
+def test_without_quotes_around_the_command_nothing_is_run_either(shell: str) -> None:
+    """A value that is not what STS gives may come out wrong then, and no more."""
+    for value in NASTY:
+        put("text", Credentials(value, value, value).to(ShellExports(DIALECTS[shell], region=value)))
+        run(shell, BARE[shell].format("text"))
+        assert not Path("ran").exists()
+
+
+@pytest.mark.debian
+@pytest.mark.case("X6")
+@pytest.mark.parametrize("shell", BARE)
+def test_what_is_run_would_be_seen(shell: str) -> None:
+    """The trap of the tests above is a trap."""
+    put("text", ShellExports(DIALECTS[shell]).unset() + "touch ran;\n")
+    run(shell, BARE[shell].format("text"))
+    assert Path("ran").exists()
+
+
+# what is taken out
+
+
+@pytest.mark.debian
+@pytest.mark.case("X8")
+@pytest.mark.parametrize("shell", BARE)
+@pytest.mark.parametrize("before", [{}, dict.fromkeys((*LEFT_OVER, *REGION), "stale")], ids=["unset", "set"])
+def test_what_is_taken_out_need_not_be_there(shell: str, before: dict[str, str]) -> None:
+    """Every line of it succeeds, in silence, and the children have none of the variables."""
+    text = ShellExports(DIALECTS[shell], region="eu-west-1").unset()
+    check = {"fish": "or echo $status\n", "tcsh": ""}.get(shell, "")
+    put("text", text.replace("\n", f"\n{check}"))
+    source = "source text" if shell in ("fish", "tcsh") else ". ./text"
+    options = {"fish": [], "tcsh": ["-e"]}.get(shell, ["-eu"])
+    done = run(shell, f"{source}\nenv -0 >got\n", *options, **before)
+    assert (done.stdout, done.stderr, done.returncode) == (b"", b"", 0)
+    assert told("got") == {}
+
+
+@pytest.mark.debian
+@pytest.mark.case("X8")
+def test_universal_variables_of_fish_stay() -> None:
+    """They belong to the user, and are there in every session and after it."""
+    command = [needs("fish"), "-c"]
+    small = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]}
+    subprocess.run([*command, "set -Ux AWS_PROFILE mine"], env=small, check=True)
+    put("text", SESSION.to(ShellExports("fish")) + ShellExports("fish").unset())
+    script = "source text; set -qg AWS_PROFILE AWS_SESSION_TOKEN; or env -0 >got"
+    subprocess.run([*command, script], env={**small, "AWS_PROFILE": "stale"}, check=True)
+    assert told("got") == {"AWS_PROFILE": b"mine"}
+
+
+# the text
+
+
+TEXTS: dict[tuple[Shell, ...], tuple[str, str]] = {
+    ("sh", "bash", "dash", "ksh", "zsh"): ("unset {};", "export {}='{}';"),
+    ("fish",): ("set -eg {}; or true;", "set -gx {} '{}';"),
+    ("csh", "tcsh"): ("unsetenv {};", "setenv {} '{}';"),
+    ("powershell", "pwsh"): ("$Env:{} = $null;", "$Env:{} = '{}';"),
+    ("cmd",): ('set "{}="', 'set "{}={}"'),
+}
+
+
+@pytest.mark.case("X8")
+@pytest.mark.parametrize(("shell", "unset", "sets"), [(name, *text) for names, text in TEXTS.items() for name in names])
+def test_old_variables_go_first(shell: Shell, unset: str, sets: str) -> None:
+    """One statement a line, of which the last has its end too; the region only where there is one."""
+    wanted = {"AWS_ACCESS_KEY_ID": "AKIANEW", "AWS_SECRET_ACCESS_KEY": "static/secret", **dict.fromkeys(REGION, "r")}
+    gone = [unset.format(name) for name in (*LEFT_OVER, *REGION)]
+    sink = ShellExports(shell, region="r")
+    assert sorted(sink.unset().splitlines()) == sorted(gone)
+    text = STATIC.to(sink)
+    assert text.startswith(sink.unset())
+    assert text[len(sink.unset()) :].splitlines() == [sets.format(*pair) for pair in wanted.items()]
+    assert text.endswith("\n")
+    assert "2099" not in SESSION.to(sink)
+    assert not any(name in ShellExports(shell).unset() + STATIC.to(ShellExports(shell)) for name in REGION)
+
+
+@pytest.mark.parametrize(
+    ("shell", "quoted"),
+    [
+        ("sh", "'it'\"'\"'s \\ !\n'"),
+        ("fish", "'it\\'s \\\\ !\n'"),
+        ("tcsh", "'it'\\''s '\\\\' '\\!'\\\n'"),
+    ],
+)
+def test_quotes_backslashes_and_line_ends_are_what_the_shell_takes(shell: Shell, quoted: str) -> None:
+    """Where no shell is installed, this much is seen."""
+    assert f" {quoted};\n" in Credentials("it's \\ !\n", "s").to(ShellExports(shell)).replace("_ID=", "_ID ")
+
+
+@pytest.mark.case("X4")
+def test_powershell_gets_its_five_single_quotes_doubled() -> None:
+    """https://learn.microsoft.com/powershell/module/microsoft.powershell.core/about/about_quoting_rules."""
+    value = "it's \u2018\u2019 \u201a\u201b $(x) `\" \\ %x% ''"
+    quoted = "'it''s \u2018\u2018\u2019\u2019 \u201a\u201a\u201b\u201b $(x) `\" \\ %x% '''''"
+    text = Credentials("AKIAEXAMPLE", "secret", value).to(ShellExports("powershell", region=value))
+    for name in ("AWS_SESSION_TOKEN", *REGION):
+        assert f"\n$Env:{name} = {quoted};\n" in text
+
+
+@pytest.mark.case("X4")
+def test_cmd_gets_what_needs_no_escape() -> None:
+    """All other printable characters of ASCII, and as many as fit into a line of it."""
+    value = " #$'()*+,-./09:;=?@AZ[\\]_`az{}~"
+    text = Credentials("AKIAEXAMPLE", "secret", value + "x" * (8_000 - len(value))).to(
+        ShellExports("cmd", region=value)
+    )
+    assert f'\nset "AWS_REGION={value}"\n' in text
+    assert max(map(len, text.splitlines())) < 8_100
+
+
+# what is refused
+
+
+EVERYWHERE = ("\0", "\ud800", "\udcff", "\udfff")
+CODE_PAGES = ("\n", "\r", "\t", "\x1b", "\x7f", "\x85", "\xd1", "\u201c", "\U0001f511")
+REFUSED = {
+    **dict.fromkeys(("sh", "bash", "dash", "ksh", "zsh", "fish", "csh", "tcsh"), EVERYWHERE),
+    **dict.fromkeys(("powershell", "pwsh"), (*EVERYWHERE, *CODE_PAGES)),
+    "cmd": (*EVERYWHERE, *CODE_PAGES, *'%^&|<>"!', "\u2019", "x" * 8_001),
+}
+
+
+@pytest.mark.case("X4")
+@pytest.mark.parametrize(("shell", "part"), [(shell, part) for shell, parts in REFUSED.items() for part in parts])
+def test_what_a_shell_cannot_quote_is_refused_and_not_shown(shell: Shell, part: str) -> None:
+    """In whatever field; not in the error, in anything that hangs on it, or in its frames."""
+    bad = f"CANARY{part}CANARY"
+    for keys, region, name in (
+        (Credentials(part, "CANARY"), None, "AWS_ACCESS_KEY_ID"),
+        (Credentials("A", bad), None, "AWS_SECRET_ACCESS_KEY"),
+        (Credentials("A", "CANARY", bad), None, "AWS_SESSION_TOKEN"),
+        (Credentials("A", "CANARY"), part, "AWS_REGION"),
+    ):
+        with pytest.raises(SinkError, match=f"^{name} holds what {shell} cannot quote; write it to") as caught:
+            keys.to(ShellExports(shell, region=region))
+        assert "CANARY" not in reachable_text(caught.value)
+        frames = TracebackException.from_exception(caught.value, capture_locals=True).stack
+        assert "CANARY" not in str([frame.locals for frame in frames if frame.filename != __file__])
+
+
+def test_another_shell_is_refused_when_it_is_named() -> None:
+    """With the names of those that are known."""
+    other: Any = "elvish"
+    with pytest.raises(SinkError, match=r"^'elvish' is no shell known here; name one of sh, bash, .*, pwsh, cmd$"):
+        ShellExports(other)

@@ -1,0 +1,178 @@
+"""Many writers at once lose nothing, and what programs without a lock do to the file is noticed."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.configloader import raw_config_parse
+from conftest import OTHER
+from helpers import folder_of
+
+from stskit import Credentials, _files
+from stskit.errors import SinkError, StskitWarning
+from stskit.sinks import CredentialsFile
+
+SESSION = Credentials("ASIANEW", "new/secret+", "newtoken==")
+WRITERS, PROFILES, ROUNDS = 16, 50, 5
+WORKER = """
+import sys
+from stskit import Credentials
+from stskit.sinks import CredentialsFile
+path, number, profiles = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+for round in sys.stdin:
+    for each in range(profiles):
+        keys = Credentials(f"ASIA{number}X{each}", "s", f"round-{round.strip()}")
+        keys.to(CredentialsFile(f"p{number}-{each}", path, lock_timeout=60))
+    print("done", flush=True)
+"""
+
+
+@pytest.mark.sweep
+@pytest.mark.case("F4")
+def test_sixteen_writers_lose_nothing_in_five_rounds(file: Path) -> None:
+    """Fifty profiles each; whoever reads meanwhile reads a whole file with all that was there before."""
+    start = [sys.executable, "-c", WORKER, str(file)]
+    writers = [
+        subprocess.Popen([*start, str(number), str(PROFILES)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for number in range(WRITERS)
+    ]
+    code = "import sys; from botocore.configloader import raw_config_parse as read\n"
+    code += "while True: assert 'other' in read(sys.argv[1])"
+    with subprocess.Popen([sys.executable, "-c", code, str(file)], stderr=subprocess.PIPE) as reader:
+        for number in range(ROUNDS):
+            for writer in writers:
+                print(number, file=writer.stdin, flush=True)
+            for writer in writers:
+                assert writer.stdout is not None
+                assert writer.stdout.readline() == "done\n"
+            found = raw_config_parse(str(file))
+            tokens = [
+                found[f"p{each}-{profile}"]["aws_session_token"]
+                for each in range(WRITERS)
+                for profile in range(PROFILES)
+            ]
+            assert tokens == [f"round-{number}"] * 800
+        assert reader.poll() is None, reader.stderr
+        reader.kill()
+    for writer in writers:
+        writer.communicate()
+    assert len(found) == 801
+    assert file.read_text().startswith(OTHER)
+    assert folder_of(file) == ["credentials", "credentials.lock"]
+
+
+def as_the_aws_cli(file: Path, read: str, name: str) -> None:
+    """Write what was read before and one profile more, in place and without a lock."""
+    with file.open("w") as target:
+        target.write(f"{read}\n[{name}]\naws_access_key_id = AKIACLI\naws_secret_access_key = s\n")
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, step: str, others: list[Callable[[], None]], *, after: bool) -> None:
+    """Somebody else does *others*, one each time, right before or after a step of ours."""
+    real = getattr(_files, step)
+
+    def stepped(*arguments: Any) -> Any:
+        if others and not after:
+            others.pop(0)()
+        result = real(*arguments)
+        if others and after:
+            others.pop(0)()
+        return result
+
+    monkeypatch.setattr(_files, step, stepped)
+
+
+@pytest.mark.case("F5", "F19")
+@pytest.mark.parametrize("step", ["holds before", "publish after"])
+def test_what_another_program_writes_meanwhile_is_not_lost_and_does_not_lose_ours(
+    step: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between reading and replacing, or right after: all is done again from what is there then."""
+    name, when = step.split()
+    meanwhile(monkeypatch, name, [lambda: as_the_aws_cli(file, OTHER, "theirs")], after=when == "after")
+    SESSION.to(CredentialsFile("ours"))
+    assert sorted(raw_config_parse(str(file))) == ["other", "ours", "theirs"]
+
+
+@pytest.mark.case("F19")
+def test_an_editor_that_replaces_the_file_meanwhile_keeps_its_change(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a rename, as editors do; also where it takes the file away or makes it anew."""
+
+    def replace() -> None:
+        (file.parent / "edited").write_text("# edited\n" + OTHER)
+        os.rename(file.parent / "edited", file)
+
+    def anew() -> None:
+        file.touch(0o600)
+        file.write_text("# anew\n")
+
+    meanwhile(monkeypatch, "holds", [replace, file.unlink, anew], after=False)
+    SESSION.to(CredentialsFile("ours"))
+    assert file.read_text().startswith("# anew\n\n[ours]\n")
+
+
+@pytest.mark.case("F5")
+def test_what_another_program_has_lost_by_our_change_is_noticed(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It had opened the old file and wrote into that: nothing of ours is lost, and a warning tells of its loss."""
+    theirs = file.open("a")
+    meanwhile(monkeypatch, "publish", [lambda: print("# lost", file=theirs, flush=True)], after=True)
+    with pytest.warns(StskitWarning, match="another program wrote into .*credentials.* run it again"):
+        SESSION.to(CredentialsFile("ours"))
+    theirs.close()
+    assert sorted(raw_config_parse(str(file))) == ["other", "ours"]
+
+
+def test_a_file_that_never_rests_is_given_up(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After some tries, with nothing of ours in it and nothing left behind."""
+
+    def more() -> None:
+        with file.open("a") as target:
+            print("# more", file=target)
+
+    meanwhile(monkeypatch, "holds", [more] * 99, after=False)
+    with pytest.raises(SinkError, match="changes all the time"):
+        SESSION.to(CredentialsFile("ours"))
+    assert "ours" not in file.read_text()
+
+
+@pytest.mark.case("F6")
+def test_what_killed_writers_left_is_swept(file: Path) -> None:
+    """Theirs of this file at once, those of others after an hour, and nobody else's at all."""
+    old = [f".credentials.stskit-{'a' * 16}.tmp", f".other.stskit-{'b' * 16}.tmp"]
+    young = [f".other.stskit-{'c' * 16}.tmp", f"credentials.stskit-{'d' * 16}.tmp", ".credentials.stskit-1.tmp"]
+    for name in old + young:
+        (file.parent / name).touch()
+    os.utime(file.parent / old[1], (0, 0))
+    SESSION.to(CredentialsFile("ours"))
+    assert folder_of(file) == sorted(["credentials", "credentials.lock", *young])
+
+
+@pytest.mark.case("F18")
+def test_a_large_file_is_changed_in_little_memory(file: Path) -> None:
+    """Ten megabytes and twenty thousand profiles, in under a hundred megabytes in all."""
+    profile = "[p{}]\naws_access_key_id = ASIA\naws_secret_access_key = s\naws_session_token = " + "t" * 440 + "\n\n"
+    file.write_text("".join(profile.format(number) for number in range(20_000)))
+    assert file.stat().st_size > 10_000_000
+    code = (
+        "import sys; from stskit import Credentials; from stskit.sinks import CredentialsFile\n"
+        "Credentials('ASIANEW', 's', 't').to(CredentialsFile('p10000', sys.argv[1]))\n"
+        "print(open('/proc/self/status').read())"
+    )
+    if not Path("/proc/self/status").exists():
+        pytest.skip("there is no /proc here")
+    done = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=True)
+    peak = re.search(r"VmHWM:\s*(\d+) kB", done.stdout)
+    assert peak is not None
+    assert int(peak[1]) < 100_000
+    text = file.read_text()
+    assert text.count("ASIANEW") == 1
+    assert len(text) > 10_000_000 - 450
