@@ -1,0 +1,398 @@
+"""A .env file gets credentials as safely as the credentials file does, and git is not told of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+from helpers import folder_of, needs, reachable_text, shown_locals
+
+from stskit import Credentials
+from stskit.errors import SinkError, StskitWarning
+from stskit.sinks import DotEnv
+
+SESSION = Credentials("ASIANEW", "new/secret+", "newtoken==", account_id="123456789012")
+STATIC = Credentials("AKIANEW", "static/secret")
+DUE = Credentials("ASIADUE", "due/secret", "duetoken", datetime(2099, 1, 2, 3, 4, 5, tzinfo=UTC))
+OTHER = "# mine\nA='1 2'\n"
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> Path:
+    """A .env file with a comment and another variable."""
+    path = tmp_path / "project" / ".env"
+    path.parent.mkdir(0o700)
+    path.touch(0o600)
+    path.write_text(OTHER)
+    return path
+
+
+# What is written --------------------------------------------------------------------------------------------------
+
+
+FULL = {
+    "A": "1 2",
+    "AWS_ACCESS_KEY_ID": "ASIADUE",
+    "AWS_SECRET_ACCESS_KEY": "due/secret",
+    "AWS_SESSION_TOKEN": "duetoken",
+    "AWS_CREDENTIAL_EXPIRATION": "2099-01-02T03:04:05Z",
+    "AWS_REGION": "eu-west-1",
+    "AWS_DEFAULT_REGION": "eu-west-1",
+}
+
+
+def test_region_and_expiration_are_written_on_request(env: Path) -> None:
+    """The region under both names that SDKs read; a region that was there stays without one."""
+    assert DUE.to(DotEnv(env, region="eu-west-1", expiration=True)) == str(env)
+    assert dotenv_values(env) == FULL
+    SESSION.to(DotEnv(env))
+    found = dotenv_values(env)
+    assert "AWS_CREDENTIAL_EXPIRATION" not in found
+    assert (found["AWS_SESSION_TOKEN"], found["AWS_REGION"]) == ("newtoken==", "eu-west-1")
+
+
+def test_what_is_left_of_others_goes(env: Path) -> None:
+    """A profile would go before the keys, and an old token would not fit to new ones."""
+    env.write_text("AWS_PROFILE=dev\nexport AWS_SECURITY_TOKEN=old\n" + OTHER)
+    DUE.to(DotEnv(env, expiration=True))
+    STATIC.to(DotEnv(env))
+    assert env.read_text() == OTHER + "AWS_ACCESS_KEY_ID=AKIANEW\nAWS_SECRET_ACCESS_KEY=static/secret\n"
+
+
+@pytest.mark.case("X14")
+def test_the_same_again_writes_nothing(env: Path) -> None:
+    """The file keeps its inode and its time, and no backup is made."""
+    SESSION.to(DotEnv(env))
+    before = env.read_bytes(), env.stat().st_ino, env.stat().st_mtime_ns
+    SESSION.to(DotEnv(env, backup=True))
+    assert (env.read_bytes(), env.stat().st_ino, env.stat().st_mtime_ns) == before
+    assert folder_of(env) == [".env", ".env.lock"]
+
+
+# Safely -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.case("X14")
+def test_a_new_file_is_for_the_owner_alone(home: Path) -> None:
+    """Its folder too, whatever the umask; the path may begin with a tilde."""
+    before = os.umask(0)
+    try:
+        SESSION.to(DotEnv("~/project/.env"))
+    finally:
+        os.umask(before)
+    path = home / "project" / ".env"
+    assert {each.stat().st_mode & 0o777 for each in path.parent.iterdir()} == {0o600}
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert folder_of(path) == [".env", ".env.lock"]
+
+
+@pytest.mark.case("X14")
+def test_a_link_stays_and_its_target_changes(env: Path, tmp_path: Path) -> None:
+    """The lock lies beside the target."""
+    link = tmp_path / ".env"
+    link.symlink_to("project/.env")
+    assert SESSION.to(DotEnv(link)) == str(link)
+    assert link.is_symlink()
+    assert "ASIANEW" in env.read_text()
+    assert folder_of(env) == [".env", ".env.lock"]
+
+
+@pytest.mark.case("X14")
+def test_an_old_file_keeps_its_mode_with_a_warning_where_others_may_read(env: Path) -> None:
+    """With the caller's line, and no secret in it."""
+    env.chmod(0o644)
+    with pytest.warns(StskitWarning, match=f"others may read {env}") as caught:
+        DotEnv(env).write(SESSION)
+    assert [each.filename for each in caught] == [__file__]
+    assert "secret" not in str(caught[0].message)
+    assert env.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.case("X14")
+def test_what_was_there_is_kept_on_request(env: Path) -> None:
+    """As private as the rest."""
+    SESSION.to(DotEnv(env, backup=True))
+    assert Path(f"{env}.bak").read_text() == OTHER
+    assert Path(f"{env}.bak").stat().st_mode & 0o777 == 0o600
+
+
+KILLED = """
+import os, signal, sys
+from stskit import Credentials
+from stskit.sinks import DotEnv
+os.rename = lambda *paths: os.kill(os.getpid(), signal.SIGKILL)
+DotEnv(sys.argv[1]).write(Credentials("ASIANEW", "new/secret+", "newtoken=="))
+"""
+
+
+@pytest.mark.case("X14")
+def test_a_kill_leaves_the_old_file_and_the_next_writer_tidies_up(env: Path) -> None:
+    """Just before the new one takes its place."""
+    assert subprocess.run([sys.executable, "-c", KILLED, env], check=False).returncode == -9
+    assert env.read_text() == OTHER
+    assert len(folder_of(env)) == 3
+    SESSION.to(DotEnv(env))
+    assert folder_of(env) == [".env", ".env.lock"]
+
+
+# Refused ----------------------------------------------------------------------------------------------------------
+
+
+def hard_link(env: Path) -> None:
+    os.link(env, env.parent / "twin")
+
+
+def read_only(env: Path) -> None:
+    env.chmod(0o400)
+
+
+def a_mark(env: Path) -> None:
+    env.write_bytes(b"\xef\xbb\xbf" + OTHER.encode())
+
+
+def latin_1(env: Path) -> None:
+    env.write_bytes(b"# caf\xe9 CANARY\n")
+
+
+def open_quote(env: Path) -> None:
+    env.write_text("A='CANARY\nAWS_SESSION_TOKEN='CANARY'\n")
+
+
+@pytest.mark.case("X14")
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (hard_link, "hard link"),
+        (read_only, "read-only"),
+        (a_mark, "byte order"),
+        (latin_1, "UTF-8"),
+        (open_quote, "line"),
+    ],
+)
+def test_what_cannot_be_changed_safely_is_left_alone(spoil: Callable[[Path], None], reason: str, env: Path) -> None:
+    """The error names the file, and shows nothing that is in it and nothing that should be."""
+    spoil(env)
+    before = env.read_bytes()
+    with pytest.raises(SinkError, match=f"{env} was not changed: .*{reason}") as caught:
+        SESSION.to(DotEnv(env))
+    assert caught.value.path == str(env)
+    assert env.read_bytes() == before
+    shown = reachable_text(caught.value) + shown_locals(caught.value)
+    assert not any(secret in shown for secret in ("CANARY", "new/secret+", "newtoken=="))
+
+
+@pytest.mark.case("X11")
+@pytest.mark.parametrize("value", ["a b", "a#b", "a$b", "a'b", 'a"b', "a\\b", "a`b", "a\nb", "ä", "=a", "a&b", "a~b"])
+def test_a_value_that_readers_take_differently_is_not_written(value: str, env: Path) -> None:
+    """The error says which it is and shows nothing of it; no lock is made."""
+    for sink, keys, name in (
+        (DotEnv(env), Credentials("ASIANEW", "CANARY" + value, "token"), "AWS_SECRET_ACCESS_KEY"),
+        (DotEnv(env, region=value), SESSION, "AWS_REGION"),
+    ):
+        if name == "AWS_SECRET_ACCESS_KEY" and value == "=a":
+            continue  # only at the beginning
+        with pytest.raises(SinkError, match=f"{env} was not changed: {name} has characters") as caught:
+            keys.to(sink)
+        assert caught.value.path == str(env)
+        assert "CANARY" not in reachable_text(caught.value) + shown_locals(caught.value)
+    assert env.read_text() == OTHER
+    assert folder_of(env) == [".env"]
+
+
+def test_expired_credentials_are_refused(env: Path) -> None:
+    """Nothing could use them."""
+    stale = Credentials("A", "CANARY", "t", datetime.now(UTC) - timedelta(seconds=1))
+    with pytest.raises(SinkError, match=f"{env} was not changed: the credentials expired at") as caught:
+        stale.to(DotEnv(env))
+    assert caught.value.path == str(env)
+    assert env.read_text() == OTHER
+
+
+# Git --------------------------------------------------------------------------------------------------------------
+
+
+def git(*arguments: str | Path) -> None:
+    who = ("-c", "user.name=me", "-c", "user.email=me@example.com", "-c", "init.defaultBranch=main")
+    subprocess.run([needs("git"), *who, *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def tree(env: Path) -> Path:
+    """A git work tree around the file."""
+    git("init", env.parent)
+    return env.parent
+
+
+def spy(tmp_path: Path) -> tuple[Path, Path]:
+    """A program, and what is there once it has been run."""
+    program, mark = tmp_path / "spy", tmp_path / "ran"
+    program.write_text(f"#!/bin/sh\necho > {mark}\nexit 1\n")
+    program.chmod(0o700)
+    return program, mark
+
+
+@pytest.mark.debian
+@pytest.mark.case("X13")
+def test_a_file_that_git_would_commit_is_told(tree: Path, env: Path) -> None:
+    """At each write, with the caller's line, from wherever; also in a folder below and in a linked work tree."""
+    for _ in range(2):
+        with pytest.warns(StskitWarning, match=rf"{env} is in a git work tree and not ignored.*\.gitignore") as caught:
+            DotEnv(env).write(SESSION)
+        assert [each.filename for each in caught] == [__file__]
+    with pytest.warns(StskitWarning, match="git work tree"):
+        SESSION.to(DotEnv(tree / "a" / "b" / ".env"))
+    git("-C", tree, "commit", "--allow-empty", "-m", "first")
+    git("-C", tree, "worktree", "add", tree.parent / "linked")
+    with pytest.warns(StskitWarning, match="git work tree"):
+        SESSION.to(DotEnv(tree.parent / "linked" / ".env"))
+
+
+@pytest.mark.debian
+@pytest.mark.case("X13")
+def test_a_file_that_git_ignores_is_not_told(tree: Path, env: Path) -> None:
+    """Nor one within git's own folder; one that was committed before it was ignored is."""
+    (tree / ".gitignore").write_text(".env\n")
+    SESSION.to(DotEnv(env))
+    SESSION.to(DotEnv(tree / ".git" / "env"))
+    git("-C", tree, "add", "-f", ".env")
+    with pytest.warns(StskitWarning, match="git work tree"):
+        STATIC.to(DotEnv(env))
+
+
+@pytest.mark.debian
+@pytest.mark.case("X13")
+def test_what_was_there_before_must_be_ignored_too(tree: Path, env: Path) -> None:
+    """The backup holds keys as well."""
+    (tree / ".gitignore").write_text(".env\n")
+    with pytest.warns(StskitWarning, match=rf"{env}\.bak is in a git work tree") as caught:
+        SESSION.to(DotEnv(env, backup=True))
+    assert len(caught) == 1
+
+
+@pytest.mark.debian
+@pytest.mark.case("X13")
+def test_of_a_link_only_its_target_counts(tree: Path, env: Path, tmp_path: Path) -> None:
+    """Git commits the name in a link, and not what is there."""
+    outside = tmp_path / "outside"
+    (tree / "link").symlink_to(outside)
+    outside.touch(0o600)
+    SESSION.to(DotEnv(tree / "link"))
+    (tmp_path / "link").symlink_to(env)
+    with pytest.warns(StskitWarning, match=f"{env} is in a git work tree"):
+        SESSION.to(DotEnv(tmp_path / "link"))
+
+
+@pytest.mark.debian
+@pytest.mark.case("X13")
+def test_nothing_is_told_where_git_has_no_work_tree(env: Path, tmp_path: Path) -> None:
+    """No repository, or a bare one."""
+    SESSION.to(DotEnv(env))
+    git("init", "--bare", tmp_path / "bare")
+    SESSION.to(DotEnv(tmp_path / "bare" / ".env"))
+
+
+@pytest.mark.case("X13")
+@pytest.mark.parametrize("program", ["", "#!/bin/sh\nexit 128\n", "#!/bin/sh\nexec /usr/bin/tail -f /dev/null\n"])
+def test_nothing_is_told_where_git_does_not_answer(
+    program: str, env: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is missing, has no use for the repository, or hangs; the file is written all the same."""
+    (env.parent / ".git").mkdir()
+    if program:
+        (tmp_path / "git").write_text(program)
+        (tmp_path / "git").chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    run = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda *args, timeout, **more: run(*args, timeout=timeout / 20, **more))
+    SESSION.to(DotEnv(env))
+    assert "ASIANEW" in env.read_text()
+
+
+@pytest.mark.case("X13")
+@pytest.mark.parametrize("ignored", [True, False])
+def test_git_is_asked_for_the_file(
+    ignored: bool, env: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    """By a stand-in: its code 1 is for a file that is not ignored, and nothing goes in or comes out."""
+    (env.parent / ".git").mkdir()
+    (tmp_path / "git").write_text(
+        f'#!/bin/sh\necho "$@" > {tmp_path}/asked\necho out; echo err >&2\nexit {not ignored:d}'
+    )
+    (tmp_path / "git").chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    SESSION.to(DotEnv(env))
+    assert (tmp_path / "asked").read_text().endswith(f"check-ignore -q -- {env}\n")
+    assert len(recwarn) == (0 if ignored else 1)
+
+
+@pytest.mark.debian
+@pytest.mark.case("X13")
+@pytest.mark.parametrize("setting", ["core.fsmonitor", "core.hooksPath", "core.pager", "core.sshCommand"])
+def test_no_program_that_the_repository_names_is_run(setting: str, tree: Path, env: Path, tmp_path: Path) -> None:
+    """Whoever sent the repository would have the keys; git itself, asked without care, runs the first."""
+    program, mark = spy(tmp_path)
+    git("-C", tree, "config", setting, program)
+    with pytest.warns(StskitWarning, match="git work tree"):
+        SESSION.to(DotEnv(env))
+    assert not mark.exists()
+    if setting == "core.fsmonitor":
+        subprocess.run([needs("git"), "-C", tree, "check-ignore", "-q", env], check=False, capture_output=True)
+        assert mark.exists()
+
+
+@pytest.mark.debian
+@pytest.mark.case("X13")
+def test_nothing_is_fetched_by_a_program_that_the_repository_names(tmp_path: Path) -> None:
+    """A partial clone has some of its .gitignore files elsewhere, and says how to get there."""
+    origin, clone = tmp_path / "origin", tmp_path / "clone"
+    git("init", origin)
+    (origin / "deep").mkdir()
+    (origin / "deep" / ".gitignore").write_text(".env\n")
+    git("-C", origin, "add", ".")
+    git("-C", origin, "commit", "-m", "first")
+    git("-C", origin, "config", "uploadpack.allowFilter", "true")
+    git("clone", "--filter=blob:none", "--no-checkout", origin.as_uri(), clone)
+    git("-C", clone, "sparse-checkout", "set", "--no-cone", "/none")
+    git("-C", clone, "checkout")
+    program, mark = spy(tmp_path)
+    git("-C", clone, "config", "remote.origin.uploadpack", program)
+    SESSION.to(DotEnv(clone / "deep" / ".env"))
+    assert not mark.exists()
+    ask: list[str | Path] = [needs("git"), "-C", clone, "check-ignore", "-q", clone / "deep" / ".env"]
+    subprocess.run(ask, check=False, capture_output=True)
+    assert mark.exists()
+
+
+@pytest.mark.debian
+@pytest.mark.case("X13")
+def test_a_program_run_by_a_hook_asks_the_right_repository(
+    tree: Path, env: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git leaves its own in the environment of a hook, and would ask there."""
+    (tree / ".gitignore").write_text(".env\n")
+    git("init", tmp_path / "other")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(tree.parent))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "nothing"))
+    SESSION.to(DotEnv(env))
+    (tree / ".gitignore").unlink()
+    with pytest.warns(StskitWarning, match="git work tree"):
+        STATIC.to(DotEnv(env))
+
+
+@pytest.mark.debian
+@pytest.mark.case("X13")
+def test_no_program_beside_the_file_is_taken_for_git(tree: Path, env: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even where the current folder is among those that programs are looked for in."""
+    program, mark = spy(env.parent.parent)
+    program.rename(tree / "git")
+    monkeypatch.setenv("PATH", f".:{os.environ['PATH']}")
+    with pytest.warns(StskitWarning, match="git work tree"):
+        SESSION.to(DotEnv(env))
+    assert not mark.exists()
