@@ -16,6 +16,7 @@ import pytest
 from botocore.session import Session
 from conftest import OTHER
 from helpers import folder_of, needs, reachable_text
+from readers import NODE, node
 
 from stskit import Credentials
 from stskit.errors import SinkError, StskitWarning
@@ -56,6 +57,15 @@ def test_a_profile_is_read_back_by_botocore_and_by_the_aws_cli(file: Path, confi
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "new/secret+\n"
     assert file.read_text().startswith(OTHER)
     assert config.read_text() == "[profile dev]\nregion = eu-west-1\noutput = text\n"
+
+
+@pytest.mark.debian
+def test_the_sdk_for_javascript_reads_it(file: Path) -> None:
+    """In a child process, with the region of the config file."""
+    DUE.to(CredentialsFile("dev", region="eu-west-1"))
+    command = [node(), str(NODE / "read_sdk.mjs"), "ini", "dev"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "ASIADUE due/secret duetoken - eu-west-1\n"
 
 
 def test_when_they_expire_is_told_to_tools(file: Path) -> None:
