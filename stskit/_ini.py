@@ -36,7 +36,7 @@ class Ini:
         self._defaults = b"" if _is_plain(data) else _defaults(data, sections, self._spans.keys())
         self._shapes = {section: _shape(data[start:stop]) for section, (start, stop) in self._spans.items()}
         self._lines: dict[str, tuple[Line, ...]] = {}  # of each shape
-        self._plans: dict[tuple[str, frozenset[str]], tuple[Step, ...]] = {}
+        self._plans: dict[tuple[str, frozenset[tuple[str, bool]]], tuple[Step, ...]] = {}
 
     def options(self, section: str) -> Collection[str]:
         """The names of the options that have a value in *section*, in lower case; none where it is missing."""
@@ -55,11 +55,11 @@ class Ini:
         at, old = 0, memoryview(self._data)
         for section in sorted(self._spans.keys() & changes.keys(), key=self._spans.__getitem__):
             start, stop = self._spans[section]
-            block = self._changed(self._data[start:stop], self._shapes[section], changes[section])
+            block = self._changed(self._data[start:stop], self._shapes[section], changes[section], self._defaults)
             pieces += [old[at:start], block]
             at = stop
         new = [
-            self._changed(b"[%b]%b" % (section.encode(), self._end), "[x]\n", values)
+            self._changed(b"[%b]%b" % (section.encode(), self._end), "[x]\n", values, self._defaults)
             for section, values in changes.items()
             if section not in self._spans and any(values.values())
         ]
@@ -71,8 +71,8 @@ class Ini:
             return [self._data]
         start, stop = self._spans[section]
         before, block, after = self._data[:start], self._data[start:stop], self._data[stop:]
-        self._defaults = b""  # what botocore adds was there before as well
-        rest = self._changed(block, self._shapes[section], dict.fromkeys(options))
+        # what botocore adds to all sections was there before as well
+        rest = self._changed(block, self._shapes[section], dict.fromkeys(options), defaults=b"")
         header, _, body = rest.partition(b"\n")
         if body.strip() or header.strip() != b"[%b]" % section.encode():
             return [before, rest, after]
@@ -88,11 +88,11 @@ class Ini:
             self._lines[shape] = tuple(lines(shape))
         return self._lines[shape]
 
-    def _changed(self, block: bytes, shape: str, values: Mapping[str, str | None]) -> bytes:
-        key = shape, frozenset(name for name, value in values.items() if value is not None)
+    def _changed(self, block: bytes, shape: str, values: Mapping[str, str | None], defaults: bytes) -> bytes:
+        key = shape, frozenset((name, value is None) for name, value in values.items())
         if key not in self._plans:
             self._plans[key] = plan(self._lines_of(shape), values)
-            _verify(shape, values, self._plans[key], self._defaults)
+            _verify(shape, values, self._plans[key], defaults)
         return carried_out(self._plans[key], block.decode(), values, self._end.decode()).encode()
 
     def _appendix(self, sections: list[bytes]) -> bytes:

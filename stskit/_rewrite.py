@@ -150,9 +150,11 @@ def _publish(drafts: Sequence[Draft]) -> None:
 def _check_text(data: bytes) -> None:
     if data.startswith(b"\xef\xbb\xbf"):
         raise Refused("it starts with a byte order mark, which some readers take as part of the text; save it without")
+    if data.isascii():
+        return
     with suppress(UnicodeDecodeError):  # holds all that is in the file
-        if data.isascii() or data.decode() or True:
-            return
+        data.decode()
+        return
     raise Refused("it is no UTF-8 text, and some readers read no other; save it as UTF-8")
 
 

@@ -28,6 +28,10 @@ def test_many_sections_change_at_once() -> None:
     }
     after = b"".join(Ini(text.encode(), changes.keys()).updated(changes)).decode()
     assert after == "[a]\nk = 5\n\n[b]\nk = 3\nl = 4\n[c d]\nk = 1\n\n[x]\nk = 2\n"
+    alike: dict[str, dict[str, str | None]] = {"a": {"k": "2"}, "b": {"k": "3", "l": None}}
+    assert b"".join(Ini(b"[a]\nk = 1\nl = 1\n[b]\nk = 1\nl = 1\n", alike.keys()).updated(alike)) == (
+        b"[a]\nk = 2\nl = 1\n[b]\nk = 3\n"
+    )
     with pytest.raises(Refused, match="header"):
         Ini(b"['a']\nk = 1\n", changes.keys())
 
