@@ -20,13 +20,15 @@ __all__ = ["BARE", "updated"]
 BARE: Final = re.compile(r"(?!(?:.*:)?=)[A-Za-z0-9+/=_.:-]+")  # zsh expands a = that comes first, or after a colon
 _ODD: Final = re.compile(r"\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 _NOTE: Final = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
-# A value in quotes may have several lines. What is escaped in them is escaped for all, but for a backslash itself.
+# A value in quotes may have several lines. What is escaped in them is escaped for all, but for a backslash itself. To a
+# shell, a second word is a command, and some characters begin what goes on in the next line.
 _BINDING: Final = re.compile(
-    r"""([ \t]*(?:export[ \t]+)?)([A-Za-z_][\w.-]*)(?:[ \t]*=|:(?=[ \t]))[ \t]*
-    ('[^'\\]*'|"(?:[^"\\]|\\[^\\])*"|(?![#])[^\s'"`\\]*(?:[ \t]+(?![#])[^\s'"`\\]+)*)
+    r"""([ \t]*(?:export[ \t]+)?)([A-Za-z_][\w.-]*)(=|[ \t]+=[ \t]*|:[ \t]+(?!['"][^'"\n]*\n))
+    ('[^'\\]*'|"(?:[^"\\`$]|\\[^\\]|\$(?![{(])|\$\{[\w:-]*\})*"|(?![#])(?:[^\s'"`\\;&|<>()$]|\$(?!\{)|\$\{[\w:-]*\})*)
     ([ \t]+\#[^\r\n]*)?[ \t]*\r?(?:\n|\Z)""",
     re.VERBOSE,
 )
+_ANOTHER: Final = re.compile(r"['\"]?[\w$][\w${}:[\]-]*\+?=")  # after a blank, a shell sets this
 
 
 @frozen
@@ -42,8 +44,8 @@ def updated(text: str, values: Mapping[str, str | None]) -> str:
 
     Raises `Refused` where readers might not all see this and nothing else change.
     """
-    end = "\r\n" if "\r\n" in text and text.count("\r\n") * 2 > text.count("\n") else "\n"
     bare = bool(text) and not text.endswith("\n")
+    end = "\r\n" if text and not bare and text.count("\r\n") == text.count("\n") else "\n"
     before = list(_pieces(text + end if bare else text, values))
     after = [_changed(piece, values[piece.name]) if piece.name in values else piece.text for piece in before]
     bindings = [piece for piece in before if piece.name]
@@ -67,12 +69,12 @@ def _pieces(text: str, values: Mapping[str, str | None]) -> Iterator[_Piece]:
         at = found.end()
         if found.re is _NOTE:
             yield _Piece(found[0])
-        elif found[2] in values and "\n" in found[3]:
+        elif found[2] in values and "\n" in found[4]:
             raise Refused(f"line {line} begins a value of several lines; write it in one")
-        elif found[2] not in values and again.search(found[0]):
+        elif again.search(found[0]) if found[2] not in values else found[3] != "=" and _ANOTHER.match(found[4]):
             raise Refused(f"line {line} sets several variables to some readers; give each a line of its own")
         else:
-            yield _Piece(found[0], found[2], found[1], found[4] or "")
+            yield _Piece(found[0], found[2], found[1], found[5] or "")
 
 
 def _line(text: str, at: int) -> int:

@@ -107,12 +107,12 @@ class Ini:
 def _verify(shape: str, values: Mapping[str, str | None], steps: tuple[Step, ...], defaults: bytes) -> None:
     """Let botocore's reader say whether this and nothing else changes."""
     marked = {name: None if value is None else "new" for name, value in values.items()}
-    before = _parsed(defaults + shape.encode())
-    after = _parsed(defaults + carried_out(steps, shape, marked, "\n").encode())
-    if before.sections() != ["x"] or after.sections() != ["x"]:
+    after = carried_out(steps, shape, marked, "\n").replace("[x]", "[y]", 1)
+    parser = _parsed(defaults + f"{shape}\n{after}".encode())  # both in one go, for a parser costs time
+    if parser.sections() != ["x", "y"]:
         raise Refused(_UNSAFE)
-    wanted = {**dict(before.items("x")), **marked}
-    if dict(after.items("x")) != {name: value for name, value in wanted.items() if value is not None}:
+    wanted = {**dict(parser.items("x")), **marked}
+    if dict(parser.items("y")) != {name: value for name, value in wanted.items() if value is not None}:
         raise Refused(_UNSAFE)
 
 

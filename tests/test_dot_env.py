@@ -82,7 +82,11 @@ def test_only_the_variables_change(before: str, after: str) -> None:
     ("text", "reason"),
     [
         ("X='a\nAWS_SECRET_ACCESS_KEY=CANARY\nb'\n", "line 1 sets several"),
-        ("X=1 AWS_SECRET_ACCESS_KEY=CANARY\n", "line 1 sets several"),
+        ("X=1 AWS_SECRET_ACCESS_KEY=CANARY\n", "line 1 is not NAME=value"),
+        ("AWS_SESSION_TOKEN = b=CANARY\n", "line 1 sets several"),
+        ("X=CANARY|\nY=1\n", "line 1 is not NAME=value"),
+        ("X=$(CANARY\n", "line 1 is not NAME=value"),
+        ("X=CANARY return\n", "line 1 is not NAME=value"),
         ("# x\nAWS_SESSION_TOKEN='a\nCANARY'\n", "line 2 begins a value of several lines"),
         ("X='CANARY\n", "line 1 is not NAME=value"),
         ("X=CANARY'S\n", "line 1 is not NAME=value"),

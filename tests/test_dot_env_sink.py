@@ -270,6 +270,7 @@ def test_a_file_that_git_ignores_is_not_told(tree: Path, env: Path) -> None:
 def test_what_was_there_before_must_be_ignored_too(tree: Path, env: Path) -> None:
     """The backup holds keys as well."""
     (tree / ".gitignore").write_text(".env\n")
+    SESSION.to(DotEnv(tree / "new" / ".env", backup=True))  # nothing was there
     with pytest.warns(StskitWarning, match=rf"{env}\.bak is in a git work tree") as caught:
         SESSION.to(DotEnv(env, backup=True))
     assert len(caught) == 1
@@ -317,9 +318,14 @@ def test_nothing_is_told_where_git_does_not_answer(
 @pytest.mark.case("X13")
 @pytest.mark.parametrize("ignored", [True, False])
 def test_git_is_asked_for_the_file(
-    ignored: bool, env: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+    ignored: bool,
+    env: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    recwarn: pytest.WarningsRecorder,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """By a stand-in: its code 1 is for a file that is not ignored, and nothing goes in or comes out."""
+    """By a stand-in: its code 1 is for a file that is not ignored, and what it prints is not shown."""
     (env.parent / ".git").mkdir()
     (tmp_path / "git").write_text(
         f'#!/bin/sh\necho "$@" > {tmp_path}/asked\necho out; echo err >&2\nexit {not ignored:d}'
@@ -329,6 +335,7 @@ def test_git_is_asked_for_the_file(
     SESSION.to(DotEnv(env))
     assert (tmp_path / "asked").read_text().endswith(f"check-ignore -q -- {env}\n")
     assert len(recwarn) == (0 if ignored else 1)
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.debian
@@ -374,13 +381,13 @@ def test_nothing_is_fetched_by_a_program_that_the_repository_names(tmp_path: Pat
 def test_a_program_run_by_a_hook_asks_the_right_repository(
     tree: Path, env: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Git leaves its own in the environment of a hook, and would ask there."""
+    """Git leaves its own in the environment of a hook, and would see no .gitignore above the folder then."""
     (tree / ".gitignore").write_text(".env\n")
     git("init", tmp_path / "other")
-    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
-    monkeypatch.setenv("GIT_WORK_TREE", str(tree.parent))
-    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "nothing"))
-    SESSION.to(DotEnv(env))
+    (tree / "deep").mkdir()
+    for name, value in (("GIT_DIR", "other/.git"), ("GIT_WORK_TREE", "project/deep"), ("GIT_INDEX_FILE", "nothing")):
+        monkeypatch.setenv(name, str(tmp_path / value))
+    SESSION.to(DotEnv(tree / "deep" / ".env"))
     (tree / ".gitignore").unlink()
     with pytest.warns(StskitWarning, match="git work tree"):
         STATIC.to(DotEnv(env))
