@@ -109,10 +109,9 @@ def _verify(shape: str, values: Mapping[str, str | None], steps: tuple[Step, ...
     marked = {name: None if value is None else "new" for name, value in values.items()}
     after = carried_out(steps, shape, marked, "\n").replace("[x]", "[y]", 1)
     parser = _parsed(defaults + f"{shape}\n{after}".encode())  # both in one go, for a parser costs time
-    if parser.sections() != ["x", "y"]:
-        raise Refused(_UNSAFE)
     wanted = {**dict(parser.items("x")), **marked}
-    if dict(parser.items("y")) != {name: value for name, value in wanted.items() if value is not None}:
+    options = {name: value for name, value in wanted.items() if value is not None}
+    if parser.sections() != ["x", "y"] or dict(parser.items("y")) != options:
         raise Refused(_UNSAFE)
 
 
