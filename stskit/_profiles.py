@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from stskit import _files
 from stskit._ini import Ini
+from stskit._rewrite import MAX_BYTES
 from stskit.errors import Refused
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ _EXPIRY: Final = "x_security_token_expires"  # the name of saml2aws, which other
 _OLD: Final = dict.fromkeys(("aws_security_token", "aws_expiration", "aws_session_expiration", "expiration"))
 _ELSEWHERE: Final = ("role_arn", "credential_process", "sso_session", "sso_start_url", "login_session")
 Pieces = list[bytes | memoryview]
-_MAX_BYTES: Final = 64_000_000
 OPTIONS: Final = (_KEY, "aws_secret_access_key", "aws_session_token", "aws_account_id", _EXPIRY)
 
 
@@ -75,7 +75,7 @@ def conflict_in_config(path: str, changes: Mapping[str, Mapping[str, str | None]
     """The same of the config file; nothing where it cannot be read, for no tool can either."""
     default = {"default", "profile default"} if "default" in changes else set()
     try:
-        ini = Ini(_files.read(path, _MAX_BYTES), changes.keys() | default)
+        ini = Ini(_files.read(path, MAX_BYTES), changes.keys() | default)
     except (OSError, UnicodeDecodeError, Refused):
         return ""
     if default and ini.options("profile default"):

@@ -17,9 +17,9 @@ from attrs import Factory, field, frozen
 from stskit import _files, _locks
 from stskit.errors import Refused, SinkError
 
-__all__ = ["Rewrite", "rewrite"]
+__all__ = ["MAX_BYTES", "Rewrite", "rewrite"]
 
-_MAX_BYTES: Final = 64_000_000
+MAX_BYTES: Final = 64_000_000
 _TRIES: Final = 10
 _WRITE_THERE: Final = "Give yourself the right to write there, or name another path"
 _MOUNTED: Final = "It is mounted on its own, as containers do; mount the folder that it is in"
@@ -63,7 +63,7 @@ class Rewrite:
     def draft(self) -> Iterator[Draft]:
         with ExitStack() as stack:
             with self.told():
-                old = stack.enter_context(_files.opened(self.real, _MAX_BYTES))
+                old = stack.enter_context(_files.opened(self.real, MAX_BYTES))
                 _check_text(old.data)
                 pieces = self.change(old.data)
                 new = None if _same(pieces, old.data) else stack.enter_context(_files.staged(self.real, pieces, old))

@@ -1,284 +1,185 @@
-"""A .env file: other lines keep their bytes, all readers find the new values, what they differ about is refused."""
+"""A .env file gets credentials as safely as the credentials file does, and git is not told of them."""
 
 from __future__ import annotations
 
-import json
 import os
-import random
-import shutil
 import subprocess
+import sys
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 import pytest
 from dotenv import dotenv_values
 from helpers import folder_of, needs, reachable_text, shown_locals
-from hypothesis import given
-from hypothesis import strategies as st
-from readers import NODE, node
 
 from stskit import Credentials
-from stskit._env_file import BARE, updated
-from stskit.errors import Refused, SinkError, StskitWarning
+from stskit.errors import SinkError, StskitWarning
 from stskit.sinks import DotEnv
 
-SESSION = Credentials("ASIANEW", "new/secret+", "newtoken==")
+SESSION = Credentials("ASIANEW", "new/secret+", "newtoken==", account_id="123456789012")
 STATIC = Credentials("AKIANEW", "static/secret")
-DUE = Credentials("A", "s", "t", datetime(2099, 1, 2, 3, 4, 5, tzinfo=UTC))
-NEW = {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": None}
-WRITTEN = {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "s"}
-BOTH = "AWS_ACCESS_KEY_ID=A\nAWS_SECRET_ACCESS_KEY=s\n"
+DUE = Credentials("ASIADUE", "due/secret", "duetoken", datetime(2099, 1, 2, 3, 4, 5, tzinfo=UTC))
+OTHER = "# mine\nA='1 2'\n"
 
 
 @pytest.fixture
 def env(tmp_path: Path) -> Path:
-    path = tmp_path / ".env"
+    """A .env file with a comment and another variable."""
+    path = tmp_path / "project" / ".env"
+    path.parent.mkdir(0o700)
     path.touch(0o600)
+    path.write_text(OTHER)
     return path
 
 
-# the text
+# What is written --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.case("X12")
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ("", BOTH),
-        ("# mine\n", f"# mine\n{BOTH}"),
-        ("X=1", f"X=1\n{BOTH}"[:-1]),
-        ("X=1\r\n", "X=1\r\nAWS_ACCESS_KEY_ID=A\r\nAWS_SECRET_ACCESS_KEY=s\r\n"),
-        ("export X=1\n", "export X=1\nexport AWS_ACCESS_KEY_ID=A\nexport AWS_SECRET_ACCESS_KEY=s\n"),
-        ("X=1\nexport Y=2\n", f"X=1\nexport Y=2\n{BOTH}"),
-        (
-            "  export  AWS_ACCESS_KEY_ID = 'old' # mine\nX=1\nAWS_SECRET_ACCESS_KEY: old\n",
-            "  export  AWS_ACCESS_KEY_ID=A # mine\nX=1\nAWS_SECRET_ACCESS_KEY=s\n",
-        ),
-        (
-            "AWS_ACCESS_KEY_ID=1\nX=1\nexport AWS_ACCESS_KEY_ID=2\nAWS_SECRET_ACCESS_KEY=3\r\n",
-            "AWS_ACCESS_KEY_ID=A\nX=1\nexport AWS_ACCESS_KEY_ID=A\nAWS_SECRET_ACCESS_KEY=s\r\n",
-        ),
-        (
-            "#AWS_ACCESS_KEY_ID=old\n # AWS_ACCESS_KEY_ID=old\n",
-            f"#AWS_ACCESS_KEY_ID=old\n # AWS_ACCESS_KEY_ID=old\n{BOTH}",
-        ),
-        ("AWS_SESSION_TOKEN=1\nX=1\nAWS_SESSION_TOKEN=2", f"X=1\n{BOTH}"[:-1]),
-        ("KEY='a\nb'\n", f"KEY='a\nb'\n{BOTH}"),
-        ('KEY="a\\"\nb"\nX=\'it is\'\n', f'KEY="a\\"\nb"\nX=\'it is\'\n{BOTH}'),
-        ('AWS_ACCESS_KEY_ID="v # w" # note\n', "AWS_ACCESS_KEY_ID=A # note\nAWS_SECRET_ACCESS_KEY=s\n"),
-        ("AWS_ACCESS_KEY_ID_OLD=1\nXAWS_ACCESS_KEY_ID=1\n", f"AWS_ACCESS_KEY_ID_OLD=1\nXAWS_ACCESS_KEY_ID=1\n{BOTH}"),
-    ],
-)
-def test_only_the_variables_change(before: str, after: str) -> None:
-    """All of their lines, with what stands before and after; nothing else, and nothing again."""
-    assert updated(before, NEW) == after
-    assert updated(after, NEW) == after
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("X='a\nAWS_SECRET_ACCESS_KEY=CANARY\nb'\n", "line 1 sets several"),
-        ("X=1 AWS_SECRET_ACCESS_KEY=CANARY\n", "line 1 is not NAME=value"),
-        ("AWS_SESSION_TOKEN = b=CANARY\n", "line 1 sets several"),
-        ("X=CANARY|\nY=1\n", "line 1 is not NAME=value"),
-        ("X=$(CANARY\n", "line 1 is not NAME=value"),
-        ("X=CANARY return\n", "line 1 is not NAME=value"),
-        ("# x\nAWS_SESSION_TOKEN='a\nCANARY'\n", "line 2 begins a value of several lines"),
-        ("X='CANARY\n", "line 1 is not NAME=value"),
-        ("X=CANARY'S\n", "line 1 is not NAME=value"),
-        ("X=CANARY\\\nAWS_SECRET_ACCESS_KEY=old\n", "line 1 is not NAME=value"),
-        ("X=CANARY\\", "line 1 is not NAME=value"),
-        ('X="CANARY\\\\"\n', "line 1 is not NAME=value"),
-        ("X='CANARY\\''\n", "line 1 is not NAME=value"),
-        ("X=1\nCANARY\n", "line 2 is not NAME=value"),
-        ("X=`CANARY`\n", "line 1 is not NAME=value"),
-        ("X=1\nY=CANARY\x0c\n", "line 2 has a character"),
-        ("X=CANARY\rY=1\n", "line 1 has a character"),
-    ],
-)
-def test_what_readers_differ_about_is_refused(text: str, reason: str) -> None:
-    """With the line where there is one, and nothing that stands in the file."""
-    with pytest.raises(Refused, match=reason) as caught:
-        updated(text, NEW)
-    assert "CANARY" not in reachable_text(caught.value)
-
-
-# the readers
-
-
-Found = dict[str, str | None]
-
-
-def read_with_python(paths: list[Path]) -> list[Found]:
-    return [dict(dotenv_values(path, interpolate=False)) for path in paths]
-
-
-def read_with_shell(shell: str, paths: list[Path]) -> list[Found]:
-    found: list[Found] = []
-    for path in paths:
-        command = [needs(shell), "-c", 'set -a; . "$1"; env -0', "sh", str(path)]
-        done = subprocess.run(command, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False)
-        found.append(dict(each.partition("=")[::2] for each in done.stdout.split("\0") if "=" in each))
-    return found
-
-
-def read_with_javascript(paths: list[Path]) -> list[Found]:
-    code = "const { parse } = require('dotenv'), { readFileSync } = require('fs');"
-    code += "console.log(JSON.stringify(process.argv.slice(1).map((path) => parse(readFileSync(path)))))"
-    done = subprocess.run([node(), "-e", code, *map(str, paths)], cwd=NODE, capture_output=True, text=True, check=True)
-    found: list[Found] = json.loads(done.stdout)
-    return found
-
-
-READERS: dict[str, Callable[[list[Path]], list[Found]]] = {
-    "python": read_with_python,
-    "bash": partial(read_with_shell, "bash"),
-    "dash": partial(read_with_shell, "dash"),
-    "zsh": partial(read_with_shell, "zsh"),
-    "javascript": read_with_javascript,
+FULL = {
+    "A": "1 2",
+    "AWS_ACCESS_KEY_ID": "ASIADUE",
+    "AWS_SECRET_ACCESS_KEY": "due/secret",
+    "AWS_SESSION_TOKEN": "duetoken",
+    "AWS_CREDENTIAL_EXPIRATION": "2099-01-02T03:04:05Z",
+    "AWS_REGION": "eu-west-1",
+    "AWS_DEFAULT_REGION": "eu-west-1",
 }
 
 
-@pytest.mark.debian
-@pytest.mark.case("X11")
-@pytest.mark.parametrize("reader", READERS)
-def test_every_reader_finds_what_was_written(reader: str, env: Path) -> None:
-    """Each character that is written at all, in keys of AWS and of other servers; the other variables as before."""
-    env.write_text("# note\nexport A=1\nB='two words'\nAWS_SESSION_TOKEN=old\nAWS_PROFILE=old\n")
-    allowed = "".join(character for character in map(chr, range(128)) if BARE.fullmatch(character))
-    Credentials("A", f"{allowed}==", f"a=b{allowed}", datetime(2099, 1, 2, tzinfo=UTC)).to(
-        DotEnv(env, region="eu-west-1", expiration=True)
-    )
-    (found,) = READERS[reader]([env])
-    assert {name: found.get(name) for name in ("A", "B")} == {"A": "1", "B": "two words"}
-    assert {name: value for name, value in found.items() if name.startswith("AWS_")} == {
-        "AWS_ACCESS_KEY_ID": "A",
-        "AWS_SECRET_ACCESS_KEY": f"{allowed}==",
-        "AWS_SESSION_TOKEN": f"a=b{allowed}",
-        "AWS_CREDENTIAL_EXPIRATION": "2099-01-02T00:00:00Z",
-        "AWS_REGION": "eu-west-1",
-        "AWS_DEFAULT_REGION": "eu-west-1",
-    }
-
-
-def some_file(chance: random.Random) -> str:
-    """Lines as people write them, and some as they should not."""
-    values = [
-        "",
-        "v",
-        "v # n",
-        "'q'",
-        '"q"',
-        "'q",
-        "'a\nb'",
-        '"a\nb"',
-        "it's",
-        "v\\",
-        "`b`",
-        "a=b",
-        "#n",
-        '"a\\"b"',
-        "a b",
-    ]
-    names = ["A", "B", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "AWS_SECRET_ACCESS_KEY"]
-    text = ""
-    for _ in range(chance.randrange(6)):
-        if chance.random() < 0.7:
-            text += (
-                chance.choice(["", "", "export ", "  "]) + chance.choice(names) + chance.choice(["=", "=", "=", " = "])
-            )
-            text += chance.choice(values) + "\n"
-        else:
-            text += chance.choice(["", "# note", "#AWS_ACCESS_KEY_ID=old", "stray", "'", " "]) + "\n"
-    return text if chance.random() < 0.7 else text.removesuffix("\n")
-
-
-@pytest.mark.debian
-@pytest.mark.case("X12")
-@pytest.mark.parametrize("reader", READERS)
-def test_a_file_is_changed_rightly_to_every_reader_or_refused(reader: str, tmp_path: Path) -> None:
-    """Hundreds of files made up from a fixed beginning: all other variables as before, and the new ones as written."""
-    chance, old, new = random.Random(1), [], []
-    for number in range(600):
-        text = some_file(chance)
-        with suppress(Refused):
-            after = updated(text, NEW)
-            assert updated(after, NEW) == after
-            old.append(tmp_path / f"{number}-old")
-            new.append(tmp_path / f"{number}-new")
-            old[-1].write_text(f"{text}\nPROBE=1\n")
-            new[-1].write_text(f"{after}\nPROBE=1\n")
-    read = 0
-    for path, before, now in zip(new, READERS[reader](old), READERS[reader](new), strict=True):
-        if "PROBE" in before:  # else this reader, a shell, does not get to the end of the file
-            read += 1
-            assert {name: now.pop(name) for name in WRITTEN} == WRITTEN, path.read_text()
-            assert now == {name: value for name, value in before.items() if name not in NEW}, path.read_text()
-    assert read > 100
-
-
-@given(text=st.text(st.sampled_from("AB=# '\"\\\n\r\x0c`$x"), max_size=30))
-def test_any_text_is_changed_so_that_it_may_be_changed_again_or_refused(text: str) -> None:
-    """Nothing else is raised, and twice is as once; what stands first keeps its bytes."""
-    with suppress(Refused):
-        after = updated(text, NEW)
-        assert updated(after, NEW) == after
-        assert after.startswith(text)
-
-
-# the sink
-
-
-@pytest.mark.case("X14")
-def test_the_file_is_written_as_the_credentials_file_is(env: Path, tmp_path: Path) -> None:
-    """Through a link, under a lock, private, whole, with a backup on request, and not again for the same."""
-    link = tmp_path / "link"
-    link.symlink_to(env.name)
-    env.write_text("A=1\n")
-    assert SESSION.to(DotEnv(link, backup=True)) == str(link)
-    assert link.is_symlink()
-    assert env.read_text().startswith("A=1\nAWS_ACCESS_KEY_ID=ASIANEW\n")
-    assert folder_of(env) == [".env", ".env.bak", ".env.lock", "link"]
-    assert {each.stat().st_mode & 0o777 for each in tmp_path.iterdir()} == {0o600}
-    before = env.stat()
+def test_region_and_expiration_are_written_on_request(env: Path) -> None:
+    """The region under both names that SDKs read; a region that was there stays without one."""
+    assert DUE.to(DotEnv(env, region="eu-west-1", expiration=True)) == str(env)
+    assert dotenv_values(env) == FULL
     SESSION.to(DotEnv(env))
-    assert (env.stat().st_ino, env.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    found = dotenv_values(env)
+    assert "AWS_CREDENTIAL_EXPIRATION" not in found
+    assert (found["AWS_SESSION_TOKEN"], found["AWS_REGION"]) == ("newtoken==", "eu-west-1")
+
+
+def test_what_is_left_of_others_goes(env: Path) -> None:
+    """A profile would go before the keys, and an old token would not fit to new ones."""
+    env.write_text("AWS_PROFILE=dev\nexport AWS_SECURITY_TOKEN=old\n" + OTHER)
+    DUE.to(DotEnv(env, expiration=True))
+    STATIC.to(DotEnv(env))
+    assert env.read_text() == OTHER + "AWS_ACCESS_KEY_ID=AKIANEW\nAWS_SECRET_ACCESS_KEY=static/secret\n"
 
 
 @pytest.mark.case("X14")
-def test_a_file_that_others_may_read_is_written_with_a_warning(env: Path) -> None:
-    """At the caller's line."""
+def test_the_same_again_writes_nothing(env: Path) -> None:
+    """The file keeps its inode and its time, and no backup is made."""
+    SESSION.to(DotEnv(env))
+    before = env.read_bytes(), env.stat().st_ino, env.stat().st_mtime_ns
+    SESSION.to(DotEnv(env, backup=True))
+    assert (env.read_bytes(), env.stat().st_ino, env.stat().st_mtime_ns) == before
+    assert folder_of(env) == [".env", ".env.lock"]
+
+
+# Safely -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.case("X14")
+def test_a_new_file_is_for_the_owner_alone(home: Path) -> None:
+    """Its folder too, whatever the umask; the path may begin with a tilde."""
+    before = os.umask(0)
+    try:
+        SESSION.to(DotEnv("~/project/.env"))
+    finally:
+        os.umask(before)
+    path = home / "project" / ".env"
+    assert {each.stat().st_mode & 0o777 for each in path.parent.iterdir()} == {0o600}
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert folder_of(path) == [".env", ".env.lock"]
+
+
+@pytest.mark.case("X14")
+def test_a_link_stays_and_its_target_changes(env: Path, tmp_path: Path) -> None:
+    """The lock lies beside the target."""
+    link = tmp_path / ".env"
+    link.symlink_to("project/.env")
+    assert SESSION.to(DotEnv(link)) == str(link)
+    assert link.is_symlink()
+    assert "ASIANEW" in env.read_text()
+    assert folder_of(env) == [".env", ".env.lock"]
+
+
+@pytest.mark.case("X14")
+def test_an_old_file_keeps_its_mode_with_a_warning_where_others_may_read(env: Path) -> None:
+    """With the caller's line, and no secret in it."""
     env.chmod(0o644)
-    with pytest.warns(StskitWarning, match="others may read") as caught:
+    with pytest.warns(StskitWarning, match=f"others may read {env}") as caught:
         DotEnv(env).write(SESSION)
     assert [each.filename for each in caught] == [__file__]
+    assert "secret" not in str(caught[0].message)
+    assert env.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.case("X14")
+def test_what_was_there_is_kept_on_request(env: Path) -> None:
+    """As private as the rest."""
+    SESSION.to(DotEnv(env, backup=True))
+    assert Path(f"{env}.bak").read_text() == OTHER
+    assert Path(f"{env}.bak").stat().st_mode & 0o777 == 0o600
+
+
+KILLED = """
+import os, signal, sys
+from stskit import Credentials
+from stskit.sinks import DotEnv
+os.rename = lambda *paths: os.kill(os.getpid(), signal.SIGKILL)
+DotEnv(sys.argv[1]).write(Credentials("ASIANEW", "new/secret+", "newtoken=="))
+"""
+
+
+@pytest.mark.case("X14")
+def test_a_kill_leaves_the_old_file_and_the_next_writer_tidies_up(env: Path) -> None:
+    """Just before the new one takes its place."""
+    assert subprocess.run([sys.executable, "-c", KILLED, env], check=False).returncode == -9
+    assert env.read_text() == OTHER
+    assert len(folder_of(env)) == 3
+    SESSION.to(DotEnv(env))
+    assert folder_of(env) == [".env", ".env.lock"]
+
+
+# Refused ----------------------------------------------------------------------------------------------------------
 
 
 def hard_link(env: Path) -> None:
-    env.with_name("twin").hardlink_to(env)
+    os.link(env, env.parent / "twin")
+
+
+def read_only(env: Path) -> None:
+    env.chmod(0o400)
 
 
 def a_mark(env: Path) -> None:
-    env.write_bytes(b"\xef\xbb\xbfA=CANARY\n")
+    env.write_bytes(b"\xef\xbb\xbf" + OTHER.encode())
+
+
+def latin_1(env: Path) -> None:
+    env.write_bytes(b"# caf\xe9 CANARY\n")
 
 
 def open_quote(env: Path) -> None:
-    env.write_text("A='CANARY\n")
+    env.write_text("A='CANARY\nAWS_SESSION_TOKEN='CANARY'\n")
 
 
 @pytest.mark.case("X14")
 @pytest.mark.parametrize(
-    ("spoil", "reason"), [(hard_link, "hard links"), (a_mark, "byte order"), (open_quote, "line 1")]
+    ("spoil", "reason"),
+    [
+        (hard_link, "hard link"),
+        (read_only, "read-only"),
+        (a_mark, "byte order"),
+        (latin_1, "UTF-8"),
+        (open_quote, "line"),
+    ],
 )
-def test_what_cannot_be_written_safely_stays_as_it_is(spoil: Callable[[Path], None], reason: str, env: Path) -> None:
-    """The error names the file, and shows nothing of it."""
+def test_what_cannot_be_changed_safely_is_left_alone(spoil: Callable[[Path], None], reason: str, env: Path) -> None:
+    """The error names the file, and shows nothing that is in it and nothing that should be."""
     spoil(env)
     before = env.read_bytes()
-    with pytest.raises(SinkError, match=reason) as caught:
+    with pytest.raises(SinkError, match=f"{env} was not changed: .*{reason}") as caught:
         SESSION.to(DotEnv(env))
     assert caught.value.path == str(env)
     assert env.read_bytes() == before
@@ -287,63 +188,218 @@ def test_what_cannot_be_written_safely_stays_as_it_is(spoil: Callable[[Path], No
 
 
 @pytest.mark.case("X11")
-@pytest.mark.parametrize("value", ["a b", "a#b", "'a'", '"a"', "$a", "a\\", "a\nb", "`a`", "é", "a!b", "~a", "*"])
-def test_a_value_that_readers_take_differently_is_refused(value: str, env: Path) -> None:
-    """Before the file is touched, and without showing it."""
-    with pytest.raises(SinkError, match="AWS_SESSION_TOKEN") as caught:
-        Credentials("A", "s", value).to(DotEnv(env))
-    with pytest.raises(SinkError, match="AWS_REGION"):
-        SESSION.to(DotEnv(env, region=value))
-    assert value not in reachable_text(caught.value) or len(value) == 1
+@pytest.mark.parametrize("value", ["a b", "a#b", "a$b", "a'b", 'a"b', "a\\b", "a`b", "a\nb", "ä", "=a", "a&b", "a~b"])
+def test_a_value_that_readers_take_differently_is_not_written(value: str, env: Path) -> None:
+    """The error says which it is and shows nothing of it; no lock is made."""
+    for sink, keys, name in (
+        (DotEnv(env), Credentials("ASIANEW", "CANARY" + value, "token"), "AWS_SECRET_ACCESS_KEY"),
+        (DotEnv(env, region=value), SESSION, "AWS_REGION"),
+    ):
+        if name == "AWS_SECRET_ACCESS_KEY" and value == "=a":
+            continue  # only at the beginning
+        with pytest.raises(SinkError, match=f"{env} was not changed: {name} has characters") as caught:
+            keys.to(sink)
+        assert caught.value.path == str(env)
+        assert "CANARY" not in reachable_text(caught.value) + shown_locals(caught.value)
+    assert env.read_text() == OTHER
     assert folder_of(env) == [".env"]
 
 
-def test_expired_credentials_are_not_written(env: Path) -> None:
-    """Nobody could use them."""
-    with pytest.raises(SinkError, match="expired"):
-        Credentials("A", "s", "t", datetime.now(UTC) - timedelta(seconds=1)).to(DotEnv(env))
+def test_expired_credentials_are_refused(env: Path) -> None:
+    """Nothing could use them."""
+    stale = Credentials("A", "CANARY", "t", datetime.now(UTC) - timedelta(seconds=1))
+    with pytest.raises(SinkError, match=f"{env} was not changed: the credentials expired at") as caught:
+        stale.to(DotEnv(env))
+    assert caught.value.path == str(env)
+    assert env.read_text() == OTHER
+
+
+# Git --------------------------------------------------------------------------------------------------------------
+
+
+def git(*arguments: str | Path) -> None:
+    who = ("-c", "user.name=me", "-c", "user.email=me@example.com", "-c", "init.defaultBranch=main")
+    subprocess.run([needs("git"), *who, *arguments], check=True, capture_output=True)
 
 
 @pytest.fixture
-def repository(env: Path) -> Path:
-    """A git work tree whose settings name a program that must not run."""
-    if shutil.which("git") is None:
-        pytest.skip("git is not installed")
-    subprocess.run(["git", "init", "-q", env.parent], check=True)
-    spy = env.parent / "spy"
-    spy.write_text(f"#!/bin/sh\ntouch {env.parent}/canary\n")
-    spy.chmod(0o700)
-    subprocess.run(["git", "-C", env.parent, "config", "core.fsmonitor", str(spy)], check=True)
+def tree(env: Path) -> Path:
+    """A git work tree around the file."""
+    git("init", env.parent)
     return env.parent
 
 
-@pytest.mark.case("X13")
-def test_a_file_that_git_would_commit_is_told(repository: Path, env: Path) -> None:
-    """Until it is ignored; nothing that the repository names is run."""
-    with pytest.warns(StskitWarning, match="not ignored; add it to .gitignore"):
-        SESSION.to(DotEnv(env))
-    (repository / ".gitignore").write_text(".env\n")
-    STATIC.to(DotEnv(env))
-    (repository / "deep").mkdir()
-    with pytest.warns(StskitWarning, match="not ignored"):
-        SESSION.to(DotEnv(repository / "deep" / ".env.local"))
-    assert not (repository / "canary").exists()
+def spy(tmp_path: Path) -> tuple[Path, Path]:
+    """A program, and what is there once it has been run."""
+    program, mark = tmp_path / "spy", tmp_path / "ran"
+    program.write_text(f"#!/bin/sh\necho > {mark}\nexit 1\n")
+    program.chmod(0o700)
+    return program, mark
 
 
+@pytest.mark.debian
 @pytest.mark.case("X13")
-@pytest.mark.parametrize("git", [None, "exit 128", "sleep 60"])
-def test_where_git_does_not_answer_there_is_no_warning(
-    git: str | None, repository: Path, env: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """None there, one that is not content with the repository, or one that hangs."""
-    programs = repository / "programs"
-    programs.mkdir()
-    if git is not None:
-        (programs / "git").write_text(
-            f"#!/bin/sh\nPATH=/bin:/usr/bin; exec {git}\n" if "sleep" in git else f"#!/bin/sh\n{git}\n"
-        )
-        (programs / "git").chmod(0o700)
-    monkeypatch.setenv("PATH", str(programs))
-    run = subprocess.run
-    monkeypatch.setattr(subprocess, "run", lambda *args, **options: run(*args, **{**options, "timeout": 0.2}))
+def test_a_file_that_git_would_commit_is_told(tree: Path, env: Path) -> None:
+    """At each write, with the caller's line, from wherever; also in a folder below and in a linked work tree."""
+    for _ in range(2):
+        with pytest.warns(StskitWarning, match=rf"{env} is in a git work tree and not ignored.*\.gitignore") as caught:
+            DotEnv(env).write(SESSION)
+        assert [each.filename for each in caught] == [__file__]
+    with pytest.warns(StskitWarning, match="git work tree"):
+        SESSION.to(DotEnv(tree / "a" / "b" / ".env"))
+    git("-C", tree, "commit", "--allow-empty", "-m", "first")
+    git("-C", tree, "worktree", "add", tree.parent / "linked")
+    with pytest.warns(StskitWarning, match="git work tree"):
+        SESSION.to(DotEnv(tree.parent / "linked" / ".env"))
+
+
+@pytest.mark.debian
+@pytest.mark.case("X13")
+def test_a_file_that_git_ignores_is_not_told(tree: Path, env: Path) -> None:
+    """Nor one within git's own folder; one that was committed before it was ignored is."""
+    (tree / ".gitignore").write_text(".env\n")
     SESSION.to(DotEnv(env))
+    SESSION.to(DotEnv(tree / ".git" / "env"))
+    git("-C", tree, "add", "-f", ".env")
+    with pytest.warns(StskitWarning, match="git work tree"):
+        STATIC.to(DotEnv(env))
+
+
+@pytest.mark.debian
+@pytest.mark.case("X13")
+def test_what_was_there_before_must_be_ignored_too(tree: Path, env: Path) -> None:
+    """The backup holds keys as well."""
+    (tree / ".gitignore").write_text(".env\n")
+    SESSION.to(DotEnv(tree / "new" / ".env", backup=True))  # nothing was there
+    with pytest.warns(StskitWarning, match=rf"{env}\.bak is in a git work tree") as caught:
+        SESSION.to(DotEnv(env, backup=True))
+    assert len(caught) == 1
+
+
+@pytest.mark.debian
+@pytest.mark.case("X13")
+def test_of_a_link_only_its_target_counts(tree: Path, env: Path, tmp_path: Path) -> None:
+    """Git commits the name in a link, and not what is there."""
+    outside = tmp_path / "outside"
+    (tree / "link").symlink_to(outside)
+    outside.touch(0o600)
+    SESSION.to(DotEnv(tree / "link"))
+    (tmp_path / "link").symlink_to(env)
+    with pytest.warns(StskitWarning, match=f"{env} is in a git work tree"):
+        SESSION.to(DotEnv(tmp_path / "link"))
+
+
+@pytest.mark.debian
+@pytest.mark.case("X13")
+def test_nothing_is_told_where_git_has_no_work_tree(env: Path, tmp_path: Path) -> None:
+    """No repository, or a bare one."""
+    SESSION.to(DotEnv(env))
+    git("init", "--bare", tmp_path / "bare")
+    SESSION.to(DotEnv(tmp_path / "bare" / ".env"))
+
+
+@pytest.mark.case("X13")
+@pytest.mark.parametrize("program", ["", "#!/bin/sh\nexit 128\n", "#!/bin/sh\nexec /usr/bin/tail -f /dev/null\n"])
+def test_nothing_is_told_where_git_does_not_answer(
+    program: str, env: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is missing, has no use for the repository, or hangs; the file is written all the same."""
+    (env.parent / ".git").mkdir()
+    if program:
+        (tmp_path / "git").write_text(program)
+        (tmp_path / "git").chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    run = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda *args, timeout, **more: run(*args, timeout=timeout / 20, **more))
+    SESSION.to(DotEnv(env))
+    assert "ASIANEW" in env.read_text()
+
+
+@pytest.mark.case("X13")
+@pytest.mark.parametrize("ignored", [True, False])
+def test_git_is_asked_for_the_file(
+    ignored: bool,
+    env: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    recwarn: pytest.WarningsRecorder,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """By a stand-in: its code 1 is for a file that is not ignored, and what it prints is not shown."""
+    (env.parent / ".git").mkdir()
+    (tmp_path / "git").write_text(
+        f'#!/bin/sh\necho "$@" > {tmp_path}/asked\necho out; echo err >&2\nexit {not ignored:d}'
+    )
+    (tmp_path / "git").chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    SESSION.to(DotEnv(env))
+    assert (tmp_path / "asked").read_text().endswith(f"check-ignore -q -- {env}\n")
+    assert len(recwarn) == (0 if ignored else 1)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.debian
+@pytest.mark.case("X13")
+@pytest.mark.parametrize("setting", ["core.fsmonitor", "core.hooksPath", "core.pager", "core.sshCommand"])
+def test_no_program_that_the_repository_names_is_run(setting: str, tree: Path, env: Path, tmp_path: Path) -> None:
+    """Whoever sent the repository would have the keys; git itself, asked without care, runs the first."""
+    program, mark = spy(tmp_path)
+    git("-C", tree, "config", setting, program)
+    with pytest.warns(StskitWarning, match="git work tree"):
+        SESSION.to(DotEnv(env))
+    assert not mark.exists()
+    if setting == "core.fsmonitor":
+        subprocess.run([needs("git"), "-C", tree, "check-ignore", "-q", env], check=False, capture_output=True)
+        assert mark.exists()
+
+
+@pytest.mark.debian
+@pytest.mark.case("X13")
+def test_nothing_is_fetched_by_a_program_that_the_repository_names(tmp_path: Path) -> None:
+    """A partial clone has some of its .gitignore files elsewhere, and says how to get there."""
+    origin, clone = tmp_path / "origin", tmp_path / "clone"
+    git("init", origin)
+    (origin / "deep").mkdir()
+    (origin / "deep" / ".gitignore").write_text(".env\n")
+    git("-C", origin, "add", ".")
+    git("-C", origin, "commit", "-m", "first")
+    git("-C", origin, "config", "uploadpack.allowFilter", "true")
+    git("clone", "--filter=blob:none", "--no-checkout", origin.as_uri(), clone)
+    git("-C", clone, "sparse-checkout", "set", "--no-cone", "/none")
+    git("-C", clone, "checkout")
+    program, mark = spy(tmp_path)
+    git("-C", clone, "config", "remote.origin.uploadpack", program)
+    SESSION.to(DotEnv(clone / "deep" / ".env"))
+    assert not mark.exists()
+    ask: list[str | Path] = [needs("git"), "-C", clone, "check-ignore", "-q", clone / "deep" / ".env"]
+    subprocess.run(ask, check=False, capture_output=True)
+    assert mark.exists()
+
+
+@pytest.mark.debian
+@pytest.mark.case("X13")
+def test_a_program_run_by_a_hook_asks_the_right_repository(
+    tree: Path, env: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git leaves its own in the environment of a hook, and would see no .gitignore above the folder then."""
+    (tree / ".gitignore").write_text(".env\n")
+    git("init", tmp_path / "other")
+    (tree / "deep").mkdir()
+    for name, value in (("GIT_DIR", "other/.git"), ("GIT_WORK_TREE", "project/deep"), ("GIT_INDEX_FILE", "nothing")):
+        monkeypatch.setenv(name, str(tmp_path / value))
+    SESSION.to(DotEnv(tree / "deep" / ".env"))
+    (tree / ".gitignore").unlink()
+    with pytest.warns(StskitWarning, match="git work tree"):
+        STATIC.to(DotEnv(env))
+
+
+@pytest.mark.debian
+@pytest.mark.case("X13")
+def test_no_program_beside_the_file_is_taken_for_git(tree: Path, env: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even where the current folder is among those that programs are looked for in."""
+    program, mark = spy(env.parent.parent)
+    program.rename(tree / "git")
+    monkeypatch.setenv("PATH", f".:{os.environ['PATH']}")
+    with pytest.warns(StskitWarning, match="git work tree"):
+        SESSION.to(DotEnv(env))
+    assert not mark.exists()

@@ -36,7 +36,7 @@ class Environment:
 
         Whoever sets variables takes these out first; whoever is done takes them out again.
         """
-        return _variables.STALE + (() if self.region is None else _variables.REGION)
+        return _variables.unset(self.region)
 
     def write(self, credentials: Credentials, /) -> dict[str, str]:
         """The variables for *credentials*, in plain text."""

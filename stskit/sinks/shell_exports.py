@@ -116,5 +116,5 @@ class ShellExports:
 
     def unset(self) -> str:
         """The text that takes out all that `write` sets, and what would mix with it."""
-        names = _variables.STALE + (() if self.region is None else _variables.REGION)
+        names = _variables.unset(self.region)
         return "".join(f"{_DIALECTS[self.shell].unset.format(name)}\n" for name in names)

@@ -1,0 +1,229 @@
+"""The text of a .env file: other lines keep their bytes, readers find the new values, or all of it is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+from helpers import needs, reachable_text
+from hypothesis import given
+from hypothesis import strategies as st
+from readers import NODE, node
+
+from stskit import Credentials
+from stskit._env_file import BARE, updated
+from stskit.errors import Refused
+from stskit.sinks import DotEnv
+
+SESSION = Credentials("ASIANEW", "new/secret+", "newtoken==")
+STATIC = Credentials("AKIANEW", "static/secret")
+DUE = Credentials("A", "s", "t", datetime(2099, 1, 2, 3, 4, 5, tzinfo=UTC))
+NEW = {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": None}
+WRITTEN = {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "s"}
+BOTH = "AWS_ACCESS_KEY_ID=A\nAWS_SECRET_ACCESS_KEY=s\n"
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> Path:
+    path = tmp_path / ".env"
+    path.touch(0o600)
+    return path
+
+
+# the text
+
+
+@pytest.mark.case("X12")
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", BOTH),
+        ("# mine\n", f"# mine\n{BOTH}"),
+        ("X=1", f"X=1\n{BOTH}"[:-1]),
+        ("X=1\r\n", "X=1\r\nAWS_ACCESS_KEY_ID=A\r\nAWS_SECRET_ACCESS_KEY=s\r\n"),
+        ("export X=1\n", "export X=1\nexport AWS_ACCESS_KEY_ID=A\nexport AWS_SECRET_ACCESS_KEY=s\n"),
+        ("X=1\nexport Y=2\n", f"X=1\nexport Y=2\n{BOTH}"),
+        (
+            "  export  AWS_ACCESS_KEY_ID = 'old' # mine\nX=1\nAWS_SECRET_ACCESS_KEY: old\n",
+            "  export  AWS_ACCESS_KEY_ID=A # mine\nX=1\nAWS_SECRET_ACCESS_KEY=s\n",
+        ),
+        (
+            "AWS_ACCESS_KEY_ID=1\nX=1\nexport AWS_ACCESS_KEY_ID=2\nAWS_SECRET_ACCESS_KEY=3\r\n",
+            "AWS_ACCESS_KEY_ID=A\nX=1\nexport AWS_ACCESS_KEY_ID=A\nAWS_SECRET_ACCESS_KEY=s\r\n",
+        ),
+        (
+            "#AWS_ACCESS_KEY_ID=old\n # AWS_ACCESS_KEY_ID=old\n",
+            f"#AWS_ACCESS_KEY_ID=old\n # AWS_ACCESS_KEY_ID=old\n{BOTH}",
+        ),
+        ("AWS_SESSION_TOKEN=1\nX=1\nAWS_SESSION_TOKEN=2", f"X=1\n{BOTH}"[:-1]),
+        ("KEY='a\nb'\n", f"KEY='a\nb'\n{BOTH}"),
+        ('KEY="a\\"\nb"\nX=\'it is\'\n', f'KEY="a\\"\nb"\nX=\'it is\'\n{BOTH}'),
+        ('AWS_ACCESS_KEY_ID="v # w" # note\n', "AWS_ACCESS_KEY_ID=A # note\nAWS_SECRET_ACCESS_KEY=s\n"),
+        ("AWS_ACCESS_KEY_ID_OLD=1\nXAWS_ACCESS_KEY_ID=1\n", f"AWS_ACCESS_KEY_ID_OLD=1\nXAWS_ACCESS_KEY_ID=1\n{BOTH}"),
+    ],
+)
+def test_only_the_variables_change(before: str, after: str) -> None:
+    """All of their lines, with what stands before and after; nothing else, and nothing again."""
+    assert updated(before, NEW) == after
+    assert updated(after, NEW) == after
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("X='a\nAWS_SECRET_ACCESS_KEY=CANARY\nb'\n", "line 1 sets several"),
+        ("X=1 AWS_SECRET_ACCESS_KEY=CANARY\n", "line 1 is not NAME=value"),
+        ("AWS_SESSION_TOKEN = b=CANARY\n", "line 1 sets several"),
+        ("X=CANARY|\nY=1\n", "line 1 is not NAME=value"),
+        ("X=$(CANARY\n", "line 1 is not NAME=value"),
+        ("X=CANARY return\n", "line 1 is not NAME=value"),
+        ("# x\nAWS_SESSION_TOKEN='a\nCANARY'\n", "line 2 begins a value of several lines"),
+        ("X='CANARY\n", "line 1 is not NAME=value"),
+        ("X=CANARY'S\n", "line 1 is not NAME=value"),
+        ("X=CANARY\\\nAWS_SECRET_ACCESS_KEY=old\n", "line 1 is not NAME=value"),
+        ("X=CANARY\\", "line 1 is not NAME=value"),
+        ('X="CANARY\\\\"\n', "line 1 is not NAME=value"),
+        ("X='CANARY\\''\n", "line 1 is not NAME=value"),
+        ("X=1\nCANARY\n", "line 2 is not NAME=value"),
+        ("X=`CANARY`\n", "line 1 is not NAME=value"),
+        ("X=1\nY=CANARY\x0c\n", "line 2 has a character"),
+        ("X=CANARY\rY=1\n", "line 1 has a character"),
+    ],
+)
+def test_what_readers_differ_about_is_refused(text: str, reason: str) -> None:
+    """With the line where there is one, and nothing that stands in the file."""
+    with pytest.raises(Refused, match=reason) as caught:
+        updated(text, NEW)
+    assert "CANARY" not in reachable_text(caught.value)
+
+
+# the readers
+
+
+Found = dict[str, str | None]
+
+
+def read_with_python(paths: list[Path]) -> list[Found]:
+    return [dict(dotenv_values(path, interpolate=False)) for path in paths]
+
+
+def read_with_shell(shell: str, paths: list[Path]) -> list[Found]:
+    found: list[Found] = []
+    for path in paths:
+        command = [needs(shell), "-c", 'set -a; . "$1"; env -0', "sh", str(path)]
+        done = subprocess.run(command, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False)
+        found.append(dict(each.partition("=")[::2] for each in done.stdout.split("\0") if "=" in each))
+    return found
+
+
+def read_with_javascript(paths: list[Path]) -> list[Found]:
+    code = "const { parse } = require('dotenv'), { readFileSync } = require('fs');"
+    code += "console.log(JSON.stringify(process.argv.slice(1).map((path) => parse(readFileSync(path)))))"
+    done = subprocess.run([node(), "-e", code, *map(str, paths)], cwd=NODE, capture_output=True, text=True, check=True)
+    found: list[Found] = json.loads(done.stdout)
+    return found
+
+
+READERS: dict[str, Callable[[list[Path]], list[Found]]] = {
+    "python": read_with_python,
+    "bash": partial(read_with_shell, "bash"),
+    "dash": partial(read_with_shell, "dash"),
+    "zsh": partial(read_with_shell, "zsh"),
+    "javascript": read_with_javascript,
+}
+
+
+@pytest.mark.debian
+@pytest.mark.case("X11")
+@pytest.mark.parametrize("reader", READERS)
+def test_every_reader_finds_what_was_written(reader: str, env: Path) -> None:
+    """Each character that is written at all, in keys of AWS and of other servers; the other variables as before."""
+    env.write_text("# note\nexport A=1\nB='two words'\nAWS_SESSION_TOKEN=old\nAWS_PROFILE=old\n")
+    allowed = "".join(character for character in map(chr, range(128)) if BARE.fullmatch(character))
+    Credentials("A", f"{allowed}==", f"a=b{allowed}", datetime(2099, 1, 2, tzinfo=UTC)).to(
+        DotEnv(env, region="eu-west-1", expiration=True)
+    )
+    (found,) = READERS[reader]([env])
+    assert {name: found.get(name) for name in ("A", "B")} == {"A": "1", "B": "two words"}
+    assert {name: value for name, value in found.items() if name.startswith("AWS_")} == {
+        "AWS_ACCESS_KEY_ID": "A",
+        "AWS_SECRET_ACCESS_KEY": f"{allowed}==",
+        "AWS_SESSION_TOKEN": f"a=b{allowed}",
+        "AWS_CREDENTIAL_EXPIRATION": "2099-01-02T00:00:00Z",
+        "AWS_REGION": "eu-west-1",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+    }
+
+
+def some_file(chance: random.Random) -> str:
+    """Lines as people write them, and some as they should not."""
+    values = [
+        "",
+        "v",
+        "v # n",
+        "'q'",
+        '"q"',
+        "'q",
+        "'a\nb'",
+        '"a\nb"',
+        "it's",
+        "v\\",
+        "`b`",
+        "a=b",
+        "#n",
+        '"a\\"b"',
+        "a b",
+    ]
+    names = ["A", "B", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "AWS_SECRET_ACCESS_KEY"]
+    text = ""
+    for _ in range(chance.randrange(6)):
+        if chance.random() < 0.7:
+            text += (
+                chance.choice(["", "", "export ", "  "]) + chance.choice(names) + chance.choice(["=", "=", "=", " = "])
+            )
+            text += chance.choice(values) + "\n"
+        else:
+            text += chance.choice(["", "# note", "#AWS_ACCESS_KEY_ID=old", "stray", "'", " "]) + "\n"
+    return text if chance.random() < 0.7 else text.removesuffix("\n")
+
+
+@pytest.mark.debian
+@pytest.mark.case("X12")
+@pytest.mark.parametrize("reader", READERS)
+def test_a_file_is_changed_rightly_to_every_reader_or_refused(reader: str, tmp_path: Path) -> None:
+    """Hundreds of files made up from a fixed beginning: all other variables as before, and the new ones as written."""
+    chance, old, new = random.Random(1), [], []
+    for number in range(600):
+        text = some_file(chance)
+        with suppress(Refused):
+            after = updated(text, NEW)
+            assert updated(after, NEW) == after
+            old.append(tmp_path / f"{number}-old")
+            new.append(tmp_path / f"{number}-new")
+            old[-1].write_text(f"{text}\nPROBE=1\n")
+            new[-1].write_text(f"{after}\nPROBE=1\n")
+    read = 0
+    for path, before, now in zip(new, READERS[reader](old), READERS[reader](new), strict=True):
+        if "PROBE" in before:  # else this reader, a shell, does not get to the end of the file
+            read += 1
+            assert {name: now.pop(name) for name in WRITTEN} == WRITTEN, path.read_text()
+            assert now == {name: value for name, value in before.items() if name not in NEW}, path.read_text()
+    assert read > 100
+
+
+@given(text=st.text(st.sampled_from("AB=# '\"\\\n\r\x0c`$x"), max_size=30))
+def test_any_text_is_changed_so_that_it_may_be_changed_again_or_refused(text: str) -> None:
+    """Nothing else is raised, and twice is as once; what stands first keeps its bytes."""
+    with suppress(Refused):
+        after = updated(text, NEW)
+        assert updated(after, NEW) == after
+        assert after.startswith(text)
