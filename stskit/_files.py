@@ -21,6 +21,7 @@ from attrs import field, frozen
 _CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # opening a FIFO must not hang
+State = tuple[int, int, int, int]
 TEMPORARY: Final = r"\..+\.stskit-[0-9a-f]{16}\.tmp"
 
 
@@ -34,7 +35,7 @@ class Found:
 
     def is_changed(self) -> bool:
         """Whether anybody has written into it since, by whatever name."""
-        return self.descriptor is not None and _state(os.fstat(self.descriptor)) != _state(self.status)
+        return self.descriptor is not None and state(os.fstat(self.descriptor)) != state(self.status)
 
 
 @frozen
@@ -125,7 +126,7 @@ def replace(path: str, data: bytes) -> None:
 def holds(path: str, status: os.stat_result | None) -> bool:
     """Whether what is at *path* is the file of that *status*, as it was; None stands for no file."""
     try:
-        return _state(os.lstat(path)) == _state(status)
+        return state(os.lstat(path)) == state(status)
     except FileNotFoundError:
         return status is None
 
@@ -177,7 +178,8 @@ def _content(descriptor: int, limit: int) -> bytes:
     return data
 
 
-def _state(status: os.stat_result | None) -> tuple[int, int, int, int] | None:
+def state(status: os.stat_result | None) -> State | None:
+    """By which a change of a file is seen; None stands for no file."""
     return status and (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 

@@ -10,15 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from stskit._ini_section import Line, Step, carried_out, lines, plan, without_values
+from stskit._ini_section import Step, carried_out, lines, plan, without_values
 from stskit.errors import Refused
 
 if TYPE_CHECKING:
     from configparser import RawConfigParser
 
-__all__ = ["Ini"]
+__all__ = ["Ini", "is_plain"]
 
 _HEADER: Final = re.compile(rb"\[[^\[\]\n]+\](?:[ \t]+[#;][^\[\]\n]*)?[ \t]*\r?(?![^\n])")  # to every reader
 _BLANKS: Final = r"[\s\"']+"
@@ -27,20 +28,22 @@ _UNSAFE: Final = "the section is written in a way that cannot be changed safely;
 
 
 class Ini:
-    """A file that botocore can read, and where *sections* are in it. Raises `Refused` for any other."""
+    """A file that botocore can read, and where *sections* are in it. Raises `Refused` for any other.
 
-    def __init__(self, data: bytes, sections: AbstractSet[str]) -> None:
+    *plain*: what `is_plain` says of *data*, where that is known.
+    """
+
+    def __init__(self, data: bytes, sections: AbstractSet[str], plain: bool | None = None) -> None:
         self._data = data
         self._end = _end(data)
         self._spans = dict(_spans(data, sections))
-        self._defaults = b"" if _is_plain(data) else _defaults(data, sections, self._spans.keys())
+        plain = is_plain(data) if plain is None else plain
+        self._defaults = b"" if plain else _defaults(data, sections, self._spans.keys())
         self._shapes = {section: _shape(data[start:stop]) for section, (start, stop) in self._spans.items()}
-        self._lines: dict[str, tuple[Line, ...]] = {}  # of each shape
-        self._plans: dict[tuple[str, frozenset[tuple[str, bool]]], tuple[Step, ...]] = {}
 
     def options(self, section: str) -> Collection[str]:
         """The names of the options that have a value in *section*, in lower case; none where it is missing."""
-        return {line.option for line in self._lines_of(self._shapes.get(section, "")) if line.full}
+        return _options(self._shapes.get(section, ""))
 
     def value(self, section: str, option: str) -> str | None:
         """What botocore reads there."""
@@ -83,17 +86,9 @@ class Ini:
         start, stop = self._spans.get(section, (0, 0))
         return self._data[start:stop]
 
-    def _lines_of(self, shape: str) -> tuple[Line, ...]:
-        if shape not in self._lines:
-            self._lines[shape] = tuple(lines(shape))
-        return self._lines[shape]
-
     def _changed(self, block: bytes, shape: str, values: Mapping[str, str | None], defaults: bytes) -> bytes:
-        key = shape, frozenset((name, value is None) for name, value in values.items())
-        if key not in self._plans:
-            self._plans[key] = plan(self._lines_of(shape), values)
-            _verify(shape, values, self._plans[key], defaults)
-        return carried_out(self._plans[key], block.decode(), values, self._end.decode()).encode()
+        steps = _steps(shape, tuple(values), tuple([name for name in values if values[name] is None]), defaults)
+        return carried_out(steps, block.decode(), values, self._end.decode()).encode()
 
     def _appendix(self, sections: list[bytes]) -> bytes:
         """Each after an empty line; where the last line had no end, it has none then either."""
@@ -104,15 +99,25 @@ class Ini:
         return self._end.join([self._end, *sections]).removesuffix(self._end)
 
 
-def _verify(shape: str, values: Mapping[str, str | None], steps: tuple[Step, ...], defaults: bytes) -> None:
-    """Let botocore's reader say whether this and nothing else changes."""
-    marked = {name: None if value is None else "new" for name, value in values.items()}
+@lru_cache(256)
+def _options(shape: str) -> frozenset[str]:
+    return frozenset(line.option for line in lines(shape) if line.full)
+
+
+@lru_cache(256)
+def _steps(shape: str, names: tuple[str, ...], gone: tuple[str, ...], defaults: bytes) -> tuple[Step, ...]:
+    """How a section of this shape gets other values for *names*, but for those that go; botocore's reader says whether
+    this and nothing else changes.
+    """
+    marked = dict.fromkeys(names, "new") | dict.fromkeys(gone)
+    steps = plan(tuple(lines(shape)), marked)
     after = carried_out(steps, shape, marked, "\n").replace("[x]", "[y]", 1)
     parser = _parsed(defaults + f"{shape}\n{after}".encode())  # both in one go, for a parser costs time
     wanted = {**dict(parser.items("x")), **marked}
     options = {name: value for name, value in wanted.items() if value is not None}
     if parser.sections() != ["x", "y"] or dict(parser.items("y")) != options:
         raise Refused(_UNSAFE)
+    return steps
 
 
 def _end(data: bytes) -> bytes:
@@ -131,7 +136,7 @@ def _shape(block: bytes) -> str:
     return "[x]" + without_values(block).partition(b"]")[2].decode()
 
 
-def _is_plain(data: bytes) -> bool:
+def is_plain(data: bytes) -> bool:
     """Whether botocore certainly reads *data*, with each header at the start of a line."""
     head, *blocks = (b"\n%b" % without_values(data)).split(b"\n[")  # a line end before each header, the first one too
     names, shapes = set(), set()
@@ -173,12 +178,12 @@ def _spans(data: bytes, sections: AbstractSet[str]) -> Iterator[tuple[str, tuple
     for found in _headers(data, sections):
         section = found[1].decode()
         if section not in sections and _ODD.search(section):
-            section = _ODD.sub(" ", section)
+            section = _ODD.sub(" ", section).strip()
         if section in sections:
             header = found[0].removeprefix(b"\n")
             start, after = found.end() - len(header), data.find(b"\n[", found.end())
-            ends = [start] if after < 0 else [start, after + 1]
-            if header != b"[%b]" % section.encode() or not all(_HEADER.match(data, end) for end in ends):
+            usual = _HEADER.match(data, start) and (after < 0 or _HEADER.match(data, after + 1))
+            if not usual or header != b"[%b]" % section.encode():
                 raise Refused(
                     f"the header of [{section}], or the one after it, has blanks, quotes or a comment that some "
                     "readers take as part of the name"
@@ -188,10 +193,11 @@ def _spans(data: bytes, sections: AbstractSet[str]) -> Iterator[tuple[str, tuple
 
 def _headers(data: bytes, sections: AbstractSet[str]) -> Iterator[re.Match[bytes]]:
     """Whatever some reader might take for the header of one of *sections*, and others."""
-    name = r"[^\]\n]+?"
+    name = r"[^\]\n]*"
     if len(sections) == 1:  # so that nobody looks at the others
-        name = _BLANKS.join(re.escape(word) for section in sections for word in section.split(" "))
-    header = rf"[^\S\n]*\[[ \t\"']*({name})[ \t\"']*\]".encode()
+        words = (re.escape(word) for section in sections for word in section.split(" "))
+        name = rf"[ \t\"']*{_BLANKS.join(words)}[ \t\"']*"
+    header = rf"[^\S\n]*\[({name})\]".encode()
     first = re.match(header, data)
     yield from [first] if first else []
     yield from re.finditer(b"\n" + header, data)  # quicker than to look for the starts of lines

@@ -18,6 +18,7 @@ __all__ = ["Line", "Step", "carried_out", "lines", "plan", "without_values"]
 
 _VALUE: Final = re.compile(rb"=[ \t]*[^\s][^\n]*")
 _LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")  # not splitlines(), which breaks lines where readers do not
+_START: Final = re.compile(r"[ \t]*([^=\s]+)[ \t]*=[ \t]*")
 _OPTION: Final = re.compile(r"(.*?)\s*[=:]\s*(.*)")
 
 Step = tuple[int | None, str | None]  # the line that stays or is replaced, if any, and the option to write, if any
@@ -102,9 +103,7 @@ def carried_out(steps: tuple[Step, ...], block: str, values: Mapping[str, str | 
 
 def _option(line: str, name: str, value: str, end: str) -> str:
     """The line for an option; written as the one in its place, so far as every reader understands that."""
-    head, equals, rest = line.partition("=")
-    if equals and head.strip() == name:
-        start = head + equals + rest[: len(rest) - len(rest.lstrip(" \t"))]
-    else:
-        start = f"{line[: len(line) - len(line.lstrip())]}{name} = "
+    found = _START.match(line)
+    indent = line[: len(line) - len(line.lstrip())]
+    start = found[0] if found and found[1] == name else f"{indent}{name} = "
     return start + value + ("\r\n" if line.endswith("\r\n") else "\n" if line else end)

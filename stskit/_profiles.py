@@ -37,18 +37,18 @@ def options(credentials: Credentials) -> dict[str, str | None]:
     }
 
 
-def updated(data: bytes, changes: Mapping[str, Mapping[str, str | None]], overwrite: bool) -> Pieces:
+def updated(data: bytes, plain: bool, *, changes: Mapping[str, Mapping[str, str | None]], overwrite: bool) -> Pieces:
     """*data* with these options in these sections; without *overwrite* `Refused` for what `conflict` says."""
-    ini = Ini(data, changes.keys())
+    ini = Ini(data, changes.keys(), plain)
     for section in () if overwrite else changes:
         if reason := conflict(ini, section, changes[section].get(_KEY)):
             raise Refused(reason)
     return ini.updated(changes)
 
 
-def without(data: bytes, section: str, options: Mapping[str, str | None], overwrite: bool) -> Pieces:
+def without(data: bytes, plain: bool, *, section: str, options: Mapping[str, str | None], overwrite: bool) -> Pieces:
     """*data* without these options, of which one with a value goes only if that is what is there."""
-    ini = Ini(data, {section})
+    ini = Ini(data, {section}, plain)
     if not overwrite and _has_long_term_keys(ini, section) and _KEY in options:
         raise Refused(f"[{section}] has long-term keys, which would be lost; pass overwrite=True if that may be")
     return ini.without(section, [name for name, value in options.items() if value in (None, ini.value(section, name))])

@@ -33,14 +33,21 @@ _NEXT_STEP: Final = {
     errno.EXDEV: _MOUNTED,
     errno.ETIMEDOUT: "Try again when it is done, or allow more time with lock_timeout",
 }
+_MOST_KNOWN: Final = 100
+_plain: Final[dict[str, _files.State | None]] = {}  # files that are plain, as this process has left them
 
 
 @frozen
 class Rewrite:
-    """A file, and what becomes of it, in pieces; `change` may raise `Refused`."""
+    """A file, and what becomes of it, in pieces; `change` may raise `Refused`.
+
+    `is_plain` looks at all of the file, which costs time; so it is not asked about a file that this process has left
+    as it is. Its answer goes to `change`, which leaves a plain file plain.
+    """
 
     path: str
-    change: Callable[[bytes], Sequence[bytes | memoryview]] = field(repr=False)
+    change: Callable[[bytes, bool], Sequence[bytes | memoryview]] = field(repr=False)
+    is_plain: Callable[[bytes], bool] = field(repr=False, default=lambda _data: False)
     backup: bool = False
     secret: bool = True
     # a link stays, and what it leads to is changed
@@ -65,9 +72,10 @@ class Rewrite:
             with self.told():
                 old = stack.enter_context(_files.opened(self.real, MAX_BYTES))
                 _check_text(old.data)
-                pieces = self.change(old.data)
+                plain = _plain.get(self.real) == _files.state(old.status) or self.is_plain(old.data)
+                pieces = self.change(old.data, plain)
                 new = None if _same(pieces, old.data) else stack.enter_context(_files.staged(self.real, pieces, old))
-            yield Draft(self, old, new)
+            yield Draft(self, old, new, plain)
 
     @contextmanager
     def told(self) -> Iterator[None]:
@@ -88,6 +96,7 @@ class Draft:
     file: Rewrite
     old: _files.Found
     new: _files.Staged | None
+    plain: bool
 
     def is_current(self) -> bool:
         return self.new is None or _files.holds(self.file.real, self.old.status)
@@ -98,6 +107,13 @@ class Draft:
                 _files.replace(f"{self.file.real}.bak", self.old.data)
             if self.new is not None:
                 _files.publish(self.new, self.file.real)
+
+    def remember(self) -> None:
+        """That the file is plain, until somebody else changes it."""
+        if len(_plain) >= _MOST_KNOWN:
+            _plain.clear()
+        if self.plain:
+            _plain[self.file.real] = _files.state(self.new.status if self.new is not None else self.old.status)
 
     def take_back(self) -> None:
         with suppress(OSError):
@@ -131,6 +147,8 @@ def rewrite(files: Sequence[Rewrite], timeout: float) -> list[str]:
                 if all(draft.is_current() for draft in drafts):
                     _publish(drafts)
                     if all(draft.is_there() for draft in drafts):
+                        for draft in drafts:
+                            draft.remember()
                         return [note for draft in drafts for note in draft.notes()]
     raise SinkError(f"{files[-1].path} changes all the time, by a program that takes no lock; end that, and try again")
 

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from botocore.session import Session
@@ -18,7 +19,7 @@ from conftest import OTHER
 from helpers import folder_of, needs, reachable_text
 from readers import NODE, node
 
-from stskit import Credentials
+from stskit import Credentials, _ini, _rewrite
 from stskit.errors import SinkError, StskitWarning
 from stskit.sinks import CredentialsFile
 
@@ -115,6 +116,45 @@ def test_many_profiles_are_one_rewrite(file: Path, config: Path, monkeypatch: py
     assert {profiles[name]["region"] for name in given} == {"us-east-1"}
     assert renamed == ["config", "credentials"]
     assert "unused" not in file.read_text() + config.read_text()
+
+
+def test_a_file_is_looked_at_as_a_whole_once_until_another_program_changes_it(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where nothing was to be written; and what the other program broke is noticed."""
+    look = Mock(wraps=_ini.is_plain)
+    monkeypatch.setattr(_ini, "is_plain", look)
+    for keys in (SESSION, SESSION, DUE):
+        keys.to(CredentialsFile("dev"))
+    CredentialsFile("dev").remove()
+    assert look.call_count == 1
+    file.write_text(f"{OTHER}[another]\nregion = x\n")
+    for keys in (SESSION, DUE):
+        keys.to(CredentialsFile("dev"))
+    assert look.call_count == 2
+    with file.open("a") as other:
+        other.write("[dev]\n")
+    with pytest.raises(SinkError, match="cannot be parsed"):
+        SESSION.to(CredentialsFile("dev"))
+
+
+def test_a_file_with_defaults_for_all_profiles_is_looked_at_each_time(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For what is among them now decides what a profile has."""
+    look = Mock(wraps=_ini.is_plain)
+    monkeypatch.setattr(_ini, "is_plain", look)
+    file.write_text("[DEFAULT]\nregion = eu-west-1\n")
+    for keys in (SESSION, DUE, SESSION):
+        keys.to(CredentialsFile("dev"))
+    assert look.call_count == 3
+
+
+def test_what_is_known_of_files_does_not_grow_without_end(tmp_path: Path) -> None:
+    """A process may write to any number of files."""
+    for number in range(250):
+        SESSION.to(CredentialsFile("dev", tmp_path / str(number)))
+        assert len(_rewrite._plain) <= 100
 
 
 def test_many_profiles_are_written_all_or_none(file: Path) -> None:

@@ -17,14 +17,13 @@ from stskit.identity import Credentials
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    Change = Callable[[bytes], Sequence[bytes | memoryview]]
+    Change = Callable[[bytes, bool], Sequence[bytes | memoryview]]
 
 __all__ = ["CredentialsFile"]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_./:%@+-]+")  # what all AWS SDKs read alike
 _ANY_NAME: Final = re.compile(r"(?! )[^\x00-\x1f\x7f-\xa0\u2028\u2029\ufeff\[\]#;\"'\\]+(?<! )")
 _NOT_A_NAME: Final = re.compile(r"DEFAULT|__proto__|(profile|sso-session|services) .*")  # mean something else
-_VALUE: Final = re.compile(r"(?![\"'#;])[!-~]+")  # a word of visible ASCII: what all AWS SDKs read back as it was
 
 
 def _path(path: str | os.PathLike[str] | None) -> str | None:
@@ -64,7 +63,7 @@ class CredentialsFile:
 
     def __attrs_post_init__(self) -> None:
         for name, value in self._settings().items():
-            if not _VALUE.fullmatch(value):
+            if not _is_word(value):
                 raise SinkError(
                     f"{name} {value!r} is no word of visible ASCII characters; give one such as us-east-1 or json"
                 )
@@ -131,11 +130,12 @@ class CredentialsFile:
         )
 
     def _rewritten(self, config: Change | None, keys: Change) -> list[str]:
+        from stskit._ini import is_plain
         from stskit._rewrite import Rewrite, rewrite
 
-        files = [Rewrite(self._path, keys, self.backup)]
+        files = [Rewrite(self._path, keys, is_plain, self.backup)]
         if config is not None:
-            files = [Rewrite(self._config_path, config, self.backup, secret=False), *files]
+            files = [Rewrite(self._config_path, config, is_plain, self.backup, secret=False), *files]
         if len({file.real for file in files}) < len(files):
             raise SinkError(f"{self._path} would be the config file as well; name another config_path")
         return rewrite(files, self.lock_timeout)
@@ -175,6 +175,11 @@ def _in_config(profile: str) -> str:
     return profile if profile == "default" else f"profile {profile}"
 
 
+def _is_word(value: str) -> bool:
+    """Whether it is visible ASCII without a quote or comment at its start: what all AWS SDKs read back as it was."""
+    return value.isascii() and value.isprintable() and " " not in value and value[:1] not in "\"'#;"
+
+
 def _options(credentials: Credentials) -> dict[str, str | None]:
     from stskit import _profiles
 
@@ -182,7 +187,7 @@ def _options(credentials: Credentials) -> dict[str, str | None]:
         raise SinkError(f"the credentials expired at {credentials.expiration}; fetch new ones, and check the clock")
     options = _profiles.options(credentials)
     for name, value in options.items():
-        if value is not None and not _VALUE.fullmatch(value):
+        if value is not None and not _is_word(value):
             raise SinkError(
                 f"{name} has blanks or other characters that no credentials file can hold; check its source"
             )

@@ -66,7 +66,7 @@ class DotEnv:
                 self.path,
             )
         values = self._values(credentials)
-        file = Rewrite(self.path, partial(_updated, values=values), self.backup)
+        file = Rewrite(self.path, partial(_updated, values=values), backup=self.backup)
         notes = rewrite([file], self.lock_timeout)
         paths = [file.real, f"{file.real}.bak"] if self.backup else [file.real]
         return [*notes, *(note for path in paths if os.path.exists(path) for note in _why_git(path))]
@@ -85,7 +85,7 @@ class DotEnv:
         return {**dict.fromkeys(_variables.STALE), **found}
 
 
-def _updated(data: bytes, values: Mapping[str, str | None]) -> list[bytes]:
+def _updated(data: bytes, _plain: bool, *, values: Mapping[str, str | None]) -> list[bytes]:
     from stskit._env_file import updated
 
     return [updated(data.decode(), values).encode()]
