@@ -96,7 +96,7 @@ class AssumedRole:
         Where STS could not fetch the identity provider's keys it is tried again, five times in all, and with
         `wait_for_new_role` where it denies access; each time with a fresh proof.
         """
-        from stskit._again import patiently
+        from stskit._sts.again import patiently
 
         return patiently(lambda: self.sts.exchange(self.source.fetch(), self.role), self.wait_for_new_role)
 
@@ -113,9 +113,9 @@ class AssumedRole:
 
         It holds nothing secret. None where the source does not say whose proof it gives. Raises what the source does.
         """
-        from stskit import _whose
+        from stskit._proofs import whose
 
-        return _whose.of_role(self.role, _whose.identity_of(self.source), self.sts)
+        return whose.of_role(self.role, whose.identity_of(self.source), self.sts)
 
     def with_hop(self, hop: Callable[[Source[Credentials]], Source[Credentials]], /) -> AssumedRole:
         """The same recipe with *hop* around the role that it is assumed from, so that `Cached` refreshes each."""

@@ -127,7 +127,7 @@ def _assume(recipe: AssumedRole, pace: _Pace) -> Outcome:
 
 
 def _is_throttling(error: StskitError) -> bool:
-    from stskit._remedies import cause_of
+    from stskit._sts.remedies import cause_of
 
     return isinstance(error, STSError) and cause_of(error.code or "", error.http_status or 0) == "Throttling"
 

@@ -10,8 +10,8 @@ from typing import Final, TypeAlias
 from attrs import field, frozen
 
 from stskit._forks import lock_across_forks
-from stskit._limits import check
 from stskit._secret import Secret
+from stskit._sts.limits import check
 from stskit.errors import ProofInvalid, RoleError, SignInRequired, SourceError, SourceMissing, StskitError, discreet
 
 __all__ = ["MFA", "MFACommand"]

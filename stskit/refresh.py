@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 from attrs import evolve
 
 from stskit._forks import rearm_in_children
-from stskit._policy import Failed, Held, RefreshPolicy, Step, kind_of
+from stskit._refresh.policy import Failed, Held, RefreshPolicy, Step, kind_of
 from stskit._times import SystemClock
 from stskit.errors import SourceError, SourceMissing, StskitWarning
 from stskit.identity import Credentials
 from stskit.protocols import Cache, CacheEntry, Chained, Clock, LiveSink, RefreshListener, Source, attach
 
 if TYPE_CHECKING:
-    from stskit._outbox import Outbox
-    from stskit._shelf import Shelf
+    from stskit._refresh.outbox import Outbox
+    from stskit._refresh.shelf import Shelf
 
 __all__ = ["Cached", "RefreshPolicy", "SystemClock"]
 
@@ -86,12 +86,12 @@ class Cached:
         self._whose: str | None = None
         self._shelf: Shelf | None = None
         if cache is not None:
-            from stskit._shelf import Shelf
+            from stskit._refresh.shelf import Shelf
 
             self._shelf = Shelf(cache, self._source, key)
         self._outbox: Outbox | None = None
         if listener is not None:
-            from stskit._outbox import Outbox
+            from stskit._refresh.outbox import Outbox
 
             self._outbox = Outbox(listener)
         self.rearm()
@@ -150,7 +150,7 @@ class Cached:
         return given if given and isinstance(given, str) else self._recipe[3]
 
     def _hop(self, recipe: Source[Credentials]) -> Cached:
-        from stskit._hops import shared
+        from stskit._refresh.hops import shared
 
         _, cache, policy, key, clock, uniform, _ = self._recipe
         # What has expired is of no use to the next role, which has its own to serve; a given key is for the last alone.

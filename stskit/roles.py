@@ -10,8 +10,8 @@ from typing import TypedDict, TypeVar, Unpack
 
 from attrs import field, frozen
 
-from stskit._limits import PARAMETERS, check, check_size
 from stskit._secret import Secret, secret
+from stskit._sts.limits import PARAMETERS, check, check_size
 from stskit.arns import RoleARN
 from stskit.errors import RoleError
 from stskit.mfa import MFA

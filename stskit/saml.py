@@ -14,7 +14,7 @@ from stskit._times import instant
 from stskit.errors import ProofInvalid, RoleError, RoleNotOffered, discreet
 
 if TYPE_CHECKING:
-    from stskit._saml_reader import Response
+    from stskit._proofs.saml_reader import Response
 
 __all__ = ["SAMLAssertion", "SAMLRole"]
 
@@ -58,9 +58,9 @@ class SAMLAssertion:
 
         Raises `ProofInvalid` where it is none of these.
         """
-        from stskit import _browser_log, _saml_text
+        from stskit._proofs import browser_log, saml_text
 
-        return cls(_saml_text.canonical(_browser_log.newest(text).value), principal_arn)
+        return cls(saml_text.canonical(browser_log.newest(text).value), principal_arn)
 
     @property
     def is_encrypted(self) -> bool:
@@ -131,7 +131,7 @@ class SAMLAssertion:
     @property
     def audience(self) -> str | None:
         """Whom the assertion is for: the audience that is AWS where there are several, else the first."""
-        from stskit._saml_reader import is_aws
+        from stskit._proofs.saml_reader import is_aws
 
         return _first([each for each in self.audiences if is_aws(each)]) or _first(self.audiences)
 
@@ -198,7 +198,7 @@ class SAMLAssertion:
 
     def _response(self) -> Response:
         if self._parsed is None:
-            from stskit._saml_reader import read
+            from stskit._proofs.saml_reader import read
 
             object.__setattr__(self, "_parsed", read(self.value))  # once: a thousand roles are looked up in one
         assert self._parsed is not None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from attrs import evolve, field, frozen
 
-from stskit._requests import Operation, in_sts_terms, options, secrets, with_code
+from stskit._sts.requests import Operation, in_sts_terms, options, secrets, with_code
 from stskit.errors import ProofInvalid, RoleError, StskitError, discreet
 from stskit.identity import CallerIdentity, Credentials, Proof, SAMLAssertion, WebIdentityToken
 from stskit.mfa import MFA
@@ -94,7 +94,7 @@ class BotocoreSTS:
         """Which server is asked, by what is set here and in the environment, as one text for the keys of caches."""
         import os
 
-        from stskit._whose import digest
+        from stskit._proofs.whose import digest
 
         set_here = self.region, self.endpoint_url, self.use_fips, self.use_dualstack
         return digest("sts", set_here, [os.environ.get(name) for name in _WHICH_SERVER])
@@ -129,8 +129,8 @@ class BotocoreSTS:
     def _call(
         self, operation: str, parameters: Mapping[str, Any], proof: Proof, role: Role | None, read: Reader[T]
     ) -> T:
-        from stskit import _client
-        from stskit._refusals import Call, explained, unavailable
+        from stskit._sts import clients
+        from stskit._sts.refusals import Call, explained, unavailable
 
         call = Call(
             operation,
@@ -144,12 +144,12 @@ class BotocoreSTS:
             client = self._client(role.partition if role else _partition(proof), signed=isinstance(proof, Credentials))
             call = evolve(call, region=client.meta.region_name, endpoint=client.meta.endpoint_url, has_client=True)
             _check_known(client, operation, parameters)
-            if not self.allow_http and _client.is_open_to_others(client):
+            if not self.allow_http and clients.is_open_to_others(client):
                 raise unavailable("http", "no TLS", call)
             parameters = with_code(parameters)
             call = evolve(call, secrets=secrets(proof, parameters))
-            send = partial(_client.call, client, operation, parameters, proof, discreet=not self.trace_wire)
-            answer = send() if self.total_timeout is None else _client.within(self.total_timeout, send)
+            send = partial(clients.call, client, operation, parameters, proof, discreet=not self.trace_wire)
+            answer = send() if self.total_timeout is None else clients.within(self.total_timeout, send)
         except StskitError:
             raise
         except Exception as error:  # noqa: BLE001 - what botocore raises has no common base
@@ -168,9 +168,9 @@ class BotocoreSTS:
             ("use_fips_endpoint", self.use_fips or None),  # None: as the environment or the profile says
             ("use_dualstack_endpoint", self.use_dualstack or None),
         )
-        from stskit import _client
+        from stskit._sts import clients
 
-        return _client.client_for(
+        return clients.client_for(
             self.region, partition, signed=signed, endpoint_url=self.endpoint_url, options=options
         )
 

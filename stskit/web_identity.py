@@ -11,7 +11,7 @@ from attrs import field, frozen
 from stskit._secret import Secret, secret
 
 if TYPE_CHECKING:
-    from stskit._jwt import Parts
+    from stskit._proofs.jwt import Parts
 
 __all__ = ["UnverifiedClaims", "WebIdentityToken"]
 
@@ -89,7 +89,7 @@ class WebIdentityToken:
 
     def _parts(self) -> Parts:
         if self._parsed is None:
-            from stskit._jwt import read
+            from stskit._proofs.jwt import read
 
             object.__setattr__(self, "_parsed", read(self.value))
         assert self._parsed is not None

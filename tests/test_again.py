@@ -13,7 +13,8 @@ from helpers import ManualClock, ScriptedSource
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stskit import AssumedRole, Credentials, Role, WebIdentityToken, _again, assume
+from stskit import AssumedRole, Credentials, Role, WebIdentityToken, assume
+from stskit._sts import again
 from stskit.errors import RoleError, STSError
 from stskit.identity import Proof
 from stskit.sources import Static
@@ -45,8 +46,8 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         made.append(seconds)
         clock.advance(seconds=seconds)
 
-    monkeypatch.setattr(_again, "sleep", pause)
-    monkeypatch.setattr(_again, "monotonic", clock.monotonic)
+    monkeypatch.setattr(again, "sleep", pause)
+    monkeypatch.setattr(again, "monotonic", clock.monotonic)
     monkeypatch.setattr(random, "uniform", lambda _least, most: most)
     return made
 
@@ -162,7 +163,7 @@ def test_an_interrupt_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(_seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_again, "sleep", interrupted)
+    monkeypatch.setattr(again, "sleep", interrupted)
     with fake_server(NO_KEYS) as server, pytest.raises(KeyboardInterrupt):
         assume(ROLE, source=Renewed(), sts=BotocoreSTS(endpoint_url=server.url))
     assert len(server.requests) == 1
@@ -179,9 +180,9 @@ def test_the_pauses_never_pass_the_end(seconds: float) -> None:
     """However long it is."""
     clock = ManualClock()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_again, "monotonic", clock.monotonic)
+        patch.setattr(again, "monotonic", clock.monotonic)
         total = 0.0
-        for pause in _again._role_pauses(seconds):
+        for pause in again._role_pauses(seconds):
             assert 0 < pause <= 10
             total += pause
             clock.advance(seconds=pause)

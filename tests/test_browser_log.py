@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from saml_samples import encoded, response
 
-from stskit import _browser_log
+from stskit._proofs import browser_log
 from stskit.errors import ProofInvalid, StskitError
 from stskit.identity import SAMLAssertion
 
@@ -84,13 +84,13 @@ def test_the_newest_that_went_to_aws_is_taken(entries: Sequence[object]) -> None
 def test_it_is_told_which_one_it_is() -> None:
     """When it was posted, and where; and nothing where there is no choice."""
     log = har(post(FIRST, "2026-11-25T12:00:00Z"), post(SECOND, "2026-11-25T12:01:00Z"))
-    assert _browser_log.newest(log).which == (
+    assert browser_log.newest(log).which == (
         "of 2 responses the one posted at 2026-11-25 12:01:00+00:00 to signin.aws.amazon.com"
     )
-    assert _browser_log.newest(FIRST).which == ""
-    assert _browser_log.newest(f"SAMLResponse={FIRST}").which == ""
-    assert "an unknown host" in _browser_log.newest(har(post(FIRST, None, "https://[broken"))).which
-    assert "an unknown time" in _browser_log.newest(har(post(FIRST, None))).which
+    assert browser_log.newest(FIRST).which == ""
+    assert browser_log.newest(f"SAMLResponse={FIRST}").which == ""
+    assert "an unknown host" in browser_log.newest(har(post(FIRST, None, "https://[broken"))).which
+    assert "an unknown time" in browser_log.newest(har(post(FIRST, None))).which
 
 
 LOGS = {
@@ -116,7 +116,7 @@ def test_the_last_in_a_log_is_the_newest() -> None:
     """Logs grow at their end; how many there were is told."""
     log = "\n".join(f"POST SAMLResponse={quote_plus(value)}&RelayState=" for value in (FIRST, THIRD, SECOND))
     assert found(log) == SECOND
-    assert _browser_log.newest(log).which == "the last of 3 responses in it"
+    assert browser_log.newest(log).which == "the last of 3 responses in it"
 
 
 def test_xml_is_no_log() -> None:
@@ -155,7 +155,7 @@ def test_a_large_log_is_read_within_bounds(tmp_path: Path) -> None:
     filler = {"request": {"url": "https://x"}, "response": {"content": {"text": "x" * 100_000}}}
     path = tmp_path / "browser.har"
     path.write_text(har(*[filler] * 400, post(FIRST, "2026-11-25T12:00:00Z")))
-    code = f"from stskit import _browser_log as log; print(log.newest(open({str(path)!r}).read()).value[:20])"
+    code = f"from stskit._proofs import browser_log as log; print(log.newest(open({str(path)!r}).read()).value[:20])"
     limit = 400_000_000
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -189,7 +189,7 @@ def test_any_json_is_read_or_refused(value: Mapping[str, object]) -> None:
     """No shape of a log gets another exception out of the reader."""
     for text in (json.dumps(value), json.dumps({"log": {"entries": [value]}})):
         try:
-            _browser_log.newest(text)
+            browser_log.newest(text)
         except StskitError as error:
             assert error.__context__ is None  # noqa: PT017 - both ways are right
 
@@ -198,6 +198,6 @@ def test_any_json_is_read_or_refused(value: Mapping[str, object]) -> None:
 def test_any_text_is_searched_or_refused(text: str) -> None:
     """Nor does any text."""
     try:
-        _browser_log.newest(text)
+        browser_log.newest(text)
     except StskitError as error:
         assert error.__context__ is None  # noqa: PT017 - both ways are right

@@ -31,7 +31,8 @@ from fake_server import (
 )
 from identity_provider import IdentityProvider
 
-from stskit import Credentials, Role, SAMLAssertion, StskitError, WebIdentityToken, _client
+from stskit import Credentials, Role, SAMLAssertion, StskitError, WebIdentityToken
+from stskit._sts import clients
 from stskit.errors import RoleError
 from stskit.identity import Proof
 from stskit.sources import Profile
@@ -51,7 +52,7 @@ def client(
     **options: object,
 ) -> BaseClient:
     given = tuple(options.items())
-    return _client.client_for(region, partition, signed=signed, endpoint_url=endpoint_url, options=given)
+    return clients.client_for(region, partition, signed=signed, endpoint_url=endpoint_url, options=given)
 
 
 def place(client: BaseClient) -> tuple[str, str]:
@@ -461,7 +462,7 @@ def test_other_calls_are_logged_as_before(log: Log) -> None:
     """Of the caller's own clients, after ours and during ours in another thread: what they log is their decision."""
 
     def from_another_thread(request: Request) -> Answer:
-        for name in _client._LOGGERS_OF_SECRETS:
+        for name in clients._LOGGERS_OF_SECRETS:
             logging.getLogger(name).debug("from another thread")
         return granted(request)
 
@@ -469,7 +470,7 @@ def test_other_calls_are_logged_as_before(log: Log) -> None:
         BotocoreSTS(endpoint_url=server.url).exchange(BASE, Role(ROLE))
         assert log.tellers(SECRET_KEY) == set()
         names = {name for name, line in log.lines if line == "from another thread"}
-        assert names == set(_client._LOGGERS_OF_SECRETS)
+        assert names == set(clients._LOGGERS_OF_SECRETS)
         session = Session()
         session.set_credentials(BASE.access_key_id, BASE.secret_access_key, BASE.session_token)
         theirs: Any = session.create_client("sts", "us-east-1", endpoint_url=server.url)

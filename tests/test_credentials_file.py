@@ -19,7 +19,9 @@ from conftest import OTHER
 from helpers import folder_of, needs, reachable_text
 from readers import NODE, node
 
-from stskit import Credentials, _ini, _rewrite
+from stskit import Credentials
+from stskit._disk import rewrite
+from stskit._text import ini
 from stskit.errors import SinkError, StskitWarning
 from stskit.sinks import CredentialsFile
 
@@ -122,8 +124,8 @@ def test_a_file_is_looked_at_as_a_whole_once_until_another_program_changes_it(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where nothing was to be written; and what the other program broke is noticed."""
-    look = Mock(wraps=_ini.is_plain)
-    monkeypatch.setattr(_ini, "is_plain", look)
+    look = Mock(wraps=ini.is_plain)
+    monkeypatch.setattr(ini, "is_plain", look)
     for keys in (SESSION, SESSION, DUE):
         keys.to(CredentialsFile("dev"))
     CredentialsFile("dev").remove()
@@ -142,8 +144,8 @@ def test_a_file_with_defaults_for_all_profiles_is_looked_at_each_time(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For what is among them now decides what a profile has."""
-    look = Mock(wraps=_ini.is_plain)
-    monkeypatch.setattr(_ini, "is_plain", look)
+    look = Mock(wraps=ini.is_plain)
+    monkeypatch.setattr(ini, "is_plain", look)
     file.write_text("[DEFAULT]\nregion = eu-west-1\n")
     for keys in (SESSION, DUE, SESSION):
         keys.to(CredentialsFile("dev"))
@@ -154,7 +156,7 @@ def test_what_is_known_of_files_does_not_grow_without_end(tmp_path: Path) -> Non
     """A process may write to any number of files."""
     for number in range(250):
         SESSION.to(CredentialsFile("dev", tmp_path / str(number)))
-        assert len(_rewrite._plain) <= 100
+        assert len(rewrite._plain) <= 100
 
 
 def test_many_profiles_are_written_all_or_none(file: Path) -> None:

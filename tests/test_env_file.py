@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from readers import NODE, node
 
 from stskit import Credentials
-from stskit._env_file import BARE, updated
+from stskit._text.env_file import BARE, updated
 from stskit.errors import Refused
 from stskit.sinks import DotEnv
 

@@ -30,7 +30,8 @@ from helpers import Down, ManualClock, ScriptedSource, credentials, lowest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stskit import Cached, RefreshPolicy, _files, _locks
+from stskit import Cached, RefreshPolicy
+from stskit._disk import files, locks
 from stskit.caches import FileCache
 from stskit.errors import CacheWarning
 from stskit.protocols import CacheEntry
@@ -234,14 +235,14 @@ def test_a_hundred_megabytes_are_not_read(
 ) -> None:
     """Not even by one byte: what a read of the file asks for is bounded, and it is replaced."""
     wanted: list[bytes] = []
-    read_own = _files.read_own
+    read_own = files.read_own
 
     def record(path: str, limit: int) -> bytes:
         assert limit <= 1_000_000
         wanted.append(data := read_own(path, limit))
         return data
 
-    monkeypatch.setattr(_files, "read_own", record)
+    monkeypatch.setattr(files, "read_own", record)
     os.truncate(file, 100_000_000)
     assert cache.get(KEY) is None
     assert not wanted
@@ -598,7 +599,7 @@ def put_under_strace(folder: Path, old: CacheEntry, new: CacheEntry, *options: s
     log = folder.with_suffix(".log")
     strace = ["strace", "-f", "-qq", "-e", "trace=%file,%desc", "-o", str(log), *options]
     command = [*strace, os.path.realpath(sys.executable), "-Pc", PUT, str(folder)]
-    path = os.pathsep.join([str(Path(_files.__file__).parent.parent), *(each for each in sys.path if each)])
+    path = os.pathsep.join([str(Path(files.__file__).parent.parent), *(each for each in sys.path if each)])
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, env=environment, input=pickle.dumps((old, new)), capture_output=True, check=False)
     return done.returncode, log
@@ -735,8 +736,8 @@ class SteppingTime:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seconds, self.pauses = 0.0, 0
-        monkeypatch.setattr(_locks, "monotonic", lambda: self.seconds)
-        monkeypatch.setattr(_locks, "sleep", self.sleep)
+        monkeypatch.setattr(locks, "monotonic", lambda: self.seconds)
+        monkeypatch.setattr(locks, "sleep", self.sleep)
 
     def sleep(self, seconds: float) -> None:
         self.seconds += seconds
@@ -753,7 +754,7 @@ def test_a_waiter_gives_up_in_time(
     with cache.exclusive(KEY, wait=True):
         with pytest.warns(CacheWarning, match="another process holds the lock"):
             new = fetched_anew(impatient, clock)
-        assert 7 <= passing.seconds <= 7 + 2 * _locks.PAUSE
+        assert 7 <= passing.seconds <= 7 + 2 * locks.PAUSE
         with impatient.exclusive(KEY, wait=True) as alone:  # and that is told once
             assert not alone
     assert cache.get(KEY) == new

@@ -14,7 +14,8 @@ import pytest
 from forking import in_child
 from helpers import ManualClock, ScriptedSource, cached, credentials
 
-from stskit import Cached, _forks, _locks
+from stskit import Cached, _forks
+from stskit._disk import locks
 from stskit.caches import FileCache, MemoryCache
 from stskit.errors import CacheWarning
 from stskit.identity import Credentials
@@ -83,7 +84,7 @@ def test_a_child_keeps_no_lock_of_its_parent(tmp_path: Path) -> None:
     """When the parent lets go of it, it is free, though the child lives on; and the child can end its block too."""
     here, there = os.pipe()
     held = ExitStack()
-    held.enter_context(_locks.locked(path := str(tmp_path / "lock"), 0))
+    held.enter_context(locks.locked(path := str(tmp_path / "lock"), 0))
 
     def child() -> str:
         os.close(there)
@@ -96,7 +97,7 @@ def test_a_child_keeps_no_lock_of_its_parent(tmp_path: Path) -> None:
         done = pool.submit(in_child, child, forked)
         assert forked.wait(10)
         held.close()
-        with _locks.locked(path, 0):
+        with locks.locked(path, 0):
             os.close(there)
             assert done.result(20) == "done"
     os.close(here)
@@ -108,8 +109,8 @@ def test_what_happens_in_a_child_happens_to_all_that_is_alive(tmp_path: Path) ->
     both, memory = cached(ScriptedSource(credentials(clock, hours=1)), clock), MemoryCache()
     before = both._lock, memory._lock
     descriptor = os.open(tmp_path / "lock", os.O_CREAT | os.O_RDWR)
-    _locks._descriptors.add(descriptor)
-    _locks._close_all()
+    locks._descriptors.add(descriptor)
+    locks._close_all()
     _forks._rearm()
     assert all(new is not old for new, old in zip((both._lock, memory._lock), before, strict=True))
     with pytest.raises(OSError, match="Bad file descriptor"):
@@ -118,9 +119,9 @@ def test_what_happens_in_a_child_happens_to_all_that_is_alive(tmp_path: Path) ->
 
 def test_a_block_that_was_entered_before_a_fork_can_be_left_after_it(tmp_path: Path) -> None:
     """In the child its descriptor has been closed already, and that number may be another file's by now."""
-    with _locks.locked(str(tmp_path / "lock"), 0):
-        (descriptor,) = _locks._descriptors
-        _locks._close_all()
+    with locks.locked(str(tmp_path / "lock"), 0):
+        (descriptor,) = locks._descriptors
+        locks._close_all()
         assert os.open(tmp_path / "other", os.O_CREAT | os.O_RDWR) == descriptor
     os.close(descriptor)
 

@@ -11,7 +11,8 @@ import pytest
 from attrs import Factory, define
 from helpers import ManualClock, credentials, lowest
 
-from stskit import AssumedRole, Cached, Credentials, RefreshPolicy, Role, _hops
+from stskit import AssumedRole, Cached, Credentials, RefreshPolicy, Role
+from stskit._refresh import hops
 from stskit.caches import FileCache, MemoryCache
 from stskit.errors import RoleError, STSUnavailable
 from stskit.identity import Proof
@@ -131,13 +132,13 @@ def test_what_cannot_be_compared_is_not_shared(sts: CountedSTS) -> None:
 def test_nothing_is_kept_for_nobody(sts: CountedSTS) -> None:
     """When the last recipe on a hub is gone, so are the hub's credentials."""
     gc.collect()
-    before = len(_hops._shared)
+    before = len(hops._shared)
     both = cached(AssumedRole.through(ARN + "Hub", ARN + "R", source=BASE, sts=sts), sts)
     both.fetch()
-    assert len(_hops._shared) == before + 1
+    assert len(hops._shared) == before + 1
     del both
     gc.collect()
-    assert len(_hops._shared) == before
+    assert len(hops._shared) == before
 
 
 def test_a_hub_that_is_down_costs_nobody_the_good_ones(sts: CountedSTS) -> None:
@@ -198,6 +199,6 @@ def test_the_environment_is_compared_without_its_secrets(monkeypatch: pytest.Mon
     for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN"):
         monkeypatch.setenv(name, "canary")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAENVIRONMENT")
-    told = str(_hops._environment())
+    told = str(hops._environment())
     assert "AKIAENVIRONMENT" in told
     assert "canary" not in told

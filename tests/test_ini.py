@@ -13,7 +13,7 @@ from helpers import reachable_text
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stskit._ini import Ini
+from stskit._text.ini import Ini
 from stskit.errors import Refused
 
 

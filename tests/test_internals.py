@@ -34,14 +34,14 @@ def session() -> botocore.session.Session:
 INTERNALS: dict[str, Callable[[], object]] = {
     # sources.profile: when the credentials of a profile expire; they have no public name for it (boto/botocore#2694)
     "RefreshableCredentials._expiry_time": lambda: refreshable()._expiry_time == datetime(2036, 1, 1, tzinfo=UTC),
-    # _profile_chain: the providers of the default chain, two of which are replaced, and what those are made from
+    # _profile.chain: the providers of the default chain, two of which are replaced, and what those are made from
     "the chain's providers": lambda: isinstance(session().get_component("credential_provider").providers, list),
     "the chain's get_provider": lambda: session().get_component("credential_provider").get_provider("iam-role"),
     "ProfileProviderBuilder": lambda: botocore.credentials.ProfileProviderBuilder(session()).providers("default"),
-    # _client: which environment variables a session depends on, and how it parses times
+    # _sts.clients: which environment variables a session depends on, and how it parses times
     "Session.SESSION_VARIABLES": lambda: botocore.session.Session.SESSION_VARIABLES["region"],
     "response_parser_factory": lambda: session().get_component("response_parser_factory").set_parser_defaults,
-    # _client, sinks.session: one reader of service models for all sessions, and the folder that boto3 adds to it
+    # _sts.clients, sinks.session: one reader of service models for all sessions, and the folder that boto3 adds to it
     "data_loader": lambda: session().get_component("data_loader").load_service_model,
     "Loader.search_paths": lambda: isinstance(session().get_component("data_loader").search_paths, list),
 }
@@ -100,7 +100,7 @@ def is_own(node: ast.Attribute) -> bool:
 
 def test_no_other_private_name_is_read() -> None:
     """By the modules that touch botocore or boto3, which are few."""
-    doors = {door for names in (DOORS["botocore"], DOORS["boto3"]) for door in names} | {"_profile_faults"}
+    doors = {door for names in (DOORS["botocore"], DOORS["boto3"]) for door in names} | {"_profile.faults"}
     read = {(name, private) for name in doors for private in private_names(modules()[name])}
     assert read == {("sources.profile", "_expiry_time")}
 

@@ -17,7 +17,8 @@ from helpers import START
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stskit import WebIdentityToken, _jwt
+from stskit import WebIdentityToken
+from stskit._proofs import jwt as reader
 from stskit.web_identity import UnverifiedClaims
 
 KEY = "a key that is long enough for it"
@@ -156,7 +157,7 @@ def test_the_form_of_a_token_is_told(text: str, is_jwt: bool, is_signed: bool) -
 def test_what_it_has_read_is_no_part_of_its_value() -> None:
     """It is read once; equal tokens are equal, and travel."""
     it, fresh = token({"sub": "alice"}), token({"sub": "alice"})
-    with patch.object(_jwt, "read", wraps=_jwt.read) as reading:
+    with patch.object(reader, "read", wraps=reader.read) as reading:
         assert {it.subject for _ in range(9)} == {"alice"}
     assert reading.call_count == 1
     assert it == fresh

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,17 +15,19 @@ PACKAGE = Path(stskit.__file__).parent
 
 # From the left to the right; a module imports only from groups before its own.
 GROUPS: list[set[str]] = [
+    {"_disk", "_profile", "_proofs", "_refresh", "_sts", "_text"},  # folders
     {"errors"},
-    {"_env_file", "_files", "_forks", "_ini_section", "_jwt", "_locks", "_secret", "_times", "_variables"},
-    {"_ini", "_rewrite", "_saml_reader"},
-    {"_browser_log", "_profiles", "_saml_text"},
-    {"_limits", "_pytest", "arns", "saml", "web_identity"},
+    {"_disk.files", "_disk.locks", "_forks", "_proofs.jwt", "_secret", "_text.env_file", "_text.ini_section", "_times"},
+    {"_disk.rewrite", "_proofs.saml_reader", "_text.ini"},
+    {"_proofs.browser_log", "_proofs.saml_text"},
+    {"_pytest", "_sts.limits", "arns", "saml", "web_identity"},
     {"mfa"},
     {"identity", "roles"},
-    {"_proof_file", "protocols"},
-    {"_again", "_cache_entry", "_client", "_facts", "_policy", "_profile_chain", "_remedies", "_requests", "_whose"},
-    {"_hops", "_outbox", "_profile_identity", "_refusals", "_shelf"},
-    {"_profile_faults", "caches.file", "caches.memory", "refresh", "sts"},
+    {"_proofs.file", "protocols"},
+    {"_profile.chain", "_proofs.whose", "_refresh.policy", "_sts.again", "_sts.clients", "_sts.facts", "_sts.remedies"}
+    | {"_sts.requests", "caches._entry", "sinks._profiles", "sinks._variables"},
+    {"_profile.identity", "_refresh.hops", "_refresh.outbox", "_refresh.shelf", "_sts.refusals"},
+    {"_profile.faults", "caches.file", "caches.memory", "refresh", "sts"},
     {"caches"},
     {"sources.oidc_token_file", "sources.profile", "sources.saml_file", "sources.session_token"}
     | {"sources.static"}
@@ -36,12 +39,16 @@ GROUPS: list[set[str]] = [
     {""},  # stskit itself
 ]
 DOORS = {
-    "botocore": {"_client", "_profile_chain", "_profile_identity", "sources.profile", "sinks.session"},
+    "botocore": {"_profile.chain", "_profile.identity", "_sts.clients", "sinks.session", "sources.profile"},
     "boto3": {"sinks.session"},
     "dateutil": {"_times"},
 }
+MODULES = {
+    f"stskit.{path.relative_to(PACKAGE).with_suffix('').as_posix().replace('/', '.')}" for path in PACKAGE.rglob("*.py")
+}
 
 
+@cache
 def modules() -> dict[str, ast.Module]:
     paths = {path.relative_to(PACKAGE).with_suffix("").as_posix(): path for path in PACKAGE.rglob("*.py")}
     return {
@@ -57,10 +64,10 @@ def imports(node: ast.AST, *, inside: bool = False) -> Iterator[tuple[str, bool]
             return
         case ast.Import():
             yield from ((alias.name, inside) for alias in node.names)
-        case ast.ImportFrom(module="stskit"):
-            yield from ((f"stskit.{alias.name}", inside) for alias in node.names)
         case ast.ImportFrom():
-            yield node.module or "", inside
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield (whole if whole in MODULES or node.module == "stskit" else node.module or ""), inside
     inside = inside or isinstance(node, ast.FunctionDef)
     for child in ast.iter_child_nodes(node):
         yield from imports(child, inside=inside)

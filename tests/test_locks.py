@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from stskit import _locks
+from stskit._disk import locks
 
 
 def open_descriptors() -> int:
@@ -24,8 +24,8 @@ class SteppingTime:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None] = lambda: None) -> None:
         self.seconds, self.pauses, self.meanwhile = 0.0, 0, meanwhile
-        monkeypatch.setattr(_locks, "monotonic", lambda: self.seconds)
-        monkeypatch.setattr(_locks, "sleep", self.sleep)
+        monkeypatch.setattr(locks, "monotonic", lambda: self.seconds)
+        monkeypatch.setattr(locks, "sleep", self.sleep)
 
     def sleep(self, seconds: float) -> None:
         self.seconds += seconds
@@ -48,7 +48,7 @@ def test_the_lock_is_held_for_the_block_and_no_longer(tmp_path: Path, problem: t
     """It ends with the block, however that ends; the lock file stays."""
     path = tmp_path / "lock"
     try:
-        with _locks.locked(str(path), 0):
+        with locks.locked(str(path), 0):
             assert taken(path)
             if problem is not None:
                 raise problem
@@ -63,13 +63,13 @@ def test_a_lock_that_stays_taken_is_a_timeout(tmp_path: Path, monkeypatch: pytes
     path = str(tmp_path / "lock")
     before = open_descriptors()
     with (
-        _locks.locked(path, 0),
+        locks.locked(path, 0),
         pytest.raises(TimeoutError, match="another process holds the lock .*lock") as caught,
-        _locks.locked(path, 1),
+        locks.locked(path, 1),
     ):
         pytest.fail("two hold the lock")
     assert caught.value.__context__ is None
-    assert 1 <= clock.seconds <= 1 + 2 * _locks.PAUSE
+    assert 1 <= clock.seconds <= 1 + 2 * locks.PAUSE
     assert open_descriptors() == before
 
 
@@ -77,7 +77,7 @@ def test_without_patience_the_lock_is_tried_once(tmp_path: Path, monkeypatch: py
     """A timeout of zero does not wait at all."""
     clock = SteppingTime(monkeypatch)
     path = str(tmp_path / "lock")
-    with _locks.locked(path, 0), pytest.raises(TimeoutError), _locks.locked(path, 0):
+    with locks.locked(path, 0), pytest.raises(TimeoutError), locks.locked(path, 0):
         pass
     assert clock.pauses == 0
 
@@ -88,7 +88,7 @@ def test_a_waiter_gets_the_lock_when_it_is_free(tmp_path: Path, monkeypatch: pyt
     other = open(path, "w")  # noqa: SIM115 - closed by the clock
     fcntl.flock(other, fcntl.LOCK_EX)
     clock = SteppingTime(monkeypatch, other.close)
-    with _locks.locked(str(path), 1):
+    with locks.locked(str(path), 1):
         assert clock.pauses == 1
 
 
@@ -104,7 +104,7 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
         assert taken(path)
         other.kill()
         other.wait()
-        with _locks.locked(str(path), 10):
+        with locks.locked(str(path), 10):
             pass
 
 
@@ -113,7 +113,7 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path) -> None
     target = tmp_path / "target"
     target.write_bytes(b"old")
     (tmp_path / "lock").symlink_to(target)
-    with pytest.raises(OSError) as caught, _locks.locked(str(tmp_path / "lock"), 0):
+    with pytest.raises(OSError) as caught, locks.locked(str(tmp_path / "lock"), 0):
         pass
     assert caught.value.errno == errno.ELOOP
     assert target.read_bytes() == b"old"
@@ -126,7 +126,7 @@ def test_an_error_of_the_lock_itself_is_no_timeout(tmp_path: Path, monkeypatch: 
         raise OSError(errno.ENOLCK, "no locks available")
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
-    with pytest.raises(OSError, match="no locks available"), _locks.locked(str(tmp_path / "lock"), 9):
+    with pytest.raises(OSError, match="no locks available"), locks.locked(str(tmp_path / "lock"), 9):
         pass
 
 
@@ -141,5 +141,5 @@ def test_a_lock_that_root_makes_belongs_to_whom_the_folder_does(
     monkeypatch.setattr(os, "fstat", lambda descriptor: os.stat_result((*look(descriptor)[:4], user, 0, *[0] * 4)))
     monkeypatch.setattr(os, "stat", lambda _path: os.stat_result((0, 0, 0, 0, owner, 100, *[0] * 4)))
     monkeypatch.setattr(os, "fchown", lambda _descriptor, user, group: seen.append((user, group)))
-    with _locks.locked(str(tmp_path / "lock"), 0):
+    with locks.locked(str(tmp_path / "lock"), 0):
         assert seen == given

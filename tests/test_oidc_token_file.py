@@ -278,7 +278,7 @@ def test_an_empty_file_is_read_again_for_a_moment(full_after: int, path: Path, m
         if len(pauses) == full_after:
             write(path, TOKEN)
 
-    monkeypatch.setattr("stskit._proof_file.sleep", pause)
+    monkeypatch.setattr("stskit._proofs.file.sleep", pause)
     if full_after < 3:
         assert OIDCTokenFile(path).fetch().value == TOKEN
     else:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stskit._policy import Failed, Kind, Step
+from stskit._refresh.policy import Failed, Kind, Step
 from stskit.refresh import RefreshPolicy
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)

@@ -733,7 +733,7 @@ def test_only_two_parts_of_the_search_of_botocore_are_replaced(name: str | None,
     """Each by one of its own kind and in its place, for a profile and for a source profile."""
     from botocore.credentials import AssumeRoleProvider, ProcessProvider, ProfileProviderBuilder
 
-    from stskit._profile_chain import _Sources, restrain
+    from stskit._profile.chain import _Sources, restrain
 
     configure(home, credentials=keys_of("p"))
     session = Session(profile=name)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from readers import CRT, Reader, javascript, read_with_botocore
 
-from stskit._ini import Ini
+from stskit._text.ini import Ini
 from stskit.errors import Refused
 
 SAMPLES = sorted((Path(__file__).parent / "data" / "ini").glob("*.ini"))

@@ -16,8 +16,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stskit import Credentials, Role, SAMLAssertion, StskitError, WebIdentityToken
-from stskit._refusals import Call, explained, unavailable
-from stskit._remedies import ANY_5XX, ANY_OTHER, REMEDIES, remedy_for
+from stskit._sts.refusals import Call, explained, unavailable
+from stskit._sts.remedies import ANY_5XX, ANY_OTHER, REMEDIES, remedy_for
 from stskit.errors import ProofInvalid, STSError, STSUnavailable
 from stskit.identity import Proof, Secret
 from stskit.sts import BotocoreSTS

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from saml_samples import PAIR, PROVIDER, ROLE, encoded, response
 
-from stskit import Credentials, Role, SAMLAssertion, WebIdentityToken, _facts
-from stskit._remedies import ANY_5XX, ANY_OTHER, REMEDIES, remedy_for
+from stskit import Credentials, Role, SAMLAssertion, WebIdentityToken
+from stskit._sts import facts
+from stskit._sts.remedies import ANY_5XX, ANY_OTHER, REMEDIES, remedy_for
 from stskit.errors import STSError
 from stskit.identity import Proof
 from stskit.sts import OPERATIONS, BotocoreSTS
@@ -146,13 +147,13 @@ def test_a_refused_assertion_tells_what_it_says_and_offers() -> None:
 )
 def test_of_what_cannot_be_read_nothing_is_told(proof: Proof) -> None:
     """And the refusal is told all the same."""
-    assert _facts.of_proof(proof) == ""
+    assert facts.of_proof(proof) == ""
     assert refusal(refused("AccessDenied", status=403), proof).remedy.endswith(".")
 
 
 def test_an_assertion_that_offers_nothing_offers_nothing() -> None:
     """There is no list to tell."""
-    assert "offers" not in _facts.of_proof(SAMLAssertion(encoded(response({}))))
+    assert "offers" not in facts.of_proof(SAMLAssertion(encoded(response({}))))
 
 
 @pytest.mark.parametrize(("status", "row"), [(499, ANY_OTHER), (500, ANY_5XX), (599, ANY_5XX)])
@@ -164,15 +165,15 @@ def test_an_unknown_code_is_judged_by_its_status(status: int, row: object) -> No
 def test_long_lists_and_claims_are_cut() -> None:
     """An error is read by people."""
     many = SAMLAssertion(encoded(response({"Role": [PAIR.replace("app", f"r{number}") for number in range(50)]})))
-    assert _facts.of_proof(many).endswith("role/r19 and 30 more.")
-    assert len(_facts.of_proof(WebIdentityToken(jwt.encode({"sub": "x" * 5000}, KEY)))) < 300
+    assert facts.of_proof(many).endswith("role/r19 and 30 more.")
+    assert len(facts.of_proof(WebIdentityToken(jwt.encode({"sub": "x" * 5000}, KEY)))) < 300
 
 
 def test_refused_credentials_are_told_by_their_key_id() -> None:
     """And by whose they are and until when, where that is known."""
     assert "The call was signed with AKIABASE." in refusal(refused("InvalidClientTokenId")).remedy
     session = Credentials("ASIA", "s", "t", START, assumed_role_arn="arn:aws:sts::123456789012:assumed-role/Hub/me")
-    assert _facts.of_proof(session) == (
+    assert facts.of_proof(session) == (
         "The call was signed with ASIA of arn:aws:sts::123456789012:assumed-role/Hub/me, "
         "and ended or end at 2026-11-25 12:00:00+00:00."
     )

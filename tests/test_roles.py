@@ -17,7 +17,7 @@ from botocore.model import ServiceModel, Shape, StructureShape
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stskit._limits import LIMITS, PARAMETERS
+from stskit._sts.limits import LIMITS, PARAMETERS
 from stskit.errors import RoleError
 from stskit.identity import Secret
 from stskit.roles import ProvidedContext, Role, RoleOptions, default_session_name, sanitize_session_name

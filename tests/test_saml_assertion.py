@@ -11,7 +11,7 @@ import pytest
 from helpers import START, reachable_text
 from saml_samples import ASSERTION, AWS, OTHER, PAIR, PROVIDER, ROLE, encoded, response, stamp
 
-from stskit import _saml_reader
+from stskit._proofs import saml_reader
 from stskit.errors import ProofInvalid, RoleError, RoleNotOffered
 from stskit.identity import SAMLAssertion, SAMLRole
 
@@ -149,7 +149,7 @@ def test_of_several_audiences_the_one_that_is_aws_is_shown() -> None:
 def test_an_assertion_reads_itself_once() -> None:
     """A thousand roles are looked up in one reading."""
     it = SAMLAssertion(encoded(response()))
-    with patch.object(_saml_reader, "read", wraps=_saml_reader.read) as reading:
+    with patch.object(saml_reader, "read", wraps=saml_reader.read) as reading:
         assert {it.principal_for(ROLE) for _ in range(1000)} == {PROVIDER}
     assert reading.call_count == 1
 

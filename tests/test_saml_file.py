@@ -301,7 +301,7 @@ def test_a_hostile_file_costs_little(name: str, tmp_path: Path) -> None:
     path = saved(tmp_path, HOSTILE[name])
     code = (
         "import resource, time; from stskit.sources import SAMLFile; from stskit.errors import StskitError\n"
-        "import base64, html, warnings, stskit._browser_log, stskit._saml_text, xml.parsers.expat\n"
+        "import base64, html, warnings, stskit._proofs.browser_log, stskit._proofs.saml_text, xml.parsers.expat\n"
         "before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()\n"
         f"try: SAMLFile({str(path)!r}).fetch()\n"
         "except StskitError: pass\n"
@@ -351,9 +351,9 @@ def test_a_file_is_read_from_one_descriptor(tmp_path: Path, clock: ManualClock) 
 )
 def test_the_endpoint_is_one_of_the_partition_of_the_role(partition: str, home: str) -> None:
     """A role of China is asked for in China."""
-    from stskit import _client
+    from stskit._sts import clients
 
-    client = _client.client_for(None, partition, signed=False, endpoint_url=None, options=())
+    client = clients.client_for(None, partition, signed=False, endpoint_url=None, options=())
     assert client.meta.region_name == home
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from saml_samples import PAIR, encoded, response
 
-from stskit import _saml_text
+from stskit._proofs import saml_text
 from stskit.errors import ProofInvalid
 from stskit.identity import SAMLAssertion
 
@@ -151,7 +151,7 @@ def test_a_few_characters_are_no_response(text: str) -> None:
 
 def test_a_wrong_guess_costs_no_more_than_a_second_look() -> None:
     """There are two ways to read a blank, and no more are tried."""
-    assert len(_saml_text._candidates("a b " * 1000)) <= 2
+    assert len(saml_text._candidates("a b " * 1000)) <= 2
 
 
 @given(st.text(), st.integers(0, len(PLAIN)))

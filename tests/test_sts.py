@@ -24,7 +24,7 @@ from identity_provider import IdentityProvider
 from local_aws import LocalAWS
 
 from stskit import CallerIdentity, Credentials, Role, SAMLAssertion, WebIdentityToken
-from stskit._limits import PARAMETERS
+from stskit._sts.limits import PARAMETERS
 from stskit.errors import ProofInvalid, RoleError, RoleNotOffered, STSError, STSUnavailable
 from stskit.identity import Proof, Secret
 from stskit.mfa import MFA

@@ -15,7 +15,8 @@ from botocore.configloader import raw_config_parse
 from conftest import OTHER
 from helpers import folder_of
 
-from stskit import Credentials, _files
+from stskit import Credentials
+from stskit._disk import files
 from stskit.errors import SinkError, StskitWarning
 from stskit.sinks import CredentialsFile
 
@@ -76,7 +77,7 @@ def as_the_aws_cli(file: Path, read: str, name: str) -> None:
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, step: str, others: list[Callable[[], None]], *, after: bool) -> None:
     """Somebody else does *others*, one each time, right before or after a step of ours."""
-    real = getattr(_files, step)
+    real = getattr(files, step)
 
     def stepped(*arguments: Any) -> Any:
         if others and not after:
@@ -86,7 +87,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, step: str, others: list[Callable[
             others.pop(0)()
         return result
 
-    monkeypatch.setattr(_files, step, stepped)
+    monkeypatch.setattr(files, step, stepped)
 
 
 @pytest.mark.case("F5", "F19")

@@ -14,16 +14,17 @@ from typing import Final
 from attrs import field, frozen
 from attrs.validators import ge
 
-from stskit import _cache_entry, _files, _locks
+from stskit._disk import files, locks
+from stskit.caches import _entry
 from stskit.errors import CacheWarning
 from stskit.protocols import CacheEntry
 
 __all__ = ["FileCache"]
 
 _MAX_BYTES: Final = 1_000_000  # far over the longest session token
-_OURS: Final = r"[0-9a-f]{64}\.(json|lock)|" + _files.TEMPORARY
+_OURS: Final = r"[0-9a-f]{64}\.(json|lock)|" + files.TEMPORARY
 _DEAD: Final = {  # names, and after how many seconds nobody needs such a file any more
-    _files.TEMPORARY: 3600,
+    files.TEMPORARY: 3600,
     r"[0-9a-f]{64}\.json": 48 * 3600,  # longer than any session
 }
 
@@ -57,19 +58,19 @@ class FileCache:
     def get(self, key: str, /) -> CacheEntry | None:
         """The entry for *key*; None where there is none that can be read and trusted."""
         data = self._read(key)
-        return None if data is None else _cache_entry.from_bytes(key, data)
+        return None if data is None else _entry.from_bytes(key, data)
 
     def put(self, key: str, entry: CacheEntry, /) -> None:
         """Write *entry* for *key*, unless there is one of a newer version of stskit."""
         data = self._read(key)
-        if data is not None and _cache_entry.is_newer(data):
+        if data is not None and _entry.is_newer(data):
             return
         with self._told_of("cannot keep credentials"):
             self._prepare()
-            _files.replace(self._path(key, "json"), _cache_entry.to_bytes(key, entry))
+            files.replace(self._path(key, "json"), _entry.to_bytes(key, entry))
         with self._told_of("cannot be swept"):
             if self._is_there():
-                _files.sweep(self.folder, _DEAD)
+                files.sweep(self.folder, _DEAD)
 
     @contextmanager
     def exclusive(self, key: str, /, *, wait: bool) -> Iterator[bool]:
@@ -82,7 +83,7 @@ class FileCache:
             with self._told_of("cannot lock, and so several processes may make the same call"):
                 self._prepare()
                 try:
-                    stack.enter_context(_locks.locked(self._path(key, "lock"), self.lock_timeout if wait else 0))
+                    stack.enter_context(locks.locked(self._path(key, "lock"), self.lock_timeout if wait else 0))
                 except TimeoutError:
                     alone = False
                     if wait:
@@ -93,14 +94,14 @@ class FileCache:
         """Remove all that stskit has put there, and nothing else; gives how many files that were."""
         with self._told_of("cannot be emptied"):
             if self._is_there():
-                return _files.sweep(self.folder, {_OURS: 0})
+                return files.sweep(self.folder, {_OURS: 0})
         return 0
 
     def _read(self, key: str) -> bytes | None:
         with self._told_of("cannot be read"):
             if self._is_there():
                 with suppress(OSError):  # a file that is not what it should be is no entry, and will be replaced
-                    return _files.read_own(self._path(key, "json"), _MAX_BYTES)
+                    return files.read_own(self._path(key, "json"), _MAX_BYTES)
         return None
 
     def _path(self, key: str, kind: str) -> str:
@@ -108,7 +109,7 @@ class FileCache:
 
     def _prepare(self) -> None:
         if not self._is_there():
-            _files.make_folder(self.folder)
+            files.make_folder(self.folder)
             self._is_there()
 
     def _is_there(self) -> bool:
@@ -119,7 +120,7 @@ class FileCache:
             found = os.lstat(self.folder)
         except FileNotFoundError:
             return False
-        if not stat.S_ISDIR(found.st_mode) or not _files.is_private(found):
+        if not stat.S_ISDIR(found.st_mode) or not files.is_private(found):
             raise PermissionError(EACCES, "it must be a folder, no link, of this user, with mode 0700")
         return True
 

@@ -101,7 +101,7 @@ class CredentialsFile:
 
     @discreet  # frames on the way hold all that is in the files
     def _written(self, credentials: Mapping[str, Credentials]) -> list[str]:
-        from stskit import _profiles
+        from stskit.sinks import _profiles
 
         for profile in credentials:
             self._check_name(profile)
@@ -116,7 +116,7 @@ class CredentialsFile:
 
     @discreet
     def _removed(self) -> list[str]:
-        from stskit import _profiles
+        from stskit.sinks import _profiles
 
         settings = self._settings() if os.path.exists(self._config_path) else {}
         if not os.path.exists(self._path):
@@ -130,8 +130,8 @@ class CredentialsFile:
         )
 
     def _rewritten(self, config: Change | None, keys: Change) -> list[str]:
-        from stskit._ini import is_plain
-        from stskit._rewrite import Rewrite, rewrite
+        from stskit._disk.rewrite import Rewrite, rewrite
+        from stskit._text.ini import is_plain
 
         files = [Rewrite(self._path, keys, is_plain, self.backup)]
         if config is not None:
@@ -142,7 +142,7 @@ class CredentialsFile:
 
     def _look_at_config(self, changes: Mapping[str, Mapping[str, str | None]]) -> None:
         """Raise `SinkError` where the config file has the credentials of these profiles from somewhere else."""
-        from stskit import _profiles
+        from stskit.sinks import _profiles
 
         if reason := _profiles.conflict_in_config(
             self._config_path, {_in_config(name): changes[name] for name in changes}
@@ -181,7 +181,7 @@ def _is_word(value: str) -> bool:
 
 
 def _options(credentials: Credentials) -> dict[str, str | None]:
-    from stskit import _profiles
+    from stskit.sinks import _profiles
 
     if credentials.is_expired():
         raise SinkError(f"the credentials expired at {credentials.expiration}; fetch new ones, and check the clock")

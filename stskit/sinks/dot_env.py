@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
 
-from stskit import _variables
 from stskit.errors import SinkError, StskitWarning, discreet
+from stskit.sinks import _variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +57,7 @@ class DotEnv:
 
     @discreet  # frames on the way hold all that is in the file
     def _write(self, credentials: Credentials) -> list[str]:
-        from stskit._rewrite import Rewrite, rewrite
+        from stskit._disk.rewrite import Rewrite, rewrite
 
         if credentials.is_expired():
             raise SinkError(
@@ -72,7 +72,7 @@ class DotEnv:
         return [*notes, *(note for path in paths if os.path.exists(path) for note in _why_git(path))]
 
     def _values(self, credentials: Credentials) -> dict[str, str | None]:
-        from stskit._env_file import BARE
+        from stskit._text.env_file import BARE
 
         found = _variables.variables(credentials, self.region, self.expiration)
         for name, value in found.items():
@@ -86,7 +86,7 @@ class DotEnv:
 
 
 def _updated(data: bytes, _plain: bool, *, values: Mapping[str, str | None]) -> list[bytes]:
-    from stskit._env_file import updated
+    from stskit._text.env_file import updated
 
     return [updated(data.decode(), values).encode()]
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 from attrs import field, frozen
 
-from stskit import _variables
 from stskit.identity import Credentials
+from stskit.sinks import _variables
 
 __all__ = ["Environment"]
 

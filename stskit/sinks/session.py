@@ -68,7 +68,7 @@ class BotocoreSession:
     def _session(self) -> botocore.session.Session:
         from botocore.session import Session
 
-        from stskit._client import loader_for
+        from stskit._sts.clients import loader_for
 
         session = Session()
         session.register_component("data_loader", loader_for(session))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from attrs import field, frozen
 
-from stskit import _variables
 from stskit.errors import SinkError, discreet
+from stskit.sinks import _variables
 
 if TYPE_CHECKING:
     from stskit.identity import Credentials

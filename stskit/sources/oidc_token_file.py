@@ -10,7 +10,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from stskit._proof_file import path_text, read_proof, why_shared
+from stskit._proofs.file import path_text, read_proof, why_shared
 from stskit._secret import Secret
 from stskit.errors import ProofInvalid, SourceMissing, StskitWarning, discreet
 from stskit.identity import WebIdentityToken
@@ -81,7 +81,7 @@ class OIDCTokenFile:
 
         Raises what `fetch` raises, except for its time.
         """
-        from stskit._whose import of_proof
+        from stskit._proofs.whose import of_proof
 
         return of_proof(self._read())
 

@@ -37,7 +37,7 @@ class Profile:
         """Whose credentials these are, by the configuration alone, for the keys of caches: the profiles and variables
         that decide it, without their secrets. None where the container or the instance decides.
         """
-        from stskit._profile_identity import of_profile
+        from stskit._profile.identity import of_profile
 
         return of_profile(self.name)
 
@@ -50,9 +50,9 @@ class Profile:
         """
         from botocore.session import Session
 
-        from stskit._client import discreet_logs
-        from stskit._profile_chain import restrain
-        from stskit._profile_faults import fault, missing
+        from stskit._profile.chain import restrain
+        from stskit._profile.faults import fault, missing
+        from stskit._sts.clients import discreet_logs
 
         where = "the ambient AWS credentials" if self.name is None else f"the profile {self.name!r}"
         session = Session(profile=self.name)

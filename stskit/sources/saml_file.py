@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from stskit._proof_file import path_text, read_proof
+from stskit._proofs.file import path_text, read_proof
 from stskit.errors import ProofInvalid, SignInRequired, SourceError, StskitWarning, discreet
 from stskit.identity import SAMLAssertion
 from stskit.protocols import Clock
@@ -59,19 +59,19 @@ class SAMLFile:
 
         Raises what `fetch` raises, except for time and audience.
         """
-        from stskit._whose import of_proof
+        from stskit._proofs.whose import of_proof
 
         return of_proof(self._read(judge=False))
 
     def _read(self, *, judge: bool) -> SAMLAssertion:
-        from stskit import _browser_log, _saml_text
+        from stskit._proofs import browser_log, saml_text
 
         which = ""
         text = read_proof(self.path, "a SAML response", _MAX_BYTES)
         try:
-            found = _browser_log.newest(text)
+            found = browser_log.newest(text)
             which = f", {found.which}" if found.which else ""
-            assertion = SAMLAssertion(_saml_text.canonical(found.value), self.principal_arn)
+            assertion = SAMLAssertion(saml_text.canonical(found.value), self.principal_arn)
             if judge and not assertion.is_encrypted:  # then it is AWS that judges
                 self._judge_time(assertion)
                 self._judge_audience(assertion.audiences)
@@ -97,7 +97,7 @@ class SAMLFile:
             )
 
     def _judge_audience(self, audiences: tuple[str, ...]) -> None:
-        from stskit._saml_reader import is_aws
+        from stskit._proofs.saml_reader import is_aws
 
         if audiences and not any(
             is_aws(each) if self.audience is None else each == self.audience for each in audiences

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from stskit._limits import check_size
+from stskit._sts.limits import check_size
 from stskit.errors import ProofInvalid
 from stskit.identity import Credentials
 from stskit.mfa import MFA
@@ -53,6 +53,6 @@ class SessionToken:
     @property
     def identity(self) -> str | None:
         """Whose session it is and how it is asked for, for the keys of caches; None where *source* does not say."""
-        from stskit._whose import identity_of, of_session
+        from stskit._proofs.whose import identity_of, of_session
 
         return of_session(identity_of(self.source), self.duration, self.mfa, self.sts)

@@ -26,6 +26,6 @@ class Static(Generic[P]):
     @property
     def identity(self) -> str | None:
         """Whose proof it is, as it says itself, for the keys of caches; None for a token that says nothing."""
-        from stskit._whose import of_proof
+        from stskit._proofs.whose import of_proof
 
         return of_proof(self.credentials)

@@ -58,14 +58,14 @@ def change(target: str, data: bytes) -> None:
     """Change a file that holds *data*, and look at it with another reader; it may be refused."""
     from configparser import RawConfigParser
 
-    from stskit import _env_file
-    from stskit._ini import Ini
+    from stskit._text import env_file
+    from stskit._text.ini import Ini
     from stskit.errors import Refused
 
     values = {"aws_access_key_id": "NEW", "aws_session_token": None}
     try:
         if target == "env-file":
-            _env_file.updated(data.decode("utf-8", "replace"), values)
+            env_file.updated(data.decode("utf-8", "replace"), values)
             return
         data.decode()
         after = b"".join(Ini(data, {"dev"}).updated({"dev": values}))
@@ -89,17 +89,19 @@ def look(target: str, data: bytes) -> None:
     if target.endswith("-file"):
         change(target, data)
         return
-    from stskit import SAMLAssertion, WebIdentityToken, _browser_log, _cache_entry
+    from stskit import SAMLAssertion, WebIdentityToken
+    from stskit._proofs import browser_log
+    from stskit.caches import _entry
     from stskit.errors import StskitError
 
     if target == "cache-entry":  # which raises nothing at all
-        _cache_entry.from_bytes("k", data)
-        _cache_entry.is_newer(data)
+        _entry.from_bytes("k", data)
+        _entry.is_newer(data)
         return
     try:
         text = data.decode("utf-8", "replace")
         if target == "browser-log":
-            _browser_log.newest(text)
+            browser_log.newest(text)
         properties(WebIdentityToken(text) if target == "jwt" else SAMLAssertion.from_text(text))
     except StskitError as error:
         if error.__context__ is not None or error.__cause__ is not None:
@@ -111,12 +113,7 @@ def fuzz(target: str, options: list[str]) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["stskit"]):
-        import stskit._browser_log
-        import stskit._cache_entry
-        import stskit._env_file
-        import stskit._ini
-        import stskit._jwt
-        import stskit._saml_text  # noqa: F401 - it is instrumented by being imported here
+        pass
     atheris.Setup([sys.argv[0], *options], lambda data: look(target, data))
     atheris.Fuzz()
 

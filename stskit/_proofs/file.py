@@ -59,9 +59,9 @@ def why_shared(path: str) -> str:
 def _read(path: str, limit: int) -> Secret:
     from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 
-    from stskit import _files
+    from stskit._disk import files
 
-    data = _files.read(os.path.expanduser(path), limit)
+    data = files.read(os.path.expanduser(path), limit)
     # The shell of Windows redirects into UTF-16, with a byte order mark.
     encoding = "utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
     return Secret(data.decode(encoding).strip())

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Final
 
-from stskit import _files
-from stskit._ini import Ini
-from stskit._rewrite import MAX_BYTES
+from stskit._disk import files
+from stskit._disk.rewrite import MAX_BYTES
+from stskit._text.ini import Ini
 from stskit.errors import Refused
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def conflict_in_config(path: str, changes: Mapping[str, Mapping[str, str | None]
     """The same of the config file; nothing where it cannot be read, for no tool can either."""
     default = {"default", "profile default"} if "default" in changes else set()
     try:
-        ini = Ini(_files.read(path, MAX_BYTES), changes.keys() | default)
+        ini = Ini(files.read(path, MAX_BYTES), changes.keys() | default)
     except (OSError, UnicodeDecodeError, Refused):
         return ""
     if default and ini.options("profile default"):

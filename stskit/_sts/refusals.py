@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from stskit import _facts as facts
-from stskit._remedies import Remedy, remedy_for
 from stskit._secret import Secret
+from stskit._sts import facts
+from stskit._sts.remedies import Remedy, remedy_for
 from stskit.errors import ProofInvalid, STSError, StskitError, STSUnavailable
 from stskit.identity import Proof
 

@@ -6,7 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from stskit._refusals import Call, explained
+from stskit._sts.refusals import Call, explained
 from stskit.errors import ProofInvalid, SignInRequired, SourceError, SourceMissing
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from stskit._saml_reader import NEXT_STEP, read
+from stskit._proofs.saml_reader import NEXT_STEP, read
 from stskit._secret import Secret
 from stskit.errors import ProofInvalid
 

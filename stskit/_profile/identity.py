@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
-from stskit._proof_file import read_proof
-from stskit._whose import digest, of_proof
+from stskit._proofs.file import read_proof
+from stskit._proofs.whose import digest, of_proof
 from stskit.errors import SourceError
 from stskit.identity import WebIdentityToken
 

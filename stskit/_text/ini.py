@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from stskit._ini_section import Step, carried_out, lines, plan, without_values
+from stskit._text.ini_section import Step, carried_out, lines, plan, without_values
 from stskit.errors import Refused
 
 if TYPE_CHECKING:

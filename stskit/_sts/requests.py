@@ -7,8 +7,8 @@ from typing import Any
 
 from attrs import fields, frozen
 
-from stskit._limits import PARAMETERS, check_size
 from stskit._secret import Secret
+from stskit._sts.limits import PARAMETERS, check_size
 from stskit.errors import RoleError
 from stskit.identity import Proof
 from stskit.roles import Role, default_session_name

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from attrs import field, frozen
 
-from stskit._policy import Held
+from stskit._refresh.policy import Held
 from stskit.errors import StskitError, StskitWarning
 from stskit.protocols import RefreshEvent, RefreshListener
 

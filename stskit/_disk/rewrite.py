@@ -14,7 +14,7 @@ from typing import Final
 
 from attrs import Factory, field, frozen
 
-from stskit import _files, _locks
+from stskit._disk import files, locks
 from stskit.errors import Refused, SinkError
 
 __all__ = ["MAX_BYTES", "Rewrite", "rewrite"]
@@ -34,7 +34,7 @@ _NEXT_STEP: Final = {
     errno.ETIMEDOUT: "Try again when it is done, or allow more time with lock_timeout",
 }
 _MOST_KNOWN: Final = 100
-_plain: Final[dict[str, _files.State | None]] = {}  # files that are plain, as this process has left them
+_plain: Final[dict[str, files.State | None]] = {}  # files that are plain, as this process has left them
 
 
 @frozen
@@ -60,21 +60,21 @@ class Rewrite:
         folder, name = os.path.split(self.real)
         with ExitStack() as stack:
             with self.told():
-                _files.make_folder(folder)
-                stack.enter_context(_locks.locked(f"{self.real}.lock", timeout))
+                files.make_folder(folder)
+                stack.enter_context(locks.locked(f"{self.real}.lock", timeout))
             with suppress(OSError):  # whoever left something behind died long ago, for nobody else has the lock
-                _files.sweep(folder or os.curdir, {_files.temporaries_of(name): 0, _files.TEMPORARY: 3600})
+                files.sweep(folder or os.curdir, {files.temporaries_of(name): 0, files.TEMPORARY: 3600})
             yield
 
     @contextmanager
     def draft(self) -> Iterator[Draft]:
         with ExitStack() as stack:
             with self.told():
-                old = stack.enter_context(_files.opened(self.real, MAX_BYTES))
+                old = stack.enter_context(files.opened(self.real, MAX_BYTES))
                 _check_text(old.data)
-                plain = _plain.get(self.real) == _files.state(old.status) or self.is_plain(old.data)
+                plain = _plain.get(self.real) == files.state(old.status) or self.is_plain(old.data)
                 pieces = self.change(old.data, plain)
-                new = None if _same(pieces, old.data) else stack.enter_context(_files.staged(self.real, pieces, old))
+                new = None if _same(pieces, old.data) else stack.enter_context(files.staged(self.real, pieces, old))
             yield Draft(self, old, new, plain)
 
     @contextmanager
@@ -94,37 +94,37 @@ class Draft:
     """What was found, and what shall be there; `new` is None where that is the same."""
 
     file: Rewrite
-    old: _files.Found
-    new: _files.Staged | None
+    old: files.Found
+    new: files.Staged | None
     plain: bool
 
     def is_current(self) -> bool:
-        return self.new is None or _files.holds(self.file.real, self.old.status)
+        return self.new is None or files.holds(self.file.real, self.old.status)
 
     def publish(self) -> None:
         with self.file.told():
             if self.new is not None and self.old.status is not None and self.file.backup:
-                _files.replace(f"{self.file.real}.bak", self.old.data)
+                files.replace(f"{self.file.real}.bak", self.old.data)
             if self.new is not None:
-                _files.publish(self.new, self.file.real)
+                files.publish(self.new, self.file.real)
 
     def remember(self) -> None:
         """That the file is plain, until somebody else changes it."""
         if len(_plain) >= _MOST_KNOWN:
             _plain.clear()
         if self.plain:
-            _plain[self.file.real] = _files.state(self.new.status if self.new is not None else self.old.status)
+            _plain[self.file.real] = files.state(self.new.status if self.new is not None else self.old.status)
 
     def take_back(self) -> None:
         with suppress(OSError):
             if self.new is not None and self.old.status is None:
                 os.unlink(self.file.real)
             elif self.new is not None:
-                with _files.staged(self.file.real, [self.old.data], self.old) as old:
-                    _files.publish(old, self.file.real)
+                with files.staged(self.file.real, [self.old.data], self.old) as old:
+                    files.publish(old, self.file.real)
 
     def is_there(self) -> bool:
-        return self.new is None or _files.holds(self.file.real, self.new.status)
+        return self.new is None or files.holds(self.file.real, self.new.status)
 
     def notes(self) -> Iterator[str]:
         if self.new is not None and self.old.is_changed():
@@ -138,9 +138,9 @@ class Draft:
 
 def rewrite(files: Sequence[Rewrite], timeout: float) -> list[str]:
     """Change all of *files* or none; gives what the user should know. Raises `SinkError`."""
-    with ExitStack() as locks:
+    with ExitStack() as held:
         for file in sorted(files, key=lambda file: file.real):  # in the same order as everybody else
-            locks.enter_context(file.locked(timeout))
+            held.enter_context(file.locked(timeout))
         for _ in range(_TRIES):
             with ExitStack() as stack:
                 drafts = [stack.enter_context(file.draft()) for file in files]

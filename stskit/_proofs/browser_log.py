@@ -16,7 +16,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from stskit._saml_reader import is_aws
+from stskit._proofs.saml_reader import is_aws
 from stskit._secret import Secret
 from stskit._times import instant
 from stskit.errors import ProofInvalid

@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from attrs import field, frozen
 
-from stskit._policy import Step
-from stskit._whose import identity_of
+from stskit._proofs.whose import identity_of
+from stskit._refresh.policy import Step
 from stskit.errors import CacheWarning, SourceError, SourceMissing
 from stskit.protocols import Cache, CacheEntry
 

@@ -1,0 +1,1 @@
+"""Files that are read, locked and replaced so that nothing is lost."""

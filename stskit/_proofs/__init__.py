@@ -1,0 +1,1 @@
+"""Behind the proofs: how they are found, read and told apart."""

@@ -1,0 +1,1 @@
+"""Behind `stskit.sts`: what goes out, what comes back, and what a refusal means."""

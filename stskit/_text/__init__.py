@@ -1,0 +1,1 @@
+"""Texts of others that are changed by the smallest edit."""
