@@ -72,6 +72,7 @@ def test_a_recipe_works_in_the_workers_of_an_executor(tmp_path: Path, method: st
 
 
 @pytest.mark.case("C13")
+@pytest.mark.sweep
 def test_fifty_processes_cost_one_call(tmp_path: Path) -> None:
     """On an empty cache, of four threads each, all at once."""
     with fake_server(numbered()) as server:

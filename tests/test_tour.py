@@ -143,6 +143,7 @@ os.execv(sys.argv[1], sys.argv[1:])
         (signal.SIGHUP, 20),
     ],
 )
+@pytest.mark.sweep
 def test_an_interrupted_tour_leaves_nothing_behind(number: signal.Signals, lines: int, scratch: Path) -> None:
     """No server and no folder, whenever the signal comes and whichever it is; as a terminal sends it, to the group."""
     if not Path("/proc/self/environ").exists():
