@@ -73,7 +73,7 @@ def test_the_gate_runs_the_test_command_of_the_readme() -> None:
     if not (ROOT / ".ci").exists():
         pytest.skip("the gate is not part of what is distributed")
     commands = re.findall(r"^python3 -m venv .*$", (ROOT / "README.md").read_text(), re.MULTILINE)
-    gate = (ROOT / ".ci" / "run").read_text().splitlines()
+    gate = [line.strip() for line in (ROOT / ".ci" / "run").read_text().splitlines()]
     assert len(commands) == 2
     assert [command in gate for command in commands] == [True, True]
 
