@@ -62,17 +62,20 @@ def _pieces(text: str, values: Mapping[str, str | None]) -> Iterator[_Piece]:
     again = re.compile(rf"(?<![\w.-])(?:{'|'.join(values)})=")
     at = 0
     while at < len(text):
-        found = _NOTE.match(text, at) or _BINDING.match(text, at)
-        line = _line(text, at)
+        start, found = at, _NOTE.match(text, at) or _BINDING.match(text, at)
         if found is None:
-            raise Refused(f"line {line} is not NAME=value to all readers; write it so, and its value in quotes")
+            raise Refused(
+                f"line {_line(text, start)} is not NAME=value to all readers; write it so, and its value in quotes"
+            )
         at = found.end()
         if found.re is _NOTE:
             yield _Piece(found[0])
         elif found[2] in values and "\n" in found[4]:
-            raise Refused(f"line {line} begins a value of several lines; write it in one")
+            raise Refused(f"line {_line(text, start)} begins a value of several lines; write it in one")
         elif again.search(found[0]) if found[2] not in values else found[3] != "=" and _ANOTHER.match(found[4]):
-            raise Refused(f"line {line} sets several variables to some readers; give each a line of its own")
+            raise Refused(
+                f"line {_line(text, start)} sets several variables to some readers; give each a line of its own"
+            )
         else:
             yield _Piece(found[0], found[2], found[1], found[5] or "")
 
