@@ -52,7 +52,11 @@ def on_demand(path: str) -> None:
 def killing(path: str, times: int) -> None:
     chance = random.Random(1)
     torn = lost = left = 0
-    done = -1
+    done = 9
+    start = time.perf_counter()
+    for each in range(done + 1):
+        write(path, "dev", each)
+    some = time.perf_counter() - start  # of ten writes, on whatever machine
     for number in range(times):
         reader, writer = os.pipe()
         child = os.fork()
@@ -62,7 +66,7 @@ def killing(path: str, times: int) -> None:
                 os.write(writer, each.to_bytes(4, "big"))
             os._exit(0)
         os.close(writer)
-        time.sleep(chance.uniform(0, 0.006))
+        time.sleep(chance.uniform(0, some))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         said = os.read(reader, 10_000)
