@@ -23,7 +23,7 @@ from stskit import Credentials
 from stskit._disk import rewrite
 from stskit._text import ini
 from stskit.errors import SinkError, StskitWarning
-from stskit.sinks import CredentialsFile
+from stskit.sinks import CredentialsFile, DotEnv
 
 SESSION = Credentials("ASIANEW", "new/secret+", "newtoken==", account_id="123456789012")
 STATIC = Credentials("AKIANEW", "static/secret")
@@ -150,6 +150,13 @@ def test_a_file_with_defaults_for_all_profiles_is_looked_at_each_time(
     for keys in (SESSION, DUE, SESSION):
         keys.to(CredentialsFile("dev"))
     assert look.call_count == 3
+
+
+def test_what_another_sink_has_left_is_not_taken_for_a_credentials_file(tmp_path: Path) -> None:
+    """A .env file of this very process is one that no AWS tool can read."""
+    SESSION.to(DotEnv(tmp_path / "both"))
+    with pytest.raises(SinkError, match="line 1: it cannot be parsed"):
+        SESSION.to(CredentialsFile("dev", tmp_path / "both"))
 
 
 def test_what_is_known_of_files_does_not_grow_without_end(tmp_path: Path) -> None:

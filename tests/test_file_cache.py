@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import Down, ManualClock, ScriptedSource, credentials, lowest
+from helpers import PACKAGE, Down, ManualClock, ScriptedSource, credentials, lowest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -599,7 +599,7 @@ def put_under_strace(folder: Path, old: CacheEntry, new: CacheEntry, *options: s
     log = folder.with_suffix(".log")
     strace = ["strace", "-f", "-qq", "-e", "trace=%file,%desc", "-o", str(log), *options]
     command = [*strace, os.path.realpath(sys.executable), "-Pc", PUT, str(folder)]
-    path = os.pathsep.join([str(Path(files.__file__).parent.parent), *(each for each in sys.path if each)])
+    path = os.pathsep.join([str(PACKAGE.parent), *(each for each in sys.path if each)])
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, env=environment, input=pickle.dumps((old, new)), capture_output=True, check=False)
     return done.returncode, log

@@ -34,7 +34,7 @@ _NEXT_STEP: Final = {
     errno.ETIMEDOUT: "Try again when it is done, or allow more time with lock_timeout",
 }
 _MOST_KNOWN: Final = 100
-_plain: Final[dict[str, files.State | None]] = {}  # files that are plain, as this process has left them
+_plain: Final[dict[str, files.State]] = {}  # files that are plain, as this process has left them
 
 
 @frozen
@@ -72,7 +72,8 @@ class Rewrite:
             with self.told():
                 old = stack.enter_context(files.opened(self.real, MAX_BYTES))
                 _check_text(old.data)
-                plain = _plain.get(self.real) == files.state(old.status) or self.is_plain(old.data)
+                known = old.status is not None and _plain.get(self.real) == files.state(old.status)
+                plain = known or self.is_plain(old.data)
                 pieces = self.change(old.data, plain)
                 new = None if _same(pieces, old.data) else stack.enter_context(files.staged(self.real, pieces, old))
             yield Draft(self, old, new, plain)
@@ -112,8 +113,9 @@ class Draft:
         """That the file is plain, until somebody else changes it."""
         if len(_plain) >= _MOST_KNOWN:
             _plain.clear()
-        if self.plain:
-            _plain[self.file.real] = files.state(self.new.status if self.new is not None else self.old.status)
+        state = files.state(self.new.status if self.new is not None else self.old.status)
+        if self.plain and state is not None:
+            _plain[self.file.real] = state
 
     def take_back(self) -> None:
         with suppress(OSError):
@@ -136,21 +138,23 @@ class Draft:
             yield f"others may read {self.file.path}, which holds keys; close it to them: chmod 600 {self.file.path}"
 
 
-def rewrite(files: Sequence[Rewrite], timeout: float) -> list[str]:
-    """Change all of *files* or none; gives what the user should know. Raises `SinkError`."""
+def rewrite(changes: Sequence[Rewrite], timeout: float) -> list[str]:
+    """Make all of *changes* or none; gives what the user should know. Raises `SinkError`."""
     with ExitStack() as held:
-        for file in sorted(files, key=lambda file: file.real):  # in the same order as everybody else
+        for file in sorted(changes, key=lambda file: file.real):  # in the same order as everybody else
             held.enter_context(file.locked(timeout))
         for _ in range(_TRIES):
             with ExitStack() as stack:
-                drafts = [stack.enter_context(file.draft()) for file in files]
+                drafts = [stack.enter_context(file.draft()) for file in changes]
                 if all(draft.is_current() for draft in drafts):
                     _publish(drafts)
                     if all(draft.is_there() for draft in drafts):
                         for draft in drafts:
                             draft.remember()
                         return [note for draft in drafts for note in draft.notes()]
-    raise SinkError(f"{files[-1].path} changes all the time, by a program that takes no lock; end that, and try again")
+    raise SinkError(
+        f"{changes[-1].path} changes all the time, by a program that takes no lock; end that, and try again"
+    )
 
 
 def _publish(drafts: Sequence[Draft]) -> None:
