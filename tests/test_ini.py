@@ -70,6 +70,8 @@ def read(text: str, folder: Path) -> dict[str, dict[str, str]]:
         ("[dev]\naws_access_key_id=old\n", "[dev]\naws_access_key_id=A\n"),
         ("[dev]\naws_access_key_id   =\told \n", "[dev]\naws_access_key_id   =\tA\n"),
         ("[dev]\nAWS_Access_Key_Id : old\n", "[dev]\naws_access_key_id = A\n"),
+        ("[dev]\nAWS_Access_Key_Id = old\n", "[dev]\naws_access_key_id = A\n"),
+        ("[dev]\n  aws_access_key_id: old\n  k = v\n", "[dev]\n  aws_access_key_id = A\n  k = v\n"),
         ("[dev]\n  aws_access_key_id = old\r\n", "[dev]\n  aws_access_key_id = A\r\n"),
         ("[dev]\naws_access_key_id = old\n  and more\n# note\nk = v", "[dev]\naws_access_key_id = A\n# note\nk = v"),
         ("[dev]\nk = v # n\n\n# for x\n[x]\n", "[dev]\nk = v # n\naws_access_key_id = A\n\n# for x\n[x]\n"),
