@@ -37,6 +37,10 @@ GROUPS: list[set[str]] = [
     {"engine"},
     {"fleet"},
     {""},  # stskit itself
+    {"_cli", "_cli.options", "_cli.show", "_cli.usage"},
+    {"_cli.deliver", "_cli.parser", "_cli.recipe"},
+    {"_cli.commands"},
+    {"__main__"},
 ]
 DOORS = {
     "botocore": {"_profile.chain", "_profile.identity", "_sts.clients", "sinks.session", "sources.profile"},

@@ -12,6 +12,8 @@ from stskit.errors import ProofInvalid, SignInRequired
 from stskit.identity import Credentials
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from botocore.credentials import (
         AssumeRoleProvider,
         CanonicalNameCredentialSourcer,
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     )
     from botocore.session import Session
 
-__all__ = ["restrain"]
+__all__ = ["mark_process", "restrain"]
 
 _PROCESSES: Final = "_STSKIT_CREDENTIAL_PROCESSES"  # tells a process which ones it runs in
 
@@ -94,18 +96,29 @@ class _Ended:
         return self.output, b""
 
 
-def _run(timeout: float, command: list[str], **_pipes: object) -> _Ended:
+def mark_process(arguments: Sequence[str]) -> None:
+    """Let it be noticed where this process, which gives credentials, is run by itself: a command that ends with
+    *arguments* is an error from now on.
+    """
+    os.environ[_PROCESSES] = " ".join([*os.environ.get(_PROCESSES, "").split(), _digest(arguments)])
+
+
+def _digest(command: Sequence[str]) -> str:
     from hashlib import sha256
+
+    return sha256("\0".join(command).encode(errors="surrogateescape")).hexdigest()
+
+
+def _run(timeout: float, command: list[str], **_pipes: object) -> _Ended:
     from subprocess import DEVNULL, PIPE, TimeoutExpired, run
 
     above = os.environ.get(_PROCESSES, "").split()
-    this = sha256("\0".join(command).encode(errors="surrogateescape")).hexdigest()
-    if this in above:
+    if any(_digest(command[start:]) in above for start in range(len(command))):
         raise ProofInvalid(
             "its credential_process asks for the credentials of this very profile, and so would run for ever; let it "
             "start from another profile"
         )
-    environment = {**os.environ, _PROCESSES: " ".join([*above, this])}
+    environment = {**os.environ, _PROCESSES: " ".join([*above, _digest(command)])}
     try:
         # After the timeout it kills the process, and does not wait for what that has started.
         done = run(command, env=environment, stdout=PIPE, stderr=DEVNULL, timeout=timeout, check=False)  # noqa: S603

@@ -52,6 +52,14 @@ class SAMLFile:
         """
         return self._read(judge=True)
 
+    @discreet
+    def read(self) -> SAMLAssertion:
+        """The assertion in the file as it is, also one that has ended or is not for AWS: to look into, not to send.
+
+        Raises `SourceMissing` where the file is not there, `ProofInvalid` where it holds no SAML response.
+        """
+        return self._read(judge=False)
+
     @property
     @discreet
     def identity(self) -> str | None:

@@ -1,0 +1,152 @@
+"""What can be said on the command line."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from typing import TYPE_CHECKING, Final
+
+from attrs import frozen
+
+from stskit._cli import options
+from stskit._cli.options import Option, add_group
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["parse", "parser"]
+
+_AMBIENT: Final = "(without any: what the AWS SDKs would find)"
+_ASSUMING: Final = (
+    (f"the proof {_AMBIENT}", options.PROOF),
+    ("multi-factor authentication, for the first call", options.MFA),
+    ("how the session of the last role shall be", options.ROLE),
+    ("the call", options.CALL),
+)
+_RECIPES: Final = """\
+in the place of aws sts assume-role-with-saml, assume-role and assume-role-with-web-identity:
+  stskit assume --saml-file samlresponse.har --to-profile deploy
+  stskit assume arn:aws:iam::123456789012:role/Deploy --profile base --to-profile deploy
+  stskit assume arn:aws:iam::123456789012:role/Deploy --oidc-token-file token --to-profile deploy
+"""
+_SHELLS: Final = """
+for a shell:
+  eval "$(stskit assume ROLE --to-shell)"
+  stskit assume ROLE --to-shell fish | source
+"""
+_EXEC: Final = """\
+the command comes after two dashes; signals and exit status are its own (126 and 127: it could not be run):
+  stskit exec arn:aws:iam::123456789012:role/Deploy --profile base -- aws s3 ls
+"""
+_PROCESS: Final = """\
+in ~/.aws/config, for every AWS SDK, the AWS CLI and Terraform:
+  [profile deploy]
+  credential_process = stskit process arn:aws:iam::123456789012:role/Deploy --profile base --cache
+"""
+_STATUS: Final = """
+exit status:
+  0  done                      4  a person has to sign in, or to give an MFA code
+  1  doctor found a fault      5  STS refused
+  2  the command is not right  6  STS did not answer
+  3  no proof that can be used 7  the credentials could not be delivered
+"""
+
+
+@frozen
+class _Command:
+    name: str
+    usage: str
+    about: str
+    groups: Sequence[tuple[str, tuple[Option, ...]]]
+    more: str = ""
+
+
+_COMMANDS: Final = (
+    _Command("roles", "FILE [--json]", "show which roles a SAML response offers", ()),
+    _Command(
+        "assume",
+        "[ROLE ...] [PROOF] [OPTIONS] WHERE",
+        "assume a role, and put its credentials somewhere",
+        (*_ASSUMING, ("where the credentials go (one of the first four)", options.WHERE)),
+        _RECIPES + _SHELLS,
+    ),
+    _Command(
+        "exec",
+        "[ROLE ...] [PROOF] [OPTIONS] -- COMMAND [ARGUMENT ...]",
+        "assume a role, and run a command with its credentials",
+        (*_ASSUMING, ("the command", options.PROGRAM)),
+        _EXEC,
+    ),
+    _Command(
+        "process",
+        "[ROLE ...] [PROOF] [OPTIONS]",
+        "assume a role, and print what an AWS SDK reads of a credential_process",
+        _ASSUMING,
+        _PROCESS,
+    ),
+    _Command(
+        "whoami",
+        "[--profile NAME | --keys-file FILE] [OPTIONS]",
+        "show whose credentials those are, as STS sees them",
+        ((f"whose credentials {_AMBIENT}", options.KEYS), ("the call", options.SERVER)),
+    ),
+)
+
+
+def parse(argv: Sequence[str]) -> Namespace:
+    """What *argv* says; ends the process where it is not right, or asks for help or the version."""
+    cut = argv.index("--") if "--" in argv and argv[0] == "exec" else len(argv)
+    args = parser().parse_args(argv[:cut])
+    args.argv, args.program = list(argv), list(argv[cut + 1 :])
+    return args
+
+
+def parser() -> ArgumentParser:
+    """The parser of ``stskit``."""
+    top = ArgumentParser(
+        "stskit",
+        description="Temporary AWS credentials from a SAML response, an OIDC token or a profile, to wherever they go.",
+        epilog=_RECIPES + _STATUS,
+        formatter_class=RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    top.add_argument("--version", action=_Version, nargs=0, help="show the version, and end")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands", required=True)
+    for command in _COMMANDS:
+        made = commands.add_parser(
+            command.name,
+            usage=f"stskit {command.name} {command.usage}",
+            help=command.about,
+            description=f"{command.about[0].upper()}{command.about[1:]}.",
+            epilog=command.more,
+            formatter_class=RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        _fill(made, command)
+    return top
+
+
+def _fill(made: ArgumentParser, command: _Command) -> None:
+    if command.name == "roles":
+        made.add_argument("saml_file", metavar="FILE", help="the response, in whatever way it was saved")
+    elif "[ROLE ...]" in command.usage:
+        made.add_argument(
+            "roles",
+            nargs="*",
+            metavar="ROLE",
+            help="ARN of the role; several are a chain, from left to right. With --saml-file its name is enough, or "
+            "none where the response offers one role only",
+        )
+    for title, group in command.groups:
+        add_group(made, title, group)
+    add_group(made, "output", options.JSON)
+
+
+class _Version(Action):
+    """Looks up the version only where it is asked for."""
+
+    def __call__(self, parser: ArgumentParser, *_arguments: object) -> None:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"stskit {version('stskit')}\n")
+        parser.exit()

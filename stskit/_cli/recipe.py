@@ -1,0 +1,180 @@
+"""What the arguments ask for, as the parts that everybody has: source, role, STS, recipe."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import evolve
+
+from stskit._cli.usage import UsageError, check
+from stskit.engine import AssumedRole
+from stskit.errors import ProofInvalid, RoleNotOffered, SignInRequired
+from stskit.identity import Credentials
+from stskit.mfa import MFA, MFACommand
+from stskit.refresh import Cached
+from stskit.roles import Role
+from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static
+from stskit.sts import BotocoreSTS
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from stskit.identity import Proof, SAMLAssertion
+    from stskit.protocols import Source
+
+__all__ = ["keys", "offer", "recipe", "server"]
+
+_MOST: Final = 100_000  # bytes, of keys or of a policy
+
+
+def server(args: Namespace) -> BotocoreSTS:
+    """Which STS is asked."""
+    return BotocoreSTS(args.region, endpoint_url=args.endpoint_url, use_fips=args.use_fips, allow_http=args.allow_http)
+
+
+def keys(args: Namespace) -> Source[Credentials]:
+    """Where credentials come from, which are no other proof."""
+    if args.keys_file is not None:
+        return Static(_from_json(args.keys_file))
+    if args.profile is not None:
+        os.environ["AWS_PROFILE"] = (
+            args.profile
+        )  # its region counts too, and the one that the environment names does not
+    return Profile(args.profile)
+
+
+def _from_json(path: str) -> Credentials:
+    import json
+
+    text = _text_of(path, "credentials in JSON")
+    try:
+        return Credentials.from_dict(json.loads(text))
+    except ProofInvalid as error:
+        problem = str(error)
+    except (ValueError, RecursionError):  # it holds the text
+        problem = "it is no JSON; save there what aws sts prints"
+    raise ProofInvalid(f"{_name(path)} holds no credentials: {problem}")
+
+
+def _name(path: str) -> str:
+    return "standard input" if path == "-" else path
+
+
+def _text_of(path: str, what: str) -> str:
+    from stskit._proofs.file import read_proof
+
+    return sys.stdin.read(_MOST) if path == "-" else read_proof(path, what, _MOST)
+
+
+def recipe(args: Namespace) -> Source[Credentials]:
+    """How to get what is asked for. Raises `UsageError` where the arguments do not go together."""
+    check(args)
+    sts = server(args)
+    wait = timedelta(seconds=args.wait_for_new_role)
+    if args.from_env:
+        build = AssumedRole.from_env(sts=sts)
+        asked = {name: value for name, value in {**_options(args), **_mfa_of_a_role(args)}.items() if value}
+        build = evolve(build, role=evolve(build.role, **asked), wait_for_new_role=wait)
+    else:
+        build = AssumedRole.through(*_roles(args), source=_source(args, sts), sts=sts, wait_for_new_role=wait)
+    if not args.cache:
+        return build
+    from stskit.caches import FileCache
+
+    return Cached(build, FileCache())
+
+
+def _source(args: Namespace, sts: BotocoreSTS) -> Source[Proof]:
+    if args.saml_file is not None:
+        return SAMLFile(args.saml_file, args.principal_arn)
+    if args.oidc_token_file is not None:
+        return OIDCTokenFile(args.oidc_token_file, json_field=args.json_field)
+    if args.session_token:
+        return SessionToken(keys(args), _mfa(args), sts=sts)
+    return keys(args)
+
+
+def _mfa(args: Namespace) -> MFA | None:
+    if args.mfa_serial is None:
+        return None
+    if args.mfa_command is None:
+        return MFA(args.mfa_serial, _code_of_a_person)
+    import shlex
+
+    try:
+        return MFA(args.mfa_serial, MFACommand(shlex.split(args.mfa_command)))
+    except ValueError:
+        problem = f"--mfa-command {args.mfa_command!r} has a quote that does not end; give it as a shell would read it"
+    raise UsageError(problem)
+
+
+def _code_of_a_person(serial: str) -> str:
+    import warnings
+    from getpass import GetPassWarning, getpass
+
+    with warnings.catch_warnings(), suppress(EOFError):
+        warnings.simplefilter("ignore", GetPassWarning)  # without a terminal the code is read from standard input
+        return getpass(f"MFA code of {serial}: ")
+    raise SignInRequired(f"no code was given for the MFA device {serial}; call it at a terminal, or give --mfa-command")
+
+
+def _roles(args: Namespace) -> list[Role]:
+    arns = [_first(args), *args.roles[1:]]
+    options: list[dict[str, Any]] = [{} for _ in arns]
+    options[-1].update(_options(args))
+    options[0].update(_mfa_of_a_role(args))
+    return [Role(arn, **each) for arn, each in zip(arns, options, strict=True)]
+
+
+def _mfa_of_a_role(args: Namespace) -> dict[str, Any]:
+    return {} if args.session_token else {"mfa": _mfa(args)}
+
+
+def _options(args: Namespace) -> dict[str, Any]:
+    return {
+        "session_name": args.session_name,
+        "duration": args.duration,
+        "policy": args.policy_file and str(_text_of(args.policy_file, "a session policy in JSON")),
+        "policy_arns": args.policy_arn,
+        "tags": dict(args.tag),
+        "transitive_tag_keys": args.transitive_tag,
+        "external_id": args.external_id,
+        "source_identity": args.source_identity,
+    }
+
+
+def _first(args: Namespace) -> str:
+    """The ARN of the first role: as it was given, or by its name among those that the assertion offers."""
+    wanted: str = args.roles[0] if args.roles else ""
+    if args.saml_file is not None and not wanted.startswith("arn:"):
+        return _offered(args, wanted)
+    if not wanted:
+        raise UsageError("no role is named; give its ARN, such as arn:aws:iam::123456789012:role/Deploy")
+    if os.path.isfile(wanted):
+        raise UsageError(f"{wanted} is a file, and no role; is it --saml-file, --oidc-token-file or --keys-file?")
+    return wanted
+
+
+def offer(path: str) -> SAMLAssertion:
+    """What is in the file at *path*, of which the roles can be read. Raises `ProofInvalid` where they cannot."""
+    assertion = SAMLFile(path).read()
+    if assertion.is_encrypted:
+        raise ProofInvalid(
+            f"{path}: the SAML assertion is encrypted, so that only AWS can read which roles it offers; ask "
+            "whoever runs the identity provider, and name the ARN of the role, and of the provider with --principal-arn"
+        )
+    return assertion
+
+
+def _offered(args: Namespace, wanted: str) -> str:
+    offered = [role.role_arn for role in offer(args.saml_file).roles]
+    fitting = [arn for arn in offered if wanted in ("", arn.rsplit("/", 1)[-1])]
+    if len(fitting) == 1:
+        return fitting[0]
+    listed = "".join(f"\n  {arn}" for arn in fitting or offered) or " none"
+    what = f"{'several roles' if fitting else 'no role'} called {wanted}" if wanted else f"{len(offered)} roles"
+    raise RoleNotOffered(f"{args.saml_file} offers {what}; name one of these:{listed}", tuple(offered))

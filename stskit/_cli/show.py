@@ -1,0 +1,102 @@
+"""What people see: results, errors and warnings, as text or as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TextIO
+
+from attrs import asdict
+
+from stskit.errors import StskitError
+
+__all__ = ["as_json", "error", "fields", "moment", "paint", "table", "write"]
+
+_SPANS: Final = ((24 * 60, "days"), (60, "hours"), (0, "min"))  # in minutes
+_COLOURS: Final = {"red": "31", "yellow": "33", "green": "32", "bold": "1"}
+# How a message calls what a program would write, and what does the same here.
+_AS_OPTIONS: Final = {
+    "SAMLFile(path, principal_arn='arn:aws:iam::ACCOUNT:saml-provider/NAME')": "--principal-arn "
+    "arn:aws:iam::ACCOUNT:saml-provider/NAME",
+    "BotocoreSTS(region=...)": "--region",
+    "BotocoreSTS(allow_http=True)": "--allow-http",
+    "OIDCTokenFile(path)": "--oidc-token-file",
+    "wait_for_new_role=": "--wait-for-new-role 30s",
+    "overwrite=True": "--overwrite",
+    "any_name=True": "--any-name",
+    "json_field=...": "--json-field NAME",
+    "config_path": "--config-file",
+    "Cached(SessionToken(...))": "--session-token --cache",
+    "Keep credentials until they expire (Cached)": "Keep credentials until they expire (--cache)",
+}
+
+
+def paint(text: str, colour: str, stream: TextIO) -> str:
+    """*text* in a colour where *stream* is a terminal that has them. https://no-color.org/"""
+    plain = not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return text if plain else f"\033[{_COLOURS[colour]}m{text}\033[0m"
+
+
+def write(text: str, stream: TextIO) -> None:
+    """Write *text* now. Raises `OSError` where it cannot be written."""
+    stream.write(text if text.endswith("\n") else f"{text}\n")
+    stream.flush()
+
+
+def as_json(value: object) -> str:
+    """*value* as JSON: times in ISO 8601, attrs values as objects."""
+    return json.dumps(value, indent=2, default=_plain)
+
+
+def _plain(value: Any) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds").replace("+00:00", "Z")
+    if isinstance(value, timedelta):
+        return int(value.total_seconds())
+    return asdict(value)
+
+
+def fields(values: Mapping[str, object]) -> str:
+    """A line for each of *values* that there is."""
+    present = {name: value for name, value in values.items() if value not in (None, "", ())}
+    width = max(map(len, present), default=0)
+    return "\n".join(f"  {name.ljust(width)}  {value}" for name, value in present.items())
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO) -> str:
+    """*rows* in columns under *heads*."""
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    head = "  ".join(head.ljust(width) for head, width in zip(heads, widths, strict=True)).rstrip()
+    return "\n".join([paint(head, "bold", stream), *lines])
+
+
+def moment(when: datetime | None, now: datetime | None = None) -> str:
+    """*when*, and how far that is from *now*."""
+    if when is None:
+        return ""
+    minutes = round((when - (now or datetime.now(UTC))).total_seconds() / 60)
+    size, unit = next((size, unit) for size, unit in _SPANS if abs(minutes) >= 2 * size)
+    far = f"{abs(minutes) // (size or 1)} {unit}"
+    return f"{when:%Y-%m-%d %H:%M:%S} UTC, {f'in {far}' if minutes >= 0 else f'{far} ago'}"
+
+
+def error(problem: StskitError, *, in_json: bool) -> None:
+    """Say on standard error what went wrong, and what to do."""
+    if not in_json:
+        write(f"{paint('stskit:', 'red', sys.stderr)} {_in_options(str(problem))}", sys.stderr)
+        return
+    known = {"error": type(problem).__name__, "message": str(problem), **vars(problem)}
+    write(
+        as_json({name: _in_options(value) if isinstance(value, str) else value for name, value in known.items()}),
+        sys.stderr,
+    )
+
+
+def _in_options(text: str) -> str:
+    for call, option in _AS_OPTIONS.items():
+        text = text.replace(call, option)
+    return text

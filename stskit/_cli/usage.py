@@ -1,0 +1,58 @@
+"""Which arguments go together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from stskit.errors import StskitError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Sequence
+
+__all__ = ["UsageError", "check", "only_one"]
+
+_SOURCES: Final = ("profile", "keys_file", "saml_file", "oidc_token_file", "from_env")
+_GO_WITH: Final = {
+    "principal_arn": ("saml_file",),
+    "json_field": ("oidc_token_file",),
+    "mfa_command": ("mfa_serial",),
+    "allow_http": ("endpoint_url",),
+    "set_output": ("to_profile",),
+    "credentials_file": ("to_profile",),
+    "config_file": ("to_profile",),
+    "overwrite": ("to_profile",),
+    "any_name": ("to_profile",),
+    "backup": ("to_profile", "to_dotenv"),
+    "set_region": ("to_profile", "to_dotenv", "to_shell", "program"),
+}
+
+
+class UsageError(StskitError):
+    """The arguments do not say what to do, or do not go together; nothing was done."""
+
+
+def check(args: Namespace) -> None:
+    """Raises `UsageError` where an argument would do nothing, or where two say different things."""
+    only_one(args, _SOURCES)
+    for option, others in _GO_WITH.items():
+        if getattr(args, option, None) and not any(getattr(args, other, None) for other in others):
+            named = " or ".join(map(_flag, others[:2]))
+            raise UsageError(f"{_flag(option)} goes with {named}; leave it out, or add that")
+    if getattr(args, "session_token", False) and (args.saml_file or args.oidc_token_file or args.from_env):
+        raise UsageError("--session-token is for the long-term keys of a user: --profile or --keys-file; leave it out")
+    if getattr(args, "from_env", False) and getattr(args, "roles", ()):
+        raise UsageError("--from-env takes the role from AWS_ROLE_ARN; name no other, or leave --from-env out")
+
+
+def only_one(args: Namespace, options: Sequence[str], *, needed: str = "") -> None:
+    """Raises `UsageError` where more than one of *options* is given; or none of them, where *needed* says what for."""
+    given = [_flag(option) for option in options if getattr(args, option, None)]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} do not go together; give one of them")
+    if needed and not given:
+        raise UsageError(f"{needed}: {', '.join(map(_flag, options))}")
+
+
+def _flag(option: str) -> str:
+    return f"--{option.replace('_', '-')}"

@@ -1,0 +1,785 @@
+"""The command line says what the library does: results to people or as JSON, errors with the next step and a status."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from base64 import b64decode
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from runpy import run_module
+
+import pytest
+from botocore.session import Session
+from fake_server import SECRET_KEY, SESSION_TOKEN, FakeServer, fake_server, granted, refused
+from local_aws import LocalAWS
+from saml_samples import PROVIDER, ROLE, encoded, response
+
+from stskit import Credentials
+from stskit.__main__ import main
+from stskit.sinks import CredentialsFile
+
+HUB = "arn:aws:iam::123456789012:role/Hub"
+HERE = [sys.executable, "-m", "stskit"]
+DATA = Path(__file__).parent / "data"
+BASE = Credentials("AKIABASE", "base/secret+canary-kkkkkkkkkkkkkkk")
+
+Told = tuple[int, str, str]
+Run = Callable[..., Told]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command line in this process; gives exit status, standard output and standard error."""
+
+    def call(*arguments: str) -> Told:
+        try:
+            status = main(arguments)
+        except SystemExit as end:  # argparse's way
+            status = int(end.code or 0)
+        return status, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
+    """An STS that grants all, and a profile `base` to ask it with."""
+    with fake_server(granted) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        BASE.to(CredentialsFile("base"))
+        yield server
+
+
+def separately(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command line in a process of its own."""
+    return subprocess.run(
+        [*HERE, *arguments], env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+# The recipes of the AWS CLI, on real servers --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def real(aws: LocalAWS, base: Credentials, monkeypatch: pytest.MonkeyPatch) -> LocalAWS:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws.sts_url)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    base.to(CredentialsFile("base"))
+    Path("token").touch(0o600)
+    Path("token").write_text(aws.idp.oidc_token())
+    Path("saml.log").write_text(aws.idp.saml_response(roles=[(aws.saml_role, aws.saml_provider)]))
+    return aws
+
+
+def test_a_saml_response_becomes_a_profile_in_one_line(
+    real: LocalAWS, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The role and its provider are found in it."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", real.saml_url)
+    status, out, err = run("assume", "--saml-file", "saml.log", "--to-profile", "deploy", "--set-region", "eu-west-1")
+    assert (status, err) == (0, "")
+    assert out.startswith(f"profile deploy in {Path.home()}/.aws/credentials\n  account  123456789012\n  arn ")
+    session = Session(profile="deploy")
+    assert session.get_credentials() is not None
+    assert session.get_scoped_config()["region"] == "eu-west-1"
+
+
+def test_a_role_is_assumed_from_a_profile_through_another_in_one_line(real: LocalAWS, run: Run) -> None:
+    """From left to right the path taken; for a program the result is JSON."""
+    status, out, err = run(
+        "assume", real.hub_role, real.target_role, "--profile", "base", "--to-profile", "reports", "--json"
+    )
+    assert (status, err) == (0, "")
+    told = json.loads(out)
+    assert (told["profile"], told["account"]) == ("reports", "123456789012")
+    assert told["arn"].startswith("arn:aws:sts::123456789012:assumed-role/Reports/")
+    assert told["expiration"].endswith("Z")
+    status, out, _ = run("whoami", "--profile", "reports")
+    assert status == 0
+    assert "  account  123456789012\n" in out
+    assert "assumed-role/Reports/" in out
+    _, out, _ = run("whoami", "--profile", "reports", "--json")
+    assert json.loads(out).keys() == {"account", "arn", "user_id"}
+
+
+def test_an_oidc_token_becomes_a_profile_in_one_line(real: LocalAWS, run: Run) -> None:
+    """And the one of the environment too, with the role that is named there."""
+    assert run("assume", real.web_role, "--oidc-token-file", "token", "--to-profile", "web")[0] == 0
+    assert Session(profile="web").get_credentials() is not None
+    os.environ.update(AWS_ROLE_ARN=real.web_role, AWS_WEB_IDENTITY_TOKEN_FILE="token")
+    status, out, _ = run("assume", "--from-env", "--session-name", "job-7", "--to-process")
+    del os.environ["AWS_ROLE_ARN"], os.environ["AWS_WEB_IDENTITY_TOKEN_FILE"]
+    assert status == 0
+    assert json.loads(out)["Version"] == 1
+
+
+def test_a_command_runs_with_the_credentials(real: LocalAWS) -> None:
+    """And without what the environment said of others; its exit status is the one of stskit."""
+    script = (
+        "import os, sys, boto3\n"
+        "arn = boto3.client('sts').get_caller_identity()['Arn']\n"
+        "print(arn, os.environ['AWS_REGION'], 'AWS_PROFILE' in os.environ)\n"
+        "sys.exit(7)"
+    )
+    command = [sys.executable, "-c", script]
+    done = separately(
+        "exec", real.hub_role, "--profile", "base", "--set-region", "us-east-1", "--", *command, AWS_PROFILE="other"
+    )
+    assert (done.returncode, done.stderr) == (7, "")
+    assert "assumed-role/Hub/" in done.stdout
+    assert done.stdout.endswith(" us-east-1 False\n")
+
+
+# exec -----------------------------------------------------------------------------------------------------------------
+
+
+def test_the_command_gets_the_signals_itself(stub: FakeServer) -> None:
+    """It is in the place of stskit: the same process, and no ignored signals but those that were ignored before."""
+    script = (
+        "import os, signal, sys\n"
+        "ignored = [int(each) for each in signal.Signals if signal.getsignal(each) is signal.SIG_IGN]\n"
+        "print(os.getpid(), ignored, flush=True)\n"
+        "signal.pause()"
+    )
+    command = [
+        *HERE,
+        "exec",
+        HUB,
+        "--profile",
+        "base",
+        "--",
+        sys.executable,
+        "-c",
+        f"import os; os.execv({sys.executable!r}, ['python', '-c', {script!r}])",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        pid, ignored = process.stdout.readline().split(maxsplit=1)
+        assert int(pid) == process.pid
+        assert json.loads(ignored) == [signal.SIGPIPE, signal.SIGXFSZ]  # as that Python itself ignores them
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == -signal.SIGTERM
+
+
+def test_a_command_that_reads_a_part_ends_the_one_that_writes(stub: FakeServer) -> None:
+    """`yes` ends by the signal that a closed pipe sends, which Python had ignored."""
+    command = f"{sys.executable} -m stskit exec {HUB} --profile base -- yes | head -n 1"
+    done = subprocess.run(
+        ["bash", "-c", f"{command}; echo ${{PIPESTATUS[0]}}"], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert (done.stdout, done.stderr) == (f"y\n{128 + signal.SIGPIPE}\n", "")
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """Those that exec sets as programs have them, and this process does not want so."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGPIPE, signal.SIGXFSZ)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("signals")
+def test_a_command_that_cannot_be_run_has_the_status_that_shells_give(stub: FakeServer, run: Run) -> None:
+    """127 where there is none, 126 where it is no program."""
+    (Path.cwd() / "text").write_text("")
+    assert run("exec", HUB, "--profile", "base", "--", "no-such-command")[::2] == (
+        127,
+        "stskit: no-such-command cannot be run: No such file or directory\n",
+    )
+    assert run("exec", HUB, "--profile", "base", "--", "./text")[::2] == (
+        126,
+        "stskit: ./text cannot be run: Permission denied\n",
+    )
+
+
+def test_a_command_has_to_be_there(run: Run) -> None:
+    """Before anything is asked; what is after the dashes is not for stskit."""
+    for arguments in (["exec", HUB], ["exec", HUB, "--"]):
+        status, _, err = run(*arguments)
+        assert status == 2
+        assert "stskit exec ROLE -- aws s3 ls" in err
+
+
+@pytest.mark.usefixtures("stub")
+def test_the_profile_that_is_named_says_the_region_too(
+    stub: FakeServer, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with the AWS CLI; one that the environment names, and that need not exist, plays no part."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.setenv("AWS_PROFILE", "gone")
+    BASE.to(CredentialsFile("base", region="eu-south-1"))
+    assert run("process", HUB, "--profile", "base")[0] == 0
+    assert "/eu-south-1/sts/" in stub.requests[0].headers["authorization"]
+
+
+# process --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.case("X15")
+def test_a_process_prints_the_document_and_nothing_else(stub: FakeServer) -> None:
+    """One line; where it fails nothing, with the reason on standard error."""
+    done = separately("process", HUB, "--profile", "base")
+    assert Credentials.from_dict(json.loads(done.stdout)).session_token == SESSION_TOKEN
+    assert (done.stdout.count("\n"), done.stderr, done.returncode) == (1, "", 0)
+    done = separately("process", HUB, "--profile", "no-such-profile")
+    assert (done.stdout, done.returncode) == ("", 3)
+    assert done.stderr.startswith("stskit: ")
+
+
+@pytest.mark.case("X18")
+@pytest.mark.parametrize(("where", "why"), [("> /dev/full", "No space left on device"), (">&-", "Bad file descriptor")])
+def test_an_output_that_takes_nothing_is_an_error_and_no_traceback(stub: FakeServer, where: str, why: str) -> None:
+    """Also where there is no output at all."""
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -X dev -m stskit process {HUB} --profile base {where}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, f"stskit: standard output cannot be written: {why}\n")
+
+
+def test_a_reader_that_has_had_enough_is_no_error_to_tell(stub: FakeServer) -> None:
+    """As `head` has; the status still says that not all was written."""
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [*HERE, "process", HUB, "--profile", "base"],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("output", ["full", "closed", "none"])
+def test_what_cannot_be_printed_has_a_status(
+    monkeypatch: pytest.MonkeyPatch, output: str, stub: FakeServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The same in this process, on a file that is full, a pipe that is closed, and with none."""
+    if output == "none":
+        monkeypatch.setattr(sys, "stdout", None)
+        assert main(["process", HUB, "--profile", "base"]) == 1
+        return
+    if output == "full":
+        descriptor = os.open("/dev/full", os.O_WRONLY)
+    else:
+        read, descriptor = os.pipe()
+        os.close(read)
+    with open(descriptor, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert main(["process", HUB, "--profile", "base"]) == 1
+    assert ("No space left" in capfd.readouterr().err) == (output == "full")
+
+
+@pytest.mark.case("X19")
+@pytest.mark.parametrize("program", ["stskit", f"{sys.executable} -m stskit"])
+def test_a_process_that_asks_for_its_own_profile_says_so(home: Path, program: str, stub: FakeServer) -> None:
+    """The very one that the AWS SDK has started, and not only the one after it."""
+    program = (
+        program.replace("stskit", str(Path(sys.executable).with_name("stskit")), 1) if program == "stskit" else program
+    )
+    (home / ".aws" / "config").write_text(
+        f"[profile loop]\ncredential_process = {program} process {HUB} --profile loop\n"
+    )
+    done = separately("process", HUB, "--profile", "loop")
+    assert done.returncode == 3
+    assert "asks for the credentials of this very profile" in done.stderr
+    assert stub.requests == []
+
+
+def test_a_process_marks_itself(stub: FakeServer, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what it starts."""
+    monkeypatch.setenv("_STSKIT_CREDENTIAL_PROCESSES", "")
+    assert run("process", HUB, "--profile", "base")[0] == 0
+    assert len(os.environ["_STSKIT_CREDENTIAL_PROCESSES"]) == 64
+
+
+# assume: each option arrives ------------------------------------------------------------------------------------------
+
+
+def test_every_option_of_a_role_is_sent(stub: FakeServer, run: Run, tmp_path: Path) -> None:
+    """Under the names that STS has."""
+    policy = tmp_path / "policy.json"
+    policy.write_text('{"Version": "2012-10-17", "Statement": []}\n')
+    arguments = {
+        "--session-name": "job",
+        "--duration": "1h30m",
+        "--policy-file": str(policy),
+        "--policy-arn": "arn:aws:iam::aws:policy/ReadOnlyAccess",
+        "--tag": "team=a=b",
+        "--transitive-tag": "team",
+        "--external-id": "shared",
+        "--source-identity": "alice",
+        "--mfa-serial": "arn:aws:iam::123456789012:mfa/alice",
+        "--mfa-command": "echo 123 456".replace(" 456", "456"),
+    }
+    status, _, err = run("assume", HUB, "--profile", "base", "--to-process", *sum(arguments.items(), ()))
+    assert (status, err) == (0, "")
+    form = stub.requests[0].form
+    assert {name: value for name, value in form.items() if name not in ("Action", "Version")} == {
+        "RoleArn": HUB,
+        "RoleSessionName": "job",
+        "DurationSeconds": "5400",
+        "Policy": policy.read_text().strip(),
+        "PolicyArns.member.1.arn": "arn:aws:iam::aws:policy/ReadOnlyAccess",
+        "Tags.member.1.Key": "team",
+        "Tags.member.1.Value": "a=b",
+        "TransitiveTagKeys.member.1": "team",
+        "ExternalId": "shared",
+        "SourceIdentity": "alice",
+        "SerialNumber": "arn:aws:iam::123456789012:mfa/alice",
+        "TokenCode": "123456",
+    }
+
+
+def test_of_a_chain_the_last_role_has_the_options_and_the_first_the_code(stub: FakeServer, run: Run) -> None:
+    """As the help says."""
+    mfa = ("--mfa-serial", "arn:aws:iam::123456789012:mfa/bob", "--mfa-command", "echo 222222")
+    assert run("assume", HUB, ROLE, "--profile", "base", "--to-process", "--session-name", "last", *mfa)[0] == 0
+    first, last = (request.form for request in stub.requests)
+    assert ("TokenCode" in first, first["RoleSessionName"] == "last") == (True, False)
+    assert ("TokenCode" in last, last["RoleSessionName"]) == (False, "last")
+
+
+def test_one_code_is_given_for_a_session_of_the_user(stub: FakeServer, run: Run) -> None:
+    """And the role is assumed from that."""
+    mfa = ("--mfa-serial", "arn:aws:iam::123456789012:mfa/carol", "--mfa-command", "echo 333333", "--session-token")
+    assert run("assume", HUB, "--profile", "base", "--to-process", *mfa)[0] == 0
+    assert [(each.form["Action"], "TokenCode" in each.form) for each in stub.requests] == [
+        ("GetSessionToken", True),
+        ("AssumeRole", False),
+    ]
+    assert run("assume", HUB, "--profile", "base", "--to-process", "--session-token")[0] == 0
+
+
+def test_a_person_is_asked_for_a_code_at_the_terminal(stub: FakeServer) -> None:
+    """Which does not show it; where nobody answers, that is what is said."""
+    import pty
+
+    leader, follower = pty.openpty()
+    command = [*HERE, "process", HUB, "--profile", "base", "--mfa-serial", "arn:aws:iam::123456789012:mfa/dave"]
+    question = "MFA code of arn:aws:iam::123456789012:mfa/dave: "
+    with subprocess.Popen(
+        command, stdin=follower, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stderr is not None
+        asked = process.stderr.read(len(question))  # what is typed before is thrown away
+        os.write(leader, b"444444\n")
+        out, err = process.communicate(timeout=60)
+    os.close(leader)
+    os.close(follower)
+    assert process.returncode == 0, err
+    assert asked == question
+    assert json.loads(out)["Version"] == 1
+    assert stub.requests[0].form["TokenCode"] == "444444"
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        start_new_session=True,
+    )
+    assert done.returncode == 4
+    assert "--mfa-command" in done.stderr
+
+
+@pytest.mark.parametrize(("typed", "status"), [("555555", 0), (EOFError(), 4), (KeyboardInterrupt(), 130)])
+def test_a_person_may_answer_or_not(
+    stub: FakeServer, run: Run, monkeypatch: pytest.MonkeyPatch, typed: str | BaseException, status: int
+) -> None:
+    """A code, the end of the input, or Ctrl-C."""
+
+    def answer(_prompt: str) -> str:
+        if isinstance(typed, BaseException):
+            raise typed
+        return typed
+
+    monkeypatch.setattr("getpass.getpass", answer)
+    found, out, _ = run("process", HUB, "--profile", "base", "--mfa-serial", "arn:aws:iam::123456789012:mfa/erin")
+    assert (found, out != "") == (status, status == 0)
+
+
+def test_the_server_is_the_one_that_is_named(run: Run) -> None:
+    """Region and endpoint; without TLS on another machine only where that is allowed."""
+    with fake_server(granted) as server:
+        BASE.to(CredentialsFile("base"))
+        asked = ("assume", HUB, "--profile", "base", "--to-process", "--region", "eu-west-3", "--endpoint-url")
+        assert run(*asked, server.url)[0] == 0
+        assert "/eu-west-3/sts/" in server.requests[0].headers["authorization"]
+    status, _, err = run(*asked, "http://192.0.2.1")
+    assert status in (5, 6)
+    assert "--allow-http" in err
+    status, _, err = run(*asked, "http://[::1]:1", "--allow-http")
+    assert status == 6
+
+
+def test_the_cache_of_the_user_is_used_where_that_is_asked_for(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two commands, one call."""
+    due = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
+    with fake_server(lambda request: granted(request, Expiration=due)) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+        BASE.to(CredentialsFile("base"))
+        first = run("process", HUB, "--profile", "base", "--cache")
+        assert run("process", HUB, "--profile", "base", "--cache") == first
+        assert len(server.requests) == 1
+    assert list((home / ".cache" / "stskit").glob("*.json"))
+
+
+def test_a_role_that_was_just_made_is_tried_for_a_while(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as is said, up to a minute."""
+    with fake_server(refused("AccessDenied", status=403), granted) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+        BASE.to(CredentialsFile("base"))
+        monkeypatch.setattr("time.sleep", lambda _seconds: None)
+        arguments = ("assume", HUB, "--profile", "base", "--to-process", "--wait-for-new-role")
+        assert run(*arguments, "30s")[0] == 0
+        assert run(*arguments, "61s")[0] == 2
+
+
+# assume: where credentials go -----------------------------------------------------------------------------------------
+
+
+def test_a_shell_gets_text_or_json(stub: FakeServer, run: Run) -> None:
+    """That is what the command is for, so it shows them."""
+    status, out, _ = run("assume", HUB, "--profile", "base", "--to-shell", "--set-region", "eu-west-1")
+    assert status == 0
+    assert f"export AWS_SESSION_TOKEN='{SESSION_TOKEN}';\n" in out
+    _, out, _ = run("assume", HUB, "--profile", "base", "--to-shell", "fish")
+    assert f"set -gx AWS_SESSION_TOKEN '{SESSION_TOKEN}';\n" in out
+    _, out, _ = run("assume", HUB, "--profile", "base", "--to-shell", "--set-region", "eu-west-1", "--json")
+    assert json.loads(out)["AWS_REGION"] == "eu-west-1"
+
+
+def test_a_dotenv_file_and_a_profile_take_their_options(stub: FakeServer, run: Run, tmp_path: Path) -> None:
+    """Files of one's own, a backup, the output format, a name with a blank."""
+    env = tmp_path / ".env"
+    env.touch(0o600)
+    env.write_text("A=1\n")
+    assert run("assume", HUB, "--profile", "base", "--to-dotenv", str(env), "--backup")[0] == 0
+    assert env.with_name(".env.bak").read_text() == "A=1\n"
+    files = ("--credentials-file", str(tmp_path / "keys"), "--config-file", str(tmp_path / "conf"))
+    assert run("assume", HUB, "--profile", "base", "--to-profile", "p", "--set-output", "json", *files)[0] == 0
+    assert (tmp_path / "conf").read_text() == "[profile p]\noutput = json\n"
+    assert stat.S_IMODE((tmp_path / "keys").stat().st_mode) == 0o600
+    status, _, err = run("assume", HUB, "--profile", "base", "--to-profile", "a b")
+    assert (status, "--any-name" in err) == (7, True)
+    assert run("assume", HUB, "--profile", "base", "--to-profile", "a b", "--any-name")[0] == 0
+
+
+def test_a_place_that_is_none_costs_no_call(stub: FakeServer, run: Run) -> None:
+    """It is looked at first."""
+    status, out, err = run("assume", HUB, "--profile", "base", "--to-profile", "DEFAULT")
+    assert (status, out, stub.requests) == (7, "", [])
+    assert err.startswith("stskit: ")
+
+
+def test_long_term_keys_are_lost_only_where_that_is_asked_for(stub: FakeServer, run: Run, home: Path) -> None:
+    """The message names the option, as one would write it here."""
+    status, out, err = run("assume", HUB, "--profile", "base", "--to-profile", "base")
+    assert (status, out) == (7, "")
+    assert "pass --overwrite if that may be" in err
+    assert run("assume", HUB, "--profile", "base", "--to-profile", "base", "--overwrite")[0] == 0
+    assert BASE.secret_access_key not in (home / ".aws" / "credentials").read_text()
+
+
+# assume: which proof --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", ["file", "-"])
+def test_keys_come_from_json(
+    stub: FakeServer, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    """From a file or standard input, in the shape that aws sts prints."""
+    path = tmp_path / "keys.json"
+    path.write_text(json.dumps({"Credentials": Credentials("ASIAFILE", "s", "t").as_dict()}))
+    with path.open() as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
+        assert run("assume", HUB, "--keys-file", str(path) if source == "file" else "-", "--to-process")[0] == 0
+    assert stub.requests[0].access_key_id == "ASIAFILE"
+
+
+@pytest.mark.parametrize(
+    "text", ["[aws]\nsecret-canary = 1", '{"AccessKeyId": "secret-canary"}', '["secret-canary"]', "[" * 5000]
+)
+def test_what_is_no_json_of_keys_is_said_without_its_text(run: Run, tmp_path: Path, text: str) -> None:
+    """One sentence, with the file's name."""
+    (tmp_path / "keys").write_text(text)
+    status, out, err = run("whoami", "--keys-file", "keys")
+    assert (status, out) == (3, "")
+    assert err.startswith("stskit: keys holds no credentials: ")
+    assert "canary" not in err
+
+
+def saml(*roles: str, name: str = "saml.log") -> str:
+    now = datetime.now(UTC)
+    pairs = [f"{role},{PROVIDER}" for role in roles]
+    Path(name).write_text(encoded(response({"Role": pairs}, start=now, end=now + timedelta(minutes=5))))
+    return name
+
+
+def test_a_role_of_an_assertion_may_be_given_by_its_name(stub: FakeServer, run: Run) -> None:
+    """Where it is the only one of that name."""
+    path = saml(ROLE, "arn:aws:iam::123456789012:role/path/Admin", "arn:aws:iam::210987654321:role/Admin")
+    assert run("assume", "app", "--saml-file", path, "--to-process")[0] == 0
+    assert stub.requests[0].form["RoleArn"] == ROLE
+    status, _, err = run("assume", "Admin", "--saml-file", path, "--to-process")
+    assert status == 2
+    assert err.splitlines()[1:] == [
+        "  arn:aws:iam::123456789012:role/path/Admin",
+        "  arn:aws:iam::210987654321:role/Admin",
+    ]
+    assert run("assume", "arn:aws:iam::210987654321:role/Admin", "--saml-file", path, "--to-process")[0] == 0
+
+
+@pytest.mark.parametrize("roles", [(), (ROLE, f"{ROLE}2")])
+def test_where_the_role_is_not_clear_those_that_are_offered_are_listed(
+    stub: FakeServer, run: Run, roles: Sequence[str]
+) -> None:
+    """With what to type next."""
+    status, _, err = run("assume", "--saml-file", saml(*roles), "--to-process")
+    assert (status, stub.requests) == (2, [])
+    assert all(role in err for role in roles)
+    status, _, err = run("assume", "nobody", "--saml-file", "saml.log", "--to-process", "--json")
+    assert json.loads(err)["offered"] == list(roles)
+
+
+def test_an_encrypted_assertion_needs_role_and_provider(stub: FakeServer, run: Run) -> None:
+    """Only AWS can read it; what is missing is named as an option."""
+    path = str(DATA / "saml" / "encrypted.b64")
+    for arguments in (["assume", "--saml-file", path, "--to-process"], ["roles", path]):
+        status, _, err = run(*arguments)
+        assert (status, path in err, "--principal-arn" in err) == (3, True, True)
+    assert run("assume", ROLE, "--saml-file", path, "--principal-arn", PROVIDER, "--to-process")[0] == 0
+    assert stub.requests[0].form["PrincipalArn"] == PROVIDER
+
+
+def test_a_token_may_be_a_field_of_a_json_file(stub: FakeServer, run: Run, aws: LocalAWS) -> None:
+    """Which is said as an option where it is needed."""
+    Path("token.json").touch(0o600)
+    Path("token.json").write_text(json.dumps({"id_token": aws.idp.oidc_token()}))
+    arguments = ("assume", HUB, "--oidc-token-file", "token.json", "--to-process")
+    status, _, err = run(*arguments)
+    assert (status, "--json-field NAME" in err) == (3, True)
+    assert run(*arguments, "--json-field", "id_token")[0] == 0
+
+
+# Called wrongly -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["assume", HUB],
+            "say where the credentials go, by one of: --to-profile, --to-shell, --to-dotenv, --to-process",
+        ),
+        (["assume", HUB, "--to-process", "--to-shell"], "--to-shell and --to-process do not go together"),
+        (["assume", "--to-process"], "no role is named; give its ARN, such as arn:aws:iam::123456789012:role/Deploy"),
+        (["assume", "saml.log", "--to-process"], "saml.log is a file, and no role; is it --saml-file"),
+        (["assume", "Deploy", "--to-process"], "'Deploy' is no role ARN"),
+        (["assume", HUB, "--profile", "a", "--saml-file", "b", "--to-process"], "--profile and --saml-file do not go"),
+        (
+            ["assume", HUB, "--principal-arn", "a", "--to-process"],
+            "--principal-arn goes with --saml-file; leave it out",
+        ),
+        (["assume", HUB, "--overwrite", "--to-process"], "--overwrite goes with --to-profile"),
+        (["assume", HUB, "--backup", "--to-process"], "--backup goes with --to-profile or --to-dotenv"),
+        (["assume", HUB, "--set-region", "x", "--to-process"], "--set-region goes with --to-profile or --to-dotenv"),
+        (
+            ["assume", HUB, "--session-token", "--saml-file", "a", "--to-process"],
+            "--session-token is for the long-term",
+        ),
+        (["assume", HUB, "--from-env", "--to-process"], "--from-env takes the role from AWS_ROLE_ARN"),
+        (["assume", "--from-env", "--to-process"], "AWS_ROLE_ARN is not set"),
+        (
+            ["assume", HUB, "--policy-file", "nix", "--to-process"],
+            "there is no file nix; it should hold a session policy",
+        ),
+        (["assume", HUB, "--mfa-serial", "a", "--mfa-command", "'", "--to-process"], "a quote that does not end"),
+        (
+            ["assume", HUB, "--duration", "soon", "--to-process"],
+            "'soon' is no time; write it as 3600, 90s, 15m or 1h30m",
+        ),
+        (["assume", HUB, "--duration", "1m", "--to-process"], "duration"),
+        (["assume", HUB, "--tag", "team", "--to-process"], "'team' is no tag; write it as KEY=VALUE"),
+        (["assume", HUB, "--to-shell", "nushell"], "invalid choice: 'nushell'"),
+        (["whoami", "--profile", "a", "--keys-file", "b"], "--profile and --keys-file do not go together"),
+        (["login"], "invalid choice: 'login'"),
+        ([], "required: COMMAND"),
+    ],
+)
+def test_what_is_called_wrongly_says_how_it_is_called(run: Run, arguments: list[str], said: str) -> None:
+    """Nothing is printed but the error, and the status is the one for that."""
+    Path("saml.log").write_text("")
+    status, out, err = run(*arguments)
+    assert (status in (2, 3), out) == (True, "")
+    assert said in err
+
+
+def test_help_and_version_are_there(run: Run) -> None:
+    """The help of all commands, with no word of it lost."""
+    status, out, _ = run("--version")
+    assert (status, out.startswith("stskit ")) == (0, True)
+    for command in ("roles", "assume", "exec", "process", "whoami"):
+        status, out, _ = run(command, "--help")
+        assert (status, f"usage: stskit {command}" in out) == (0, True)
+
+
+def test_it_is_a_module_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """`python -m stskit` is the same."""
+    monkeypatch.setattr(sys, "argv", ["stskit", "roles", "nix"])
+    monkeypatch.delitem(sys.modules, "stskit.__main__")
+    with pytest.raises(SystemExit, match="3"):
+        run_module("stskit", run_name="__main__")
+    assert capsys.readouterr().err.startswith("stskit: there is no file nix")
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "error"),
+    [
+        (refused("AccessDenied", status=403), 5, "STSError"),
+        ("reset", 6, "STSUnavailable"),
+    ],
+)
+def test_what_goes_wrong_has_a_status_and_is_json_where_that_is_asked_for(
+    run: Run, monkeypatch: pytest.MonkeyPatch, answer: object, status: int, error: str
+) -> None:
+    """With all that the error knows; no secret is in it."""
+    with fake_server(answer) as server:  # type: ignore[arg-type]
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+        BASE.to(CredentialsFile("base"))
+        found, out, err = run("process", HUB, "--profile", "base", "--json")
+        assert (found, out) == (status, "")
+        told = json.loads(err)
+        assert (told["error"], told["operation"], told["role_arn"]) == (error, "AssumeRole", HUB)
+        assert "wait_for_new_role=" not in err
+        assert BASE.secret_access_key not in err
+
+
+def test_an_assertion_that_has_ended_needs_a_person(run: Run) -> None:
+    """Which has a status of its own, so that a script can open the browser."""
+    status, _, err = run("process", "--saml-file", str(DATA / "saml" / "plain.b64"))
+    assert status == 4
+    assert "sign in again" in err
+
+
+def test_ctrl_c_ends_without_a_word(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As other programs do."""
+    monkeypatch.setattr("stskit.sources.Profile.fetch", lambda _self: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert run("whoami") == (130, "", "")
+
+
+def test_warnings_and_notes_are_a_line_each(stub: FakeServer, run: Run) -> None:
+    """Without the place in the code; for a program no notes."""
+    Path("token").write_text("opaque-token")
+    Path("token").chmod(0o644)
+    status, _, err = run("assume", HUB, "--oidc-token-file", "token", "--to-process")
+    assert status == 0
+    assert all(line.startswith("stskit: warning: token") for line in err.splitlines())
+    two = "".join(f"SAMLResponse={Path(saml(role)).read_text()}\n" for role in (ROLE, f"{ROLE}2"))
+    Path("two.log").write_text(two.replace("+", "%2B"))
+    assert "this SAML response is taken" in run("assume", "--saml-file", "two.log", "--to-process")[2]
+    assert run("assume", "--saml-file", "two.log", "--to-process", "--json")[2] == ""
+
+
+# roles ----------------------------------------------------------------------------------------------------------------
+
+
+def test_what_an_assertion_offers_is_a_table(run: Run, aws: LocalAWS) -> None:
+    """With whose it is and until when; as JSON with the times as such."""
+    Path("saml.log").write_text(aws.idp.saml_response(roles=[(ROLE, PROVIDER), (f"{ROLE}-long-name", PROVIDER)]))
+    status, out, err = run("roles", "saml.log")
+    lines = out.splitlines()
+    assert (status, err, lines[0].split()) == (0, "", ["ACCOUNT", "ROLE", "PROVIDER"])
+    assert lines[1].split() == ["123456789012", ROLE, PROVIDER]
+    assert "  session name       alice" in lines
+    assert "UTC, in 5 min" in out
+    _, out, _ = run("roles", "saml.log", "--json")
+    told = json.loads(out)
+    assert told["roles"][0] == {"role_arn": ROLE, "principal_arn": PROVIDER}
+    assert (told["session_duration"], told["not_on_or_after"][-1]) == (3600, "Z")
+
+
+def test_an_assertion_that_has_ended_can_be_looked_into(run: Run) -> None:
+    """That it has ended is told."""
+    status, out, _ = run("roles", str(DATA / "saml" / "plain.b64"))
+    assert status == 0
+    assert " days ago" in out
+    Path("none.log").write_text(encoded(response({}, end=None)))
+    out = run("roles", "none.log")[1]
+    assert ("It offers no role of AWS." in out, "good until" in out) == (True, False)
+
+
+BAD: Mapping[str, bytes] = {
+    "empty": b"",
+    "binary": bytes(range(256)),
+    "nul": b"\0" * 100,
+    "utf-16": "<p/>".encode("utf-16"),
+    "page": b"<!DOCTYPE html><html><body>Sign in</body></html>",
+    "token": b"eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln",
+    "deep": b"<a>" * 100_000,
+    "cut": b64decode((DATA / "saml" / "plain.b64").read_bytes())[:900],
+    "har": b'{"log": {"entries": []}}',
+    "log-cut": b'{"log": {"entries": [',
+    "failed": encoded(response(status="Requester")).encode(),
+    "two": encoded(response(extra="<a:Assertion/>")).encode(),
+    "deflated": b"fZFfa8IwFMXfB/sOJe82",
+}
+
+
+@pytest.mark.parametrize(
+    "name", [*BAD, "folder", "fifo", "missing", *(f"ini/{each.name}" for each in (DATA / "ini").iterdir())]
+)
+def test_on_each_bad_file_roles_says_one_clear_sentence(run: Run, tmp_path: Path, name: str) -> None:
+    """Never a traceback: what is wrong with it, by its name, and what to do."""
+    path = tmp_path / name
+    if name in BAD:
+        path.write_bytes(BAD[name])
+    elif name == "folder":
+        path.mkdir()
+    elif name == "fifo":
+        os.mkfifo(path)
+    elif name.startswith("ini/"):
+        path = DATA / name
+    status, out, err = run("roles", str(path))
+    assert (status, out, err.count("\n")) == (3, "", 1)
+    assert err.startswith("stskit: ")
+    assert str(path) in err
+    assert "Traceback" not in err
+
+
+def test_no_secret_is_shown_where_that_is_not_the_purpose(stub: FakeServer, run: Run) -> None:
+    """Neither by a result nor by what is told of it."""
+    told = [*run("assume", HUB, "--profile", "base", "--to-profile", "p"), *run("whoami", "--profile", "p")]
+    shown = "".join(map(str, told))
+    assert all(secret not in shown for secret in (SECRET_KEY, SESSION_TOKEN, BASE.secret_access_key))
+
+
+@pytest.mark.parametrize(("variables", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+def test_colour_is_for_terminals(
+    run: Run, monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str], coloured: bool
+) -> None:
+    """And not even there where it is not wanted."""
+    assert "\033" not in run("roles", "nix")[2]
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert ("\033[31mstskit:\033[0m" in run("roles", "nix")[2]) == coloured
