@@ -12,11 +12,12 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from runpy import run_module
+from runpy import run_path
 
 import pytest
 from botocore.session import Session
 from fake_server import SECRET_KEY, SESSION_TOKEN, FakeServer, fake_server, granted, refused
+from helpers import PACKAGE
 from local_aws import LocalAWS
 from saml_samples import PROVIDER, ROLE, encoded, response
 
@@ -645,9 +646,8 @@ def test_help_and_version_are_there(run: Run) -> None:
 def test_it_is_a_module_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """`python -m stskit` is the same."""
     monkeypatch.setattr(sys, "argv", ["stskit", "roles", "nix"])
-    monkeypatch.delitem(sys.modules, "stskit.__main__")
     with pytest.raises(SystemExit, match="3"):
-        run_module("stskit", run_name="__main__")
+        run_path(str(PACKAGE / "__main__.py"), run_name="__main__")
     assert capsys.readouterr().err.startswith("stskit: there is no file nix")
 
 
