@@ -7,7 +7,7 @@ for any, so no profile and no ``credential_process`` is touched; nothing secret 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
@@ -106,14 +106,14 @@ class BotocoreSTS:
         Raises `RoleError` before the call, where *role* asks for what that operation does not take, and `ProofInvalid`
         where *proof* cannot be sent; `STSError` where STS refuses; `STSUnavailable` where no answer can be used.
         """
-        operation, parameters = _request(proof, role)
-        given = self._call(operation, parameters, proof, role, _credentials)
+        operation, parameters = request_for(proof, role)
+        given = self._call(operation, parameters, proof, role, credentials_in)
         return given if given.account_id else evolve(given, account_id=role.account)
 
     @discreet
     def caller_identity(self, credentials: Credentials, /) -> CallerIdentity:
         """Whose *credentials* are, by GetCallerIdentity, which needs no permission. Raises as `exchange` does."""
-        return self._call("GetCallerIdentity", {}, credentials, None, _identity)
+        return self._call("GetCallerIdentity", {}, credentials, None, identity_in)
 
     @discreet
     def session_token(
@@ -124,7 +124,7 @@ class BotocoreSTS:
         https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html
         """
         given = {name: value for name, value in {"duration": duration, "mfa": mfa}.items() if value is not None}
-        return self._call("GetSessionToken", in_sts_terms(given), credentials, None, _credentials)
+        return self._call("GetSessionToken", in_sts_terms(given), credentials, None, credentials_in)
 
     def _call(
         self, operation: str, parameters: Mapping[str, Any], proof: Proof, role: Role | None, read: Reader[T]
@@ -175,7 +175,8 @@ class BotocoreSTS:
         )
 
 
-def _request(proof: Proof, role: Role) -> tuple[str, dict[str, object]]:
+def request_for(proof: Proof, role: Role) -> tuple[str, dict[str, object]]:
+    """The operation that fits *proof*, and its parameters. Raises `RoleError` and `ProofInvalid`."""
     values: tuple[object, ...]
     match proof:
         case Credentials():
@@ -200,18 +201,20 @@ def _check_known(client: BaseClient, operation: str, sent: Mapping[str, object])
         raise RoleError(f"this botocore does not know the parameter {unknown[0]} of {operation}; install a newer one")
 
 
-def _credentials(answer: Mapping[str, Any]) -> Credentials:
+def credentials_in(answer: Mapping[str, Any], now: datetime | None = None) -> Credentials:
+    """What STS has given. Raises `ProofInvalid` where that is of no use, by the system's clock or at that time."""
     credentials = Credentials.from_dict(answer)
     if credentials.session_token is None or credentials.expiration is None:
         raise ProofInvalid("it has no session token or no expiration")
-    if credentials.is_expired():
+    if credentials.is_expired(now=now):
         raise ProofInvalid("its credentials have expired already; check the clock of this machine")
-    if (credentials.expires_in() or _LONGEST) >= _LONGEST:
+    if (credentials.expires_in(now=now) or _LONGEST) >= _LONGEST:
         raise ProofInvalid("its credentials would never expire")
     return credentials
 
 
-def _identity(answer: Mapping[str, Any]) -> CallerIdentity:
+def identity_in(answer: Mapping[str, Any]) -> CallerIdentity:
+    """Whose credentials STS says they are. Raises `ProofInvalid` where it does not."""
     account, arn, user_id = (answer.get(name) for name in ("Account", "Arn", "UserId"))
     if not (account and arn and user_id):
         raise ProofInvalid("it does not name account, ARN and user id")

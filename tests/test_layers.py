@@ -20,7 +20,7 @@ GROUPS: list[set[str]] = [
     {"_disk.files", "_disk.locks", "_forks", "_proofs.jwt", "_secret", "_text.env_file", "_text.ini_section", "_times"},
     {"_disk.rewrite", "_proofs.saml_reader", "_text.ini"},
     {"_proofs.browser_log", "_proofs.saml_text"},
-    {"_pytest", "_sts.limits", "arns", "saml", "web_identity"},
+    {"_sts.limits", "arns", "saml", "web_identity"},
     {"mfa"},
     {"identity", "roles"},
     {"_proofs.file", "protocols"},
@@ -28,7 +28,17 @@ GROUPS: list[set[str]] = [
     | {"_sts.requests", "caches._entry", "sinks._profiles", "sinks._variables"},
     {"_profile.identity", "_refresh.hops", "_refresh.outbox", "_refresh.shelf", "_sts.refusals"},
     {"_profile.faults", "caches.file", "caches.memory", "refresh", "sts"},
-    {"caches"},
+    {"caches", "testing._refusal", "testing._rsa", "testing.clock", "testing.faults", "testing.trust"},
+    {"testing._model", "testing._saml", "testing._signatures", "testing.calls"},
+    {"testing.identity_provider"},
+    {"testing._federation", "testing._world"},
+    {"testing._sessions"},
+    {"testing._operations"},
+    {"testing._brain"},
+    {"testing._server"},
+    {"testing.fake_sts"},
+    {"testing"},
+    {"_pytest"},
     {"sources.oidc_token_file", "sources.profile", "sources.saml_file", "sources.session_token"}
     | {"sources.static"}
     | {"sinks.credential_process", "sinks.credentials_file", "sinks.dot_env", "sinks.environment", "sinks.session"}
@@ -43,7 +53,14 @@ GROUPS: list[set[str]] = [
     {"__main__"},
 ]
 DOORS = {
-    "botocore": {"_profile.chain", "_profile.identity", "_sts.clients", "sinks.session", "sources.profile"},
+    "botocore": {
+        "_profile.chain",
+        "_profile.identity",
+        "_sts.clients",
+        "sinks.session",
+        "sources.profile",
+        "testing._model",
+    },
     "boto3": {"sinks.session"},
     "dateutil": {"_times"},
 }
