@@ -16,34 +16,12 @@ from stskit import errors
 from stskit.identity import Credentials, Secret
 from stskit.protocols import Clock, Source
 from stskit.refresh import Cached, RefreshPolicy
+from stskit.testing import ManualClock
 
 PACKAGE = Path(errors.__file__).parent
 START = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
 Answer = Credentials | BaseException | Callable[[], Credentials]
-
-
-class ManualClock:
-    """A clock that stands still until a test moves it."""
-
-    def __init__(self, start: datetime = START) -> None:
-        self.wall = start
-        self.seconds = 1_000.0
-
-    def now(self) -> datetime:
-        return self.wall
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def advance(self, **span: float) -> None:
-        """Let time pass: both clocks move."""
-        self.wall += timedelta(**span)
-        self.seconds += timedelta(**span).total_seconds()
-
-    def jump(self, **span: float) -> None:
-        """Set the wall clock, as NTP or a person does: only that one moves."""
-        self.wall += timedelta(**span)
 
 
 _serial = count(1)

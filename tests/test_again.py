@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 from fake_server import Answer, Request, fake_server, granted, refused
-from helpers import ManualClock, ScriptedSource
+from helpers import START, ScriptedSource
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +19,7 @@ from stskit.errors import RoleError, STSError
 from stskit.identity import Proof
 from stskit.sources import Static
 from stskit.sts import BotocoreSTS
+from stskit.testing import ManualClock
 
 ROLE = "arn:aws:iam::123456789012:role/R"
 KEYS = "Couldn't retrieve verification key from your identity provider, please reference documentation"
@@ -40,11 +41,11 @@ class Renewed:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses that were made, in a time that only they let pass."""
     made: list[float] = []
-    clock = ManualClock()
+    clock = ManualClock(START)
 
     def pause(seconds: float) -> None:
         made.append(seconds)
-        clock.advance(seconds=seconds)
+        clock.advance(timedelta(seconds=seconds))
 
     monkeypatch.setattr(again, "sleep", pause)
     monkeypatch.setattr(again, "monotonic", clock.monotonic)
@@ -178,14 +179,14 @@ def test_a_recipe_that_waits_travels() -> None:
 @given(st.floats(0, 60))
 def test_the_pauses_never_pass_the_end(seconds: float) -> None:
     """However long it is."""
-    clock = ManualClock()
+    clock = ManualClock(START)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(again, "monotonic", clock.monotonic)
         total = 0.0
         for pause in again._role_pauses(seconds):
             assert 0 < pause <= 10
             total += pause
-            clock.advance(seconds=pause)
+            clock.advance(timedelta(seconds=pause))
     assert total == pytest.approx(seconds, abs=1e-3)
 
 

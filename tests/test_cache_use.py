@@ -11,20 +11,21 @@ from threading import Event
 
 import pytest
 from attrs import Factory, define
-from helpers import Down, ManualClock, ScriptedSource, credentials, lowest
+from helpers import START, Down, ScriptedSource, credentials, lowest
 
 from stskit import AssumedRole, Cached, Credentials, RefreshPolicy, Role
 from stskit.caches import FileCache, MemoryCache
 from stskit.errors import CacheWarning, SourceMissing
 from stskit.identity import Proof
 from stskit.protocols import CacheEntry, Source
+from stskit.testing import ManualClock
 
 ARN = "arn:aws:iam::123456789012:role/"
 
 
 @pytest.fixture
 def clock() -> ManualClock:
-    return ManualClock()
+    return ManualClock(START)
 
 
 def cached(source: Source[Credentials], cache: object, clock: ManualClock) -> Cached:
@@ -64,10 +65,10 @@ def test_what_is_there_and_fresh_spares_the_call(clock: ManualClock) -> None:
     """By the windows of when it was fetched, so that all processes refresh at the same time of its life."""
     cache, source = MemoryCache(), ScriptedSource(lambda: credentials(clock, hours=1))
     first = cached(source, cache, clock).fetch()
-    clock.advance(minutes=44)
+    clock.advance(timedelta(minutes=44))
     late = cached(source, cache, clock)
     assert late.fetch() is first
-    clock.advance(minutes=1)
+    clock.advance(timedelta(minutes=1))
     assert late.fetch() is not first
     assert source.calls == 2
 
@@ -78,7 +79,7 @@ def test_what_another_one_has_put_there_is_taken(clock: ManualClock) -> None:
     one, other = cached(source, cache, clock), cached(source, cache, clock)
     for _ in range(10):
         assert one.fetch() is other.fetch()
-        clock.advance(minutes=45)
+        clock.advance(timedelta(minutes=45))
     assert source.calls == 10
 
 
@@ -86,10 +87,10 @@ def test_what_is_there_and_still_valid_is_what_is_left_when_the_source_fails(clo
     """A process that starts while STS is away has what others have left."""
     cache = MemoryCache()
     first = cached(ScriptedSource(credentials(clock, hours=1)), cache, clock).fetch()
-    clock.advance(minutes=50)
+    clock.advance(timedelta(minutes=50))
     late = cached(ScriptedSource(Down()), cache, clock)
     assert late.fetch() is first
-    clock.advance(minutes=10)
+    clock.advance(timedelta(minutes=10))
     with pytest.raises(Down):
         late.fetch()
 
@@ -99,7 +100,7 @@ def test_in_the_advisory_window_nobody_waits_for_another_process(clock: ManualCl
     cache, source = MemoryCache(), ScriptedSource(credentials(clock, hours=1))
     both = cached(source, cache, clock)
     first = both.fetch()
-    clock.advance(minutes=50)
+    clock.advance(timedelta(minutes=50))
     with cache.exclusive("key", wait=True):
         assert both.fetch() is first
         cache.put("key", CacheEntry(new := credentials(clock, hours=1), clock.now()))
@@ -111,7 +112,7 @@ def test_who_starts_with_something_to_go_on_with_does_not_wait_either(clock: Man
     """An entry in its advisory window is used while another process replaces it."""
     cache = MemoryCache()
     first = cached(ScriptedSource(credentials(clock, hours=1)), cache, clock).fetch()
-    clock.advance(minutes=50)
+    clock.advance(timedelta(minutes=50))
     with cache.exclusive("key", wait=True):
         assert cached(ScriptedSource(), cache, clock).fetch() is first
 
@@ -223,7 +224,7 @@ def test_chance_is_not_drawn_again_at_each_look(clock: ManualClock) -> None:
     source = ScriptedSource(lambda: credentials(clock, hours=1))
     both = Cached(source, MemoryCache(), RefreshPolicy(), "key", clock, lambda _least, _most: next(drawn))
     both.fetch()
-    clock.advance(minutes=42.5)
+    clock.advance(timedelta(minutes=42.5))
     both.fetch()
     assert source.calls == 2
 
@@ -234,7 +235,7 @@ def test_a_lock_that_fails_keeps_nobody_from_refreshing(clock: ManualClock) -> N
     both = cached(ScriptedSource(credentials(clock, hours=1), new), Broken("exclusive"), clock)
     with pytest.warns(CacheWarning):
         both.fetch()
-    clock.advance(minutes=50)
+    clock.advance(timedelta(minutes=50))
     with pytest.warns(CacheWarning):
         assert both.fetch() is new
 
@@ -290,7 +291,7 @@ def test_what_is_held_of_one_user_is_not_kept_for_another(clock: ManualClock, tm
     assert both.fetch().session_token == "R for Hub for alice"
     fresh = AssumedRole.through(ARN + "Hub", ARN + "R", source=person, sts=sts)
     assert Cached(fresh, cache, clock=clock).fetch().session_token == "R for Hub for bob"
-    clock.advance(minutes=50)
+    clock.advance(timedelta(minutes=50))
     assert both.fetch().session_token == "R for Hub for bob"
 
 
@@ -330,6 +331,6 @@ def test_what_says_whose_it_was_says_so_until_it_is_replaced(clock: ManualClock)
     hub.fetch()
     person.name = "bob"
     assert hub.identity == alice
-    clock.advance(hours=1)
+    clock.advance(timedelta(hours=1))
     hub.fetch()
     assert hub.identity != alice

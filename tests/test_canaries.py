@@ -24,7 +24,7 @@ import attrs
 import jwt
 import pytest
 from fake_server import SECRET_KEY, SESSION_TOKEN, Answer, Request, fake_server, granted, refused, tells, told
-from helpers import START, ManualClock, ScriptedSource
+from helpers import START, ScriptedSource
 from saml_samples import PROVIDER, ROLE, encoded, response
 
 from stskit import (
@@ -50,6 +50,7 @@ from stskit.roles import ProvidedContext
 from stskit.sinks import Boto3Session, BotocoreSession, CredentialsFile, Environment
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static
 from stskit.sts import BotocoreSTS
+from stskit.testing import ManualClock
 
 KEY = "a key that is long enough for it"
 ASSERTION = encoded(response({"Role": [f"{ROLE},{PROVIDER}"], "RoleSessionName": ["alice"]}))
@@ -182,13 +183,13 @@ def har(world: World) -> Path:
 
 def stale(world: World) -> None:
     """A refresh that fails, or that needs a person, while the credentials are valid and once they have expired."""
-    clock = ManualClock()
+    clock = ManualClock(START)
     old = Credentials("ASIA", SECRETS["base key"], SECRETS["base token"], clock.now() + timedelta(hours=1))
     for later in (lambda: assume(ROLE, source=Static(BASE), sts=world.sts), SignInRequired("sign in again")):
-        clock.wall = START
+        clock.set(START)
         cached = Cached(ScriptedSource(old, later), policy=RefreshPolicy(on_expired="serve"), clock=clock)
         for minutes in (0, 50, 20):
-            clock.advance(minutes=minutes)
+            clock.advance(timedelta(minutes=minutes))
             repr(cached.fetch())
 
 

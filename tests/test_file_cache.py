@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import PACKAGE, Down, ManualClock, ScriptedSource, credentials, lowest
+from helpers import PACKAGE, START, Down, ScriptedSource, credentials, lowest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +35,7 @@ from stskit._disk import files, locks
 from stskit.caches import FileCache
 from stskit.errors import CacheWarning
 from stskit.protocols import CacheEntry
+from stskit.testing import ManualClock
 
 KEY = "key"
 NAME = sha256(KEY.encode()).hexdigest()
@@ -46,7 +47,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files
 
 @pytest.fixture
 def clock() -> ManualClock:
-    return ManualClock()
+    return ManualClock(START)
 
 
 @pytest.fixture
@@ -116,7 +117,7 @@ def always_served(cache: FileCache, clock: ManualClock) -> None:
     for calls in range(1, READS + 1):
         assert not both.fetch().is_expired(now=clock.now())
         assert source.calls == calls
-        clock.advance(minutes=15)
+        clock.advance(timedelta(minutes=15))
 
 
 # Names -------------------------------------------------------------------------------------------------------------
@@ -298,7 +299,7 @@ def test_an_entry_that_the_clock_speaks_against_is_fetched_anew(
     cache: FileCache, clock: ManualClock, file: Path, jump: timedelta
 ) -> None:
     """What has expired, is about to, or was written by a clock that was wrong."""
-    clock.jump(seconds=jump.total_seconds())
+    clock.set(clock.now() + timedelta(seconds=jump.total_seconds()))
     assert fetched_anew(cache, clock) == cache.get(KEY)
 
 
@@ -308,7 +309,7 @@ def test_an_entry_that_is_fresh_is_taken(
     cache: FileCache, clock: ManualClock, entry: CacheEntry, file: Path, jump: timedelta
 ) -> None:
     """Up to the second before its window, and by clocks that differ by five minutes."""
-    clock.jump(seconds=jump.total_seconds())
+    clock.set(clock.now() + timedelta(seconds=jump.total_seconds()))
     assert cached(ScriptedSource(Down()), cache, clock).fetch() == entry.credentials
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from fake_server import Request, fake_server, granted, refused
-from helpers import ManualClock
+from helpers import START
 from local_aws import LocalAWS
 from saml_samples import PROVIDER, encoded, response
 
@@ -33,6 +33,7 @@ from stskit.errors import (
 from stskit.identity import Proof
 from stskit.sources import Profile, SAMLFile, Static
 from stskit.sts import BotocoreSTS
+from stskit.testing import ManualClock
 
 BASE = Credentials("AKIABASE", "base-secret")
 
@@ -211,7 +212,7 @@ class Stepping(ManualClock):
     """Each look at it costs a minute."""
 
     def now(self) -> Any:
-        self.advance(minutes=1)
+        self.advance(timedelta(minutes=1))
         return super().now()
 
 
@@ -219,7 +220,7 @@ def ending(kind: str, minutes: float) -> Proof:
     """A proof of that kind that ends then."""
     import jwt
 
-    end = ManualClock().now() + timedelta(minutes=minutes)
+    end = ManualClock(START).now() + timedelta(minutes=minutes)
     if kind == "saml":
         return SAMLAssertion.from_text(response({"Role": [f"{role},{PROVIDER}" for role in ROLES]}, end=end))
     if kind == "web":
@@ -232,7 +233,7 @@ def test_a_proof_that_is_about_to_end_is_fetched_anew(kind: str) -> None:
     """Once, a minute before its end, and then the new one serves."""
     old, new = ending(kind, 10), ending(kind, 999)
     source = Counted(old, new)
-    shared = fleet._SharedProof(source, Stepping())
+    shared = fleet._SharedProof(source, Stepping(START))
     given = [shared.fetch() for _ in range(30)]
     assert source.calls == 2
     assert given == [old] * 9 + [new] * 21
@@ -241,7 +242,7 @@ def test_a_proof_that_is_about_to_end_is_fetched_anew(kind: str) -> None:
 def test_when_no_new_proof_is_to_be_had_the_rest_fails_without_a_call() -> None:
     """The end of a SAML assertion is one deadline for all; the source is asked for another once."""
     source = Counted(ending("saml", 10), SignInRequired("sign in again"))
-    shared = fleet._SharedProof(source, Stepping())
+    shared = fleet._SharedProof(source, Stepping(START))
     for _ in range(9):
         shared.fetch()
     for _ in range(3):
@@ -255,17 +256,17 @@ def test_a_proof_without_an_end_is_fetched_once() -> None:
     sealed = SAMLAssertion(encoded(response().replace("a:Assertion", "a:EncryptedAssertion")), PROVIDER)
     for proof in (BASE, WebIdentityToken("opaque"), sealed):
         source = Counted(proof)
-        shared = fleet._SharedProof(source, Stepping())
+        shared = fleet._SharedProof(source, Stepping(START))
         assert [shared.fetch() for _ in range(99)] == [proof] * 99
         assert source.calls == 1
 
 
 def test_an_assertion_that_has_ended_is_a_deadline_for_all(tmp_path: Path) -> None:
     """End to end: the first roles go through, and once the file's assertion is over the others need a person."""
-    clock = ManualClock()
+    clock = ManualClock(START)
     path = tmp_path / "response"
     path.write_text(response({"Role": [f"{role},{PROVIDER}" for role in ROLES]}))
-    sts = CannedSTS(lambda role: clock.advance(minutes=1))
+    sts = CannedSTS(lambda role: clock.advance(timedelta(minutes=1)))
     source = SAMLFile(path, skew=timedelta(0), clock=clock)
     shared = fleet._SharedProof(source, clock)
     outcomes = [

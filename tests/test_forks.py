@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 from forking import in_child
-from helpers import ManualClock, ScriptedSource, cached, credentials
+from helpers import START, ScriptedSource, cached, credentials
 
 from stskit import Cached, _forks
 from stskit._disk import locks
 from stskit.caches import FileCache, MemoryCache
 from stskit.errors import CacheWarning
 from stskit.identity import Credentials
+from stskit.testing import ManualClock
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here"),
@@ -33,7 +34,7 @@ class HangsInParent:
 
     def __init__(self) -> None:
         self.home, self.entered, self.open = os.getpid(), threading.Event(), threading.Event()
-        self.clock = ManualClock()
+        self.clock = ManualClock(START)
 
     def fetch(self) -> Credentials:
         if os.getpid() == self.home:
@@ -105,7 +106,7 @@ def test_a_child_keeps_no_lock_of_its_parent(tmp_path: Path) -> None:
 
 def test_what_happens_in_a_child_happens_to_all_that_is_alive(tmp_path: Path) -> None:
     """The same calls as after a fork, made here: locks are new, and descriptors of locks are closed."""
-    clock = ManualClock()
+    clock = ManualClock(START)
     both, memory = cached(ScriptedSource(credentials(clock, hours=1)), clock), MemoryCache()
     before = both._lock, memory._lock
     descriptor = os.open(tmp_path / "lock", os.O_CREAT | os.O_RDWR)
@@ -128,7 +129,7 @@ def test_a_block_that_was_entered_before_a_fork_can_be_left_after_it(tmp_path: P
 
 def test_what_is_gone_is_not_kept_for_its_children() -> None:
     """A thousand recipes that nobody uses any more are garbage."""
-    clock = ManualClock()
+    clock = ManualClock(START)
     gc.collect()
     before = len(_forks._things)
     some = [cached(ScriptedSource(), clock) for _ in range(1000)]

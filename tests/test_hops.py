@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from attrs import Factory, define
-from helpers import ManualClock, credentials, lowest
+from helpers import START, credentials, lowest
 
 from stskit import AssumedRole, Cached, Credentials, RefreshPolicy, Role
 from stskit._refresh import hops
@@ -18,6 +18,7 @@ from stskit.errors import RoleError, STSUnavailable
 from stskit.identity import Proof
 from stskit.sinks import BotocoreSession
 from stskit.sources import Static
+from stskit.testing import ManualClock
 
 ARN = "arn:aws:iam::123456789012:role/"
 BASE = Static(Credentials("AKIABASE", "secret"))
@@ -27,7 +28,7 @@ BASE = Static(Credentials("AKIABASE", "secret"))
 class CountedSTS:
     """Counts the calls for each role; *down* names those that it has no answer for."""
 
-    clock: ManualClock = Factory(ManualClock)
+    clock: ManualClock = Factory(lambda: ManualClock(START))
     hours: dict[str, float] = Factory(dict)
     calls: list[tuple[str, str]] = Factory(list)
     down: set[str] = Factory(set)
@@ -60,7 +61,7 @@ def test_each_role_of_a_chain_is_refreshed_on_its_own(sts: CountedSTS) -> None:
     both = cached(AssumedRole.through(ARN + "Hub", ARN + "Reports", source=BASE, sts=sts), sts)
     for _ in range(12):
         both.fetch()
-        sts.clock.advance(minutes=45)
+        sts.clock.advance(timedelta(minutes=45))
     assert (sts.number("Hub"), sts.number("Reports")) == (1, 12)
 
 
@@ -146,17 +147,17 @@ def test_a_hub_that_is_down_costs_nobody_the_good_ones(sts: CountedSTS) -> None:
     both = cached(AssumedRole.through(ARN + "Hub", ARN + "R", source=BASE, sts=sts), sts)
     first = both.fetch()
     sts.down.add("Hub")
-    sts.clock.advance(minutes=59)
+    sts.clock.advance(timedelta(minutes=59))
     second = both.fetch()
     assert second is not first
-    sts.clock.advance(minutes=46)
+    sts.clock.advance(timedelta(minutes=46))
     assert both.fetch() is second
-    sts.clock.advance(minutes=14)
+    sts.clock.advance(timedelta(minutes=14))
     with pytest.raises(STSUnavailable):
         both.fetch()
     assert sts.number("R") == 2
     sts.down.clear()
-    sts.clock.advance(seconds=1)
+    sts.clock.advance(timedelta(seconds=1))
     assert both.fetch() is not second
 
 

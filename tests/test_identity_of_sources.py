@@ -20,7 +20,7 @@ import attrs
 import pytest
 from attrs import field
 from botocore.session import Session
-from helpers import PACKAGE, Down, ManualClock, ScriptedSource, credentials, lowest
+from helpers import PACKAGE, START, Down, ScriptedSource, credentials, lowest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from saml_samples import PROVIDER, encoded, response
@@ -35,6 +35,7 @@ from stskit.protocols import Source
 from stskit.roles import ProvidedContext
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static
 from stskit.sts import BotocoreSTS
+from stskit.testing import ManualClock
 
 ARN = "arn:aws:iam::123456789012:role/R"
 DEVICE = "arn:aws:iam::123456789012:mfa/alice"
@@ -367,8 +368,8 @@ def test_a_token_that_names_nobody_has_no_identity(value: str, tmp_path: Path) -
 
 def test_a_proof_that_has_ended_still_is_somebodys(tmp_path: Path) -> None:
     """What is kept of a session outlives the proof that it came by."""
-    clock = ManualClock()
-    clock.advance(days=1)
+    clock = ManualClock(START)
+    clock.advance(timedelta(days=1))
     (tmp_path / "saml").write_text(saml())
     (tmp_path / "token").write_text(token({**CLAIMS, "exp": 1}).value)
     (tmp_path / "early").write_text(token({**CLAIMS, "nbf": 9_999_999_999}).value)
@@ -844,7 +845,7 @@ class Unnamed(ScriptedSource):
 
 def test_in_a_cache_that_lasts_a_source_without_identity_needs_a_key(tmp_path: Path) -> None:
     """That is told at once, with both ways out, before anything is called or any file is made."""
-    clock = ManualClock()
+    clock = ManualClock(START)
     folder, source = tmp_path / "c", Unnamed(credentials(clock, hours=1))
     with pytest.raises(SourceMissing, match=r"Unnamed does not say whose .*key=\.\.\..* attribute identity"):
         Cached(source, FileCache(folder))
@@ -891,7 +892,7 @@ def test_what_is_no_cache_is_told_at_once(tmp_path: Path) -> None:
 
 def test_a_key_that_is_given_is_the_place_whatever_the_source_says() -> None:
     """Else the place is the identity of the source."""
-    clock, cache = ManualClock(), MemoryCache()
+    clock, cache = ManualClock(START), MemoryCache()
     source = Unnamed(lambda: credentials(clock, hours=1))
     source.identity = "alice"  # type: ignore[attr-defined]
     for key, place in [("mine", "mine"), (None, "alice")]:
@@ -905,7 +906,7 @@ def test_a_key_that_is_given_is_the_place_whatever_the_source_says() -> None:
 @pytest.mark.case("C1")
 def test_in_memory_a_source_without_identity_is_alone() -> None:
     """It needs no key, and what it puts there nobody else finds; not even with the very same source."""
-    clock, cache = ManualClock(), MemoryCache()
+    clock, cache = ManualClock(START), MemoryCache()
     sources = [Unnamed(lambda: credentials(clock, hours=1)) for _ in range(2)]
     all_of_them = [Cached(each, cache, clock=clock) for each in (*sources, sources[0])]
     assert len({each.fetch().access_key_id for each in all_of_them}) == 3
@@ -917,7 +918,7 @@ def test_in_memory_a_source_without_identity_is_alone() -> None:
 @pytest.mark.case("C1")
 def test_two_users_never_share_an_entry(tmp_path: Path) -> None:
     """The same role from two users' keys, alone and through a hub; each finds their own, and only their own, again."""
-    clock = ManualClock()
+    clock = ManualClock(START)
     sts, cache, users = Telling(clock), FileCache(tmp_path / "c"), ["AKIAALICE", "AKIABOB"]
     chains: list[tuple[list[str], str]] = [([ARN], "R for {}"), ([f"{ARN}-hub1", f"{ARN}2"], "2 for 1 for {}")]
     for chain, answer in chains:
@@ -932,7 +933,7 @@ def test_two_users_never_share_an_entry(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["profile", "token", "SAML"])
 def test_who_is_behind_a_file_now_does_not_get_what_was_for_another(kind: str, tmp_path: Path, home: Path) -> None:
     """The same path, the same profile and the same role, and somebody else's keys, token or assertion in it."""
-    clock, file = ManualClock(), tmp_path / "proof"
+    clock, file = ManualClock(START), tmp_path / "proof"
     sts, cache = Telling(clock), FileCache(tmp_path / "c")
     makers: dict[str, tuple[Source[Proof], Callable[[str], str]]] = {
         "profile": (Profile("dev"), lambda who: f"[dev]\n{keys(who)}"),
@@ -952,14 +953,14 @@ def test_who_is_behind_a_file_now_does_not_get_what_was_for_another(kind: str, t
 @pytest.mark.parametrize("make", [lambda: FileCache("c"), MemoryCache], ids=["file", "memory"])
 def test_a_source_that_cannot_be_read_yet_is_told_of_when_it_is_fetched(make: Callable[[], Any]) -> None:
     """By its own error; and once the file is there, all is well."""
-    clock = ManualClock()
+    clock = ManualClock(START)
     both = Cached(AssumedRole(ARN, source=OIDCTokenFile("token"), sts=Telling(clock)), make(), clock=clock)
     assert not Path("c").exists()
     with pytest.raises(SourceMissing, match="there is no file token"):
         both.fetch()
     Path("token").touch(mode=0o600)
     Path("token").write_text(token(CLAIMS).value)
-    clock.advance(hours=1)
+    clock.advance(timedelta(hours=1))
     assert both.fetch().access_key_id == "me"
 
 
@@ -989,7 +990,7 @@ class Failing:
 
 def test_a_cache_that_fails_costs_nobody_credentials() -> None:
     """It is said, and the source is asked."""
-    clock = ManualClock()
+    clock = ManualClock(START)
     mine = credentials(clock, hours=1)
     with pytest.warns(CacheWarning, match="Failing failed with Down") as told:
         assert Cached(Unnamed(mine), Failing(), clock=clock).fetch() is mine
@@ -1004,7 +1005,7 @@ def test_keys_without_an_end_are_not_kept(tmp_path: Path) -> None:
 
 def test_what_was_fetched_for_somebody_else_by_then_is_not_kept() -> None:
     """Who was behind the source when the key was made need not be who was asked."""
-    clock, cache = ManualClock(), MemoryCache()
+    clock, cache = ManualClock(START), MemoryCache()
 
     def change() -> Credentials:
         source.identity = "bob"  # type: ignore[attr-defined]
@@ -1019,11 +1020,11 @@ def test_what_was_fetched_for_somebody_else_by_then_is_not_kept() -> None:
 
 def test_while_another_one_is_at_it_what_is_at_hand_is_used() -> None:
     """And it is looked into again, once alone, before anybody is asked."""
-    clock, cache = ManualClock(), MemoryCache()
+    clock, cache = ManualClock(START), MemoryCache()
     source, policy = Unnamed(lambda: credentials(clock, hours=1)), RefreshPolicy(jitter=0)
     one, other = (Cached(source, cache, policy, "mine", clock, lowest) for _ in range(2))
     first = one.fetch()
-    clock.advance(minutes=50)
+    clock.advance(timedelta(minutes=50))
     with cache.exclusive("mine", wait=True):
         assert one.fetch() is first
     assert other.fetch() is not first
@@ -1188,9 +1189,9 @@ def test_an_assertion_that_names_nobody_has_no_identity() -> None:
 
 def test_a_session_name_that_is_not_sent_is_not_judged(tmp_path: Path) -> None:
     """SAML brings its own, so that a cache makes no error where there is none without."""
-    recipe = AssumedRole(ARN, source=Static(SAMLAssertion(saml())), sts=Telling(ManualClock()))
+    recipe = AssumedRole(ARN, source=Static(SAMLAssertion(saml())), sts=Telling(ManualClock(START)))
     with environment(AWS_ROLE_SESSION_NAME="not good"):
-        assert Cached(recipe, FileCache(tmp_path / "c"), clock=ManualClock()).fetch()
+        assert Cached(recipe, FileCache(tmp_path / "c"), clock=ManualClock(START)).fetch()
 
 
 def test_an_extra_parameter_may_be_anything() -> None:
@@ -1207,7 +1208,7 @@ def test_what_is_no_text_is_no_identity_of_what_is_cached() -> None:
 
 def test_a_file_that_is_gone_after_the_fetch_is_not_the_fault_of_the_cache(tmp_path: Path) -> None:
     """Whoever reads the warning would mend the wrong thing."""
-    clock, file = ManualClock(), tmp_path / "token"
+    clock, file = ManualClock(START), tmp_path / "token"
     file.touch(mode=0o600)
     file.write_text(token(CLAIMS).value)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from forking import in_child
-from helpers import START, CountedLock, Down, ManualClock, ScriptedSource, credentials, lowest
+from helpers import START, CountedLock, Down, ScriptedSource, credentials, lowest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +25,7 @@ from stskit import Cached, RefreshPolicy
 from stskit.caches import MemoryCache
 from stskit.identity import Credentials
 from stskit.protocols import CacheEntry
+from stskit.testing import ManualClock
 
 SECONDS = 10  # within which a thread must get on
 KEYS = st.sampled_from("abcdef")
@@ -34,7 +35,7 @@ fork_with_threads = pytest.mark.filterwarnings("ignore:This process .* is multi-
 
 def entry() -> CacheEntry:
     """One that is like no other."""
-    return CacheEntry(credentials(ManualClock(), hours=1), START)
+    return CacheEntry(credentials(ManualClock(START), hours=1), START)
 
 
 @contextmanager
@@ -83,7 +84,7 @@ def test_what_was_put_is_there() -> None:
 
 def test_who_shares_it_shares_the_call() -> None:
     """Two recipes with one cache ask their sources once between them."""
-    cache, clock = MemoryCache(), ManualClock()
+    cache, clock = MemoryCache(), ManualClock(START)
     source = ScriptedSource(keys := credentials(clock, hours=1))
     for asked in (source, ScriptedSource(Down())):
         assert Cached(asked, cache, RefreshPolicy(jitter=0), "key", clock, lowest).fetch() is keys

@@ -13,7 +13,7 @@ from pathlib import Path
 import jwt
 import pytest
 from fake_server import Answer, Request, fake_server, granted, told
-from helpers import START, ManualClock
+from helpers import START
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from local_aws import LocalAWS
@@ -23,10 +23,11 @@ from stskit.errors import ProofInvalid, RoleError, SourceMissing, STSError, Stsk
 from stskit.identity import Secret
 from stskit.sources import OIDCTokenFile
 from stskit.sts import BotocoreSTS
+from stskit.testing import ManualClock
 
 KEY = "a key that is long enough for it"
 ROLE = "arn:aws:iam::123456789012:role/R"
-CLOCK = ManualClock()
+CLOCK = ManualClock(START)
 
 
 def signed(**claims: object) -> str:
@@ -309,9 +310,9 @@ def test_a_link_that_is_swapped_gives_the_old_token_or_the_new_one(tmp_path: Pat
 @pytest.mark.case("J5", "J6")
 def test_each_refresh_reads_the_file_and_a_lost_file_costs_nothing_yet(path: Path) -> None:
     """The second token goes out at the second refresh; when the file is gone, the credentials that are there stay."""
-    clock = ManualClock()
+    clock = ManualClock(START)
     write(path, signed(number=1))
-    clock.wall = clock.wall.replace(year=2036)
+    clock.set(clock.now().replace(year=2036))
 
     def lasting(hours: int) -> Callable[[Request], Answer]:
         return lambda request: granted(request, Expiration=f"2036-11-25T{12 + hours}:00:00Z")
@@ -321,10 +322,10 @@ def test_each_refresh_reads_the_file_and_a_lost_file_costs_nothing_yet(path: Pat
         cached = Cached(recipe, clock=clock)
         cached.fetch()
         write(path, signed(number=2))
-        clock.advance(minutes=50)
+        clock.advance(timedelta(minutes=50))
         held = cached.fetch()
         path.unlink()
-        clock.advance(minutes=50)
+        clock.advance(timedelta(minutes=50))
         assert cached.fetch() is held
     sent = [jwt.decode(request.form["WebIdentityToken"], KEY, ["HS256"])["number"] for request in server.requests]
     assert sent == [1, 2]

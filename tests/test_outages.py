@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from helpers import Answer, Down, ManualClock, ScriptedSource, cached, credentials, highest, lowest
+from helpers import START, Answer, Down, ScriptedSource, cached, credentials, highest, lowest
 from test_jwt import token
 
 from stskit import AssumedRole, Role
@@ -17,13 +17,14 @@ from stskit.errors import ProofInvalid, SignInRequired, STSError
 from stskit.identity import Credentials, Proof
 from stskit.refresh import Cached, RefreshPolicy
 from stskit.sources import OIDCTokenFile
+from stskit.testing import ManualClock
 
 MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
 def clock() -> ManualClock:
-    return ManualClock()
+    return ManualClock(START)
 
 
 # Every window with all that a source may do ------------------------------------------------------------------------
@@ -70,17 +71,17 @@ def test_each_window_with_all_that_a_source_may_do(clock: ManualClock, window: s
     old = credentials(clock, hours=1)
     both = cached(source := ScriptedSource(old), clock, jitter=0)
     both.fetch()
-    clock.advance(seconds=WINDOWS[window].total_seconds())
+    clock.advance(timedelta(seconds=WINDOWS[window].total_seconds()))
     source.answers.append(new := DOES[does](clock))
     given, seconds = EXPECTED[window, does]
     assert outcome_of(both) is {OLD: old, NEW: new}.get(given, given)  # type: ignore[call-overload]
     assert source.calls == (1 if window == "fresh" else 2)
     calls = source.calls
     if seconds:
-        clock.advance(seconds=seconds - 0.001)
+        clock.advance(timedelta(seconds=seconds - 0.001))
         outcome_of(both)
         assert source.calls == calls
-        clock.advance(seconds=0.001)
+        clock.advance(timedelta(seconds=0.001))
     outcome_of(both)
     assert source.calls == calls + 1
 
@@ -112,16 +113,16 @@ def test_a_final_refusal_is_raised_at_once_and_remembered_for_a_moment(
     source = ScriptedSource(credentials(clock, hours=1), DENIED, new)
     both = Cached(source, policy=RefreshPolicy(jitter=0, on_expired=on_expired), clock=clock, uniform=uniform)
     both.fetch()
-    clock.advance(minutes=50)
+    clock.advance(timedelta(minutes=50))
     for _ in range(1000):
         with pytest.raises(STSError) as caught:
             both.fetch()
         assert caught.value is DENIED
-    clock.advance(seconds=pause - 0.001)
+    clock.advance(timedelta(seconds=pause - 0.001))
     with pytest.raises(STSError):
         both.fetch()
     assert source.calls == 2
-    clock.advance(seconds=0.001)
+    clock.advance(timedelta(seconds=0.001))
     assert both.fetch() is new
 
 
@@ -130,7 +131,7 @@ def test_a_refusal_that_may_pass_is_like_any_failure(clock: ManualClock) -> None
     old = credentials(clock, hours=1)
     both = cached(ScriptedSource(old, STSError("slow down", code="Throttling", retryable=True)), clock)
     both.fetch()
-    clock.advance(minutes=50)
+    clock.advance(timedelta(minutes=50))
     assert both.fetch() is old
 
 
@@ -143,14 +144,14 @@ def test_ten_minutes_without_sts_cost_three_calls(clock: ManualClock) -> None:
     source = ScriptedSource(credentials(clock, hours=1), *[Down()] * 3, lambda: credentials(clock, hours=1))
     both = cached(source, clock, jitter=0)
     both.fetch()
-    clock.advance(minutes=45)
+    clock.advance(timedelta(minutes=45))
     with ThreadPoolExecutor(64) as pool:
         for _ in range(21):  # every half a minute, from the first failure to ten minutes later
             for each in [pool.submit(both.fetch) for _ in range(64)]:
                 assert not each.result().is_expired(now=clock.now())
-            clock.advance(seconds=30)
+            clock.advance(timedelta(seconds=30))
         assert source.calls - 1 <= 3
-        clock.advance(minutes=4)
+        clock.advance(timedelta(minutes=4))
         for each in [pool.submit(both.fetch) for _ in range(64)]:
             each.result()
     assert source.calls - 1 <= 4
@@ -163,7 +164,7 @@ def test_fifteen_minutes_read_a_thousand_times_cost_one_call(clock: ManualClock)
     both = cached(source, clock)
     for _ in range(1000):
         both.fetch()
-        clock.advance(seconds=0.5)
+        clock.advance(timedelta(seconds=0.5))
     assert source.calls == 1
 
 
@@ -184,11 +185,11 @@ def test_a_session_outlives_the_file_that_it_came_from(clock: ManualClock, tmp_p
     both = cached(recipe, clock, jitter=0)
     first = both.fetch()
     path.unlink()
-    clock.advance(minutes=50)
+    clock.advance(timedelta(minutes=50))
     assert all(both.fetch() is first for _ in range(100))
     path.write_text(signed)
     path.chmod(0o600)
-    clock.advance(minutes=5)
+    clock.advance(timedelta(minutes=5))
     assert both.fetch() is not first
     assert len(exchanges) == 2
 
@@ -200,9 +201,9 @@ def test_a_suspend_in_the_pause_after_a_failure_is_no_standstill(clock: ManualCl
     source = ScriptedSource(credentials(clock, hours=1), Down(), new)
     both = cached(source, clock, jitter=0)
     both.fetch()
-    clock.advance(minutes=50)
+    clock.advance(timedelta(minutes=50))
     both.fetch()
-    clock.jump(hours=1)
+    clock.set(clock.now() + timedelta(hours=1))
     assert both.fetch() is new
 
 
@@ -212,13 +213,13 @@ def test_a_wall_clock_that_is_set_back_in_a_pause_makes_no_storm(clock: ManualCl
     source = ScriptedSource(credentials(clock, hours=1), Down(), lambda: credentials(clock, hours=1))
     both = cached(source, clock, jitter=0)
     both.fetch()
-    clock.advance(minutes=50)
+    clock.advance(timedelta(minutes=50))
     for _ in range(100):
         both.fetch()
-        clock.jump(minutes=-1)
+        clock.set(clock.now() + timedelta(minutes=-1))
     assert source.calls == 2
-    clock.jump(minutes=100)
-    clock.advance(seconds=300)
+    clock.set(clock.now() + timedelta(minutes=100))
+    clock.advance(timedelta(seconds=300))
     both.fetch()
     assert source.calls == 3
 
@@ -264,7 +265,7 @@ def test_a_refusal_makes_no_storm_when_there_are_no_new_ones(clock: ManualClock)
         both.invalidate(old.access_key_id)
         assert both.fetch() is old
     assert source.calls == 2
-    clock.advance(seconds=300)
+    clock.advance(timedelta(seconds=300))
     both.fetch()
     assert source.calls == 3
 
@@ -275,7 +276,7 @@ def test_the_first_refusal_ends_a_pause(clock: ManualClock) -> None:
     source = ScriptedSource(credentials(clock, hours=1), Down(), new)
     both = cached(source, clock)
     both.fetch()
-    clock.advance(minutes=50)
+    clock.advance(timedelta(minutes=50))
     both.fetch()
     both.invalidate()
     assert both.fetch() is new

@@ -20,7 +20,6 @@ import botocore.credentials
 import pytest
 from botocore.session import Session
 from fake_server import SECRET_KEY, SESSION_TOKEN, Answer, fake_server, granted, refused, told
-from helpers import ManualClock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -28,6 +27,7 @@ from stskit import Cached, Credentials
 from stskit.errors import ProofInvalid, SignInRequired, SourceError, SourceMissing
 from stskit.identity import Secret
 from stskit.sources import Profile
+from stskit.testing import ManualClock
 
 ROLE = "arn:aws:iam::123456789012:role/R"
 ROLE_OF = f"role_arn = {ROLE}\nrole_session_name = me\nregion = us-east-1\nsource_profile = "
@@ -338,7 +338,7 @@ def test_a_cache_runs_the_process_again_once_its_credentials_run_out(home: Path,
     configure(home, process(home, f"cat {tmp_path}/answer"))
     cached = Cached(Profile("p"), clock=clock)
     for number, passed in enumerate([timedelta(0), timedelta(minutes=50)]):
-        clock.wall += passed
+        clock.advance(passed)
         expiration = (clock.now() + timedelta(hours=1)).isoformat()
         (tmp_path / "answer").write_text(document(AccessKeyId=f"AKIA{number}", Expiration=expiration))
         assert cached.fetch().access_key_id == f"AKIA{number}"

@@ -17,7 +17,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from helpers import PACKAGE, CountedLock, Down, ManualClock, ScriptedSource, cached, credentials, highest, lowest
+from helpers import PACKAGE, START, CountedLock, Down, ScriptedSource, cached, credentials, highest, lowest
 
 from stskit import AssumedRole, Role
 from stskit.caches import MemoryCache
@@ -26,6 +26,7 @@ from stskit.identity import Credentials, Proof
 from stskit.protocols import RefreshEvent, Source
 from stskit.refresh import Cached, RefreshPolicy, SystemClock
 from stskit.sources import Static
+from stskit.testing import ManualClock
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 THREADS = 32
@@ -33,7 +34,7 @@ THREADS = 32
 
 @pytest.fixture
 def clock() -> ManualClock:
-    return ManualClock()
+    return ManualClock(START)
 
 
 # Cached: what is fetched when -------------------------------------------------------------------------------------
@@ -57,9 +58,9 @@ def test_the_advisory_window_opens_to_the_second(
     source = ScriptedSource(old, new)
     both = Cached(source, clock=clock, uniform=uniform)
     both.fetch()
-    clock.advance(minutes=minutes, microseconds=-1)
+    clock.advance(timedelta(minutes=minutes, microseconds=-1))
     assert both.fetch() is old
-    clock.advance(microseconds=1)
+    clock.advance(timedelta(microseconds=1))
     assert both.fetch() is new
 
 
@@ -74,7 +75,7 @@ def test_chance_is_drawn_anew_for_each_set(clock: ManualClock) -> None:
     both = Cached(ScriptedSource(lambda: credentials(clock, hours=1)), clock=clock, uniform=uniform)
     for _ in range(3):
         both.fetch()
-        clock.advance(hours=1)
+        clock.advance(timedelta(hours=1))
     assert drawn == [(0, 1)] * 3
 
 
@@ -85,7 +86,7 @@ def test_short_sessions_are_not_fetched_at_each_read(clock: ManualClock) -> None
     both = cached(source, clock)
     for _ in range(100):
         both.fetch()
-        clock.advance(seconds=9)
+        clock.advance(timedelta(seconds=9))
     assert source.calls == 2
 
 
@@ -95,7 +96,7 @@ def test_credentials_without_expiration_are_fetched_once(clock: ManualClock) -> 
     source = ScriptedSource(credentials(clock))
     both = cached(source, clock)
     first = both.fetch()
-    clock.advance(days=100_000)
+    clock.advance(timedelta(days=100_000))
     assert both.fetch() is first
     assert source.calls == 1
 
@@ -105,12 +106,12 @@ def test_windows_follow_the_life_of_the_newest(clock: ManualClock) -> None:
     source = ScriptedSource(credentials(clock, hours=12), lambda: credentials(clock, minutes=15))
     both = cached(source, clock)
     both.fetch()
-    clock.advance(hours=11)
+    clock.advance(timedelta(hours=11))
     both.fetch()
-    clock.advance(minutes=10, seconds=-1)
+    clock.advance(timedelta(minutes=10, seconds=-1))
     both.fetch()
     assert source.calls == 2
-    clock.advance(seconds=1)
+    clock.advance(timedelta(seconds=1))
     both.fetch()
     assert source.calls == 3
 
@@ -122,7 +123,7 @@ def test_a_wall_clock_that_jumps_ahead_means_refresh(clock: ManualClock, hours: 
     source = ScriptedSource(credentials(clock, minutes=30), lambda: credentials(clock, hours=1))
     both = cached(source, clock)
     both.fetch()
-    clock.jump(hours=hours)
+    clock.set(clock.now() + timedelta(hours=hours))
     assert not both.fetch().is_expired(now=clock.now())
     assert source.calls == 2
 
@@ -133,7 +134,7 @@ def test_a_wall_clock_that_jumps_back_makes_no_storm(clock: ManualClock) -> None
     source = ScriptedSource(lambda: credentials(clock, hours=1))
     both = cached(source, clock)
     first = both.fetch()
-    clock.jump(hours=-1)
+    clock.set(clock.now() + timedelta(hours=-1))
     assert all(both.fetch() is first for _ in range(100))
     assert source.calls == 1
 
@@ -173,7 +174,7 @@ class CrowdedClock(ManualClock):
     """A clock at which each thread of a crowd waits, at its first look, until all of them are there."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(START)
         self.crowd, self.seen = threading.Barrier(THREADS), threading.local()
         self.crowded = False
 
@@ -223,7 +224,7 @@ def test_a_crowd_costs_one_call(minutes: int) -> None:
     source = ScriptedSource(credentials(clock, hours=1), credentials(clock, hours=3))
     both = cached(source, clock)
     both.fetch()
-    clock.advance(minutes=minutes)
+    clock.advance(timedelta(minutes=minutes))
     got = read_together(both, clock)
     assert source.calls == 2
     assert {id(each) for each in got} == {id(source.answers[1])}
@@ -236,7 +237,7 @@ def test_a_crowd_in_the_mandatory_window_survives_a_failure() -> None:
     source = ScriptedSource(old, Down())
     both = cached(source, clock)
     both.fetch()
-    clock.advance(minutes=59)
+    clock.advance(timedelta(minutes=59))
     assert all(each is old for each in read_together(both, clock))
     assert source.calls == 2
 
@@ -259,7 +260,7 @@ def test_in_the_advisory_window_nobody_waits_for_the_one_who_refreshes(clock: Ma
     both.fetch()
     gate.open.clear()
     gate.entered.clear()
-    clock.advance(minutes=45)
+    clock.advance(timedelta(minutes=45))
     with ThreadPoolExecutor(1) as pool:
         refresher = pool.submit(both.fetch)
         assert gate.entered.wait(10)
@@ -280,7 +281,7 @@ def test_in_the_mandatory_window_the_others_wait(clock: ManualClock) -> None:
     both.fetch()
     gate.open.clear()
     gate.entered.clear()
-    clock.advance(minutes=59)
+    clock.advance(timedelta(minutes=59))
     both._lock = watched = WatchedLock()  # type: ignore[assignment]
     with ThreadPoolExecutor(2) as pool:
         refresher = pool.submit(both.fetch)
@@ -318,7 +319,7 @@ def test_a_source_that_waits_for_itself_is_an_error_and_no_hang(clock: ManualClo
     selfish.around = both = cached(selfish, clock)
     with pytest.raises(SourceMissing, match="waits for them itself"):
         both.fetch()
-    clock.advance(seconds=1)
+    clock.advance(timedelta(seconds=1))
     assert both.fetch() is new
 
 
@@ -328,7 +329,7 @@ def test_a_source_may_use_the_present_credentials_to_get_new_ones(clock: ManualC
     selfish = Selfish(old, None, new)
     selfish.around = both = cached(selfish, clock)
     both.fetch()
-    clock.advance(minutes=45)
+    clock.advance(timedelta(minutes=45))
     assert both.fetch() is new
     assert selfish.got == [old]
 
@@ -346,18 +347,18 @@ def test_a_failure_keeps_what_is_valid_and_waits(
     source = ScriptedSource(old, Down(), Down(), lambda: credentials(clock, hours=12))
     both = Cached(source, policy=RefreshPolicy(jitter=0), clock=clock, uniform=uniform)
     both.fetch()
-    clock.advance(hours=11)
+    clock.advance(timedelta(hours=11))
     assert all(both.fetch() is old for _ in range(1000))
     assert source.calls == 2
-    clock.jump(minutes=30)
+    clock.set(clock.now() + timedelta(minutes=30))
     assert both.fetch() is old
-    clock.advance(seconds=pause - 0.001)
+    clock.advance(timedelta(seconds=pause - 0.001))
     assert both.fetch() is old
     assert source.calls == 2
-    clock.advance(seconds=0.001)
+    clock.advance(timedelta(seconds=0.001))
     assert both.fetch() is old
     assert source.calls == 3
-    clock.advance(seconds=pause)
+    clock.advance(timedelta(seconds=pause))
     assert both.fetch() is not old
     assert source.calls == 4
 
@@ -367,9 +368,9 @@ def test_the_long_pause_ends_where_the_credentials_do(clock: ManualClock) -> Non
     source = ScriptedSource(credentials(clock, hours=1), Down(), lambda: credentials(clock, hours=1))
     both = cached(source, clock)
     both.fetch()
-    clock.advance(minutes=59)
+    clock.advance(timedelta(minutes=59))
     both.fetch()
-    clock.advance(minutes=1)
+    clock.advance(timedelta(minutes=1))
     assert not both.fetch().is_expired(now=clock.now())
     assert source.calls == 3
 
@@ -384,10 +385,10 @@ def test_with_nothing_valid_the_pause_is_short(
     both = Cached(source, clock=clock, uniform=uniform)
     if not cold:
         both.fetch()
-        clock.advance(hours=1)
+        clock.advance(timedelta(hours=1))
     before = source.calls
     for step in (0.0, pause - 0.001, 0.001):
-        clock.advance(seconds=step)
+        clock.advance(timedelta(seconds=step))
         with pytest.raises(Down):
             both.fetch()
     assert source.calls == before + 2
@@ -398,11 +399,11 @@ def test_a_success_forgets_the_failure(clock: ManualClock) -> None:
     source = ScriptedSource(credentials(clock, hours=1), Down(), lambda: credentials(clock, minutes=4))
     both = cached(source, clock)
     both.fetch()
-    clock.advance(minutes=59)
+    clock.advance(timedelta(minutes=59))
     both.fetch()
-    clock.advance(minutes=1)
+    clock.advance(timedelta(minutes=1))
     first = both.fetch()
-    clock.advance(minutes=2)
+    clock.advance(timedelta(minutes=2))
     assert both.fetch() is not first
 
 
@@ -418,7 +419,7 @@ def test_the_pauses_can_be_set(clock: ManualClock) -> None:
     both = Cached(ScriptedSource(credentials(clock, hours=1), Down()), policy=policy, clock=clock, uniform=uniform)
     both.fetch()
     for minutes in (59, 1):
-        clock.advance(minutes=minutes)
+        clock.advance(timedelta(minutes=minutes))
         with suppress(Down):
             both.fetch()
     assert drawn == [(0, 1), (1, 2), (3, 4)]
@@ -433,7 +434,7 @@ def test_an_answer_that_has_expired_is_a_failure(clock: ManualClock, life: timed
     source = ScriptedSource(old, stale)
     both = cached(source, clock)
     both.fetch()
-    clock.advance(minutes=45)
+    clock.advance(timedelta(minutes=45))
     assert both.fetch() is old
     assert both.fetch() is old
     assert source.calls == 2
@@ -448,7 +449,7 @@ def test_an_answer_that_is_no_credentials_is_a_failure(clock: ManualClock) -> No
     source = ScriptedSource(lambda: next(answers))  # type: ignore[arg-type,return-value]
     both = cached(source, clock)
     both.fetch()
-    clock.advance(minutes=45)
+    clock.advance(timedelta(minutes=45))
     assert both.fetch() is old
 
 
@@ -456,7 +457,7 @@ def test_expired_credentials_are_not_given_out(clock: ManualClock) -> None:
     """Unless a policy says so, the error of the source is raised."""
     both = cached(ScriptedSource(credentials(clock, hours=1), Down("no network")), clock)
     both.fetch()
-    clock.advance(hours=1)
+    clock.advance(timedelta(hours=1))
     with pytest.raises(Down, match="no network"):
         both.fetch()
 
@@ -466,7 +467,7 @@ def test_serving_expired_credentials_is_said_aloud(clock: ManualClock) -> None:
     old = credentials(clock, hours=1)
     both = cached(ScriptedSource(old, Down("no network")), clock, on_expired="serve")
     both.fetch()
-    clock.advance(hours=1)
+    clock.advance(timedelta(hours=1))
     for _ in range(2):
         with pytest.warns(StskitWarning, match="serving expired credentials.*no network") as caught:
             assert both.fetch() is old
@@ -488,7 +489,7 @@ def test_that_a_person_is_needed_is_said_once_and_in_time(clock: ManualClock) ->
     old = credentials(clock, hours=1)
     both = cached(ScriptedSource(old, SignInRequired("sign in again")), clock)
     both.fetch()
-    clock.advance(minutes=50)
+    clock.advance(timedelta(minutes=50))
     with pytest.warns(StskitWarning, match=r"end at 2026-11-25 13:00:00\+00:00 .* sign in again") as told:
         assert [both.fetch() for _ in range(3)] == [old] * 3
     assert len(told) == 1
@@ -502,7 +503,7 @@ def test_once_they_have_expired_the_person_is_called_for_by_an_error(clock: Manu
         ScriptedSource(credentials(clock, hours=1), SignInRequired("sign in again")), clock, on_expired=on_expired
     )
     both.fetch()
-    clock.advance(minutes=61)
+    clock.advance(timedelta(minutes=61))
     for _ in range(2):
         with pytest.raises(SignInRequired, match="sign in again"):
             both.fetch()
@@ -515,7 +516,7 @@ def test_what_the_person_brings_is_taken_at_once(clock: ManualClock, minutes: in
     new = credentials(clock, hours=3)
     both = cached(ScriptedSource(credentials(clock, hours=1), *[SignInRequired("sign in")] * 2, new), clock)
     both.fetch()
-    clock.advance(minutes=minutes)
+    clock.advance(timedelta(minutes=minutes))
     for _ in range(2):
         with suppress(SignInRequired):
             both.fetch()
@@ -528,7 +529,7 @@ def test_another_failure_in_between_waits_as_ever(clock: ManualClock) -> None:
     source = ScriptedSource(credentials(clock, hours=1), SignInRequired("sign in"), Down(), credentials(clock, hours=2))
     both = cached(source, clock)
     for minutes in (0, 50, 0, 0):
-        clock.advance(minutes=minutes)
+        clock.advance(timedelta(minutes=minutes))
         both.fetch()
     assert source.calls == 3
 
@@ -575,7 +576,7 @@ def test_a_failure_keeps_nothing_of_the_source_alive(clock: ManualClock) -> None
     old = credentials(clock, hours=1)
     both = cached(ScriptedSource(old, fail), clock)
     both.fetch()
-    clock.advance(minutes=45)
+    clock.advance(timedelta(minutes=45))
     assert both.fetch() is old
     gc.collect()
     assert [proof() for proof in proofs] == [None]
@@ -610,7 +611,7 @@ def test_a_listener_is_told_what_happens(clock: ManualClock) -> None:
         listener=noted,
     )
     for minutes in (0, 10, 40, 11, 0, 1):
-        clock.advance(minutes=minutes)
+        clock.advance(timedelta(minutes=minutes))
         both.fetch()
     about_one = (one.access_key_id, one.expiration)
     assert noted.events == [

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import quote_plus
 
 import pytest
-from helpers import ManualClock
+from helpers import START
 from local_aws import LocalAWS
 from saml_samples import AWS, OTHER, PAIR, PROVIDER, ROLE, encoded, response
 
@@ -22,13 +22,14 @@ from stskit.errors import ProofInvalid, RoleError, RoleNotOffered, SignInRequire
 from stskit.identity import Proof
 from stskit.sources import SAMLFile
 from stskit.sts import BotocoreSTS
+from stskit.testing import ManualClock
 
 MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
 def clock() -> ManualClock:
-    return ManualClock()
+    return ManualClock(START)
 
 
 def saved(folder: Path, text: str) -> Path:
@@ -47,7 +48,7 @@ def test_an_assertion_that_has_ended_needs_a_person(
 ) -> None:
     """Four minutes are allowed for clocks that differ; then the error names both times and the next step."""
     source = SAMLFile(saved(tmp_path, encoded(response())), clock=clock)
-    clock.advance(minutes=minutes)
+    clock.set(clock.now() + timedelta(minutes=minutes))
     if not ended:
         assert source.fetch().session_name is None
         return
@@ -64,10 +65,10 @@ def test_an_assertion_that_has_ended_needs_a_person(
 def test_the_allowance_for_clocks_can_be_set(tmp_path: Path, clock: ManualClock) -> None:
     """To nothing, or to more."""
     path = saved(tmp_path, encoded(response()))
-    clock.advance(minutes=5)
+    clock.advance(timedelta(minutes=5))
     with pytest.raises(SignInRequired):
         SAMLFile(path, skew=timedelta(0), clock=clock).fetch()
-    clock.advance(minutes=50)
+    clock.advance(timedelta(minutes=50))
     SAMLFile(path, skew=timedelta(hours=1), clock=clock).fetch()
 
 
@@ -77,7 +78,7 @@ def test_an_assertion_that_does_not_count_yet_is_refused(
 ) -> None:
     """With both times: one of the two clocks is off."""
     source = SAMLFile(saved(tmp_path, encoded(response())), clock=clock)
-    clock.advance(minutes=minutes)
+    clock.set(clock.now() + timedelta(minutes=minutes))
     if good:
         source.fetch()
     else:
@@ -169,7 +170,7 @@ def test_it_is_logged_which_response_of_a_browser_log_is_taken(
     SAMLFile(path, clock=clock).fetch()
     which = "of 1 responses the one posted at 2026-11-25 12:00:01+00:00 to aws.amazon.com"
     assert [record.getMessage() for record in caplog.records] == [f"{path}, {which}: this SAML response is taken"]
-    clock.advance(hours=1)
+    clock.advance(timedelta(hours=1))
     with pytest.raises(
         SignInRequired, match=f"samlresponse.log, {which}: the SAML assertion ended".replace("+", r"\+")
     ):
@@ -180,7 +181,7 @@ def test_it_is_logged_which_response_of_a_browser_log_is_taken(
 def test_an_encrypted_assertion_is_sent_with_role_and_provider(tmp_path: Path, clock: ManualClock) -> None:
     """Time and audience cannot be judged here; without the provider it is refused before any call."""
     path = saved(tmp_path, encoded(response().replace("a:Assertion", "a:EncryptedAssertion")))
-    clock.advance(days=9)
+    clock.advance(timedelta(days=9))
     assert SAMLFile(path, PROVIDER, clock=clock).fetch().principal_for(ROLE) == PROVIDER
     with pytest.raises(ProofInvalid, match="encrypted"):
         assume(ROLE, source=SAMLFile(path, clock=clock), sts=BotocoreSTS(endpoint_url="http://127.0.0.1:9"))
@@ -217,10 +218,10 @@ def test_a_recipe_goes_on_with_a_newer_file_at_once(tmp_path: Path, clock: Manua
     path = saved(tmp_path, encoded(response()))
     cached = Cached(AssumedRole(ROLE, source=SAMLFile(path, clock=clock), sts=CannedSTS()), clock=clock)
     assert cached.fetch() is keys[0]
-    clock.advance(minutes=55)
+    clock.advance(timedelta(minutes=55))
     with pytest.warns(StskitWarning, match=r"end at 2026-11-25 13:00.*cannot be renewed yet.*sign in again and save"):
         assert cached.fetch() is keys[0]
-    clock.advance(minutes=6)
+    clock.advance(timedelta(minutes=6))
     with pytest.raises(SignInRequired, match="sign in again"):
         cached.fetch()
     saved(tmp_path, encoded(response(start=clock.now(), end=clock.now() + 5 * MINUTE)))

@@ -16,7 +16,7 @@ from botocore import credentials as botocore_credentials
 from botocore.config import Config
 from botocore.session import Session
 from fake_server import Answer, Request, fake_server, granted
-from helpers import CountedLock, Down, ManualClock, ScriptedSource, credentials
+from helpers import START, CountedLock, Down, ScriptedSource, credentials
 from local_aws import LocalAWS
 
 from stskit import AssumedRole, Cached, Credentials
@@ -25,6 +25,7 @@ from stskit.errors import SinkError, StskitWarning
 from stskit.sinks import Boto3Session, BotocoreSession
 from stskit.sources import Static
 from stskit.sts import BotocoreSTS
+from stskit.testing import ManualClock
 
 SESSION = Credentials("ASIANEW", "new/secret+", "newtoken==", account_id="123456789012")
 STATIC = Credentials("AKIANEW", "static/secret")
@@ -55,7 +56,7 @@ def test_a_live_session_fetches_on_first_use_and_when_it_must(monkeypatch: pytes
     """And not in between; the environment has no say."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAENV")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "env")
-    clock = ManualClock()
+    clock = ManualClock(START)
     source = ScriptedSource(lambda: credentials(clock, hours=1))
     session = BotocoreSession(clock=clock).attach(source)
     assert source.calls == 0
@@ -65,30 +66,30 @@ def test_a_live_session_fetches_on_first_use_and_when_it_must(monkeypatch: pytes
     assert (live.access_key, live.secret_key, live.token, live.account_id) == first
     assert live.get_deferred_property("account_id")() is None
     assert source.calls == 1
-    clock.advance(minutes=59, seconds=30)
+    clock.advance(timedelta(minutes=59, seconds=30))
     assert live.get_frozen_credentials() != first
     assert source.calls == 2
 
 
 def test_a_live_session_serves_what_it_has_while_the_source_fails() -> None:
     """As the SDKs do, with a warning; `policy` may say otherwise."""
-    clock = ManualClock()
+    clock = ManualClock(START)
     good = credentials(clock, hours=1)
     live = credentials_of(BotocoreSession(clock=clock).attach(ScriptedSource(good, OSError("down"))))
     assert live.access_key == good.access_key_id
-    clock.advance(hours=2)
+    clock.advance(timedelta(hours=2))
     with pytest.warns(StskitWarning, match="serving expired"):
         assert live.get_frozen_credentials().access_key == good.access_key_id
 
 
 def test_a_cache_that_is_attached_is_used_as_it_is() -> None:
     """Two sessions of it share one set, and there is no second cache on top."""
-    clock = ManualClock()
+    clock = ManualClock(START)
     source = ScriptedSource(lambda: credentials(clock, hours=1))
     cached = Cached(source, clock=clock)
     one, two = cached.to(BotocoreSession()), cached.to(Boto3Session())
     assert credentials_of(one).access_key == credentials_of(two).access_key == cached.fetch().access_key_id
-    clock.advance(minutes=50)
+    clock.advance(timedelta(minutes=50))
     new = credentials_of(one).access_key
     assert new == cached.fetch().access_key_id == credentials_of(two).access_key
     assert source.calls == 2
@@ -96,7 +97,7 @@ def test_a_cache_that_is_attached_is_used_as_it_is() -> None:
 
 def test_the_parts_of_what_is_signed_belong_together() -> None:
     """Sixteen threads over many expiries: key, secret and token are always of one set."""
-    clock = ManualClock()
+    clock = ManualClock(START)
     numbers = iter(range(100_000))
 
     def matching() -> Credentials:
@@ -111,7 +112,7 @@ def test_the_parts_of_what_is_signed_belong_together() -> None:
             key, secret, token, _ = live.get_frozen_credentials()
             if len({key[1:], secret[1:], token[1:]}) != 1:
                 mixed.append((key, secret, token))
-            clock.advance(seconds=7)
+            clock.advance(timedelta(seconds=7))
 
     threads = [threading.Thread(target=read) for _ in range(16)]
     for thread in threads:
@@ -161,7 +162,7 @@ def test_credentials_without_an_account_tell_none() -> None:
 @pytest.mark.case("T2")
 def test_sixteen_threads_over_three_expiries_are_never_rejected() -> None:
     """A service that takes a token until it has expired, to the second: no request of the session is refused."""
-    clock, rejected, step = ManualClock(), [], threading.Barrier(17)
+    clock, rejected, step = ManualClock(START), [], threading.Barrier(17)
 
     def service(request: Request) -> Answer:
         end = float(request.headers["x-amz-security-token"])
@@ -186,7 +187,7 @@ def test_sixteen_threads_over_three_expiries_are_never_rejected() -> None:
 
         calls = [pool.submit(call) for _ in range(16)]
         while source.calls < 4:  # the first ones, and three expiries
-            clock.advance(seconds=50)  # in the middle of the calls
+            clock.advance(timedelta(seconds=50))  # in the middle of the calls
             step.wait(10)
         step.abort()
         for each in calls:
@@ -231,7 +232,7 @@ def test_a_million_reads_are_of_one_set_each() -> None:
 @pytest.mark.parametrize("sink", [BotocoreSession(), Boto3Session()], ids=["botocore", "boto3"])
 def test_a_hundred_threads_at_the_first_look_cost_one_call(sink: BotocoreSession | Boto3Session) -> None:
     """`get_credentials` of a session that nobody has used yet: one call, no error, one set for all."""
-    lock, clock = CountedLock(100), ManualClock()
+    lock, clock = CountedLock(100), ManualClock(START)
 
     def when_all_others_wait() -> Credentials:
         assert lock.crowded.wait(10)
@@ -252,7 +253,7 @@ def test_a_hundred_threads_at_the_first_look_cost_one_call(sink: BotocoreSession
 
 def test_a_session_shares_what_is_in_its_cache(tmp_path: Any) -> None:
     """Two sessions of equal recipes and one cache cost one call; policy, cache and clock are those of `Cached`."""
-    clock, calls = ManualClock(), []
+    clock, calls = ManualClock(START), []
 
     class STS:
         def exchange(self, _proof: object, _role: object) -> Credentials:
@@ -273,12 +274,12 @@ def test_botocores_own_refresh_does_not_matter(monkeypatch: pytest.MonkeyPatch, 
     """Whichever way botocore refreshes its own credentials, a session of stskit goes by the same policy."""
     monkeypatch.setattr(botocore_credentials, "DEFAULT_NEW_CREDENTIAL_REFRESH", new, raising=False)
     monkeypatch.setattr(botocore_credentials, "_DEFAULT_ADVISORY_REFRESH_TIMEOUT", 1 if new else 10_000, raising=False)
-    clock = ManualClock()
+    clock = ManualClock(START)
     source = ScriptedSource(credentials(clock, hours=1), Down(), lambda: credentials(clock, hours=1))
     live = credentials_of(BotocoreSession(clock=clock).attach(source))
     seen = []
     for minutes in (0, 30, 20, 1, 12):
-        clock.advance(minutes=minutes)
+        clock.advance(timedelta(minutes=minutes))
         live.get_frozen_credentials()
         seen.append(source.calls)
     assert seen == [1, 1, 2, 2, 3]

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import attrs
 import pytest
 from botocore.session import Session
-from helpers import ManualClock, ScriptedSource, credentials
+from helpers import START, ScriptedSource, credentials
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from saml_samples import PROVIDER, encoded, response
@@ -27,6 +28,7 @@ from stskit.identity import Proof, WebIdentityToken
 from stskit.roles import ProvidedContext
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static
 from stskit.sts import BotocoreSTS
+from stskit.testing import ManualClock
 
 ARN = "arn:aws:iam::123456789012:role/R"
 SERIAL = "arn:aws:iam::123456789012:mfa/alice"
@@ -207,10 +209,10 @@ def test_a_token_that_says_nothing_has_no_name(value: str) -> None:
 
 def test_files_say_whose_proof_they_hold_also_when_it_has_ended(tmp_path: Path) -> None:
     """What is kept of a session outlives the assertion that it came by; of a file that is gone nothing is known."""
-    clock = ManualClock()
+    clock = ManualClock(START)
     (tmp_path / "saml").write_text(encoded(assertion()))
     (tmp_path / "token").write_text(token({**CLAIMS, "exp": 1}).value)
-    clock.advance(days=1)
+    clock.advance(timedelta(days=1))
     saml, oidc = SAMLFile(tmp_path / "saml", clock=clock), OIDCTokenFile(tmp_path / "token", clock=clock)
     assert saml.identity == Static(SAMLAssertion(encoded(assertion()))).identity
     assert oidc.identity == Static(token(CLAIMS)).identity
@@ -451,7 +453,7 @@ def test_a_cached_recipe_is_named_as_the_recipe_is() -> None:
     recipe = AssumedRole(ARN, source=BASE)
     assert Cached(recipe).identity == recipe.identity == Cached(Cached(recipe), key="k").identity
     assert AssumedRole(ARN, source=Cached(recipe)).identity == AssumedRole(ARN, source=recipe).identity
-    named = Cached(ScriptedSource(credentials(ManualClock())), key="k")
+    named = Cached(ScriptedSource(credentials(ManualClock(START))), key="k")
     assert named.identity == "k"
     named.fetch()
     assert named.identity == "k"
@@ -460,7 +462,7 @@ def test_a_cached_recipe_is_named_as_the_recipe_is() -> None:
 
 def test_a_source_without_a_name_needs_a_key_in_a_file_cache(tmp_path: Path) -> None:
     """That is told before anything is called and any file is made, with both ways out."""
-    clock = ManualClock()
+    clock = ManualClock(START)
     source, folder = ScriptedSource(credentials(clock, hours=1)), tmp_path / "cache"
     with pytest.raises(SourceMissing, match=r"ScriptedSource does not say whose .* key=.* attribute identity"):
         Cached(source, FileCache(folder))
@@ -480,7 +482,7 @@ def test_a_name_is_a_text(said: object, tmp_path: Path) -> None:
 
 def test_sources_without_a_name_do_not_share_what_is_in_memory() -> None:
     """Each is somebody else's, for all that is known."""
-    clock, cache = ManualClock(), MemoryCache()
+    clock, cache = ManualClock(START), MemoryCache()
     both = [Cached(ScriptedSource(credentials(clock, hours=1)), cache, clock=clock) for _ in range(2)]
     assert both[0].fetch() is not both[1].fetch()
 

@@ -169,7 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
             case None:
                 self._send(200, _model.answer(operation, reply.result, reply.request_id), reply)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002, ARG002 - http.server's names
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's names
         """Write nothing: `FakeSTS.calls` says what came."""
 
     def _send(self, status: int, text: str, reply: Reply, kind: str = "text/xml") -> None:
