@@ -32,12 +32,13 @@ GROUPS: list[set[str]] = [
     {"testing._model", "testing._saml", "testing._signatures", "testing.calls"},
     {"testing.identity_provider"},
     {"testing._federation", "testing._world"},
-    {"testing._sessions"},
-    {"testing._operations"},
+    {"testing._expect", "testing._sessions"},
+    {"testing._operations", "testing.check_cache", "testing.check_sink", "testing.check_source"},
     {"testing._brain"},
     {"testing._server"},
     {"testing.fake_sts"},
-    {"testing"},
+    {"testing", "testing._practice"},
+    {"testing.__main__"},
     {"_pytest"},
     {"sources.oidc_token_file", "sources.profile", "sources.saml_file", "sources.session_token"}
     | {"sources.static"}

@@ -9,6 +9,9 @@
 """
 
 from stskit.testing.calls import Call
+from stskit.testing.check_cache import check_cache
+from stskit.testing.check_sink import check_sink
+from stskit.testing.check_source import check_source
 from stskit.testing.clock import ManualClock
 from stskit.testing.fake_sts import FakeSTS
 from stskit.testing.faults import (
@@ -41,4 +44,7 @@ __all__ = [
     "Refuse",
     "Throttle",
     "Trust",
+    "check_cache",
+    "check_sink",
+    "check_source",
 ]

@@ -1,0 +1,157 @@
+"""A practice AWS on this machine: a folder with all that an exercise needs, and a server that judges as AWS does."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import stat
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Event
+from typing import Final
+
+from attrs import field, frozen
+
+from stskit.identity import Credentials
+from stskit.testing.fake_sts import FakeSTS
+
+__all__ = ["Practice", "main"]
+
+_ROLES: Final = tuple(f"arn:aws:iam::123456789012:role/{name}" for name in ("Deploy", "ReadOnly"))
+_REGION: Final = "us-east-1"
+_RENEWED: Final = 60  # seconds; a SAML response is taken for five minutes
+_MARK: Final = ".stskit-practice"  # the file that says whose folder it is
+_NAMES: Final = ("samlresponse.log", "token", "credentials", "config", "practice.env", _MARK)
+# What would lead a shell elsewhere.
+_UNSET: Final = (
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"),
+    *("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"),
+    *("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ENDPOINT_URL_STS", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"),
+)
+
+
+def _absolute(path: str | Path) -> Path:
+    return Path(path).absolute()
+
+
+@frozen
+class Practice:
+    """The folder, and the STS that its files are for."""
+
+    folder: Path = field(converter=_absolute)
+    sts: FakeSTS
+
+    def make(self, url: str) -> None:
+        """Make the folder and its files. Raises `OSError` where it is there and is not one of these."""
+        if self.folder.is_symlink() or (self.folder.exists() and not self._is_ours()):
+            raise FileExistsError(f"{self.folder} is there already, and not empty; name another folder")
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        self.folder.chmod(0o700)
+        self._write(_MARK, "made by python -m stskit.testing, which removes it\n")
+        self._write("credentials", _profile("base", self.sts.user("developer")))
+        self._write("config", f"[default]\nregion = {_REGION}\n\n[profile base]\nregion = {_REGION}\n")
+        self._write("practice.env", self._variables(url))
+        self.renew()
+
+    def renew(self) -> None:
+        """Put a new SAML response and a new token in the place of the old ones."""
+        idp = self.sts.idp
+        self._write("samlresponse.log", f"{idp.saml_response(roles=_ROLES)}\n")
+        self._write("token", f"{idp.oidc_token()}\n")
+
+    def remove(self) -> bool:
+        """Remove the files, and the folder where nothing else is in it; gives whether it was removed."""
+        for name in _NAMES:
+            (self.folder / name).unlink(missing_ok=True)
+        with suppress(OSError):  # somebody keeps something there
+            self.folder.rmdir()
+        return not self.folder.exists()
+
+    def told(self, url: str, shown: str) -> str:
+        """What there is and what to type next, in a few lines; *shown* is how the caller named the folder."""
+        here = shlex.quote(shown)
+        return (
+            f"A practice AWS is at {url}. It never asks the real one, and your own ~/.aws is not touched.\n\n"
+            f"In {shown}:\n"
+            "  samlresponse.log   alice's SAML response, which offers the roles Deploy and ReadOnly\n"
+            "  token              alice's OIDC token; both are renewed every minute\n"
+            "  credentials        the profile base: long-term keys of the user developer\n"
+            "  practice.env       what points a shell to all this\n\n"
+            "Every role of the account 123456789012 may be assumed. In another terminal, in the same folder, type:\n"
+            f"  . {here}/practice.env\n"
+            "  aws sts get-caller-identity --profile base\n"
+            f"  stskit assume Deploy --saml-file {here}/samlresponse.log --to-profile deploy\n\n"
+            f"Ctrl-C ends it and removes {shown}.\n"
+        )
+
+    def _is_ours(self) -> bool:
+        return self.folder.is_dir() and (not any(self.folder.iterdir()) or (self.folder / _MARK).is_file())
+
+    def _variables(self, url: str) -> str:
+        values: Mapping[str, str] = {
+            "AWS_ENDPOINT_URL": url,
+            "AWS_SHARED_CREDENTIALS_FILE": str(self.folder / "credentials"),
+            "AWS_CONFIG_FILE": str(self.folder / "config"),
+            "AWS_REGION": _REGION,
+            "AWS_DEFAULT_REGION": _REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        lines = [f"unset {' '.join(_UNSET)}", *(f"export {name}={shlex.quote(text)}" for name, text in values.items())]
+        return "\n".join(lines) + "\n"
+
+    def _write(self, name: str, text: str) -> None:
+        """Replace a file at once, so that nobody reads half of it."""
+        new = self.folder / f".{name}.new"
+        new.unlink(missing_ok=True)
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
+        with open(descriptor, "w") as file:
+            file.write(text)
+        new.replace(self.folder / name)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run until Ctrl-C or SIGTERM; the exit code."""
+    if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
+        sys.stderr.write("usage: python -m stskit.testing [FOLDER]    a practice AWS; by default in ./practice\n")
+        return 2
+    shown = arguments[0] if arguments else "practice"
+    practice = Practice(shown, FakeSTS())
+    with _stopped() as stop, practice.sts.serve() as url:
+        try:
+            practice.make(url)
+        except OSError as error:
+            sys.stderr.write(f"stskit.testing: {error}\n")
+            return 1
+        try:
+            sys.stdout.write(practice.told(url, shown))
+            sys.stdout.flush()
+            keep(practice, stop.wait)
+        finally:
+            if not practice.remove():
+                sys.stdout.write(f"{shown} stays, for there is something of yours in it.\n")
+    return 0
+
+
+def keep(practice: Practice, wait: Callable[[float], bool]) -> None:
+    """Renew what ends, again and again, until *wait* says that it is over."""
+    while not wait(_RENEWED):
+        practice.renew()
+
+
+@contextmanager
+def _stopped() -> Iterator[Event]:
+    """What is set when somebody wants this to end."""
+    stop = Event()
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _profile(name: str, keys: Credentials) -> str:
+    return f"[{name}]\naws_access_key_id = {keys.access_key_id}\naws_secret_access_key = {keys.secret_access_key}\n"

@@ -1,0 +1,542 @@
+"""The conformance checks: stskit's own parts pass them, and each catches a part that is broken in its way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import define, field, frozen
+
+from stskit import AssumedRole, Cached, Credentials, WebIdentityToken
+from stskit.caches import FileCache, MemoryCache
+from stskit.errors import ProofInvalid, SinkError, SourceMissing
+from stskit.identity import Proof, Secret
+from stskit.protocols import CacheEntry, Sink, Source
+from stskit.sinks import CredentialProcess, CredentialsFile, DotEnv, Environment, ShellExports
+from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static
+from stskit.testing import FakeSTS, IdentityProvider, check_cache, check_sink, check_source
+
+ROLE = "arn:aws:iam::123456789012:role/Deploy"
+IDP = IdentityProvider()
+
+
+def keys(**life: float) -> Credentials:
+    """A set unlike any other."""
+    end = datetime.now(UTC) + timedelta(**life or {"hours": 1})
+    return FakeSTS().user(
+        "u", Credentials(f"ASIA{next(NUMBERS):016}", Secret("the-canary-key"), Secret("a-canary-token"), end)
+    )
+
+
+NUMBERS = count(1)
+
+
+# Sources ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_source_of_a_saml_file_conforms(tmp_path: Path) -> None:
+    """A new response is seen, and what is broken is a `SourceError`."""
+    file, broken = tmp_path / "samlresponse.log", tmp_path / "broken"
+
+    def renew() -> None:
+        file.write_text(IDP.saml_response(roles=[ROLE]))
+
+    renew()
+    broken.write_text("canary-text")
+    missing = SAMLFile(tmp_path / "missing")
+    check_source(
+        lambda: SAMLFile(file),
+        renew=renew,
+        broken=[lambda: missing, lambda: SAMLFile(broken)],
+        secrets=["canary"],
+        pickles=True,
+    )
+
+
+def test_the_source_of_a_token_file_conforms(tmp_path: Path) -> None:
+    """Likewise."""
+    file, old = tmp_path / "token", tmp_path / "old"
+    file.touch(0o600)
+    file.write_text(IDP.oidc_token())
+    old.write_text(IDP.oidc_token(flaw="expired"))
+    check_source(
+        lambda: OIDCTokenFile(file),
+        renew=lambda: file.write_text(IDP.oidc_token(subject="bob")),
+        broken=[lambda: OIDCTokenFile(tmp_path / "missing"), lambda: OIDCTokenFile(old)],
+        secrets=[old.read_text()],
+        pickles=True,
+    )
+
+
+def test_the_source_of_a_profile_conforms(file: Path) -> None:
+    """Likewise; a profile that is not there is missing."""
+    keys().to(CredentialsFile("p"))
+    check_source(
+        lambda: Profile("p"), renew=lambda: keys().to(CredentialsFile("p")), broken=[lambda: Profile("q")], pickles=True
+    )
+
+
+def test_sources_without_a_place_conform() -> None:
+    """What is made of other sources, and what is at hand."""
+    sts = FakeSTS()
+    user = Static(sts.user())
+    for source in (
+        user,
+        Static(WebIdentityToken(IDP.oidc_token())),
+        SessionToken(user, sts=sts),
+        AssumedRole(ROLE, source=user, sts=sts),
+        Cached(AssumedRole(ROLE, source=user, sts=sts)),
+    ):
+        check_source(lambda source=source: source)  # type: ignore[misc]
+
+
+@define
+class Broken:
+    """A source that is broken as a test says."""
+
+    give: Callable[[], Any] = keys
+    secret: str = ""
+    identity: object = field(default=None, repr=False)
+
+    def fetch(self) -> Any:
+        return self.give()
+
+
+class Once:
+    """A source that works in one thread."""
+
+    def __init__(self, second: object = None) -> None:
+        self.owner, self.second = threading.get_ident(), second
+
+    def fetch(self) -> Any:
+        if threading.get_ident() == self.owner:
+            return keys()
+        if self.second is None:
+            raise RuntimeError
+        return self.second
+
+
+class Wandering:
+    """A source that names itself anew each time."""
+
+    @property
+    def identity(self) -> str:
+        return f"{next(NUMBERS)}"
+
+    def fetch(self) -> Credentials:
+        return keys()
+
+
+class Unpicklable:
+    """A source with a lock in it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    def fetch(self) -> Credentials:
+        return keys()
+
+
+def failing(error: Exception, cause: Exception | None = None) -> Callable[[], Source[Proof]]:
+    def give() -> Credentials:
+        raise error from cause
+
+    return lambda: Broken(give)
+
+
+BAD_SOURCES: dict[str, tuple[Callable[[], Source[Proof]], dict[str, Any], str]] = {
+    "no proof": (lambda: Broken(lambda: "text"), {}, r"Broken\.fetch\(\) gives str; it must give SAMLAssertion"),
+    "expired": (lambda: Broken(lambda: keys(hours=-1)), {}, "gives credentials that have expired"),
+    "threads": (Once, {}, r"Once\.fetch\(\) fails from several threads at once: RuntimeError"),
+    "threads, and gives": (lambda: Once("text"), {}, "gives str from several threads at once"),
+    "repr": (lambda: Broken(secret="the-canary-key"), {}, "the repr of Broken tells a secret"),
+    "identity tells": (lambda: Broken(identity="of the-canary-key"), {}, "identity tells a secret"),
+    "identity is no text": (lambda: Broken(identity=3), {}, "identity is no text"),
+    "identity changes": (Wandering, {}, "identity differs from one read to the next"),
+    "pickle": (Unpicklable, {"pickles": True}, r"Unpicklable cannot be pickled \(TypeError\)"),
+    "keeps": (lambda: Static(keys()), {"renew": lambda: None}, "gives the old proof where there is a new one"),
+    "other error": (Broken, {"broken": [failing(KeyError())]}, "raises KeyError where it has no proof"),
+    "no error": (Broken, {"broken": [Broken]}, "gives something where it has no proof"),
+    "error tells": (
+        Broken,
+        {"broken": [failing(ProofInvalid("the-canary-key is wrong"))]},
+        r"the error of Broken\.fetch\(\) tells a secret",
+    ),
+    "cause tells": (
+        Broken,
+        {"broken": [failing(SourceMissing("no"), ValueError("my-canary"))], "secrets": ["my-canary"]},
+        "tells a secret, in its text or its context",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_SOURCES)
+def test_a_broken_source_is_caught(name: str) -> None:
+    """In one sentence that says what is wrong."""
+    make, options, sentence = BAD_SOURCES[name]
+    with pytest.raises(AssertionError, match=sentence):
+        check_source(make, **options)
+
+
+# Sinks ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_sinks_that_write_files_conform(tmp_path: Path) -> None:
+    """They write whole sets, refuse what has expired, and leave all as it was where they cannot write."""
+    file, env = tmp_path / "credentials", tmp_path / "secrets.env"
+    blocked = tmp_path / "blocked"
+    blocked.mkdir(0o700)
+    blocked.joinpath("file").touch()
+    inside = blocked / "file" / "credentials"
+    check_sink(
+        lambda: CredentialsFile("p", file),
+        look=file.read_bytes,
+        broken=[lambda: CredentialsFile("p", inside)],
+        lasting=True,
+    )
+    check_sink(lambda: DotEnv(env), look=env.read_bytes, broken=[lambda: DotEnv(inside)], lasting=True)
+
+
+@pytest.mark.parametrize(
+    "sink", [Environment(), ShellExports(), CredentialProcess()], ids=lambda sink: type(sink).__name__
+)
+def test_the_sinks_that_give_something_back_conform(sink: Sink[object]) -> None:
+    """They have no place that could be looked at."""
+    check_sink(lambda: sink)
+
+
+@define
+class Place:
+    """Where the sinks of a test write to."""
+
+    text: str = ""
+
+
+@frozen
+class Odd:
+    """A sink that is broken as a test says."""
+
+    place: Place
+    write_to: Callable[[Place, Credentials], object]
+    kept: list[str] = field(factory=list)
+
+    def write(self, credentials: Credentials, /) -> object:
+        return self.write_to(self.place, credentials)
+
+
+def well(place: Place, credentials: Credentials) -> None:
+    place.text = credentials.access_key_id
+
+
+def nothing(_place: Place, _credentials: Credentials) -> None:
+    """Deliver nothing."""
+
+
+def fails(_place: Place, _credentials: Credentials) -> None:
+    raise OSError
+
+
+def refuses(place: Place, _credentials: Credentials) -> None:
+    raise SinkError("no")
+
+
+def refuses_late(place: Place, credentials: Credentials) -> None:
+    well(place, credentials)
+    raise SinkError("no")
+
+
+def refuses_aloud(_place: Place, credentials: Credentials) -> None:
+    raise SinkError(f"cannot write {credentials.secret_access_key}")
+
+
+def in_main_thread(place: Place, credentials: Credentials) -> None:
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError
+    well(place, credentials)
+
+
+def mixes(place: Place, credentials: Credentials) -> None:
+    alone = threading.current_thread() is threading.main_thread()
+    place.text = credentials.access_key_id if alone else "half"
+
+
+class Telling:
+    """A sink that keeps what it has written, and shows it."""
+
+    def __init__(self) -> None:
+        self.last = ""
+
+    def __repr__(self) -> str:
+        return f"Telling({self.last})"
+
+    def write(self, credentials: Credentials, /) -> None:
+        self.last = str(credentials.secret_access_key)
+
+
+BAD_SINKS: dict[str, tuple[Callable[[Place, Credentials], object], dict[str, Any], str]] = {
+    "fails": (fails, {}, r"Odd\.write\(\) raises OSError for credentials as STS gives them"),
+    "delivers nothing": (nothing, {}, "delivers the same for different credentials"),
+    "one thread": (in_main_thread, {}, "fails from several threads at once: RuntimeError"),
+    "mixes": (mixes, {}, "mixes the parts of two sets"),
+    "expired": (well, {"lasting": True}, "raises nothing where the credentials have expired; raise SinkError"),
+    "error": (well, {"broken": [fails]}, "raises OSError where it cannot deliver; raise SinkError"),
+    "no error": (well, {"broken": [nothing]}, "raises nothing where it cannot deliver; raise SinkError"),
+    "changes": (well, {"broken": [refuses_late]}, "changes what is there where it cannot deliver"),
+    "tells": (well, {"broken": [refuses_aloud]}, "tells a secret, in its text or its context"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_SINKS)
+def test_a_broken_sink_is_caught(name: str) -> None:
+    """In one sentence that says what is wrong."""
+    write, options, sentence = BAD_SINKS[name]
+    place = Place()
+    broken = [lambda each=each: Odd(place, each) for each in options.pop("broken", ())]
+    with pytest.raises(AssertionError, match=sentence):
+        check_sink(lambda: Odd(place, write), look=lambda: place.text, broken=broken, **options)
+
+
+def test_a_sink_that_shows_what_it_wrote_is_caught() -> None:
+    """Its repr comes into logs."""
+    with pytest.raises(AssertionError, match="the repr of Telling tells a secret"):
+        check_sink(Telling)
+
+
+def test_a_sink_that_refuses_as_it_should_passes() -> None:
+    """Where nothing has changed."""
+    place = Place()
+    check_sink(lambda: Odd(place, well), look=lambda: place.text, broken=[lambda: Odd(place, refuses)])
+
+
+# Caches -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_cache_in_memory_conforms() -> None:
+    """Among the threads of a process."""
+    check_cache(MemoryCache)
+
+
+def test_the_cache_in_files_conforms(tmp_path: Path) -> None:
+    """Among processes; files that cannot be read are replaced."""
+    folder = tmp_path / "cache"
+
+    def spoil() -> None:
+        for file in folder.glob("*.json"):
+            file.write_bytes(file.read_bytes()[:-1])
+
+    check_cache(lambda: FileCache(folder), spoil=spoil, processes=True)
+
+
+class Drawer:
+    """A cache that works; what is broken about it is a subclass of it."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, CacheEntry] = {}
+        self.locks: dict[str, threading.Lock] = {}
+        self.guard = threading.Lock()
+
+    def get(self, key: str, /) -> CacheEntry | None:
+        return self.entries.get(key)
+
+    def put(self, key: str, entry: CacheEntry, /) -> None:
+        self.entries[key] = entry
+
+    @contextmanager
+    def exclusive(self, key: str, /, *, wait: bool) -> Iterator[bool]:
+        with self.guard:
+            lock = self.locks.setdefault(key, threading.Lock())
+        alone = lock.acquire(blocking=wait)
+        try:
+            yield alone
+        finally:
+            if alone:
+                lock.release()
+
+
+class Never(Drawer):
+    def get(self, key: str, /) -> CacheEntry | None:
+        return CacheEntry(keys(), datetime.now(UTC))
+
+
+class First(Drawer):
+    def put(self, key: str, entry: CacheEntry, /) -> None:
+        self.entries.setdefault(key, entry)
+
+
+class Folding(Drawer):
+    def get(self, key: str, /) -> CacheEntry | None:
+        return self.entries.get(key.lower())
+
+    def put(self, key: str, entry: CacheEntry, /) -> None:
+        self.entries[key.lower()] = entry
+
+
+class Showing(Drawer):
+    def __repr__(self) -> str:
+        return "".join(str(entry.credentials.secret_access_key) for entry in self.entries.values())
+
+
+class Closed(Drawer):
+    @contextmanager
+    def exclusive(self, key: str, /, *, wait: bool) -> Iterator[bool]:
+        yield False
+
+
+class Open(Drawer):
+    @contextmanager
+    def exclusive(self, key: str, /, *, wait: bool) -> Iterator[bool]:
+        yield True
+
+
+class OneLock(Drawer):
+    def exclusive(self, key: str, /, *, wait: bool) -> Any:
+        return super().exclusive("one", wait=wait)
+
+
+class Losing(Drawer):
+    def put(self, key: str, entry: CacheEntry, /) -> None:
+        if not any(lock.locked() for lock in self.locks.values()):
+            super().put(key, entry)
+        else:
+            self.entries.pop(key, None)
+
+
+class Sticky(Drawer):
+    @contextmanager
+    def exclusive(self, key: str, /, *, wait: bool) -> Iterator[bool]:
+        lock = self.locks.setdefault(key, threading.Lock())
+        alone = lock.acquire(blocking=False)
+        yield alone
+        if alone:
+            lock.release()
+
+
+class Swallowing(Drawer):
+    @contextmanager
+    def exclusive(self, key: str, /, *, wait: bool) -> Iterator[bool]:
+        with super().exclusive(key, wait=wait) as alone, suppress(KeyError):
+            yield alone
+
+
+class Impatient(Drawer):
+    def exclusive(self, key: str, /, *, wait: bool) -> Any:
+        return super().exclusive(key, wait=False)
+
+
+class Raising(Drawer):
+    def exclusive(self, key: str, /, *, wait: bool) -> Any:
+        if key == "crowd":
+            raise RuntimeError
+        return super().exclusive(key, wait=wait)
+
+
+class Crowded(Drawer):
+    """Lets everybody in where they wait for it; the barrier makes sure that they meet there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.barrier = threading.Barrier(8)
+
+    def put(self, key: str, entry: CacheEntry, /) -> None:
+        if key == "crowd":
+            self.barrier.wait(10)
+        super().put(key, entry)
+
+    @contextmanager
+    def exclusive(self, key: str, /, *, wait: bool) -> Iterator[bool]:
+        if key == "crowd":
+            yield True
+        else:
+            with super().exclusive(key, wait=wait) as alone:
+                yield alone
+
+
+class Strict(Drawer):
+    def get(self, key: str, /) -> CacheEntry | None:
+        if "spoilt" in self.entries:
+            raise ValueError
+        return super().get(key)
+
+
+class Stubborn(Drawer):
+    def put(self, key: str, entry: CacheEntry, /) -> None:
+        if "spoilt" not in self.entries:
+            super().put(key, entry)
+
+    def get(self, key: str, /) -> CacheEntry | None:
+        return None if "spoilt" in self.entries else super().get(key)
+
+
+BAD_CACHES: dict[type[Drawer], str] = {
+    Never: "gives something for a key under which nothing was put",
+    First: r"get\(\) does not give what was put last, for the key 'a'",
+    Folding: "takes the key 'a' and another one for the same",
+    Showing: "the repr of Showing tells a secret",
+    Closed: "gives False where nobody else is in the block",
+    Open: "lets a second thread into the block",
+    OneLock: "keeps out whoever comes for another key",
+    Losing: r"put\(\) does not work inside of the block",
+    Sticky: "stays taken after an error in the block",
+    Swallowing: "swallows an error from inside of the block",
+    Impatient: "gives up on a block that is soon free",
+    Raising: "fails from several threads at once: RuntimeError",
+    Crowded: "lets 8 of 8 threads into the block at once",
+}
+
+
+@pytest.mark.parametrize("kind", BAD_CACHES, ids=lambda kind: kind.__name__)
+def test_a_broken_cache_is_caught(kind: type[Drawer]) -> None:
+    """In one sentence that says what is wrong."""
+    with pytest.raises(AssertionError, match=BAD_CACHES[kind]):
+        check_cache(kind)
+
+
+def test_a_cache_that_works_passes() -> None:
+    """So what is caught above is what is broken, and nothing else."""
+    check_cache(Drawer)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        (Drawer, r"Drawer\.get\(\) gives what cannot be read"),
+        (Strict, r"get\(\) raises ValueError for what cannot be read; it must give None"),
+        (Stubborn, r"put\(\) does not replace what cannot be read"),
+    ],
+)
+def test_a_cache_that_does_not_bear_a_broken_entry_is_caught(kind: type[Drawer], sentence: str) -> None:
+    """What spoils it here leaves a mark, which each takes its own way."""
+    cache = kind()
+    with pytest.raises(AssertionError, match=sentence):
+        check_cache(lambda: cache, spoil=lambda: cache.entries.update(spoilt=CacheEntry(keys(), datetime.now(UTC))))
+
+
+def test_a_cache_of_one_process_is_caught_where_it_is_meant_for_several() -> None:
+    """One that cannot be sent, and one that can and then has nothing in common."""
+    with pytest.raises(AssertionError, match=r"Drawer cannot be pickled \(TypeError\)"):
+        check_cache(Drawer, processes=True)
+    with pytest.raises(AssertionError, match="lets another process into the block"):
+        check_cache(MemoryCache, processes=True)
+
+
+def test_a_cache_that_fails_in_another_process_is_caught(tmp_path: Path) -> None:
+    """What that process says is not shown, for it may tell secrets."""
+    with pytest.raises(AssertionError, match="Homebound does not work in another process"):
+        check_cache(Homebound, processes=True)
+
+
+class Homebound(Drawer):
+    """A cache that pickles, and does not come back."""
+
+    def __reduce__(self) -> Any:
+        return exit_at_once, ()
+
+
+def exit_at_once() -> None:
+    raise SystemExit(1)
