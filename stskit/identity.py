@@ -164,3 +164,4 @@ class CallerIdentity:
 
 
 Proof: TypeAlias = SAMLAssertion | WebIdentityToken | Credentials
+"""What STS accepts, and there is no fourth: a SAML assertion, a web identity token, or AWS credentials."""

@@ -17,7 +17,7 @@ from stskit import Credentials
 from stskit.sinks import CredentialsFile
 
 ROOT = Path(__file__).parent.parent
-PAGES = ["README.md", "docs/index.md", "docs/processes.md"]
+PAGES = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))]
 
 
 def blocks() -> list[ParameterSet]:

@@ -1,0 +1,56 @@
+"""What an `argparse.ArgumentParser` takes, as Markdown: a section for each command, a table for its options."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+
+__all__ = ["options_of"]
+
+
+def options_of(parser: argparse.ArgumentParser) -> str:
+    """The parser and its commands, each as a section with usage, description and a table."""
+    return "\n".join(_lines(parser))
+
+
+def _lines(parser: argparse.ArgumentParser) -> Iterator[str]:
+    shown = [action for action in parser._actions if action.help != argparse.SUPPRESS]
+    commands = [action for action in shown if isinstance(action, argparse._SubParsersAction)]
+    yield f"## {parser.prog}\n"
+    if parser.description:
+        yield f"{_text(parser, parser.description)}\n"
+    yield f"```text\n{_usage(parser)}\n```\n"
+    rows = [action for action in shown if action not in commands and not isinstance(action, argparse._HelpAction)]
+    if rows:
+        yield "| | |\n|---|---|"
+        yield from (f"| {_names(parser, action)} | {_help(parser, action)} |" for action in rows)
+        yield ""
+    if parser.epilog:
+        yield f"{_text(parser, parser.epilog)}\n"
+    for action in commands:
+        for command in dict.fromkeys(action.choices.values()):
+            yield from _lines(command)
+
+
+def _usage(parser: argparse.ArgumentParser) -> str:
+    return parser.format_usage().removeprefix("usage: ").rstrip()
+
+
+def _names(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
+    metavar = parser._get_formatter()._format_args(action, action.dest.upper()) if action.nargs != 0 else ""
+    names = [f"{name} {metavar}".strip() for name in action.option_strings] or [metavar]
+    return ", ".join(f"`{_cell(name)}`" for name in names)
+
+
+def _help(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
+    said = action.help or ""
+    values = {**vars(action), "prog": parser.prog}
+    return _cell(_text(parser, said % values if "%" in said else said))
+
+
+def _text(parser: argparse.ArgumentParser, text: str) -> str:
+    return text.replace("%(prog)s", parser.prog).strip()
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")

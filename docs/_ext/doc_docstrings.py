@@ -1,0 +1,85 @@
+"""Docstrings as Sphinx wants them: options as a list, and what an attrs class takes as it was written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+from sphinx.application import Sphinx
+
+from stskit.sinks.shell_exports import Shell
+
+_OPTION = r"[`*]\w+[`*]"
+# "`region`: ..." at the start of a paragraph or after a sentence of one; several options may share a text.
+_ITEM = re.compile(rf"(?:^|(?<=[.;]\s))({_OPTION}(?:,\s{_OPTION})*):\s")
+# Private names of types, and what they stand for.
+_ALIASES = {
+    "Code": "str | Callable[[str], str] | MFACommand",
+    "Shell": repr(Shell).removeprefix("typing."),
+    "Range": "tuple[timedelta, timedelta]",
+    "Uniform": "Callable[[float, float], float]",
+}
+
+
+def as_list(_app: Sphinx, _what: str, _name: str, _object: object, _options: object, lines: list[str]) -> None:
+    """A paragraph that begins with an option becomes a list of them."""
+    paragraphs = "\n".join(lines).split("\n\n")
+    lines[:] = "\n\n".join("\n".join(_items(each)) for each in paragraphs).split("\n")
+
+
+def _items(paragraph: str) -> Iterator[str]:
+    text = " ".join(paragraph.split("\n"))
+    if not _ITEM.match(text):
+        yield paragraph
+        return
+    text, _, what_comes = text.rpartition(". ") if text.endswith("::") else (text, "", "")
+    pieces = _ITEM.split(text)[1:]
+    for names, said in zip(pieces[::2], pieces[1::2], strict=True):
+        options = ", ".join(f"``{name}``" for name in re.findall(r"\w+", names))
+        yield from (options, f"    {said.strip()}")
+    if what_comes:  # a block of code, which is not of the last option
+        yield from ("", what_comes)
+
+
+def signature(
+    _app: Sphinx, _what: str, _name: str, thing: object, _options: object, given: str | None, _returns: str | None
+) -> tuple[str | None, str | None] | None:
+    """What an attrs class is built from, with its defaults as they were written."""
+    if isinstance(thing, type) and attrs.has(thing) and given:
+        return f"({', '.join(_parameters(thing))})", None
+    return None
+
+
+def _parameters(thing: type) -> Iterator[str]:
+    types: dict[str, Any] = {}
+    for base in reversed(thing.__mro__):
+        types.update(getattr(vars(base).get("__init__"), "__annotations__", {}))
+    star = False
+    for field in attrs.fields(thing):
+        if not field.init:
+            continue
+        if field.kw_only and not star:
+            star = True
+            yield "*"
+        name = field.alias or field.name
+        stated = types.get(name, field.type)
+        kind = stated if isinstance(stated, str) else getattr(stated, "__name__", str(stated))
+        yield f"{name}: {_ALIASES.get(kind, kind)}{_default(field)}"
+
+
+def _default(field: Any) -> str:
+    if field.default is attrs.NOTHING:
+        return ""
+    if not isinstance(field.default, attrs.Factory):  # type: ignore[arg-type]
+        return f" = {field.default!r}"
+    factory = field.default.factory
+    return " = {}" if factory is dict else f" = {factory.__name__}()"
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Have autodoc call both."""
+    app.connect("autodoc-process-docstring", as_list)
+    app.connect("autodoc-process-signature", signature)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

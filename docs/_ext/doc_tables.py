@@ -1,0 +1,238 @@
+"""Tables that are written from the code when the documentation is built, as Markdown."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from importlib import import_module
+from typing import Any
+
+from stskit._sts.limits import LIMITS, PARAMETERS, Limit
+from stskit._sts.remedies import ANY_5XX, ANY_OTHER, REMEDIES, Remedy
+from stskit.sts import OPERATIONS
+
+__all__ = ["conformance", "limits", "names_of_caches", "names_of_sinks", "names_of_sources", "names_of_stskit"]
+
+# What of a proof goes out under that name.
+_OF_THE_PROOF = {
+    "PrincipalArn": "`principal_arn` of {class}`~stskit.SAMLAssertion`, else as it pairs them",
+    "SAMLAssertion": "{class}`~stskit.SAMLAssertion`",
+    "WebIdentityToken": "{class}`~stskit.WebIdentityToken`",
+    "ProviderId": "`provider_id` of {class}`~stskit.WebIdentityToken`",
+}
+# Options whose entries have limits of their own, and what those are called in the table of limits.
+_ENTRIES = {
+    "policy_arns": ("policy ARN",),
+    "tags": ("tag key", "tag value"),
+    "transitive_tag_keys": ("tag key",),
+    "provided_contexts": ("provider ARN", "context assertion"),
+}
+_HOW_OFFERED = {
+    "AssumeRole": "{func}`stskit.assume`, {class}`stskit.AssumedRole` with AWS credentials as proof",
+    "AssumeRoleWithSAML": "the same with a {class}`stskit.SAMLAssertion`; unsigned",
+    "AssumeRoleWithWebIdentity": "the same with a {class}`stskit.WebIdentityToken`; unsigned",
+    "GetSessionToken": "{class}`stskit.sources.SessionToken`",
+    "GetCallerIdentity": "{func}`stskit.caller_identity`",
+}
+
+
+# Names ---------------------------------------------------------------------------------------------------------------
+
+
+def names_of_stskit() -> str:
+    """What ``from stskit import ...`` gives."""
+    return _names("stskit")
+
+
+def names_of_sources() -> str:
+    """All sources."""
+    return _names("stskit.sources")
+
+
+def names_of_sinks() -> str:
+    """All sinks."""
+    return _names("stskit.sinks")
+
+
+def names_of_caches() -> str:
+    """All caches."""
+    return _names("stskit.caches")
+
+
+def _names(module: str) -> str:
+    rows = []
+    for name in import_module(module).__all__:
+        thing = getattr(import_module(module), name)
+        role = "mod" if inspect.ismodule(thing) else "class" if isinstance(thing, type) else "func"
+        rows.append((f"{{{role}}}`{name} <{module}.{name}>`", first_sentence(thing)))
+    return _table(("name", "what it is"), rows)
+
+
+def first_sentence(thing: object) -> str:
+    """The first sentence of its docstring, in Markdown."""
+    text = " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
+    sentence = text.partition(". ")[0].rstrip(".")
+    return sentence.replace("``", "`")
+
+
+# STS errors ----------------------------------------------------------------------------------------------------------
+
+
+def errors() -> str:
+    """Every refusal of STS that stskit knows, and what it says to do: a section for each code."""
+    rows: dict[str, list[Remedy]] = {}
+    for row in (*REMEDIES, ANY_5XX, ANY_OTHER):
+        rows.setdefault(row.code, []).append(row)
+    return "\n\n".join(f"## {_title(code)}\n\n{_remedies(rows[code])}" for code in sorted(rows, key=_last_if_general))
+
+
+def _last_if_general(code: str) -> tuple[bool, bool, str]:
+    return " " in code, code == ANY_OTHER.code, code
+
+
+def _title(code: str) -> str:
+    return code[0].upper() + code[1:]
+
+
+def _remedies(rows: Sequence[Remedy]) -> str:
+    return "\n".join(f"- {_when(row)}{_plain(row.text)}{_also(row)}" for row in rows)
+
+
+def _when(row: Remedy) -> str:
+    when = [f"of {row.operation}" if row.operation else "", f"that says `{row.says}`" if row.says else ""]
+    said = ", ".join(filter(None, when))
+    return f"*{said[0].upper()}{said[1:]}*: " if said else ""
+
+
+def _also(row: Remedy) -> str:
+    shows = {
+        "proof": "It shows what the proof says.",
+        "clock": "It shows by how much the clocks differ.",
+        "both": "It shows what the proof says, and by how much the clocks differ.",
+        "policy": "It shows how much of the limit is used, or where the policy is broken.",
+        "": "",
+    }
+    again = "`retryable` is true." if row.retryable else ""
+    said = " ".join(filter(None, (shows[row.shows], again)))
+    return f" <small>{said}</small>" if said else ""
+
+
+def _plain(text: str) -> str:
+    return text.replace("*", "\\*").replace("_", "\\_")
+
+
+# Conformance ---------------------------------------------------------------------------------------------------------
+
+
+def conformance() -> str:
+    """Each operation in the installed service model of STS, and each parameter, beside what stskit has for it."""
+    from botocore import __version__
+    from botocore.session import Session
+
+    model = Session().get_service_model("sts")
+    offered = [f"\n## {name}\n\n{_operation(model.operation_model(name))}" for name in OPERATIONS]
+    others = [f"- {name}: {_first_sentence_of_aws(model.operation_model(name))}" for name in missing(model)]
+    head = f"By the service model of STS {model.api_version} in botocore {__version__}.\n"
+    return "\n".join([head, *offered, "\n## Operations that are not offered\n", *others])
+
+
+def missing(model: Any) -> list[str]:
+    """The operations of *model* that stskit does not call."""
+    return [name for name in model.operation_names if name not in OPERATIONS]
+
+
+def uncovered(model: Any) -> list[str]:
+    """The parameters of the operations that stskit calls, of which its table does not know."""
+    return [
+        f"{operation}.{name}"
+        for operation in OPERATIONS
+        for name in _members(model.operation_model(operation))
+        if _option(operation, name) is None and name not in OPERATIONS[operation].proof
+    ]
+
+
+def _members(operation: Any) -> Mapping[str, Any]:
+    members: Mapping[str, Any] = operation.input_shape.members if operation.input_shape else {}
+    return members
+
+
+def _option(operation: str, parameter: str) -> str | None:
+    """What stskit calls *parameter*; None where it has no option for it."""
+    found = (option for option in OPERATIONS[operation].options if parameter in PARAMETERS[option])
+    return next(found, None)
+
+
+def _operation(operation: Any) -> str:
+    members = _members(operation)
+    if not members:
+        return f"As {_HOW_OFFERED[operation.name]}. It has no parameters."
+    required = operation.input_shape.required_members
+    rows = [
+        (f"`{name}`{' (required)' if name in required else ''}", *_compared(operation.name, name, shape))
+        for name, shape in members.items()
+    ]
+    head = ("parameter", "limits in the model", "in stskit", "limits in stskit")
+    return f"As {_HOW_OFFERED[operation.name]}.\n\n{_table(head, rows)}"
+
+
+def _compared(operation: str, name: str, shape: Any) -> tuple[str, str, str]:
+    option = _option(operation, name)
+    if option is None:
+        return _stated(shape), _OF_THE_PROOF[name], "as in the model, or wider: servers that are not AWS differ"
+    return _stated(shape), f"`{option}`", "; ".join(_limits_of(operation, option, name))
+
+
+def _limits_of(operation: str, option: str, parameter: str) -> Iterator[str]:
+    if option == "mfa":
+        yield _limit(LIMITS["MFA serial" if parameter == "SerialNumber" else "MFA code"])
+    elif option == "arn":
+        yield "an ARN of a role, up to 2,048 characters"
+    elif option == "duration" and operation == "GetSessionToken":
+        yield _limit(LIMITS["duration of a session token"])
+    else:
+        yield _limit(LIMITS[option])
+        if option == "policy" and operation != "AssumeRole":
+            yield _limit(LIMITS["policy for SAML or web identity"])
+    yield from (f"{entry}: {_limit(LIMITS[entry])}" for entry in _ENTRIES.get(option, ()))
+
+
+def _stated(shape: Any) -> str:
+    stated, kind = shape.metadata, shape.type_name
+    unit = {"string": "characters", "list": "entries"}.get(kind, "")
+    least, most = stated.get("min"), stated.get("max")
+    size = f"{_range(least, most)} {unit}".strip() if least is not None or most is not None else ""
+    pattern = f'<code class="pattern">{_plain(escape(_cell(stated["pattern"])))}</code>' if "pattern" in stated else ""
+    return "; ".join(filter(None, (kind, size, pattern)))
+
+
+def limits() -> str:
+    """All that is checked before a call."""
+    return _table(("option", "what STS takes"), [(f"`{name}`", _limit(limit)) for name, limit in LIMITS.items()])
+
+
+def _limit(limit: Limit) -> str:
+    size = f"{_range(limit.least, limit.most)} {limit.unit}"
+    return f"{size}: {_plain(_cell(limit.characters))}" if limit.characters else size
+
+
+def _range(least: int | None, most: int | None) -> str:
+    if most is None:
+        return f"{least:,} or more"
+    return f"{most:,}" if least == most else f"{least or 0:,} to {most:,}"
+
+
+def _first_sentence_of_aws(operation: Any) -> str:
+    import re
+
+    text = re.sub(r"<[^>]+>", "", operation.documentation)
+    return _plain(" ".join(text.split()).partition(". ")[0].rstrip(".") + ".")
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -1,0 +1,109 @@
+"""The refresh policy as two timelines, drawn from the real `RefreshPolicy`: downwards, so that it fits a telephone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from xml.sax.saxutils import escape
+
+from stskit import RefreshPolicy
+
+__all__ = ["failures", "picture"]
+
+LIFETIME = timedelta(hours=1)
+_MINUTE = timedelta(minutes=1)
+_FIRST = timedelta(minutes=38)  # what is before it is one stretch, and not drawn to scale
+_LAST = timedelta(minutes=62)
+_TOP, _SCALE = 84, 17.0  # where _FIRST is, and units for a minute
+_LEFT, _RIGHT, _WIDE = 64, 240, 40  # the two bars
+
+
+def picture(policy: RefreshPolicy = RefreshPolicy()) -> str:
+    """An SVG in Markdown, for credentials that live an hour: what happens at a read, and what after a failure."""
+    height = _y(_LAST) + 10
+    inside = "\n".join((*_axis(), *_all_is_well(policy), *_failing(policy)))
+    said = "What happens in the hour that credentials live, as the table above says it"
+    return (
+        f'<div class="timeline">\n<svg viewBox="0 0 400 {height:.0f}" role="img" aria-label="{said}">\n'
+        f"{inside}\n</svg>\n</div>\n\n{_legend(policy)}\n"
+    )
+
+
+def failures(policy: RefreshPolicy) -> list[timedelta]:
+    """When a source that always fails is tried while the credentials are valid, each pause the middle of its range."""
+    advisory, _ = policy.windows(LIFETIME, 0.5)
+    least, most = policy.pause("passing", valid=True)
+    tries, moment = [], LIFETIME - advisory
+    while moment < LIFETIME:
+        tries.append(moment)
+        moment += (least + most) / 2
+    return tries
+
+
+def _y(moment: timedelta) -> float:
+    return _TOP + (moment - _FIRST) / _MINUTE * _SCALE
+
+
+def _text(x: float, y: float, text: str, kind: str = "") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}">{escape(text)}</text>'
+
+
+def _bar(x: int, begin: float, end: float, kind: str) -> str:
+    return f'<rect x="{x}" y="{begin:.1f}" width="{_WIDE}" height="{end - begin:.1f}" class="{kind}"/>'
+
+
+def _axis() -> Iterator[str]:
+    yield _text(_LEFT, 14, "all is well", "head")
+    yield _text(_RIGHT, 14, "STS cannot be reached", "head")
+    yield _text(0, 36, "0:00")
+    for minute in (45, 50, 55, 60):
+        moment = timedelta(minutes=minute)
+        yield _text(0, _y(moment) + 4, f"{minute // 60}:{minute % 60:02}")
+
+
+def _all_is_well(policy: RefreshPolicy) -> Iterator[str]:
+    latest, mandatory = policy.windows(LIFETIME, 0)
+    earliest, _ = policy.windows(LIFETIME, 1)
+    yield from _fresh(_LEFT, LIFETIME - earliest)
+    stretches = (
+        ("jitter", earliest, latest, ("begins here,", "by chance")),
+        ("advisory", latest, mandatory, ("advisory window:", "one caller fetches,", "others go on")),
+        ("mandatory", mandatory, timedelta(0), ("mandatory:", "others wait")),
+    )
+    for kind, begin, end, words in stretches:
+        top, bottom = _y(LIFETIME - begin), _y(LIFETIME - end)
+        yield _bar(_LEFT, top, bottom, kind)
+        first = bottom - 2 if kind == "mandatory" else (top + bottom) / 2 - 7 * (len(words) - 1) + 4
+        yield from (_text(_LEFT + _WIDE + 8, first + 15 * line, word) for line, word in enumerate(words))
+
+
+def _failing(policy: RefreshPolicy) -> Iterator[str]:
+    tries = failures(policy)
+    yield from _fresh(_RIGHT, tries[0])
+    yield _bar(_RIGHT, _y(tries[0]), _y(LIFETIME), "advisory")
+    yield _bar(_RIGHT, _y(LIFETIME), _y(_LAST), "expired")
+    for number, moment in enumerate(tries):
+        yield f'<circle cx="{_RIGHT + _WIDE / 2:.0f}" cy="{_y(moment):.1f}" r="5" class="try"/>'
+        yield _text(_RIGHT + _WIDE + 8, _y(moment) + 4, "a try fails" if number == 0 else "again")
+    for line, word in enumerate(("expired: again", "and again, soon")):
+        yield _text(_RIGHT + _WIDE + 8, _y(LIFETIME) + 14 + 15 * line, word)
+
+
+def _fresh(x: int, end: timedelta) -> Iterator[str]:
+    yield _bar(x, 26, _y(end), "fresh")
+    yield f'<path d="M{x - 3} 58 l{_WIDE + 6} -6 m0 8 l-{_WIDE + 6} 6" class="break"/>'
+    yield _text(x + _WIDE + 8, 46, "fresh: no call")
+
+
+def _legend(policy: RefreshPolicy) -> str:
+    latest, mandatory = policy.windows(LIFETIME, 0)
+    earliest, _ = policy.windows(LIFETIME, 1)
+    valid, expired = policy.pause("passing", valid=True), policy.pause("passing", valid=False)
+    minutes = f"{valid[0] / _MINUTE:g} to {valid[1] / _MINUTE:g} minutes"
+    seconds = f"{expired[0].total_seconds():g} to {expired[1].total_seconds():g} seconds"
+    return (
+        f"The advisory window opens {earliest / _MINUTE:g} to {latest / _MINUTE:g} minutes before the end, the "
+        f"mandatory one {mandatory / _MINUTE:g} minute before it. After a failure the next try comes {minutes} later, "
+        f"at the first use then; once the credentials have expired, {seconds} later. The picture shows the middle of "
+        "each range."
+    )

@@ -1,0 +1,37 @@
+"""Builds the documentation: ``python -m sphinx -W --keep-going -n -b html docs docs/_build/html``. Needs no network."""
+
+import logging
+import sys
+from importlib.metadata import version as version_of
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+project = "stskit"
+author = "The stskit developers"
+version = release = version_of("stskit")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "doc_directives", "doc_docstrings", "doc_names"]
+exclude_patterns = ["_build", "_ext", "examples"]
+
+default_role = "name"  # of doc_names: what stands in single backquotes in a docstring
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3
+
+autodoc_default_options = {"members": True}
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+python_maximum_signature_line_length = 60
+python_use_unqualified_type_names = True
+add_module_names = False
+toc_object_entries_show_parents = "hide"
+
+html_theme = "furo"
+html_title = f"stskit {release}"
+html_static_path = ["_static"]
+html_css_files = ["stskit.css"]
+html_copy_source = False
+html_show_copyright = html_show_sphinx = False
+
+# A page that is not written yet has its place in index.md already. Sphinx 7.3 knows no type for this warning.
+logging.getLogger("sphinx.sphinx.directives.other").addFilter(lambda record: "didn't match" not in record.getMessage())
