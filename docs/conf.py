@@ -18,10 +18,11 @@ default_role = "name"  # of doc_names: what stands in single backquotes in a doc
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 
-autodoc_default_options = {"members": True}
+autodoc_default_options = {"members": True, "no-value": True}
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
-python_maximum_signature_line_length = 60
+autodoc_type_aliases = {"Proof": "Proof"}  # by its name, and not by all that it stands for
+python_maximum_signature_line_length = 88
 python_use_unqualified_type_names = True
 add_module_names = False
 toc_object_entries_show_parents = "hide"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import attrs
 from sphinx.application import Sphinx
+from sphinx.util.typing import stringify_annotation
 
 from stskit.sinks.shell_exports import Shell
 
@@ -23,8 +25,13 @@ _ALIASES = {
 }
 
 
-def as_list(_app: Sphinx, _what: str, _name: str, _object: object, _options: object, lines: list[str]) -> None:
+MINUTE = timedelta(minutes=1)
+
+
+def as_list(_app: Sphinx, what: str, _name: str, _object: object, _options: object, lines: list[str]) -> None:
     """A paragraph that begins with an option becomes a list of them."""
+    if what == "module":
+        return
     paragraphs = "\n".join(lines).split("\n\n")
     lines[:] = "\n\n".join("\n".join(_items(each)) for each in paragraphs).split("\n")
 
@@ -65,7 +72,7 @@ def _parameters(thing: type) -> Iterator[str]:
             yield "*"
         name = field.alias or field.name
         stated = types.get(name, field.type)
-        kind = stated if isinstance(stated, str) else getattr(stated, "__name__", str(stated))
+        kind = stated if isinstance(stated, str) else stringify_annotation(stated, "smart")
         yield f"{name}: {_ALIASES.get(kind, kind)}{_default(field)}"
 
 
@@ -73,9 +80,22 @@ def _default(field: Any) -> str:
     if field.default is attrs.NOTHING:
         return ""
     if not isinstance(field.default, attrs.Factory):  # type: ignore[arg-type]
-        return f" = {field.default!r}"
+        return f" = {_shown(field.default)}"
     factory = field.default.factory
     return " = {}" if factory is dict else f" = {factory.__name__}()"
+
+
+def _shown(value: object) -> str:
+    """As somebody would write it: of a value only what differs from its defaults."""
+    if isinstance(value, timedelta):
+        return f"timedelta(minutes={value / MINUTE:g})" if value else "timedelta(0)"
+    if attrs.has(kind := type(value)):
+        given = {field: getattr(value, field.name) for field in attrs.fields(kind)}
+        differ = [f"{field.name}={_shown(shown)}" for field, shown in given.items() if shown != field.default]
+        return f"{kind.__name__}({', '.join(differ)})"
+    if isinstance(value, tuple) and value:
+        return f"({', '.join(map(_shown, value))})"
+    return repr(value)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

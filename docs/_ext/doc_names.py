@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from docutils import nodes
-from sphinx.addnodes import pending_xref
+from sphinx.addnodes import desc, pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.roles import XRefRole
@@ -89,13 +89,19 @@ def _is_elsewhere(target: str) -> bool:
 def link_code(app: Sphinx, doctree: nodes.document) -> None:
     """In Markdown, what stands in backquotes and is the whole name of a class or function is looked up too."""
     for literal in list(doctree.findall(nodes.literal)):
-        inside = isinstance(literal.parent, nodes.title | nodes.reference | pending_xref)
+        inside = isinstance(literal.parent, nodes.title | nodes.reference | pending_xref) or _is_in_docstring(literal)
         if inside or not _NAME.fullmatch(text := literal.astext()):
             continue
         found = pending_xref("", refdomain="py", reftype="name", reftarget=text, may_be_text=True)
         found["refdoc"] = app.env.docname
         literal.replace_self(found)
         found += literal
+
+
+def _is_in_docstring(node: nodes.Node | None) -> bool:
+    while node is not None and not isinstance(node, desc):
+        node = node.parent
+    return node is not None
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from importlib import import_module
 from typing import Any
 
+import stskit
 from stskit._sts.limits import LIMITS, PARAMETERS, Limit
 from stskit._sts.remedies import ANY_5XX, ANY_OTHER, REMEDIES, Remedy
 from stskit.sts import OPERATIONS
 
-__all__ = ["conformance", "limits", "names_of_caches", "names_of_sinks", "names_of_sources", "names_of_stskit"]
+__all__ = ["conformance", "errors", "limits", "missing", "names_of_stskit", "uncovered"]
 
 # What of a proof goes out under that name.
 _OF_THE_PROOF = {
@@ -42,34 +43,15 @@ _HOW_OFFERED = {
 
 def names_of_stskit() -> str:
     """What ``from stskit import ...`` gives."""
-    return _names("stskit")
-
-
-def names_of_sources() -> str:
-    """All sources."""
-    return _names("stskit.sources")
-
-
-def names_of_sinks() -> str:
-    """All sinks."""
-    return _names("stskit.sinks")
-
-
-def names_of_caches() -> str:
-    """All caches."""
-    return _names("stskit.caches")
-
-
-def _names(module: str) -> str:
     rows = []
-    for name in import_module(module).__all__:
-        thing = getattr(import_module(module), name)
+    for name in stskit.__all__:
+        thing = getattr(stskit, name)
         role = "mod" if inspect.ismodule(thing) else "class" if isinstance(thing, type) else "func"
-        rows.append((f"{{{role}}}`{name} <{module}.{name}>`", first_sentence(thing)))
+        rows.append((f"{{{role}}}`{name} <stskit.{name}>`", _first_sentence(thing)))
     return _table(("name", "what it is"), rows)
 
 
-def first_sentence(thing: object) -> str:
+def _first_sentence(thing: object) -> str:
     """The first sentence of its docstring, in Markdown."""
     text = " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
     sentence = text.partition(". ")[0].rstrip(".")
@@ -223,8 +205,6 @@ def _range(least: int | None, most: int | None) -> str:
 
 
 def _first_sentence_of_aws(operation: Any) -> str:
-    import re
-
     text = re.sub(r"<[^>]+>", "", operation.documentation)
     return _plain(" ".join(text.split()).partition(". ")[0].rstrip(".") + ".")
 
