@@ -35,9 +35,9 @@ class SystemClock:
     """The time of this machine."""
 
     def now(self) -> datetime:
-        """The wall clock, aware, UTC."""
+        """The wall clock, aware, UTC. Raises nothing."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Seconds that only grow."""
+        """Seconds that only grow. Raises nothing."""
         return time.monotonic()

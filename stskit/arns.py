@@ -24,8 +24,10 @@ _SESSION: Final = r"arn:([a-z0-9-]+):sts::(\d{12})?:assumed-role/([\w+=,.@-]{1,6
 class RoleARN:
     """The ARN of a role: ``arn:aws:iam::123456789012:role/path/NAME``; ``str()`` builds it.
 
-    `account` is None on servers that have none. `path` begins and ends with a slash. Raises `RoleError` where the
-    parts make no ARN of a role.
+    `name`: up to 64 characters, without the path. `account`: twelve digits; None on servers that have none. `path`: it
+    begins and ends with a slash. `partition`: ``aws``, ``aws-cn``, ``aws-us-gov`` and so on.
+
+    Raises `RoleError` where the parts make no ARN of a role.
     """
 
     name: str
@@ -54,7 +56,9 @@ class RoleARN:
 class AssumedRoleARN:
     """The ARN of a session of a role: ``arn:aws:sts::123456789012:assumed-role/NAME/SESSION``; ``str()`` builds it.
 
-    It does not have the path of the role, so the role's own ARN cannot be made of it where there may be one.
+    `role_name`: without the path, so the role's own ARN cannot be made of it where there may be one. `session_name`: 2
+    to 64 characters. `account`, `partition`: as of `RoleARN`.
+
     Raises `RoleError` where the parts make no such ARN.
     """
 

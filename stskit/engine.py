@@ -118,7 +118,10 @@ class AssumedRole:
         return whose.of_role(self.role, whose.identity_of(self.source), self.sts)
 
     def with_hop(self, hop: Callable[[Source[Credentials]], Source[Credentials]], /) -> AssumedRole:
-        """The same recipe with *hop* around the role that it is assumed from, so that `Cached` refreshes each."""
+        """The same recipe with *hop* around the role that it is assumed from, so that `Cached` refreshes each.
+
+        Raises nothing of its own.
+        """
         return evolve(self, source=hop(self.source)) if isinstance(self.source, AssumedRole) else self
 
     @classmethod
@@ -131,6 +134,8 @@ class AssumedRole:
         wait_for_new_role: timedelta = timedelta(0),
     ) -> AssumedRole:
         """The recipe for a chain of roles, from left to right the path taken. *source* is the proof for *first*.
+
+        Raises as `AssumedRole` and `Role` do; nothing is called yet.
 
         https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
         """

@@ -90,6 +90,7 @@ class RoleNotOffered(RoleError):
     """The SAML assertion does not list the role that was asked for; raised before any call."""
 
     message: str
+    """What was wrong, the rule, and the next step."""
     offered: tuple[str, ...] = ()
     """ARNs of the roles that the assertion does list."""
 
@@ -125,14 +126,21 @@ class STSError(StskitError):
     """
 
     message: str
+    """What was wrong, the rule, and the next step."""
     code: str | None = None
     """The error code without the ``Exception`` suffix; None when the server sent none."""
     http_status: int | None = None
+    """Of the answer, for example 403."""
     operation: str | None = None
+    """What was called, for example ``"AssumeRole"``."""
     role_arn: str | None = None
+    """The role that was asked for; None where the call is about none."""
     region: str | None = None
+    """Where it was asked, as the call was signed."""
     endpoint: str | None = None
+    """The URL that was asked."""
     request_id: str | None = None
+    """By which AWS support finds the call; None where the answer had none."""
     attempts: int = 1
     """How many requests were sent."""
     retryable: bool = False
@@ -151,12 +159,17 @@ class STSUnavailable(StskitError):
     """STS gave no usable answer: no connection, a time-out, or an answer that is not STS's."""
 
     message: str
+    """What was wrong, the rule, and the next step."""
     kind: str = "connection"
     """``"connection"``, ``"timeout"``, ``"tls"``, ``"answer"`` (unreadable or incomplete) or ``"setup"``."""
     operation: str | None = None
+    """What was called, for example ``"AssumeRole"``."""
     role_arn: str | None = None
+    """The role that was asked for; None where the call is about none."""
     region: str | None = None
+    """Where it was asked; None where that was not known yet."""
     endpoint: str | None = None
+    """The URL that was asked; None where that was not known yet."""
     retryable: bool = True
     """Whether the same call may succeed later without any change."""
     remedy: str = ""
@@ -171,6 +184,7 @@ class SinkError(StskitError):
     """The credentials could not be delivered; what was there before is unchanged."""
 
     message: str
+    """What was wrong, the rule, and the next step."""
     path: str | None = None
     """The file concerned, where there is one."""
 

@@ -31,7 +31,7 @@ _MARGIN: Final = timedelta(minutes=1)  # a proof that ends sooner is fetched ane
 
 @frozen
 class Outcome:
-    """What became of one role: its credentials, or the error; the other is None."""
+    """What became of one `role`: its `credentials`, or the `error`; the other is None."""
 
     role: Role
     credentials: Credentials | None = None

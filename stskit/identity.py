@@ -41,8 +41,12 @@ def _utc(moment: datetime) -> datetime:
 class Credentials:
     """AWS credentials: a value that never changes. Read a whole one; never mix the parts of two.
 
-    `expiration` is aware and in UTC, None for long-term keys. The attributes after it say where the credentials came
-    from, None where unknown. `packed_policy_size` is a percentage of what STS allows.
+    `access_key_id`: tells whose they are, and is no secret. `secret_access_key`, `session_token`: secret; long-term
+    keys have no token. `expiration`: aware and in UTC; None for long-term keys.
+    `account_id`, `assumed_role_arn`, `assumed_role_id`, `source_identity`: whose session it is, None where unknown.
+    `packed_policy_size`: how much of the room for policies and tags was used, in percent. `subject`, `issuer`,
+    `audience`: what the proof said, for SAML and web identity only.
+
     Raises `ProofInvalid` when a key is empty or the expiration has no time zone.
 
     A pickle holds the secrets in clear, as it must: treat its bytes as you treat the keys.
@@ -68,13 +72,16 @@ class Credentials:
             raise ProofInvalid("the access key id is empty; check where the credentials were read from")
 
     def expires_in(self, *, now: datetime | None = None) -> timedelta | None:
-        """The time left: negative once expired, None for long-term keys. *now* is aware; default: the system clock."""
+        """The time left: negative once expired, None for long-term keys. *now* is aware; default: the system clock.
+
+        Raises nothing.
+        """
         if self.expiration is None:
             return None
         return self.expiration - (now or datetime.now(UTC))
 
     def is_expired(self, *, now: datetime | None = None) -> bool:
-        """Whether no time is left. Long-term keys never expire."""
+        """Whether no time is left. Long-term keys never expire. *now* as of `expires_in`. Raises nothing."""
         left = self.expires_in(now=now)
         return left is not None and left <= timedelta(0)
 
@@ -89,6 +96,7 @@ class Credentials:
         """The four fields under STS's own names, in plain text; those that are None are left out.
 
         ``AccessKeyId``, ``SecretAccessKey``, ``SessionToken``, and ``Expiration`` as RFC 3339 in UTC, whole seconds.
+        Raises nothing.
         """
         fields = {"AccessKeyId": self.access_key_id, "SecretAccessKey": str(self.secret_access_key)}
         if self.session_token is not None:
@@ -154,6 +162,9 @@ def _moment(value: object) -> datetime | None:
 @frozen
 class CallerIdentity:
     """Whose credentials these are, as STS sees it.
+
+    `account`: its twelve digits. `arn`: of the user, or of the session of a role. `user_id`: unique for ever, even
+    where a user of that name is made again; that of a session ends with its name.
 
     https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
     """

@@ -62,7 +62,10 @@ class Chained(Protocol):
     """A source of credentials that may be made on another one, which `Cached` then refreshes on its own."""
 
     def with_hop(self, hop: Callable[[Source[Credentials]], Source[Credentials]], /) -> Source[Credentials]:
-        """The same source with *hop* around the one that it is made on; the very same where there is none."""
+        """The same source with *hop* around the one that it is made on; the very same where there is none.
+
+        Raises nothing of its own.
+        """
         ...
 
 
@@ -86,7 +89,7 @@ class Identifier(Protocol):
     """What can say whose credentials these are."""
 
     def caller_identity(self, credentials: Credentials, /) -> CallerIdentity:
-        """The account, ARN and user id behind *credentials*, as STS sees them."""
+        """The account, ARN and user id behind *credentials*, as STS sees them. Raises as `STS.exchange` does."""
         ...
 
 
@@ -115,7 +118,10 @@ class LiveSink(Protocol[R_co]):
     """Where a recipe goes, to keep itself fresh."""
 
     def attach(self, source: Source[Credentials], /) -> R_co:
-        """Something that asks *source* for credentials whenever it needs new ones."""
+        """Something that asks *source* for credentials whenever it needs new ones.
+
+        Raise `SinkError` where that cannot be made; what the source raises comes out where the credentials are used.
+        """
         ...
 
 
@@ -133,17 +139,17 @@ class Clock(Protocol):
     """What time it is; a test passes one that it can move."""
 
     def now(self) -> datetime:
-        """The wall clock: aware, UTC. Expiry is judged by it."""
+        """The wall clock: aware, UTC. Expiry is judged by it. Raises nothing."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds that only grow. Waiting between tries is measured by it."""
+        """Seconds that only grow. Waiting between tries is measured by it. Raises nothing."""
         ...
 
 
 @frozen
 class CacheEntry:
-    """What a cache keeps: credentials, and since when they are there, by which their windows are judged."""
+    """What a cache keeps: `credentials`, and `since` when they are there, aware, in UTC; windows are judged by it."""
 
     credentials: Credentials
     since: datetime
@@ -157,18 +163,18 @@ class Cache(Protocol):
     """
 
     def get(self, key: str, /) -> CacheEntry | None:
-        """What was put under *key*; None where nothing is there or it cannot be read."""
+        """What was put under *key*; None where nothing is there or it cannot be read. Raises nothing."""
         ...
 
     def put(self, key: str, entry: CacheEntry, /) -> None:
-        """Keep *entry* under *key*, in the place of what was there, whole or not at all."""
+        """Keep *entry* under *key*, in the place of what was there, whole or not at all. Raises nothing."""
         ...
 
     def exclusive(self, key: str, /, *, wait: bool) -> AbstractContextManager[bool]:
         """A block that one caller of all threads and processes is in at a time, for each *key*.
 
         It gives True inside of it. Where another one is in it: with *wait* this waits, and gives False after a while;
-        without, it gives False at once. A caller that dies makes room.
+        without, it gives False at once. A caller that dies makes room. Raises nothing.
         """
         ...
 
@@ -193,5 +199,8 @@ class RefreshListener(Protocol):
     """Who wants to know of refreshes: for logs and metrics."""
 
     def notify(self, event: RefreshEvent, /) -> None:
-        """Called after the fact, by whoever read the credentials, while nobody waits for it but that caller."""
+        """Called after the fact, by whoever read the credentials, while nobody waits for it but that caller.
+
+        What it raises becomes a warning, and nobody goes without credentials for it.
+        """
         ...

@@ -105,12 +105,12 @@ class Cached:
 
     @property
     def source(self) -> Source[Credentials]:
-        """What it asks, as it was given."""
+        """What it asks, as it was given. Raises nothing."""
         return self._recipe[0]
 
     @property
     def identity(self) -> str | None:
-        """Whose credentials these are, as the source said when they came, else the key; for the keys of caches."""
+        """Whose they are, as the source said when they came, else the key. Raises what the source does."""
         if self._whose is None or self._held is None:
             self._whose = self._name()
         return self._whose
@@ -126,7 +126,7 @@ class Cached:
         """Have the next read fetch new credentials, since a service has refused these.
 
         *access_key_id*: those that were refused; where others are in use by now, nothing happens. None: whichever are.
-        Until new ones can be had, the old ones are kept while they are valid, as after any failure.
+        Until new ones can be had, the old ones are kept while they are valid, as after any failure. Raises nothing.
         """
         held = self._held
         if held is not None and not held.rejected and access_key_id in (None, held.credentials.access_key_id):
@@ -141,7 +141,7 @@ class Cached:
         return attach(sink, self)
 
     def rearm(self) -> None:
-        """Forget whoever is refreshing: in a forked child that thread does not exist."""
+        """Forget whoever is refreshing: in a forked child that thread does not exist. Raises nothing."""
         self._lock = threading.Lock()
         self._holder: int | None = None  # the thread that has the lock
 

@@ -25,7 +25,9 @@ V = TypeVar("V")
 class ProvidedContext:
     """A trusted context assertion, as IAM Identity Center gives it for trusted identity propagation.
 
-    `context_assertion`: 4 to 3,072 characters. Raises `RoleError` where one is out of its limits.
+    `provider_arn`: 20 to 2,048 characters. `context_assertion`: 4 to 3,072 characters.
+
+    Raises `RoleError` where one is out of its limits.
 
     https://docs.aws.amazon.com/STS/latest/APIReference/API_ProvidedContext.html
     """
@@ -107,6 +109,7 @@ class RoleOptions(TypedDict, total=False):
 class Role:
     """A role, and how its session shall be. What is None or empty is not sent.
 
+    `arn`: of the role, up to 2,048 characters; on servers that are not AWS it may lack the account.
     `session_name`: shows in CloudTrail, 2 to 64 characters; None: ``AWS_ROLE_SESSION_NAME``, else
     ``stskit-<user>-<host>``. For SAML the identity provider decides, and naming one is an error.
     `duration`: seconds or a timedelta, 900 to 43,200; None leaves it to STS, which takes an hour, or what the assertion
@@ -187,12 +190,15 @@ class Role:
 
     @property
     def partition(self) -> str:
-        """The part of AWS the role lives in: ``aws``, ``aws-cn``, ``aws-us-gov`` and so on."""
+        """The part of AWS the role lives in: ``aws``, ``aws-cn``, ``aws-us-gov`` and so on. Raises nothing."""
         return RoleARN.parse(self.arn).partition
 
     @property
     def account(self) -> str | None:
-        """The twelve digits of the role's account; None where the ARN has none, as on some servers that are not AWS."""
+        """The twelve digits of the role's account; None where the ARN has none, as on some servers that are not AWS.
+
+        Raises nothing.
+        """
         return RoleARN.parse(self.arn).account
 
 

@@ -27,7 +27,7 @@ _PROVIDER_ARN: Final = r"arn:[a-z0-9-]+:iam::(\d{12})?:saml-provider/[^\s,]+"
 
 @frozen
 class SAMLRole:
-    """One role that an assertion offers, with the SAML provider that vouches for it."""
+    """One role that an assertion offers: `role_arn`, with `principal_arn`, the SAML provider that vouches for it."""
 
     role_arn: str
     principal_arn: str
@@ -37,7 +37,8 @@ class SAMLRole:
 class SAMLAssertion:
     """A SAML 2.0 response from an identity provider, base64 on one line, as STS takes it.
 
-    `principal_arn` is the ARN of the SAML provider; None: the one that the assertion pairs with the role.
+    `value`: the text. `principal_arn`: the ARN of the SAML provider; None: the one that the assertion pairs with the
+    role.
 
     What the properties say is read from the assertion and not verified: STS verifies it, so nothing here is to be
     trusted for security. Each is None or empty where the assertion does not say it, and raises `ProofInvalid` where

@@ -91,7 +91,10 @@ class BotocoreSTS:
 
     @property
     def identity(self) -> str:
-        """Which server is asked, by what is set here and in the environment, as one text for the keys of caches."""
+        """Which server is asked, by what is set here and in the environment, as one text for the keys of caches.
+
+        Raises nothing.
+        """
         import os
 
         from stskit._proofs.whose import digest

@@ -37,7 +37,8 @@ class WebIdentityToken:
     """An OpenID Connect token (or an OAuth 2.0 one, with its `provider_id`), as STS takes it: 4 to 20,000 characters.
 
     What the properties say is read from the token and not verified: STS verifies it, so nothing here is to be trusted
-    for security. Each is None, or empty, where the token does not say it, or is opaque. Times are aware and in UTC.
+    for security. Each is None, or empty, where the token does not say it, or is opaque, and none raises anything. Times
+    are aware and in UTC. `value` is the token itself. Raises `ProofInvalid` where that is empty.
 
     https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
     https://openid.net/specs/openid-connect-core-1_0.html#IDToken

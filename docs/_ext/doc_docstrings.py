@@ -88,7 +88,8 @@ def _default(field: Any) -> str:
 def _shown(value: object) -> str:
     """As somebody would write it: of a value only what differs from its defaults."""
     if isinstance(value, timedelta):
-        return f"timedelta(minutes={value / MINUTE:g})" if value else "timedelta(0)"
+        whole = value >= MINUTE and not value % MINUTE
+        return f"timedelta(minutes={value / MINUTE:g})" if whole else f"timedelta(seconds={value.total_seconds():g})"
     if attrs.has(kind := type(value)):
         given = {field: getattr(value, field.name) for field in attrs.fields(kind)}
         differ = [f"{field.name}={_shown(shown)}" for field, shown in given.items() if shown != field.default]

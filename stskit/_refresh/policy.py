@@ -78,7 +78,10 @@ class RefreshPolicy:
             raise ValueError(f'on_expired is {self.on_expired!r}; it is "raise" or "serve"')
 
     def windows(self, lifetime: timedelta, chance: float) -> tuple[timedelta, timedelta]:
-        """How long before expiry the advisory and the mandatory window open; *chance* is 0 to 1, for the jitter."""
+        """How long before expiry the advisory and the mandatory window open; *chance* is 0 to 1, for the jitter.
+
+        *lifetime*: from when the credentials came until they expire. Raises nothing.
+        """
         if self.advisory is not None:
             advisory = max(self.advisory, self.mandatory)
         elif lifetime <= timedelta(minutes=20):
@@ -101,7 +104,7 @@ class RefreshPolicy:
 
         With nothing at hand both are zero; for credentials that never expire both are `timedelta.max`. *chance* is that
         of `windows`. *failed*: how the last try did, while the pause after it lasts. *rejected*: whether a service has
-        refused the credentials.
+        refused the credentials. Raises nothing.
         """
         if failed is not None:
             return self.fall_back(lifetime, left, failed)
@@ -111,7 +114,7 @@ class RefreshPolicy:
         return "refresh" if left <= advisory else "use"
 
     def fall_back(self, lifetime: timedelta, left: timedelta, kind: Kind) -> Step:
-        """What to do after a failure of that *kind*, as long as the source is not asked again."""
+        """What to do after a failure of that *kind*, as long as the source is not asked again. Raises nothing."""
         if kind == "final":
             return "raise"
         if left > _ZERO:
@@ -119,7 +122,10 @@ class RefreshPolicy:
         return "serve" if lifetime and self.on_expired == "serve" and kind == "passing" else "raise"
 
     def pause(self, kind: Kind, *, valid: bool) -> Range:
-        """Between which two the pause after a failure is drawn; who has signed in expects it to go on at once."""
+        """Between which two the pause after a failure is drawn; who has signed in expects it to go on at once.
+
+        Raises nothing.
+        """
         if kind == "sign-in":
             return _ZERO, _ZERO
         if kind == "final":

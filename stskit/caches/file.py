@@ -56,12 +56,12 @@ class FileCache:
     _told: set[str] = field(init=False, factory=set, eq=False, repr=False)
 
     def get(self, key: str, /) -> CacheEntry | None:
-        """The entry for *key*; None where there is none that can be read and trusted."""
+        """The entry for *key*; None where there is none that can be read and trusted. Raises nothing."""
         data = self._read(key)
         return None if data is None else _entry.from_bytes(key, data)
 
     def put(self, key: str, entry: CacheEntry, /) -> None:
-        """Write *entry* for *key*, unless there is one of a newer version of stskit."""
+        """Write *entry* for *key*, unless there is one of a newer version of stskit. Raises nothing."""
         data = self._read(key)
         if data is not None and _entry.is_newer(data):
             return
@@ -77,6 +77,7 @@ class FileCache:
         """A block that one caller of all processes is in at a time, for each *key*; False where another one is in it.
 
         With *wait* it waits for up to `lock_timeout` seconds. Where nothing can be locked, all go on at the same time.
+        Raises nothing.
         """
         with ExitStack() as stack:
             alone = True
@@ -91,7 +92,7 @@ class FileCache:
             yield alone
 
     def purge(self) -> int:
-        """Remove all that stskit has put there, and nothing else; gives how many files that were."""
+        """Remove all that stskit has put there, and nothing else; gives how many files that were. Raises nothing."""
         with self._told_of("cannot be emptied"):
             if self._is_there():
                 return files.sweep(self.folder, {_OURS: 0})

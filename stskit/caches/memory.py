@@ -42,11 +42,11 @@ class MemoryCache:
 
     @property
     def max_entries(self) -> int:
-        """How many are kept."""
+        """How many are kept. Raises nothing."""
         return self._max_entries
 
     def get(self, key: str, /) -> CacheEntry | None:
-        """What was put under *key*, if it is still there."""
+        """What was put under *key*, if it is still there. Raises nothing."""
         with self._lock:
             entry = self._entries.get(key)
             if entry is not None:
@@ -54,7 +54,7 @@ class MemoryCache:
             return entry
 
     def put(self, key: str, entry: CacheEntry, /) -> None:
-        """Keep *entry* under *key*."""
+        """Keep *entry* under *key*. Raises nothing."""
         with self._lock:
             self._entries[key] = entry
             self._entries.move_to_end(key)
@@ -63,7 +63,10 @@ class MemoryCache:
 
     @contextmanager
     def exclusive(self, key: str, /, *, wait: bool) -> Iterator[bool]:
-        """A block that one thread is in at a time, for each *key*; False where another one is and nobody shall wait."""
+        """A block that one thread is in at a time, for each *key*; False where another one is and nobody shall wait.
+
+        Raises nothing.
+        """
         with self._lock:
             turn, users = self._turns.get(key, (threading.Lock(), 0))
             self._turns[key] = turn, users + 1
@@ -78,12 +81,12 @@ class MemoryCache:
             self._leave(key, turn)
 
     def clear(self) -> None:
-        """Forget all entries."""
+        """Forget all entries. Raises nothing."""
         with self._lock:
             self._entries.clear()
 
     def rearm(self) -> None:
-        """Forget whoever is inside: in a forked child those threads do not exist."""
+        """Forget whoever is inside: in a forked child those threads do not exist. Raises nothing."""
         self._lock = threading.RLock()  # a signal handler may come back to it
         self._turns: dict[str, tuple[threading.Lock, int]] = {}  # with how many want it, so that none stays for ever
 

@@ -23,7 +23,7 @@ class CredentialProcess:
     """
 
     def write(self, credentials: Credentials, /) -> str:
-        """The document for *credentials*, one line without its end; it is secret."""
+        """The document for *credentials*, one line without its end; it is secret. Raises nothing."""
         from json import dumps
 
         account = {} if credentials.account_id is None else {"AccountId": credentials.account_id}

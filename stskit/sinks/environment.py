@@ -34,12 +34,12 @@ class Environment:
     def unset(self) -> tuple[str, ...]:
         """What must not be set beside these credentials: the names of old ones, of a profile, and of what is written.
 
-        Whoever sets variables takes these out first; whoever is done takes them out again.
+        Whoever sets variables takes these out first; whoever is done takes them out again. Raises nothing.
         """
         return _variables.unset(self.region)
 
     def write(self, credentials: Credentials, /) -> dict[str, str]:
-        """The variables for *credentials*, in plain text."""
+        """The variables for *credentials*, in plain text. Raises nothing."""
         kept = {name: value for name, value in self.base.items() if name not in _variables.STALE}
         return kept | _variables.variables(credentials, self.region, self.expiration)
 
@@ -48,7 +48,7 @@ class Environment:
         """Have *credentials* in ``os.environ`` for a block, and the variables as they were before after it.
 
         For code that looks nowhere else. The environment is one for all threads of a process: where other threads
-        might see it, give the variables to a child process, or use a session. `base` plays no part.
+        might see it, give the variables to a child process, or use a session. `base` plays no part. Raises nothing.
         """
         before = {name: os.environ[name] for name in self.unset if name in os.environ}
         _replace(self.unset, _variables.variables(credentials, self.region, self.expiration))

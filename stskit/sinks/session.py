@@ -35,6 +35,9 @@ class BotocoreSession:
     credentials, and a warning, where new ones cannot be had, as the AWS SDKs do. `cache`: where credentials are shared
     with others. `clock`: what it takes the time from.
 
+    A session reads the config file, so making one raises what botocore raises where that file is broken, or where
+    ``AWS_PROFILE`` names a profile that is not there.
+
     https://docs.aws.amazon.com/boto3/latest/guide/credentials.html
     """
 
@@ -44,7 +47,7 @@ class BotocoreSession:
     clock: Clock = field(factory=SystemClock, kw_only=True)
 
     def write(self, credentials: Credentials, /) -> botocore.session.Session:
-        """A session whose credentials stay as they are, until they expire."""
+        """A session whose credentials stay as they are, until they expire. Raises what botocore does."""
         session = self._session()
         session.set_credentials(
             credentials.access_key_id, credentials.secret_access_key, credentials.session_token, credentials.account_id
@@ -55,6 +58,7 @@ class BotocoreSession:
         """A session that fetches from *source* on first use, and again whenever its credentials are about to expire.
 
         Its clients raise what the source raises, once nothing valid is left. A `Cached` is used as it is.
+        Raises what botocore does, and nothing of the source yet.
         """
         session = self._session()
         session.register_component("credential_provider", _LiveCredentials(self._cached(source)))
@@ -79,7 +83,9 @@ class BotocoreSession:
 
 @frozen
 class Boto3Session:
-    """A `boto3.session.Session` that uses these credentials; else as `BotocoreSession`. Needs ``stskit[boto3]``.
+    """A `boto3.session.Session` that uses these credentials. Needs ``stskit[boto3]``.
+
+    `region_name`, `policy`, `cache`, `clock`: as of `BotocoreSession`.
 
     https://docs.aws.amazon.com/boto3/latest/reference/core/session.html
     """

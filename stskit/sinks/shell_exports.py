@@ -115,6 +115,6 @@ class ShellExports:
         return self.unset() + "\n".join(lines) + "\n"
 
     def unset(self) -> str:
-        """The text that takes out all that `write` sets, and what would mix with it."""
+        """The text that takes out all that `write` sets, and what would mix with it. Raises nothing."""
         names = _variables.unset(self.region)
         return "".join(f"{_DIALECTS[self.shell].unset.format(name)}\n" for name in names)

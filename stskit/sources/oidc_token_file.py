@@ -29,9 +29,10 @@ _WHOLE: Final = r"[!-~]{4,20000}"  # by the service model of STS; what is no vis
 class OIDCTokenFile:
     """A file that holds an OpenID Connect token, and nothing else but blanks around it.
 
-    `json_field`: the file is a JSON object, and this field of it is the token. `strict`: refuse what is no signed JSON
-    Web Token; else it is sent with a warning, since some providers' tokens are opaque. `skew`: by how much the clock of
-    this machine may be behind the provider's, for tokens that do not count yet. `clock`: what it takes the time from.
+    `path`: of the file; ``~`` is the home. `json_field`: the file is a JSON object, and this field of it is the token.
+    `strict`: refuse what is no signed JSON Web Token; else it is sent with a warning, since some providers' tokens are
+    opaque. `skew`: by how much the clock of this machine may be behind the provider's, for tokens that do not count
+    yet. `clock`: what it takes the time from.
 
     The file is read again for every fetch, since whoever writes it puts a new token there before the old one expires.
 

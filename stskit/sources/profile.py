@@ -35,7 +35,7 @@ class Profile:
     @property
     def identity(self) -> str | None:
         """Whose credentials these are, by the configuration alone, for the keys of caches: the profiles and variables
-        that decide it, without their secrets. None where the container or the instance decides.
+        that decide it, without their secrets. None where the container or the instance decides. Raises nothing.
         """
         from stskit._profile.identity import of_profile
 

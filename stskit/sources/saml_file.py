@@ -27,9 +27,9 @@ class SAMLFile:
     browser: a HAR file, or text copied from its developer tools, of up to 50 MB. Of several the newest is taken, of
     those posted to AWS if there are any; the logger ``stskit`` says at INFO which it was.
 
-    `principal_arn`: the ARN of the SAML provider; None finds it in the assertion, beside the role. `skew`: by how much
-    the clocks of this machine and of the identity provider may differ. `audience`: whom the assertion must be for;
-    None: AWS. `clock`: what it takes the time from.
+    `path`: of the file; ``~`` is the home. `principal_arn`: the ARN of the SAML provider; None finds it in the
+    assertion, beside the role. `skew`: by how much the clocks of this machine and of the identity provider may differ.
+    `audience`: whom the assertion must be for; None: AWS. `clock`: what it takes the time from.
 
     The file is read again for every fetch. An assertion is good for a few minutes, so a recipe that refreshes needs a
     person to sign in again and save a new response; until then it raises `SignInRequired`.

@@ -17,7 +17,7 @@ __all__ = ["SessionToken"]
 
 @frozen
 class SessionToken:
-    """Temporary credentials of the very user whose long-term ones *source* gives, by GetSessionToken.
+    """Temporary credentials of the very user whose long-term ones `source` gives, by GetSessionToken.
 
     With `mfa` they count as authenticated by it, so one code serves every role that asks for MFA. Each fetch is a call,
     and needs a code: share one among many roles by ``Cached(SessionToken(source, mfa))``. `duration`: seconds or a
@@ -52,7 +52,10 @@ class SessionToken:
 
     @property
     def identity(self) -> str | None:
-        """Whose session it is and how it is asked for, for the keys of caches; None where *source* does not say."""
+        """Whose session it is and how it is asked for, for the keys of caches; None where *source* does not say.
+
+        Raises what that does.
+        """
         from stskit._proofs.whose import identity_of, of_session
 
         return of_session(identity_of(self.source), self.duration, self.mfa, self.sts)

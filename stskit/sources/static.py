@@ -15,17 +15,20 @@ P = TypeVar("P", bound=Proof)
 
 @frozen
 class Static(Generic[P]):
-    """The credentials that it was given, unchanged, for ever; or another proof, an assertion or a token in memory."""
+    """The `credentials` that it was given, unchanged, for ever; or another proof, an assertion or a token in memory."""
 
     credentials: P
 
     def fetch(self) -> P:
-        """What it was given."""
+        """What it was given. Raises nothing."""
         return self.credentials
 
     @property
     def identity(self) -> str | None:
-        """Whose proof it is, as it says itself, for the keys of caches; None for a token that says nothing."""
+        """Whose proof it is, as it says itself, for the keys of caches; None for a token that says nothing.
+
+        Raises `ProofInvalid` where it is an assertion that cannot be read.
+        """
         from stskit._proofs.whose import of_proof
 
         return of_proof(self.credentials)

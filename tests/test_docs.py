@@ -1,0 +1,274 @@
+"""The documentation: every public name has its docstring and its place, and the site holds together."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import pkgutil
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import attrs
+import doc_tables
+import doc_timeline
+import pytest
+from botocore.model import ServiceModel
+from botocore.session import Session
+from doc_commands import options_of
+
+import stskit
+from stskit import RefreshPolicy
+from stskit._sts.limits import PARAMETERS
+from stskit._sts.remedies import REMEDIES
+from stskit.sts import OPERATIONS
+
+ROOT = Path(__file__).parent.parent
+MODULES = [f"stskit.{found.name}" for found in pkgutil.iter_modules(stskit.__path__) if not found.name.startswith("_")]
+NAMES = {f"{module}.{name}" for module in MODULES for name in importlib.import_module(module).__all__}
+
+
+def named(dotted: str) -> Any:
+    module, _, name = dotted.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+CLASSES = sorted(name for name in NAMES if isinstance(named(name), type))
+FUNCTIONS = {name: named(name) for name in sorted(NAMES - set(CLASSES)) if callable(named(name))}
+MEMBERS = {
+    f"{name}.{each}": member
+    for name in CLASSES
+    for each, member in vars(named(name)).items()
+    if not each.startswith("_") and (inspect.isroutine(member) or isinstance(member, property | classmethod))
+}
+
+
+# Docstrings ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("module", ["stskit", *MODULES])
+def test_a_public_module_has_a_docstring_and_a_page(module: str) -> None:
+    """The page has the module's own name."""
+    assert importlib.import_module(module).__doc__
+    assert (ROOT / "docs" / "reference" / f"{module.rpartition('.')[2]}.md").is_file()
+
+
+@pytest.mark.parametrize("name", [*CLASSES, *FUNCTIONS, *MEMBERS])
+def test_a_public_name_has_a_docstring(name: str) -> None:
+    """Each class, function, method and property, of its own and not by inheritance."""
+    thing = MEMBERS[name] if name in MEMBERS else named(name)
+    assert (thing.__doc__ or "").strip()
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, *(name for name in MEMBERS if not isinstance(MEMBERS[name], property))])
+def test_a_public_function_says_what_it_raises(name: str) -> None:
+    """Or that it raises nothing."""
+    assert re.search(r"\braises?\b", {**FUNCTIONS, **MEMBERS}[name].__doc__, re.IGNORECASE)
+
+
+@pytest.mark.parametrize("name", [name for name in MEMBERS if isinstance(MEMBERS[name], property)])
+def test_a_public_property_says_what_it_raises(name: str) -> None:
+    """It, or its class for all of them."""
+    said = f"{MEMBERS[name].__doc__} {named(name.rpartition('.')[0]).__doc__}"
+    assert re.search(r"\braises?\b", said, re.IGNORECASE)
+
+
+@pytest.mark.parametrize("name", [name for name in CLASSES if attrs.has(named(name))])
+def test_a_public_field_is_explained(name: str) -> None:
+    """In the docstring of its class, or in one of its own below it."""
+    thing = named(name)
+    fields = [field.name for field in attrs.fields(thing) if not field.name.startswith("_")]
+    source = inspect.getsource(thing)
+    below = set(re.findall(r'^    (\w+): .*\n    """', source, re.MULTILINE))
+    assert [field for field in fields if f"`{field}`" not in thing.__doc__ and field not in below] == []
+
+
+# What is written from the code -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def model() -> ServiceModel:
+    """The service model of STS that botocore ships, if it is as new as stskit's table."""
+    found = Session().get_service_model("sts")
+    shape = found.operation_model("AssumeRole").input_shape
+    if shape is None or not {name for names in PARAMETERS.values() for name in names} <= set(shape.members):
+        pytest.skip("this botocore has an older model of STS than the table was made by")
+    return found
+
+
+def test_the_table_of_conformance_has_every_parameter_of_the_model(model: ServiceModel) -> None:
+    """One that AWS adds is missed here, and named."""
+    assert doc_tables.uncovered(model) == []
+    page = doc_tables.conformance()
+    for operation in OPERATIONS:
+        section = page.split(f"\n## {operation}\n")[1].split("\n## ")[0]
+        shape = model.operation_model(operation).input_shape
+        assert all(f"| `{name}`" in section for name in (shape.members if shape else ()))
+
+
+def test_a_parameter_that_the_table_lacks_is_named(model: ServiceModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the page cannot be written without it."""
+    known = OPERATIONS["AssumeRole"]
+    less = attrs.evolve(known, options=tuple(option for option in known.options if option != "tags"))
+    monkeypatch.setattr("doc_tables.OPERATIONS", {**OPERATIONS, "AssumeRole": less})
+    assert doc_tables.uncovered(model) == ["AssumeRole.Tags"]
+    with pytest.raises(KeyError, match="Tags"):
+        doc_tables.conformance()
+
+
+def test_each_operation_that_is_not_offered_is_told(model: ServiceModel) -> None:
+    """So that nobody looks for it in vain."""
+    others = doc_tables.conformance().split("## Operations that are not offered")[1]
+    assert sorted(re.findall(r"^- (\w+):", others, re.MULTILINE)) == sorted(doc_tables.missing(model))
+    assert {*OPERATIONS, *doc_tables.missing(model)} == set(model.operation_names)
+
+
+def test_the_page_of_errors_has_every_remedy() -> None:
+    """Each in the section of its code."""
+    page = doc_tables.errors().replace("\\", "")
+    for row in REMEDIES:
+        assert row.text in page.split(f"## {row.code}\n")[1].split("\n## ")[0]
+
+
+def test_the_timeline_is_drawn_from_the_policy() -> None:
+    """With other numbers it is another picture, and its legend says them."""
+    usual, other = (
+        doc_timeline.picture(),
+        doc_timeline.picture(
+            RefreshPolicy(advisory=timedelta(minutes=10), retry_valid=(timedelta(minutes=2), timedelta(minutes=3)))
+        ),
+    )
+    assert "opens 18 to 15 minutes before the end" in usual
+    assert "comes 5 to 10 minutes later" in usual
+    assert "opens 12 to 10 minutes before the end" in other
+    assert "comes 2 to 3 minutes later" in other
+    assert usual.count("<circle") == len(doc_timeline.failures(RefreshPolicy())) == 3
+    assert other.count("<circle") == 5
+
+
+def parser() -> argparse.ArgumentParser:
+    """A command line with one of each thing."""
+    made = argparse.ArgumentParser("tool", description="What %(prog)s is for.", epilog="See also: man.")
+    made.add_argument("--loud", action="store_true", help="a|b at 100%% of %(prog)s")
+    made.add_argument("--hidden", help=argparse.SUPPRESS)
+    run = made.add_subparsers().add_parser("run", description="Runs.")
+    run.add_argument("roles", nargs="*", metavar="ROLE", help="the roles, left to right")
+    run.add_argument("-r", "--region", default="us-east-1", help="default: %(default)s")
+    return made
+
+
+def test_a_command_line_is_told_by_its_parser() -> None:
+    """All commands and options, what they take and their help; what is hidden stays hidden."""
+    text = options_of(parser())
+    assert re.findall(r"^## (.*)", text, re.MULTILINE) == ["tool", "tool run"]
+    assert "What tool is for." in text
+    assert "See also: man." in text
+    assert "| `--loud` | a\\|b at 100% of tool |" in text
+    assert "| `[ROLE ...]` | the roles, left to right |" in text
+    assert "| `-r REGION`, `--region REGION` | default: us-east-1 |" in text
+    assert "hidden" not in text
+
+
+# The site --------------------------------------------------------------------------------------------------------
+
+
+class Page(HTMLParser):
+    """The links, the anchors and the headings of a page."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.anchors: set[str] = set()
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        for name, value in attributes:
+            if name in ("href", "src") and value:
+                self.links.append(value)
+            elif name == "id" and value:
+                self.anchors.add(value)
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Builds the site of a folder, with warnings as errors, and gives where it is."""
+    pytest.importorskip("sphinx")
+
+    def run(source: Path) -> Path:
+        to = tmp_path_factory.mktemp("site")
+        command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-q", "-b", "html"]
+        done = subprocess.run(
+            [*command, "-d", str(to / "doctrees"), str(source), str(to / "html")],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return to / "html"
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def site(build: Callable[[Path], Path]) -> dict[Path, Page]:
+    """The pages of the documentation."""
+    folder = build(ROOT / "docs")
+    return {path: Page(path) for path in folder.rglob("*.html")}
+
+
+@pytest.mark.sweep
+def test_every_link_within_the_site_leads_somewhere(site: dict[Path, Page]) -> None:
+    """To a file that is there, and to an anchor that is in it."""
+    links = [(path, link) for path, page in site.items() for link in page.links]
+    assert [f"{path.name}: {link}" for path, link in links if not leads(site, path, link)] == []
+
+
+def leads(site: dict[Path, Page], path: Path, link: str) -> bool:
+    url = urlsplit(link)
+    if url.scheme or url.netloc:
+        return True
+    target = (path.parent / unquote(url.path)).resolve() if url.path else path
+    anchor = unquote(url.fragment)
+    return target.is_file() and (not anchor or target not in site or anchor in site[target].anchors)
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_a_public_name_is_in_the_reference(name: str, site: dict[Path, Page]) -> None:
+    """Once, on the page of its module, or of the one that it comes from."""
+    thing = named(name)
+    true_name = f"{getattr(thing, '__module__', '')}.{getattr(thing, '__qualname__', '')}"
+    pages = [path for path, page in site.items() if {name, true_name} & page.anchors]
+    assert len(pages) == 1
+
+
+@pytest.mark.sweep
+def test_a_page_can_have_a_command_line(build: Callable[[Path], Path], tmp_path: Path) -> None:
+    """The directive takes the dotted name of what gives the parser."""
+    extensions = f"import sys\nsys.path[:0] = {[str(ROOT / 'docs' / '_ext'), str(tmp_path)]}\n"
+    (tmp_path / "conf.py").write_text(f'{extensions}extensions = ["myst_parser", "doc_directives"]\n')
+    (tmp_path / "shop.py").write_text(
+        "import argparse\n"
+        "def parser():\n"
+        "    made = argparse.ArgumentParser('shop')\n"
+        "    made.add_argument('--milk', help='with milk')\n"
+        "    return made\n"
+    )
+    (tmp_path / "index.md").write_text("# Shop\n\n```{command-line} shop.parser\n```\n")
+    page = (build(tmp_path) / "index.html").read_text()
+    assert "--milk MILK" in page
+    assert "with milk" in page
+
+
+def test_a_page_begins_with_its_title() -> None:
+    """Which is what links and the contents show."""
+    for path in (ROOT / "docs").rglob("*.md"):
+        if "_build" not in path.parts and path.name != "changelog.md":
+            assert re.match(r"# \S", path.read_text()), path
