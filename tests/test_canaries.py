@@ -399,7 +399,7 @@ def test_the_plugin_comes_with_the_package() -> None:
 @pytest.mark.case("H9")
 def test_the_documentation_says_what_is_not_protected() -> None:
     """Memory that is dumped or swapped, and who may read it."""
-    page = Path(__file__).parent.parent / "docs" / "index.md"
+    page = Path(__file__).parent.parent / "docs" / "explanation" / "security.md"
     assert re.search(r"core dump.*swap", page.read_text(), re.IGNORECASE | re.DOTALL)
 
 
