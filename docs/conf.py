@@ -14,6 +14,7 @@ version = release = version_of("stskit")
 extensions = ["myst_parser", "sphinx.ext.autodoc", "doc_directives", "doc_docstrings", "doc_names"]
 exclude_patterns = ["_build", "_ext", "examples"]
 
+highlight_language = "text"  # of blocks in docstrings that say nothing else
 default_role = "name"  # of doc_names: what stands in single backquotes in a docstring
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
@@ -21,7 +22,6 @@ myst_heading_anchors = 3
 autodoc_default_options = {"members": True, "no-value": True}
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
-autodoc_type_aliases = {"Proof": "Proof"}  # by its name, and not by all that it stands for
 python_maximum_signature_line_length = 88
 python_use_unqualified_type_names = True
 add_module_names = False

@@ -160,7 +160,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--hidden", help=argparse.SUPPRESS)
     run = made.add_subparsers().add_parser("run", description="Runs.")
     run.add_argument("roles", nargs="*", metavar="ROLE", help="the roles, left to right")
-    run.add_argument("-r", "--region", default="us-east-1", help="default: %(default)s")
+    where = run.add_argument_group("where", "What %(prog)s asks.").add_mutually_exclusive_group()
+    where.add_argument("-r", "--region", default="us-east-1", help="default: %(default)s")
     return made
 
 
@@ -172,7 +173,8 @@ def test_a_command_line_is_told_by_its_parser() -> None:
     assert "See also: man." in text
     assert "| `--loud` | a\\|b at 100% of tool |" in text
     assert "| `[ROLE ...]` | the roles, left to right |" in text
-    assert "| `-r REGION`, `--region REGION` | default: us-east-1 |" in text
+    assert "**Where**: What tool run asks." in text
+    assert "| `-r REGION`, `--region REGION` | default: us-east-1 |" in text.split("**Where**")[1]
     assert "hidden" not in text
 
 

@@ -1,4 +1,4 @@
-"""What an `argparse.ArgumentParser` takes, as Markdown: a section for each command, a table for its options."""
+"""What an `argparse.ArgumentParser` takes, as Markdown: a section for each command, a table for each group."""
 
 from __future__ import annotations
 
@@ -9,27 +9,39 @@ __all__ = ["options_of"]
 
 
 def options_of(parser: argparse.ArgumentParser) -> str:
-    """The parser and its commands, each as a section with usage, description and a table."""
+    """The parser and its commands, each as a section with usage, description and tables."""
     return "\n".join(_lines(parser))
 
 
 def _lines(parser: argparse.ArgumentParser) -> Iterator[str]:
-    shown = [action for action in parser._actions if action.help != argparse.SUPPRESS]
-    commands = [action for action in shown if isinstance(action, argparse._SubParsersAction)]
     yield f"## {parser.prog}\n"
     if parser.description:
         yield f"{_text(parser, parser.description)}\n"
     yield f"```text\n{_usage(parser)}\n```\n"
-    rows = [action for action in shown if action not in commands and not isinstance(action, argparse._HelpAction)]
-    if rows:
-        yield "| | |\n|---|---|"
-        yield from (f"| {_names(parser, action)} | {_help(parser, action)} |" for action in rows)
-        yield ""
+    for group in parser._action_groups:
+        yield from _group(parser, group)
     if parser.epilog:
         yield f"{_text(parser, parser.epilog)}\n"
-    for action in commands:
-        for command in dict.fromkeys(action.choices.values()):
-            yield from _lines(command)
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in dict.fromkeys(action.choices.values()):
+                yield from _lines(command)
+
+
+def _group(parser: argparse.ArgumentParser, group: argparse._ArgumentGroup) -> Iterator[str]:
+    rows = [action for action in group._group_actions if _is_told(action)]
+    if not rows:
+        return
+    about = f": {_text(parser, group.description)}" if group.description else ""
+    yield f"**{(group.title or 'options').capitalize()}**{about}\n"
+    yield "| argument | what it is |\n|---|---|"
+    yield from (f"| {_names(parser, action)} | {_help(parser, action)} |" for action in rows)
+    yield ""
+
+
+def _is_told(action: argparse.Action) -> bool:
+    elsewhere = isinstance(action, argparse._HelpAction | argparse._SubParsersAction)
+    return action.help != argparse.SUPPRESS and not elsewhere
 
 
 def _usage(parser: argparse.ArgumentParser) -> str:
@@ -37,7 +49,8 @@ def _usage(parser: argparse.ArgumentParser) -> str:
 
 
 def _names(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
-    metavar = parser._get_formatter()._format_args(action, action.dest.upper()) if action.nargs != 0 else ""
+    usual = action.dest.upper() if action.option_strings else action.dest
+    metavar = parser._get_formatter()._format_args(action, usual) if action.nargs != 0 else ""
     names = [f"{name} {metavar}".strip() for name in action.option_strings] or [metavar]
     return ", ".join(f"`{_cell(name)}`" for name in names)
 

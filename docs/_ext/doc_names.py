@@ -19,7 +19,8 @@ from sphinx.environment import BuildEnvironment
 from sphinx.roles import XRefRole
 from sphinx.util.nodes import make_refnode
 
-_ELSEWHERE = ("argparse", "boto3", "botocore", "collections.abc", "contextlib", "datetime", "os", "random", "typing")
+_OF_PYTHON = ("argparse", "collections.abc", "contextlib", "datetime", "os", "random", "typing")
+_ELSEWHERE = (*_OF_PYTHON, "boto3", "botocore")
 _NAME = re.compile(r"[A-Z][A-Za-z0-9]+|assume|assume_all|caller_identity|stskit(\.\w+)+")
 _TYPES = ("name", "obj", "class", "exc", "func", "meth", "attr", "data", "mod")
 
@@ -78,12 +79,11 @@ def _true_name(dotted: str) -> str:
 
 @cache
 def _is_elsewhere(target: str) -> bool:
-    last = target.rpartition(".")[2]
     if target.startswith(tuple(f"{name}." for name in _ELSEWHERE)) or hasattr(builtins, target):
         return True
-    if "." not in target and any(hasattr(import_module(name), last) for name in _ELSEWHERE):
+    if "." not in target and any(hasattr(import_module(name), target) for name in _OF_PYTHON):
         return True
-    return re.fullmatch(r"[A-Z](_co)?", last) is not None  # a type variable
+    return re.fullmatch(r"(.*\.)?[A-Z](_co)?", target) is not None  # a type variable
 
 
 def link_code(app: Sphinx, doctree: nodes.document) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from attrs import evolve
+
 import stskit
 from stskit._sts.limits import LIMITS, PARAMETERS, Limit
 from stskit._sts.remedies import ANY_5XX, ANY_OTHER, REMEDIES, Remedy
@@ -15,12 +17,18 @@ from stskit.sts import OPERATIONS
 
 __all__ = ["conformance", "errors", "limits", "missing", "names_of_stskit", "uncovered"]
 
-# What of a proof goes out under that name.
+# What of a proof goes out under that name, and what is checked of it.
 _OF_THE_PROOF = {
-    "PrincipalArn": "`principal_arn` of {class}`~stskit.SAMLAssertion`, else as it pairs them",
-    "SAMLAssertion": "{class}`~stskit.SAMLAssertion`",
-    "WebIdentityToken": "{class}`~stskit.WebIdentityToken`",
-    "ProviderId": "`provider_id` of {class}`~stskit.WebIdentityToken`",
+    "PrincipalArn": ("`principal_arn` of {class}`~stskit.SAMLAssertion`, else as it pairs them", "not checked"),
+    "SAMLAssertion": (
+        "{class}`~stskit.SAMLAssertion`",
+        "4 to 100,000 characters of base64, by `from_text` and {class}`~stskit.sources.SAMLFile`",
+    ),
+    "WebIdentityToken": (
+        "{class}`~stskit.WebIdentityToken`",
+        "4 to 20,000 visible characters of ASCII, by {class}`~stskit.sources.OIDCTokenFile`",
+    ),
+    "ProviderId": ("`provider_id` of {class}`~stskit.WebIdentityToken`", "not checked"),
 }
 # Options whose entries have limits of their own, and what those are called in the table of limits.
 _ENTRIES = {
@@ -151,18 +159,24 @@ def _operation(operation: Any) -> str:
         return f"As {_HOW_OFFERED[operation.name]}. It has no parameters."
     required = operation.input_shape.required_members
     rows = [
-        (f"`{name}`{' (required)' if name in required else ''}", *_compared(operation.name, name, shape))
-        for name, shape in members.items()
+        (_called(operation.name, name, name in required), *_compared(operation.name, name, members[name]))
+        for name in members
     ]
-    head = ("parameter", "limits in the model", "in stskit", "limits in stskit")
+    head = ("parameter, and its name in stskit", "in the model", "in stskit")
     return f"As {_HOW_OFFERED[operation.name]}.\n\n{_table(head, rows)}"
 
 
-def _compared(operation: str, name: str, shape: Any) -> tuple[str, str, str]:
+def _called(operation: str, name: str, required: bool) -> str:
+    option = _option(operation, name)
+    ours = _OF_THE_PROOF[name][0] if option is None else f"`{option}`"
+    return f"`{name}`{' (required)' if required else ''}<br>{ours}"
+
+
+def _compared(operation: str, name: str, shape: Any) -> tuple[str, str]:
     option = _option(operation, name)
     if option is None:
-        return _stated(shape), _OF_THE_PROOF[name], "as in the model, or wider: servers that are not AWS differ"
-    return _stated(shape), f"`{option}`", "; ".join(_limits_of(operation, option, name))
+        return _stated(shape), _OF_THE_PROOF[name][1]
+    return _stated(shape), "; ".join(_limits_of(operation, option, name))
 
 
 def _limits_of(operation: str, option: str, parameter: str) -> Iterator[str]:
@@ -172,10 +186,10 @@ def _limits_of(operation: str, option: str, parameter: str) -> Iterator[str]:
         yield "an ARN of a role, up to 2,048 characters"
     elif option == "duration" and operation == "GetSessionToken":
         yield _limit(LIMITS["duration of a session token"])
+    elif option == "policy" and operation != "AssumeRole":
+        yield _limit(evolve(LIMITS[option], most=LIMITS["policy for SAML or web identity"].most))
     else:
         yield _limit(LIMITS[option])
-        if option == "policy" and operation != "AssumeRole":
-            yield _limit(LIMITS["policy for SAML or web identity"])
     yield from (f"{entry}: {_limit(LIMITS[entry])}" for entry in _ENTRIES.get(option, ()))
 
 
