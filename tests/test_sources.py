@@ -83,6 +83,14 @@ def test_what_is_no_regular_file_is_not_read(source: FileSource, tmp_path: Path)
         error = failure(source(path))
         assert type(error) is ProofInvalid
         assert f"{path} cannot be read: " in str(error)
+        assert str(error).endswith(". Save it again as a file that you may read")
+
+
+@pytest.mark.parametrize("source", FILE_SOURCES)
+def test_a_path_that_no_file_can_have_is_that_of_none(source: FileSource) -> None:
+    """A config file may have a NUL in it."""
+    error = failure(source("proof\0"))
+    assert type(error) is SourceMissing
 
 
 @pytest.mark.parametrize("source", FILE_SOURCES)

@@ -34,14 +34,16 @@ def read_proof(path: str, what: str, limit: int, *, pauses: Iterable[float] = ()
         )
         if text:
             return text
-    except (FileNotFoundError, NotADirectoryError):
+    except UnicodeDecodeError:  # it holds the file's content, so no error may keep it
+        problem = ProofInvalid(f"{path} is no text in UTF-8; it should hold {what}. Save it again as plain text")
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: no path can have a NUL
         problem = SourceMissing(
             f"there is no file {path}; it should hold {what}. Check the path, or make the file first"
         )
-    except UnicodeDecodeError:  # it holds the file's content, so no error may keep it
-        problem = ProofInvalid(f"{path} is no text in UTF-8; it should hold {what}. Save it again as plain text")
     except OSError as error:
-        problem = ProofInvalid(f"{path} cannot be read: {error.strerror}. It should hold {what}")
+        problem = ProofInvalid(
+            f"{path} cannot be read: {error.strerror}; it should hold {what}. Save it again as a file that you may read"
+        )
     raise problem
 
 
