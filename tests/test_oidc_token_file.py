@@ -198,7 +198,7 @@ def test_a_refusal_here_costs_no_request(path: Path) -> None:
 def test_an_unusual_token_is_sent_with_a_warning(token: str, what: str, path: Path) -> None:
     """Since it is STS that decides; it is refused where that was asked for."""
     write(path, token)
-    with pytest.warns(StskitWarning, match=f"holds {what}; STS may refuse it") as warned:
+    with pytest.warns(StskitWarning, match=f"holds {what}, which STS may refuse; save the ID token") as warned:
         assert OIDCTokenFile(path).fetch().value == token
     assert warned[0].filename == __file__
     assert "canary" not in str(warned[0].message)

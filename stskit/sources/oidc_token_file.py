@@ -133,7 +133,7 @@ class OIDCTokenFile:
         what = "a token without signature" if token.is_jwt else "a token that is no JSON Web Token"
         if self.strict:
             raise ProofInvalid(f"{self.path} holds {what}; save the ID token, as it was issued, or leave out strict")
-        _warn(f"{self.path} holds {what}; STS may refuse it")
+        _warn(f"{self.path} holds {what}, which STS may refuse; save the ID token, as it was issued")
 
     def _judge_mode(self) -> None:
         with suppress(OSError):  # it has been read, and may be gone by now
