@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from botocore.session import Session
 
-__all__ = ["fault", "missing"]
+__all__ = ["fault", "line_of", "missing"]
 
 # botocore's exception, or one that it derives from: what is wrong, and what to do. Nothing of its text is repeated.
 _REMEDIES: Final = {
@@ -102,10 +102,13 @@ def _refusal(error: Exception, operation: str) -> str:
     return f"{operation} was refused with {code if _CODE.fullmatch(code) else 'no code'}. {remedy}"
 
 
+def line_of(error: Any) -> int | None:
+    """The number of the line where botocore's parser stopped, None where it says none; never the line itself."""
+    return getattr(error, "lineno", None) or next((number for number, _ in getattr(error, "errors", ())), None)
+
+
 def _line(error: Any) -> str:
-    """Where botocore's parser stopped: the number of the line, and never the line itself."""
-    number = getattr(error, "lineno", None) or next((number for number, _ in getattr(error, "errors", ())), None)
-    if number is not None:
+    if (number := line_of(error)) is not None:
         return f" at line {number}"
     return ": it is no UTF-8 text" if isinstance(error, UnicodeError) else ": an indented line is no `name = value`"
 
