@@ -6,11 +6,15 @@ import ipaddress
 import os
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 os.environ["BOTO_DISABLE_CRT"] = "true"  # which the tests read files with; it would take over from botocore's signers
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from local_aws import LocalAWS, local_aws
 
 from stskit import Credentials
@@ -79,6 +83,27 @@ def saml_sts(aws: LocalAWS) -> BotocoreSTS:
 def base(aws: LocalAWS) -> Credentials:
     """Long-term keys of a user who may assume the hub role."""
     return Credentials(aws.access_key_id, aws.secret_access_key)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A key and a certificate for 127.0.0.1, signed by nobody but itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(datetime.now(UTC) - timedelta(days=1))
+    builder = builder.not_valid_after(datetime.now(UTC) + timedelta(days=1))
+    builder = builder.add_extension(
+        x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+    )
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    path = tmp_path / "certificate.pem"
+    path.write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+        + builder.sign(key, hashes.SHA256()).public_bytes(pem)
+    )
+    return path
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
