@@ -15,7 +15,7 @@ PACKAGE = Path(stskit.__file__).parent
 
 # From the left to the right; a module imports only from groups before its own.
 GROUPS: list[set[str]] = [
-    {"_disk", "_profile", "_proofs", "_refresh", "_sts", "_text"},  # folders
+    {"_cli", "_disk", "_profile", "_proofs", "_refresh", "_sts", "_text"},  # folders
     {"errors"},
     {"_disk.files", "_disk.locks", "_forks", "_proofs.jwt", "_secret", "_text.env_file", "_text.ini_section", "_times"},
     {"_disk.rewrite", "_proofs.saml_reader", "_text.ini"},
@@ -47,6 +47,11 @@ GROUPS: list[set[str]] = [
     {"sinks", "sources"},
     {"engine"},
     {"fleet"},
+    {"_cli.findings"},
+    {"_cli.checks_files", "_cli.checks_proofs", "_cli.checks_server", "_cli.checks_sso"},
+    {"_cli.checks_profile"},
+    {"_cli.checks_credentials"},
+    {"_cli.doctor"},
     {""},  # stskit itself
     {"_cli", "_cli.options", "_cli.show", "_cli.usage"},
     {"_cli.deliver", "_cli.parser", "_cli.recipe"},
@@ -61,7 +66,8 @@ DOORS = {
         "sinks.session",
         "sources.profile",
         "testing._model",
-    },
+    }
+    | {"_cli.checks_credentials", "_cli.checks_files", "_cli.checks_server"},
     "boto3": {"sinks.session"},
     "dateutil": {"_times"},
 }

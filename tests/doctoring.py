@@ -1,0 +1,87 @@
+"""What the tests of `stskit doctor` share: a look that judges each finding, and files where it looks for them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from helpers import ManualClock
+
+from stskit._cli.doctor import Finding, examine
+
+CANARY = "canary"  # is in no finding, wherever it stands
+KEYS = f"aws_access_key_id = AKIA\naws_secret_access_key = {CANARY}\n"
+FILES = {
+    "credentials file": "credentials",
+    "config file": "config",
+    "SAML file": "saml_file",
+    "OIDC token file": "oidc_token_file",
+    "keys file": "keys_file",
+}
+
+
+def look(clock: ManualClock | None = None, /, **given: object) -> list[Finding]:
+    """All findings, each of which must be what a finding is; without a request unless *given* says so."""
+    do: Callable[..., Iterator[Finding]] = examine
+    found = list(do(**{"offline": True, "clock": clock or ManualClock(), **given}))
+    for finding in found:
+        assert finding.text.endswith(".")
+        assert finding.text[-2] not in ".;:, "
+        assert finding.text.isprintable()
+        assert finding.remedy.isprintable()
+        assert not finding.remedy.endswith(".")
+        assert finding.state != "wrong" or finding.remedy, finding
+        assert CANARY not in json.dumps([finding.about, finding.text, finding.remedy, dict(finding.facts)])
+    return found
+
+
+def about(found: list[Finding], name: str) -> list[Finding]:
+    """The findings about *name*."""
+    return [finding for finding in found if finding.about == name]
+
+
+def only(found: list[Finding], name: str) -> Finding:
+    """The one finding about *name*."""
+    (finding,) = about(found, name)
+    return finding
+
+
+def told(found: list[Finding], name: str) -> list[str]:
+    """The findings about *name* as text."""
+    return [f"{finding.state}: {finding.text}" for finding in about(found, name)]
+
+
+def wrong(found: list[Finding]) -> list[Finding]:
+    """What makes the command fail."""
+    return [finding for finding in found if finding.state == "wrong"]
+
+
+def secret(path: Path, content: str | bytes) -> Path:
+    """Write a file for its owner alone."""
+    path.parent.mkdir(0o700, parents=True, exist_ok=True)
+    path.touch(0o600)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def place(home: Path, name: str) -> Path:
+    """Where the file that findings call *name* is looked for, or is put by these tests."""
+    return home / ".aws" / FILES[name]
+
+
+def named(home: Path, name: str) -> dict[str, object]:
+    """The arguments that name this file, if it has to be named."""
+    return {FILES[name]: str(place(home, name))} if FILES[name].endswith("_file") else {}
+
+
+def put(home: Path, name: str, content: str | bytes) -> dict[str, object]:
+    """Put *content* there, and give the arguments that name it."""
+    secret(place(home, name), content)
+    return named(home, name)
+
+
+def configure(home: Path, config: str = "", credentials: str = "") -> None:
+    """Both files of profiles."""
+    put(home, "config file", config)
+    put(home, "credentials file", credentials)

@@ -1,0 +1,508 @@
+"""`stskit doctor` says what is so and what to do, a sentence each; it runs nothing, asks nothing, tells no secret."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable
+from datetime import timedelta
+from importlib import metadata
+from pathlib import Path
+
+import jwt
+import pytest
+from doctoring import CANARY, FILES, KEYS, about, configure, look, named, only, place, put, secret, told, wrong
+from helpers import START, ManualClock
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from saml_samples import PAIR, ROLE, encoded, response
+
+from stskit._cli.doctor import examine
+from stskit._disk import files
+from stskit.errors import SourceError
+from stskit.sources import Profile
+
+DATA = Path(__file__).parent / "data"
+TOKEN_FILE = "AWS_WEB_IDENTITY_TOKEN_FILE"
+SIGNING_KEY = "a key that is long enough for it"
+HOUR = timedelta(hours=1)
+
+
+# What is there in any case ----------------------------------------------------------------------------------------
+
+
+def test_where_all_is_well_nothing_is_wrong(home: Path) -> None:
+    """One line for each thing, in the order in which one would look at them."""
+    configure(home, "[default]\nregion = eu-central-1\n", f"[default]\n{KEYS}")
+    assert [f"{each.about}: {each.text}" for each in look() if each.about not in ("versions", "clock")] == [
+        "ambient credentials: The ambient credentials are those of the profile 'default': the profile 'default' has "
+        "long-term keys in the credentials file.",
+        "region: STS would be asked in eu-central-1, as the profile says.",
+        "endpoint: STS would be asked at https://sts.eu-central-1.amazonaws.com.",
+        f"config file: {home}/.aws/config can be read, and has 1 section.",
+        f"credentials file: {home}/.aws/credentials can be read, and has 1 section.",
+        f"cache folder: {home}/.cache/stskit does not exist yet, and will be made where it is needed.",
+    ]
+    assert {each.state for each in look()} == {"ok", "note"}
+
+
+def test_the_versions_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also that there is no boto3, which is no fault."""
+    versions = only(look(), "versions")
+    assert versions.facts["botocore"] == metadata.version("botocore")
+    assert versions.facts["boto3"] == metadata.version("boto3")
+
+    def version(name: str) -> str:
+        if name == "boto3":
+            raise metadata.PackageNotFoundError
+        return "1"
+
+    monkeypatch.setattr(metadata, "version", version)
+    assert only(look(), "versions").text.endswith("botocore 1, and no boto3, which only its sessions need.")
+
+
+# Any file at all --------------------------------------------------------------------------------------------------
+
+
+def fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def sparse(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+
+
+ODD: dict[str, Callable[[Path], object]] = {
+    "FIFO": fifo,
+    "folder": Path.mkdir,
+    "device": lambda path: path.symlink_to("/dev/zero"),
+    "sparse": sparse,
+    "loop": lambda path: path.symlink_to(path),
+    "socket": lambda path: socket.socket(socket.AF_UNIX).bind(str(path)),
+    "junk": lambda path: path.write_bytes(bytes(range(256)) * 9),
+    "NUL": lambda path: path.write_bytes(b"[default]\nx\0canary\n"),
+    "UTF-16": lambda path: path.write_text("[default]\nx = canary\n", "utf-16"),
+    "text": lambda path: path.write_text("canary\ncanary canary\n"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("make", ODD.values(), ids=ODD.keys())
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_whatever_stands_in_the_place_of_a_file_is_one_sentence(
+    make: Callable[[Path], object], name: str, home: Path
+) -> None:
+    """What it is, and what to do; nothing hangs, and nothing is filled with it."""
+    path = place(home, name)
+    path.parent.mkdir(0o700)
+    make(path)
+    found = look(**named(home, name))
+    assert only(found, name).state == "wrong"
+    assert str(path) in only(found, name).text
+    assert wrong(found) in ([only(found, name)], [only(found, name), *about(found, "ambient credentials")])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_may_not_be_read_is_one_sentence(name: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the system says it to a user that is not root."""
+    given = put(home, name, "canary")
+
+    def read(path: str, limit: int) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(files, "read", read)
+    assert "cannot be read: Permission denied" in only(look(**given), name).text
+
+
+@pytest.mark.parametrize("name", ["SAML file", "OIDC token file", "keys file"])
+def test_a_file_that_is_named_and_missing_is_one_sentence(name: str, home: Path) -> None:
+    """As the source says it."""
+    assert only(look(**named(home, name)), name).text.startswith(
+        f"there is no file {place(home, name)}; it should hold"
+    )
+
+
+@pytest.mark.parametrize("name", ["credentials file", "config file"])
+@pytest.mark.parametrize("path", sorted((DATA / "ini").glob("[0-9c]*")), ids=lambda path: path.name)
+def test_a_file_of_profiles_is_judged_as_botocore_reads_it(path: Path, name: str, home: Path) -> None:
+    """One sentence where botocore cannot read it; and nothing is wrong where it can."""
+    put(home, name, path.read_bytes())
+    said = told(look(), name)
+    try:
+        Profile().fetch()
+    except SourceError as error:
+        unreadable = "(ConfigParseError)" in str(error)
+    else:
+        unreadable = False
+    assert said[0].startswith(
+        f"wrong: {place(home, name)} cannot be used by any AWS tool, for" if unreadable else "ok: "
+    )
+    assert len(said) == 1 or not unreadable
+    assert "wrong: " not in "".join(said[1:])
+    assert "secret/" not in "".join(said)
+
+
+@pytest.mark.parametrize("path", sorted((DATA / "saml").iterdir()), ids=lambda path: path.name)
+def test_a_saml_response_is_one_sentence(
+    path: Path,
+    home: Path,
+) -> None:
+    """Whatever provider it is from; these have all ended."""
+    finding = only(look(**put(home, "SAML file", path.read_bytes())), "SAML file")
+    assert finding.state == ("note" if path.stem == "encrypted" else "wrong")
+
+
+@pytest.mark.parametrize("name", FILES)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(content=st.binary(max_size=200) | st.text(alphabet="[]=\n #profile\x00x", max_size=60).map(str.encode))
+def test_no_bytes_make_it_stumble(
+    name: str,
+    content: bytes,
+    home: Path,
+) -> None:
+    """In any of the files: there is a sentence, and no error."""
+    given = put(home, name, content)
+    assert about(list(examine(offline=True, clock=ManualClock(), **given)), name)  # type: ignore[arg-type]
+
+
+OPTIONS = [
+    *("role_arn", "source_profile", "credential_source", "web_identity_token_file", "sso_session", "sso_account_id"),
+    *("sso_role_name", "sso_start_url", "sso_region", "login_session", "credential_process", "mfa_serial", "region"),
+    *("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "x_security_token_expires", "endpoint_url"),
+    *("services", "ca_bundle"),
+]
+VALUES = st.sampled_from(
+    ["a", "b", "default", "\n  x = y", "Environment", "'", "stskit process --profile b", "é\0", ""]
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=100)
+@given(
+    config=st.dictionaries(
+        st.sampled_from(["default", "profile a", "profile b", "sso-session a", "services a"]),
+        st.dictionaries(st.sampled_from(OPTIONS), VALUES, max_size=6),
+    )
+)
+def test_no_profiles_make_it_stumble(
+    config: dict[str, dict[str, str]], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever their options are, and however they refer to each other."""
+    sections = [
+        f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in of.items()) for name, of in config.items()
+    ]
+    configure(home, "".join(sections))
+    for profile in (None, "a"):
+        assert list(examine(profile=profile, offline=True, clock=ManualClock()))
+
+
+# Proofs -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("xml", "minutes", "said"),
+    [
+        (response(), 1, "ok: FILE offers 1 role, and counts until 2026-11-25 12:05:00 UTC (in 4 min)"),
+        (
+            response({"Role": [PAIR, PAIR.replace("app", "two")], "SessionDuration": ["3600"]}),
+            1,
+            "ok: FILE offers 2 roles, and counts until 2026-11-25 12:05:00 UTC (in 4 min)",
+        ),
+        (response(end=START + HOUR), 3, "ok: FILE offers 1 role, and counts until 2026-11-25 12:05:00 UTC (in 2 min)"),
+        (
+            response(end=START + HOUR),
+            9,
+            "note: FILE offers 1 role, and may be too old for AWS: it counted until 2026-11-25 12:05:00 UTC (4 min",
+        ),
+        (
+            response(start=None, end=None).replace("IssueInstant", "Other"),
+            0,
+            "ok: FILE offers 1 role, and does not say",
+        ),
+        (
+            response(),
+            10,
+            "wrong: FILE: the SAML assertion ended at 2026-11-25 12:05:00+00:00, and it is 2026-11-25 12:1",
+        ),
+        (
+            response(),
+            -9,
+            "wrong: FILE: the SAML assertion counts from 2026-11-25 12:00:00+00:00, and it is 2026-11-25 1",
+        ),
+        (response(audiences=["https://x"]), 0, "wrong: FILE: the SAML assertion is for https://x, and not for AWS."),
+        (response({}), 0, "wrong: FILE offers no role"),
+        (
+            response({"Role": [PAIR], "SessionDuration": ["1"]}),
+            0,
+            "wrong: FILE: the assertion's SessionDuration is '1'",
+        ),
+        (
+            response().replace("a:Assertion", "a:EncryptedAssertion"),
+            0,
+            "note: FILE is encrypted, so only AWS can judge",
+        ),
+        (response(status="Responder"), 0, "wrong: FILE: the "),
+        (f"<!DOCTYPE x [<!ENTITY a 'canary'>]>{response()}", 0, "wrong: FILE: "),
+    ],
+    ids=[
+        *("one", "two", "long", "old", "no end", "ended", "not yet", "audience", "no role", "duration"),
+        *("encrypted", "failed", "DTD"),
+    ],
+)
+def test_a_saml_file_is_judged_as_its_source_does(xml: str, minutes: int, said: str, home: Path) -> None:
+    """And what it offers is told, and until when."""
+    clock = ManualClock(START + timedelta(minutes=minutes))
+    finding = only(look(clock, **put(home, "SAML file", encoded(xml))), "SAML file")
+    assert f"{finding.state}: {finding.text}".startswith(said.replace("FILE", str(place(home, "SAML file"))))
+
+
+def test_what_else_is_to_be_told_of_a_saml_file_is_a_note(home: Path) -> None:
+    """That roles were left out, and that others may read it."""
+    given = put(home, "SAML file", encoded(response({"Role": [PAIR, f"{ROLE},canary"]})))
+    place(home, "SAML file").chmod(0o644)
+    ok, left_out, mode = told(look(**given), "SAML file")
+    assert ok.startswith("ok: ")
+    assert left_out.endswith(
+        "1 values of the attribute Role are no pair of a role ARN and a SAML provider ARN, and were left out."
+    )
+    assert mode.endswith("can be read by every user of this machine.")
+
+
+def test_a_file_that_is_gone_after_it_was_read_has_no_mode(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is nothing to say of it."""
+    given = put(home, "SAML file", encoded(response()))
+
+    def gone(path: str) -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr("stskit._cli.checks_proofs.why_shared", gone)
+    assert only(look(**given), "SAML file").state == "ok"
+
+
+def token(**claims: object) -> str:
+    return jwt.encode({"iss": "https://idp", "sub": "job", "aud": "sts.amazonaws.com", **claims}, SIGNING_KEY)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            token(exp=(START + HOUR).timestamp()),
+            "ok: FILE holds a token with issuer 'https://idp', audience 'sts.amazonaws.com', subject 'job', and ends "
+            "at 2026-11-25 13:00:00 UTC (in 60 min)",
+        ),
+        (token(iss="x\x1b[2J", sub=7, aud=[]), r"ok: FILE holds a token with issuer 'x\x1b[2J'."),
+        (token(exp=START.timestamp()), "wrong: FILE: the token expired at 2026-11-25 12:00:00+00:00"),
+        (token(nbf=(START + HOUR).timestamp()), "wrong: FILE: the token counts from 2026-11-25 13:00:00+00:00"),
+        ('{"id": "canary"}', "wrong: FILE is JSON"),
+        ("canary canary", "wrong: FILE holds no OIDC token: STS takes 4 to 20,000 characters"),
+        ("", "wrong: FILE is empty; it should hold an OIDC token"),
+    ],
+    ids=["good", "odd claims", "expired", "not yet", "JSON", "two", "empty"],
+)
+def test_a_token_file_is_judged_as_its_source_does(
+    content: str, said: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it is named by an argument, or by the variable for it."""
+    given = put(home, "OIDC token file", content)
+    monkeypatch.setenv(TOKEN_FILE, str(given["oidc_token_file"]))
+    monkeypatch.setenv("AWS_ROLE_ARN", ROLE)
+    for found in (look(**given), look()):
+        finding = only(found, "OIDC token file")
+        assert f"{finding.state}: {finding.text}".startswith(said.replace("FILE", str(place(home, "OIDC token file"))))
+
+
+def test_what_else_is_to_be_told_of_a_token_is_a_note(home: Path) -> None:
+    """That it is opaque, and that others may read it; it may be a field of a JSON file."""
+    given = put(home, "OIDC token file", '{"id_token": "opaque-canary"}')
+    place(home, "OIDC token file").chmod(0o644)
+    assert told(look(**given, json_field="id_token"), "OIDC token file") == [
+        f"ok: {place(home, 'OIDC token file')} holds a token.",
+        f"note: {place(home, 'OIDC token file')} holds a token that is no JSON Web Token, which STS may refuse.",
+        f"note: {place(home, 'OIDC token file')} holds a token and can be read by every user of this machine.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({}, "ok: FILE holds long-term keys."),
+        ({"AccessKeyId": "ASIA"}, "wrong: FILE holds a temporary key without its session token, which AWS refuses."),
+        ({"SessionToken": CANARY}, "ok: FILE holds temporary keys without a date when they end."),
+        ({"SessionToken": CANARY, "Expiration": "2026-11-28T12:00:00Z"}, "ok: FILE holds temporary keys that end at"),
+        ({"SessionToken": CANARY, "Expiration": "2026-11-25T12:00:00Z"}, "wrong: FILE holds temporary keys that ended"),
+        ({"Expiration": CANARY}, "wrong: FILE holds no credentials: Expiration is not an ISO 8601 date and time."),
+        ({"AccessKeyId": ""}, "wrong: FILE holds no credentials: AccessKeyId must be text and not empty."),
+    ],
+)
+def test_a_keys_file_is_told_by_its_kind(keys: dict[str, str], said: str, home: Path) -> None:
+    """Long-term or temporary, and until when."""
+    document = {"Credentials": {"AccessKeyId": "AKIA", "SecretAccessKey": CANARY, **keys}}
+    finding = only(look(**put(home, "keys file", json.dumps(document))), "keys file")
+    assert f"{finding.state}: {finding.text}".startswith(said.replace("FILE", str(place(home, "keys file"))))
+
+
+def test_standard_input_is_left_for_who_reads_it() -> None:
+    """Nothing waits for it."""
+    assert only(look(keys_file="-"), "keys file").state == "note"
+
+
+# Files of profiles ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("config", "credentials", "said"),
+    [
+        ("[lost]\nregion = x\n", "", "note: FOLDER/config has [lost], which no AWS tool takes for a profile."),
+        ("[profile 'x]\n", "", "note: FOLDER/config has [profile 'x], which no AWS tool takes for a profile."),
+        ("[profile a b]\n", "", "note: FOLDER/config has [profile a b], which no AWS tool takes for a profile."),
+        ("[ ]\nregion = x\n", "", "note: FOLDER/config has [ ], which no AWS tool takes for a profile."),
+        (
+            "[default]\n[profile default]\n",
+            "",
+            "note: FOLDER/config has [default] and [profile default], of which some",
+        ),
+        ("", "[profile p]\n", "note: FOLDER/credentials has [profile p], where the word profile is taken for a part"),
+        ("", f"[p]\n{KEYS}x_security_token_expires = 2026-11-25T11:00:00Z\n", "note: The temporary keys in FOLDER/cr"),
+        (
+            "",
+            "[a]\n[a]\n",
+            "wrong: FOLDER/credentials cannot be used by any AWS tool, for its line 2 begins a section th",
+        ),
+        (
+            "",
+            "[a]\nx = 1\nx = 2\n",
+            "wrong: FOLDER/credentials cannot be used by any AWS tool, for its line 3 gives an op",
+        ),
+        (
+            "",
+            "x = 1\n",
+            "wrong: FOLDER/credentials cannot be used by any AWS tool, for its line 1 stands before the first",
+        ),
+        (
+            "",
+            "[a]\ncanary\n",
+            "wrong: FOLDER/credentials cannot be used by any AWS tool, for its line 2 is neither a [se",
+        ),
+        (
+            "[a]\ns3 =\n  canary\n",
+            "",
+            "wrong: FOLDER/config cannot be used by any AWS tool, for an indented line is no",
+        ),
+    ],
+)
+def test_what_does_not_mean_what_it_seems_to_is_told(config: str, credentials: str, said: str, home: Path) -> None:
+    """With the line or the header, and how to write it."""
+    configure(home, config, credentials)
+    said = said.replace("FOLDER", f"{home}/.aws")
+    found = [f"{each.state}: {each.text}" for each in look() if each.remedy and each.about.endswith("file")]
+    assert [line[: len(said)] for line in found] == [said]
+
+
+def test_sections_that_are_no_profiles_are_fine(
+    home: Path,
+) -> None:
+    """The config file has others."""
+    configure(home, "[default]\n[profile a]\n[sso-session s]\n[services t]\n[preview]\n[plugins]\n")
+    assert told(look(), "config file")[1:] == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "folder", "config", "said"),
+    [
+        (0o600, 0o700, 0o644, []),
+        (0o640, 0o755, 0o644, []),
+        (0o644, 0o700, 0o644, ["credentials can be read by every user of this machine."]),
+        (0o620, 0o700, 0o600, ["credentials can be changed by other users."]),
+        (0o600, 0o700, 0o666, ["config can be changed by other users."]),
+        (0o600, 0o1777, 0o600, []),
+        (
+            0o600,
+            0o770,
+            0o600,
+            ["config, since they may write to its folder.", "credentials, since they may write to its"],
+        ),
+    ],
+)
+def test_who_else_may_read_or_write_is_told(mode: int, folder: int, config: int, said: list[str], home: Path) -> None:
+    """A credentials file is for its owner alone; a config file must not be written by others."""
+    configure(home, "[default]\n", f"[default]\n{KEYS}")
+    (home / ".aws" / "credentials").chmod(mode)
+    (home / ".aws" / "config").chmod(config)
+    (home / ".aws").chmod(folder)
+    found = wrong(look())
+    assert len(found) == len(said)
+    assert all(part in each.text for part, each in zip(said, found, strict=True))
+
+
+def test_a_file_of_another_user_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever owns it decides what is in it."""
+    configure(home, "", f"[default]\n{KEYS}")
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    if os.getuid() == 0:
+        os.chown(home / ".aws" / "credentials", 54321, -1)
+    assert f"{home}/.aws/credentials belongs to another user." in [each.text for each in wrong(look())]
+
+
+def test_a_link_is_followed_and_told(home: Path, tmp_path: Path) -> None:
+    """Its mode is that of the file that it leads to."""
+    configure(home, "[default]\n", "")
+    secret(tmp_path / "real", f"[default]\n{KEYS}").chmod(0o644)
+    path = home / ".aws" / "credentials"
+    path.unlink()
+    path.symlink_to(tmp_path / "real")
+    assert told(look(), "credentials file") == [
+        f"ok: {path}, which is a link to {tmp_path}/real, can be read, and has 1 section.",
+        f"wrong: {tmp_path}/real can be read by every user of this machine.",
+    ]
+
+
+def test_a_variable_that_names_no_file_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Since somebody meant one; without the variable a missing file is fine."""
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere/config")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "")
+    found = look()
+    assert told(found, "config file") == ["wrong: AWS_CONFIG_FILE names /nowhere/config, which does not exist."]
+    assert only(found, "credentials file").state == "ok"
+
+
+def test_without_a_home_there_are_no_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is told for each that it concerns."""
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    found = look()
+    assert only(found, "config file").text == "There is no home folder, and so no config file."
+    assert only(found, "cache folder").text.endswith("cannot be read: there is no home folder.")
+
+
+@pytest.mark.parametrize(
+    ("make", "state", "said"),
+    [
+        (lambda path: None, "ok", "does not exist yet, and will be made where it is needed."),
+        (lambda path: path.mkdir(0o700, parents=True), "ok", "can be used."),
+        (
+            lambda path: path.mkdir(0o755, parents=True),
+            "wrong",
+            "it must be a folder, no link, of this user, with mode 0700.",
+        ),
+        (lambda path: secret(path, ""), "wrong", "it must be a folder, no link, of this user, with mode 0700."),
+        (lambda path: secret(path.parent, ""), "wrong", "Not a directory."),
+    ],
+)
+def test_the_cache_is_judged_by_its_own_rules(
+    make: Callable[[Path], object], state: str, said: str, home: Path
+) -> None:
+    """And nothing is made there."""
+    path = home / ".cache" / "stskit"
+    make(path)
+    before = sorted(home.rglob("*"))
+    finding = only(look(), "cache folder")
+    assert finding.state == state
+    assert finding.text.endswith(said)
+    assert sorted(home.rglob("*")) == before
+
+
+def test_a_cache_that_cannot_be_written_is_wrong(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a home that is read-only."""
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert told(look(), "cache folder") == [f"wrong: {home}/.cache/stskit cannot be used: {home} cannot be written to."]

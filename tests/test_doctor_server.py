@@ -1,0 +1,217 @@
+"""`stskit doctor` says which STS would be asked, and compares the clocks by one request."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from datetime import datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+from doctoring import KEYS, configure, look, only, put, told
+from fake_server import Answer, fake_server
+from helpers import START, ManualClock
+from saml_samples import PAIR, encoded, response
+
+from stskit._cli import checks_server
+
+# The server -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("environment", "given", "region", "endpoint"),
+    [
+        (
+            {},
+            {},
+            "note: No region is named, so STS would be asked in us-east-1.",
+            "https://sts.us-east-1.amazonaws.com.",
+        ),
+        ({"AWS_REGION": "eu-west-1"}, {}, "ok: STS would be asked in eu-west-1, as AWS_REGION says.", ""),
+        (
+            {"AWS_DEFAULT_REGION": "eu-west-1"},
+            {},
+            "ok: STS would be asked in eu-west-1, as AWS_DEFAULT_REGION says.",
+            "",
+        ),
+        (
+            {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-2"},
+            {},
+            "note: AWS_REGION is eu-west-1 and AWS_DEFAULT_REGION is eu-west-2: stskit takes the first, boto3 the "
+            "second.",
+            "https://sts.eu-west-1.amazonaws.com.",
+        ),
+        (
+            {"AWS_REGION": "eu-west-1"},
+            {"region": "us-gov-west-1", "use_fips": True},
+            "ok: STS would be asked in us-gov-west-1, as --region says.",
+            "https://sts.us-gov-west-1.amazonaws.com.",
+        ),
+        (
+            {"AWS_REGION": "no region"},
+            {},
+            "",
+            "STS could not be asked anywhere, for botocore cannot make a client (Inv",
+        ),
+        ({"AWS_PROFILE": "nobody"}, {}, "", "STS could not be asked anywhere, for botocore cannot make a client (Prof"),
+        ({}, {"endpoint_url": "http://127.0.0.1:9"}, "", "http://127.0.0.1:9, as --endpoint-url says."),
+        (
+            {},
+            {"endpoint_url": "http://u:canary@x"},
+            "",
+            "endpoint_url has a user name or a password in it, which would be",
+        ),
+        (
+            {},
+            {"endpoint_url": "http://sts.example"},
+            "",
+            "http://sts.example, as --endpoint-url says, where others can read",
+        ),
+        (
+            {"AWS_ENDPOINT_URL": "https://u:canary@a.example/x?y=z"},
+            {},
+            "",
+            "https://a.example, as AWS_ENDPOINT_URL says.",
+        ),
+        (
+            {"AWS_ENDPOINT_URL": "https://a.example", "AWS_ENDPOINT_URL_STS": "https://b.example"},
+            {},
+            "",
+            "AWS_ENDPOINT_URL will not be used for STS, since AWS_ENDPOINT_URL_STS is set.",
+        ),
+        (
+            {"AWS_ENDPOINT_URL": "https://a.example", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
+            {},
+            "",
+            "AWS_ENDPOINT_URL will not be used, since AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is true.",
+        ),
+    ],
+)
+def test_region_and_endpoint_are_told_with_what_says_so(
+    environment: dict[str, str], given: dict[str, str], region: str, endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a call would have them."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    found = look(**given)
+    assert not region or region in told(found, "region")
+    assert any(endpoint in each for each in told(found, "endpoint"))
+
+
+@pytest.mark.parametrize("services", [True, False])
+def test_a_profile_may_name_region_endpoint_and_certificates(
+    services: bool,
+    home: Path,
+) -> None:
+    """The ambient one; but for SAML and OIDC, whose calls do not see it."""
+    endpoint = "endpoint_url = https://sts.example\n"
+    of_service = f"services = s\n[services s]\nsts =\n  {endpoint}" if services else endpoint
+    configure(home, f"[default]\nregion = eu-west-1\nca_bundle = /nowhere/bundle\n{KEYS}{of_service}")
+    found = look()
+    assert only(found, "region").text == "STS would be asked in eu-west-1, as the profile says."
+    assert only(found, "endpoint").text == "STS would be asked at https://sts.example, as the profile says."
+    assert only(found, "certificates").text.endswith("/nowhere/bundle, which is no file that can be read.")
+    found = look(oidc_token_file="x")
+    assert only(found, "endpoint").text == "STS would be asked at https://sts.us-east-1.amazonaws.com."
+
+
+def test_the_region_fits_the_roles_of_an_assertion(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that does not is passed over, as by the call; an argument that does not is wrong."""
+    pair = PAIR.replace("arn:aws:", "arn:aws-cn:")
+    given = put(home, "SAML file", encoded(response({"Role": [pair]}, audiences=["urn:amazon:webservices:cn-north-1"])))
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    said = "AWS_REGION names eu-west-1, which is not where the role is, so STS would be asked in cn-northwest-1."
+    assert only(look(**given), "region").text == said
+    assert only(look(**given, region="eu-west-1"), "region").state == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("proxies", "said"),
+    [
+        (
+            {"HTTPS_PROXY": "http://u:canary@proxy.example:3128"},
+            "ok: The proxy http://proxy.example:3128 would be used.",
+        ),
+        ({"https_proxy": "u:can/ary@proxy.example:3128"}, "ok: The proxy http://proxy.example:3128 would be used."),
+        ({"HTTPS_PROXY": "http://[canary", "NO_PROXY": ".amazonaws.com"}, "ok: The proxy http://[can"),
+    ],
+)
+def test_a_proxy_is_told_without_its_password(
+    proxies: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And whether it would be used."""
+    for name, value in proxies.items():
+        monkeypatch.setenv(name, value.replace("[canary", "[can"))
+    assert told(look(), "proxy")[0].startswith(said)
+
+
+def date(moment: datetime) -> Answer:
+    return Answer(headers={"Date": format_datetime(moment, usegmt=True)})
+
+
+@pytest.mark.parametrize(
+    ("ahead", "said"),
+    [
+        (0, "ok: STS answers, and the clock of this machine agrees with its, within 1 s."),
+        (-30, "ok: STS answers, and the clock of this machine agrees with its, within 30 s."),
+        (-90, "note: The clock of this machine is 90 s behind that of STS."),
+        (300, "note: The clock of this machine is 5 min ahead of that of STS."),
+        (
+            301,
+            "wrong: The clock of this machine is 5 min ahead of that of STS, so that proofs and signatures are refuse",
+        ),
+        (
+            -86400 * 3,
+            "wrong: The clock of this machine is 3 days behind that of STS, so that proofs and signatures are",
+        ),
+    ],
+)
+def test_the_clock_is_compared_with_the_servers(ahead: int, said: str) -> None:
+    """By one request without a signature, which says nothing but that it is made."""
+    clock = ManualClock()
+    with fake_server(date(START - timedelta(seconds=ahead))) as server:
+        found = look(clock, offline=False, endpoint_url=server.url)
+    assert told(found, "clock")[0].startswith(said)
+    (request,) = server.requests
+    assert "authorization" not in request.headers
+    assert request.body == ""
+
+
+@pytest.mark.parametrize("header", ["", "canary", "Mon, 99 Nov 2026 12:00:00 GMT"])
+def test_a_server_without_a_clock_is_a_note(header: str) -> None:
+    """It may be anybody."""
+    with fake_server(Answer("x", 403, {"Date": header})) as server:
+        assert "does not say what time it is" in only(look(offline=False, endpoint_url=server.url), "clock").text
+
+
+def test_a_server_that_cannot_be_reached_is_told_with_the_reason(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DNS, refusal, time, TLS, proxy; nothing of what the error quotes."""
+    monkeypatch.setattr(checks_server, "_SECONDS", 0.2)
+
+    def reason(url: str) -> str:
+        finding = only(look(offline=False, endpoint_url=url), "clock")
+        assert finding.state == "wrong"
+        return finding.text.partition("cannot be reached: ")[2]
+
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        assert reason(f"http://127.0.0.1:{closed.getsockname()[1]}") == "the connection is refused."
+    assert reason("https://nowhere.invalid") == "its name cannot be resolved (DNS)."
+    with fake_server("hang") as server:
+        assert reason(server.url) == "it does not answer in time."
+    with fake_server("reset") as server:
+        assert reason(server.url) == "the connection fails."
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with fake_server(date(START), tls=context) as server:
+        assert reason(server.url) == "its certificate is not trusted (TLS)."
+        assert reason(server.url.replace("https", "http")) == "the connection fails."
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
+        assert only(look(offline=False, endpoint_url=server.url), "clock").state == "ok"
+    with fake_server(date(START)) as server:
+        assert reason(server.url.replace("http", "https")) == "no secure connection can be made (TLS)."
+    monkeypatch.setenv("HTTPS_PROXY", "http://u:canary@127.0.0.1:9")
+    assert reason("https://sts.example") == "the proxy cannot be reached, or refuses."
