@@ -185,25 +185,37 @@ def test_a_server_without_a_clock_is_a_note(header: str) -> None:
         assert "does not say what time it is" in only(look(offline=False, endpoint_url=server.url), "clock").text
 
 
-def test_a_server_that_cannot_be_reached_is_told_with_the_reason(
-    certificate: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """DNS, refusal, time, TLS, proxy; nothing of what the error quotes."""
-    monkeypatch.setattr(checks_server, "_SECONDS", 0.2)
+def reason(url: str) -> str:
+    """Why the server there cannot be reached."""
+    finding = only(look(offline=False, endpoint_url=url), "network")
+    assert finding.state == "wrong"
+    return finding.text.partition("cannot be reached: ")[2]
 
-    def reason(url: str) -> str:
-        finding = only(look(offline=False, endpoint_url=url), "clock")
-        assert finding.state == "wrong"
-        return finding.text.partition("cannot be reached: ")[2]
 
+def test_a_server_that_cannot_be_reached_is_told_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refusal, an end, time, a name, a proxy; nothing of what the error quotes."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        assert reason(f"http://127.0.0.1:{closed.getsockname()[1]}") == "the connection is refused."
-    assert reason("https://nowhere.invalid") == "its name cannot be resolved (DNS)."
-    with fake_server("hang") as server:
-        assert reason(server.url) == "it does not answer in time."
+        nobody = f"127.0.0.1:{closed.getsockname()[1]}"
+        assert reason(f"http://{nobody}") == "the connection is refused."
+        monkeypatch.setenv("HTTPS_PROXY", f"http://u:canary@{nobody}")
+        assert reason("https://sts.example") == "the proxy cannot be reached, or refuses."
+        monkeypatch.delenv("HTTPS_PROXY")
     with fake_server("reset") as server:
         assert reason(server.url) == "the connection fails."
+    monkeypatch.setattr(checks_server, "_SECONDS", 0.2)
+    with fake_server("hang") as server:
+        assert reason(server.url) == "it does not answer in time."
+
+    def unknown(*_address: object, **_options: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    assert reason("https://sts.example") == "its name cannot be resolved (DNS)."
+
+
+def test_a_server_is_trusted_by_its_certificate(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of AWS_CA_BUNDLE, as in all calls."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     with fake_server(date(START), tls=context) as server:
@@ -213,5 +225,3 @@ def test_a_server_that_cannot_be_reached_is_told_with_the_reason(
         assert only(look(offline=False, endpoint_url=server.url), "clock").state == "ok"
     with fake_server(date(START)) as server:
         assert reason(server.url.replace("http", "https")) == "no secure connection can be made (TLS)."
-    monkeypatch.setenv("HTTPS_PROXY", "http://u:canary@127.0.0.1:9")
-    assert reason("https://sts.example") == "the proxy cannot be reached, or refuses."

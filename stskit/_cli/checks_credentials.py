@@ -62,7 +62,10 @@ def _of_variables(profile: str | None) -> Iterator[Finding]:
     """What does nothing, or not for everybody, whatever gives the credentials."""
     names = _set(*_PROFILE)
     if profile is None and len({os.environ[name] for name in names}) > 1:
-        text = "AWS_PROFILE and AWS_DEFAULT_PROFILE differ: stskit, boto3 and the AWS CLI do not all take the same one"
+        text = (
+            "AWS_PROFILE and AWS_DEFAULT_PROFILE differ: stskit and boto3 take the second, the SDKs of other languages "
+            "the first"
+        )
         yield Finding(_AMBIENT, "note", text, "unset AWS_DEFAULT_PROFILE")
     if ignored := _set(_KEY, _SECRET, _ROLE) if profile is not None else ():
         text = f"{listed(ignored)} {_is(ignored)} set, and will not be used, since a profile is named"

@@ -31,7 +31,7 @@ _KINDS: Final = ("profile", "sso-session", "services")  # of the config file, wi
 _UNPARSED: Final = {
     "DuplicateSectionError": "begins a section that is there already",
     "DuplicateOptionError": "gives an option that its section has already",
-    "MissingSectionHeaderError": "stands before the first [section]",
+    "MissingSectionHeaderError": "stands where the first [section] should",
     "ParsingError": "is neither a [section] nor `name = value`",
 }
 

@@ -130,7 +130,7 @@ def of_clock(found: Server, clock: Clock) -> Finding:
             here = before + (clock.now() - before) / 2
     except Exception as error:  # noqa: BLE001 - what botocore raises has no common base
         why, remedy = _why(error)
-        return Finding("clock", "wrong", f"STS at {url} cannot be reached: {why}", remedy, {"endpoint": url})
+        return Finding("network", "wrong", f"STS at {url} cannot be reached: {why}", remedy, {"endpoint": url})
     if date is None:
         text = f"The server at {url} answers, and does not say what time it is"
         return Finding("clock", "note", text, "check that the endpoint is that of an STS", {"endpoint": url})

@@ -28,7 +28,8 @@ def _sentence(text: str) -> str:
 
 
 def _step(text: str) -> str:
-    text = _shown(text).rstrip(".")
+    text = _shown(text)
+    text = text if text.endswith("...") else text.removesuffix(".")
     return text[:1].upper() + text[1:]
 
 
