@@ -34,6 +34,7 @@ _COMMANDS: Final = {
     "exec": commands.execute,
     "process": commands.process,
     "whoami": commands.whoami,
+    "doctor": commands.doctor,
 }
 
 

@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from helpers import ManualClock
+from helpers import START
 
 from stskit._cli.doctor import Finding, examine
+from stskit.testing import ManualClock
 
 CANARY = "canary"  # is in no finding, wherever it stands
 KEYS = f"aws_access_key_id = AKIA\naws_secret_access_key = {CANARY}\n"
@@ -24,7 +25,7 @@ FILES = {
 def look(clock: ManualClock | None = None, /, **given: object) -> list[Finding]:
     """All findings, each of which must be what a finding is; without a request unless *given* says so."""
     do: Callable[..., Iterator[Finding]] = examine
-    found = list(do(**{"offline": True, "clock": clock or ManualClock(), **given}))
+    found = list(do(**{"offline": True, "clock": clock or ManualClock(START), **given}))
     for finding in found:
         assert finding.text.endswith(".")
         assert finding.text[-2] not in ".;:, "

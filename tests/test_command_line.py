@@ -24,6 +24,7 @@ from saml_samples import PROVIDER, ROLE, encoded, response
 from stskit import Credentials
 from stskit.__main__ import main
 from stskit.sinks import CredentialsFile
+from stskit.testing import FakeSTS
 
 HUB = "arn:aws:iam::123456789012:role/Hub"
 HERE = [sys.executable, "-m", "stskit"]
@@ -638,7 +639,7 @@ def test_help_and_version_are_there(run: Run) -> None:
     """The help of all commands, with no word of it lost."""
     status, out, _ = run("--version")
     assert (status, out.startswith("stskit ")) == (0, True)
-    for command in ("roles", "assume", "exec", "process", "whoami"):
+    for command in ("roles", "assume", "exec", "process", "whoami", "doctor"):
         status, out, _ = run(command, "--help")
         assert (status, f"usage: stskit {command}" in out) == (0, True)
 
@@ -744,25 +745,65 @@ BAD: Mapping[str, bytes] = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", [*BAD, "folder", "fifo", "missing", *(f"ini/{each.name}" for each in (DATA / "ini").iterdir())]
-)
-def test_on_each_bad_file_roles_says_one_clear_sentence(run: Run, tmp_path: Path, name: str) -> None:
-    """Never a traceback: what is wrong with it, by its name, and what to do."""
+FILES = [*BAD, "folder", "fifo", "missing", *(f"ini/{each.name}" for each in (DATA / "ini").iterdir())]
+
+
+@pytest.fixture
+def bad(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A file of the corpus, or what is no file."""
+    name: str = request.param
     path = tmp_path / name
     if name in BAD:
         path.write_bytes(BAD[name])
+        path.chmod(0o600)
     elif name == "folder":
         path.mkdir()
     elif name == "fifo":
         os.mkfifo(path)
     elif name.startswith("ini/"):
-        path = DATA / name
-    status, out, err = run("roles", str(path))
+        return DATA / name
+    return path
+
+
+@pytest.mark.parametrize("bad", FILES, indirect=True)
+def test_on_each_bad_file_roles_says_one_clear_sentence(run: Run, bad: Path) -> None:
+    """Never a traceback: what is wrong with it, by its name, and what to do."""
+    status, out, err = run("roles", str(bad))
     assert (status, out, err.count("\n")) == (3, "", 1)
     assert err.startswith("stskit: ")
-    assert str(path) in err
-    assert "Traceback" not in err
+    assert str(bad) in err
+
+
+TOKENS = {"utf-16", "token", "failed", "two", "deflated"}  # which they may be: a token may look like anything
+LOOKS = [(option, each) for option in ("--saml-file", "--keys-file", "--oidc-token-file") for each in FILES]
+
+
+@pytest.mark.parametrize(
+    ("option", "bad"),
+    [(option, each) for option, each in LOOKS if option != "--oidc-token-file" or each not in TOKENS],
+    indirect=["bad"],
+)
+def test_on_each_bad_file_doctor_says_one_clear_sentence(run: Run, bad: Path, option: str) -> None:
+    """What is wrong with it, with the next step in a line of its own, and the status for that."""
+    status, out, err = run("doctor", "--offline", option, str(bad))
+    (said,) = (number for number, line in enumerate(out.splitlines()) if str(bad) in line)
+    assert (status, err) == (1, "")
+    assert out.splitlines()[said].startswith("wrong  ")
+    assert out.splitlines()[said].endswith(".")
+    assert out.splitlines()[said + 1].startswith("       ")
+
+
+def test_doctor_says_what_is_so_and_what_is_wrong(run: Run, stskit_aws: FakeSTS) -> None:
+    """For people in lines, for programs as a list; the status is 1 where something is wrong. Nothing is assumed."""
+    status, out, err = run("doctor", "--profile", "default")
+    assert (status, err) == (0, "")
+    assert out.startswith("ok     versions: stskit ")
+    assert "ok     clock: " in out
+    assert stskit_aws.calls == []
+    status, out, _ = run("doctor", "--profile", "gone", "--offline", "--json")
+    assert status == 1
+    (wrong,) = (each for each in json.loads(out) if each["state"] == "wrong" and each["about"].startswith("profile"))
+    assert wrong.keys() == {"about", "state", "text", "remedy", "facts"}
 
 
 def test_no_secret_is_shown_where_that_is_not_the_purpose(stub: FakeServer, run: Run) -> None:

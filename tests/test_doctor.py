@@ -12,7 +12,7 @@ from pathlib import Path
 import jwt
 import pytest
 from doctoring import CANARY, FILES, KEYS, about, configure, look, named, only, place, put, secret, told, wrong
-from helpers import START, ManualClock
+from helpers import START
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from saml_samples import PAIR, ROLE, encoded, response
@@ -21,6 +21,7 @@ from stskit._cli.doctor import examine
 from stskit._disk import files
 from stskit.errors import SourceError
 from stskit.sources import Profile
+from stskit.testing import ManualClock
 
 DATA = Path(__file__).parent / "data"
 TOKEN_FILE = "AWS_WEB_IDENTITY_TOKEN_FILE"
@@ -161,7 +162,7 @@ def test_no_bytes_make_it_stumble(
 ) -> None:
     """In any of the files: there is a sentence, and no error."""
     given = put(home, name, content)
-    assert about(list(examine(offline=True, clock=ManualClock(), **given)), name)  # type: ignore[arg-type]
+    assert about(list(examine(offline=True, clock=ManualClock(START), **given)), name)  # type: ignore[arg-type]
 
 
 OPTIONS = [
@@ -191,7 +192,7 @@ def test_no_profiles_make_it_stumble(
     ]
     configure(home, "".join(sections))
     for profile in (None, "a"):
-        assert list(examine(profile=profile, offline=True, clock=ManualClock()))
+        assert list(examine(profile=profile, offline=True, clock=ManualClock(START)))
 
 
 # Proofs -----------------------------------------------------------------------------------------------------------

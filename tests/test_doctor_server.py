@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from doctoring import KEYS, configure, look, only, put, told
 from fake_server import Answer, fake_server
-from helpers import START, ManualClock
+from helpers import START
 from saml_samples import PAIR, encoded, response
 
 from stskit._cli import checks_server
+from stskit.testing import ManualClock
 
 # The server -------------------------------------------------------------------------------------------------------
 
@@ -169,7 +170,7 @@ def date(moment: datetime) -> Answer:
 )
 def test_the_clock_is_compared_with_the_servers(ahead: int, said: str) -> None:
     """By one request without a signature, which says nothing but that it is made."""
-    clock = ManualClock()
+    clock = ManualClock(START)
     with fake_server(date(START - timedelta(seconds=ahead))) as server:
         found = look(clock, offline=False, endpoint_url=server.url)
     assert told(found, "clock")[0].startswith(said)

@@ -47,13 +47,13 @@ GROUPS: list[set[str]] = [
     {"sinks", "sources"},
     {"engine"},
     {"fleet"},
+    {""},  # stskit itself
+    {"_cli.options", "_cli.show", "_cli.usage"},
     {"_cli.findings"},
     {"_cli.checks_files", "_cli.checks_proofs", "_cli.checks_server", "_cli.checks_sso"},
     {"_cli.checks_profile"},
     {"_cli.checks_credentials"},
     {"_cli.doctor"},
-    {""},  # stskit itself
-    {"_cli", "_cli.options", "_cli.show", "_cli.usage"},
     {"_cli.deliver", "_cli.parser", "_cli.recipe"},
     {"_cli.commands"},
     {"__main__"},

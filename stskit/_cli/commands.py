@@ -7,10 +7,11 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Final
 
-from attrs import field, frozen
+from attrs import asdict, field, frozen
 
 from stskit._cli import show
 from stskit._cli.deliver import SINKS, delivery, to_process
+from stskit._cli.doctor import Finding, examine
 from stskit._cli.recipe import keys, offer, recipe, server
 from stskit._cli.usage import UsageError, check, only_one
 from stskit.engine import caller_identity
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Result", "assume", "execute", "process", "roles", "whoami"]
+__all__ = ["Result", "assume", "doctor", "execute", "process", "roles", "whoami"]
 
 
 # What is told of an assertion, and under which heading to people; what has none is in the table.
@@ -35,6 +36,9 @@ _OF_AN_ASSERTION: Final = {
     "issued_at": "",
     "not_on_or_after": "good until",
 }
+
+
+_COLOURS: Final = {"ok": "green", "note": "yellow", "wrong": "red"}
 
 
 @frozen
@@ -92,3 +96,29 @@ def whoami(args: Namespace) -> Result:
     identity = caller_identity(keys(args).fetch(), sts=server(args))
     facts = {"account": identity.account, "arn": identity.arn, "user_id": identity.user_id}
     return Result(show.fields({name.replace("_", " "): value for name, value in facts.items()}), facts)
+
+
+def doctor(args: Namespace) -> Result:
+    """What would happen and what is wrong, in a line or two each."""
+    check(args)
+    findings = list(
+        examine(
+            saml_file=args.saml_file,
+            oidc_token_file=args.oidc_token_file,
+            json_field=args.json_field,
+            profile=args.profile,
+            keys_file=args.keys_file,
+            region=args.region,
+            endpoint_url=args.endpoint_url,
+            use_fips=args.use_fips,
+            offline=args.offline,
+        )
+    )
+    status = int(any(each.state == "wrong" for each in findings))
+    return Result("\n".join(map(_finding, findings)), [asdict(each) for each in findings], status)
+
+
+def _finding(finding: Finding) -> str:
+    state = show.paint(finding.state.ljust(5), _COLOURS[finding.state], sys.stdout)
+    remedy = f"\n       {finding.remedy}" if finding.remedy else ""
+    return f"{state}  {finding.about}: {finding.text}{remedy}"

@@ -14,6 +14,7 @@ from stskit.sinks.shell_exports import Shell
 __all__ = [
     "CALL",
     "DOCTOR",
+    "FILES",
     "JSON",
     "KEYS",
     "MFA",
@@ -64,12 +65,15 @@ KEYS: Final = (
     Option("--profile", "NAME", "a profile in ~/.aws/config or ~/.aws/credentials"),
     Option("--keys-file", "FILE", "credentials in JSON, as aws sts prints them; - is standard input"),
 )
-PROOF: Final = (
+FILES: Final = (
     *KEYS,
     Option("--saml-file", "FILE", "a SAML response, in whatever way it was saved; a browser's HAR file too"),
-    Option("--principal-arn", "ARN", "the SAML provider, where the assertion is encrypted"),
     Option("--oidc-token-file", "FILE", "an OIDC token"),
     Option("--json-field", "NAME", "that file is JSON, and this is the field with the token"),
+)
+PROOF: Final = (
+    *FILES,
+    Option("--principal-arn", "ARN", "the SAML provider, where the assertion is encrypted"),
     Option("--from-env", "", "AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE, as Kubernetes sets them", _FLAG),
 )
 MFA: Final = (
@@ -87,11 +91,14 @@ ROLE: Final = (
     Option("--external-id", "ID", "what a third party's trust policy asks for"),
     Option("--source-identity", "NAME", "who is behind the session"),
 )
-SERVER: Final = (
+ENDPOINT: Final = (
     Option("--region", "REGION", "the region of STS"),
     Option("--endpoint-url", "URL", "another server than AWS's"),
-    Option("--allow-http", "", "let it be one without TLS on another machine", _FLAG),
     Option("--use-fips", "", "the FIPS endpoint", _FLAG),
+)
+SERVER: Final = (
+    *ENDPOINT,
+    Option("--allow-http", "", "let that server be one without TLS on another machine", _FLAG),
 )
 CALL: Final = (
     *SERVER,
@@ -112,7 +119,7 @@ WHERE: Final = (
     Option("--any-name", "", "take a name of a profile that not all tools read alike", _FLAG),
 )
 PROGRAM: Final = (Option("--set-region", "REGION", "the region for the command"),)
-DOCTOR: Final = (*SERVER, Option("--offline", "", "do not ask STS what time it is", _FLAG))
+DOCTOR: Final = (*ENDPOINT, Option("--offline", "", "do not ask STS what time it is", _FLAG))
 JSON: Final = (Option("--json", "", "write results to standard output, and errors to standard error, as JSON", _FLAG),)
 
 

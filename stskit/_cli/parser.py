@@ -90,6 +90,12 @@ _COMMANDS: Final = (
         "show whose credentials those are, as STS sees them",
         ((f"whose credentials {_AMBIENT}", options.KEYS), ("the call", options.SERVER)),
     ),
+    _Command(
+        "doctor",
+        "[PROOF] [OPTIONS]",
+        "show what would happen, and what is wrong; nothing is assumed",
+        ((f"the proof to look at {_AMBIENT}", options.FILES), ("the call that would be made", options.DOCTOR)),
+    ),
 )
 
 
