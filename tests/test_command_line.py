@@ -711,7 +711,7 @@ def test_what_an_assertion_offers_is_a_table(run: Run, aws: LocalAWS) -> None:
     assert (status, err, lines[0].split()) == (0, "", ["ACCOUNT", "ROLE", "PROVIDER"])
     assert lines[1].split() == ["123456789012", ROLE, PROVIDER]
     assert "  session name       alice" in lines
-    assert "UTC, in 5 min" in out
+    assert "UTC (in 5 min)" in out
     _, out, _ = run("roles", "saml.log", "--json")
     told = json.loads(out)
     assert told["roles"][0] == {"role_arn": ROLE, "principal_arn": PROVIDER}

@@ -11,11 +11,11 @@ from typing import Any, Final, TextIO
 
 from attrs import asdict
 
+from stskit._cli.findings import until
 from stskit.errors import StskitError
 
 __all__ = ["as_json", "error", "fields", "moment", "paint", "table", "write"]
 
-_SPANS: Final = ((24 * 60, "days"), (60, "hours"), (0, "min"))  # in minutes
 _COLOURS: Final = {"red": "31", "yellow": "33", "green": "32", "bold": "1"}
 # How a message calls what a program would write, and what does the same here.
 _AS_OPTIONS: Final = {
@@ -74,14 +74,9 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO) -
     return "\n".join([paint(head, "bold", stream), *lines])
 
 
-def moment(when: datetime | None, now: datetime | None = None) -> str:
-    """*when*, and how far that is from *now*."""
-    if when is None:
-        return ""
-    minutes = round((when - (now or datetime.now(UTC))).total_seconds() / 60)
-    size, unit = next((size, unit) for size, unit in _SPANS if abs(minutes) >= 2 * size)
-    far = f"{abs(minutes) // (size or 1)} {unit}"
-    return f"{when:%Y-%m-%d %H:%M:%S} UTC, {f'in {far}' if minutes >= 0 else f'{far} ago'}"
+def moment(when: datetime | None) -> str:
+    """*when*, and how far that is from now; "" for None."""
+    return "" if when is None else until(when, datetime.now(UTC))
 
 
 def error(problem: StskitError, *, in_json: bool) -> None:
