@@ -1,29 +1,28 @@
-"""How long one profile takes in files of all sizes, beside the writer of the AWS CLI and others, in one run.
+"""Area 8: one profile, and many, in credentials files of all sizes.
 
-    python tests/benchmarks/files.py [ROUNDS]
-
-All change the same profile in a file of their own, one after the other in each round, at the beginning, in the middle
-and at the end; the medians of all of them are compared. The floor is to copy the file and sync it.
+All change the same profile in a file of their own, at the beginning, in the middle and at the end. The floor is to
+copy the file and sync the copy.
 """
 
 from __future__ import annotations
 
 import configparser
 import os
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
+from itertools import count
 from pathlib import Path
-from statistics import median
+from statistics import mean
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from awscli.customizations.configure.writer import ConfigFileWriter
+from measures import OURS, Measured, Results, Setup, measured, turns
 
 from stskit import Credentials
 from stskit.sinks import CredentialsFile
 
-SIZES = (10, 1_000, 10_000)
+AFTER_OTHERS = "stskit, a file that others wrote"
 DUE = datetime(2099, 1, 1, tzinfo=UTC)
 
 
@@ -38,31 +37,44 @@ def keys(number: int) -> Credentials:
     return Credentials(f"ASIA{number:016}", "x" * 40, "t" * 440, DUE)
 
 
+def values(number: int) -> dict[str, str]:
+    made = keys(number)
+    return {
+        "aws_access_key_id": made.access_key_id,
+        "aws_secret_access_key": str(made.secret_access_key),
+        "aws_session_token": str(made.session_token),
+    }
+
+
 def stskit(path: str, profile: str, number: int) -> None:
     keys(number).to(CredentialsFile(profile, path))
 
 
 def aws_cli(path: str, profile: str, number: int) -> None:
-    made = keys(number)
-    values = {
-        "__section__": profile,
-        "aws_access_key_id": made.access_key_id,
-        "aws_secret_access_key": str(made.secret_access_key),
-        "aws_session_token": str(made.session_token),
-    }
-    ConfigFileWriter().update_config(values, path)
+    from awscli.customizations.configure.writer import ConfigFileWriter
+
+    ConfigFileWriter().update_config({"__section__": profile, **values(number)}, path)
 
 
 def with_configparser(path: str, profile: str, number: int) -> None:
     parser = configparser.RawConfigParser()
     parser.read(path)
-    made = keys(number)
-    parser[profile].update(aws_access_key_id=made.access_key_id, aws_session_token=str(made.session_token))
+    parser[profile].update(values(number))
     with open(path, "w") as file:
         parser.write(file)
 
 
-def copy_and_sync(path: str, profile: str, number: int) -> None:
+def with_configupdater(path: str, profile: str, number: int) -> None:
+    from configupdater import ConfigUpdater
+
+    updater = ConfigUpdater()
+    updater.read(path)
+    for name, value in values(number).items():
+        updater[profile][name] = value
+    updater.update_file()
+
+
+def copy_and_sync(path: str, _profile: str, _number: int) -> None:
     data = Path(path).read_bytes()
     with open(f"{path}.copy", "wb") as file:
         file.write(data)
@@ -71,49 +83,73 @@ def copy_and_sync(path: str, profile: str, number: int) -> None:
     os.rename(f"{path}.copy", path)
 
 
-WRITERS = (stskit, aws_cli, with_configparser, copy_and_sync)
+WRITERS: dict[str, Callable[[str, str, int], None]] = {
+    OURS: stskit,
+    AFTER_OTHERS: stskit,
+    "AWS CLI": aws_cli,
+    "configparser": with_configparser,
+    "configupdater": with_configupdater,
+    "copy and fsync": copy_and_sync,
+}
 
 
-def measured(action: Callable[[], object]) -> float:
+def file(setup: Setup) -> list[Measured]:
+    found = []
+    os.environ["AWS_CONFIG_FILE"] = os.devnull
+    for size in (10, 1_000) if setup.quick else (10, 100, 1_000, 10_000):
+        with TemporaryDirectory() as folder:
+            results = one_profile(folder, size, setup)
+            found += [
+                Measured(
+                    each.area, each.what, each.way, each.unit, each.values, each.fault, at=size, listed=size != 100
+                )
+                for each in measured("file", f"one profile of {size:,}", "µs", results, microseconds)
+            ]
+            if size >= 1_000:
+                what = f"1,000 profiles of {size:,} in one write"
+                found += measured("file", what, "µs", many(folder, setup), microseconds)
+    return found
+
+
+def microseconds(seconds: float) -> float:
+    return seconds * 1e6
+
+
+def one_profile(folder: str, size: int, setup: Setup) -> Results:
+    """Seconds that each writer takes, as the mean over three places in the file."""
+    numbers = count()  # new keys each time: a file that has them already is not written
+
+    def way(name: str, write: Callable[[str, str, int], None]) -> float:
+        path = os.path.join(folder, name)
+        if not os.path.exists(path):
+            os.close(os.open(path, os.O_CREAT, 0o600))
+            Path(path).write_text("".join(map(section, range(size))))
+        places = (0, size // 2, size - 1)
+        touch = path if name == AFTER_OTHERS else ""
+        return mean(timed(partial(write, path, f"account-{place}", next(numbers)), touch) for place in places)
+
+    run = {name: partial(way, name, write) for name, write in setup.present(WRITERS).items()}
+    slow = size > 1_000  # where a second is the unit, fewer rounds tell enough
+    return turns(run, 2 if setup.quick else setup.rounds if slow else 5 * setup.rounds)
+
+
+def many(folder: str, setup: Setup) -> Results:
+    """Seconds for a thousand profiles in one write, and for one of them."""
+    path, numbers = os.path.join(folder, OURS), iter(range(10**6))
+
+    def batch() -> float:
+        start = next(numbers)
+        sink, new = CredentialsFile(path=path), {f"account-{each}": keys(each + start) for each in range(1_000)}
+        return timed(partial(sink.write_all, new))
+
+    run = {OURS: batch, "one profile": lambda: timed(partial(stskit, path, "account-500", next(numbers)))}
+    return turns(run, 2 if setup.quick else 2 * setup.rounds)
+
+
+def timed(action: Callable[[], object], touch: str = "") -> float:
+    if touch:
+        os.utime(touch)  # so that the file is not as this process left it
     os.sync()  # so that nobody pays for what others have not written yet
     start = perf_counter()
     action()
     return perf_counter() - start
-
-
-def main(rounds: int) -> None:
-    os.environ["AWS_CONFIG_FILE"] = os.devnull
-    print(f"{'profiles':>8}  {'writer':<18}{'us':>10}  {'/ aws_cli':>9}  {'/ copy':>7}")
-    for size in SIZES:
-        with TemporaryDirectory() as folder:
-            times = one_profile(folder, size, rounds)
-            batch = many_profiles(folder, size, rounds)
-        middles = {name: median(values) for name, values in times.items()}
-        for name, value in middles.items():
-            ratios = value / middles["aws_cli"], value / middles["copy_and_sync"]
-            print(f"{size:>8}  {name:<18}{value * 1e6:>10.0f}  {ratios[0]:>9.2f}  {ratios[1]:>7.2f}")
-        print(f"{size:>8}  {'stskit, 1,000':<18}{batch * 1e6:>10.0f}  {batch / middles['stskit']:>9.1f} of one\n")
-
-
-def one_profile(folder: str, size: int, rounds: int) -> dict[str, list[float]]:
-    times: dict[str, list[float]] = {writer.__name__: [] for writer in WRITERS}
-    paths = {writer.__name__: os.path.join(folder, writer.__name__) for writer in WRITERS}
-    for path in paths.values():
-        os.close(os.open(path, os.O_CREAT, 0o600))
-        Path(path).write_text("".join(map(section, range(size))))
-    for number in range(rounds):
-        for place in (0, size // 2, size - 1):
-            for writer in WRITERS:
-                path, profile = paths[writer.__name__], f"account-{place}"
-                times[writer.__name__].append(measured(lambda: writer(path, profile, number)))  # noqa: B023
-    return times
-
-
-def many_profiles(folder: str, size: int, rounds: int) -> float:
-    sink = CredentialsFile(path=os.path.join(folder, "stskit"))
-    sets = [{f"account-{each}": keys(each + number) for each in range(1_000)} for number in range(rounds)]
-    return median(measured(lambda: sink.write_all(each)) for each in sets)  # noqa: B023
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 9)

@@ -1,0 +1,83 @@
+"""Areas 3 and 4: what a call takes when all is warm, and a thousand of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from attrs import evolve
+from clients import SESSIONS, request, stskit_recipe
+from fresh import Home, home
+from measures import OURS, Measured, Results, Setup, measured, turns
+from stub import stub
+
+NAIVE, SHARED = "boto3, a session for each", "boto3, one client and threads"
+WORKERS = 32
+
+
+def warm_call(setup: Setup) -> list[Measured]:
+    with stub(0) as url, home(url) as place:
+        results = place.call("calling", "processor_time", 20 if setup.quick else 100, 3 * setup.rounds)
+    return measured("warm call", "processor time of a call", "ms", results, lambda seconds: seconds * 1000)
+
+
+def processor_time(number: int, rounds: int) -> Results:
+    """Seconds of this process for each of *number* calls, in turns in one process."""
+    import boto3
+    from botocore.session import get_session
+
+    theirs: Any = get_session().create_client("sts")
+    high = boto3.client("sts")
+    ways: dict[str, Callable[[], object]] = {
+        OURS: stskit_recipe("R").fetch,
+        "botocore": lambda: theirs.assume_role(**request("R")),
+        "boto3": lambda: high.assume_role(**request("R")),
+    }
+
+    def block(call: Callable[[], object]) -> float:
+        start = time.process_time()
+        for _ in range(number):
+            call()
+        return (time.process_time() - start) / number
+
+    return turns({name: partial(block, call) for name, call in ways.items()}, rounds)
+
+
+def bulk(setup: Setup) -> list[Measured]:
+    many, few = (100, 5) if setup.quick else (1000, 40)
+    with stub(30) as url, home(url) as place:
+        aio = place.by(setup.pythons.get("aiobotocore"))
+        ways = {
+            OURS: partial(each_role, place, f"bulk_stskit({many}, {WORKERS})", many),
+            NAIVE: partial(each_role, place, f"bulk_naive({few}, 1)", few),
+            SHARED: partial(each_role, place, f"bulk_shared({many}, {WORKERS})", many),
+            **{name: partial(each_role, place, f"bulk_session({name!r}, {few})", few) for name in SESSIONS},
+            "aiobotocore": partial(each_role, aio, f"bulk_aiobotocore({many}, {WORKERS})", many),
+        }
+        results = turns(setup.present(ways), 1 if setup.quick else setup.rounds, warm_up=0)
+        curve = [] if setup.quick else by_workers(place)
+    found = measured("bulk", "each of 1,000 roles, 30 ms server", "ms", results, lambda pair: float(pair[0]))
+    return [
+        *(evolve(each, at=WORKERS) if each.way in (OURS, SHARED) else each for each in found),
+        *measured("bulk", "peak of memory", "MiB", results, lambda pair: float(pair[1])),
+        *curve,
+    ]
+
+
+def each_role(place: Home, way: str, number: int) -> tuple[float, float]:
+    """Milliseconds for each role, the start of the process included, and the peak of memory in MiB."""
+    start = time.perf_counter()
+    peak = place.run("-c", f"import clients; clients.{way}; print(clients.peak())")
+    return (time.perf_counter() - start) * 1000 / number, float(peak)
+
+
+def by_workers(place: Home) -> list[Measured]:
+    """Milliseconds for each of 250 roles, by the number of workers."""
+    found = []
+    for workers in (1, 2, 4, 8, 16):
+        for way, call in {OURS: "bulk_stskit", SHARED: "bulk_shared"}.items():
+            value, _ = each_role(place, f"{call}(250, {workers})", 250)
+            found.append(Measured("bulk", "by workers", way, "ms", [value], at=workers, listed=False))
+    return found

@@ -1,0 +1,83 @@
+"""Processes of their own for what is measured, in an environment that holds nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from attrs import evolve, frozen
+
+HERE = Path(__file__).parent
+CONFIG = """\
+[profile base]
+aws_access_key_id = AKIAEXAMPLE
+aws_secret_access_key = secret
+[profile role]
+role_arn = arn:aws:iam::123456789012:role/R
+source_profile = base
+"""
+
+
+@frozen
+class Home:
+    """A folder with an AWS config file, and the environment of those who live there."""
+
+    folder: str
+    variables: dict[str, str]
+    python: str = sys.executable
+
+    def by(self, python: str | None) -> Home:
+        """The same with another interpreter, if one is given."""
+        return evolve(self, python=python) if python else self
+
+    def run(self, *arguments: str) -> str:
+        """What Python prints with these *arguments*. Raises `RuntimeError` with its last line where it fails."""
+        command = [self.python, *arguments]
+        done = subprocess.run(
+            command, env=self.variables, cwd=self.folder, capture_output=True, text=True, timeout=300, check=False
+        )
+        if done.returncode:
+            raise RuntimeError((done.stderr.strip().splitlines() or ["no message"])[-1][:200])
+        return done.stdout
+
+    def seconds(self, *arguments: str) -> float:
+        """How long that takes."""
+        start = time.perf_counter()
+        self.run(*arguments)
+        return time.perf_counter() - start
+
+    def call(self, module: str, function: str, *arguments: object) -> Any:
+        """What *function* of a *module* of this folder gives, called in a process of its own."""
+        code = f"import json, sys, {module} as m; print(json.dumps(m.{function}(*json.loads(sys.argv[1]))))"
+        return json.loads(self.run("-c", code, json.dumps(arguments)).splitlines()[-1])
+
+
+@contextmanager
+def home(url: str = "http://127.0.0.1:9") -> Iterator[Home]:
+    """A home for processes that find STS at *url*."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHON"))}
+    with TemporaryDirectory() as folder:
+        Path(folder, "config").write_text(CONFIG)
+        yield Home(
+            folder,
+            ours
+            | {
+                "HOME": folder,
+                "PYTHONPATH": str(HERE),
+                "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
+                "AWS_SECRET_ACCESS_KEY": "secret",
+                "AWS_CONFIG_FILE": str(Path(folder, "config")),
+                "AWS_SHARED_CREDENTIALS_FILE": str(Path(folder, "none")),
+                "AWS_DEFAULT_REGION": "us-east-1",
+                "AWS_ENDPOINT_URL_STS": url,
+                "AWS_EC2_METADATA_DISABLED": "true",
+            },
+        )

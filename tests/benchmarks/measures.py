@@ -1,0 +1,175 @@
+"""What was measured, what was to be reached, and the rows of the table that come of the two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from statistics import median
+from typing import Any, TypeAlias, TypeVar
+
+from attrs import evolve, field, frozen
+
+T = TypeVar("T")
+AREAS = ("import", "cold start", "warm call", "bulk", "contention", "hot path", "memory", "file")
+OURS = "stskit"
+
+
+def _floats(values: Iterable[float]) -> tuple[float, ...]:
+    return tuple(values)
+
+
+@frozen
+class Measured:
+    """What one way has shown: a number for each round, or why there is none."""
+
+    area: str
+    what: str
+    way: str
+    unit: str
+    values: tuple[float, ...] = field(default=(), converter=_floats)
+    fault: str = ""
+    at: float | None = None
+    """Where it is on the curve of this area, if it is."""
+    listed: bool = True
+    """Whether it is in the table, and not only on the curve."""
+
+
+@frozen
+class Goal:
+    """The most that stskit may need: times what the *peer* needs, or as a number where there is none."""
+
+    area: str
+    what: str
+    peer: str
+    at_most: float
+
+    @property
+    def text(self) -> str:
+        if not self.peer:
+            return f"≤ {self.at_most:g}"
+        return f"≤ 1/{1 / self.at_most:.0f} ×" if self.at_most < 0.5 else f"≤ {self.at_most:g} ×"
+
+
+GOALS = (
+    Goal("import", "a process that imports it", "attrs", 1.25),
+    Goal("import", "a process that imports it", "python -c pass", 4.5),
+    Goal("import", "modules loaded then", "", 130),
+    Goal("import", "heavy ones among them", "", 0),
+    Goal("cold start", "a process that gets its first credentials", "botocore", 1.05),
+    Goal("warm call", "processor time of a call", "botocore", 1.05),
+    Goal("bulk", "each of 1,000 roles, 30 ms server", "boto3, a session for each", 1 / 30),
+    Goal("bulk", "peak of memory", "", 48),
+    *(
+        Goal("contention", f"100 threads, {what}", "", 1)
+        for what in ("first use: calls", "expired: calls", "first look at a session: calls")
+    ),
+    Goal("contention", "100 threads, in the advisory window: threads that wait", "", 1),
+    Goal("contention", "8 processes of 4 threads, with a cache: calls", "", 1),
+    Goal("contention", "8 processes of 4 threads, with a cache: errors", "", 0),
+    Goal("hot path", "a session's fresh credentials", "botocore", 1 / 30),
+    Goal("hot path", "Cached.fetch()", "botocore", 1 / 30),
+    Goal("memory", "1,000 roles that refresh themselves", "", 3),
+    Goal("memory", "a boto3 session of such a role", "", 160),
+    Goal("file", "one profile of 10", "copy and fsync", 1.2),
+    Goal("file", "one profile of 1,000", "AWS CLI", 1.0),
+    Goal("file", "one profile of 10,000", "AWS CLI", 1.0),
+    Goal("file", "1,000 profiles of 1,000 in one write", "one profile", 3),
+    Goal("file", "1,000 profiles of 10,000 in one write", "one profile", 3),
+)
+
+
+@frozen
+class Setup:
+    """How much is measured, and by which interpreter each peer that needs one of its own runs."""
+
+    rounds: int
+    quick: bool
+    pythons: Mapping[str, str]
+    left_out: Mapping[str, str]
+
+    def present(self, ways: Mapping[str, T]) -> dict[str, T]:
+        """Those of *ways* that there is something installed for."""
+        return {name: way for name, way in ways.items() if name not in self.left_out}
+
+
+Results: TypeAlias = dict[str, list[Any] | str]
+
+
+def turns(ways: Mapping[str, Callable[[], Any]], rounds: int, warm_up: int = 1) -> Results:
+    """What each way gives in each round, all in turns, or why it gives none; *warm_up* rounds before do not count."""
+    results: dict[str, list[Any]] = {name: [] for name in ways}
+    faults: dict[str, str] = {}
+    for number in range(-warm_up, rounds):
+        names = list(ways)
+        for name in names[number % len(names) :] + names[: number % len(names)]:
+            try:
+                if name not in faults:
+                    results[name].append(ways[name]())
+            except Exception as error:
+                faults[name] = f"{type(error).__name__}: {error}"
+    return {name: faults.get(name) or values[warm_up:] for name, values in results.items()}
+
+
+def measured(area: str, what: str, unit: str, results: Results, pick: Callable[[Any], float] = float) -> list[Measured]:
+    return [
+        Measured(area, what, way, unit, fault=found)
+        if isinstance(found, str)
+        else Measured(area, what, way, unit, [pick(each) for each in found])
+        for way, found in results.items()
+    ]
+
+
+@frozen
+class Row:
+    """A line of the table; `reached` is None where there was no goal."""
+
+    area: str
+    what: str
+    ours: str
+    peer: str = ""
+    theirs: str = ""
+    ratio: str = ""
+    goal: str = ""
+    reached: bool | None = None
+
+
+def rows(found: Sequence[Measured]) -> Iterator[Row]:
+    """Stskit beside each of its peers, in the order in which they were measured."""
+    listed = [each for each in found if each.listed]
+    for ours in (each for each in listed if each.way == OURS):
+        mine = [each for each in listed if (each.area, each.what) == (ours.area, ours.what)]
+        peers = [each for each in mine if each.way != OURS]
+        goals = {goal.peer: goal for goal in GOALS if (goal.area, goal.what) == (ours.area, ours.what)}
+        if "" in goals or not peers:
+            yield _alone(ours, goals.get(""))
+        yield from (_beside(ours, each, goals.get(each.way)) for each in peers)
+
+
+def _alone(ours: Measured, goal: Goal | None) -> Row:
+    reached = bool(ours.values) and max(ours.values) <= goal.at_most if goal else None
+    return Row(ours.area, ours.what, shown(ours), goal=goal.text if goal else "", reached=reached)
+
+
+def _beside(ours: Measured, theirs: Measured, goal: Goal | None) -> Row:
+    ratios = sorted(mine / other for mine, other in zip(ours.values, theirs.values, strict=False) if other)
+    row = Row(ours.area, ours.what, shown(ours), theirs.way, shown(theirs), goal=goal.text if goal else "")
+    if not ratios or ours.unit in ("calls", "errors", "threads"):  # counts are compared by looking at them
+        return evolve(row, reached=False) if goal else row
+    middle, spread = median(ratios), f" ({number(ratios[0])} to {number(ratios[-1])})" if len(ratios) > 1 else ""
+    return evolve(row, ratio=number(middle) + spread, reached=middle <= goal.at_most if goal else None)
+
+
+def shown(one: Measured) -> str:
+    """The middle of what was measured, or the span of what was counted, with the unit; or what went wrong."""
+    if not one.values:
+        return one.fault or "nothing"
+    least, most = min(one.values), max(one.values)
+    if one.unit in ("calls", "errors", "threads", "modules"):
+        return f"{least:g}" if least == most else f"{least:g} to {most:g}"
+    return f"{number(median(one.values))} {one.unit}"
+
+
+def number(value: float) -> str:
+    """Three digits that count."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.{1 if value >= 10 else 2 if value >= 0.1 else 3}f}"

@@ -1,0 +1,70 @@
+"""The curves, as SVG that can be read on a light and on a dark page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import matplotlib as mpl
+from measures import OURS, Measured
+
+mpl.use("svg")
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+
+INK, OTHERS = "#7d8590", ("#d97706", "#8b5cf6", "#0d9488", "#db2777")
+STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "stskit",  # the same figures give the same file
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+LABELS = {
+    "bulk": ("workers", "ms for each role"),
+    "contention": ("processes", "calls of STS"),
+    "file": ("profiles in the file", "µs"),
+}
+
+
+def plot(area: str, title: str, measured: Sequence[Measured], path: Path) -> None:
+    """Draw the curve of *area*, if it was measured."""
+    found = [each for each in measured if each.area == area and each.at is not None and each.values]
+    if not found:
+        return
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
+        axes.set_title(title, fontsize=11, loc="left")
+        for number, way in enumerate(dict.fromkeys(each.way for each in found)):
+            line(axes, way, "#3b82f6" if way == OURS else OTHERS[(number - 1) % len(OTHERS)], found)
+        scales(axes, area, sorted({each.at for each in found if each.at is not None}))
+        figure.savefig(path, format="svg", transparent=True, metadata={"Date": None})
+        plt.close(figure)
+
+
+def line(axes: Axes, way: str, colour: str, found: Sequence[Measured]) -> None:
+    """One way: the middles, and a band from the least to the most."""
+    points = sorted((each.at or 0, each.values) for each in found if each.way == way)
+    places = [at for at, _ in points]
+    axes.plot(places, [median(values) for _, values in points], "o-", color=colour, label=way, markersize=4)
+    axes.fill_between(places, [min(v) for _, v in points], [max(v) for _, v in points], color=colour, alpha=0.2, lw=0)
+
+
+def scales(axes: Axes, area: str, places: Sequence[float]) -> None:
+    axes.set_xscale("log")
+    if area != "contention":
+        axes.set_yscale("log")
+    axes.set_xticks(places, [f"{place:,.0f}" for place in places])
+    axes.minorticks_off()
+    axes.set_xlabel(LABELS[area][0])
+    axes.set_ylabel(LABELS[area][1])
+    axes.grid(visible=True, color=INK, alpha=0.25, lw=0.6)
+    axes.legend(frameon=False)

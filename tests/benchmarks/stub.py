@@ -1,0 +1,76 @@
+"""An STS that answers AssumeRole as fast as a process can, after a delay that it is told, and counts.
+
+It runs in a process of its own and speaks HTTP by hand, so that what is measured is the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def answer() -> bytes:
+    """What STS says to AssumeRole, good for an hour from now."""
+    body = (
+        '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>'
+        "<AccessKeyId>ASIAEXAMPLEEXAMPLE00</AccessKeyId>"
+        f"<SecretAccessKey>{'s' * 40}</SecretAccessKey><SessionToken>{'t' * 400}</SessionToken>"
+        f"<Expiration>{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(time.time() + 3600))}</Expiration>"
+        "</Credentials><AssumedRoleUser><AssumedRoleId>AROAEXAMPLE:me</AssumedRoleId>"
+        "<Arn>arn:aws:sts::123456789012:assumed-role/R/me</Arn></AssumedRoleUser></AssumeRoleResult>"
+        "<ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></AssumeRoleResponse>"
+    ).encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+class Stub:
+    """Answers every POST alike, keeps connections, and counts; a GET is told the count."""
+
+    def __init__(self, delay: float) -> None:
+        self.delay, self.calls = delay, 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while not (head := await reader.readuntil(b"\r\n\r\n")).startswith(b"GET"):
+                length = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+                await reader.readexactly(int(length.split(b":")[1]))
+                self.calls += 1
+                await asyncio.sleep(self.delay)
+                writer.write(answer())
+            writer.write(json.dumps(self.calls).encode())
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        writer.close()
+
+    async def run(self) -> None:
+        server = await asyncio.start_server(self.serve, "127.0.0.1", 0, backlog=1000)
+        print(server.sockets[0].getsockname()[1], flush=True)
+        await server.serve_forever()
+
+
+@contextmanager
+def stub(delay: int = 30) -> Iterator[str]:
+    """The URL of a stub that answers after *delay* milliseconds."""
+    with subprocess.Popen([sys.executable, __file__, str(delay)], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        finally:
+            process.terminate()
+
+
+def calls(url: str) -> int:
+    """How many calls the stub at *url* has seen so far."""
+    with socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1]))) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        return int(connection.makefile().read())
+
+
+if __name__ == "__main__":
+    asyncio.run(Stub(int(sys.argv[1]) / 1000).run())
