@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.sweep
 BENCHMARKS = Path(__file__).parent / "benchmarks"
 COUNTS = {
     "modules loaded then": range(131),

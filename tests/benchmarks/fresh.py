@@ -6,11 +6,10 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
 from attrs import evolve, frozen
@@ -44,20 +43,30 @@ class Home:
         done = subprocess.run(
             command, env=self.variables, cwd=self.folder, capture_output=True, text=True, timeout=300, check=False
         )
-        if done.returncode:
-            raise RuntimeError((done.stderr.strip().splitlines() or ["no message"])[-1][:200])
+        _check(done.returncode, done.stderr)
         return done.stdout
 
-    def seconds(self, *arguments: str) -> float:
-        """How long that takes."""
-        start = time.perf_counter()
-        self.run(*arguments)
-        return time.perf_counter() - start
+    def processor_time(self, *arguments: str) -> float:
+        """Milliseconds of a processor that Python takes with these *arguments*, from its start to its end."""
+        with TemporaryFile("w+") as said:
+            process = subprocess.Popen(
+                [self.python, *arguments], env=self.variables, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=said
+            )
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            said.seek(0)
+            _check(process.returncode, said.read())
+        return (usage.ru_utime + usage.ru_stime) * 1000
 
     def call(self, module: str, function: str, *arguments: object) -> Any:
         """What *function* of a *module* of this folder gives, called in a process of its own."""
         code = f"import json, sys, {module} as m; print(json.dumps(m.{function}(*json.loads(sys.argv[1]))))"
         return json.loads(self.run("-c", code, json.dumps(arguments)).splitlines()[-1])
+
+
+def _check(status: int, said: str) -> None:
+    if status:
+        raise RuntimeError((said.strip().splitlines() or ["no message"])[-1][:200])
 
 
 @contextmanager

@@ -55,10 +55,10 @@ def _cells(row: Row) -> tuple[str, ...]:
 # The page --------------------------------------------------------------------------------------------------------
 
 TEXTS = {
-    "import": "The whole process, from its start to its end, that does nothing but import.",
+    "import": "The processor time of a process that does nothing but import, from its start to its end.",
     "cold start": (
-        "From the start of a process to the first credentials, with keys from the environment and one AssumeRole by "
-        "plain HTTP at a server that answers at once. All but the CLI are one statement or two of Python."
+        "The processor time of a process that gets its first credentials, with keys from the environment and one "
+        "AssumeRole by plain HTTP at a server that answers at once. All but the CLI are one statement or two of Python."
     ),
     "warm call": "The processor time of the client for one more call, over a connection that is open.",
     "bulk": (

@@ -1,4 +1,7 @@
-"""Areas 1 and 2: what it takes to import, and to get the first credentials, by whole processes."""
+"""Areas 1 and 2: what it takes to import, and to get the first credentials, by whole processes.
+
+It is the time of a processor: there is nothing to wait for here, and the work of others does not count.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +28,14 @@ def imports(setup: Setup) -> list[Measured]:
     area = "import"
     with home() as place:
         ways = {
-            name: partial(place.by(setup.pythons.get(name)).seconds, "-c", f"import {module}")
+            name: partial(place.by(setup.pythons.get(name)).processor_time, "-c", f"import {module}")
             for name, module in setup.present(MODULES).items()
         }
-        ways["python -c pass"] = partial(place.seconds, "-c", "pass")
+        ways["python -c pass"] = partial(place.processor_time, "-c", "pass")
         results = turns(ways, 2 if setup.quick else 5 * setup.rounds)
         total, heavy = loaded(place)
     return [
-        *measured(area, "a process that imports it", "ms", results, lambda seconds: seconds * 1000),
+        *measured(area, "a process that imports it", "ms", results),
         Measured(area, "modules loaded then", OURS, "modules", [total]),
         Measured(area, "heavy ones among them", OURS, "modules", [heavy]),
     ]
@@ -56,11 +59,11 @@ def cold_start(setup: Setup) -> list[Measured]:
     cli = ("-m", "awscli", "sts", "assume-role", "--role-arn", "arn:aws:iam::123456789012:role/R")
     with stub(0) as url, home(url) as place:
         ways = {
-            name: partial(place.by(setup.pythons.get(name)).seconds, "-c", f"import clients; clients.{call}")
+            name: partial(place.by(setup.pythons.get(name)).processor_time, "-c", f"import clients; clients.{call}")
             for name, call in setup.present(calls).items()
         }
         if "AWS CLI" not in setup.left_out:
-            ways["AWS CLI"] = partial(place.seconds, *cli, "--role-session-name", "me")
+            ways["AWS CLI"] = partial(place.processor_time, *cli, "--role-session-name", "me")
         results = turns(ways, 2 if setup.quick else 4 * setup.rounds)
     what = "a process that gets its first credentials"
-    return measured("cold start", what, "ms", results, lambda seconds: seconds * 1000)
+    return measured("cold start", what, "ms", results)

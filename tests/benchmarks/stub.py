@@ -1,4 +1,4 @@
-"""An STS that answers AssumeRole as fast as a process can, after a delay that it is told, and counts.
+"""An STS that answers as fast as a process can, after a delay that it is told, and counts AssumeRole.
 
 It runs in a process of its own and speaks HTTP by hand, so that what is measured is the client.
 """
@@ -14,23 +14,30 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+ARN = "<Arn>arn:aws:sts::123456789012:assumed-role/R/me</Arn>"
+CALLER = f"<UserId>AROAEXAMPLE:me</UserId><Account>123456789012</Account>{ARN}"
 
-def answer() -> bytes:
-    """What STS says to AssumeRole, good for an hour from now."""
-    body = (
-        '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>'
-        "<AccessKeyId>ASIAEXAMPLEEXAMPLE00</AccessKeyId>"
+
+def role() -> str:
+    """Credentials that are good for an hour from now."""
+    return (
+        "<Credentials><AccessKeyId>ASIAEXAMPLEEXAMPLE00</AccessKeyId>"
         f"<SecretAccessKey>{'s' * 40}</SecretAccessKey><SessionToken>{'t' * 400}</SessionToken>"
         f"<Expiration>{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(time.time() + 3600))}</Expiration>"
-        "</Credentials><AssumedRoleUser><AssumedRoleId>AROAEXAMPLE:me</AssumedRoleId>"
-        "<Arn>arn:aws:sts::123456789012:assumed-role/R/me</Arn></AssumedRoleUser></AssumeRoleResult>"
-        "<ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></AssumeRoleResponse>"
+        f"</Credentials><AssumedRoleUser><AssumedRoleId>AROAEXAMPLE:me</AssumedRoleId>{ARN}</AssumedRoleUser>"
+    )
+
+
+def answer(action: str, result: str) -> bytes:
+    body = (
+        f'<{action}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{action}Result>{result}</{action}Result>'
+        f"<ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></{action}Response>"
     ).encode()
     return b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
 class Stub:
-    """Answers every POST alike, keeps connections, and counts; a GET is told the count."""
+    """Answers every POST, keeps connections, and counts; a GET is told the count."""
 
     def __init__(self, delay: float) -> None:
         self.delay, self.calls = delay, 0
@@ -39,10 +46,11 @@ class Stub:
         try:
             while not (head := await reader.readuntil(b"\r\n\r\n")).startswith(b"GET"):
                 length = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
-                await reader.readexactly(int(length.split(b":")[1]))
-                self.calls += 1
+                body = await reader.readexactly(int(length.split(b":")[1]))
+                is_role = b"Action=AssumeRole" in body
+                self.calls += is_role
                 await asyncio.sleep(self.delay)
-                writer.write(answer())
+                writer.write(answer("AssumeRole", role()) if is_role else answer("GetCallerIdentity", CALLER))
             writer.write(json.dumps(self.calls).encode())
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
