@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from statistics import median
+from statistics import median, quantiles
 from typing import Any, TypeAlias, TypeVar
 
 from attrs import evolve, field, frozen
@@ -150,12 +150,21 @@ def _alone(ours: Measured, goal: Goal | None) -> Row:
 
 
 def _beside(ours: Measured, theirs: Measured, goal: Goal | None) -> Row:
-    ratios = sorted(mine / other for mine, other in zip(ours.values, theirs.values, strict=False) if other)
+    ratios = [mine / other for mine, other in zip(ours.values, theirs.values, strict=False) if other]
     row = Row(ours.area, ours.what, shown(ours), theirs.way, shown(theirs), goal=goal.text if goal else "")
     if not ratios or ours.unit in ("calls", "errors", "threads"):  # counts are compared by looking at them
         return evolve(row, reached=False) if goal else row
-    middle, spread = median(ratios), f" ({number(ratios[0])} to {number(ratios[-1])})" if len(ratios) > 1 else ""
+    middle, (low, high) = median(ratios), middle_half(ratios)
+    spread = f" ({number(low)} to {number(high)})" if len(ratios) > 1 else ""
     return evolve(row, ratio=number(middle) + spread, reached=middle <= goal.at_most if goal else None)
+
+
+def middle_half(values: Sequence[float]) -> tuple[float, float]:
+    """Between which two numbers the middle half of *values* lies."""
+    if len(values) < 2:
+        return values[0], values[0]
+    low, _, high = quantiles(values, n=4, method="inclusive")
+    return low, high
 
 
 def shown(one: Measured) -> str:

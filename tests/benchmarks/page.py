@@ -82,7 +82,7 @@ TEXTS = {
     ),
 }
 PLOTS = {
-    "bulk": "Milliseconds for each of many roles, by the number of workers",
+    "bulk": "Milliseconds for each of 250 roles, by the number of workers",
     "contention": "Calls of STS, by the number of processes that start at the same moment",
     "file": "Microseconds to change one profile, by the number of profiles in the file",
 }
@@ -107,17 +107,18 @@ def _page(run: Run, folder: Path) -> Iterable[str]:
         "<!-- Written by: python tests/benchmarks --output DIR. Change the texts in tests/benchmarks/page.py. -->",
         "",
         f"Measured on {run.date}. Each figure is the middle of several rounds in which all take turns. Ratios are of",
-        "what stskit needs to what the other one needs, round by round, with the least and the most of them: less is",
+        "what stskit needs to what the other one needs, round by round, with the bounds of their middle half: less is",
         "better. Counts are exact. Times depend on the machine, and ratios less so. The goals were set before",
         "stskit was measured.",
         "",
     )
     found = list(rows(run.measured))
     goals = [row for row in found if row.reached is not None]
-    missed = [f"{row.what} ({row.area})" for row in goals if not row.reached]
-    yield f"**Goals reached: {len(goals) - len(missed)} of {len(goals)}.**" + (
-        f" Not reached: {'; '.join(missed)}." if missed else ""
-    )
+    missed = [row for row in goals if not row.reached]
+    yield f"**Goals reached: {len(goals) - len(missed)} of {len(goals)}.**" + (" Not reached:\n" if missed else "")
+    for row in missed:
+        than = f"{row.ratio} × {row.peer}" if row.peer else row.ours
+        yield f"- {row.area}: {row.what}: {than}, where {row.goal} was the goal"
     for area, mine in groupby(found, key=lambda row: row.area):
         yield from ("", f"## {area[0].upper()}{area[1:]}", "", TEXTS[area], "")
         yield from _markdown(list(mine))
