@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
+from textwrap import fill
 
 from attrs import asdict, evolve, frozen
 from measures import AREAS, Measured, Row, rows
@@ -120,7 +121,7 @@ def _page(run: Run, folder: Path) -> Iterable[str]:
         than = f"{row.ratio} × {row.peer}" if row.peer else row.ours
         yield f"- {row.area}: {row.what}: {than}, where {row.goal} was the goal"
     for area, mine in groupby(found, key=lambda row: row.area):
-        yield from ("", f"## {area[0].upper()}{area[1:]}", "", TEXTS[area], "")
+        yield from ("", f"## {area[0].upper()}{area[1:]}", "", fill(TEXTS[area], 120), "")
         yield from _markdown(list(mine))
         if (folder / f"benchmarks-{area}.svg").exists():
             yield from ("", f"![{PLOTS[area]}](benchmarks-{area}.svg)")

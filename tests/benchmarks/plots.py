@@ -64,7 +64,9 @@ def line(axes: Axes, way: str, colour: str, found: Sequence[Measured]) -> None:
 
 def scales(axes: Axes, area: str, places: Sequence[float]) -> None:
     axes.set_xscale("log")
-    if area != "contention":
+    if area == "contention":
+        axes.set_ylim(bottom=0)
+    else:
         axes.set_yscale("log")
     axes.set_xticks(places, [f"{place:,.0f}" for place in places])
     if area == "bulk":
