@@ -53,7 +53,9 @@ def _items(paragraph: str) -> Iterator[str]:
 def signature(
     _app: Sphinx, _what: str, _name: str, thing: object, _options: object, given: str | None, _returns: str | None
 ) -> tuple[str | None, str | None] | None:
-    """What an attrs class is built from, with its defaults as they were written."""
+    """What an attrs class is built from, with its defaults as they were written; a protocol is not built at all."""
+    if getattr(thing, "_is_protocol", False):
+        return "", None
     if isinstance(thing, type) and attrs.has(thing) and given:
         return f"({', '.join(_parameters(thing))})", None
     return None
