@@ -41,7 +41,7 @@ def named(dotted: str) -> Any:
 
 
 CLASSES = sorted(name for name in NAMES if isinstance(named(name), type))
-FUNCTIONS = {name: named(name) for name in sorted(NAMES - set(CLASSES)) if callable(named(name))}
+FUNCTIONS = {name: named(name) for name in sorted(NAMES - set(CLASSES)) if inspect.isfunction(named(name))}
 MEMBERS = {
     f"{name}.{each}": member
     for name in CLASSES

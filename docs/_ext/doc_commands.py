@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator
 
 __all__ = ["options_of"]
@@ -33,7 +34,7 @@ def _group(parser: argparse.ArgumentParser, group: argparse._ArgumentGroup) -> I
     if not rows:
         return
     about = f": {_text(parser, group.description)}" if group.description else ""
-    yield f"**{(group.title or 'options').capitalize()}**{about}\n"
+    yield f"**{_sentence(group.title or 'options')}**{about}\n"
     yield "| argument | what it is |\n|---|---|"
     yield from (f"| {_names(parser, action)} | {_help(parser, action)} |" for action in rows)
     yield ""
@@ -62,7 +63,15 @@ def _help(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
 
 
 def _text(parser: argparse.ArgumentParser, text: str) -> str:
-    return text.replace("%(prog)s", parser.prog).strip()
+    """In Markdown: what has lines of its own keeps them; options stand as code."""
+    text = text.replace("%(prog)s", parser.prog).strip()
+    if "\n" in text:
+        return f"```text\n{text}\n```"
+    return re.sub(r"(?<!\S)--?[a-z][\w-]*", r"`\g<0>`", text.replace("*", "\\*").replace("<", "\\<"))
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _cell(text: str) -> str:

@@ -15,6 +15,7 @@ __all__ = ["Call"]
 class Call:
     """One call of STS, as it came in.
 
+    `operation`: what STS calls it, for example ``AssumeRole``.
     `parameters`: by the names that STS has for them; what is secret in them is a `Secret`, which shows in no repr.
     `caller`: the ARN of whoever signed it, None where nobody did or could be told. `access_key_id`: of the key that
     signed it. `code`: of the refusal, None where there was none. `fault`: what it was told to do.

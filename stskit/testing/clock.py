@@ -25,11 +25,11 @@ class ManualClock:
         return f"ManualClock({self._now.isoformat()})"
 
     def now(self) -> datetime:
-        """The wall clock: aware, UTC."""
+        """The wall clock: aware, UTC. Raises nothing."""
         return self._now
 
     def monotonic(self) -> float:
-        """Seconds that only grow."""
+        """Seconds that only grow. Raises nothing."""
         return self._seconds
 
     def advance(self, span: timedelta) -> None:

@@ -48,6 +48,7 @@ class FakeSTS:
     """An STS for tests that refuses what AWS's would refuse, with the same codes, statuses and words.
 
     Every role exists and may be assumed by everybody whose keys it knows, or whose proof its identity provider signed.
+
     `roles`: what single roles ask for instead, by their ARNs; None for one that does not exist; it can be changed at
     any time as the attribute of that name. `others`: what all other roles ask for; None: there are none.
     `account`: where its users are. `clock`: by which credentials and proofs end. `idp`: whose assertions and tokens it
@@ -76,26 +77,26 @@ class FakeSTS:
 
     @property
     def idp(self) -> IdentityProvider:
-        """Whose assertions and tokens it takes."""
+        """Whose assertions and tokens it takes. Raises nothing."""
         return self._brain.world.idp
 
     @property
     def roles(self) -> MutableMapping[str, Trust | None]:
-        """What single roles ask for, by their ARNs; None for one that does not exist."""
+        """What single roles ask for, by their ARNs; None for one that does not exist. Raises nothing."""
         return self._brain.world.roles
 
     @property
     def calls(self) -> list[Call]:
-        """What it was asked so far, the oldest first."""
+        """What it was asked so far, the oldest first. Raises nothing."""
         with self._brain.lock:
             return list(self._brain.calls)
 
     def count(self, operation: str | None = None) -> int:
-        """How many calls there were, of that operation or of all."""
+        """How many calls there were, of that operation or of all. Raises nothing."""
         return sum(operation in (None, call.operation) for call in self.calls)
 
     def user(self, name: str = "developer", keys: Credentials | None = None) -> Credentials:
-        """Long-term keys of an IAM user, new ones or the *keys* that it shall know from now on."""
+        """Long-term keys of an IAM user, new ones or the *keys* that it shall know from now on. Raises nothing."""
         world = self._brain.world
         arn = f"arn:aws:iam::{world.account}:user/{name}"
         given = Credentials(new_key_id("AKIA"), new_secret(), account_id=world.account) if keys is None else keys
@@ -113,7 +114,7 @@ class FakeSTS:
         return given
 
     def forget(self, credentials: Credentials) -> None:
-        """Know these keys no longer, as when somebody has deleted them."""
+        """Know these keys no longer, as when somebody has deleted them. Raises nothing."""
         with self._brain.lock:
             self._brain.world.principals.pop(credentials.access_key_id, None)
 
@@ -121,17 +122,21 @@ class FakeSTS:
         """Let the next calls go wrong so, one each; None stands for one that goes well.
 
         In process that is a call of stskit's; over HTTP it is a request, of which an SDK sends up to three for a call.
+        Raises nothing by itself.
         """
         self._brain.order(faults)
 
     def always(self, fault: Fault | None) -> None:
-        """Let all calls go wrong so, those that `next` speaks of excepted; None: no longer."""
+        """Let all calls go wrong so, those that `next` speaks of excepted; None: no longer. Raises nothing itself."""
         with self._brain.lock:
             self._brain.lasting = fault
 
     @contextmanager
     def serve(self) -> Iterator[str]:
-        """The URL of a server on a free port of 127.0.0.1, for as long as the block lasts."""
+        """The URL of a server on a free port of 127.0.0.1, for as long as the block lasts.
+
+        Raises `OSError` where no port can be opened.
+        """
         with served(self._brain) as url:
             yield url
 

@@ -12,14 +12,14 @@ __all__ = ["ClockOff", "Drop", "Fault", "Garbage", "GiveExpired", "Hang", "Incom
 
 @frozen
 class Throttle:
-    """Refuses with ``Throttling``. The AWS SDKs try again by themselves, up to three attempts in all."""
+    """Refuses with ``Throttling`` and that `message`. The AWS SDKs try again by themselves, three times in all."""
 
     message: str = "Rate exceeded"
 
 
 @frozen
 class Refuse:
-    """Refuses with that code, message and HTTP status; what AWS sends with each is up to you."""
+    """Refuses with that `code`, `message` and HTTP `status`; what AWS sends with each is up to you."""
 
     code: str
     message: str = ""
@@ -33,7 +33,7 @@ class GiveExpired:
 
 @frozen
 class Incomplete:
-    """Answers without that field: one of the answer, or of the credentials in it."""
+    """Answers `without` that field: one of the answer, or of the credentials in it."""
 
     without: str = "SessionToken"
 
@@ -50,7 +50,10 @@ class Drop:
 
 @frozen
 class Garbage:
-    """Answers with that, which is nothing of STS's: as a proxy or a sign-in page does. `status`: 200, or 500 to 599."""
+    """Answers with that `body`, which is nothing of STS's: as a proxy or a sign-in page does.
+
+    `status`: 200, or 500 to 599.
+    """
 
     body: str = "<!doctype html><html><body>Sign in to the network<br></body></html>"
     status: int = 200
@@ -58,7 +61,7 @@ class Garbage:
 
 @frozen
 class ClockOff:
-    """Answers well, with a clock that is ahead by *by*, or behind where that is below zero.
+    """Answers well, with a clock that is ahead `by` that, or behind where that is below zero.
 
     It shows in expirations, in what it takes for expired, in the header ``Date``, and in the time of signatures.
     """
@@ -67,3 +70,4 @@ class ClockOff:
 
 
 Fault: TypeAlias = Throttle | Refuse | GiveExpired | Incomplete | Hang | Drop | Garbage | ClockOff
+"""What can go wrong at a call."""

@@ -38,6 +38,7 @@ class IdentityProvider:
 
     `issuer`: its entity ID, and the ``iss`` of its tokens. `name`: what the SAML provider in IAM is called.
     `audiences`: the client ids that the OpenID Connect provider in IAM lists. `clock`: what it takes the time from.
+    `key`: what it signs with; always the same.
     """
 
     issuer: str = "https://idp.example.com"
@@ -48,15 +49,15 @@ class IdentityProvider:
 
     @property
     def certificate(self) -> str:
-        """The certificate of its key, as PEM, for whoever shall verify its SAML responses."""
+        """The certificate of its key, as PEM, for whoever shall verify its SAML responses. Raises nothing."""
         return self.key.pem
 
     def jwks(self) -> dict[str, object]:
-        """Its key set (RFC 7517), for whoever shall verify its tokens."""
+        """Its key set (RFC 7517), for whoever shall verify its tokens. Raises nothing."""
         return {"keys": [self.key.jwk()]}
 
     def provider_arn(self, role_arn: str) -> str:
-        """The ARN of the SAML provider in the account of that role."""
+        """The ARN of the SAML provider in the account of that role. Raises `RoleError` where that is no role's ARN."""
         role = RoleARN.parse(role_arn)
         return f"arn:{role.partition}:iam::{role.account or ''}:saml-provider/{self.name}"
 
@@ -83,6 +84,8 @@ class IdentityProvider:
         them, such as ``PrincipalTag:team``, in the place of those that are there; one that is None is left out.
         `issued_at`, `not_before`: None is now; `not_on_or_after`: None is five minutes after. `flaw`: what shall be
         wrong with it.
+
+        Raises `RoleError` for what is no ARN of a role, and `ValueError` for a flaw that is not known.
         """
         now = self.clock.now() if issued_at is None else issued_at
         statement = _saml.Statement(
@@ -111,6 +114,8 @@ class IdentityProvider:
 
         `claims`: more of them, in the place of those that are there; one that is None is left out. `flaw`: what shall
         be wrong with it.
+
+        Raises `ValueError` for a flaw that is not known.
         """
         now, flaw = self.clock.now(), _known(flaw)
         begin = now + _shift(flaw, lifetime)

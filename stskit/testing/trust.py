@@ -47,11 +47,11 @@ class Trust:
     max_duration: timedelta = field(default=timedelta(hours=12), kw_only=True)
 
     def admits_caller(self, *names: str) -> bool:
-        """Whether one of the *names* of a caller is on the list."""
+        """Whether one of the *names* of a caller is on the list. Raises nothing."""
         return _fits(self.callers, names)
 
     def admits_subject(self, subject: str) -> bool:
-        """Whether *subject* is on the list."""
+        """Whether *subject* is on the list. Raises nothing."""
         return _fits(self.subjects, (subject,))
 
 
