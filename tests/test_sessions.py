@@ -8,6 +8,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -304,3 +305,18 @@ def test_no_session_is_made_before_a_sink_makes_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("sink", [BotocoreSession(), Boto3Session()])
+@pytest.mark.parametrize(
+    ("config", "told"), [("", r"profile \(gone\) could not be found"), ("[", "Unable to parse config")]
+)
+def test_a_config_that_no_session_can_read_says_what_to_correct(
+    sink: BotocoreSession | Boto3Session, config: str, told: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not about the credentials, and their secrets are not in it."""
+    (home / ".aws").mkdir()
+    (home / ".aws" / "config").write_text(config)
+    monkeypatch.setenv("AWS_PROFILE", "gone")
+    with pytest.raises(SinkError, match=f"{told}.*; correct that, or what AWS_PROFILE"):
+        Credentials("AKIA", "secret").to(sink)

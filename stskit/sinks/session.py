@@ -35,7 +35,7 @@ class BotocoreSession:
     credentials, and a warning, where new ones cannot be had, as the AWS SDKs do. `cache`: where credentials are shared
     with others. `clock`: what it takes the time from.
 
-    A session reads the config file, so making one raises what botocore raises where that file is broken, or where
+    A session reads the config file, so making one raises `SinkError` where that file is broken, or where
     ``AWS_PROFILE`` names a profile that is not there.
 
     https://docs.aws.amazon.com/boto3/latest/guide/credentials.html
@@ -47,7 +47,7 @@ class BotocoreSession:
     clock: Clock = field(factory=SystemClock, kw_only=True)
 
     def write(self, credentials: Credentials, /) -> botocore.session.Session:
-        """A session whose credentials stay as they are, until they expire. Raises what botocore does."""
+        """A session whose credentials stay as they are, until they expire. Raises `SinkError` as said above."""
         session = self._session()
         session.set_credentials(
             credentials.access_key_id, credentials.secret_access_key, credentials.session_token, credentials.account_id
@@ -58,7 +58,7 @@ class BotocoreSession:
         """A session that fetches from *source* on first use, and again whenever its credentials are about to expire.
 
         Its clients raise what the source raises, once nothing valid is left. A `Cached` is used as it is.
-        Raises what botocore does, and nothing of the source yet.
+        Raises `SinkError` as said above, and nothing of the source yet.
         """
         session = self._session()
         session.register_component("credential_provider", _LiveCredentials(self._cached(source)))
@@ -70,12 +70,19 @@ class BotocoreSession:
         return Cached(source, self.cache, self.policy, clock=self.clock)
 
     def _session(self) -> botocore.session.Session:
+        from botocore.exceptions import ConfigParseError, ProfileNotFound
         from botocore.session import Session
 
         from stskit._sts.clients import loader_for
 
         session = Session()
-        session.register_component("data_loader", loader_for(session))
+        try:
+            session.register_component("data_loader", loader_for(session))
+        except (ProfileNotFound, ConfigParseError) as error:
+            raise SinkError(
+                f"a session reads the config file, and botocore says: {str(error).rstrip('.')}; correct that, or what "
+                "AWS_PROFILE and AWS_CONFIG_FILE name"
+            ) from None
         if self.region_name is not None:
             session.set_config_variable("region", self.region_name)
         return session
@@ -96,14 +103,17 @@ class Boto3Session:
     clock: Clock = field(factory=SystemClock, kw_only=True)
 
     def write(self, credentials: Credentials, /) -> boto3.session.Session:
-        """A session whose credentials stay as they are, until they expire. Raises `SinkError` without boto3."""
+        """A session whose credentials stay as they are, until they expire.
+
+        Raises `SinkError` without boto3, and as `BotocoreSession` does.
+        """
         return _boto3(self._core().write(credentials))
 
     def attach(self, source: Source[Credentials], /) -> boto3.session.Session:
         """A session that fetches from *source* on first use, and again whenever its credentials are about to expire.
 
         Its clients raise what the source raises, once nothing valid is left. A `Cached` is used as it is.
-        Raises `SinkError` without boto3.
+        Raises `SinkError` without boto3, and as `BotocoreSession` does.
         """
         return _boto3(self._core().attach(source))
 
