@@ -25,6 +25,7 @@ _REGION: Final = "us-east-1"
 _RENEWED: Final = 60  # seconds; a SAML response is taken for five minutes
 _MARK: Final = ".stskit-practice"  # the file that says whose folder it is
 _NAMES: Final = ("samlresponse.log", "token", "credentials", "config", "practice.env", _MARK)
+_LEFT: Final = tuple(f"{name}.{end}" for name in ("credentials", "config") for end in ("lock", "bak"))  # by stskit
 # What would lead a shell elsewhere.
 _UNSET: Final = (
     *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"),
@@ -64,7 +65,7 @@ class Practice:
 
     def remove(self) -> bool:
         """Remove the files, and the folder where nothing else is in it; gives whether it was removed."""
-        for name in _NAMES:
+        for name in (*_NAMES, *_LEFT):
             (self.folder / name).unlink(missing_ok=True)
         with suppress(OSError):  # somebody keeps something there
             self.folder.rmdir()
@@ -72,7 +73,7 @@ class Practice:
 
     def told(self, url: str, shown: str) -> str:
         """What there is and what to type next, in a few lines; *shown* is how the caller named the folder."""
-        here = shlex.quote(shown)
+        env, response = (shlex.quote(f"{shown}/{name}") for name in ("practice.env", "samlresponse.log"))
         return (
             f"A practice AWS is at {url}. It never asks the real one, and your own ~/.aws is not touched.\n\n"
             f"In {shown}:\n"
@@ -81,9 +82,9 @@ class Practice:
             "  credentials        the profile base: long-term keys of the user developer\n"
             "  practice.env       what points a shell to all this\n\n"
             "Every role of the account 123456789012 may be assumed. In another terminal, in the same folder, type:\n"
-            f"  . {here}/practice.env\n"
+            f"  . {env}\n"
             "  aws sts get-caller-identity --profile base\n"
-            f"  stskit assume Deploy --saml-file {here}/samlresponse.log --to-profile deploy\n\n"
+            f"  stskit assume Deploy --saml-file {response} --to-profile deploy\n\n"
             f"Ctrl-C ends it and removes {shown}.\n"
         )
 

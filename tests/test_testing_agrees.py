@@ -1,0 +1,103 @@
+"""The fake and SeaweedFS, which verifies what it is sent, agree on what is right and what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from attrs import evolve
+from local_aws import LocalAWS
+
+from stskit import Credentials, Role, SAMLAssertion, WebIdentityToken
+from stskit.errors import STSError
+from stskit.identity import Proof
+from stskit.sts import BotocoreSTS
+from stskit.testing import FakeSTS, Flaw, Trust
+
+
+@pytest.fixture
+def fake(aws: LocalAWS, base: Credentials) -> FakeSTS:
+    """With the roles that SeaweedFS has."""
+    known = {
+        aws.hub_role: Trust("*:user/developer"),
+        aws.web_role: Trust(),
+        aws.web_alice_role: Trust(subjects="alice"),
+    }
+    sts = FakeSTS(roles={**known, aws.target_role: Trust("*:assumed-role/Hub/*")}, others=None)
+    sts.user("developer", base)
+    return sts
+
+
+def told(call: Callable[[], object]) -> tuple[str | None, int | None] | None:
+    """Code and status of the refusal; None where there is none."""
+    try:
+        call()
+    except STSError as error:
+        return error.code, error.http_status
+    return None
+
+
+def agree(aws: LocalAWS, fake: FakeSTS, call: Callable[[BotocoreSTS], object]) -> tuple[str | None, int | None] | None:
+    """What both say, which is the same."""
+    with fake.serve() as url:
+        here, there = (told(lambda each=each: call(BotocoreSTS(endpoint_url=each))) for each in (url, aws.sts_url))  # type: ignore[misc]
+    assert here == there
+    return here
+
+
+CALLS: dict[str, tuple[Callable[[LocalAWS, Credentials], tuple[Proof, Role]], object]] = {
+    "the hub": (lambda aws, base: (base, Role(aws.hub_role)), None),
+    "no such role": (lambda aws, base: (base, Role(f"{aws.hub_role}X")), ("AccessDenied", 403)),
+    "not trusted": (lambda aws, base: (base, Role(aws.target_role)), ("AccessDenied", 403)),
+    "wrong secret": (
+        lambda aws, base: (evolve(base, secret_access_key="wrong"), Role(aws.hub_role)),
+        ("SignatureDoesNotMatch", 403),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_the_same_call_gets_the_same_answer(aws: LocalAWS, fake: FakeSTS, base: Credentials, name: str) -> None:
+    """By code and status."""
+    if not aws.has_seaweedfs:
+        pytest.skip("no SeaweedFS here")
+    proof, role = CALLS[name][0](aws, base)
+    assert agree(aws, fake, lambda sts: sts.exchange(proof, role)) == CALLS[name][1]
+
+
+def test_the_same_token_gets_the_same_answer(aws: LocalAWS, fake: FakeSTS) -> None:
+    """Each signs with a key that the one it is for knows; expired, and of somebody who is not trusted."""
+    if not aws.has_seaweedfs:
+        pytest.skip("no SeaweedFS here")
+    from datetime import timedelta
+
+    theirs, ours = BotocoreSTS(endpoint_url=aws.sts_url), fake
+    for arn, subject, lifetime in (
+        (aws.web_role, "alice", timedelta(hours=1)),
+        (aws.web_alice_role, "bob", timedelta(hours=1)),
+        (aws.web_role, "alice", timedelta(hours=-1)),
+    ):
+        there = WebIdentityToken(aws.idp.oidc_token(subject=subject, lifetime=lifetime))
+        here = WebIdentityToken(fake.idp.oidc_token(subject=subject, lifetime=lifetime))
+        assert told(lambda: theirs.exchange(there, Role(arn))) == told(lambda: ours.exchange(here, Role(arn)))  # noqa: B023
+
+
+@pytest.mark.parametrize("flaw", ["not yet valid", "wrong audience", "wrong key", "tampered", "unsigned"])
+def test_what_the_fake_refuses_seaweedfs_refuses_too(aws: LocalAWS, fake: FakeSTS, flaw: Flaw) -> None:
+    """With codes of its own, which stskit takes for what they are: no key of the fake's is known there."""
+    if not aws.has_seaweedfs:
+        pytest.skip("no SeaweedFS here")
+    proof = WebIdentityToken(fake.idp.oidc_token(flaw=flaw, claims={"iss": aws.idp.issuer}))
+    for sts in (BotocoreSTS(endpoint_url=aws.sts_url), fake):
+        found: Any = told(lambda: sts.exchange(proof, Role(aws.web_role)))  # noqa: B023
+        assert found
+        assert found[1] in (400, 403)
+
+
+def test_moto_takes_what_the_fake_takes(aws: LocalAWS, fake: FakeSTS) -> None:
+    """A SAML response of the kit's identity provider, and it finds the same session in it."""
+    fake.roles[aws.saml_role] = Trust()
+    proof = SAMLAssertion(fake.idp.saml_response(roles=[(aws.saml_role, aws.saml_provider)], session_name="bob"))
+    given = [sts.exchange(proof, Role(aws.saml_role)) for sts in (BotocoreSTS(endpoint_url=aws.saml_url), fake)]
+    assert len({each.assumed_role_arn for each in given}) == 1

@@ -1,0 +1,50 @@
+"""The clock that tests move."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from helpers import START
+
+from stskit.protocols import Clock
+from stskit.testing import ManualClock
+
+
+def test_time_passes_for_both_clocks() -> None:
+    """By as much as it is told, and not before."""
+    clock = ManualClock(START)
+    seconds = clock.monotonic()
+    assert (clock.now(), clock.monotonic()) == (START, seconds)
+    clock.advance(timedelta(minutes=5))
+    assert (clock.now(), clock.monotonic()) == (START + timedelta(minutes=5), seconds + 300)
+
+
+def test_setting_the_wall_clock_leaves_the_other_one() -> None:
+    """As NTP does, forward and back; another time zone means the same moment."""
+    clock: Clock = ManualClock(START)
+    seconds = clock.monotonic()
+    for span in (timedelta(hours=1), timedelta(hours=-2)):
+        assert isinstance(clock, ManualClock)
+        clock.set((START + span).astimezone(timezone(timedelta(hours=2))))
+        assert (clock.now(), clock.now().tzinfo, clock.monotonic()) == (START + span, UTC, seconds)
+
+
+def test_it_starts_at_the_present_in_whole_seconds() -> None:
+    """So that what is valid by it is valid by the clock of the system too."""
+    before = datetime.now(UTC).replace(microsecond=0)
+    start = ManualClock().now()
+    assert before <= start <= datetime.now(UTC)
+    assert start.microsecond == 0
+
+
+def test_what_makes_no_sense_is_refused() -> None:
+    """A time without a zone, and time that runs back."""
+    with pytest.raises(ValueError, match="has no time zone"):
+        ManualClock(datetime(2026, 11, 25))
+    clock = ManualClock(START)
+    with pytest.raises(ValueError, match="has no time zone"):
+        clock.set(datetime(2026, 11, 25))
+    with pytest.raises(ValueError, match=r"time does not run back by 0:01:00; .* use set\(\)"):
+        clock.advance(timedelta(minutes=-1))
+    assert repr(clock) == "ManualClock(2026-11-25T12:00:00+00:00)"

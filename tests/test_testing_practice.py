@@ -1,0 +1,181 @@
+"""``python -m stskit.testing``: what it puts where, and that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from stskit import SAMLAssertion, assume, caller_identity
+from stskit.sinks import CredentialsFile
+from stskit.sources import OIDCTokenFile, Profile, SAMLFile
+from stskit.testing import FakeSTS
+from stskit.testing._practice import Practice, keep, main
+
+NAMES = {"samlresponse.log", "token", "credentials", "config", "practice.env", ".stskit-practice"}
+ROLE = "arn:aws:iam::123456789012:role/"
+
+
+@contextmanager
+def practising(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The program at work, and what it says first."""
+    command = [sys.executable, "-m", "stskit.testing", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            said = ""
+            while "Ctrl-C" not in said:
+                line = process.stdout.readline()
+                assert line, process.communicate()
+                said += line
+            yield process, said
+        finally:
+            process.kill()
+
+
+def sourced(folder: Path, command: str) -> str:
+    """What *command* prints in a shell that has sourced the file."""
+    odd = {"AWS_PROFILE": "odd", "AWS_ACCESS_KEY_ID": "odd", "http_proxy": "http://127.0.0.1:9"}
+    done = subprocess.run(
+        ["sh", "-c", f". '{folder}/practice.env' && {command}"],
+        env={**os.environ, **odd},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_shell_that_sources_the_file_is_in_another_aws(tmp_path: Path, number: int) -> None:
+    """Whatever it spoke of before; and at the end the folder is gone, by either signal."""
+    folder = tmp_path / "a folder"
+    with practising(str(folder)) as (process, said):
+        assert f"In {folder}:" in said
+        assert f". '{folder}/practice.env'" in said
+        assert {file.name for file in folder.iterdir()} == NAMES
+        assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
+        assert folder.stat().st_mode & 0o777 == 0o700
+        aws = Path(sys.executable).parent / "aws"
+        arn = sourced(
+            folder,
+            f"'{sys.executable}' '{aws}' sts get-caller-identity --profile base --query Arn --output text",
+        )
+        assert arn == "arn:aws:iam::123456789012:user/developer"
+        process.send_signal(number)
+        assert process.wait(30) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert not folder.exists()
+
+
+def test_every_source_of_the_tutorial_works_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file of the SAML response, that of the token, and the profile."""
+    practice = Practice(tmp_path / "practice", FakeSTS())
+    with practice.sts.serve() as url:
+        practice.make(url)
+        for line in (practice.folder / "practice.env").read_text().splitlines()[1:]:
+            name, _, value = line.removeprefix("export ").partition("=")
+            monkeypatch.setenv(name, value)
+        given = assume(f"{ROLE}Deploy", source=SAMLFile(practice.folder / "samlresponse.log"))
+        assert given.assumed_role_arn == "arn:aws:sts::123456789012:assumed-role/Deploy/alice"
+        given.to(CredentialsFile("deploy"))
+        assert caller_identity(Profile("deploy").fetch()).arn == given.assumed_role_arn
+        assert assume(f"{ROLE}Any", source=OIDCTokenFile(practice.folder / "token")).subject == "alice"
+        assert assume(f"{ROLE}Hub", f"{ROLE}Reports", source=Profile("base")).account_id == "123456789012"
+        assert practice.remove()
+
+
+def test_what_ends_is_renewed_until_it_is_over(tmp_path: Path) -> None:
+    """Once a minute: an assertion is good for five."""
+    practice = Practice(tmp_path / "practice", FakeSTS())
+    practice.make("http://127.0.0.1:1")
+    file = practice.folder / "samlresponse.log"
+    seen, waits = [file.read_text()], []
+
+    def wait(seconds: float) -> bool:
+        waits.append(seconds)
+        seen.append(file.read_text())
+        return len(waits) == 3
+
+    keep(practice, wait)
+    assert waits == [60, 60, 60]
+    assert len(set(seen)) == 3
+    assert len(SAMLAssertion(seen[-1].strip()).roles) == 2
+    assert {file.name for file in practice.folder.iterdir()} == NAMES
+
+
+def test_a_folder_of_somebody_else_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing in it is changed; neither is a file, nor what a link leads to."""
+    taken, link, file = tmp_path / "taken", tmp_path / "link", tmp_path / "file"
+    taken.mkdir()
+    (taken / "mine").write_text("mine")
+    link.symlink_to(tmp_path / "elsewhere")
+    file.touch()
+    for place in (taken, link, file):
+        assert main([str(place)]) == 1
+        assert f"{place} is there already, and not empty; name another folder" in capsys.readouterr().err
+    assert [each.name for each in taken.iterdir()] == ["mine"]
+    assert not (tmp_path / "elsewhere").exists()
+    assert main([str(tmp_path / "no" / "such")]) == 1
+
+
+def test_a_folder_that_was_left_behind_is_taken_over(tmp_path: Path) -> None:
+    """After a kill, or made empty before; what is not ours stays, and so does the folder."""
+    folder = tmp_path / "practice"
+    folder.mkdir(0o755)
+    with practising(str(folder)) as (process, _):
+        process.kill()
+        process.wait(30)
+    assert {file.name for file in folder.iterdir()} == NAMES
+    with practising(str(folder)) as (process, _):
+        (folder / "mine").write_text("mine")
+        process.terminate()
+        assert process.wait(30) == 0
+        assert process.stdout is not None
+        assert f"{folder} stays, for there is something of yours in it." in process.stdout.read()
+    assert [file.name for file in folder.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["one", "two"]])
+def test_another_use_is_told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """In one line."""
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.startswith("usage: python -m stskit.testing [FOLDER]")
+
+
+def test_main_ends_by_a_signal_in_this_process_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By default in ./practice; the handlers of before are back afterwards."""
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("stskit.testing._practice._RENEWED", 0)
+    renewed = Practice.renew
+    times = []
+
+    def renew(practice: Practice) -> None:
+        renewed(practice)
+        times.append(time.monotonic())
+        if len(times) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Practice, "renew", renew)
+    assert main([]) == 0
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert not Path("practice").exists()
+    assert len(times) >= 2
+
+
+def test_main_leaves_what_is_yours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And says so."""
+    monkeypatch.setattr("stskit.testing._practice.keep", lambda practice, _: (practice.folder / "mine").touch())
+    assert main(["mine"]) == 0
+    assert "mine stays, for there is something of yours in it." in capsys.readouterr().out

@@ -1,0 +1,74 @@
+"""The fixtures of the pytest plugin, in a pytest of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+TESTS = """
+    import os
+    from datetime import timedelta
+
+    import boto3
+    from stskit import AssumedRole, assume, caller_identity
+    from stskit.sources import Profile, Static
+    from stskit.testing import FakeSTS, IdentityProvider, ManualClock
+
+    ROLE = "arn:aws:iam::123456789012:role/Deploy"
+
+    def test_parts(stskit_sts, stskit_idp, stskit_clock):
+        assert stskit_sts.idp is stskit_idp
+        assert stskit_idp.clock is stskit_clock
+        given = assume(ROLE, source=Static(stskit_sts.user()), sts=stskit_sts)
+        stskit_clock.advance(timedelta(hours=1))
+        assert given.is_expired(now=stskit_clock.now())
+
+    def test_served(stskit_aws, stskit_sts):
+        assert stskit_aws is stskit_sts
+        assert boto3.client("sts").get_caller_identity()["Arn"].endswith(":user/developer")
+        assert assume(ROLE, source=Profile()).account_id == "123456789012"
+        assert stskit_aws.count("AssumeRole") == 1
+        assert "AWS_PROFILE" not in os.environ and "https_proxy" not in os.environ
+        assert not os.listdir(os.path.expanduser("~"))[1:]
+        assert os.stat(os.path.expanduser("~/.aws/credentials")).st_mode & 0o777 == 0o600
+
+    def test_gone():
+        assert "AWS_ENDPOINT_URL" not in os.environ
+        assert os.environ["AWS_PROFILE"] == "mine"
+"""
+
+
+def test_the_fixtures_are_there_without_any_import(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has its part; the one that serves points code to the fake, and leaves the environment as it was."""
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    pytester.makepyfile(TESTS)
+    result = pytester.runpytest("-W", "error")
+    result.assert_outcomes(passed=3)
+    shown = pytester.runpytest("--fixtures").stdout.str()
+    assert all(name in shown for name in ("stskit_clock", "stskit_idp", "stskit_sts", "stskit_aws"))
+
+
+def test_nothing_is_loaded_for_a_run_that_names_no_fixture(pytester: pytest.Pytester) -> None:
+    """Neither the kit nor botocore."""
+    pytester.makepyfile("""
+        import sys
+
+        def test_loaded():
+            assert "stskit._pytest" in sys.modules
+            assert not [name for name in sys.modules if name.startswith(("stskit.testing", "botocore", "boto3"))]
+    """)
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(passed=1)
+
+
+def test_the_kit_loads_botocore_with_the_first_call() -> None:
+    """Importing it costs no more than stskit, and a little."""
+    code = (
+        "import sys, stskit.testing; print([name for name in ('botocore', 'boto3', 'pytest') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ})
+    assert done.stdout == "[]\n"
