@@ -7,7 +7,9 @@ fixtures for code that asks STS; nothing of them is loaded until a test names on
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -47,7 +49,7 @@ def stskit_aws(
     """The same STS, served: this process and its children find it and nothing else, whatever AWS SDK they use.
 
     The home folder is new, and its default profile has the keys of a user. Nothing else in the environment speaks of
-    AWS or of proxies.
+    AWS or of proxies. boto3 has a new default session.
     """
     home = tmp_path_factory.mktemp("home")
     for name in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
@@ -60,11 +62,28 @@ def stskit_aws(
     file.write_text(
         f"[default]\naws_access_key_id = {keys.access_key_id}\naws_secret_access_key = {keys.secret_access_key}\n"
     )
-    with stskit_sts.serve() as url:
+    with stskit_sts.serve() as url, _another_default_session():
         usual = {"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
         for name, value in {**usual, "HOME": str(home), "AWS_EC2_METADATA_DISABLED": "true"}.items():
             monkeypatch.setenv(name, value)
         yield stskit_sts
+
+
+@contextmanager
+def _another_default_session() -> Iterator[None]:
+    """For ``boto3.client(...)``, which keeps one for the whole process, and with it the keys that it found first."""
+    before = getattr(sys.modules.get("boto3"), "DEFAULT_SESSION", None)
+    _set_default_session(None)
+    try:
+        yield
+    finally:
+        _set_default_session(before)
+
+
+def _set_default_session(session: object) -> None:
+    boto3 = sys.modules.get("boto3")
+    if boto3 is not None:  # it may come in with the test
+        vars(boto3)["DEFAULT_SESSION"] = session
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:

@@ -21,6 +21,7 @@ from stskit.roles import Role
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
+    from botocore.model import ServiceModel
 
 __all__ = ["BotocoreSTS"]
 
@@ -146,7 +147,7 @@ class BotocoreSTS:
         try:
             client = self._client(role.partition if role else _partition(proof), signed=isinstance(proof, Credentials))
             call = evolve(call, region=client.meta.region_name, endpoint=client.meta.endpoint_url, has_client=True)
-            _check_known(client, operation, parameters)
+            check_known(client.meta.service_model, operation, parameters)
             if not self.allow_http and clients.is_open_to_others(client):
                 raise unavailable("http", "no TLS", call)
             parameters = with_code(parameters)
@@ -197,9 +198,9 @@ def request_for(proof: Proof, role: Role) -> tuple[str, dict[str, object]]:
     return operation, sent | options(operation, OPERATIONS[operation], role)
 
 
-def _check_known(client: BaseClient, operation: str, sent: Mapping[str, object]) -> None:
+def check_known(model: ServiceModel, operation: str, sent: Mapping[str, object]) -> None:
     """A parameter that is newer than the botocore at hand ends here, and not in an error that shows all the others."""
-    shape: Any = client.meta.service_model.operation_model(operation).input_shape
+    shape: Any = model.operation_model(operation).input_shape
     if unknown := [name for name in sent if name not in shape.members]:
         raise RoleError(f"this botocore does not know the parameter {unknown[0]} of {operation}; install a newer one")
 

@@ -10,14 +10,13 @@ from typing import Literal
 
 import pytest
 from helpers import START, Answer, Down, ScriptedSource, cached, credentials, highest, lowest
-from test_jwt import token
 
-from stskit import AssumedRole, Role
+from stskit import AssumedRole
 from stskit.errors import ProofInvalid, SignInRequired, STSError
-from stskit.identity import Credentials, Proof
+from stskit.identity import Credentials
 from stskit.refresh import Cached, RefreshPolicy
 from stskit.sources import OIDCTokenFile
-from stskit.testing import ManualClock
+from stskit.testing import FakeSTS, ManualClock
 
 MINUTE = timedelta(minutes=1)
 
@@ -171,27 +170,21 @@ def test_fifteen_minutes_read_a_thousand_times_cost_one_call(clock: ManualClock)
 @pytest.mark.case("T5")
 def test_a_session_outlives_the_file_that_it_came_from(clock: ManualClock, tmp_path: Path) -> None:
     """While the credentials are valid a token file that is gone is one failure, tried again after five minutes."""
-    path, signed = tmp_path / "token", token({"sub": "me", "exp": 4_000_000_000}).value
-    path.write_text(signed)
-    path.chmod(0o600)
-    exchanges = []
-
-    class STS:
-        def exchange(self, proof: Proof, role: Role) -> Credentials:
-            exchanges.append(proof)
-            return credentials(clock, hours=1)
-
-    recipe = AssumedRole("arn:aws:iam::123456789012:role/R", source=OIDCTokenFile(path), sts=STS())
+    sts, path = FakeSTS(clock=clock), tmp_path / "token"
+    path.touch(0o600)
+    path.write_text(sts.idp.oidc_token())
+    source = OIDCTokenFile(path, clock=clock)
+    recipe = AssumedRole("arn:aws:iam::123456789012:role/R", source=source, sts=sts)
     both = cached(recipe, clock, jitter=0)
     first = both.fetch()
     path.unlink()
     clock.advance(timedelta(minutes=50))
     assert all(both.fetch() is first for _ in range(100))
-    path.write_text(signed)
-    path.chmod(0o600)
+    path.touch(0o600)
+    path.write_text(sts.idp.oidc_token())
     clock.advance(timedelta(minutes=5))
     assert both.fetch() is not first
-    assert len(exchanges) == 2
+    assert sts.count() == 2
 
 
 @pytest.mark.case("R8")

@@ -22,7 +22,7 @@ from stskit.errors import ProofInvalid, RoleError, RoleNotOffered, SignInRequire
 from stskit.identity import Proof
 from stskit.sources import SAMLFile
 from stskit.sts import BotocoreSTS
-from stskit.testing import ManualClock
+from stskit.testing import FakeSTS, ManualClock
 
 MINUTE = timedelta(minutes=1)
 
@@ -208,24 +208,18 @@ def test_what_the_assertion_does_not_allow_is_not_asked_for(
 @pytest.mark.case("R11")
 def test_a_recipe_goes_on_with_a_newer_file_at_once(tmp_path: Path, clock: ManualClock) -> None:
     """It warns while the credentials are valid, raises when they are not, and needs no pause once the file is new."""
-    keys = [Credentials(f"AKIA{n}", "secret", "token", clock.now() + timedelta(hours=n)) for n in (1, 3)]
-    answers = iter(keys)
-
-    class CannedSTS:
-        def exchange(self, proof: Proof, role: Role) -> Credentials:
-            return next(answers)
-
-    path = saved(tmp_path, encoded(response()))
-    cached = Cached(AssumedRole(ROLE, source=SAMLFile(path, clock=clock), sts=CannedSTS()), clock=clock)
-    assert cached.fetch() is keys[0]
+    sts = FakeSTS(clock=clock)
+    path = saved(tmp_path, sts.idp.saml_response(roles=[ROLE]))
+    cached = Cached(AssumedRole(ROLE, source=SAMLFile(path, clock=clock), sts=sts), clock=clock)
+    first = cached.fetch()
     clock.advance(timedelta(minutes=55))
     with pytest.warns(StskitWarning, match=r"end at 2026-11-25 13:00.*cannot be renewed yet.*sign in again and save"):
-        assert cached.fetch() is keys[0]
+        assert cached.fetch() is first
     clock.advance(timedelta(minutes=6))
     with pytest.raises(SignInRequired, match="sign in again"):
         cached.fetch()
-    saved(tmp_path, encoded(response(start=clock.now(), end=clock.now() + 5 * MINUTE)))
-    assert cached.fetch() is keys[1]
+    saved(tmp_path, sts.idp.saml_response(roles=[ROLE]))
+    assert not cached.fetch().is_expired(now=clock.now())
 
 
 # Files ------------------------------------------------------------------------------------------------------------

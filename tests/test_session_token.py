@@ -13,6 +13,7 @@ from stskit import MFA, AssumedRole, Cached, Credentials
 from stskit.errors import ProofInvalid, RoleError
 from stskit.sources import SessionToken, Static
 from stskit.sts import BotocoreSTS
+from stskit.testing import FakeSTS, Trust
 
 SERIAL = "arn:aws:iam::123456789012:mfa/session"
 BASE = Static(Credentials("AKIABASE", "base-secret"))
@@ -24,19 +25,17 @@ def ask(_serial: str) -> str:
 
 
 def test_one_code_serves_many_roles() -> None:
-    """The session is fetched once, with one code; each role is assumed with the session's credentials."""
-    with fake_server(granted) as server:
-        sts = BotocoreSTS(endpoint_url=server.url)
-        session = Cached(SessionToken(BASE, MFA(SERIAL, ask), timedelta(hours=2), sts=sts))
-        for name in ("A", "B", "C"):
-            AssumedRole(f"arn:aws:iam::123456789012:role/{name}", source=session, sts=sts).fetch()
-    first, *others = (request.form for request in server.requests)
-    assert (first["Action"], first["DurationSeconds"], first["SerialNumber"]) == ("GetSessionToken", "7200", SERIAL)
-    assert len(first["TokenCode"]) == 6
-    assert [form["Action"] for form in others] == ["AssumeRole"] * 3
-    assert all("TokenCode" not in form for form in others)
-    assert server.requests[0].access_key_id == "AKIABASE"
-    assert {request.access_key_id for request in server.requests[1:]} == {"AKIABASE."}
+    """The session is fetched once, with one code; each role, which asks for MFA, is assumed with its credentials."""
+    sts = FakeSTS(others=Trust(mfa=True))
+    session = Cached(SessionToken(Static(sts.user()), MFA(SERIAL, ask), timedelta(hours=2), sts=sts))
+    for name in ("A", "B", "C"):
+        AssumedRole(f"arn:aws:iam::123456789012:role/{name}", source=session, sts=sts).fetch()
+    first, *others = sts.calls
+    assert (first.operation, first.parameters["DurationSeconds"]) == ("GetSessionToken", 7200)
+    assert (first.parameters["SerialNumber"], len(str(first.parameters["TokenCode"]))) == (SERIAL, 6)
+    assert [call.operation for call in others] == ["AssumeRole"] * 3
+    assert all("TokenCode" not in call.parameters for call in others)
+    assert {call.access_key_id for call in others} == {session.fetch().access_key_id}
 
 
 def test_without_mfa_and_duration_nothing_is_said_of_them() -> None:

@@ -23,10 +23,11 @@ from local_aws import LocalAWS
 from stskit import AssumedRole, Cached, Credentials
 from stskit.caches import FileCache, MemoryCache
 from stskit.errors import SinkError, StskitWarning
+from stskit.protocols import Cache
 from stskit.sinks import Boto3Session, BotocoreSession
 from stskit.sources import Static
 from stskit.sts import BotocoreSTS
-from stskit.testing import ManualClock
+from stskit.testing import FakeSTS, ManualClock
 
 SESSION = Credentials("ASIANEW", "new/secret+", "newtoken==", account_id="123456789012")
 STATIC = Credentials("AKIANEW", "static/secret")
@@ -254,19 +255,14 @@ def test_a_hundred_threads_at_the_first_look_cost_one_call(sink: BotocoreSession
 
 def test_a_session_shares_what_is_in_its_cache(tmp_path: Any) -> None:
     """Two sessions of equal recipes and one cache cost one call; policy, cache and clock are those of `Cached`."""
-    clock, calls = ManualClock(START), []
-
-    class STS:
-        def exchange(self, _proof: object, _role: object) -> Credentials:
-            calls.append(1)
-            return credentials(clock, hours=1)
-
-    recipe = AssumedRole("arn:aws:iam::123456789012:role/R", source=Static(Credentials("AKIA", "secret")), sts=STS())
-    for cache in (MemoryCache(), FileCache(tmp_path / "cache")):
-        calls.clear()
+    clock = ManualClock(START)
+    sts = FakeSTS(clock=clock)
+    recipe = AssumedRole("arn:aws:iam::123456789012:role/R", source=Static(sts.user()), sts=sts)
+    caches: list[Cache] = [MemoryCache(), FileCache(tmp_path / "cache")]
+    for number, cache in enumerate(caches, 1):
         one, other = BotocoreSession(cache=cache, clock=clock), Boto3Session(cache=cache, clock=clock)
         assert credentials_of(recipe.to(one)).access_key == credentials_of(recipe.to(other)).access_key
-        assert len(calls) == 1
+        assert sts.count() == number
 
 
 @pytest.mark.case("R15")

@@ -311,6 +311,15 @@ def test_what_is_no_request_is_refused(sts: FakeSTS, url: str) -> None:
     assert (status, "at 'tags.1.member.key'" in text) == (400, True)
 
 
+def test_a_role_that_the_assertion_does_not_offer_is_refused(sts: FakeSTS, url: str) -> None:
+    """By the fake too, whatever the caller looked at before."""
+    other, provider = f"{ROLE}X", sts.idp.provider_arn(ROLE)
+    assertion = sts.idp.saml_response(roles=[ROLE])
+    there = client(url, sts.user())
+    found = refused(there.assume_role_with_saml, RoleArn=other, PrincipalArn=provider, SAMLAssertion=assertion)
+    assert found == ("AccessDenied", 403, "Not authorized to perform sts:AssumeRoleWithSAML")
+
+
 # Faults, on both faces --------------------------------------------------------------------------------------------
 
 

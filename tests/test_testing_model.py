@@ -72,18 +72,14 @@ def test_any_form_is_read_or_refused(operation: str, form: dict[str, str]) -> No
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"])))
 def test_any_answer_and_any_refusal_can_be_read(text: str) -> None:
     """By botocore's own parser."""
-    operation: Any = MODEL.operation_model("GetCallerIdentity")
+    shape: Any = MODEL.operation_model("GetCallerIdentity").output_shape
     clean = re.sub(r"[^\t\n -\ud7ff\ue000-\ufffd]", "", text)
     said = _model.answer("GetCallerIdentity", {"Arn": clean}, "request-1")
-    read = create_parser("query").parse(
-        {"status_code": 200, "headers": {}, "body": said.encode()}, operation.output_shape
-    )
+    read = create_parser("query").parse({"status_code": 200, "headers": {}, "body": said.encode()}, shape)
     assert (read["Arn"] or "") == clean
     assert read["ResponseMetadata"]["RequestId"] == "request-1"
     error = _model.error(Refusal("Code", clean, 400), "request-2")
-    found = create_parser("query").parse(
-        {"status_code": 400, "headers": {}, "body": error.encode()}, operation.output_shape
-    )
+    found = create_parser("query").parse({"status_code": 400, "headers": {}, "body": error.encode()}, shape)
     assert found["Error"]["Code"] == "Code"
     assert (found["Error"]["Message"] or "") == clean
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from stskit import SAMLAssertion, assume, caller_identity
 from stskit.sinks import CredentialsFile
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile
-from stskit.testing import FakeSTS
+from stskit.testing import FakeSTS, _practice
 from stskit.testing._practice import Practice, keep, main
 
 NAMES = {"samlresponse.log", "token", "credentials", "config", "practice.env", ".stskit-practice"}
@@ -150,6 +151,16 @@ def test_another_use_is_told(arguments: list[str], capsys: pytest.CaptureFixture
     """In one line."""
     assert main(arguments) == 2
     assert capsys.readouterr().err.startswith("usage: python -m stskit.testing [FOLDER]")
+
+
+def test_the_package_can_be_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And its main module can be imported without being run."""
+    file = Path(_practice.__file__).with_name("__main__.py")
+    runpy.run_path(str(file), run_name="imported")
+    monkeypatch.setattr(sys, "argv", ["stskit.testing", "--help"])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_path(str(file), run_name="__main__")
+    assert caught.value.code == 2
 
 
 def test_main_ends_by_a_signal_in_this_process_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,10 @@ import os
 import subprocess
 import sys
 
+import boto3
 import pytest
+
+from stskit import _pytest
 
 TESTS = """
     import os
@@ -35,7 +38,11 @@ TESTS = """
         assert not os.listdir(os.path.expanduser("~"))[1:]
         assert os.stat(os.path.expanduser("~/.aws/credentials")).st_mode & 0o777 == 0o600
 
+    def test_served_once_more(stskit_aws):
+        assert boto3.client("sts").get_caller_identity()["Arn"].endswith(":user/developer")
+
     def test_gone():
+        assert boto3.DEFAULT_SESSION is None
         assert "AWS_ENDPOINT_URL" not in os.environ
         assert os.environ["AWS_PROFILE"] == "mine"
 """
@@ -43,13 +50,23 @@ TESTS = """
 
 def test_the_fixtures_are_there_without_any_import(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each has its part; the one that serves points code to the fake, and leaves the environment as it was."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     monkeypatch.setenv("AWS_PROFILE", "mine")
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     pytester.makepyfile(TESTS)
     result = pytester.runpytest("-W", "error")
-    result.assert_outcomes(passed=3)
+    result.assert_outcomes(passed=4)
     shown = pytester.runpytest("--fixtures").stdout.str()
     assert all(name in shown for name in ("stskit_clock", "stskit_idp", "stskit_sts", "stskit_aws"))
+
+
+def test_boto3_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is not there, there is no default session to replace; one that comes in with the test is forgotten."""
+    monkeypatch.delitem(sys.modules, "boto3")
+    with _pytest._another_default_session():
+        monkeypatch.setitem(sys.modules, "boto3", boto3)
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", "of the test")
+    assert boto3.DEFAULT_SESSION is None
 
 
 def test_nothing_is_loaded_for_a_run_that_names_no_fixture(pytester: pytest.Pytester) -> None:

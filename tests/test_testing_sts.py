@@ -580,6 +580,8 @@ def test_contexts_are_remembered_without_showing_secrets(sts: FakeSTS) -> None:
 
 def test_what_stskit_refuses_itself_is_no_call(sts: FakeSTS) -> None:
     """As with `BotocoreSTS`, by the same code."""
-    with pytest.raises(RoleError):
+    with pytest.raises(RoleError, match="does not take external_id"):
         sts.exchange(token(sts), Role(ROLE, external_id="id"))
+    with pytest.raises(RoleError, match="does not know the parameter New"):
+        sts.exchange(sts.user(), Role(ROLE, extra={"New": 1}))
     assert sts.calls == []

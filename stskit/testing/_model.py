@@ -19,7 +19,7 @@ from stskit.testing._refusal import Refusal
 if TYPE_CHECKING:
     from botocore.model import ServiceModel, Shape
 
-__all__ = ["VERSION", "answer", "check", "discreetly", "error", "parse"]
+__all__ = ["VERSION", "answer", "check", "discreetly", "error", "parse", "service"]
 
 VERSION: Final = "2011-06-15"
 _NAMESPACE: Final = f"https://sts.amazonaws.com/doc/{VERSION}/"
@@ -35,7 +35,8 @@ _DISCREET: Final = ("ExternalId", "TokenCode", "ProvidedContexts")
 
 
 @cache
-def _service() -> ServiceModel:
+def service() -> ServiceModel:
+    """The model itself."""
     from botocore.loaders import create_loader
     from botocore.model import ServiceModel
 
@@ -43,7 +44,7 @@ def _service() -> ServiceModel:
 
 
 def _input(operation: str) -> Any:
-    return _service().operation_model(operation).input_shape
+    return service().operation_model(operation).input_shape
 
 
 def parse(operation: str, form: Mapping[str, str]) -> dict[str, Any]:
@@ -82,7 +83,7 @@ def _masked(value: Any) -> Any:
 
 def answer(operation: str, result: Mapping[str, Any], request_id: str) -> str:
     """The XML that *operation* answers with."""
-    shape: Any = _service().operation_model(operation).output_shape
+    shape: Any = service().operation_model(operation).output_shape
     inner = "".join(_written(shape.members[name], name, value) for name, value in result.items())
     metadata = f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata>"
     wrapped = f"<{operation}Result>{inner}</{operation}Result>"
@@ -137,7 +138,7 @@ def _problems(shape: Any, value: Any, path: str) -> Iterator[str]:
                 yield from _problems(shape.member, each, f"{path}.{number}.member")
         case "integer":
             yield from (f"{_at(shape, value, path)}{rule}" for rule in _broken(shape, value, "value"))
-        case "string":
+        case _:
             yield from (f"{_at(shape, value, path)}{rule}" for rule in _broken(shape, len(value), "length"))
             pattern = shape.metadata.get("pattern")
             if pattern and not _compiled(pattern).fullmatch(value):

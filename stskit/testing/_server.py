@@ -166,7 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(status, body, reply, "text/html")
             case None if reply.refusal:
                 self._send(reply.refusal.status, _model.error(reply.refusal, reply.request_id), reply)
-            case None:
+            case _:
                 self._send(200, _model.answer(operation, reply.result, reply.request_id), reply)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's names

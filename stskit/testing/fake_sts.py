@@ -21,7 +21,8 @@ from stskit.mfa import MFA
 from stskit.protocols import Clock
 from stskit.refresh import SystemClock
 from stskit.roles import Role
-from stskit.sts import credentials_in, identity_in, request_for
+from stskit.sts import check_known, credentials_in, identity_in, request_for
+from stskit.testing import _model
 from stskit.testing._brain import Brain, Reply, unknown_key
 from stskit.testing._refusal import Refusal
 from stskit.testing._server import served
@@ -163,10 +164,9 @@ class FakeSTS:
     def _credentials(self, answer: Mapping[str, Any]) -> Credentials:
         return credentials_in(answer, self._brain.clock.now())
 
-    def _signer(self, proof: Proof, known: Mapping[str, Principal], off: timedelta) -> Principal | None:
+    def _signer(self, proof: Proof, known: Mapping[str, Principal], off: timedelta) -> Principal:
         """Whose keys *proof* has. Raises `Refusal` for keys that are not known, or not quite."""
-        if not isinstance(proof, Credentials):
-            return None
+        assert isinstance(proof, Credentials)  # else the call needs no signature
         signer = known.get(proof.access_key_id)
         if signer is None or signer.session_token != proof.session_token:
             raise unknown_key()
@@ -184,6 +184,7 @@ class FakeSTS:
         role: Role | None,
         read: Callable[[Mapping[str, Any]], T],
     ) -> T:
+        check_known(_model.service(), operation, parameters)
         sent = with_code(parameters)
         called = Called(
             operation,

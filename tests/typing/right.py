@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import boto3.session
 import botocore.session
@@ -38,6 +38,19 @@ from stskit.sinks import (
     ShellExports,
 )
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static
+from stskit.testing import (
+    Call,
+    ClockOff,
+    FakeSTS,
+    IdentityProvider,
+    ManualClock,
+    Refuse,
+    Throttle,
+    Trust,
+    check_cache,
+    check_sink,
+    check_source,
+)
 
 
 class Vault:
@@ -146,3 +159,17 @@ cached_session: boto3.session.Session = recipe.to(Boto3Session("eu-central-1", c
 behind: AssumedRole = AssumedRole("arn", source=kept)
 removed: int = FileCache().purge()
 name: str | None = recipe.identity
+
+clock = ManualClock(datetime.now(UTC))
+fake = FakeSTS(roles={"arn": Trust("*", subjects=["me"], mfa=True), "other": None}, others=None, clock=clock)
+fake.roles["arn"] = None
+fake.next(Throttle(), None, Refuse("AccessDenied", status=403))
+fake.always(ClockOff(timedelta(minutes=20)))
+with fake.serve() as url:
+    served: str = url
+faked: Credentials = assume("arn", source=Static(fake.user()), sts=fake)
+asked: list[Call] = fake.calls
+response: str = IdentityProvider(clock=clock).saml_response(roles=["arn", ("arn", "arn")], duration=900, flaw="expired")
+check_source(lambda: SAMLFile("file"), broken=[lambda: OIDCTokenFile("file")], pickles=True)
+check_sink(lambda: CredentialsFile("name"), look=lambda: b"", lasting=True)
+check_cache(FileCache, processes=True)

@@ -6,6 +6,7 @@ from stskit import MFA, AssumedRole, Cached, Credentials, RefreshPolicy, Role, W
 from stskit.caches import FileCache, MemoryCache
 from stskit.sinks import Boto3Session, CredentialProcess, CredentialsFile, DotEnv, Environment, ShellExports
 from stskit.sources import Profile, SAMLFile, SessionToken, Static
+from stskit.testing import FakeSTS, IdentityProvider, ManualClock, check_sink
 
 credentials = assume("arn", source=Profile("base"))
 recipe = AssumedRole("arn", source=Profile("base"))
@@ -68,3 +69,9 @@ MemoryCache().put("key", credentials)  # type: ignore[arg-type]
 RefreshPolicy(advisory=300)  # type: ignore[arg-type]
 RefreshPolicy(on_expired="ignore")  # type: ignore[arg-type]
 Cached(recipe, listener=print)  # type: ignore[arg-type]
+
+# what the test kit does not take
+ManualClock().advance(minutes=5)  # type: ignore[call-arg]
+FakeSTS().next("Throttling")  # type: ignore[arg-type]
+IdentityProvider().oidc_token(flaw="late")  # type: ignore[arg-type]
+check_sink(Boto3Session())  # type: ignore[arg-type]
