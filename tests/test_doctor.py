@@ -13,7 +13,7 @@ import jwt
 import pytest
 from doctoring import CANARY, FILES, KEYS, about, configure, look, named, only, place, put, secret, told, wrong
 from helpers import START
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from saml_samples import PAIR, ROLE, encoded, response
 
@@ -177,6 +177,7 @@ VALUES = st.sampled_from(
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@example(config={"default": {"ca_bundle": "\n  x = y", "services": "\n  x = y"}})
 @given(
     config=st.dictionaries(
         st.sampled_from(["default", "profile a", "profile b", "sso-session a", "services a"]),

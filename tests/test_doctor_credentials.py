@@ -450,6 +450,18 @@ def test_a_sign_in_is_judged_by_its_token(content: object, state: str, said: str
     assert finding.remedy == ("Run: aws sso login --profile sso" if state == "wrong" else "")
 
 
+def test_a_sign_in_without_a_name_is_not_renewed(profiles: None, home: Path) -> None:
+    """Botocore does so for an sso_session only, whatever is kept with the token."""
+    left = {
+        "expiresAt": "2026-11-25T10:00:00Z",
+        "refreshToken": CANARY,
+        "registrationExpiresAt": "2026-12-25T10:00:00Z",
+    }
+    name = sha1(b"https://start").hexdigest()
+    secret(home / ".aws" / "sso" / "cache" / f"{name}.json", json.dumps(left))
+    assert about(look(profile="oldsso"), "profile oldsso")[-1].state == "wrong"
+
+
 # Nothing is done --------------------------------------------------------------------------------------------------
 
 

@@ -191,7 +191,8 @@ def _of_profile() -> dict[str, Any]:
     from botocore.session import Session
 
     session = Session()
-    said: dict[str, Any] = session.get_scoped_config()
+    # what has an indented block is none of what is looked for
+    said = {name: value for name, value in session.get_scoped_config().items() if isinstance(value, str)}
     services = session.full_config.get("services", {}).get(said.get("services"), {}).get("sts")
     of_service = services.get("endpoint_url") if isinstance(services, dict) else None
     return {**said, "urls": (said.get("endpoint_url"), of_service)}

@@ -7,7 +7,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Final
 
-from attrs import asdict, field, frozen
+from attrs import asdict, evolve, field, frozen
 
 from stskit._cli import show
 from stskit._cli.deliver import SINKS, delivery, to_process
@@ -101,8 +101,9 @@ def whoami(args: Namespace) -> Result:
 def doctor(args: Namespace) -> Result:
     """What would happen and what is wrong, in a line or two each."""
     check(args)
-    findings = list(
-        examine(
+    findings = [
+        evolve(each, remedy=show.in_options(each.remedy))
+        for each in examine(
             saml_file=args.saml_file,
             oidc_token_file=args.oidc_token_file,
             json_field=args.json_field,
@@ -113,7 +114,7 @@ def doctor(args: Namespace) -> Result:
             use_fips=args.use_fips,
             offline=args.offline,
         )
-    )
+    ]
     status = int(any(each.state == "wrong" for each in findings))
     return Result("\n".join(map(_finding, findings)), [asdict(each) for each in findings], status)
 

@@ -14,7 +14,7 @@ from attrs import asdict
 from stskit._cli.findings import until
 from stskit.errors import StskitError
 
-__all__ = ["as_json", "error", "fields", "moment", "paint", "table", "write"]
+__all__ = ["as_json", "error", "fields", "in_options", "moment", "paint", "table", "write"]
 
 _COLOURS: Final = {"red": "31", "yellow": "33", "green": "32", "bold": "1"}
 # How a message calls what a program would write, and what does the same here.
@@ -82,16 +82,17 @@ def moment(when: datetime | None) -> str:
 def error(problem: StskitError, *, in_json: bool) -> None:
     """Say on standard error what went wrong, and what to do."""
     if not in_json:
-        write(f"{paint('stskit:', 'red', sys.stderr)} {_in_options(str(problem))}", sys.stderr)
+        write(f"{paint('stskit:', 'red', sys.stderr)} {in_options(str(problem))}", sys.stderr)
         return
     known = {"error": type(problem).__name__, "message": str(problem), **vars(problem)}
     write(
-        as_json({name: _in_options(value) if isinstance(value, str) else value for name, value in known.items()}),
+        as_json({name: in_options(value) if isinstance(value, str) else value for name, value in known.items()}),
         sys.stderr,
     )
 
 
-def _in_options(text: str) -> str:
+def in_options(text: str) -> str:
+    """*text* with the options of the command line, where it names what a program would write."""
     for call, option in _AS_OPTIONS.items():
         text = text.replace(call, option)
     return text
