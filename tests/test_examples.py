@@ -17,16 +17,17 @@ from stskit import Credentials
 from stskit.sinks import CredentialsFile
 
 ROOT = Path(__file__).parent.parent
-PAGES = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))]
+EXAMPLES = ROOT / "docs" / "examples"  # which have tests of their own
+PAGES = [ROOT / "README.md", *sorted(path for path in (ROOT / "docs").rglob("*.md") if EXAMPLES not in path.parents)]
 
 
 def blocks() -> list[ParameterSet]:
     found = []
     for page in PAGES:
-        text = (ROOT / page).read_text()
+        text = page.read_text()
         for match in re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
             line = text.count("\n", 0, match.start()) + 1
-            found.append(pytest.param(match.group(1), id=f"{page}:{line}"))
+            found.append(pytest.param(match.group(1), id=f"{page.relative_to(ROOT)}:{line}"))
     return found
 
 

@@ -1,0 +1,38 @@
+"""The example of somebody else's distribution: all that it needs is public. Its own tests run in .ci/run."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXAMPLE = ROOT / "docs" / "examples" / "stskit-keyring"
+FILES = sorted(path for folder in ("src", "tests") for path in (EXAMPLE / folder).rglob("*.py"))
+
+
+def taken(tree: ast.AST) -> Iterator[tuple[str, str]]:
+    """The modules of stskit that a file imports from, each with a name that it takes; "" where it takes the module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names if alias.name.split(".")[0] == "stskit")
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "stskit":
+            yield from ((node.module or "", alias.name) for alias in node.names)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(EXAMPLE)))
+def test_it_uses_public_names_only(path: Path) -> None:
+    """Each name that it takes from stskit is in the `__all__` of a public module."""
+    text = path.read_text()
+    assert "stskit._" not in text
+    for module, name in taken(ast.parse(text)):
+        assert not name or name in importlib.import_module(module).__all__, f"{module}.{name}"
+
+
+def test_it_is_checked_as_a_source_a_sink_and_a_cache() -> None:
+    """Its own tests ask for all three checks of `stskit.testing`."""
+    found = {each for path in FILES for each in taken(ast.parse(path.read_text()))}
+    assert {("stskit.testing", f"check_{part}") for part in ("source", "sink", "cache")} <= found
