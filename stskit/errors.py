@@ -42,6 +42,7 @@ __all__ = [
     "SourceMissing",
     "StskitError",
     "StskitWarning",
+    "discreet",
 ]
 
 
@@ -54,7 +55,12 @@ class StskitError(Exception):
 
 
 def discreet(function: Callable[P, R]) -> Callable[P, R]:
-    """Let the errors of *function* leave it without its frames, whose locals hold what it read."""
+    """Let the errors of *function* leave it without its frames, whose locals hold what it read.
+
+    A decorator, for parts of one's own too: what shows the locals of a traceback, as pytest and error trackers do, then
+    shows none of the part's. Only a `StskitError` is changed: it loses its traceback, cause and context, and is raised
+    again. All that *function* raises is raised.
+    """
 
     @wraps(function)
     def guarded(*args: P.args, **options: P.kwargs) -> R:

@@ -35,6 +35,14 @@ Told = tuple[int, str, str]
 Run = Callable[..., Told]
 
 
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the command line sets for its own process is as before after a test."""
+    for name in ("AWS_PROFILE", "_STSKIT_CREDENTIAL_PROCESSES"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+
+
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
     """The command line in this process; gives exit status, standard output and standard error."""
@@ -111,13 +119,13 @@ def test_a_role_is_assumed_from_a_profile_through_another_in_one_line(real: Loca
     assert json.loads(out).keys() == {"account", "arn", "user_id"}
 
 
-def test_an_oidc_token_becomes_a_profile_in_one_line(real: LocalAWS, run: Run) -> None:
+def test_an_oidc_token_becomes_a_profile_in_one_line(real: LocalAWS, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the one of the environment too, with the role that is named there."""
     assert run("assume", real.web_role, "--oidc-token-file", "token", "--to-profile", "web")[0] == 0
     assert Session(profile="web").get_credentials() is not None
-    os.environ.update(AWS_ROLE_ARN=real.web_role, AWS_WEB_IDENTITY_TOKEN_FILE="token")
+    monkeypatch.setenv("AWS_ROLE_ARN", real.web_role)
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "token")
     status, out, _ = run("assume", "--from-env", "--session-name", "job-7", "--to-process")
-    del os.environ["AWS_ROLE_ARN"], os.environ["AWS_WEB_IDENTITY_TOKEN_FILE"]
     assert status == 0
     assert json.loads(out)["Version"] == 1
 

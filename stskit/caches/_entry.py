@@ -15,7 +15,7 @@ from stskit.errors import StskitError
 from stskit.identity import Credentials
 from stskit.protocols import CacheEntry
 
-__all__ = ["from_bytes", "is_newer", "to_bytes"]
+__all__ = ["entry_from_bytes", "entry_to_bytes", "is_newer"]
 
 VERSION: Final = 1
 # The longest session that STS gives, by GetSessionToken, and an hour for clocks: what ends later is no entry of ours.
@@ -23,8 +23,11 @@ VERSION: Final = 1
 _LONGEST: Final = timedelta(hours=37)
 
 
-def to_bytes(key: str, entry: CacheEntry) -> bytes:
-    """*entry*, with the key that it is for."""
+def entry_to_bytes(key: str, entry: CacheEntry) -> bytes:
+    """*entry* with the *key* that it is for, as JSON in UTF-8, for a cache that keeps it outside of the process.
+
+    It holds the credentials in clear. Raises nothing.
+    """
     document = {
         "version": VERSION,
         "key": key,
@@ -34,8 +37,12 @@ def to_bytes(key: str, entry: CacheEntry) -> bytes:
     return json.dumps(document, default=lambda moment: moment.astimezone(UTC).isoformat()).encode()
 
 
-def from_bytes(key: str, data: bytes) -> CacheEntry | None:
-    """The entry for *key* in *data*; None where that is anything else, or from a version that is newer than this."""
+def entry_from_bytes(key: str, data: bytes) -> CacheEntry | None:
+    """The entry for *key* in *data*, which `entry_to_bytes` gave: every field, and times as exact as they were.
+
+    None where it is anything else: broken, of another key, without an end or with one more than 37 hours after it was
+    put there, which no session of STS has, or of a version of stskit that is newer than this. Raises nothing.
+    """
     with suppress(ValueError, TypeError, KeyError, RecursionError, StskitError):
         document = _document(data)
         credentials = _credentials(document["credentials"])

@@ -58,7 +58,7 @@ class FileCache:
     def get(self, key: str, /) -> CacheEntry | None:
         """The entry for *key*; None where there is none that can be read and trusted. Raises nothing."""
         data = self._read(key)
-        return None if data is None else _entry.from_bytes(key, data)
+        return None if data is None else _entry.entry_from_bytes(key, data)
 
     def put(self, key: str, entry: CacheEntry, /) -> None:
         """Write *entry* for *key*, unless there is one of a newer version of stskit. Raises nothing."""
@@ -67,7 +67,7 @@ class FileCache:
             return
         with self._told_of("cannot keep credentials"):
             self._prepare()
-            files.replace(self._path(key, "json"), _entry.to_bytes(key, entry))
+            files.replace(self._path(key, "json"), _entry.entry_to_bytes(key, entry))
         with self._told_of("cannot be swept"):
             if self._is_there():
                 files.sweep(self.folder, _DEAD)

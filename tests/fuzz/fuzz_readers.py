@@ -104,7 +104,7 @@ def look(target: str, data: bytes) -> None:
     from stskit.errors import StskitError
 
     if target == "cache-entry":  # which raises nothing at all
-        _entry.from_bytes("k", data)
+        _entry.entry_from_bytes("k", data)
         _entry.is_newer(data)
         return
     try:

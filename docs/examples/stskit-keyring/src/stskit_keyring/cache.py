@@ -12,10 +12,9 @@ import keyring
 from attrs import field, frozen
 from attrs.validators import ge
 from filelock import FileLock, Timeout
+from stskit.caches import entry_from_bytes, entry_to_bytes
 from stskit.errors import CacheWarning
 from stskit.protocols import CacheEntry
-
-from stskit_keyring._entry import from_text, to_text
 
 __all__ = ["KeyringCache"]
 
@@ -52,12 +51,12 @@ class KeyringCache:
         except Exception as error:  # noqa: BLE001 - a back end is anybody's code
             self._tell("the keyring cannot be read", error)
             return None
-        return None if text is None else from_text(text)
+        return None if text is None else entry_from_bytes(key, text.encode("utf-8", "surrogatepass"))
 
     def put(self, key: str, entry: CacheEntry, /) -> None:
         """Keep *entry* for *key*. Raises nothing."""
         try:
-            keyring.set_password(self.service, _name(key), to_text(entry))
+            keyring.set_password(self.service, _name(key), entry_to_bytes(key, entry).decode())
         except Exception as error:  # noqa: BLE001 - as above
             self._tell("the keyring does not take credentials", error)
 
