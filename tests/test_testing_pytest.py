@@ -54,7 +54,7 @@ def test_the_fixtures_are_there_without_any_import(pytester: pytest.Pytester, mo
     monkeypatch.setenv("AWS_PROFILE", "mine")
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     pytester.makepyfile(TESTS)
-    result = pytester.runpytest("-W", "error")
+    result = pytester.runpytest("-W", "error", "-W", "ignore:assertions not in test modules")
     result.assert_outcomes(passed=4)
     shown = pytester.runpytest("--fixtures").stdout.str()
     assert all(name in shown for name in ("stskit_clock", "stskit_idp", "stskit_sts", "stskit_aws"))
