@@ -134,6 +134,7 @@ def test_a_folder_that_was_left_behind_is_taken_over(tmp_path: Path) -> None:
     folder = tmp_path / "practice"
     folder.mkdir(0o755)
     with practising(str(folder)) as (process, _):
+        assert folder.stat().st_mode & 0o777 == 0o700
         process.kill()
         process.wait(30)
     assert {file.name for file in folder.iterdir()} == NAMES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -31,6 +32,7 @@ from stskit.testing import (
     Throttle,
     Trust,
     _model,
+    _rsa,
 )
 
 ROLE = "arn:aws:iam::123456789012:role/ci/Deploy"
@@ -309,6 +311,16 @@ def test_what_is_no_token_is_refused(sts: FakeSTS, text: str) -> None:
     """An access token, for example."""
     error = refusal(sts, WebIdentityToken(text), Role(ROLE))
     assert (error.code, "is not a valid JWT" in str(error)) == ("InvalidIdentityToken", True)
+
+
+@pytest.mark.parametrize("header", [{"alg": "RS512"}, {"kid": "other"}])
+def test_a_token_names_the_key_and_how_it_signed(sts: FakeSTS, header: dict[str, str]) -> None:
+    """Else a signature that is right by itself does not count."""
+    claims = token(sts).value.split(".")[1]
+    said = {"alg": "RS256", "kid": _rsa.KEY.key_id, **header}
+    text = f"{_rsa.base64url(json.dumps(said).encode())}.{claims}"
+    proof = WebIdentityToken(f"{text}.{_rsa.base64url(_rsa.KEY.sign(text.encode()))}")
+    assert "signature is invalid" in str(refusal(sts, proof, Role(ROLE)))
 
 
 def test_a_token_without_nbf_counts_from_iat(sts: FakeSTS) -> None:
