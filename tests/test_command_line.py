@@ -452,6 +452,19 @@ def test_the_cache_of_the_user_is_used_where_that_is_asked_for(
     assert list((home / ".cache" / "stskit").glob("*.json"))
 
 
+def test_a_session_of_the_user_is_kept_too(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One code, in one command, serves another role in the next."""
+    due = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
+    mfa = ("--mfa-serial", "arn:aws:iam::123456789012:mfa/carol", "--session-token", "--cache")
+    with fake_server(lambda request: granted(request, Expiration=due)) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+        BASE.to(CredentialsFile("base"))
+        assert run("process", HUB, "--profile", "base", *mfa, "--mfa-command", "echo 444444")[0] == 0
+        assert run("process", ROLE, "--profile", "base", *mfa, "--mfa-command", "false")[0] == 0
+    actions = [each.form["Action"] for each in server.requests]
+    assert actions == ["GetSessionToken", "AssumeRole", "AssumeRole"]
+
+
 def test_a_role_that_was_just_made_is_tried_for_a_while(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """As long as is said, up to a minute."""
     with fake_server(refused("AccessDenied", status=403), granted) as server:

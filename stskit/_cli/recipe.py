@@ -81,11 +81,15 @@ def recipe(args: Namespace) -> Source[Credentials]:
         build = evolve(build, role=evolve(build.role, **asked), wait_for_new_role=wait)
     else:
         build = AssumedRole.through(*_roles(args), source=_source(args, sts), sts=sts, wait_for_new_role=wait)
+    return _kept(args, build)
+
+
+def _kept(args: Namespace, source: Source[Credentials]) -> Source[Credentials]:
     if not args.cache:
-        return build
+        return source
     from stskit.caches import FileCache
 
-    return Cached(build, FileCache())
+    return Cached(source, FileCache())
 
 
 def _source(args: Namespace, sts: BotocoreSTS) -> Source[Proof]:
@@ -94,7 +98,7 @@ def _source(args: Namespace, sts: BotocoreSTS) -> Source[Proof]:
     if args.oidc_token_file is not None:
         return OIDCTokenFile(args.oidc_token_file, json_field=args.json_field)
     if args.session_token:
-        return SessionToken(keys(args), _mfa(args), sts=sts)
+        return _kept(args, SessionToken(keys(args), _mfa(args), sts=sts))
     return keys(args)
 
 
