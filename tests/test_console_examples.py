@@ -1,0 +1,140 @@
+"""Every console block of the docs runs as printed: those of a page one after the other, in one shell.
+
+A line that begins with ``$ `` is a command, and what is below it is what it prints; ``...`` stands for anything. A
+block that a page has its reader save as a file is saved when it is reached, and a block after the comment
+``<!-- another terminal -->`` goes on running while the others are.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from select import select
+from time import monotonic
+
+import pytest
+from attrs import define, frozen
+from pages import PAGES, Block, blocks_of, practice_aws
+
+LIMIT = 60  # seconds for one command
+END = "\x1e"  # what no program prints
+
+
+@frozen
+class Command:
+    """What is typed, and what it prints."""
+
+    typed: str
+    printed: str
+
+
+def commands(block: Block) -> list[Command]:
+    found = []
+    for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
+        typed, _, printed = re.sub(r"\\\n> ", "\\\n", part).partition("\n")
+        while typed.endswith("\\"):
+            more, _, printed = printed.partition("\n")
+            typed = f"{typed}\n{more}"
+        found.append(Command(typed, printed.rstrip()))
+    return found
+
+
+def fits(printed: str, shown: str) -> bool:
+    pattern = ".*".join(re.escape(part) for part in shown.split("..."))
+    return re.fullmatch(pattern, printed.rstrip(), re.DOTALL) is not None
+
+
+@define
+class Terminal:
+    """A shell that goes on from one command to the next."""
+
+    process: subprocess.Popen[bytes]
+    status: str = "0"
+
+    def run(self, command: Command) -> None:
+        """Raises where it prints anything else, or fails and the page does not show how."""
+        self.type(f"{{\n(exit {self.status})\n{command.typed}\n}} </dev/null\nprintf '{END}%s{END}' $?\n")
+        said = self.read(lambda text: text.endswith(END) and text.count(END) == 2)
+        printed, self.status, _ = said.split(END)
+        assert fits(printed, command.printed), f"$ {command.typed}\n{printed}\n--- and not\n{command.printed}"
+        assert self.status == "0" or command.printed, f"$ {command.typed}: exit status {self.status}"
+
+    def start(self, command: Command) -> None:
+        """Let it run until the end; raises where it does not begin by printing what is shown."""
+        self.type(f"{command.typed}\n")
+        self.read(lambda text: fits(text, command.printed))
+
+    def type(self, text: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(text.encode())
+        self.process.stdin.flush()
+
+    def read(self, is_all: Callable[[str], bool]) -> str:
+        assert self.process.stdout is not None
+        said, deadline = b"", monotonic() + LIMIT
+        while not is_all(said.decode()):
+            assert select([self.process.stdout], [], [], max(0, deadline - monotonic()))[0], said.decode()
+            more = os.read(self.process.stdout.fileno(), 65536)
+            assert more, f"the shell has ended: {said.decode()}"
+            said += more
+        return said.decode()
+
+
+@contextmanager
+def terminal(folder: Path, environment: Mapping[str, str]) -> Iterator[Terminal]:
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    with subprocess.Popen(
+        ["bash", "--norc"],
+        cwd=folder,
+        env={**environment, "PATH": path, "COLUMNS": "80"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield Terminal(process)
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.communicate()
+
+
+def follow(page: str, folder: Path, environment: Mapping[str, str]) -> None:
+    """Do what the page says, from top to bottom."""
+    with ExitStack() as stack:
+        shell = stack.enter_context(terminal(folder, environment))
+        for block in blocks_of(page):
+            if block.is_skipped:
+                continue
+            if block.file:
+                (folder / block.file).write_text(block.text)
+            if block.language != "console":
+                continue
+            if "<!-- another terminal -->" in block.before:
+                (command,) = commands(block)
+                stack.enter_context(terminal(folder, environment)).start(command)
+                continue
+            for command in commands(block):
+                shell.run(command)
+
+
+def test_the_tutorial_runs_from_top_to_bottom(tmp_path: Path) -> None:
+    """In an empty folder, with nothing there but stskit."""
+    follow("docs/tutorial.md", tmp_path, os.environ)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if "howto" in page and any(block.language == "console" for block in blocks_of(page))],
+)
+def test_the_commands_of_a_page_run_as_printed(page: str, tmp_path: Path) -> None:
+    """In the folder of a practice AWS, beside a browser log."""
+    folder = tmp_path / "practice"
+    with practice_aws(folder) as environment:
+        follow(page, folder, environment)
