@@ -36,7 +36,7 @@ class Block:
     @property
     def file(self) -> str | None:
         """The name under which the page has its reader save it."""
-        found = re.search(r"\bSave\s+this\s+as\s+`([\w./-]+)`", self.before)
+        found = re.search(r"\b[Ss]ave\s+this\s+as\s+`([\w./-]+)`", self.before)
         return found[1] if found else None
 
     @property

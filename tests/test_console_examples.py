@@ -47,7 +47,8 @@ def commands(block: Block) -> list[Command]:
 
 def fits(printed: str, shown: str) -> bool:
     pattern = ".*".join(re.escape(part) for part in shown.split("..."))
-    return re.fullmatch(pattern, printed.rstrip(), re.DOTALL) is not None
+    visible = re.sub(r"[ \t]+$", "", printed, flags=re.MULTILINE).rstrip()
+    return re.fullmatch(pattern, visible, re.DOTALL) is not None
 
 
 @define

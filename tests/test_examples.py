@@ -24,12 +24,17 @@ from stskit import Credentials
 from stskit.sinks import CredentialsFile
 
 
+FILES = {
+    block.file: block.text for page in PAGES for block in blocks_of(page) if block.file and block.file[-3:] == ".py"
+}
+
+
 def blocks(*languages: str) -> list[ParameterSet]:
     return [
         pytest.param(block.text, id=f"{page}:{block.line}")
         for page in PAGES
         for block in blocks_of(page)
-        if block.language in languages and not block.is_skipped
+        if block.language in languages and not block.is_skipped and page != "docs/howto/testing.md"  # has its own tests
     ]
 
 
@@ -38,6 +43,8 @@ def needs_servers(example: ParameterSet) -> bool:
 
 
 def run(block: str, folder: Path, environment: Mapping[str, str]) -> None:
+    for file, text in FILES.items():
+        (folder / file).write_text(text)
     program = folder / "example.py"
     program.write_text(block)
     done = subprocess.run(
