@@ -644,6 +644,8 @@ def test_a_token_may_be_a_field_of_a_json_file(stub: FakeServer, run: Run, aws: 
         (["assume", HUB, "--tag", "team", "--to-process"], "'team' is no tag; write it as KEY=VALUE"),
         (["assume", HUB, "--to-shell", "nushell"], "invalid choice: 'nushell'"),
         (["whoami", "--profile", "a", "--keys-file", "b"], "--profile and --keys-file do not go together"),
+        (["exec", HUB, "--profile", "a", "ls", "x"], "ls x; the command comes after two dashes: -- ls x"),
+        (["whoami", "x"], "unrecognized arguments: x\n"),
         (["login"], "invalid choice: 'login'"),
         ([], "required: COMMAND"),
     ],

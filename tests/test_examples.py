@@ -23,10 +23,7 @@ from pages import PAGES, blocks_of, practice_aws
 from stskit import Credentials
 from stskit.sinks import CredentialsFile
 
-
-FILES = {
-    block.file: block.text for page in PAGES for block in blocks_of(page) if block.file and block.file[-3:] == ".py"
-}
+SAVED = [block for page in PAGES for block in blocks_of(page) if block.file and block.language == "python"]
 
 
 def blocks(*languages: str) -> list[ParameterSet]:
@@ -43,8 +40,8 @@ def needs_servers(example: ParameterSet) -> bool:
 
 
 def run(block: str, folder: Path, environment: Mapping[str, str]) -> None:
-    for file, text in FILES.items():
-        (folder / file).write_text(text)
+    for other in SAVED:
+        (folder / str(other.file)).write_text(other.text)
     program = folder / "example.py"
     program.write_text(block)
     done = subprocess.run(

@@ -102,7 +102,10 @@ _COMMANDS: Final = (
 def parse(argv: Sequence[str]) -> Namespace:
     """What *argv* says; ends the process where it is not right, or asks for help or the version."""
     cut = argv.index("--") if "--" in argv and argv[0] == "exec" else len(argv)
-    args = parser().parse_args(argv[:cut])
+    args, unknown = parser().parse_known_args(argv[:cut])
+    if unknown:
+        hint = f"; the command comes after two dashes: -- {' '.join(unknown)}" if args.command == "exec" else ""
+        parser().error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     args.argv, args.program = list(argv), list(argv[cut + 1 :])
     return args
 
