@@ -104,8 +104,10 @@ def parse(argv: Sequence[str]) -> Namespace:
     cut = argv.index("--") if "--" in argv and argv[0] == "exec" else len(argv)
     args, unknown = parser().parse_known_args(argv[:cut])
     if unknown:
-        hint = f"; the command comes after two dashes: -- {' '.join(unknown)}" if args.command == "exec" else ""
-        parser().error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+        text = " ".join(unknown)
+        dashes = args.command == "exec" and not text.startswith("-")
+        hint = f"the command comes after two dashes: -- {text}" if dashes else f"see: stskit {args.command} --help"
+        parser().error(f"unrecognized arguments: {text}; {hint}")
     args.argv, args.program = list(argv), list(argv[cut + 1 :])
     return args
 
@@ -114,6 +116,7 @@ def parser() -> ArgumentParser:
     """The parser of ``stskit``."""
     top = ArgumentParser(
         "stskit",
+        usage=f"stskit [-h] [--version] {{{','.join(command.name for command in _COMMANDS)}}} ...",
         description="Temporary AWS credentials from a SAML response, an OIDC token or a profile, to wherever they go.",
         epilog=_RECIPES + _STATUS,
         formatter_class=RawDescriptionHelpFormatter,

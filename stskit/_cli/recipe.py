@@ -154,12 +154,17 @@ def _options(args: Namespace) -> dict[str, Any]:
 def _first(args: Namespace) -> str:
     """The ARN of the first role: as it was given, or by its name among those that the assertion offers."""
     wanted: str = args.roles[0] if args.roles else ""
+    for each in args.roles:
+        if os.path.isfile(each):
+            raise UsageError(f"{each} is a file, and no role; is it --saml-file, --oidc-token-file or --keys-file?")
     if args.saml_file is not None and not wanted.startswith("arn:"):
         return _offered(args, wanted)
-    if not wanted:
-        raise UsageError("no role is named; give its ARN, such as arn:aws:iam::123456789012:role/Deploy")
-    if os.path.isfile(wanted):
-        raise UsageError(f"{wanted} is a file, and no role; is it --saml-file, --oidc-token-file or --keys-file?")
+    if not wanted.startswith("arn:"):
+        what = f"{wanted!r} is no role ARN" if wanted else "no role is named"
+        raise UsageError(
+            f"{what}; give its ARN, such as arn:aws:iam::123456789012:role/Deploy, or say by --saml-file "
+            "which response offers it: then its name is enough"
+        )
     return wanted
 
 
