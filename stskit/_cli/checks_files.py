@@ -124,7 +124,7 @@ def _parsed(file: SharedFile) -> SharedFile:
     try:
         return evolve(file, sections=raw_config_parse(file.path))
     except ConfigParseError as error:
-        told_by: Mapping[str, Any] = error.kwargs
+        told_by: Any = error.kwargs
     problem = told_by["error"]  # it quotes the line, which may be a secret
     line, why = line_of(problem), _UNPARSED.get(type(problem).__name__)
     if isinstance(problem, UnicodeError):

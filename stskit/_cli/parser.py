@@ -24,10 +24,10 @@ _ASSUMING: Final = (
     ("the call", options.CALL),
 )
 _RECIPES: Final = """\
-in the place of aws sts assume-role-with-saml, assume-role and assume-role-with-web-identity:
+in the place of aws sts assume-role-with-saml, -with-web-identity, assume-role:
   stskit assume --saml-file samlresponse.har --to-profile deploy
-  stskit assume arn:aws:iam::123456789012:role/Deploy --profile base --to-profile deploy
-  stskit assume arn:aws:iam::123456789012:role/Deploy --oidc-token-file token --to-profile deploy
+  stskit assume ROLE --oidc-token-file token --to-profile deploy
+  stskit assume ROLE --profile base --to-profile deploy
 """
 _SHELLS: Final = """
 for a shell:
@@ -35,13 +35,14 @@ for a shell:
   stskit assume ROLE --to-shell fish | source
 """
 _EXEC: Final = """\
-the command comes after two dashes; signals and exit status are its own (126 and 127: it could not be run):
-  stskit exec arn:aws:iam::123456789012:role/Deploy --profile base -- aws s3 ls
+the command comes after two dashes; signals and exit status are its own
+(126 and 127: it could not be run):
+  stskit exec ROLE --profile base -- aws s3 ls
 """
 _PROCESS: Final = """\
 in ~/.aws/config, for every AWS SDK, the AWS CLI and Terraform:
   [profile deploy]
-  credential_process = stskit process arn:aws:iam::123456789012:role/Deploy --profile base --cache
+  credential_process = stskit process ROLE --profile base --cache
 """
 _STATUS: Final = """
 exit status:
@@ -123,7 +124,7 @@ def parser() -> ArgumentParser:
         allow_abbrev=False,
     )
     top.add_argument("--version", action=_Version, nargs=0, help="show the version, and end")
-    commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands", required=True)
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands", required=True, prog="stskit")
     for command in _COMMANDS:
         made = commands.add_parser(
             command.name,
