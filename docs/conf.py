@@ -1,6 +1,5 @@
 """Builds the documentation: ``python -m sphinx -W --keep-going -n -b html docs docs/_build/html``. Needs no network."""
 
-import logging
 import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -27,12 +26,11 @@ python_use_unqualified_type_names = True
 add_module_names = False
 toc_object_entries_show_parents = "hide"
 
+smartquotes = False  # what is copied from a page stays what it is
+
 html_theme = "furo"
 html_title = f"stskit {release}"
 html_static_path = ["_static"]
 html_css_files = ["stskit.css"]
 html_copy_source = False
 html_show_copyright = html_show_sphinx = False
-
-# A page that is not written yet has its place in index.md already. Sphinx 7.3 knows no type for this warning.
-logging.getLogger("sphinx.sphinx.directives.other").addFilter(lambda record: "didn't match" not in record.getMessage())
