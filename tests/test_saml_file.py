@@ -162,13 +162,13 @@ def test_it_is_logged_which_response_of_a_browser_log_is_taken(
     """At INFO, without a secret; and an error about it says it too."""
     body = f"SAMLResponse={quote_plus(encoded(response()))}"
     entry = {
-        "startedDateTime": "2026-11-25T12:00:01Z",
+        "startedDateTime": "2026-11-25T12:00:01.254Z",
         "request": {"url": f"https://{AWS[8:]}", "postData": {"text": body}},
     }
     path = saved(tmp_path, json.dumps({"log": {"entries": [entry]}}))
     caplog.set_level(logging.INFO, "stskit")
     SAMLFile(path, clock=clock).fetch()
-    which = "of 1 responses the one posted at 2026-11-25 12:00:01+00:00 to aws.amazon.com"
+    which = "the response posted at 2026-11-25 12:00:01+00:00 to aws.amazon.com"
     assert [record.getMessage() for record in caplog.records] == [f"{path}, {which}: this SAML response is taken"]
     clock.advance(timedelta(hours=1))
     with pytest.raises(

@@ -89,8 +89,9 @@ def _newest_post(posts: list[_Post]) -> Found:
         raise _nothing_found()
     # the later one of two at the same time, too
     _, _, post = max(((is_aws(post.url), post.at), at, post) for at, post in enumerate(posts))
-    when = "an unknown time" if post.at == _LONG_AGO else post.at
-    return Found(post.value, f"of {len(posts)} responses the one posted at {when} to {_host(post.url)}")
+    when = "an unknown time" if post.at == _LONG_AGO else post.at.replace(microsecond=0)
+    one = f"of {len(posts)} responses the one" if len(posts) > 1 else "the response"
+    return Found(post.value, f"{one} posted at {when} to {_host(post.url)}")
 
 
 def _posts(text: str) -> list[_Post] | None:
