@@ -381,10 +381,13 @@ def test_a_person_is_asked_for_a_code_at_the_terminal(stub: FakeServer) -> None:
     with subprocess.Popen(
         command, stdin=follower, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
-        assert process.stderr is not None
-        asked = process.stderr.read(len(question))  # what is typed before is thrown away
-        os.write(leader, b"444444\n")
-        out, err = process.communicate(timeout=60)
+        try:
+            assert process.stderr is not None
+            asked = process.stderr.read(len(question))  # what is typed before is thrown away
+            os.write(leader, b"444444\n")
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     os.close(leader)
     os.close(follower)
     assert process.returncode == 0, err
