@@ -557,10 +557,11 @@ def saml(*roles: str, name: str = "saml.log") -> str:
 
 
 def test_a_role_of_an_assertion_may_be_given_by_its_name(stub: FakeServer, run: Run) -> None:
-    """Where it is the only one of that name."""
+    """Where it is the only one of that name, in capitals or not."""
     path = saml(ROLE, "arn:aws:iam::123456789012:role/path/Admin", "arn:aws:iam::210987654321:role/Admin")
-    assert run("assume", "app", "--saml-file", path, "--to-process")[0] == 0
-    assert stub.requests[0].form["RoleArn"] == ROLE
+    for name in ("app", "APP"):
+        assert run("assume", name, "--saml-file", path, "--to-process")[0] == 0
+        assert stub.requests[-1].form["RoleArn"] == ROLE
     status, _, err = run("assume", "Admin", "--saml-file", path, "--to-process")
     assert status == 2
     assert err.splitlines()[1:] == [

@@ -181,7 +181,8 @@ def offer(path: str) -> SAMLAssertion:
 
 def _offered(args: Namespace, wanted: str) -> str:
     offered = [role.role_arn for role in offer(args.saml_file).roles]
-    fitting = [arn for arn in offered if wanted in ("", arn.rsplit("/", 1)[-1])]
+    # In an account no two names differ in case alone.
+    fitting = [arn for arn in offered if wanted.lower() in ("", arn.rsplit("/", 1)[-1].lower())]
     if len(fitting) == 1:
         return fitting[0]
     listed = "".join(f"\n  {arn}" for arn in fitting or offered) or " none"
