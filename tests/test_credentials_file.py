@@ -486,7 +486,7 @@ def no_folder(file: Path) -> None:
         pytest.param(hard_link, "hard links", marks=pytest.mark.case("F10")),
         pytest.param(no_folder, "Not a directory|File exists", marks=pytest.mark.case("F11")),
         pytest.param(locked_by_a_link, "symbolic links", marks=pytest.mark.case("F22")),
-        (a_folder, "regular file"),
+        (a_folder, "it is a folder, and not a regular file"),
         (a_fifo, "regular file"),
         (a_mark, "byte order mark"),
         (latin_1, "UTF-8"),

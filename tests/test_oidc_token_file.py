@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import warnings
+from base64 import b64encode
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -402,3 +403,20 @@ def test_a_real_server_takes_it(aws: LocalAWS, sts: BotocoreSTS, path: Path) -> 
     write(path, aws.idp.oidc_token(subject="bob"))
     with pytest.raises(STSError):
         AssumedRole.from_env(environ, sts=sts).fetch()
+
+
+@pytest.mark.parametrize(
+    "xml", ['<?xml version="1.0"?><a/>', "<samlp:Response xmlns:samlp='urn:x'/>", "<Response ID='a'>"]
+)
+def test_a_saml_response_is_not_sent_as_a_token(tmp_path: Path, xml: str) -> None:
+    """It would end in a server's log; what else looks like base64 may be a token."""
+    (tmp_path / "token").touch(0o600)
+    (tmp_path / "token").write_text(b64encode(xml.encode()).decode())
+    with pytest.raises(
+        ProofInvalid, match=r"holds a SAML response, and no OIDC token; name it as one: SAMLFile\(path\)"
+    ):
+        OIDCTokenFile(tmp_path / "token").fetch()
+    for opaque in ("PHoVQ2xv", "opaque.token", b64encode(b"no xml here").decode()):
+        (tmp_path / "token").write_text(opaque)
+        with pytest.warns(StskitWarning, match="no JSON Web Token"):
+            assert OIDCTokenFile(tmp_path / "token").fetch().value == opaque

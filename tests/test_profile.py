@@ -222,7 +222,7 @@ def test_a_profile_that_does_not_exist_is_missing(
     where = "the ambient AWS credentials" if variable else "the profile 'nobody'"
     assert failure(Profile(None if variable else "nobody"), SourceMissing) == (
         f"{where}: there is no profile 'nobody' in '{home}/.aws/config' or '{home}/.aws/credentials'; "
-        "correct the name, or AWS_PROFILE; those there are: aws configure list-profiles"
+        "correct the name, or AWS_PROFILE; the profiles are: default"
     )
 
 

@@ -57,7 +57,7 @@ def test_an_assertion_that_has_ended_needs_a_person(
     now = f"{clock.now()}"
     assert str(caught.value) == (
         f"{source.path}: the SAML assertion ended at 2026-11-25 12:05:00+00:00, and it is {now}; "
-        "sign in again and save the new response here"
+        f"sign in again and save the new response as {source.path}"
     )
 
 
@@ -159,16 +159,19 @@ def test_values_that_are_no_pair_are_told(tmp_path: Path, clock: ManualClock) ->
 def test_it_is_logged_which_response_of_a_browser_log_is_taken(
     tmp_path: Path, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """At INFO, without a secret; and an error about it says it too."""
+    """At INFO, without a secret, where there are several; and an error about it says it too."""
     body = f"SAMLResponse={quote_plus(encoded(response()))}"
     entry = {
         "startedDateTime": "2026-11-25T12:00:01.254Z",
         "request": {"url": f"https://{AWS[8:]}", "postData": {"text": body}},
     }
-    path = saved(tmp_path, json.dumps({"log": {"entries": [entry]}}))
     caplog.set_level(logging.INFO, "stskit")
+    path = saved(tmp_path, json.dumps({"log": {"entries": [entry]}}))
     SAMLFile(path, clock=clock).fetch()
-    which = "the response posted at 2026-11-25 12:00:01+00:00 to aws.amazon.com"
+    assert caplog.records == []
+    path = saved(tmp_path, json.dumps({"log": {"entries": [entry, entry]}}))
+    SAMLFile(path, clock=clock).fetch()
+    which = "of 2 responses the one posted at 2026-11-25 12:00:01+00:00 to aws.amazon.com"
     assert [record.getMessage() for record in caplog.records] == [f"{path}, {which}: this SAML response is taken"]
     clock.advance(timedelta(hours=1))
     with pytest.raises(

@@ -164,3 +164,9 @@ def test_any_text_put_into_a_response_is_undone_or_refused(text: str, at: int) -
         assert PLAIN[:40] not in reachable_text(error)  # noqa: PT017
     else:
         assert b64encode(b64decode(value, validate=True)).decode() == value
+
+
+def test_a_token_is_told_apart_from_a_response() -> None:
+    """By its form; nothing of it is quoted."""
+    with pytest.raises(ProofInvalid, match=r"^this is an OIDC token, and no SAML response; .* OIDCTokenFile\(path\)$"):
+        saml_text.canonical("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln")

@@ -130,7 +130,7 @@ def test_what_an_operation_does_not_take_is_an_error(operation: str, option: str
     """It names both, tells no secret, and nothing is sent: an option that is dropped in silence is a hole."""
     with (
         fake_server(granted) as server,
-        pytest.raises(RoleError, match=f"^{operation} does not take {option};") as caught,
+        pytest.raises(RoleError, match=f"^{operation} does not take {option}:") as caught,
     ):
         BotocoreSTS(endpoint_url=server.url).exchange(PROOFS[operation], role_with(option))
     assert server.requests == []

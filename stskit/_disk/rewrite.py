@@ -60,6 +60,8 @@ class Rewrite:
         folder, name = os.path.split(self.real)
         with ExitStack() as stack:
             with self.told():
+                if os.path.isdir(self.real):  # whose lock would lie outside of it
+                    raise OSError(errno.EINVAL, "it is a folder, and not a regular file")
                 files.make_folder(folder)
                 stack.enter_context(locks.locked(f"{self.real}.lock", timeout))
             with suppress(OSError):  # whoever left something behind died long ago, for nobody else has the lock

@@ -48,7 +48,9 @@ def fault(error: Exception, session: Session, where: str) -> SourceError:
     name = type(error).__name__
     facts: Mapping[str, Any] = getattr(error, "kwargs", {})
     if name == "ProfileNotFound":
-        remedy = "correct the name, or AWS_PROFILE; those there are: aws configure list-profiles"
+        names = session.available_profiles
+        known = f"{', '.join(names[:10])}{', ...' if names[10:] else ''}" if names else "none"
+        remedy = f"correct the name, or AWS_PROFILE; the profiles are: {known}"
         return missing(session, f"{where}: there is no profile {facts['profile']!r}", remedy)
     if name in _SIGN_IN:
         option = _option(_path(session)[-1])

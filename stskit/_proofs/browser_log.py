@@ -36,10 +36,11 @@ _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 @frozen
 class Found:
-    """One response as it was found, and which one it is, in words; "" where nothing had to be chosen."""
+    """One response as it was found, which one it is, in words ("" where that is clear), and *among* how many it was."""
 
     value: Secret = field(converter=Secret)
     which: str = ""
+    among: int = 1
 
 
 @frozen
@@ -68,7 +69,8 @@ def newest(text: str) -> Found:
     values = list(_values(text))
     if not values:
         raise _nothing_found()
-    return Found(values[-1], f"the last of {len(values)} responses in it" if len(values) > 1 else "")
+    which = f"the last of {len(values)} responses in it" if len(values) > 1 else ""
+    return Found(values[-1], which, len(values))
 
 
 def _nothing_found() -> ProofInvalid:
@@ -91,7 +93,7 @@ def _newest_post(posts: list[_Post]) -> Found:
     _, _, post = max(((is_aws(post.url), post.at), at, post) for at, post in enumerate(posts))
     when = "an unknown time" if post.at == _LONG_AGO else post.at.replace(microsecond=0)
     one = f"of {len(posts)} responses the one" if len(posts) > 1 else "the response"
-    return Found(post.value, f"{one} posted at {when} to {_host(post.url)}")
+    return Found(post.value, f"{one} posted at {when} to {_host(post.url)}", len(posts))
 
 
 def _posts(text: str) -> list[_Post] | None:

@@ -41,6 +41,8 @@ def canonical(text: str) -> Secret:
 
 def _refusal(text: str) -> str:
     """What to say of *text* that is no base64."""
+    if re.fullmatch(r"eyJ[\w-]+\.[\w-]+\.[\w-]*", text, re.ASCII):
+        return "this is an OIDC token, and no SAML response; name it as one: OIDCTokenFile(path)"
     if re.fullmatch(r"[\w\s=-]+", text, re.ASCII) and re.search(r"[-_]", text):
         return f"this is base64 of the URL-safe kind, which a SAML response never is; {NEXT_STEP}"
     return f"this is neither base64 nor XML, so it is no SAML response; {NEXT_STEP}"

@@ -33,7 +33,10 @@ def options(name: str, operation: Operation, role: Role) -> dict[str, object]:
     given = {option: getattr(role, option) for option in PARAMETERS}
     given = {option: value for option, value in given.items() if value is not None and value != () and value != {}}
     if refused := [option for option in given if option not in accepted]:
-        raise RoleError(f"{name} does not take {refused[0]}; leave it out, or assume {role.arn} from credentials")
+        raise RoleError(
+            f"{name} does not take {refused[0]}: the identity provider sets it, or AssumeRole alone has it; "
+            "leave it out"
+        )
     if "session_name" in accepted and "session_name" not in given:
         given["session_name"] = default_session_name()
     if role.policy is not None and name != "AssumeRole":

@@ -94,6 +94,8 @@ class OIDCTokenFile:
                 f"{self.path} holds no OIDC token: STS takes 4 to 20,000 characters, without blanks or line breaks "
                 f"inside; this has {len(text):,}. Save the token alone, as it was issued"
             )
+        if _is_saml(text):
+            raise ProofInvalid(f"{self.path} holds a SAML response, and no OIDC token; name it as one: SAMLFile(path)")
         return WebIdentityToken(text)
 
     def _field(self, text: Secret) -> Secret:
@@ -139,6 +141,14 @@ class OIDCTokenFile:
         with suppress(OSError):  # it has been read, and may be gone by now
             if why := why_shared(self.path):
                 _warn(f"{self.path} holds a token and {why}; make it yours alone: chmod 600 {self.path}")
+
+
+def _is_saml(text: str) -> bool:
+    from base64 import b64decode
+
+    with suppress(ValueError):
+        return bool(re.match(rb"<(\?xml\s|[A-Za-z][\w.-]*[:\s>])", b64decode(text[:64], validate=True)))
+    return False
 
 
 def _warn(message: str) -> None:

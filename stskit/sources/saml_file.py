@@ -87,7 +87,7 @@ class SAMLFile:
             problem = type(error)(f"{self.path}{which}: {error}")
         else:
             if judge:
-                self._tell(assertion, which)
+                self._tell(assertion, which, found.among)
             return assertion
         raise problem
 
@@ -96,7 +96,7 @@ class SAMLFile:
         if end is not None and now >= end + self.skew:
             raise SignInRequired(
                 f"the SAML assertion ended at {end}, and it is {now.replace(microsecond=0)}; "
-                "sign in again and save the new response here"
+                f"sign in again and save the new response as {self.path}"
             )
         if begin is not None and now < begin - self.skew:
             raise ProofInvalid(
@@ -115,8 +115,8 @@ class SAMLFile:
                 "the response posted to the AWS sign-in page, or name the audience: SAMLFile(path, audience=...)"
             )
 
-    def _tell(self, assertion: SAMLAssertion, which: str) -> None:
-        if which:
+    def _tell(self, assertion: SAMLAssertion, which: str, among: int) -> None:
+        if among > 1:
             from logging import getLogger
 
             getLogger("stskit").info("%s%s: this SAML response is taken", self.path, which)
