@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import termios
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -38,7 +39,7 @@ Run = Callable[..., Told]
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the command line sets for its own process is as before after a test."""
-    for name in ("AWS_PROFILE", "_STSKIT_CREDENTIAL_PROCESSES"):
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "_STSKIT_CREDENTIAL_PROCESSES"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
 
@@ -636,6 +637,7 @@ def test_a_token_may_be_a_field_of_a_json_file(stub: FakeServer, run: Run, aws: 
             "there is no file nix; it should hold a session policy",
         ),
         (["assume", HUB, "--mfa-serial", "a", "--mfa-command", "'", "--to-process"], "a quote that does not end"),
+        (["assume", HUB, "--mfa-serial", "123456789", "--mfa-command", "", "--to-process"], "--mfa-command is empty"),
         (
             ["assume", HUB, "--duration", "soon", "--to-process"],
             "'soon' is no time; write it as 3600, 90s, 15m or 1h30m",
@@ -660,6 +662,72 @@ def test_what_is_called_wrongly_says_how_it_is_called(run: Run, arguments: list[
     status, out, err = run(*arguments)
     assert (status in (2, 3), out) == (True, "")
     assert said in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["assume", HUB, "--profile", "", "--saml-file", "x", "--to-process"], "--profile and --saml-file do not go"),
+        (["assume", HUB, "--json-field", "", "--to-process"], "--json-field goes with --oidc-token-file"),
+        (["assume", HUB, "--policy-file", "", "--to-process"], "there is no file ; it should hold a session policy"),
+        (["assume", "--from-env", "--policy-file", "", "--to-process"], "there is no file ; it should hold a session"),
+        (["assume", "--from-env", "--session-name", "", "--to-process"], "session_name has 0 characters"),
+        (["assume", "--from-env", "--duration", "0", "--to-process"], "duration has 0 seconds"),
+        (["exec", HUB, "--", ""], "no command is given"),
+    ],
+)
+def test_an_option_that_is_empty_is_not_one_that_is_left_out(
+    stub: FakeServer, run: Run, aws: LocalAWS, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+) -> None:
+    """As an unset variable of a shell leaves it: a session policy must not get lost so."""
+    Path("token").touch(0o600)
+    Path("token").write_text(aws.idp.oidc_token())
+    monkeypatch.setenv("AWS_ROLE_ARN", HUB)
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "token")
+    status, out, err = run(*arguments)
+    assert (status in (2, 3), out, stub.requests) == (True, "", [])
+    assert said in err
+
+
+def test_what_prints_a_code_is_not_quoted(run: Run) -> None:
+    """It may have the seed of the device in it."""
+    err = run("assume", HUB, "--to-process", "--mfa-serial", "123456789", "--mfa-command", "oathtool 'canary")[2]
+    assert ("--mfa-command" in err, "canary" in err) == (True, False)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_terminal_echoes_again_where_the_question_for_a_code_is_ended(stub: FakeServer, number: int) -> None:
+    """A person sees what they type."""
+    ours, theirs = os.openpty()
+    command = [*HERE, "process", HUB, "--profile", "base", "--mfa-serial", "123456789"]
+    script = f"import fcntl, os, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv({command[0]!r}, {command})"
+    with subprocess.Popen([sys.executable, "-c", script], stdin=theirs, stderr=theirs, start_new_session=True) as asked:
+        said = b""
+        while b"MFA code" not in said:
+            said += os.read(ours, 1000)
+        while termios.tcgetattr(theirs)[3] & termios.ECHO:
+            pass
+        asked.send_signal(number)
+        assert asked.wait(30) == 128 + number
+    assert termios.tcgetattr(theirs)[3] & termios.ECHO
+    os.close(ours)
+    os.close(theirs)
+
+
+@pytest.mark.parametrize("variable", ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])
+def test_the_region_of_the_profile_that_is_named_counts(
+    stub: FakeServer, run: Run, monkeypatch: pytest.MonkeyPatch, home: Path, variable: str
+) -> None:
+    """And not the one of the profile that the environment names; doctor says so too."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    BASE.to(CredentialsFile("base", region="eu-west-3"))
+    BASE.to(CredentialsFile("other", region="us-west-2"))
+    monkeypatch.setenv(variable, "other")
+    out = run("doctor", "--profile", "base", "--offline")[1]
+    assert "STS would be asked in eu-west-3, as the profile says" in out
+    monkeypatch.setenv(variable, "other")
+    assert run("process", HUB, "--profile", "base")[0] == 0
+    assert "/eu-west-3/sts/" in stub.requests[0].headers["authorization"]
 
 
 def test_help_and_version_are_there(run: Run) -> None:

@@ -12,7 +12,7 @@ from attrs import asdict, evolve, field, frozen
 from stskit._cli import show
 from stskit._cli.deliver import SINKS, delivery, to_process
 from stskit._cli.doctor import Finding, examine
-from stskit._cli.recipe import keys, offer, recipe, server
+from stskit._cli.recipe import count_for_all, keys, offer, recipe, server
 from stskit._cli.usage import UsageError, check, only_one
 from stskit.engine import caller_identity
 from stskit.sinks import Environment
@@ -70,7 +70,7 @@ def assume(args: Namespace) -> Result:
 
 def execute(args: Namespace) -> Result:
     """Become the program, with the credentials in its environment: signals and exit status are its own."""
-    if not args.program:
+    if not any(args.program[:1]):
         raise UsageError("no command is given; put it after two dashes: stskit exec ROLE -- aws s3 ls")
     environment = recipe(args).fetch().to(Environment(os.environ, region=args.set_region))
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and a program inherits that
@@ -78,7 +78,7 @@ def execute(args: Namespace) -> Result:
     try:
         os.execvpe(args.program[0], args.program, environment)  # noqa: S606 - the caller's own command, without a shell
     except OSError as error:
-        show.write(f"stskit: {args.program[0]} cannot be run: {error.strerror}", sys.stderr)
+        show.error(UsageError(f"{args.program[0]} cannot be run: {error.strerror}"), in_json=args.json)
         return Result("", {}, 127 if isinstance(error, FileNotFoundError) else 126)
 
 
@@ -101,6 +101,7 @@ def whoami(args: Namespace) -> Result:
 def doctor(args: Namespace) -> Result:
     """What would happen and what is wrong, in a line or two each."""
     check(args)
+    count_for_all(args.profile)
     findings = [
         evolve(each, remedy=show.in_options(each.remedy))
         for each in examine(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
 
-from stskit._cli.usage import UsageError, check
+from stskit._cli.usage import UsageError, check, is_given
 from stskit.engine import AssumedRole
 from stskit.errors import ProofInvalid, RoleNotOffered, SignInRequired
 from stskit.identity import Credentials
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from stskit.identity import Proof, SAMLAssertion
     from stskit.protocols import Source
 
-__all__ = ["keys", "offer", "recipe", "server"]
+__all__ = ["count_for_all", "keys", "offer", "recipe", "server"]
 
 _MOST: Final = 100_000  # bytes, of keys or of a policy
 
@@ -40,11 +42,18 @@ def keys(args: Namespace) -> Source[Credentials]:
     """Where credentials come from, which are no other proof."""
     if args.keys_file is not None:
         return Static(_from_json(args.keys_file))
-    if args.profile is not None:
-        os.environ["AWS_PROFILE"] = (
-            args.profile
-        )  # its region counts too, and the one that the environment names does not
+    count_for_all(args.profile)
     return Profile(args.profile)
+
+
+def count_for_all(profile: str | None) -> None:
+    """Let the region of *profile* count too, and nothing of the one that the environment names; None: that one counts.
+
+    This is for the process of the command line, and is not undone.
+    """
+    if profile is not None:
+        os.environ["AWS_PROFILE"] = profile
+        os.environ.pop("AWS_DEFAULT_PROFILE", None)  # botocore's first choice
 
 
 def _from_json(path: str) -> Credentials:
@@ -77,7 +86,7 @@ def recipe(args: Namespace) -> Source[Credentials]:
     wait = timedelta(seconds=args.wait_for_new_role)
     if args.from_env:
         build = AssumedRole.from_env(sts=sts)
-        asked = {name: value for name, value in {**_options(args), **_mfa_of_a_role(args)}.items() if value}
+        asked = {name: value for name, value in {**_options(args), **_mfa_of_a_role(args)}.items() if is_given(value)}
         build = evolve(build, role=evolve(build.role, **asked), wait_for_new_role=wait)
     else:
         build = AssumedRole.through(*_roles(args), source=_source(args, sts), sts=sts, wait_for_new_role=wait)
@@ -109,21 +118,37 @@ def _mfa(args: Namespace) -> MFA | None:
         return MFA(args.mfa_serial, _code_of_a_person)
     import shlex
 
-    try:
-        return MFA(args.mfa_serial, MFACommand(shlex.split(args.mfa_command)))
-    except ValueError:
-        problem = f"--mfa-command {args.mfa_command!r} has a quote that does not end; give it as a shell would read it"
-    raise UsageError(problem)
+    words: list[str] = []
+    with suppress(ValueError):  # a quote that does not end
+        words = shlex.split(args.mfa_command)
+    if not words:  # what it is may be secret: programs are given seeds
+        raise UsageError("--mfa-command is empty, or has a quote that does not end; give it as a shell would read it")
+    return MFA(args.mfa_serial, MFACommand(words))
 
 
 def _code_of_a_person(serial: str) -> str:
     import warnings
     from getpass import GetPassWarning, getpass
 
-    with warnings.catch_warnings(), suppress(EOFError):
+    with warnings.catch_warnings(), suppress(EOFError), _ending_in_order():
         warnings.simplefilter("ignore", GetPassWarning)  # without a terminal the code is read from standard input
         return getpass(f"MFA code of {serial}: ")
     raise SignInRequired(f"no code was given for the MFA device {serial}; call it at a terminal, or give --mfa-command")
+
+
+@contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """Let the signals that end a process do so by an exception, so that a terminal echoes again what is typed."""
+
+    def end(number: int, _frame: object) -> None:
+        sys.exit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _roles(args: Namespace) -> list[Role]:
@@ -142,13 +167,17 @@ def _options(args: Namespace) -> dict[str, Any]:
     return {
         "session_name": args.session_name,
         "duration": args.duration,
-        "policy": args.policy_file and str(_text_of(args.policy_file, "a session policy in JSON")),
+        "policy": _policy(args.policy_file),
         "policy_arns": args.policy_arn,
         "tags": dict(args.tag),
         "transitive_tag_keys": args.transitive_tag,
         "external_id": args.external_id,
         "source_identity": args.source_identity,
     }
+
+
+def _policy(path: str | None) -> str | None:
+    return None if path is None else str(_text_of(path, "a session policy in JSON"))
 
 
 def _first(args: Namespace) -> str:

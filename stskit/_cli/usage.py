@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Sequence
 
-__all__ = ["UsageError", "check", "only_one"]
+__all__ = ["UsageError", "check", "is_given", "only_one"]
 
 _SOURCES: Final = ("profile", "keys_file", "saml_file", "oidc_token_file", "from_env")
 _GO_WITH: Final = {
@@ -36,7 +36,7 @@ def check(args: Namespace) -> None:
     """Raises `UsageError` where an argument would do nothing, or where two say different things."""
     only_one(args, _SOURCES)
     for option, others in _GO_WITH.items():
-        if getattr(args, option, None) and not any(getattr(args, other, None) for other in others):
+        if is_given(getattr(args, option, None)) and not any(is_given(getattr(args, other, None)) for other in others):
             named = " or ".join(map(_flag, others[:2]))
             raise UsageError(f"{_flag(option)} goes with {named}; leave it out, or add that")
     if getattr(args, "session_token", False) and (args.saml_file or args.oidc_token_file or args.from_env):
@@ -47,11 +47,16 @@ def check(args: Namespace) -> None:
 
 def only_one(args: Namespace, options: Sequence[str], *, needed: str = "") -> None:
     """Raises `UsageError` where more than one of *options* is given; or none of them, where *needed* says what for."""
-    given = [_flag(option) for option in options if getattr(args, option, None)]
+    given = [_flag(option) for option in options if is_given(getattr(args, option, None))]
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} do not go together; give one of them")
     if needed and not given:
         raise UsageError(f"{needed}: {', '.join(map(_flag, options))}")
+
+
+def is_given(value: object) -> bool:
+    """Whether an option was given: also an empty one, as an unset variable of a shell leaves it."""
+    return value is not None and value is not False and value not in ([], {})
 
 
 def _flag(option: str) -> str:
