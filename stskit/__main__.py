@@ -8,11 +8,11 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from errno import EBADF
 from typing import Any, Final
 
 from stskit._cli import commands, show
-from stskit._cli.parser import parse
+from stskit._cli.findings import printable
+from stskit._cli.parser import own, parse
 from stskit.errors import SignInRequired, SinkError, SourceError, STSError, StskitError, StskitWarning, STSUnavailable
 
 __all__ = ["main"]
@@ -40,24 +40,34 @@ _COMMANDS: Final = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what *argv* says, None is the command line of this process; gives the exit status."""
-    args = parse(sys.argv[1:] if argv is None else argv)
-    with _told(quiet=args.json or args.command in ("exec", "process")):
-        try:
+    words = list(sys.argv[1:] if argv is None else argv)
+    _open()
+    try:
+        args = parse(words)
+        with _told(quiet=args.json or args.command in ("exec", "process")):
             result = _COMMANDS[args.command](args)
-        except StskitError as problem:
-            show.error(problem, in_json=args.json)
-            return next(status for kind, status in _STATUS if isinstance(problem, kind))
-        except KeyboardInterrupt:
-            return 130
+    except StskitError as problem:
+        show.error(problem, in_json="--json" in own(words))
+        return next(status for kind, status in _STATUS if isinstance(problem, kind))
+    except KeyboardInterrupt:
+        return 130
     text = show.as_json(result.facts) if args.json else result.text
-    return (_write(text) if result.text else 0) or result.status
+    return (show.output(text) if result.text else 0) or result.status
+
+
+def _open() -> None:
+    """Let there be a standard input and error, where ``<&-`` or ``2>&-`` has closed them: an empty one, and nowhere."""
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)  # noqa: SIM115 - for as long as the process lasts
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
 
 
 @contextmanager
 def _told(*, quiet: bool) -> Iterator[None]:
     """Have warnings, and unless *quiet* notes as well, on standard error in one line each."""
     notes = logging.StreamHandler()
-    notes.setFormatter(logging.Formatter("stskit: %(message)s"))
+    notes.format = lambda record: printable(f"stskit: {record.getMessage()}")  # type: ignore[method-assign]
     logger = logging.getLogger("stskit")
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
@@ -72,24 +82,7 @@ def _told(*, quiet: bool) -> Iterator[None]:
 
 
 def _show_warning(message: Warning | str, *_where: Any, **_more: Any) -> None:
-    show.write(f"{show.paint('stskit: warning:', 'yellow', sys.stderr)} {message}", sys.stderr)
-
-
-def _write(text: str) -> int:
-    """Print *text*; gives the exit status, which is not 0 where it cannot be printed."""
-    try:
-        if sys.stdout is None:  # as ``>&-`` has it
-            raise OSError(EBADF, os.strerror(EBADF))
-        show.write(text, sys.stdout)
-    except BrokenPipeError:  # whoever reads has had enough, as ``head`` has
-        pass
-    except OSError as error:
-        show.write(f"stskit: standard output cannot be written: {error.strerror}", sys.stderr)
-    else:
-        return 0
-    if sys.stdout is not None:  # else Python tries again at the end, and complains
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 1
+    show.tell(f"{show.paint('stskit: warning:', 'yellow', sys.stderr)} {printable(str(message))}")
 
 
 if __name__ == "__main__":

@@ -695,6 +695,93 @@ def test_what_prints_a_code_is_not_quoted(run: Run) -> None:
     assert ("--mfa-command" in err, "canary" in err) == (True, False)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["assume", HUB, "--json", "--duration", "soon"],
+        ["assume", HUB, "--json"],
+        ["whoami", "x", "--json"],
+        ["process", HUB, "--json", "--profile"],
+        ["exec", HUB, "--json", "--profile", "base", "--", "no-such-command"],
+    ],
+)
+def test_every_error_is_json_where_that_is_asked_for(
+    stub: FakeServer, run: Run, signals: None, arguments: list[str]
+) -> None:
+    """Also where the arguments cannot be read, and where the command cannot be run."""
+    status, out, err = run(*arguments)
+    assert (status in (2, 127), out) == (True, "")
+    assert json.loads(err).keys() == {"error", "message"}
+
+
+def test_the_json_of_a_command_is_not_that_of_stskit(run: Run) -> None:
+    """What is after the dashes is not for stskit."""
+    assert run("exec", HUB, "--nope", "--", "ls", "--json")[2].startswith("stskit: unrecognized arguments: --nope")
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "said"),
+    [
+        ("whoami --keys-file - <&-", 3, "standard input holds no credentials: it is no JSON"),
+        ("process ROLE --profile base --policy-file - <&-", 2, "policy has 0 characters"),
+        ("process ROLE --profile base --mfa-serial 123456789 <&-", 4, "no code was given for the MFA device"),
+        ("roles nix 2>&-", 3, ""),
+        ("roles nix 2>/dev/full", 3, ""),
+        ("whoami --nope 2>&-", 2, ""),
+        ("--version >&-", 1, "standard output cannot be written"),
+        ("--version >/dev/full", 1, "standard output cannot be written"),
+    ],
+)
+def test_a_stream_that_is_closed_or_full_changes_no_status(
+    stub: FakeServer, command: str, status: int, said: str
+) -> None:
+    """And there is no traceback."""
+    if "/dev/full" in command and not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    line = f"{sys.executable} -m stskit {command.replace('ROLE', HUB)}"
+    done = subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, timeout=60, check=False, start_new_session=True
+    )
+    assert (done.returncode, done.stdout) == (status, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_nothing_that_is_shown_steers_a_terminal(stub: FakeServer, run: Run) -> None:
+    """Names come from files of others: what cannot be printed is shown as an escape, and in JSON as JSON has it."""
+    odd, escaped = "\x1b[2J\x9b\u202e", r"\x1b[2J\x9b\u202e"
+    now = datetime.now(UTC)
+    values = {"Role": [f"{ROLE}\x9b,{PROVIDER}"], "RoleSessionName": ["al\u202eice"]}
+    Path("odd.log").write_text(encoded(response(values, start=now, end=now + timedelta(minutes=5))))
+    Path("shared").write_text("opaque")
+    Path("shared").chmod(0o644)
+    Path("shared").rename(odd)
+    shown = [
+        run("roles", "odd.log"),
+        run("assume", "nobody", "--saml-file", "odd.log", "--to-process"),
+        run("roles", f"{odd}-"),
+        run("assume", HUB, "--oidc-token-file", odd, "--to-dotenv", "env"),  # with a warning
+        run("assume", HUB, "--profile", "base", "--to-dotenv", f"{odd}.env"),
+    ]
+    for told in shown:
+        assert all(each.isprintable() or each == "\n" for text in told[1:] for each in text)
+    assert [escaped in "".join(told[1:]) for told in shown] == [False, False, True, True, True]
+
+
+def test_notes_do_not_steer_a_terminal_either(stub: FakeServer, run: Run) -> None:
+    """Which response of several is taken."""
+    two = "".join(f"SAMLResponse={Path(saml(role)).read_text()}\n" for role in (ROLE, f"{ROLE}2"))
+    Path("\x9btwo.log").write_text(two.replace("+", "%2B"))
+    err = run("assume", "--saml-file", "\x9btwo.log", "--to-process")[2]
+    assert ("\x9b" in err, r"\x9btwo.log" in err) == (False, True)
+
+
+def test_what_the_encoding_of_the_output_lacks_is_an_escape(stub: FakeServer) -> None:
+    """The file is written by then, and the status says so."""
+    done = separately("assume", HUB, "--profile", "base", "--to-dotenv", "dü.env", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, r"variables in d\xfc.env")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_terminal_echoes_again_where_the_question_for_a_code_is_ended(stub: FakeServer, number: int) -> None:
     """A person sees what they type."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from stskit._cli import show
+from stskit._cli.findings import printable
 from stskit.sinks import CredentialProcess, CredentialsFile, DotEnv, Environment, ShellExports
 
 if TYPE_CHECKING:
@@ -54,7 +55,12 @@ def _to_file(args: Namespace) -> Delivery:
         path = credentials.to(sink)
         about = {"account": credentials.account_id, "arn": credentials.assumed_role_arn}
         shown = show.fields({**about, "expires": show.moment(credentials.expiration)})
-        return f"{what} in {path}\n{shown}", {**named, "path": path, **about, "expiration": credentials.expiration}
+        return f"{printable(f'{what} in {path}')}\n{shown}", {
+            **named,
+            "path": path,
+            **about,
+            "expiration": credentials.expiration,
+        }
 
     return write
 

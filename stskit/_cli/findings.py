@@ -11,16 +11,20 @@ from attrs import field, frozen
 
 from stskit.errors import StskitError, StskitWarning
 
-__all__ = ["Finding", "State", "heard", "iso", "listed", "of_message", "span", "until"]
+__all__ = ["Finding", "State", "heard", "iso", "listed", "of_message", "printable", "span", "until"]
 
 T = TypeVar("T")
 State = Literal["ok", "note", "wrong"]
 _UNITS: Final = ((86_400, "days"), (3600, "h"), (60, "min"), (1, "s"))
 
 
+def printable(text: str) -> str:
+    """*text* as is safe for a terminal, whatever a file or a variable has put into it; its lines stay lines."""
+    return "".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text)
+
+
 def _shown(text: str) -> str:
-    """*text* on one line and safe for a terminal, whatever a file or a variable has put into it."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text).strip()
+    return printable(text).replace("\n", r"\n").strip()
 
 
 def _sentence(text: str) -> str:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from attrs import frozen
 
-from stskit._cli import options
+from stskit._cli import options, show
 from stskit._cli.options import Option, add_group
+from stskit._cli.usage import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["parse", "parser"]
+__all__ = ["own", "parse", "parser"]
 
 _AMBIENT: Final = "(without any: what the AWS SDKs would find)"
 _ASSUMING: Final = (
@@ -101,21 +101,32 @@ _COMMANDS: Final = (
 
 
 def parse(argv: Sequence[str]) -> Namespace:
-    """What *argv* says; ends the process where it is not right, or asks for help or the version."""
-    cut = argv.index("--") if "--" in argv and argv[0] == "exec" else len(argv)
-    args, unknown = parser().parse_known_args(argv[:cut])
+    """What *argv* says; ends the process where that is to show the help or the version. Raises `UsageError`."""
+    words = own(argv)
+    args, unknown = parser().parse_known_args(words)
     if unknown:
         text = " ".join(unknown)
         dashes = args.command == "exec" and not text.startswith("-")
         hint = f"the command comes after two dashes: -- {text}" if dashes else f"see: stskit {args.command} --help"
-        parser().error(f"unrecognized arguments: {text}; {hint}")
-    args.argv, args.program = list(argv), list(argv[cut + 1 :])
+        raise UsageError(f"unrecognized arguments: {text}; {hint}")
+    args.argv, args.program = list(argv), list(argv[len(words) + 1 :])
     return args
+
+
+def own(argv: Sequence[str]) -> Sequence[str]:
+    """Those of *argv* that are for stskit, and not the command that ``exec`` runs."""
+    return argv[: argv.index("--")] if "--" in argv and argv[0] == "exec" else argv
+
+
+class _Parser(ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Let what is wrong be told as every other error is."""
+        raise UsageError(f"{message}\n{self.format_usage().rstrip()}")
 
 
 def parser() -> ArgumentParser:
     """The parser of ``stskit``."""
-    top = ArgumentParser(
+    top = _Parser(
         "stskit",
         usage=f"stskit [-h] [--version] {{{','.join(command.name for command in _COMMANDS)}}} ...",
         description="Temporary AWS credentials from a SAML response, an OIDC token or a profile, to wherever they go.",
@@ -161,5 +172,4 @@ class _Version(Action):
     def __call__(self, parser: ArgumentParser, *_arguments: object) -> None:
         from importlib.metadata import version
 
-        sys.stdout.write(f"stskit {version('stskit')}\n")
-        parser.exit()
+        parser.exit(show.output(f"stskit {version('stskit')}"))

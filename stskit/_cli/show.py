@@ -6,15 +6,17 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from errno import EBADF
 from typing import Any, Final, TextIO
 
 from attrs import asdict
 
-from stskit._cli.findings import until
+from stskit._cli.findings import printable, until
 from stskit.errors import StskitError
 
-__all__ = ["as_json", "error", "fields", "in_options", "moment", "paint", "table", "write"]
+__all__ = ["as_json", "error", "fields", "in_options", "moment", "output", "paint", "table", "tell", "write"]
 
 _COLOURS: Final = {"red": "31", "yellow": "33", "green": "32", "bold": "1"}
 # How a message calls what a program would write, and what does the same here.
@@ -41,9 +43,33 @@ def paint(text: str, colour: str, stream: TextIO) -> str:
 
 
 def write(text: str, stream: TextIO) -> None:
-    """Write *text* now. Raises `OSError` where it cannot be written."""
-    stream.write(text if text.endswith("\n") else f"{text}\n")
+    """Write *text* now, with escapes for what *stream* has no letters for. Raises `OSError` where that cannot be."""
+    encoding = stream.encoding
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding).removesuffix("\n") + "\n")
     stream.flush()
+
+
+def tell(text: str) -> None:
+    """Write *text* to standard error, where that can be."""
+    with suppress(OSError):
+        write(text, sys.stderr)
+
+
+def output(text: str) -> int:
+    """Print *text*; gives the exit status, which is not 0 where it cannot be printed."""
+    try:
+        if sys.stdout is None:  # as ``>&-`` has it
+            raise OSError(EBADF, os.strerror(EBADF))
+        write(text, sys.stdout)
+    except BrokenPipeError:  # whoever reads has had enough, as ``head`` has
+        pass
+    except OSError as error:
+        tell(f"stskit: standard output cannot be written: {error.strerror}")
+    else:
+        return 0
+    if sys.stdout is not None:  # else Python tries again at the end, and complains
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 def as_json(value: object) -> str:
@@ -63,11 +89,12 @@ def fields(values: Mapping[str, object]) -> str:
     """A line for each of *values* that there is."""
     present = {name: value for name, value in values.items() if value not in (None, "", ())}
     width = max(map(len, present), default=0)
-    return "\n".join(f"  {name.ljust(width)}  {value}" for name, value in present.items())
+    return "\n".join(f"  {name.ljust(width)}  {printable(str(value))}" for name, value in present.items())
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO) -> str:
     """*rows* in columns under *heads*."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     head = "  ".join(head.ljust(width) for head, width in zip(heads, widths, strict=True)).rstrip()
@@ -82,13 +109,10 @@ def moment(when: datetime | None) -> str:
 def error(problem: StskitError, *, in_json: bool) -> None:
     """Say on standard error what went wrong, and what to do."""
     if not in_json:
-        write(f"{paint('stskit:', 'red', sys.stderr)} {in_options(str(problem))}", sys.stderr)
+        tell(f"{paint('stskit:', 'red', sys.stderr)} {printable(in_options(str(problem)))}")
         return
     known = {"error": type(problem).__name__, "message": str(problem), **vars(problem)}
-    write(
-        as_json({name: in_options(value) if isinstance(value, str) else value for name, value in known.items()}),
-        sys.stderr,
-    )
+    tell(as_json({name: in_options(value) if isinstance(value, str) else value for name, value in known.items()}))
 
 
 def in_options(text: str) -> str:
