@@ -181,6 +181,8 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str, int, str]] = {
         "at 'tags.1.member.key' failed"),
     "too many tags": ("assume_role", {"Tags": [{"Key": f"k{n}", "Value": "v"} for n in range(51)]}, "ValidationError",
         400, "at 'tags' failed to satisfy constraint: Member must have length less than or equal to 50"),
+    "too many policies": ("assume_role", {"PolicyArns": [{"arn": f"arn:aws:iam::aws:policy/P{n}"} for n in range(11)]},
+        "ValidationError", 400, "at 'policyArns' failed to satisfy constraint: Member must have length less than"),
     "tag in two cases": ("assume_role", {"Tags": [{"Key": "a", "Value": ""}, {"Key": "A", "Value": ""}]},
         "InvalidParameterValue", 400, "Duplicate tag keys found"),
     "transitive": ("assume_role", {"TransitiveTagKeys": ["a"]}, "InvalidParameterValue", 400, "must be included"),

@@ -384,6 +384,7 @@ def test_tags_that_contradict_are_refused(sts: FakeSTS) -> None:
     """One that the chain has already; the others are stskit's own errors."""
     hub = sts.exchange(sts.user(), Role(HUB, tags={"a": "1", "b": "2"}, transitive_tag_keys=["a"]))
     assert refusal(sts, hub, Role(ROLE, tags={"a": "1"})).code == "InvalidParameterValue"
+    assert refusal(sts, hub, Role(ROLE, tags={"A": "1"})).code == "InvalidParameterValue"
     assert sts.exchange(hub, Role(ROLE, tags={"b": "1"}))
 
 
@@ -433,6 +434,7 @@ def test_callers_are_named_by_patterns(sts: FakeSTS) -> None:
     [
         (Trust(external_id="canary-id"), {"external_id": "canary-id"}),
         (Trust(tags="team"), {"tags": {"team": "blue"}}),
+        (Trust(tags="team"), {"tags": {"Team": "blue"}}),
         (Trust(source_identity=True), {"source_identity": "alice"}),
         (Trust(mfa=True), {"mfa": MFA(SERIAL, lambda _: "123456")}),
     ],
@@ -449,7 +451,11 @@ def test_what_a_role_asks_for_has_to_come(sts: FakeSTS, trust: Trust, options: d
 def test_what_an_assertion_brings_along_counts(sts: FakeSTS) -> None:
     """Tags and source identity."""
     sts.roles[ROLE] = Trust(tags=["team"], source_identity=True)
-    assert sts.exchange(saml(sts, attributes={"PrincipalTag:team": "x", "SourceIdentity": "bob"}), Role(ROLE))
+    assert sts.exchange(saml(sts, attributes={"PrincipalTag:Team": "x", "SourceIdentity": "bob"}), Role(ROLE))
+    for name in ("aws:bob", "b", "bob the builder"):
+        error = refusal(sts, saml(sts, attributes={"PrincipalTag:team": "x", "SourceIdentity": name}), Role(ROLE))
+        assert error.code == "InvalidIdentityToken"
+        assert 'Source Identity must match [a-zA-Z_0-9+=,.@-]{2,64} and not begin with "aws:"' in str(error)
 
 
 def test_transitive_tags_and_source_identity_go_along_a_chain(sts: FakeSTS) -> None:
@@ -470,6 +476,15 @@ def test_one_code_serves_for_a_session(sts: FakeSTS) -> None:
     session = SessionToken(Static(user), MFA(SERIAL, "654321"), sts=sts).fetch()
     assert sts.exchange(session, Role(ROLE))
     assert denied(sts, user, Role(ROLE))
+
+
+def test_a_session_of_a_role_knows_nothing_of_codes(sts: FakeSTS) -> None:
+    """It does not count as authenticated, whatever its own role asked for, and it has no device."""
+    sts.roles[ROLE] = sts.roles[HUB] = Trust(mfa=True)
+    session = SessionToken(Static(sts.user()), MFA(SERIAL, "654322"), sts=sts).fetch()
+    for hub in (sts.exchange(session, Role(HUB)), sts.exchange(sts.user(), Role(HUB, mfa=MFA(SERIAL, "654323")))):
+        assert "is not authorized to perform: sts:AssumeRole" in denied(sts, hub, Role(ROLE))
+    assert "unable to validate MFA code" in denied(sts, hub, Role(ROLE, mfa=MFA(SERIAL, "654324")))
 
 
 # Faults -----------------------------------------------------------------------------------------------------------

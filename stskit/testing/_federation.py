@@ -22,6 +22,7 @@ from stskit.testing.identity_provider import IdentityProvider
 __all__ = ["Assertion", "Token", "assertion_in", "token_in"]
 
 _FIVE_MINUTES: Final = timedelta(minutes=5)
+_NAME: Final = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 _NO_JWT: Final = "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)"
 
 
@@ -62,8 +63,11 @@ def assertion_in(text: str, idp: IdentityProvider, role: RoleARN, provider: str,
     name = said.session_name or ""
     if not name:
         raise _invalid("RoleSessionName is required in AuthnResponse")
-    if not re.fullmatch(r"[\w+=,.@-]{2,64}", name, re.ASCII):
+    if not _NAME.fullmatch(name):
         raise _invalid("RoleSessionName in AuthnResponse must match [a-zA-Z_0-9+=,.@-]{2,64}")
+    source = said.source_identity
+    if source is not None and (source.startswith("aws:") or not _NAME.fullmatch(source)):
+        raise _invalid('Source Identity must match [a-zA-Z_0-9+=,.@-]{2,64} and not begin with "aws:"')
     if not any((each.role_arn, each.principal_arn) == (str(role), provider) for each in said.roles):
         raise Refusal("AccessDenied", "Not authorized to perform sts:AssumeRoleWithSAML", 403)
     return Assertion(said, idp.issuer, said.subject or "", name, said.recipient or "")

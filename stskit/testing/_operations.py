@@ -36,14 +36,14 @@ def assume_role(world: World, ask: Ask) -> dict[str, Any]:
     if trust is None or not _admits(trust, ask, mfa=mfa):
         raise _not_authorized("sts:AssumeRole", caller, role)
     tags, transitive = _tags(ask)
-    if not {*trust.tags} <= {*tags, *caller.tags}:
+    if not trust.admits_tags(*tags, *caller.tags):
         raise _not_authorized("sts:TagSession", caller, role)
     source_identity = ask.parameters.get("SourceIdentity", caller.source_identity)
     changed = caller.source_identity not in (None, source_identity)
     if changed or (trust.source_identity and source_identity is None):
         raise _not_authorized("sts:SetSourceIdentity", caller, role)
     name = ask.parameters["RoleSessionName"]
-    return given(world, ask, Session(role, trust, name, tags, transitive, caller.tags, source_identity, mfa))
+    return given(world, ask, Session(role, trust, name, tags, transitive, caller.tags, source_identity))
 
 
 def assume_role_with_saml(world: World, ask: Ask) -> dict[str, Any]:
@@ -126,16 +126,25 @@ def _admits_federated(
 ) -> bool:
     if trust.mfa or trust.external_id or (trust.source_identity and not source_identity):
         return False
-    return trust.admits_caller(provider) and trust.admits_subject(subject) and {*trust.tags} <= {*tags}
+    return trust.admits_caller(provider) and trust.admits_subject(subject) and trust.admits_tags(*tags)
 
 
 def _authenticated(world: World, ask: Ask) -> bool:
-    """Whether an MFA code came, now or when the session of the caller was made. A code counts once."""
+    """Whether an MFA code came, now or when the session of the user was made. A code counts once.
+
+    Sessions of roles do not know of any.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa_configure-api-require.html
+    """
     serial, code = ask.parameters.get("SerialNumber"), ask.parameters.get("TokenCode")
     if serial is None and code is None:
         return ask.signer.mfa
     if serial is None or code is None:
         raise denied("MultiFactorAuthentication failed, must provide both MFA serial number and one time pass code.")
+    if ask.signer.role_arn is not None:  # only users have devices
+        raise denied(
+            "MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is "
+            "valid and associated with this user."
+        )
     if (serial, code) in world.codes:
         raise denied("MultiFactorAuthentication failed with invalid MFA one time pass code.")
     world.codes.add((serial, code))
@@ -154,7 +163,7 @@ def _tags(ask: Ask) -> tuple[dict[str, str], tuple[str, ...]]:
         raise Refusal(
             "InvalidParameterValue", "The specified transitive tag key must be included in the requested tags."
         )
-    if {*tags} & {*ask.signer.tags}:
+    if {key.lower() for key in tags} & {key.lower() for key in ask.signer.tags}:
         raise Refusal(
             "InvalidParameterValue",
             "One of the specified tag keys can't be set because it conflicts with a transitive tag key from the "

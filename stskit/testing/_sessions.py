@@ -20,6 +20,7 @@ __all__ = ["HOUR", "Ask", "Session", "given", "keys"]
 
 HOUR: Final = 3600  # seconds: what a role's session lasts where nobody says, and at most where it is chained
 _ALLOTTED: Final = 2048  # bytes for a packed policy; how STS packs is not known, so the size is an estimate
+_POLICIES: Final = 10  # by the API reference; the model has no limit
 
 
 @frozen
@@ -48,7 +49,6 @@ class Session:
     transitive: tuple[str, ...] = ()
     inherited: Mapping[str, str] = field(factory=dict)
     source_identity: str | None = None
-    mfa: bool = False
     default: int = HOUR
     end: datetime | None = None
 
@@ -68,7 +68,6 @@ def given(world: World, ask: Ask, session: Session) -> dict[str, Any]:
         role_arn=str(role),
         tags={**session.inherited, **{key: session.tags[key] for key in session.transitive if key in session.tags}},
         source_identity=session.source_identity,
-        mfa=session.mfa,
     )
     made = world.add_session(like, ask.now, lasts, ask.parameters.get("MinimumSessionTokenSize", 0))
     told = {"AssumedRoleUser": {"AssumedRoleId": made.user_id, "Arn": made.arn}}
@@ -98,6 +97,12 @@ def _packed(parameters: Mapping[str, Any], tags: Mapping[str, str]) -> int | Non
     if policy is not None:
         _check_policy(policy)
     arns = [each["arn"] for each in parameters.get("PolicyArns", []) if "arn" in each]
+    if len(arns) > _POLICIES:
+        raise Refusal(
+            "ValidationError",
+            "1 validation error detected: Value at 'policyArns' failed to satisfy constraint: "
+            f"Member must have length less than or equal to {_POLICIES}",
+        )
     text = "".join([policy or "", *arns, *(f"{key}\0{value}\0" for key, value in tags.items())])
     if not text:
         return None

@@ -32,8 +32,8 @@ class Trust:
     `callers`: ARNs of users, roles, sessions and SAML providers, and issuers of tokens, with ``*`` for any characters;
     None: everybody; (): nobody. `subjects`: likewise, who signed in: ``sub`` of a token, NameID of an assertion.
     `external_id`: the one that has to be sent. `mfa`: whether an MFA code has to come, now or when the session of the
-    caller was made. `tags`: keys of session tags that have to be there. `source_identity`: whether one has to be there.
-    `max_duration`: the longest session.
+    user was made. `tags`: keys of session tags that have to be there, in whatever case. `source_identity`: whether one
+    has to be there. `max_duration`: the longest session.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
     """
@@ -53,6 +53,10 @@ class Trust:
     def admits_subject(self, subject: str) -> bool:
         """Whether *subject* is on the list. Raises nothing."""
         return _fits(self.subjects, (subject,))
+
+    def admits_tags(self, *keys: str) -> bool:
+        """Whether all the keys that have to be there are among *keys*. Raises nothing."""
+        return {key.lower() for key in self.tags} <= {key.lower() for key in keys}
 
 
 def _fits(patterns: Sequence[str] | None, names: Sequence[str]) -> bool:
