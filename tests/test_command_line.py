@@ -747,6 +747,15 @@ def test_a_stream_that_is_closed_or_full_changes_no_status(
     assert "Traceback" not in done.stderr
 
 
+def test_streams_that_are_closed_are_empty_ones(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same in this process."""
+    monkeypatch.setattr(sys, "stdin", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert run("whoami", "--keys-file", "-")[:2] == (3, "")
+    for stream in (sys.stdin, sys.stderr):
+        stream.close()
+
+
 def test_nothing_that_is_shown_steers_a_terminal(stub: FakeServer, run: Run) -> None:
     """Names come from files of others: what cannot be printed is shown as an escape, and in JSON as JSON has it."""
     odd, escaped = "\x1b[2J\x9b\u202e", r"\x1b[2J\x9b\u202e"
@@ -780,6 +789,16 @@ def test_what_the_encoding_of_the_output_lacks_is_an_escape(stub: FakeServer) ->
     """The file is written by then, and the status says so."""
     done = separately("assume", HUB, "--profile", "base", "--to-dotenv", "dü.env", PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, r"variables in d\xfc.env")
+
+
+def test_a_signal_ends_the_question_for_a_code_alone(
+    stub: FakeServer, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After it the signal does what it did before."""
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("getpass.getpass", lambda _prompt: signal.raise_signal(signal.SIGTERM))
+    assert run("process", HUB, "--profile", "base", "--mfa-serial", "123456789")[:2] == (128 + signal.SIGTERM, "")
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
