@@ -48,7 +48,7 @@ GROUPS: list[set[str]] = [
     {"engine"},
     {"fleet"},
     {""},  # stskit itself
-    {"_cli.findings", "_cli.options", "_cli.usage"},
+    {"_cli.findings", "_cli.given_files", "_cli.options", "_cli.usage"},
     {"_cli.checks_files", "_cli.checks_proofs", "_cli.checks_server", "_cli.checks_sso", "_cli.show"},
     {"_cli.checks_profile"},
     {"_cli.checks_credentials"},

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from stskit._cli.findings import Finding, heard, iso, of_message, until
-from stskit._proofs.file import read_proof, why_shared
+from stskit._cli.given_files import credentials_in
+from stskit._proofs.file import why_shared
 from stskit.errors import ProofInvalid, SourceError
 from stskit.identity import Credentials, SAMLAssertion
 from stskit.protocols import Clock
@@ -18,7 +19,6 @@ from stskit.sources.saml_file import SAMLFile
 __all__ = ["of_keys", "of_keys_file", "of_saml_file", "of_token_file"]
 
 _SAML, _TOKEN, _KEYS = "SAML file", "OIDC token file", "keys file"
-_KEYS_BYTES: Final = 100_000
 _LIFE: Final = timedelta(minutes=5)  # of an assertion, from when it was made, as STS counts
 _SIGN_IN: Final = "sign in again and save the new response there"
 
@@ -61,7 +61,7 @@ def of_keys_file(path: str, clock: Clock) -> Iterator[Finding]:
         yield Finding(_KEYS, "note", "The keys come from standard input, which is left for who reads it")
         return
     try:
-        credentials = _credentials(path)
+        credentials = credentials_in(path)
     except SourceError as error:
         yield of_message(_KEYS, "wrong", error, path=path)
         return
@@ -108,19 +108,6 @@ def _of_assertion(path: str, assertion: SAMLAssertion, now: datetime) -> Finding
             _SAML, "note", f"{offers}, and may be too old for AWS: it counted until {until(end, now)}", _SIGN_IN, facts
         )
     return Finding(_SAML, "ok", f"{offers}, and counts until {until(end, now)}", facts=facts)
-
-
-def _credentials(path: str) -> Credentials:
-    import json
-
-    text = read_proof(path, "credentials as `aws sts` prints them", _KEYS_BYTES)
-    try:
-        return Credentials.from_dict(json.loads(text))
-    except ProofInvalid as error:
-        problem = str(error).partition(";")[0]
-    except (ValueError, RecursionError):  # it holds the text, so no error may keep it
-        problem = "it is no JSON"
-    raise ProofInvalid(f"{path} holds no credentials: {problem}; save there what `aws sts` prints")
 
 
 def _of_mode(about: str, path: str) -> Iterator[Finding]:

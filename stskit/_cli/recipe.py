@@ -8,14 +8,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
+from stskit._cli.given_files import credentials_in, text_in
 from stskit._cli.usage import UsageError, check, is_given
 from stskit.engine import AssumedRole
 from stskit.errors import ProofInvalid, RoleNotOffered, SignInRequired
-from stskit.identity import Credentials
 from stskit.mfa import MFA, MFACommand
 from stskit.refresh import Cached
 from stskit.roles import Role
@@ -25,12 +25,10 @@ from stskit.sts import BotocoreSTS
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from stskit.identity import Proof, SAMLAssertion
+    from stskit.identity import Credentials, Proof, SAMLAssertion
     from stskit.protocols import Source
 
 __all__ = ["count_for_all", "keys", "offer", "recipe", "server"]
-
-_MOST: Final = 100_000  # bytes, of keys or of a policy
 
 
 def server(args: Namespace) -> BotocoreSTS:
@@ -41,7 +39,7 @@ def server(args: Namespace) -> BotocoreSTS:
 def keys(args: Namespace) -> Source[Credentials]:
     """Where credentials come from, which are no other proof."""
     if args.keys_file is not None:
-        return Static(_from_json(args.keys_file))
+        return Static(credentials_in(args.keys_file))
     count_for_all(args.profile)
     return Profile(args.profile)
 
@@ -54,29 +52,6 @@ def count_for_all(profile: str | None) -> None:
     if profile is not None:
         os.environ["AWS_PROFILE"] = profile
         os.environ.pop("AWS_DEFAULT_PROFILE", None)  # botocore's first choice
-
-
-def _from_json(path: str) -> Credentials:
-    import json
-
-    text = _text_of(path, "credentials in JSON")
-    try:
-        return Credentials.from_dict(json.loads(text))
-    except ProofInvalid as error:
-        problem = str(error)
-    except (ValueError, RecursionError):  # it holds the text
-        problem = "it is no JSON; save there what aws sts prints"
-    raise ProofInvalid(f"{_name(path)} holds no credentials: {problem}")
-
-
-def _name(path: str) -> str:
-    return "standard input" if path == "-" else path
-
-
-def _text_of(path: str, what: str) -> str:
-    from stskit._proofs.file import read_proof
-
-    return sys.stdin.read(_MOST) if path == "-" else read_proof(path, what, _MOST)
 
 
 def recipe(args: Namespace) -> Source[Credentials]:
@@ -177,7 +152,7 @@ def _options(args: Namespace) -> dict[str, Any]:
 
 
 def _policy(path: str | None) -> str | None:
-    return None if path is None else str(_text_of(path, "a session policy in JSON"))
+    return None if path is None else str(text_in(path, "a session policy in JSON"))
 
 
 def _first(args: Namespace) -> str:
