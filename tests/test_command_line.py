@@ -195,7 +195,7 @@ def signals() -> Iterator[None]:
 
 @pytest.mark.usefixtures("signals")
 def test_a_command_that_cannot_be_run_has_the_status_that_shells_give(stub: FakeServer, run: Run) -> None:
-    """127 where there is none, 126 where it is no program."""
+    """127 where there is none, 126 where it is no program. It would have had the signals that Python ignores."""
     (Path.cwd() / "text").write_text("")
     assert run("exec", HUB, "--profile", "base", "--", "no-such-command")[::2] == (
         127,
@@ -205,6 +205,7 @@ def test_a_command_that_cannot_be_run_has_the_status_that_shells_give(stub: Fake
         126,
         "stskit: ./text cannot be run: Permission denied\n",
     )
+    assert [signal.getsignal(each) for each in (signal.SIGPIPE, signal.SIGXFSZ)] == [signal.SIG_DFL, signal.SIG_DFL]
 
 
 def test_a_command_has_to_be_there(run: Run) -> None:
@@ -899,6 +900,9 @@ def test_warnings_and_notes_are_a_line_each(stub: FakeServer, run: Run) -> None:
     Path("two.log").write_text(two.replace("+", "%2B"))
     assert "this SAML response is taken" in run("assume", "--saml-file", "two.log", "--to-process")[2]
     assert run("assume", "--saml-file", "two.log", "--to-process", "--json")[2] == ""
+    assert run("process", "--saml-file", "two.log")[2] == ""
+    done = separately("exec", "--saml-file", "two.log", "--", "true")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # roles ----------------------------------------------------------------------------------------------------------------
