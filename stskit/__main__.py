@@ -67,7 +67,7 @@ def _open() -> None:
 def _told(*, quiet: bool) -> Iterator[None]:
     """Have warnings, and unless *quiet* notes as well, on standard error in one line each."""
     notes = logging.StreamHandler()
-    notes.format = lambda record: printable(f"stskit: {record.getMessage()}")  # type: ignore[method-assign]
+    notes.setFormatter(_Note())
     logger = logging.getLogger("stskit")
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
@@ -79,6 +79,12 @@ def _told(*, quiet: bool) -> Iterator[None]:
             yield
         finally:
             logger.removeHandler(notes)
+
+
+class _Note(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, as errors are."""
+        return printable(f"stskit: {record.getMessage()}")
 
 
 def _show_warning(message: Warning | str, *_where: Any, **_more: Any) -> None:

@@ -34,6 +34,9 @@ class UsageError(StskitError):
 
 def check(args: Namespace) -> None:
     """Raises `UsageError` where an argument would do nothing, or where two say different things."""
+    for option, value in vars(args).items():
+        if value == "":  # as an unset variable of a shell leaves it
+            raise UsageError(f"{_flag(option)} is empty; leave it out, or give it a value")
     only_one(args, _SOURCES)
     for option, others in _GO_WITH.items():
         if is_given(getattr(args, option, None)) and not any(is_given(getattr(args, other, None)) for other in others):
