@@ -1012,6 +1012,19 @@ def test_doctor_says_what_is_so_and_what_is_wrong(run: Run, stskit_aws: FakeSTS)
     assert wrong.keys() == {"about", "state", "text", "remedy", "facts"}
 
 
+def test_doctor_takes_the_options_of_the_call(run: Run, aws: LocalAWS, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The field of the token, and which endpoint; what to do is said as an option."""
+    Path("token.json").touch(0o600)
+    Path("token.json").write_text(json.dumps({"id_token": aws.idp.oidc_token()}))
+    look = ("doctor", "--offline", "--oidc-token-file", "token.json", "--region", "us-east-2")
+    assert "--json-field NAME" in run(*look)[1]
+    out = run(*look, "--json-field", "id_token", "--use-fips")[1]
+    assert "ok     OIDC token file: token.json holds a token" in out
+    assert "us-east-2, as --region says" in out
+    assert "https://sts-fips.us-east-2.amazonaws.com" in out
+    assert "http://127.0.0.1:1, as --endpoint-url says" in run(*look, "--endpoint-url", "http://127.0.0.1:1")[1]
+
+
 def test_no_secret_is_shown_where_that_is_not_the_purpose(stub: FakeServer, run: Run) -> None:
     """Neither by a result nor by what is told of it."""
     told = [*run("assume", HUB, "--profile", "base", "--to-profile", "p"), *run("whoami", "--profile", "p")]
