@@ -448,6 +448,22 @@ def test_what_a_role_asks_for_has_to_come(sts: FakeSTS, trust: Trust, options: d
     assert "canary" not in repr(trust)
 
 
+def test_a_proof_counts_from_the_moment_it_says_until_just_before_its_end(sts: FakeSTS, clock: ManualClock) -> None:
+    """An assertion from both its beginning and the moment it was made; a token to the second."""
+    now, later = clock.now(), clock.now() + timedelta(seconds=1)
+    early: list[Proof] = [
+        saml(sts, not_before=later, not_on_or_after=later + timedelta(minutes=5)),
+        saml(sts, issued_at=later, not_before=now),
+    ]
+    for assertion in early:
+        assert "Response is not yet valid" in str(refusal(sts, assertion, Role(ROLE)))
+    brief = token(sts, lifetime=timedelta(minutes=1))
+    clock.advance(timedelta(seconds=59))
+    assert all(sts.exchange(proof, Role(ROLE)) for proof in (*early, brief))
+    clock.advance(timedelta(seconds=1))
+    assert refusal(sts, brief, Role(ROLE)).code == "ExpiredToken"
+
+
 def test_what_an_assertion_brings_along_counts(sts: FakeSTS) -> None:
     """Tags and source identity."""
     sts.roles[ROLE] = Trust(tags=["team"], source_identity=True)
