@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -112,6 +112,25 @@ def test_what_ends_is_renewed_until_it_is_over(tmp_path: Path) -> None:
     assert len(set(seen)) == 3
     assert len(SAMLAssertion(seen[-1].strip()).roles) == 2
     assert {file.name for file in practice.folder.iterdir()} == NAMES
+
+
+@pytest.mark.parametrize("place", ["/dev/full", None])
+def test_it_is_there_also_where_nothing_can_be_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str | None
+) -> None:
+    """As with an output that is closed, or a pipe that nobody reads."""
+    if place and not Path(place).exists():
+        pytest.skip(f"this system has no {place}")
+    kept: list[Path] = []
+    monkeypatch.setattr("stskit.testing._practice.keep", lambda practice, _wait: kept.append(practice.folder))
+    stream = open(place, "w") if place else None  # noqa: SIM115 - its end cannot be written either
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert main([str(tmp_path / "practice")]) == 0
+    monkeypatch.undo()
+    assert (kept, list(tmp_path.iterdir())) == ([tmp_path / "practice"], [])
+    if stream:
+        with suppress(OSError):
+            stream.close()
 
 
 def test_a_folder_of_somebody_else_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

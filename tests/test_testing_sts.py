@@ -448,6 +448,17 @@ def test_what_a_role_asks_for_has_to_come(sts: FakeSTS, trust: Trust, options: d
     assert "canary" not in repr(trust)
 
 
+def test_the_limits_themselves_are_taken(sts: FakeSTS) -> None:
+    """The longest session, as many policies as there may be, and a clock that is just not too far off."""
+    sts.roles[ROLE] = Trust(max_duration=timedelta(hours=2))
+    policies = [f"arn:aws:iam::aws:policy/P{number}" for number in range(10)]
+    assert sts.exchange(sts.user(), Role(ROLE, duration=timedelta(hours=2), policy_arns=policies))
+    for by in (timedelta(minutes=15), timedelta(minutes=-15)):
+        sts.next(ClockOff(by), ClockOff(by * 1.1))
+        assert sts.exchange(sts.user(), Role(ROLE))
+        assert refusal(sts, sts.user(), Role(ROLE)).code == "SignatureDoesNotMatch"
+
+
 def test_a_proof_counts_from_the_moment_it_says_until_just_before_its_end(sts: FakeSTS, clock: ManualClock) -> None:
     """An assertion from both its beginning and the moment it was made; a token to the second."""
     now, later = clock.now(), clock.now() + timedelta(seconds=1)

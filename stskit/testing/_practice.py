@@ -127,13 +127,20 @@ def main(arguments: Sequence[str]) -> int:
             sys.stderr.write(f"stskit.testing: {error}\n")
             return 1
         try:
-            sys.stdout.write(practice.told(url, shown))
-            sys.stdout.flush()
+            _say(practice.told(url, shown))
             keep(practice, stop.wait)
         finally:
             if not practice.remove():
-                sys.stdout.write(f"{shown} stays, for there is something of yours in it.\n")
+                _say(f"{shown} stays, for there is something of yours in it.\n")
     return 0
+
+
+def _say(text: str) -> None:
+    """Print it where somebody reads; the practice AWS is there also where nobody does."""
+    if sys.stdout is not None:  # as ``>&-`` has it
+        with suppress(OSError):
+            sys.stdout.write(text)
+            sys.stdout.flush()
 
 
 def keep(practice: Practice, wait: Callable[[float], bool]) -> None:
