@@ -150,6 +150,18 @@ def failing(error: Exception, cause: Exception | None = None) -> Callable[[], So
     return lambda: Broken(give)
 
 
+def failing_over(text: str) -> Source[Proof]:
+    """An error that hides another one, which is there all the same."""
+
+    def give() -> Credentials:
+        try:
+            raise ValueError(text)
+        except ValueError:
+            raise SourceMissing("no") from None
+
+    return Broken(give)
+
+
 BAD_SOURCES: dict[str, tuple[Callable[[], Source[Proof]], dict[str, Any], str]] = {
     "no proof": (lambda: Broken(lambda: "text"), {}, r"Broken\.fetch\(\) gives str; it must give SAMLAssertion"),
     "expired": (lambda: Broken(lambda: keys(hours=-1)), {}, "gives credentials that have expired"),
@@ -171,6 +183,11 @@ BAD_SOURCES: dict[str, tuple[Callable[[], Source[Proof]], dict[str, Any], str]] 
     "cause tells": (
         Broken,
         {"broken": [failing(SourceMissing("no"), ValueError("my-canary"))], "secrets": ["my-canary"]},
+        "tells a secret, in its text or its context",
+    ),
+    "context tells": (
+        Broken,
+        {"broken": [lambda: failing_over("my-canary")], "secrets": ["my-canary"]},
         "tells a secret, in its text or its context",
     ),
 }

@@ -35,6 +35,7 @@ TESTS = """
         assert assume(ROLE, source=Profile()).account_id == "123456789012"
         assert stskit_aws.count("AssumeRole") == 1
         assert "AWS_PROFILE" not in os.environ and "https_proxy" not in os.environ
+        assert "XDG_CACHE_HOME" not in os.environ
         assert not os.listdir(os.path.expanduser("~"))[1:]
         assert os.stat(os.path.expanduser("~/.aws/credentials")).st_mode & 0o777 == 0o600
 
@@ -53,6 +54,7 @@ def test_the_fixtures_are_there_without_any_import(pytester: pytest.Pytester, mo
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     monkeypatch.setenv("AWS_PROFILE", "mine")
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/nowhere")
     pytester.makepyfile(TESTS)
     result = pytester.runpytest("-W", "error", "-W", "ignore:assertions not in test modules")
     result.assert_outcomes(passed=4)
