@@ -1008,7 +1008,8 @@ def test_doctor_says_what_is_so_and_what_is_wrong(run: Run, stskit_aws: FakeSTS)
     assert stskit_aws.calls == []
     status, out, _ = run("doctor", "--profile", "gone", "--offline", "--json")
     assert status == 1
-    (wrong,) = (each for each in json.loads(out) if each["state"] == "wrong" and each["about"].startswith("profile"))
+    (wrong,) = (each for each in json.loads(out) if each["state"] == "wrong")  # and nothing that follows from it
+    assert wrong["about"] == "profile gone"
     assert wrong.keys() == {"about", "state", "text", "remedy", "facts"}
 
 

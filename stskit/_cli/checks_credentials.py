@@ -20,7 +20,7 @@ from stskit.errors import ProofInvalid
 from stskit.identity import Credentials
 from stskit.protocols import Clock
 
-__all__ = ["of_credentials"]
+__all__ = ["is_missing", "of_credentials"]
 
 _AMBIENT: Final = "ambient credentials"
 _KEY, _SECRET, _TOKEN = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", ("AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
@@ -56,6 +56,13 @@ def of_credentials(profile: str | None, credentials: SharedFile, config: SharedF
         yield from _of_key_variables(clock)
     else:
         yield from _of_steps(about, profile, steps_of(name or "default", files), clock)
+
+
+def is_missing(profile: str) -> bool:
+    """Whether neither file has *profile*; both have to be in order."""
+    from botocore.session import Session
+
+    return profile not in Session().available_profiles
 
 
 def _of_variables(profile: str | None) -> Iterator[Finding]:

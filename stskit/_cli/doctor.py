@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stskit._cli.checks_credentials import of_credentials
+from stskit._cli.checks_credentials import is_missing, of_credentials
 from stskit._cli.checks_files import of_cache, of_shared_file, shared_file
 from stskit._cli.checks_proofs import of_keys_file, of_saml_file, of_token_file
 from stskit._cli.checks_server import Server, of_clock, of_server, of_variables, server
@@ -53,6 +53,8 @@ def examine(
     signed = saml_file is oidc_token_file is None
     if signed and (credentials.fault or config.fault):
         yield Finding("region", "note", "The region and the endpoint cannot be told before the files are in order")
+    elif signed and profile and is_missing(profile):
+        yield Finding("region", "note", "The region and the endpoint cannot be told before the profile is there")
     else:
         asked = _asked(region, endpoint_url, use_fips, partition, signed=signed)
         yield from _of_server(asked, offline=offline, clock=clock)
