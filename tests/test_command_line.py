@@ -564,6 +564,9 @@ def test_a_role_of_an_assertion_may_be_given_by_its_name(stub: FakeServer, run: 
     for name in ("app", "APP"):
         assert run("assume", name, "--saml-file", path, "--to-process")[0] == 0
         assert stub.requests[-1].form["RoleArn"] == ROLE
+    for name in ("path/Admin", "123456789012/Admin", "123456789012/path/Admin"):
+        assert run("assume", name, "--saml-file", path, "--to-process")[0] == 0
+        assert stub.requests[-1].form["RoleArn"] == "arn:aws:iam::123456789012:role/path/Admin"
     status, _, err = run("assume", "Admin", "--saml-file", path, "--to-process")
     assert status == 2
     assert err.splitlines()[1:] == [
@@ -618,6 +621,12 @@ def test_a_token_may_be_a_field_of_a_json_file(stub: FakeServer, run: Run, aws: 
         (["assume", HUB, "--to-process", "--to-shell"], "--to-shell and --to-process do not go together"),
         (["assume", "--to-process"], "no role is named; give its ARN, such as arn:aws:iam::123456789012:role/Deploy"),
         (["assume", "saml.log", "--to-process"], "saml.log is a file, and no role; is it --saml-file"),
+        (
+            ["assume", HUB, "--role-arn", "x", "--to-process"],
+            "no option --role-arn; a role is given without one: stskit",
+        ),
+        (["assume", HUB, "Deploy", "--to-process"], "'Deploy' is no role ARN. Several roles are a chain, each assumed"),
+        (["roles", "saml.log", "x"], "roles takes no 'x'; see: stskit roles --help"),
         (["assume", "Deploy", "--to-process"], "'Deploy' is no role ARN"),
         (["assume", HUB, "--profile", "a", "--saml-file", "b", "--to-process"], "--profile and --saml-file do not go"),
         (
@@ -647,9 +656,9 @@ def test_a_token_may_be_a_field_of_a_json_file(stub: FakeServer, run: Run, aws: 
         (["assume", HUB, "--tag", "team", "--to-process"], "'team' is no tag; write it as KEY=VALUE"),
         (["assume", HUB, "--to-shell", "nushell"], "invalid choice: 'nushell'"),
         (["whoami", "--profile", "a", "--keys-file", "b"], "--profile and --keys-file do not go together"),
-        (["exec", HUB, "--profile", "a", "ls", "x"], "ls x; the command comes after two dashes: -- ls x"),
-        (["whoami", "x"], "unrecognized arguments: x; see: stskit whoami --help"),
-        (["exec", HUB, "--saml", "a"], "unrecognized arguments: --saml a; see: stskit exec --help"),
+        (["exec", HUB, "--profile", "a", "ls", "x"], "the command to run comes after two dashes: -- ls x"),
+        (["whoami", "x"], "whoami takes no 'x'; is it --profile x?"),
+        (["exec", HUB, "--saml", "a"], "there is no option --saml; is it --saml-file?"),
         (["assume", HUB, "saml.log", "--to-process"], "saml.log is a file, and no role"),
         (["assume", "Deploy", "--to-process"], "or say by --saml-file which response offers it: then its name"),
         (["login"], "invalid choice: 'login'"),
@@ -718,7 +727,7 @@ def test_every_error_is_json_where_that_is_asked_for(
 
 def test_the_json_of_a_command_is_not_that_of_stskit(run: Run) -> None:
     """What is after the dashes is not for stskit."""
-    assert run("exec", HUB, "--nope", "--", "ls", "--json")[2].startswith("stskit: unrecognized arguments: --nope")
+    assert run("exec", HUB, "--nope", "--", "ls", "--json")[2].startswith("stskit: there is no option --nope")
 
 
 @pytest.mark.parametrize(
@@ -882,6 +891,22 @@ def test_an_assertion_that_has_ended_needs_a_person(run: Run) -> None:
     status, _, err = run("process", "--saml-file", str(DATA / "saml" / "plain.b64"))
     assert status == 4
     assert "sign in again" in err
+
+
+def test_an_assertion_that_is_too_old_for_sts_needs_a_person_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clocks may differ, so that it was sent; for credentials that have expired it is another matter."""
+    with fake_server(refused("ExpiredTokenException")) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+        BASE.to(CredentialsFile("base"))
+        assert run("process", "--saml-file", saml(ROLE))[0] == 4
+        assert run("process", HUB, "--profile", "base")[0] == 5
+
+
+def test_an_option_that_a_response_decides_is_named_as_it_is_written(stub: FakeServer, run: Run) -> None:
+    """And not as a program would."""
+    status, _, err = run("process", "--saml-file", saml(ROLE), "--tag", "a=b")
+    assert (status, stub.requests) == (2, [])
+    assert "does not take --tag: the identity provider sets it, or AssumeRole alone has it; leave it out" in err
 
 
 def test_ctrl_c_ends_without_a_word(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

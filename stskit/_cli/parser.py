@@ -68,7 +68,7 @@ _COMMANDS: Final = (
         "assume",
         "[ROLE ...] [PROOF] [OPTIONS] WHERE",
         "assume a role, and put its credentials somewhere",
-        (*_ASSUMING, ("where the credentials go (one of the first four)", options.WHERE)),
+        (_ASSUMING[0], ("where the credentials go (one of the first four)", options.WHERE), *_ASSUMING[1:]),
         _RECIPES + _SHELLS,
     ),
     _Command(
@@ -105,12 +105,27 @@ def parse(argv: Sequence[str]) -> Namespace:
     words = own(argv)
     args, unknown = parser().parse_known_args(words)
     if unknown:
-        text = " ".join(unknown)
-        dashes = args.command == "exec" and not text.startswith("-")
-        hint = f"the command comes after two dashes: -- {text}" if dashes else f"see: stskit {args.command} --help"
-        raise UsageError(f"unrecognized arguments: {text}; {hint}")
+        raise UsageError(_unknown(args.command, unknown))
     args.argv, args.program = list(argv), list(argv[len(words) + 1 :])
     return args
+
+
+def _unknown(command: str, words: Sequence[str]) -> str:
+    """What to say of *words* that *command* does not take."""
+    from difflib import get_close_matches
+
+    option = next((word.split("=")[0] for word in words if word.startswith("-")), None)
+    groups = next(each.groups for each in _COMMANDS if each.name == command)
+    near = get_close_matches(option or "", [each.name for _, group in groups for each in group], 1)
+    if option in ("--role", "--role-arn", "--role-name"):
+        return f"there is no option {option}; a role is given without one: stskit {command} ROLE ..."
+    if option:
+        return f"there is no option {option}; {f'is it {near[0]}?' if near else f'see: stskit {command} --help'}"
+    text = " ".join(words)
+    if command == "exec":
+        return f"the command to run comes after two dashes: -- {text}"
+    hint = f"is it --profile {text}?" if command in ("whoami", "doctor") else f"see: stskit {command} --help"
+    return f"{command} takes no {text!r}; {hint}"
 
 
 def own(argv: Sequence[str]) -> Sequence[str]:

@@ -161,6 +161,12 @@ def _first(args: Namespace) -> str:
     for each in args.roles:
         if os.path.isfile(each):
             raise UsageError(f"{each} is a file, and no role; is it --saml-file, --oidc-token-file or --keys-file?")
+    for each in args.roles[1:]:
+        if not each.startswith("arn:"):
+            raise UsageError(
+                f"{each!r} is no role ARN. Several roles are a chain, each assumed from the one before, and only the "
+                "first may be a name; for two roles call stskit twice"
+            )
     if args.saml_file is not None and not wanted.startswith("arn:"):
         return _offered(args, wanted)
     if not wanted.startswith("arn:"):
@@ -185,10 +191,15 @@ def offer(path: str) -> SAMLAssertion:
 
 def _offered(args: Namespace, wanted: str) -> str:
     offered = [role.role_arn for role in offer(args.saml_file).roles]
-    # In an account no two names differ in case alone.
-    fitting = [arn for arn in offered if wanted.lower() in ("", arn.rsplit("/", 1)[-1].lower())]
+    fitting = [arn for arn in offered if not wanted or wanted.lower() in _names(arn)]
     if len(fitting) == 1:
         return fitting[0]
     listed = "".join(f"\n  {arn}" for arn in fitting or offered) or " none"
     what = f"{'several roles' if fitting else 'no role'} called {wanted}" if wanted else f"{len(offered)} roles"
     raise RoleNotOffered(f"{args.saml_file} offers {what}; name one of these:{listed}", tuple(offered))
+
+
+def _names(arn: str) -> list[str]:
+    """What a role may be called beside others, in small letters: in an account no two differ in case alone."""
+    account, path = arn.split(":")[4], arn.split(":role/", 1)[1]
+    return [each.lower() for name in (path.rsplit("/", 1)[-1], path) for each in (name, f"{account}/{name}")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -26,6 +27,7 @@ _AS_OPTIONS: Final = {
     "BotocoreSTS(region=...)": "--region",
     "BotocoreSTS(allow_http=True)": "--allow-http",
     "OIDCTokenFile(path)": "--oidc-token-file",
+    "SAMLFile(path)": "--saml-file",
     "wait_for_new_role=": "--wait-for-new-role 30s",
     "overwrite=True": "--overwrite",
     "any_name=True": "--any-name",
@@ -33,6 +35,14 @@ _AS_OPTIONS: Final = {
     "config_path": "--config-file",
     "Cached(SessionToken(...))": "--session-token --cache",
     "Keep credentials until they expire (Cached)": "Keep credentials until they expire (--cache)",
+}
+_OF_A_ROLE: Final = {
+    "mfa": "--mfa-serial",
+    "session_name": "--session-name",
+    "tags": "--tag",
+    "transitive_tag_keys": "--transitive-tag",
+    "external_id": "--external-id",
+    "source_identity": "--source-identity",
 }
 
 
@@ -119,4 +129,4 @@ def in_options(text: str) -> str:
     """*text* with the options of the command line, where it names what a program would write."""
     for call, option in _AS_OPTIONS.items():
         text = text.replace(call, option)
-    return text
+    return re.sub(r"(?<=does not take )(\w+)", lambda name: _OF_A_ROLE.get(name[1], name[1]), text)
