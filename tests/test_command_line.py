@@ -24,6 +24,8 @@ from saml_samples import PROVIDER, ROLE, encoded, response
 
 from stskit import Credentials
 from stskit.__main__ import main
+from stskit._cli.parser import parse
+from stskit._cli.recipe import server
 from stskit.sinks import CredentialsFile
 from stskit.testing import FakeSTS
 
@@ -485,6 +487,7 @@ def test_a_shell_gets_text_or_json(stub: FakeServer, run: Run) -> None:
     status, out, _ = run("assume", HUB, "--profile", "base", "--to-shell", "--set-region", "eu-west-1")
     assert status == 0
     assert f"export AWS_SESSION_TOKEN='{SESSION_TOKEN}';\n" in out
+    assert "export AWS_REGION='eu-west-1';\n" in out
     _, out, _ = run("assume", HUB, "--profile", "base", "--to-shell", "fish")
     assert f"set -gx AWS_SESSION_TOKEN '{SESSION_TOKEN}';\n" in out
     _, out, _ = run("assume", HUB, "--profile", "base", "--to-shell", "--set-region", "eu-west-1", "--json")
@@ -498,6 +501,11 @@ def test_a_dotenv_file_and_a_profile_take_their_options(stub: FakeServer, run: R
     env.write_text("A=1\n")
     assert run("assume", HUB, "--profile", "base", "--to-dotenv", str(env), "--backup")[0] == 0
     assert env.with_name(".env.bak").read_text() == "A=1\n"
+    assert run("assume", HUB, "--profile", "base", "--to-dotenv", str(env), "--set-region", "eu-west-1")[0] == 0
+    assert "AWS_REGION=eu-west-1\n" in env.read_text()
+    assert run("assume", HUB, "--profile", "base", "--to-profile", "kept", "--backup")[0] == 0
+    assert (Path.home() / ".aws" / "credentials.bak").exists()
+    assert server(parse(["whoami", "--use-fips"])).use_fips
     files = ("--credentials-file", str(tmp_path / "keys"), "--config-file", str(tmp_path / "conf"))
     assert run("assume", HUB, "--profile", "base", "--to-profile", "p", "--set-output", "json", *files)[0] == 0
     assert (tmp_path / "conf").read_text() == "[profile p]\noutput = json\n"
@@ -654,6 +662,7 @@ def test_a_token_may_be_a_field_of_a_json_file(stub: FakeServer, run: Run, aws: 
         ),
         (["assume", HUB, "--duration", "1m", "--to-process"], "duration"),
         (["assume", HUB, "--tag", "team", "--to-process"], "'team' is no tag; write it as KEY=VALUE"),
+        (["assume", HUB, "--tag", "=blue", "--to-process"], "'=blue' is no tag; write it as KEY=VALUE"),
         (["assume", HUB, "--to-shell", "nushell"], "invalid choice: 'nushell'"),
         (["whoami", "--profile", "a", "--keys-file", "b"], "--profile and --keys-file do not go together"),
         (["exec", HUB, "--profile", "a", "ls", "x"], "the command to run comes after two dashes: -- ls x"),
