@@ -464,8 +464,11 @@ def test_a_session_of_the_user_is_kept_too(run: Run, home: Path, monkeypatch: py
         BASE.to(CredentialsFile("base"))
         assert run("process", HUB, "--profile", "base", *mfa, "--mfa-command", "echo 444444")[0] == 0
         assert run("process", ROLE, "--profile", "base", *mfa, "--mfa-command", "false")[0] == 0
+        mine = ("--region", "eu-west-3", "--endpoint-url", server.url)
+        assert run("process", f"{ROLE}3", "--profile", "base", *mfa, *mine, "--mfa-command", "echo 444446")[0] == 0
+        assert all("/eu-west-3/sts/" in each.headers["authorization"] for each in server.requests[3:])
     actions = [each.form["Action"] for each in server.requests]
-    assert actions == ["GetSessionToken", "AssumeRole", "AssumeRole"]
+    assert actions == ["GetSessionToken", "AssumeRole", "AssumeRole", "GetSessionToken", "AssumeRole"]
 
 
 def test_a_role_that_was_just_made_is_tried_for_a_while(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -477,6 +480,9 @@ def test_a_role_that_was_just_made_is_tried_for_a_while(run: Run, monkeypatch: p
         arguments = ("assume", HUB, "--profile", "base", "--to-process", "--wait-for-new-role")
         assert run(*arguments, "30s")[0] == 0
         assert run(*arguments, "61s")[0] == 2
+        monkeypatch.setenv("AWS_ROLE_ARN", HUB)
+        monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "token")
+        assert run("process", "--from-env", "--wait-for-new-role", "61s")[0] == 2
 
 
 # assume: where credentials go -----------------------------------------------------------------------------------------
