@@ -15,7 +15,7 @@ from attrs import define, field, frozen
 
 from stskit import AssumedRole, Cached, Credentials, WebIdentityToken
 from stskit.caches import FileCache, MemoryCache
-from stskit.errors import ProofInvalid, SinkError, SourceMissing
+from stskit.errors import ProofInvalid, SinkError, SourceMissing, discreet
 from stskit.identity import Proof, Secret
 from stskit.protocols import CacheEntry, Sink, Source
 from stskit.sinks import CredentialProcess, CredentialsFile, DotEnv, Environment, ShellExports
@@ -162,6 +162,22 @@ def failing_over(text: str) -> Source[Proof]:
     return Broken(give)
 
 
+class Careless:
+    """A source whose frames hold what it read, as plain text."""
+
+    def fetch(self) -> Credentials:
+        text = "my-" + "canary"
+        if text:
+            raise ProofInvalid("this is no proof")
+        return keys()
+
+
+class Careful(Careless):
+    """The same, whose errors leave without their frames."""
+
+    fetch = discreet(Careless.fetch)
+
+
 BAD_SOURCES: dict[str, tuple[Callable[[], Source[Proof]], dict[str, Any], str]] = {
     "no proof": (lambda: Broken(lambda: "text"), {}, r"Broken\.fetch\(\) gives str; it must give SAMLAssertion"),
     "expired": (lambda: Broken(lambda: keys(hours=-1)), {}, "gives credentials that have expired"),
@@ -185,12 +201,22 @@ BAD_SOURCES: dict[str, tuple[Callable[[], Source[Proof]], dict[str, Any], str]] 
         {"broken": [failing(SourceMissing("no"), ValueError("my-canary"))], "secrets": ["my-canary"]},
         "tells a secret, in its text or its context",
     ),
+    "traceback tells": (
+        Broken,
+        {"broken": [Careless], "secrets": ["my-canary"]},
+        r"a traceback that shows locals tells a secret of Careless, in fetch\(\); make it a Secret at once",
+    ),
     "context tells": (
         Broken,
         {"broken": [lambda: failing_over("my-canary")], "secrets": ["my-canary"]},
         "tells a secret, in its text or its context",
     ),
 }
+
+
+def test_a_source_without_frames_tells_nothing() -> None:
+    """That is what the decorator is for."""
+    check_source(Broken, broken=[Careful], secrets=["my-canary"])
 
 
 @pytest.mark.parametrize("name", BAD_SOURCES)

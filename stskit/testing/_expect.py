@@ -31,7 +31,16 @@ def sample(lasts: timedelta = timedelta(hours=1)) -> Credentials:
     """Credentials unlike any other, as STS gives them."""
     end = datetime.now(UTC).replace(microsecond=0) + lasts
     arn = "arn:aws:sts::123456789012:assumed-role/Check/session"
-    return Credentials(new_key_id("ASIA"), new_secret(), Secret(new_secret() + new_secret()), end, assumed_role_arn=arn)
+    token = Secret(new_secret() + new_secret())
+    return Credentials(
+        new_key_id("ASIA"),
+        new_secret(),
+        token,
+        end,
+        account_id="123456789012",
+        assumed_role_arn=arn,
+        source_identity="a",
+    )
 
 
 def name_of(part: object) -> str:

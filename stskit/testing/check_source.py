@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Sequence
 from functools import partial
+from traceback import TracebackException
 
 from stskit.errors import SourceError
 from stskit.identity import Credentials, Proof, SAMLAssertion, WebIdentityToken
@@ -90,6 +91,13 @@ def _check_broken(source: Source[Proof], hidden: Sequence[str]) -> None:
         source.fetch()
     except SourceError as error:
         expect(not tells(error, hidden), f"the error of {name}.fetch() tells a secret, in its text or its context")
+        shown = TracebackException.from_exception(error, capture_locals=True).stack
+        told = [frame.name for frame in shown if frame.filename != __file__ and tells(frame.locals, hidden)]
+        expect(
+            not told,
+            f"a traceback that shows locals tells a secret of {name}, in {', '.join(told[:1])}(); make it a Secret at "
+            "once, or decorate fetch with stskit.errors.discreet",
+        )
         return
     except Exception as error:  # noqa: BLE001 - that is what is looked for
         problem = f"raises {type(error).__name__}"
