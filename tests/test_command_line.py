@@ -676,6 +676,7 @@ def test_a_token_may_be_a_field_of_a_json_file(stub: FakeServer, run: Run, aws: 
         (["exec", HUB, "--saml", "a"], "there is no option --saml; is it --saml-file?"),
         (["assume", HUB, "saml.log", "--to-process"], "saml.log is a file, and no role"),
         (["assume", "Deploy", "--to-process"], "or say by --saml-file which response offers it: then its name"),
+        (["saml.log"], "saml.log is a file, and no command; what it offers is shown by: stskit roles saml.log"),
         (["login"], "invalid choice: 'login'"),
         ([], "{roles,assume,exec,process,whoami,doctor}"),
         ([], "required: COMMAND"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -103,6 +104,8 @@ _COMMANDS: Final = (
 def parse(argv: Sequence[str]) -> Namespace:
     """What *argv* says; ends the process where that is to show the help or the version. Raises `UsageError`."""
     words = own(argv)
+    if words and os.path.isfile(words[0]):
+        raise UsageError(f"{words[0]} is a file, and no command; what it offers is shown by: stskit roles {words[0]}")
     args, unknown = parser().parse_known_args(words)
     if unknown:
         raise UsageError(_unknown(args.command, unknown))
