@@ -127,8 +127,8 @@ class BotocoreSTS:
 
         https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html
         """
-        given = {name: value for name, value in {"duration": duration, "mfa": mfa}.items() if value is not None}
-        return self._call("GetSessionToken", in_sts_terms(given), credentials, None, credentials_in)
+        asked = in_sts_terms({"duration": duration, "mfa": mfa})
+        return self._call("GetSessionToken", asked, credentials, None, credentials_in)
 
     def _call(
         self, operation: str, parameters: Mapping[str, Any], proof: Proof, role: Role | None, read: Reader[T]

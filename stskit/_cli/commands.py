@@ -12,7 +12,7 @@ from attrs import asdict, evolve, field, frozen
 from stskit._cli import show
 from stskit._cli.deliver import SINKS, delivery, to_process
 from stskit._cli.doctor import Finding, examine
-from stskit._cli.recipe import count_for_all, keys, offer, recipe, server
+from stskit._cli.recipe import keys, offer, recipe, server, use_profile
 from stskit._cli.usage import UsageError, check, only_one
 from stskit.engine import caller_identity
 from stskit.sinks import Environment
@@ -101,7 +101,7 @@ def whoami(args: Namespace) -> Result:
 def doctor(args: Namespace) -> Result:
     """What would happen and what is wrong, in a line or two each."""
     check(args)
-    count_for_all(args.profile)
+    use_profile(args.profile)
     findings = [
         evolve(each, remedy=show.in_options(each.remedy))
         for each in examine(

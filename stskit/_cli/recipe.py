@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from stskit.identity import Credentials, Proof, SAMLAssertion
     from stskit.protocols import Source
 
-__all__ = ["count_for_all", "keys", "offer", "recipe", "server"]
+__all__ = ["keys", "offer", "recipe", "server", "use_profile"]
 
 
 def server(args: Namespace) -> BotocoreSTS:
@@ -40,11 +40,11 @@ def keys(args: Namespace) -> Source[Credentials]:
     """Where credentials come from, which are no other proof."""
     if args.keys_file is not None:
         return Static(credentials_in(args.keys_file))
-    count_for_all(args.profile)
+    use_profile(args.profile)
     return Profile(args.profile)
 
 
-def count_for_all(profile: str | None) -> None:
+def use_profile(profile: str | None) -> None:
     """Let the region of *profile* count too, and nothing of the one that the environment names; None: that one counts.
 
     This is for the process of the command line, and is not undone.

@@ -45,9 +45,11 @@ def options(name: str, operation: Operation, role: Role) -> dict[str, object]:
 
 
 def in_sts_terms(given: Mapping[str, Any]) -> dict[str, object]:
-    """The options that were *given*, as STS has them; in the place of an MFA code what asks for it."""
+    """The options that were *given*, as STS has them, but for None; in the place of an MFA code what asks for it."""
     sent: dict[str, object] = {}
     for option, value in given.items():
+        if value is None:
+            continue
         sent.update(zip(PARAMETERS[option], _on_the_wire(option, value), strict=True))
     return sent
 

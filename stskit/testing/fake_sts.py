@@ -158,8 +158,8 @@ class FakeSTS:
         self, credentials: Credentials, /, *, duration: int | None = None, mfa: MFA | None = None
     ) -> Credentials:
         """Temporary credentials of the same user; *duration* in seconds. Raises as `exchange` does."""
-        given = {name: value for name, value in {"duration": duration, "mfa": mfa}.items() if value is not None}
-        return self._call("GetSessionToken", in_sts_terms(given), credentials, None, self._credentials)
+        asked = in_sts_terms({"duration": duration, "mfa": mfa})
+        return self._call("GetSessionToken", asked, credentials, None, self._credentials)
 
     def _credentials(self, answer: Mapping[str, Any]) -> Credentials:
         return credentials_in(answer, self._brain.clock.now())
