@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -538,6 +539,27 @@ def test_a_broken_cache_is_caught(kind: type[Drawer]) -> None:
     """In one sentence that says what is wrong."""
     with pytest.raises(AssertionError, match=BAD_CACHES[kind]):
         check_cache(kind)
+
+
+class Waiting(Drawer):
+    """It waits for as long as caches do, whether it is told to or not."""
+
+    @contextmanager
+    def exclusive(self, key: str, /, *, wait: bool) -> Iterator[bool]:
+        lock = self.locks.setdefault(key, threading.Lock())
+        alone = lock.acquire(timeout=15)
+        try:
+            yield alone
+        finally:
+            if alone:
+                lock.release()
+
+
+def test_a_cache_that_waits_unasked_is_caught_before_it_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits gives the right answer in the end; so it is not waited for."""
+    monkeypatch.setattr(import_module("stskit.testing.check_cache"), "_AT_ONCE", 0.05)
+    with pytest.raises(AssertionError, match=r"Waiting\.exclusive\(\) waits where it was told not to, or fails"):
+        check_cache(Waiting)
 
 
 def test_a_cache_that_works_passes() -> None:
