@@ -15,6 +15,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import HealthCheck, settings
 from local_aws import LocalAWS, local_aws
 
 from stskit import Credentials
@@ -23,6 +24,11 @@ from stskit.sts import BotocoreSTS
 pytest_plugins = ["pytester"]
 
 OTHER = "# mine\n[other]\naws_access_key_id = AKIAOTHER\naws_secret_access_key = s\n"  # what is in the file at first
+# No property depends on how fast the machine is, and its examples may share a folder. Where CI is set, the rest is as
+# Hypothesis has it for CI: the same examples each time.
+_UNCHECKED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+settings.register_profile("stskit", settings.default, deadline=None, suppress_health_check=_UNCHECKED)
+settings.load_profile("stskit")
 CONNECTIONS: list[str] = []  # the hosts that anything in this process has connected to, or tried to
 
 

@@ -13,7 +13,7 @@ import jwt
 import pytest
 from doctoring import CANARY, FILES, KEYS, about, configure, look, named, only, place, put, secret, told, wrong
 from helpers import START
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from saml_samples import PAIR, ROLE, encoded, response
 
@@ -153,7 +153,7 @@ def test_a_saml_response_is_one_sentence(
 
 
 @pytest.mark.parametrize("name", FILES)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(content=st.binary(max_size=200) | st.text(alphabet="[]=\n #profile\x00x", max_size=60).map(str.encode))
 def test_no_bytes_make_it_stumble(
     name: str,
@@ -176,7 +176,7 @@ VALUES = st.sampled_from(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@settings(max_examples=40)
 @example(config={"default": {"ca_bundle": "\n  x = y", "services": "\n  x = y"}})
 @given(
     config=st.dictionaries(

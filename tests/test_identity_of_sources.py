@@ -21,7 +21,7 @@ import pytest
 from attrs import field
 from botocore.session import Session
 from helpers import PACKAGE, START, Down, ScriptedSource, credentials, lowest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from saml_samples import PROVIDER, encoded, response
 from test_jwt import token
@@ -759,7 +759,7 @@ def key_of_botocore(name: str | None) -> str | None:
 
 
 @pytest.mark.case("C1")
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(st.lists(WORLDS, min_size=2, max_size=5), st.sampled_from([None, *NAMES]))
 def test_where_botocore_finds_other_keys_the_identity_is_another(
     home: Path, worlds: list[World], name: str | None

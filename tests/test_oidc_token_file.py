@@ -15,7 +15,7 @@ import jwt
 import pytest
 from fake_server import Answer, Request, fake_server, granted, told
 from helpers import START
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from local_aws import LocalAWS
 
@@ -91,7 +91,6 @@ def test_what_is_in_no_token_is_refused(inside: str, path: Path) -> None:
     assert "canary" not in told(failure(OIDCTokenFile(path)))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.text(min_size=4, max_size=40))
 @pytest.mark.filterwarnings("ignore::stskit.errors.StskitWarning")
 def test_a_token_is_taken_whole_or_not_at_all(path: Path, text: str) -> None:

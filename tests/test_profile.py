@@ -20,7 +20,7 @@ import botocore.credentials
 import pytest
 from botocore.session import Session
 from fake_server import SECRET_KEY, SESSION_TOKEN, Answer, fake_server, granted, refused, told
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stskit import Cached, Credentials
@@ -376,7 +376,7 @@ def test_a_process_that_fails_is_told_without_what_it_printed(
     assert message in said
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(output=ANY_JSON)
 def test_whatever_a_process_prints_is_credentials_or_a_typed_error(output: object, home: Path) -> None:
     """Any JSON at all, in the place of the document or of one of its fields."""

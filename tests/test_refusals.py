@@ -440,7 +440,7 @@ def changing() -> Iterator[Callable[[Answer], BotocoreSTS]]:
         yield answering
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(BODIES, st.sampled_from([200, 304, 400, 403]))
 @example("<ErrorResponse><Error><Code/><Message><b/></Message></Error><RequestId><a/></RequestId></ErrorResponse>", 400)
 @example("<ErrorResponse><ResponseMetadata>x</ResponseMetadata></ErrorResponse>", 400)

@@ -232,7 +232,7 @@ def test_what_is_no_proof_is_an_error(proof: Proof) -> None:
 # The name of the session -----------------------------------------------------------------------------------------
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1), st.text(max_size=80))
 @example("jörg", "host.example.com")
 @example("u" * 100, "h")

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from _pytest.mark.structures import ParameterSet
 
+pytestmark = pytest.mark.pages
+
 PAGE = Path(__file__).parent.parent / "docs" / "howto" / "testing.md"
 
 

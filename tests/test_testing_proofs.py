@@ -86,7 +86,7 @@ def test_times_and_attributes_can_be_ordered_one_by_one() -> None:
     assert (said.session_name, said.subject, said.session_duration) == (None, "alice", timedelta(minutes=15))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(TEXTS, TEXTS, TEXTS)
 def test_any_text_comes_out_in_canonical_form(subject: str, name: str, value: str) -> None:
     """What is signed is what canonical XML makes of it, so that any verifier agrees."""

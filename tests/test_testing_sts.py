@@ -596,10 +596,10 @@ def test_a_refresh_that_fails_keeps_what_is_valid(sts: FakeSTS, clock: ManualClo
     """What the kit is for: an hour, a refusal and a recovery, in no time."""
     cached = Cached(AssumedRole(ROLE, source=Static(sts.user()), sts=sts), clock=clock)
     first = cached.fetch()
-    clock.advance(timedelta(minutes=50))
+    clock.advance(timedelta(minutes=46))
     sts.next(Throttle())
     assert cached.fetch() == first
-    clock.advance(timedelta(minutes=9, seconds=30))
+    clock.advance(timedelta(minutes=10))  # the longest pause after a failure
     assert cached.fetch() != first
     assert sts.count("AssumeRole") == 3
 

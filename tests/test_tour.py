@@ -16,6 +16,8 @@ from local_aws import LocalAWS
 from stskit import Credentials
 from stskit.sinks import CredentialsFile
 
+pytestmark = pytest.mark.pages
+
 TOUR = Path(__file__).parent.parent / "docs" / "examples" / "tour.py"
 
 

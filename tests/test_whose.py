@@ -15,7 +15,7 @@ import attrs
 import pytest
 from botocore.session import Session
 from helpers import START, ScriptedSource, credentials
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from saml_samples import PROVIDER, encoded, response
 from test_jwt import token
@@ -409,7 +409,7 @@ def ini(sections: Mapping[str, Mapping[str, str]], prefix: str = "") -> str:
     return "\n".join(lines)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(SECTIONS, SECTIONS), min_size=2, max_size=4), NAMES)
 def test_where_botocore_finds_other_keys_the_name_is_another(
     home: Path, files: list[tuple[dict[str, dict[str, str]], dict[str, dict[str, str]]]], name: str
