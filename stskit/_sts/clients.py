@@ -7,7 +7,6 @@ profile's keys are read and no ``credential_process`` is run. Nothing secret of 
 from __future__ import annotations
 
 import os
-import re
 import threading
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
     from botocore.client import BaseClient
     from botocore.credentials import ReadOnlyCredentials
-    from botocore.loaders import Loader
     from botocore.session import Session
 
     from stskit.identity import Proof
@@ -138,11 +136,6 @@ def is_open_to_others(client: BaseClient) -> bool:
         return True
 
 
-def loader_for(session: Session) -> Loader:
-    """What reads botocore's service models, one for all sessions: else each parses megabytes for its first client."""
-    return _loader(session.get_config_variable("data_path"))
-
-
 def _environment() -> tuple[object, ...]:
     return os.getpid(), *map(os.environ.get, _variables())  # by process: connections do not survive a fork
 
@@ -159,11 +152,13 @@ def _variables() -> tuple[str, ...]:
 def _session(signed: bool, _environment: tuple[object, ...]) -> Session:
     from botocore.session import Session
 
+    from stskit._sts.data import sts_loader_for
+
     # Calls that need no keys must work whatever the state of the caller's files: they do not see them.
     ignored = {} if signed else {"profile": (None,) * 4, "config_file": _NOWHERE, "credentials_file": _NOWHERE}
     session = Session(session_vars=ignored)
     session.set_config_variable("sts_regional_endpoints", "regional")
-    session.register_component("data_loader", loader_for(session))
+    session.register_component("data_loader", sts_loader_for(session))
     for component in ("credential_provider", "token_provider"):
         session.register_component(component, _KeysOfThisCall())
     # An expiration is parsed by us: botocore takes half a date, and gives local time.
@@ -187,7 +182,9 @@ def _client(session: Session, region: str, endpoint_url: str | None, options: Op
 
 
 def _region(wanted: str | None, partition: str | None, *, strict: bool) -> str:
-    known = _partitions()
+    from stskit._sts.data import partitions
+
+    known = partitions()
     if wanted:
         there = next((name for name, (_, regions) in known.items() if regions.match(wanted)), partition)
         if partition is None or there == partition:
@@ -203,19 +200,6 @@ def _region(wanted: str | None, partition: str | None, *, strict: bool) -> str:
     if home is None:
         raise RoleError(f"no region is known for the partition {partition}; name one: BotocoreSTS(region=...)")
     return home[0]
-
-
-@lru_cache(maxsize=1)
-def _partitions() -> dict[str, tuple[str, re.Pattern[str]]]:
-    data = _loader(None).load_data("partitions")["partitions"]
-    return {each["id"]: (each["outputs"]["implicitGlobalRegion"], re.compile(each["regionRegex"])) for each in data}
-
-
-@lru_cache(maxsize=4)
-def _loader(data_path: str | None) -> Loader:
-    from botocore.loaders import create_loader
-
-    return create_loader(data_path)  # it keeps what it has parsed, for all sessions
 
 
 def _may_be_logged(_record: object) -> bool:

@@ -73,7 +73,7 @@ class BotocoreSession:
         from botocore.exceptions import ConfigParseError, ProfileNotFound
         from botocore.session import Session
 
-        from stskit._sts.clients import loader_for
+        from stskit._sts.data import loader_for
 
         session = Session()
         try:

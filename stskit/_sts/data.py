@@ -1,0 +1,89 @@
+"""The data that botocore makes clients from: read once for all sessions, and for STS no more than it takes.
+
+For the first client of a session botocore parses 1.25 MB of endpoints and looks into the folders of 400 services: a
+fifth of the time in which a process gets its first credentials. Where STS is, the rules that come with its model say;
+what the endpoints say beside them, each partition tells as well.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from os.path import join
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.loaders import Loader, create_loader
+
+if TYPE_CHECKING:
+    from botocore.session import Session
+
+__all__ = ["loader_for", "partitions", "sts_loader_for"]
+
+_HOST: Final = "{service}.{region}.{dnsSuffix}"
+_FIPS: Final = "{service}-fips.{region}.{dnsSuffix}"
+_STS: Final[dict[str, dict[str, Any]]] = {  # where it is not what its partition says of all services
+    "aws": {"endpoints": {"aws-global": {"hostname": "sts.amazonaws.com", "credentialScope": {"region": "us-east-1"}}}},
+    "aws-us-gov": {"endpoints": {}, "defaults": {"variants": [{"hostname": _HOST, "tags": ["fips"]}]}},
+}
+
+
+def loader_for(session: Session) -> Loader:
+    """What reads botocore's service models, one for all sessions: else each parses megabytes for its first client."""
+    return _loader(session.get_config_variable("data_path"))
+
+
+def sts_loader_for(session: Session) -> Loader:
+    """The same for a session that makes clients of STS and of nothing else."""
+    return _sts_loader(session.get_config_variable("data_path"))
+
+
+@lru_cache(maxsize=1)
+def partitions() -> dict[str, tuple[str, re.Pattern[str]]]:
+    """The home region of each partition, and the form of the names of its regions."""
+    data = _sts_loader(None).load_data("partitions")["partitions"]
+    return {each["id"]: (each["outputs"]["implicitGlobalRegion"], re.compile(each["regionRegex"])) for each in data}
+
+
+@lru_cache(maxsize=4)
+def _loader(data_path: str | None) -> Loader:
+    return create_loader(data_path)  # it keeps what it has parsed, for all sessions
+
+
+@lru_cache(maxsize=4)
+def _sts_loader(data_path: str | None) -> Loader:
+    return _STSLoader([*_loader(data_path).search_paths], include_default_search_paths=False)
+
+
+class _STSLoader(Loader):
+    """Knows STS alone. Endpoints that the user has put into a data path are taken as they are."""
+
+    def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002 - it is called with it
+        return ["sts"]
+
+    def load_data_with_path(self, name: str) -> tuple[Any, str]:
+        if name != "endpoints" or self._has_endpoints_of_the_user():
+            return super().load_data_with_path(name)
+        known = [_endpoints(each) for each in self.load_data("partitions")["partitions"]]
+        return {"partitions": known}, join(self.BUILTIN_DATA_PATH, name)
+
+    def _has_endpoints_of_the_user(self) -> bool:
+        folders = (path for path in self.search_paths if path != self.BUILTIN_DATA_PATH)
+        return any(self.file_loader.exists(join(folder, "endpoints")) for folder in folders)
+
+
+def _endpoints(partition: dict[str, Any]) -> dict[str, Any]:
+    """A partition, as `endpoints.json` has it, of which the only service is STS."""
+    suffix, dual = partition["outputs"]["dnsSuffix"], partition["outputs"]["dualStackDnsSuffix"]
+    variants = [
+        {"hostname": _FIPS, "dnsSuffix": suffix, "tags": ["fips"]},
+        {"hostname": _FIPS, "dnsSuffix": dual, "tags": ["dualstack", "fips"]},
+        {"hostname": _HOST, "dnsSuffix": dual, "tags": ["dualstack"]},
+    ]
+    return {
+        "partition": partition["id"],
+        "dnsSuffix": suffix,
+        "regionRegex": partition["regionRegex"],
+        "regions": {name: about for name, about in partition["regions"].items() if not name.endswith("-global")},
+        "defaults": {"hostname": _HOST, "protocols": ["https"], "signatureVersions": ["v4"], "variants": variants},
+        "services": {"sts": _STS.get(partition["id"], {"endpoints": {}})},
+    }
