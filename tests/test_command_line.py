@@ -27,6 +27,7 @@ from stskit.__main__ import main
 from stskit._cli.parser import parse
 from stskit._cli.recipe import server
 from stskit.sinks import CredentialsFile
+from stskit.sources import Profile
 from stskit.testing import FakeSTS
 
 HUB = "arn:aws:iam::123456789012:role/Hub"
@@ -622,6 +623,71 @@ def test_a_token_may_be_a_field_of_a_json_file(stub: FakeServer, run: Run, aws: 
     assert run(*arguments, "--json-field", "id_token")[0] == 0
 
 
+# Without a role -------------------------------------------------------------------------------------------------------
+
+
+def test_a_command_runs_with_the_credentials_of_a_profile_as_they_are(
+    stub: FakeServer, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And with its region, where nothing else says one; nothing is asked of STS."""
+    (home / ".aws" / "config").write_text("[profile base]\nregion = eu-north-1\n")
+    show = "import os; print(*(os.environ.get(f'AWS_{name}') for name in ('ACCESS_KEY_ID', 'PROFILE', 'REGION')))"
+    command = ["exec", "--profile", "base", "--", sys.executable, "-c", show]
+    assert separately(*command).stdout == "AKIABASE None None\n"
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    assert separately(*command).stdout == "AKIABASE None eu-north-1\n"
+    assert separately(*command, AWS_REGION="us-west-2").stdout == "AKIABASE None us-west-2\n"
+    command.insert(1, "--set-region=eu-west-3")
+    assert separately(*command).stdout == "AKIABASE None eu-west-3\n"
+    assert stub.requests == []
+
+
+def test_a_session_of_the_user_becomes_a_profile_in_one_line(
+    stub: FakeServer, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By one code, as `aws sts get-session-token` gives it; of the profile that is named or of the ambient one."""
+    mfa = ("--mfa-serial", "arn:aws:iam::123456789012:mfa/dora", "--mfa-command", "echo 444444")
+    assert run("assume", "--profile", "base", "--session-token", *mfa, "--to-profile", "mfa")[0] == 0
+    assert [(each.form["Action"], each.form["TokenCode"]) for each in stub.requests] == [("GetSessionToken", "444444")]
+    assert Profile("mfa").fetch().session_token
+    monkeypatch.setenv("AWS_PROFILE", "base")
+    status, out, _ = run("process", "--session-token")
+    assert (status, json.loads(out)["SessionToken"]) == (0, SESSION_TOKEN)
+
+
+def test_credentials_that_are_temporary_go_where_those_of_a_role_go(stub: FakeServer, run: Run) -> None:
+    """As those of an SSO profile are."""
+    Path("keys.json").write_text(json.dumps(Credentials("ASIA", "secret", "token").as_dict()))
+    assert run("assume", "--keys-file", "keys.json", "--to-dotenv", ".env")[0] == 0
+    assert "AWS_ACCESS_KEY_ID=ASIA" in Path(".env").read_text()
+    assert stub.requests == []
+
+
+def test_long_term_keys_are_not_copied(stub: FakeServer, run: Run) -> None:
+    """They would lie in one more place, for ever; the next step is a role or a session."""
+    status, out, err = run("assume", "--profile", "base", "--to-dotenv", ".env")
+    assert (status, out) == (2, "")
+    assert err == "stskit: those are long-term keys, and are not copied; name a role, or add --session-token\n"
+    assert not Path(".env").exists()
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("--session-name=a", "--duration=1h", "--policy-file=a", "--policy-arn=a", "--tag=a=b", "--transitive-tag=a"),
+        *("--external-id=a", "--source-identity=a", "--wait-for-new-role=1s"),
+    ],
+)
+def test_what_is_for_a_role_needs_one(option: str, stub: FakeServer, run: Run) -> None:
+    """Else it would do nothing, and a policy that narrows nothing is worse than none."""
+    status, _, err = run("process", "--profile", "base", option)
+    assert (status, err.partition(" is for a role, and none is named; name it, or ")[0]) == (
+        2,
+        f"stskit: {option.split('=', maxsplit=1)[0]}",
+    )
+    assert stub.requests == []
+
+
 # Called wrongly -------------------------------------------------------------------------------------------------------
 
 
@@ -634,6 +700,8 @@ def test_a_token_may_be_a_field_of_a_json_file(stub: FakeServer, run: Run, aws: 
         ),
         (["assume", HUB, "--to-process", "--to-shell"], "--to-shell and --to-process do not go together"),
         (["assume", "--to-process"], "no role is named; give its ARN, such as arn:aws:iam::123456789012:role/Deploy"),
+        (["assume", "--to-process"], "used as they are: name them by --profile or --keys-file, or ask for --session-"),
+        (["exec", "--profile", "a", "--mfa-serial", "123456789", "--", "ls"], "is for a role, or for --session-token"),
         (["assume", "saml.log", "--to-process"], "saml.log is a file, and no role; is it --saml-file"),
         (
             ["assume", HUB, "--role-arn", "x", "--to-process"],

@@ -49,7 +49,7 @@ GROUPS: list[set[str]] = [
     {"fleet"},
     {""},  # stskit itself
     {"_cli.findings", "_cli.given_files", "_cli.options", "_cli.usage"},
-    {"_cli.checks_files", "_cli.checks_proofs", "_cli.checks_server", "_cli.checks_sso", "_cli.show"},
+    {"_cli.mfa_code", "_cli.checks_files", "_cli.checks_proofs", "_cli.checks_server", "_cli.checks_sso", "_cli.show"},
     {"_cli.checks_profile"},
     {"_cli.checks_credentials"},
     {"_cli.doctor"},
@@ -67,7 +67,7 @@ DOORS = {
         "sources.profile",
         "testing._model",
     }
-    | {"_cli.checks_credentials", "_cli.checks_files", "_cli.checks_server"},
+    | {"_cli.checks_credentials", "_cli.checks_files", "_cli.checks_server", "_cli.recipe"},
     "boto3": {"sinks.session"},
     "dateutil": {"_times"},
 }

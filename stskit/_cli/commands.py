@@ -12,7 +12,7 @@ from attrs import asdict, evolve, field, frozen
 from stskit._cli import show
 from stskit._cli.deliver import SINKS, delivery, to_process
 from stskit._cli.doctor import Finding, examine
-from stskit._cli.recipe import keys, offer, recipe, server, use_profile
+from stskit._cli.recipe import keys, offer, recipe, region, server, use_profile
 from stskit._cli.usage import UsageError, check, only_one
 from stskit.engine import caller_identity
 from stskit.sinks import Environment
@@ -65,14 +65,17 @@ def assume(args: Namespace) -> Result:
     """Credentials of a role go to a sink."""
     only_one(args, SINKS, needed="say where the credentials go, by one of")
     deliver = delivery(args)
-    return Result(*deliver(recipe(args).fetch()))
+    credentials = recipe(args).fetch()
+    if credentials.session_token is None:  # they would lie in one more place, and for ever
+        raise UsageError("those are long-term keys, and are not copied; name a role, or add --session-token")
+    return Result(*deliver(credentials))
 
 
 def execute(args: Namespace) -> Result:
     """Become the program, with the credentials in its environment: signals and exit status are its own."""
     if not any(args.program[:1]):
         raise UsageError("no command is given; put it after two dashes: stskit exec ROLE -- aws s3 ls")
-    environment = recipe(args).fetch().to(Environment(os.environ, region=args.set_region))
+    environment = recipe(args).fetch().to(Environment(os.environ, region=region(args)))
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and a program inherits that
         signal.signal(number, signal.SIG_DFL)
     try:

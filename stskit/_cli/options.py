@@ -79,7 +79,7 @@ PROOF: Final = (
 MFA: Final = (
     Option("--mfa-serial", "SERIAL", "ARN or serial number of the device; its code is asked for"),
     Option("--mfa-command", "COMMAND", "what prints the code, such as 'ykman oath accounts code -s aws'"),
-    Option("--session-token", "", "give the code to GetSessionToken, and assume from that session", _FLAG),
+    Option("--session-token", "", "give the code to GetSessionToken, and go on from that session", _FLAG),
 )
 ROLE: Final = (
     Option("--session-name", "NAME", "what CloudTrail shows"),
@@ -118,7 +118,7 @@ WHERE: Final = (
     Option("--backup", "", "keep what was there before beside the file", _FLAG),
     Option("--any-name", "", "take a name of a profile that not all tools read alike", _FLAG),
 )
-PROGRAM: Final = (Option("--set-region", "REGION", "the region for the command"),)
+PROGRAM: Final = (Option("--set-region", "REGION", "the region for the command; else it is that of --profile"),)
 DOCTOR: Final = (*ENDPOINT, Option("--offline", "", "do not ask STS what time it is", _FLAG))
 JSON: Final = (Option("--json", "", "write results to standard output, and errors to standard error, as JSON", _FLAG),)
 

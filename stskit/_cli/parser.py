@@ -25,10 +25,12 @@ _ASSUMING: Final = (
     ("the call", options.CALL),
 )
 _RECIPES: Final = """\
-in the place of aws sts assume-role-with-saml, -with-web-identity, assume-role:
+in the place of aws sts assume-role-with-saml, -with-web-identity, assume-role,
+and get-session-token with an MFA code:
   stskit assume --saml-file samlresponse.har --to-profile deploy
   stskit assume ROLE --oidc-token-file token --to-profile deploy
   stskit assume ROLE --profile base --to-profile deploy
+  stskit assume --profile base --session-token --mfa-serial ARN --to-profile me
 """
 _SHELLS: Final = """
 for a shell:
@@ -39,6 +41,7 @@ _EXEC: Final = """\
 the command comes after two dashes; signals and exit status are its own
 (126 and 127: it could not be run):
   stskit exec ROLE --profile base -- aws s3 ls
+  stskit exec --profile sso -- terraform plan
 """
 _PROCESS: Final = """\
 in ~/.aws/config, for every AWS SDK, the AWS CLI and Terraform:
@@ -177,7 +180,8 @@ def _fill(made: ArgumentParser, command: _Command) -> None:
             nargs="*",
             metavar="ROLE",
             help="ARN of the role; several are a chain, from left to right. With --saml-file its name is enough, or "
-            "none where the response offers one role only",
+            "none where the response offers one role only. Without a role: the credentials of --profile or "
+            "--keys-file as they are, or those of --session-token",
         )
     for title, group in command.groups:
         add_group(made, title, group)

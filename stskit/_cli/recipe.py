@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
 from stskit._cli.given_files import credentials_in, text_in
-from stskit._cli.usage import UsageError, check, is_given
+from stskit._cli.mfa_code import mfa
+from stskit._cli.usage import UsageError, check, is_given, needs_no_role
 from stskit.engine import AssumedRole
-from stskit.errors import ProofInvalid, RoleNotOffered, SignInRequired
-from stskit.mfa import MFA, MFACommand
+from stskit.errors import ProofInvalid, RoleNotOffered
 from stskit.refresh import Cached
 from stskit.roles import Role
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static
@@ -28,7 +24,7 @@ if TYPE_CHECKING:
     from stskit.identity import Credentials, Proof, SAMLAssertion
     from stskit.protocols import Source
 
-__all__ = ["keys", "offer", "recipe", "server", "use_profile"]
+__all__ = ["keys", "offer", "recipe", "region", "server", "use_profile"]
 
 
 def server(args: Namespace) -> BotocoreSTS:
@@ -42,6 +38,20 @@ def keys(args: Namespace) -> Source[Credentials]:
         return Static(credentials_in(args.keys_file))
     use_profile(args.profile)
     return Profile(args.profile)
+
+
+def region(args: Namespace) -> str | None:
+    """For a command: the region that is given, else that of the profile that is named, where the environment has none.
+
+    Raises what botocore raises where the profile cannot be read.
+    """
+    given: str | None = args.set_region
+    if given or args.profile is None or {"AWS_REGION", "AWS_DEFAULT_REGION"} & os.environ.keys():
+        return given
+    from botocore.session import Session
+
+    found: str | None = Session(profile=args.profile).get_config_variable("region")
+    return found
 
 
 def use_profile(profile: str | None) -> None:
@@ -58,6 +68,8 @@ def recipe(args: Namespace) -> Source[Credentials]:
     """How to get what is asked for. Raises `UsageError` where the arguments do not go together."""
     check(args)
     sts = server(args)
+    if needs_no_role(args):
+        return _source_itself(args, sts)
     wait = timedelta(seconds=args.wait_for_new_role)
     if args.from_env:
         build = AssumedRole.from_env(sts=sts)
@@ -66,6 +78,10 @@ def recipe(args: Namespace) -> Source[Credentials]:
     else:
         build = AssumedRole.through(*_roles(args), source=_source(args, sts), sts=sts, wait_for_new_role=wait)
     return _kept(args, build)
+
+
+def _source_itself(args: Namespace, sts: BotocoreSTS) -> Source[Credentials]:
+    return _session_token(args, sts) if args.session_token else _kept(args, keys(args))
 
 
 def _kept(args: Namespace, source: Source[Credentials]) -> Source[Credentials]:
@@ -81,49 +97,11 @@ def _source(args: Namespace, sts: BotocoreSTS) -> Source[Proof]:
         return SAMLFile(args.saml_file, args.principal_arn)
     if args.oidc_token_file is not None:
         return OIDCTokenFile(args.oidc_token_file, json_field=args.json_field)
-    if args.session_token:
-        return _kept(args, SessionToken(keys(args), _mfa(args), sts=sts))
-    return keys(args)
+    return _session_token(args, sts) if args.session_token else keys(args)
 
 
-def _mfa(args: Namespace) -> MFA | None:
-    if args.mfa_serial is None:
-        return None
-    if args.mfa_command is None:
-        return MFA(args.mfa_serial, _code_of_a_person)
-    import shlex
-
-    words: list[str] = []
-    with suppress(ValueError):  # a quote that does not end
-        words = shlex.split(args.mfa_command)
-    if not words:  # what it is may be secret: programs are given seeds
-        raise UsageError("--mfa-command is empty, or has a quote that does not end; give it as a shell would read it")
-    return MFA(args.mfa_serial, MFACommand(words))
-
-
-def _code_of_a_person(serial: str) -> str:
-    import warnings
-    from getpass import GetPassWarning, getpass
-
-    with warnings.catch_warnings(), suppress(EOFError), _ending_in_order():
-        warnings.simplefilter("ignore", GetPassWarning)  # without a terminal the code is read from standard input
-        return getpass(f"MFA code of {serial}: ")
-    raise SignInRequired(f"no code was given for the MFA device {serial}; call it at a terminal, or give --mfa-command")
-
-
-@contextmanager
-def _ending_in_order() -> Iterator[None]:
-    """Let the signals that end a process do so by an exception, so that a terminal echoes again what is typed."""
-
-    def end(number: int, _frame: object) -> None:
-        sys.exit(128 + number)
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _session_token(args: Namespace, sts: BotocoreSTS) -> Source[Credentials]:
+    return _kept(args, SessionToken(keys(args), mfa(args), sts=sts))
 
 
 def _roles(args: Namespace) -> list[Role]:
@@ -135,7 +113,7 @@ def _roles(args: Namespace) -> list[Role]:
 
 
 def _mfa_of_a_role(args: Namespace) -> dict[str, Any]:
-    return {} if args.session_token else {"mfa": _mfa(args)}
+    return {} if args.session_token else {"mfa": mfa(args)}
 
 
 def _options(args: Namespace) -> dict[str, Any]:
@@ -173,7 +151,8 @@ def _first(args: Namespace) -> str:
         what = f"{wanted!r} is no role ARN" if wanted else "no role is named"
         raise UsageError(
             f"{what}; give its ARN, such as arn:aws:iam::123456789012:role/Deploy, or say by --saml-file "
-            "which response offers it: then its name is enough"
+            "which response offers it: then its name is enough. Without a role, credentials are used as they are: name "
+            "them by --profile or --keys-file, or ask for --session-token"
         )
     return wanted
 

@@ -10,8 +10,12 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Sequence
 
-__all__ = ["UsageError", "check", "is_given", "only_one"]
+__all__ = ["UsageError", "check", "is_given", "needs_no_role", "only_one"]
 
+_OF_A_ROLE: Final = (
+    *("session_name", "duration", "policy_file", "policy_arn", "tag", "transitive_tag", "external_id"),
+    *("source_identity", "wait_for_new_role"),
+)
 _SOURCES: Final = ("profile", "keys_file", "saml_file", "oidc_token_file", "from_env")
 _GO_WITH: Final = {
     "principal_arn": ("saml_file",),
@@ -44,8 +48,24 @@ def check(args: Namespace) -> None:
             raise UsageError(f"{_flag(option)} goes with {named}; leave it out, or add that")
     if getattr(args, "session_token", False) and (args.saml_file or args.oidc_token_file or args.from_env):
         raise UsageError("--session-token is for the long-term keys of a user: --profile or --keys-file; leave it out")
+    if hasattr(args, "roles") and needs_no_role(args):
+        _check_without_role(args)
     if getattr(args, "from_env", False) and getattr(args, "roles", ()):
         raise UsageError("--from-env takes the role from AWS_ROLE_ARN; name no other, or leave --from-env out")
+
+
+def _check_without_role(args: Namespace) -> None:
+    for option in _OF_A_ROLE:
+        if getattr(args, option):
+            raise UsageError(f"{_flag(option)} is for a role, and none is named; name it, or leave that out")
+    if args.mfa_serial is not None and not args.session_token:
+        raise UsageError("--mfa-serial is for a role, or for --session-token; name the role, or add that")
+
+
+def needs_no_role(args: Namespace) -> bool:
+    """Whether credentials shall be used as they are: they are named, or a session of the user is, and no role is."""
+    is_named = args.profile is not None or args.keys_file is not None or args.session_token
+    return is_named and not args.roles
 
 
 def only_one(args: Namespace, options: Sequence[str], *, needed: str = "") -> None:

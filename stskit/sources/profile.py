@@ -51,24 +51,28 @@ class Profile:
         from botocore.session import Session
 
         from stskit._profile.chain import restrain
-        from stskit._profile.faults import fault, missing
         from stskit._sts.clients import discreet_logs
 
         where = "the ambient AWS credentials" if self.name is None else f"the profile {self.name!r}"
         session = Session(profile=self.name)
+        problem: SourceError
         try:
             with discreet_logs():
                 restrain(session, self.process_timeout)
                 found = _found(session)
-            if found is not None:
-                return found
-            problem: SourceError = missing(
-                session, f"{where}: nothing found, neither elsewhere nor", "run: aws configure, or name another source"
-            )
         except SourceError as error:
             problem = type(error)(f"{where}: {error}")
         except Exception as error:  # noqa: BLE001 - botocore's errors have no common base, and may hold secrets
+            from stskit._profile.faults import fault
+
             problem = fault(error, session, where)
+        else:
+            if found is not None:
+                return found
+            from stskit._profile.faults import missing
+
+            what = f"{where}: nothing found, neither elsewhere nor"
+            problem = missing(session, what, "run: aws configure, or name another source")
         raise problem
 
 
