@@ -642,17 +642,29 @@ def test_a_command_runs_with_the_credentials_of_a_profile_as_they_are(
     assert stub.requests == []
 
 
-def test_a_session_of_the_user_becomes_a_profile_in_one_line(
+def test_a_session_of_the_user_becomes_a_profile_in_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By one code, which the cache makes serve the next command too, as `aws sts get-session-token` would give it."""
+    due = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
+    with fake_server(lambda request: granted(request, Expiration=due)) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+        BASE.to(CredentialsFile("base"))
+        mfa = ("--mfa-serial", "arn:aws:iam::123456789012:mfa/dora", "--session-token", "--cache")
+        assert run("assume", "--profile", "base", *mfa, "--mfa-command", "echo 444444", "--to-profile", "mfa")[0] == 0
+        assert run("assume", "--profile", "base", *mfa, "--mfa-command", "false", "--to-dotenv", ".env")[0] == 0
+    assert [(each.form["Action"], each.form["TokenCode"]) for each in server.requests] == [
+        ("GetSessionToken", "444444")
+    ]
+    assert Profile("mfa").fetch().session_token == SESSION_TOKEN
+
+
+def test_a_session_of_the_user_may_be_that_of_the_ambient_keys(
     stub: FakeServer, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By one code, as `aws sts get-session-token` gives it; of the profile that is named or of the ambient one."""
-    mfa = ("--mfa-serial", "arn:aws:iam::123456789012:mfa/dora", "--mfa-command", "echo 444444")
-    assert run("assume", "--profile", "base", "--session-token", *mfa, "--to-profile", "mfa")[0] == 0
-    assert [(each.form["Action"], each.form["TokenCode"]) for each in stub.requests] == [("GetSessionToken", "444444")]
-    assert Profile("mfa").fetch().session_token
+    """And is asked for where the arguments say."""
     monkeypatch.setenv("AWS_PROFILE", "base")
-    status, out, _ = run("process", "--session-token")
+    status, out, _ = run("process", "--session-token", "--region", "eu-west-3")
     assert (status, json.loads(out)["SessionToken"]) == (0, SESSION_TOKEN)
+    assert "/eu-west-3/sts/" in stub.requests[0].headers["authorization"]
 
 
 def test_credentials_that_are_temporary_go_where_those_of_a_role_go(stub: FakeServer, run: Run) -> None:
@@ -702,6 +714,10 @@ def test_what_is_for_a_role_needs_one(option: str, stub: FakeServer, run: Run) -
         (["assume", "--to-process"], "no role is named; give its ARN, such as arn:aws:iam::123456789012:role/Deploy"),
         (["assume", "--to-process"], "used as they are: name them by --profile or --keys-file, or ask for --session-"),
         (["exec", "--profile", "a", "--mfa-serial", "123456789", "--", "ls"], "is for a role, or for --session-token"),
+        (["exec", "--profile", "a", "--region", "b", "--", "ls"], "--region is for a call of STS, and none is made"),
+        (["process", "--keys-file", "a", "--endpoint-url", "b"], "--endpoint-url is for a call of STS, and none is"),
+        (["process", "--keys-file", "a", "--use-fips"], "--use-fips is for a call of STS, and none is made without"),
+        (["process", "--keys-file", "a", "--cache"], "--cache would keep what --keys-file has; leave it out"),
         (["assume", "saml.log", "--to-process"], "saml.log is a file, and no role; is it --saml-file"),
         (
             ["assume", HUB, "--role-arn", "x", "--to-process"],

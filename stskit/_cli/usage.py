@@ -16,6 +16,7 @@ _OF_A_ROLE: Final = (
     *("session_name", "duration", "policy_file", "policy_arn", "tag", "transitive_tag", "external_id"),
     *("source_identity", "wait_for_new_role"),
 )
+_OF_A_CALL: Final = ("region", "endpoint_url", "use_fips")
 _SOURCES: Final = ("profile", "keys_file", "saml_file", "oidc_token_file", "from_env")
 _GO_WITH: Final = {
     "principal_arn": ("saml_file",),
@@ -58,8 +59,15 @@ def _check_without_role(args: Namespace) -> None:
     for option in _OF_A_ROLE:
         if getattr(args, option):
             raise UsageError(f"{_flag(option)} is for a role, and none is named; name it, or leave that out")
-    if args.mfa_serial is not None and not args.session_token:
+    if args.session_token:
+        return
+    if args.mfa_serial is not None:
         raise UsageError("--mfa-serial is for a role, or for --session-token; name the role, or add that")
+    for option in _OF_A_CALL:
+        if is_given(getattr(args, option)):
+            raise UsageError(f"{_flag(option)} is for a call of STS, and none is made without a role; leave it out")
+    if args.cache and args.keys_file is not None:
+        raise UsageError("--cache would keep what --keys-file has; leave it out")
 
 
 def needs_no_role(args: Namespace) -> bool:
