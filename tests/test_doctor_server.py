@@ -14,7 +14,7 @@ from fake_server import Answer, fake_server
 from helpers import START
 from saml_samples import PAIR, encoded, response
 
-from stskit._cli import checks_server
+from stskit._doctor import server as doctor_server
 from stskit.testing import ManualClock
 
 # The server -------------------------------------------------------------------------------------------------------
@@ -204,7 +204,7 @@ def test_a_server_that_cannot_be_reached_is_told_with_the_reason(monkeypatch: py
         monkeypatch.delenv("HTTPS_PROXY")
     with fake_server("reset") as server:
         assert reason(server.url) == "the connection fails."
-    monkeypatch.setattr(checks_server, "_SECONDS", 0.2)
+    monkeypatch.setattr(doctor_server, "_SECONDS", 0.2)
     with fake_server("hang") as server:
         assert reason(server.url) == "it does not answer in time."
 

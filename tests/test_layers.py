@@ -15,9 +15,10 @@ PACKAGE = Path(stskit.__file__).parent
 
 # From the left to the right; a module imports only from groups before its own.
 GROUPS: list[set[str]] = [
-    {"_cli", "_disk", "_profile", "_proofs", "_refresh", "_sts", "_text"},  # folders
+    {"_cli", "_disk", "_doctor", "_profile", "_proofs", "_refresh", "_sts", "_text"},  # folders
     {"errors"},
-    {"_disk.files", "_disk.locks", "_forks", "_proofs.jwt", "_secret", "_text.env_file", "_text.ini_section", "_times"},
+    {"_disk.files", "_disk.locks", "_forks", "_proofs.jwt", "_secret", "_text.env_file", "_text.ini_section", "_times"}
+    | {"_text.shown"},
     {"_disk.rewrite", "_proofs.saml_reader", "_text.ini"},
     {"_proofs.browser_log", "_proofs.saml_text"},
     {"_sts.limits", "arns", "saml", "web_identity"},
@@ -25,7 +26,7 @@ GROUPS: list[set[str]] = [
     {"identity", "roles"},
     {"_proofs.file", "_sts.data", "protocols"},
     {"_profile.chain", "_proofs.whose", "_refresh.policy", "_sts.again", "_sts.clients", "_sts.facts", "_sts.remedies"}
-    | {"_sts.requests", "caches._entry", "sinks._profiles", "sinks._variables"},
+    | {"_proofs.given_files", "_sts.requests", "caches._entry", "sinks._profiles", "sinks._variables"},
     {"_profile.identity", "_refresh.hops", "_refresh.outbox", "_refresh.shelf", "_sts.refusals"},
     {"_profile.faults", "caches.file", "caches.memory", "refresh", "sts"},
     {"caches", "testing._refusal", "testing._rsa", "testing.clock", "testing.faults", "testing.trust"},
@@ -48,11 +49,13 @@ GROUPS: list[set[str]] = [
     {"engine"},
     {"fleet"},
     {""},  # stskit itself
-    {"_cli.findings", "_cli.given_files", "_cli.options", "_cli.usage"},
-    {"_cli.mfa_code", "_cli.checks_files", "_cli.checks_proofs", "_cli.checks_server", "_cli.checks_sso", "_cli.show"},
-    {"_cli.checks_profile"},
-    {"_cli.checks_credentials"},
-    {"_cli.doctor"},
+    {"_doctor.findings"},
+    {"_doctor.files", "_doctor.proofs", "_doctor.server", "_doctor.sso"},
+    {"_doctor.profile"},
+    {"_doctor.credentials"},
+    {"_doctor.examine"},
+    {"_cli.options", "_cli.usage"},
+    {"_cli.mfa_code", "_cli.show"},
     {"_cli.deliver", "_cli.parser", "_cli.recipe"},
     {"_cli.commands"},
     {"__main__"},
@@ -67,7 +70,7 @@ DOORS = {
         "sources.profile",
         "testing._model",
     }
-    | {"_cli.checks_credentials", "_cli.checks_files", "_cli.checks_server", "_cli.recipe"},
+    | {"_cli.recipe", "_doctor.credentials", "_doctor.files", "_doctor.server"},
     "boto3": {"sinks.session"},
     "dateutil": {"_times"},
 }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from stskit._cli import show
-from stskit._cli.findings import printable
+from stskit._text.shown import printable
 from stskit.sinks import CredentialProcess, CredentialsFile, DotEnv, Environment, ShellExports
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from stskit._cli.given_files import credentials_in, text_in
 from stskit._cli.mfa_code import mfa
 from stskit._cli.usage import UsageError, check, is_given, needs_no_role
+from stskit._proofs.given_files import credentials_in, text_in
 from stskit.engine import AssumedRole
 from stskit.errors import ProofInvalid, RoleNotOffered
 from stskit.refresh import Cached

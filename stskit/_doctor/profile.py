@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from attrs import evolve, field, frozen
 
-from stskit._cli.checks_sso import of_session
-from stskit._cli.findings import Finding, listed
+from stskit._doctor.findings import Finding
+from stskit._doctor.sso import of_session
+from stskit._text.shown import listed
 
 __all__ = ["NOTHING", "Profiles", "Step", "steps_of", "unused"]
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stskit._cli.checks_credentials import is_missing, of_credentials
-from stskit._cli.checks_files import of_cache, of_shared_file, shared_file
-from stskit._cli.checks_proofs import of_keys_file, of_saml_file, of_token_file
-from stskit._cli.checks_server import Server, of_clock, of_server, of_variables, server
-from stskit._cli.findings import Finding, of_message
+from stskit._doctor.credentials import is_missing, of_credentials
+from stskit._doctor.files import of_cache, of_shared_file, shared_file
+from stskit._doctor.findings import Finding, of_message
+from stskit._doctor.proofs import of_keys_file, of_saml_file, of_token_file
+from stskit._doctor.server import Server, of_clock, of_server, of_variables, server
 from stskit._times import SystemClock
 from stskit.errors import RoleError
 from stskit.protocols import Clock

@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from stskit._cli.findings import Finding, of_message, span
+from stskit._doctor.findings import Finding, of_message
 from stskit._sts import clients
 from stskit._sts.refusals import Call, explained
+from stskit._text.shown import span
 from stskit.errors import RoleError
 from stskit.protocols import Clock
 from stskit.sts import BotocoreSTS

@@ -8,8 +8,9 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
-from stskit._cli.findings import Finding, iso, until
 from stskit._disk import files
+from stskit._doctor.findings import Finding
+from stskit._text.shown import iso, until
 from stskit._times import instant
 
 __all__ = ["of_session"]

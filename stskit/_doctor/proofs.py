@@ -7,9 +7,10 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
-from stskit._cli.findings import Finding, heard, iso, of_message, until
-from stskit._cli.given_files import credentials_in
+from stskit._doctor.findings import Finding, heard, of_message
 from stskit._proofs.file import why_shared
+from stskit._proofs.given_files import credentials_in
+from stskit._text.shown import iso, until
 from stskit.errors import ProofInvalid, SourceError
 from stskit.identity import Credentials, SAMLAssertion
 from stskit.protocols import Clock

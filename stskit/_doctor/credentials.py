@@ -11,10 +11,11 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
-from stskit._cli.checks_files import SharedFile
-from stskit._cli.checks_profile import NOTHING, Profiles, Step, steps_of, unused
-from stskit._cli.checks_proofs import of_keys, of_token_file
-from stskit._cli.findings import Finding, listed
+from stskit._doctor.files import SharedFile
+from stskit._doctor.findings import Finding
+from stskit._doctor.profile import NOTHING, Profiles, Step, steps_of, unused
+from stskit._doctor.proofs import of_keys, of_token_file
+from stskit._text.shown import listed
 from stskit._times import instant
 from stskit.errors import ProofInvalid
 from stskit.identity import Credentials

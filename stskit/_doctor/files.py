@@ -13,11 +13,12 @@ from typing import Any, Final, Literal
 
 from attrs import field, frozen
 
-from stskit._cli.findings import Finding, heard, listed, of_message
 from stskit._disk import files
 from stskit._disk.rewrite import MAX_BYTES
+from stskit._doctor.findings import Finding, heard, of_message
 from stskit._profile.faults import line_of
 from stskit._proofs.file import why_shared
+from stskit._text.shown import listed
 from stskit._times import instant
 from stskit.caches.file import FileCache
 from stskit.protocols import Clock
