@@ -639,6 +639,10 @@ def test_a_command_runs_with_the_credentials_of_a_profile_as_they_are(
     assert separately(*command, AWS_REGION="us-west-2").stdout == "AKIABASE None us-west-2\n"
     command.insert(1, "--set-region=eu-west-3")
     assert separately(*command).stdout == "AKIABASE None eu-west-3\n"
+    (home / ".aws" / "config").write_text("[default]\nregion = eu-north-1\n")
+    Path("keys.json").write_text(json.dumps(BASE.as_dict()))
+    command[1:4] = ["--keys-file", "keys.json"]  # whose region no profile knows
+    assert separately(*command).stdout == "AKIABASE None None\n"
     assert stub.requests == []
 
 
@@ -673,6 +677,22 @@ def test_credentials_that_are_temporary_go_where_those_of_a_role_go(stub: FakeSe
     assert run("assume", "--keys-file", "keys.json", "--to-dotenv", ".env")[0] == 0
     assert "AWS_ACCESS_KEY_ID=ASIA" in Path(".env").read_text()
     assert stub.requests == []
+
+
+def test_what_a_profile_gets_from_a_process_is_kept_where_that_is_asked_for(
+    home: Path, run: Run, tmp_path: Path
+) -> None:
+    """Two commands, one run of it."""
+    due = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
+    keys = {"Version": 1, "AccessKeyId": "ASIA", "SecretAccessKey": "s", "SessionToken": "t", "Expiration": due}
+    (tmp_path / "keys.json").write_text(json.dumps(keys))
+    (tmp_path / "give").write_text(f"echo run >>{tmp_path}/runs; cat {tmp_path}/keys.json")
+    (home / ".aws").mkdir()
+    (home / ".aws" / "config").write_text(f"[profile slow]\ncredential_process = sh {tmp_path}/give\n")
+    first = run("process", "--profile", "slow", "--cache")
+    assert first[0] == 0
+    assert run("process", "--profile", "slow", "--cache") == first
+    assert (tmp_path / "runs").read_text() == "run\n"
 
 
 def test_long_term_keys_are_not_copied(stub: FakeServer, run: Run) -> None:
