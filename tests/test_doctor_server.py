@@ -117,6 +117,23 @@ def test_a_profile_may_name_region_endpoint_and_certificates(
     assert only(found, "endpoint").text == "STS would be asked at https://sts.us-east-1.amazonaws.com."
 
 
+@pytest.mark.parametrize(
+    ("region", "state", "remedy"),
+    [
+        ("eu-centrl-1", "note", "Correct it, if eu-central-1 is meant"),
+        ("mars-1", "note", "Correct it, or get a newer botocore"),
+        ("us-gov-west-1", "ok", ""),
+        ("aws-global", "ok", ""),
+    ],
+)
+def test_a_region_that_nobody_knows_is_noted(region: str, state: str, remedy: str) -> None:
+    """A slip of the pen has no address at AWS; on a server of somebody's own it may well be right."""
+    found = only(look(region=region), "region")
+    assert (found.state, found.remedy) == (state, remedy)
+    assert ("botocore knows no region of that name" in found.text) == (state == "note")
+    assert only(look(region=region, endpoint_url="https://sts.example"), "region").state == "ok"
+
+
 def test_the_region_fits_the_roles_of_an_assertion(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable that does not is passed over, as by the call; an argument that does not is wrong."""
     pair = PAIR.replace("arn:aws:", "arn:aws-cn:")

@@ -50,6 +50,7 @@ GROUPS: list[set[str]] = [
     {"fleet"},
     {""},  # stskit itself
     {"_doctor.findings"},
+    {"_doctor.region"},
     {"_doctor.files", "_doctor.proofs", "_doctor.server", "_doctor.sso"},
     {"_doctor.profile"},
     {"_doctor.credentials"},

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from stskit._doctor.findings import Finding, of_message
+from stskit._doctor.region import of_region
 from stskit._sts import clients
 from stskit._sts.refusals import Call, explained
 from stskit._text.shown import span
@@ -91,7 +92,7 @@ def server(asked: BotocoreSTS, partition: str | None, *, signed: bool) -> Server
 
 def of_server(found: Server) -> Iterator[Finding]:
     """The region, the endpoint, and how it would be reached."""
-    yield _of_region(found)
+    yield of_region(found.region, found.region_from, found.wanted, is_at_aws=not found.url_from)
     url = _without_user(found.url)
     origin = f", as {found.url_from} says" if found.url_from else ""
     facts = {"endpoint": url, "from": found.url_from or "AWS"}
@@ -146,22 +147,6 @@ def of_clock(found: Server, clock: Clock) -> Finding:
     if abs(ahead) <= _TOO_MUCH:
         return Finding("clock", "note", text, _SET_CLOCK, facts)
     return Finding("clock", "wrong", f"{text}, so that proofs and signatures are refused", _SET_CLOCK, facts)
-
-
-def _of_region(found: Server) -> Finding:
-    facts = {"region": found.region, "from": found.region_from or "default"}
-    if found.wanted == found.region:
-        return Finding(
-            "region", "ok", f"STS would be asked in {found.region}, as {found.region_from} says", facts=facts
-        )
-    facts["from"] = "default"
-    why = (
-        f"{found.region_from} names {found.wanted}, which is not where the role is"
-        if found.wanted
-        else "No region is named"
-    )
-    text = f"{why}, so STS would be asked in {found.region}"
-    return Finding("region", "note", text, "set AWS_REGION, or give --region, for an endpoint near you", facts)
 
 
 def _of_proxy(url: str) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from botocore.loaders import Loader, create_loader
 if TYPE_CHECKING:
     from botocore.session import Session
 
-__all__ = ["loader_for", "partitions", "sts_loader_for"]
+__all__ = ["loader_for", "partitions", "regions", "sts_loader_for"]
 
 _HOST: Final = "{service}.{region}.{dnsSuffix}"
 _FIPS: Final = "{service}-fips.{region}.{dnsSuffix}"
@@ -40,8 +40,19 @@ def sts_loader_for(session: Session) -> Loader:
 @lru_cache(maxsize=1)
 def partitions() -> dict[str, tuple[str, re.Pattern[str]]]:
     """The home region of each partition, and the form of the names of its regions."""
-    data = _sts_loader(None).load_data("partitions")["partitions"]
-    return {each["id"]: (each["outputs"]["implicitGlobalRegion"], re.compile(each["regionRegex"])) for each in data}
+    return {
+        each["id"]: (each["outputs"]["implicitGlobalRegion"], re.compile(each["regionRegex"])) for each in _partitions()
+    }
+
+
+def regions() -> list[str]:
+    """The names of all regions that this botocore knows."""
+    return [name for each in _partitions() for name in each["regions"]]
+
+
+def _partitions() -> list[dict[str, Any]]:
+    known: list[dict[str, Any]] = _sts_loader(None).load_data("partitions")["partitions"]
+    return known
 
 
 @lru_cache(maxsize=4)
