@@ -25,7 +25,7 @@ from saml_samples import PROVIDER, ROLE, encoded, response
 from stskit import Credentials
 from stskit.__main__ import main
 from stskit._cli.parser import parse
-from stskit._cli.recipe import server
+from stskit._cli.recipe import region, server
 from stskit.sinks import CredentialsFile
 from stskit.sources import Profile
 from stskit.testing import FakeSTS
@@ -632,18 +632,38 @@ def test_a_command_runs_with_the_credentials_of_a_profile_as_they_are(
     """And with its region, where nothing else says one; nothing is asked of STS."""
     (home / ".aws" / "config").write_text("[profile base]\nregion = eu-north-1\n")
     show = "import os; print(*(os.environ.get(f'AWS_{name}') for name in ('ACCESS_KEY_ID', 'PROFILE', 'REGION')))"
-    command = ["exec", "--profile", "base", "--", sys.executable, "-c", show]
-    assert separately(*command).stdout == "AKIABASE None None\n"
     monkeypatch.delenv("AWS_DEFAULT_REGION")
-    assert separately(*command).stdout == "AKIABASE None eu-north-1\n"
-    assert separately(*command, AWS_REGION="us-west-2").stdout == "AKIABASE None us-west-2\n"
-    command.insert(1, "--set-region=eu-west-3")
-    assert separately(*command).stdout == "AKIABASE None eu-west-3\n"
-    (home / ".aws" / "config").write_text("[default]\nregion = eu-north-1\n")
-    Path("keys.json").write_text(json.dumps(BASE.as_dict()))
-    command[1:4] = ["--keys-file", "keys.json"]  # whose region no profile knows
-    assert separately(*command).stdout == "AKIABASE None None\n"
+    done = separately("exec", "--profile", "base", "--", sys.executable, "-c", show)
+    assert done.stdout == "AKIABASE None eu-north-1\n"
     assert stub.requests == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "arguments", "expected"),
+    [
+        ({}, ["--profile", "base"], "eu-north-1"),
+        ({}, ["--profile", "base", "--set-region", "eu-west-3"], "eu-west-3"),
+        ({}, ["--profile", "other"], None),
+        ({}, ["--keys-file", "keys.json"], None),
+        ({"AWS_REGION": "us-west-2"}, ["--profile", "base"], None),
+        ({"AWS_DEFAULT_REGION": "us-west-2"}, ["--profile", "base"], None),
+    ],
+)
+def test_a_command_gets_the_region_that_is_named_for_it(
+    environment: dict[str, str],
+    arguments: list[str],
+    expected: str | None,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the option, else by the profile that is named; what the environment has stays as it is."""
+    (home / ".aws").mkdir()
+    (home / ".aws" / "config").write_text(
+        "[default]\nregion = eu-west-1\n[profile base]\nregion = eu-north-1\n[profile other]\n"
+    )
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert region(parse(["exec", *arguments, "--", "x"])) == expected
 
 
 def test_a_session_of_the_user_becomes_a_profile_in_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
