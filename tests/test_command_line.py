@@ -1049,6 +1049,14 @@ def test_an_option_that_a_response_decides_is_named_as_it_is_written(stub: FakeS
     assert "does not take --tag: the identity provider sets it, or AssumeRole alone has it; leave it out" in err
 
 
+def test_a_session_token_from_temporary_keys_is_refused_in_terms_of_options(stub: FakeServer, run: Run) -> None:
+    """What to leave out is what was typed."""
+    Path("keys.json").write_text(json.dumps(Credentials("ASIA", "secret", "token").as_dict()))
+    status, _, err = run("process", "--keys-file", "keys.json", "--session-token")
+    assert (status, stub.requests) == (3, [])
+    assert err.endswith("or assume the role from these without --session-token\n")
+
+
 def test_ctrl_c_ends_without_a_word(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """As other programs do."""
     monkeypatch.setattr("stskit.sources.Profile.fetch", lambda _self: (_ for _ in ()).throw(KeyboardInterrupt))

@@ -34,6 +34,7 @@ _AS_OPTIONS: Final = {
     "json_field=...": "--json-field NAME",
     "config_path": "--config-file",
     "Cached(SessionToken(...))": "--session-token --cache",
+    "without SessionToken": "without --session-token",
     "Keep credentials until they expire (Cached)": "Keep credentials until they expire (--cache)",
 }
 _OF_A_ROLE: Final = {
