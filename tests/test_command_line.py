@@ -78,6 +78,11 @@ def separately(*arguments: str, **environment: str) -> subprocess.CompletedProce
     )
 
 
+def in_an_hour() -> str:
+    """As STS writes it."""
+    return f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
+
+
 # The recipes of the AWS CLI, on real servers --------------------------------------------------------------------------
 
 
@@ -446,8 +451,7 @@ def test_the_cache_of_the_user_is_used_where_that_is_asked_for(
     run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two commands, one call."""
-    due = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
-    with fake_server(lambda request: granted(request, Expiration=due)) as server:
+    with fake_server(lambda request: granted(request, Expiration=in_an_hour())) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
         BASE.to(CredentialsFile("base"))
         first = run("process", HUB, "--profile", "base", "--cache")
@@ -458,9 +462,8 @@ def test_the_cache_of_the_user_is_used_where_that_is_asked_for(
 
 def test_a_session_of_the_user_is_kept_too(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One code, in one command, serves another role in the next."""
-    due = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
     mfa = ("--mfa-serial", "arn:aws:iam::123456789012:mfa/carol", "--session-token", "--cache")
-    with fake_server(lambda request: granted(request, Expiration=due)) as server:
+    with fake_server(lambda request: granted(request, Expiration=in_an_hour())) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
         BASE.to(CredentialsFile("base"))
         assert run("process", HUB, "--profile", "base", *mfa, "--mfa-command", "echo 444444")[0] == 0
@@ -644,9 +647,13 @@ def test_a_command_runs_with_the_credentials_of_a_profile_as_they_are(
         ({}, ["--profile", "base"], "eu-north-1"),
         ({}, ["--profile", "base", "--set-region", "eu-west-3"], "eu-west-3"),
         ({}, ["--profile", "other"], None),
+        ({}, ["--profile", "empty"], None),
+        ({}, ["--profile", "block"], None),
         ({}, ["--keys-file", "keys.json"], None),
         ({"AWS_REGION": "us-west-2"}, ["--profile", "base"], None),
         ({"AWS_DEFAULT_REGION": "us-west-2"}, ["--profile", "base"], None),
+        ({"AWS_REGION": ""}, ["--profile", "base"], "eu-north-1"),
+        ({"AWS_DEFAULT_REGION": ""}, ["--profile", "base"], "eu-north-1"),
     ],
 )
 def test_a_command_gets_the_region_that_is_named_for_it(
@@ -660,6 +667,7 @@ def test_a_command_gets_the_region_that_is_named_for_it(
     (home / ".aws").mkdir()
     (home / ".aws" / "config").write_text(
         "[default]\nregion = eu-west-1\n[profile base]\nregion = eu-north-1\n[profile other]\n"
+        "[profile empty]\nregion =\n[profile block]\nregion =\n  a = b\n"
     )
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -668,8 +676,7 @@ def test_a_command_gets_the_region_that_is_named_for_it(
 
 def test_a_session_of_the_user_becomes_a_profile_in_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """By one code, which the cache makes serve the next command too, as `aws sts get-session-token` would give it."""
-    due = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
-    with fake_server(lambda request: granted(request, Expiration=due)) as server:
+    with fake_server(lambda request: granted(request, Expiration=in_an_hour())) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
         BASE.to(CredentialsFile("base"))
         mfa = ("--mfa-serial", "arn:aws:iam::123456789012:mfa/dora", "--session-token", "--cache")
@@ -703,8 +710,13 @@ def test_what_a_profile_gets_from_a_process_is_kept_where_that_is_asked_for(
     home: Path, run: Run, tmp_path: Path
 ) -> None:
     """Two commands, one run of it."""
-    due = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
-    keys = {"Version": 1, "AccessKeyId": "ASIA", "SecretAccessKey": "s", "SessionToken": "t", "Expiration": due}
+    keys = {
+        "Version": 1,
+        "AccessKeyId": "ASIA",
+        "SecretAccessKey": "s",
+        "SessionToken": "t",
+        "Expiration": in_an_hour(),
+    }
     (tmp_path / "keys.json").write_text(json.dumps(keys))
     (tmp_path / "give").write_text(f"echo run >>{tmp_path}/runs; cat {tmp_path}/keys.json")
     (home / ".aws").mkdir()

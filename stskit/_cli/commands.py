@@ -62,7 +62,7 @@ def roles(args: Namespace) -> Result:
 
 
 def assume(args: Namespace) -> Result:
-    """Credentials of a role go to a sink."""
+    """Credentials, of a role or as they are, go to a sink."""
     only_one(args, SINKS, needed="say where the credentials go, by one of")
     deliver = delivery(args)
     credentials = recipe(args).fetch()

@@ -15,6 +15,7 @@ from stskit.engine import AssumedRole
 from stskit.errors import ProofInvalid, RoleNotOffered
 from stskit.refresh import Cached
 from stskit.roles import Role
+from stskit.sinks._variables import REGIONS
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static
 from stskit.sts import BotocoreSTS
 
@@ -46,12 +47,12 @@ def region(args: Namespace) -> str | None:
     Raises what botocore raises where the profile cannot be read.
     """
     given: str | None = args.set_region
-    if given or args.profile is None or {"AWS_REGION", "AWS_DEFAULT_REGION"} & os.environ.keys():
+    if given or args.profile is None or any(map(os.environ.get, REGIONS)):
         return given
     from botocore.session import Session
 
-    found: str | None = Session(profile=args.profile).get_config_variable("region")
-    return found
+    found = Session(profile=args.profile).get_scoped_config().get("region")
+    return found if found and isinstance(found, str) else None  # an indented block is a mapping
 
 
 def use_profile(profile: str | None) -> None:
@@ -69,7 +70,7 @@ def recipe(args: Namespace) -> Source[Credentials]:
     check(args)
     sts = server(args)
     if needs_no_role(args):
-        return _source_itself(args, sts)
+        return _session_token(args, sts) if args.session_token else _kept(args, keys(args))
     wait = timedelta(seconds=args.wait_for_new_role)
     if args.from_env:
         build = AssumedRole.from_env(sts=sts)
@@ -78,10 +79,6 @@ def recipe(args: Namespace) -> Source[Credentials]:
     else:
         build = AssumedRole.through(*_roles(args), source=_source(args, sts), sts=sts, wait_for_new_role=wait)
     return _kept(args, build)
-
-
-def _source_itself(args: Namespace, sts: BotocoreSTS) -> Source[Credentials]:
-    return _session_token(args, sts) if args.session_token else _kept(args, keys(args))
 
 
 def _kept(args: Namespace, source: Source[Credentials]) -> Source[Credentials]:

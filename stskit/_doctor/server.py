@@ -17,11 +17,11 @@ from stskit._sts.refusals import Call, explained
 from stskit._text.shown import span
 from stskit.errors import RoleError
 from stskit.protocols import Clock
+from stskit.sinks._variables import REGIONS
 from stskit.sts import BotocoreSTS
 
 __all__ = ["Server", "of_clock", "of_server", "of_variables", "server"]
 
-_REGIONS: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")
 _URLS: Final = ("AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL")
 _IGNORE: Final = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
 _BUNDLES: Final = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
@@ -76,7 +76,7 @@ def server(asked: BotocoreSTS, partition: str | None, *, signed: bool) -> Server
         return Finding("endpoint", "wrong", text, getattr(told, "remedy", ""))
     bundle = os.environ.get(_BUNDLES[0]) or said.get("ca_bundle") or os.environ.get(_BUNDLES[1])
     region, url = client.meta.region_name, client.meta.endpoint_url
-    regions = {"--region": asked.region, **{name: os.environ.get(name) for name in _REGIONS}}
+    regions = {"--region": asked.region, **{name: os.environ.get(name) for name in REGIONS}}
     regions["the profile"] = said.get("region")
     first = next((place for place, value in regions.items() if value), "")
     return Server(
@@ -110,7 +110,7 @@ def of_server(found: Server) -> Iterator[Finding]:
 
 def of_variables() -> Iterator[Finding]:
     """Variables that do not say the same, or that hide each other."""
-    region, default = (os.environ.get(name) for name in _REGIONS)
+    region, default = (os.environ.get(name) for name in REGIONS)
     if region and default and region != default:
         text = f"AWS_REGION is {region} and AWS_DEFAULT_REGION is {default}: stskit takes the first, boto3 the second"
         yield Finding("region", "note", text, "set both to the same")

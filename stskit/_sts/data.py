@@ -90,11 +90,13 @@ def _endpoints(partition: dict[str, Any]) -> dict[str, Any]:
         {"hostname": _FIPS, "dnsSuffix": dual, "tags": ["dualstack", "fips"]},
         {"hostname": _HOST, "dnsSuffix": dual, "tags": ["dualstack"]},
     ]
+    # there a global region is no region of the partition; where it belongs to a service, that lists it
+    regional = {name: about for name, about in partition["regions"].items() if not name.endswith("-global")}
     return {
         "partition": partition["id"],
         "dnsSuffix": suffix,
         "regionRegex": partition["regionRegex"],
-        "regions": {name: about for name, about in partition["regions"].items() if not name.endswith("-global")},
+        "regions": regional,
         "defaults": {"hostname": _HOST, "protocols": ["https"], "signatureVersions": ["v4"], "variants": variants},
         "services": {"sts": _STS.get(partition["id"], {"endpoints": {}})},
     }

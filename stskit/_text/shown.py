@@ -1,4 +1,4 @@
-"""Texts for people: what a terminal can take, times, and lists."""
+"""How things are shown: text as a terminal can take it, times, and lists."""
 
 from __future__ import annotations
 

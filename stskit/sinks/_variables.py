@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from stskit.identity import Credentials
 
-__all__ = ["STALE", "unset", "variables"]
+__all__ = ["REGIONS", "STALE", "unset", "variables"]
 
-_REGION: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")  # boto3 reads the second alone, the SDK for JavaScript the first
+REGIONS: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")  # boto3 reads the second alone, the SDK for JavaScript the first
 # Left over from before, each of these could mix with new credentials, or go before them.
 STALE: Final = (
     "AWS_ACCESS_KEY_ID",
@@ -35,9 +35,9 @@ def variables(credentials: Credentials, region: str | None, expiration: bool) ->
     """What every SDK reads, in plain text."""
     fields = credentials.as_dict()
     found = {name: fields[key] for key, name in _NAMES.items() if key in fields and (expiration or key != "Expiration")}
-    return found | ({} if region is None else dict.fromkeys(_REGION, region))
+    return found | ({} if region is None else dict.fromkeys(REGIONS, region))
 
 
 def unset(region: str | None) -> tuple[str, ...]:
     """What must not be set beside new credentials, and what is set for them."""
-    return STALE + (() if region is None else _REGION)
+    return STALE + (() if region is None else REGIONS)
