@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from itertools import count
@@ -469,8 +469,21 @@ class Swallowing(Drawer):
 
 
 class Impatient(Drawer):
-    def exclusive(self, key: str, /, *, wait: bool) -> Any:
-        return super().exclusive(key, wait=False)
+    """The others come one by one once the first is in the block, so that they would hardly meet by chance."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.entered, self.turn = threading.Lock(), threading.Event(), threading.Lock()
+
+    @contextmanager
+    def exclusive(self, key: str, /, *, wait: bool) -> Iterator[bool]:
+        others = key == "crowd" and not self.first.acquire(blocking=False)
+        if others:
+            self.entered.wait()
+        with self.turn if others else nullcontext(), super().exclusive(key, wait=False) as alone:
+            if key == "crowd":
+                self.entered.set()
+            yield alone
 
 
 class Raising(Drawer):
@@ -528,7 +541,6 @@ BAD_CACHES: dict[type[Drawer], str] = {
     Losing: r"put\(\) does not work inside of the block",
     Sticky: "stays taken after an error in the block",
     Swallowing: "swallows an error from inside of the block",
-    Impatient: "gives up on a block that is soon free",
     Raising: "fails from several threads at once: RuntimeError",
     Crowded: "lets 8 of 8 threads into the block at once",
 }
@@ -539,6 +551,13 @@ def test_a_broken_cache_is_caught(kind: type[Drawer]) -> None:
     """In one sentence that says what is wrong."""
     with pytest.raises(AssertionError, match=BAD_CACHES[kind]):
         check_cache(kind)
+
+
+def test_a_cache_that_gives_up_is_caught_however_slow_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is in the block stays there until somebody has been turned away."""
+    monkeypatch.setattr(import_module("stskit.testing.check_cache"), "_SOON", 60)
+    with pytest.raises(AssertionError, match="gives up on a block that is soon free"):
+        check_cache(Impatient)
 
 
 class Waiting(Drawer):

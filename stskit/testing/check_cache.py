@@ -22,6 +22,7 @@ __all__ = ["check_cache"]
 _KEYS: Final = ("a", "A", "a/b", "../a", "a b", "a\n", "\u00e9\u4e2d", "a" * 10_000)
 _LIMIT: Final = 60  # seconds that another process may take to start
 _AT_ONCE: Final = 5  # seconds, of a loaded machine; a cache that waits does so for longer
+_SOON: Final = 0.3  # seconds for which the first one stays in the block, so that the others find it taken
 # What another process does: it says whether it is alone in the block, puts an entry, and waits there for its end.
 _OTHER: Final = """
 import pickle, sys
@@ -106,14 +107,17 @@ def _elsewhere(cache: Cache, key: str) -> bool:
 
 def _check_crowd(cache: Cache) -> None:
     name, inside, most = name_of(cache), [0], [0]
+    seen_enough = threading.Event()  # after the first has stayed for a while, or as soon as somebody is turned away
 
     def enter(_: int) -> bool:
         with cache.exclusive("crowd", wait=True) as alone:
             if alone:
                 inside[0] += 1
                 most[0] = max(most[0], inside[0])
+                seen_enough.wait(_SOON)
                 cache.put("crowd", _entry())
                 inside[0] -= 1
+            seen_enough.set()
         return alone
 
     results = together(enter)
