@@ -300,6 +300,15 @@ def test_what_cannot_be_printed_has_a_status(
     assert ("No space left" in capfd.readouterr().err) == (output == "full")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_an_error_that_cannot_be_told_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for standard error: the status stays, and the stream closes without another try."""
+    with open("/dev/full", "w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        assert main(["roles", "nix"]) == 3
+        monkeypatch.undo()
+
+
 @pytest.mark.case("X19")
 @pytest.mark.parametrize("program", ["stskit", f"{sys.executable} -m stskit"])
 def test_a_process_that_asks_for_its_own_profile_says_so(home: Path, program: str, stub: FakeServer) -> None:
@@ -896,9 +905,10 @@ def test_the_json_of_a_command_is_not_that_of_stskit(run: Run) -> None:
     ],
 )
 def test_a_stream_that_is_closed_or_full_changes_no_status(
-    stub: FakeServer, command: str, status: int, said: str
+    stub: FakeServer, command: str, status: int, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And there is no traceback."""
+    """And there is no traceback; Python keeps what it could not write for later, unless it is told not to."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     if "/dev/full" in command and not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     line = f"{sys.executable} -m stskit {command.replace('ROLE', HUB)}"

@@ -7,7 +7,6 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from errno import EBADF
 from typing import Any, Final, TextIO
@@ -62,8 +61,10 @@ def write(text: str, stream: TextIO) -> None:
 
 def tell(text: str) -> None:
     """Write *text* to standard error, where that can be."""
-    with suppress(OSError):
+    try:
         write(text, sys.stderr)
+    except OSError:
+        _let_go(sys.stderr)
 
 
 def output(text: str) -> int:
@@ -78,9 +79,14 @@ def output(text: str) -> int:
         tell(f"stskit: standard output cannot be written: {error.strerror}")
     else:
         return 0
-    if sys.stdout is not None:  # else Python tries again at the end, and complains
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:
+        _let_go(sys.stdout)
     return 1
+
+
+def _let_go(stream: TextIO) -> None:
+    """Have what could not be written go nowhere: else Python tries again at the end, and makes the status 120."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def as_json(value: object) -> str:
