@@ -7,11 +7,12 @@
 """
 
 from stskit import sinks, sources
+from stskit.credentials import CallerIdentity, Credentials
 from stskit.engine import AssumedRole, assume, caller_identity
 from stskit.errors import StskitError
 from stskit.fleet import Outcome, assume_all
-from stskit.identity import CallerIdentity, Credentials, SAMLAssertion, WebIdentityToken
 from stskit.mfa import MFA, MFACommand
+from stskit.proofs import SAMLAssertion, WebIdentityToken
 from stskit.refresh import Cached, RefreshPolicy
 from stskit.roles import Role
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from stskit._cli import commands, show
+from stskit._cli.formatting import printable
 from stskit._cli.parser import own, parse
-from stskit._text.shown import printable
 from stskit.errors import SignInRequired, SinkError, SourceError, STSError, StskitError, StskitWarning, STSUnavailable
 
 __all__ = ["main"]

@@ -9,9 +9,10 @@ from typing import Final, TypeVar
 
 from attrs import evolve, field, frozen
 
+from stskit.credentials import CallerIdentity, Credentials
 from stskit.errors import RoleError, SourceMissing
-from stskit.identity import CallerIdentity, Credentials, Proof
-from stskit.protocols import STS, Identifier, LiveSink, Source, attach
+from stskit.proofs import Proof
+from stskit.protocols import STS, LiveSink, Source, STSOperations, attach
 from stskit.refresh import Cached
 from stskit.roles import Role
 from stskit.sources import OIDCTokenFile, Profile
@@ -96,7 +97,7 @@ class AssumedRole:
         Where STS could not fetch the identity provider's keys it is tried again, five times in all, and with
         `wait_for_new_role` where it denies access; each time with a fresh proof.
         """
-        from stskit._sts.again import patiently
+        from stskit.sts.retry import patiently
 
         return patiently(lambda: self.sts.exchange(self.source.fetch(), self.role), self.wait_for_new_role)
 
@@ -113,16 +114,16 @@ class AssumedRole:
 
         It holds nothing secret. None where the source does not say whose proof it gives. Raises what the source does.
         """
-        from stskit._proofs import whose
+        from stskit import cache_key
 
-        return whose.of_role(self.role, whose.identity_of(self.source), self.sts)
+        return cache_key.of_role(self.role, cache_key.identity_of(self.source), self.sts)
 
-    def with_hop(self, hop: Callable[[Source[Credentials]], Source[Credentials]], /) -> AssumedRole:
-        """The same recipe with *hop* around the role that it is assumed from, so that `Cached` refreshes each.
+    def wrap_source(self, wrap: Callable[[Source[Credentials]], Source[Credentials]], /) -> AssumedRole:
+        """Return the same recipe with *wrap* around the role that it is assumed from, so that `Cached` refreshes each.
 
         Raises nothing of its own.
         """
-        return evolve(self, source=hop(self.source)) if isinstance(self.source, AssumedRole) else self
+        return evolve(self, source=wrap(self.source)) if isinstance(self.source, AssumedRole) else self
 
     @classmethod
     def through(
@@ -168,7 +169,7 @@ def assume(
     return recipe.fetch()
 
 
-def caller_identity(credentials: Credentials | None = None, *, sts: Identifier | None = None) -> CallerIdentity:
+def caller_identity(credentials: Credentials | None = None, *, sts: STSOperations | None = None) -> CallerIdentity:
     """Account, ARN and user id behind *credentials*, as STS sees them; None: the ambient credentials.
 
     Raises `STSError` where STS does not know them, `STSUnavailable` where it does not answer.

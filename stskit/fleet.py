@@ -12,11 +12,12 @@ from typing import Final
 
 from attrs import evolve, frozen
 
+from stskit._time import SystemClock
+from stskit.credentials import Credentials
 from stskit.engine import AssumedRole
 from stskit.errors import RoleError, SourceError, STSError, StskitError
-from stskit.identity import Credentials, Proof, SAMLAssertion
+from stskit.proofs import Proof, SAMLAssertion
 from stskit.protocols import STS, Clock, Source
-from stskit.refresh import SystemClock
 from stskit.roles import Role
 from stskit.sources import Profile
 from stskit.sts import BotocoreSTS
@@ -127,7 +128,7 @@ def _assume(recipe: AssumedRole, pace: _Pace) -> Outcome:
 
 
 def _is_throttling(error: StskitError) -> bool:
-    from stskit._sts.remedies import cause_of
+    from stskit.sts.remedies import cause_of
 
     return isinstance(error, STSError) and cause_of(error.code or "", error.http_status or 0) == "Throttling"
 

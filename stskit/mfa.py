@@ -9,10 +9,10 @@ from typing import Final, TypeAlias
 
 from attrs import field, frozen
 
-from stskit._forks import lock_across_forks
-from stskit._secret import Secret
-from stskit._sts.limits import check
+from stskit._io.fork import lock_across_forks
+from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, RoleError, SignInRequired, SourceError, SourceMissing, StskitError, discreet
+from stskit.limits import check
 
 __all__ = ["MFA", "MFACommand"]
 

@@ -6,30 +6,30 @@ Nothing is inherited and nothing is registered: any object with the method fits.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from attrs import frozen
 
+from stskit.credentials import Sink
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from datetime import datetime
 
-    from stskit.identity import CallerIdentity, Credentials, Proof
+    from stskit.credentials import CallerIdentity, Credentials
     from stskit.mfa import MFA
+    from stskit.proofs import Proof
     from stskit.roles import Role
 
 __all__ = [
     "STS",
     "Cache",
     "CacheEntry",
-    "Chained",
     "Clock",
-    "Identifier",
     "LiveSink",
     "RefreshEvent",
     "RefreshListener",
-    "SessionTokens",
+    "STSOperations",
     "Sink",
     "Source",
     "attach",
@@ -57,18 +57,6 @@ class Source(Protocol[P_co]):
         ...
 
 
-@runtime_checkable
-class Chained(Protocol):
-    """A source of credentials that may be made on another one, which `Cached` then refreshes on its own."""
-
-    def with_hop(self, hop: Callable[[Source[Credentials]], Source[Credentials]], /) -> Source[Credentials]:
-        """The same source with *hop* around the one that it is made on; the very same where there is none.
-
-        Raises nothing of its own.
-        """
-        ...
-
-
 class STS(Protocol):
     """What turns a proof into credentials.
 
@@ -85,32 +73,17 @@ class STS(Protocol):
         ...
 
 
-class Identifier(Protocol):
-    """What can say whose credentials these are."""
+class STSOperations(Protocol):
+    """The operations of STS that need no role."""
 
     def caller_identity(self, credentials: Credentials, /) -> CallerIdentity:
         """The account, ARN and user id behind *credentials*, as STS sees them. Raises as `STS.exchange` does."""
         ...
 
-
-class SessionTokens(Protocol):
-    """What can make a session of a user's own, for `SessionToken`."""
-
     def session_token(
         self, credentials: Credentials, /, *, duration: int | None = None, mfa: MFA | None = None
     ) -> Credentials:
         """Temporary credentials of the same user; *duration* in seconds. Raises as `STS.exchange` does."""
-        ...
-
-
-class Sink(Protocol[R_co]):
-    """Where credentials go, as the value they are now."""
-
-    def write(self, credentials: Credentials, /) -> R_co:
-        """Deliver *credentials*, whole or not at all, and give back where or what they became.
-
-        Raise `SinkError` when that is not possible, with everything as it was before.
-        """
         ...
 
 

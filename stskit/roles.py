@@ -6,19 +6,70 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import TypedDict, TypeVar, Unpack
+from typing import Final, TypedDict, TypeVar, Unpack
 
 from attrs import field, frozen
 
-from stskit._secret import Secret, secret
-from stskit._sts.limits import PARAMETERS, check, check_size
-from stskit.arns import RoleARN
+from stskit.credentials import Secret, secret
 from stskit.errors import RoleError
+from stskit.limits import PARAMETERS, check, check_size, duration_in_seconds
 from stskit.mfa import MFA
 
-__all__ = ["ProvidedContext", "Role", "RoleOptions", "default_session_name", "sanitize_session_name", "seconds"]
+__all__ = ["ProvidedContext", "Role", "RoleARN", "RoleOptions", "default_session_name", "sanitize_session_name"]
 
 V = TypeVar("V")
+
+_MOST: Final = 2048  # characters, by the service model of STS
+# On servers that are not AWS there may be no account.
+_ROLE: Final = r"arn:([a-z0-9-]+):iam::(\d{12})?:role(/(?:[!-~]+/)?)([\w+=,.@-]{1,64})"
+
+
+@frozen
+class RoleARN:
+    """The ARN of a role: ``arn:aws:iam::123456789012:role/path/NAME``; ``str()`` builds it.
+
+    `name`: up to 64 characters, without the path. `account`: twelve digits; None on servers that have none. `path`: it
+    begins and ends with a slash. `partition`: ``aws``, ``aws-cn``, ``aws-us-gov`` and so on.
+
+    Raises `RoleError` where the parts make no ARN of a role.
+    """
+
+    name: str
+    account: str | None
+    path: str = field(default="/", kw_only=True)
+    partition: str = field(default="aws", kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        if _parts(_ROLE, str(self)) != (self.partition, self.account, self.path, self.name):
+            raise _no_role(str(self))
+
+    def __str__(self) -> str:
+        return f"arn:{self.partition}:iam::{self.account or ''}:role{self.path}{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> RoleARN:
+        """The parts of *text*. Raises `RoleError` where it is no ARN of a role, of up to 2,048 characters."""
+        parts = _parts(_ROLE, text)
+        if parts is None:
+            raise _no_role(text)
+        partition, account, path, name = parts
+        return cls(name or "", account, path=path or "/", partition=partition or "")
+
+
+def _parts(pattern: str, text: object) -> tuple[str | None, ...] | None:
+    match = re.fullmatch(pattern, text, re.ASCII) if isinstance(text, str) and len(text) <= _MOST else None
+    return match and match.groups()
+
+
+def _no_role(text: object) -> RoleError:
+    return RoleError(
+        f"{_shortened(text)} is no role ARN; one looks like arn:aws:iam::123456789012:role/NAME, "
+        f"with up to {_MOST} characters. See it with: aws iam get-role --role-name NAME"
+    )
+
+
+def _shortened(text: object) -> str:
+    return repr(text) if len(repr(text)) <= 200 else f"{repr(text)[:200]}..."
 
 
 @frozen
@@ -38,15 +89,6 @@ class ProvidedContext:
     def __attrs_post_init__(self) -> None:
         check("provider ARN", self.provider_arn)
         check("context assertion", self.context_assertion)
-
-
-def seconds(duration: timedelta | int | None) -> int | None:
-    """*duration* in seconds. Raises `RoleError` where it is neither a number of them nor a timedelta."""
-    if duration is None or isinstance(duration, int):
-        return duration
-    if isinstance(duration, timedelta):
-        return int(duration.total_seconds())
-    raise RoleError(f"duration is a number of seconds or a timedelta, not {duration!r}")
 
 
 def _list(entries: Sequence[str]) -> tuple[str, ...]:
@@ -129,7 +171,7 @@ class Role:
 
     arn: str
     session_name: str | None = field(default=None, kw_only=True)
-    duration: int | None = field(default=None, kw_only=True, converter=seconds)
+    duration: int | None = field(default=None, kw_only=True, converter=duration_in_seconds)
     policy: str | None = field(default=None, kw_only=True, converter=_policy_text)
     policy_arns: Sequence[str] = field(default=(), kw_only=True, converter=_list)
     tags: Mapping[str, str] = field(factory=dict, kw_only=True, converter=_tags, hash=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from helpers import START
 
-from stskit._doctor.examine import Finding, examine
+from stskit._cli.doctor.examine import Finding, examine
 from stskit.testing import ManualClock
 
 CANARY = "canary"  # is in no finding, wherever it stands

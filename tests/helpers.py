@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from stskit import errors
-from stskit.identity import Credentials, Secret
+from stskit.credentials import Credentials, Secret
 from stskit.protocols import Clock, Source
 from stskit.refresh import Cached, RefreshPolicy
 from stskit.testing import ManualClock

@@ -1,4 +1,4 @@
-"""What stskit tries again, since botocore does not know of it: with a fresh proof, and never for long."""
+"""What stskit tries retry, since botocore does not know of it: with a fresh proof, and never for long."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stskit import AssumedRole, Credentials, Role, WebIdentityToken, assume
-from stskit._sts import again
 from stskit.errors import RoleError, STSError
-from stskit.identity import Proof
+from stskit.proofs import Proof
 from stskit.sources import Static
-from stskit.sts import BotocoreSTS
+from stskit.sts import BotocoreSTS, retry
 from stskit.testing import ManualClock
 
 ROLE = "arn:aws:iam::123456789012:role/R"
@@ -47,8 +46,8 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         made.append(seconds)
         clock.advance(timedelta(seconds=seconds))
 
-    monkeypatch.setattr(again, "sleep", pause)
-    monkeypatch.setattr(again, "monotonic", clock.monotonic)
+    monkeypatch.setattr(retry, "sleep", pause)
+    monkeypatch.setattr(retry, "monotonic", clock.monotonic)
     monkeypatch.setattr(random, "uniform", lambda _least, most: most)
     return made
 
@@ -164,7 +163,7 @@ def test_an_interrupt_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(_seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(again, "sleep", interrupted)
+    monkeypatch.setattr(retry, "sleep", interrupted)
     with fake_server(NO_KEYS) as server, pytest.raises(KeyboardInterrupt):
         assume(ROLE, source=Renewed(), sts=BotocoreSTS(endpoint_url=server.url))
     assert len(server.requests) == 1
@@ -181,9 +180,9 @@ def test_the_pauses_never_pass_the_end(seconds: float) -> None:
     """However long it is."""
     clock = ManualClock(START)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(again, "monotonic", clock.monotonic)
+        patch.setattr(retry, "monotonic", clock.monotonic)
         total = 0.0
-        for pause in again._role_pauses(seconds):
+        for pause in retry._role_pauses(seconds):
             assert 0 < pause <= 10
             total += pause
             clock.advance(timedelta(seconds=pause))

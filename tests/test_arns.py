@@ -1,4 +1,4 @@
-"""ARNs of roles and of their sessions are built and split, in all partitions."""
+"""ARNs of roles are built and split, in all partitions."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stskit.arns import AssumedRoleARN, RoleARN
 from stskit.errors import RoleError
+from stskit.roles import RoleARN
 
 names = st.from_regex(r"\A[A-Za-z0-9_+=,.@-]{1,64}\Z")
 accounts = st.from_regex(r"\A[0-9]{12}\Z") | st.none()
@@ -26,14 +26,6 @@ def test_a_role_arn_is_built_and_split(name: str, account: str | None, path: str
     arn = RoleARN(name, account, path=path, partition=partition)
     assert str(arn) == f"arn:{partition}:iam::{account or ''}:role{path}{name}"
     assert RoleARN.parse(str(arn)) == arn
-
-
-@given(names, names.filter(lambda name: len(name) > 1), accounts, partitions)
-def test_the_arn_of_a_session_is_built_and_split(role: str, name: str, account: str | None, partition: str) -> None:
-    """Likewise; there is no path in it."""
-    arn = AssumedRoleARN(role, name, account, partition=partition)
-    assert str(arn) == f"arn:{partition}:sts::{account or ''}:assumed-role/{role}/{name}"
-    assert AssumedRoleARN.parse(str(arn)) == arn
 
 
 def test_the_usual_case_is_short() -> None:
@@ -65,33 +57,16 @@ def test_what_makes_no_role_arn_is_refused(make: Callable[[], object]) -> None:
         make()
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: AssumedRoleARN("app", "x", "123456789012"),
-        lambda: AssumedRoleARN("app", "a b", "123456789012"),
-        lambda: AssumedRoleARN("a/b", "me", "123456789012"),
-        lambda: AssumedRoleARN.parse("arn:aws:iam::123456789012:role/app"),
-        lambda: AssumedRoleARN.parse("arn:aws:sts::123456789012:assumed-role/app"),
-    ],
-)
-def test_what_makes_no_arn_of_a_session_is_refused(make: Callable[[], object]) -> None:
-    """Likewise."""
-    with pytest.raises(RoleError, match="is no ARN of a role's session; one looks like"):
-        make()
-
-
 def test_what_was_given_is_shown_and_cut() -> None:
     """So that one finds it again, and an error stays readable."""
     with pytest.raises(RoleError, match="^'user/app' is no role ARN"):
         RoleARN.parse("user/app")
-    with pytest.raises(RoleError, match=r"^'x{199}\.\.\. is no ARN of a role's session"):
-        AssumedRoleARN.parse("x" * 5000)
+    with pytest.raises(RoleError, match=r"^'x{199}\.\.\. is no role ARN"):
+        RoleARN.parse("x" * 5000)
 
 
 @given(st.text() | st.none() | st.integers())
 def test_anything_is_split_or_refused(text: Any) -> None:
     """No text, and nothing that is none, gets another exception out."""
-    for parse in (RoleARN.parse, AssumedRoleARN.parse):
-        with pytest.raises(RoleError):
-            parse(text)
+    with pytest.raises(RoleError):
+        RoleARN.parse(text)

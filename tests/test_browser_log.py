@@ -18,9 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from saml_samples import encoded, response
 
-from stskit._proofs import browser_log
 from stskit.errors import ProofInvalid, StskitError
-from stskit.identity import SAMLAssertion
+from stskit.proofs import SAMLAssertion, browser_log
 
 AWS, OTHER = "https://signin.aws.amazon.com/saml", "https://app.example/sso"
 FIRST, SECOND, THIRD = (
@@ -155,7 +154,7 @@ def test_a_large_log_is_read_within_bounds(tmp_path: Path) -> None:
     filler = {"request": {"url": "https://x"}, "response": {"content": {"text": "x" * 100_000}}}
     path = tmp_path / "browser.har"
     path.write_text(har(*[filler] * 400, post(FIRST, "2026-11-25T12:00:00Z")))
-    code = f"from stskit._proofs import browser_log as log; print(log.newest(open({str(path)!r}).read()).value[:20])"
+    code = f"from stskit.proofs import browser_log as log; print(log.newest(open({str(path)!r}).read()).value[:20])"
     limit = 400_000_000
     done = subprocess.run(
         [sys.executable, "-c", code],

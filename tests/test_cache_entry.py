@@ -12,8 +12,8 @@ from dateutil.parser import isoparse
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stskit.caches import _entry
-from stskit.identity import Credentials, Secret
+from stskit.caches.entry import VERSION, entry_from_bytes, entry_to_bytes, is_newer
+from stskit.credentials import Credentials, Secret
 from stskit.protocols import CacheEntry
 
 KEY = "arn:aws:iam::123456789012:role/dev"
@@ -31,7 +31,7 @@ ENTRY = CacheEntry(
     ),
     SINCE,
 )
-DATA = _entry.entry_to_bytes(KEY, ENTRY)
+DATA = entry_to_bytes(KEY, ENTRY)
 
 MOMENTS = st.datetimes(max_value=datetime(9999, 12, 30), timezones=st.just(UTC))
 OPTIONAL: dict[str, Any] = {
@@ -66,8 +66,8 @@ def as_it_stands(data: bytes) -> CacheEntry:
 
 def believed(data: bytes) -> CacheEntry | None:
     """What is read from *data*, if anything; then it is for this key, stands there as it is, and ends in time."""
-    assert _entry.is_newer(data) in (True, False)
-    entry = _entry.entry_from_bytes(KEY, data)
+    assert is_newer(data) in (True, False)
+    entry = entry_from_bytes(KEY, data)
     if entry is not None:
         document = json.loads(data)
         assert (document["version"], document["key"]) == (1, KEY)
@@ -80,17 +80,17 @@ def believed(data: bytes) -> CacheEntry | None:
 @given(st.text() | st.just("\udcff"), entries())
 def test_what_is_written_is_read(key: str, entry: CacheEntry) -> None:
     """Each field and each microsecond, under the very key; what is secret comes back as such."""
-    read = _entry.entry_from_bytes(key, data := _entry.entry_to_bytes(key, entry))
+    read = entry_from_bytes(key, data := entry_to_bytes(key, entry))
     assert read == entry
     assert type(read.credentials.secret_access_key) is Secret
     assert type(read.credentials.session_token) in (Secret, type(None))
-    assert _entry.entry_to_bytes(key, read) == data
+    assert entry_to_bytes(key, read) == data
 
 
 @given(st.text(), st.text(), entries())
 def test_it_is_read_for_its_own_key_alone(key: str, other: str, entry: CacheEntry) -> None:
     """Another one gets nothing."""
-    assert (_entry.entry_from_bytes(other, _entry.entry_to_bytes(key, entry)) is None) == (key != other)
+    assert (entry_from_bytes(other, entry_to_bytes(key, entry)) is None) == (key != other)
 
 
 @given(entries(), st.timedeltas(timedelta(microseconds=1), timedelta(days=10_000)))
@@ -99,21 +99,21 @@ def test_what_lives_for_too_long_is_not_read(entry: CacheEntry, more: timedelta)
     since = min(entry.since, datetime(9000, 1, 1, tzinfo=UTC))
     longest = CacheEntry(attrs.evolve(entry.credentials, expiration=since + LONGEST), since)
     too_long = CacheEntry(attrs.evolve(entry.credentials, expiration=since + LONGEST + more), since)
-    assert _entry.entry_from_bytes(KEY, _entry.entry_to_bytes(KEY, longest)) == longest
-    assert _entry.entry_from_bytes(KEY, _entry.entry_to_bytes(KEY, too_long)) is None
+    assert entry_from_bytes(KEY, entry_to_bytes(KEY, longest)) == longest
+    assert entry_from_bytes(KEY, entry_to_bytes(KEY, too_long)) is None
 
 
 def test_long_term_keys_are_not_read() -> None:
     """A cache is no place for them."""
     entry = CacheEntry(attrs.evolve(ENTRY.credentials, expiration=None), SINCE)
-    assert _entry.entry_from_bytes(KEY, _entry.entry_to_bytes(KEY, entry)) is None
+    assert entry_from_bytes(KEY, entry_to_bytes(KEY, entry)) is None
 
 
 @pytest.mark.parametrize("hours", [-12, 5.5, 14])
 def test_the_zone_of_a_clock_does_not_matter(hours: float) -> None:
     """The moment is the same."""
     local = CacheEntry(ENTRY.credentials, SINCE.astimezone(timezone(timedelta(hours=hours))))
-    assert _entry.entry_from_bytes(KEY, _entry.entry_to_bytes(KEY, local)) == ENTRY
+    assert entry_from_bytes(KEY, entry_to_bytes(KEY, local)) == ENTRY
 
 
 @given(st.binary() | JSON.map(lambda value: json.dumps(value).encode()))
@@ -189,7 +189,7 @@ def test_cut_anywhere_it_is_nothing() -> None:
 @given(entries(), st.data())
 def test_any_entry_cut_anywhere_is_nothing(entry: CacheEntry, draw: st.DataObject) -> None:
     """Whatever is in it."""
-    data = _entry.entry_to_bytes(KEY, entry)
+    data = entry_to_bytes(KEY, entry)
     assert believed(data[: draw.draw(st.integers(0, len(data) - 1))]) is None
 
 
@@ -239,8 +239,8 @@ def test_changed_bytes_are_never_a_different_meaning(changes: list[tuple[int, by
 )
 def test_what_is_newer_is_known_by_its_version_alone(data: bytes, newer: bool) -> None:
     """Whatever shape it has; it is not read, and what is no document is not newer, or it would never be replaced."""
-    assert _entry.is_newer(data) is newer
-    assert _entry.entry_from_bytes(KEY, data) == (ENTRY if data is DATA else None)
+    assert is_newer(data) is newer
+    assert entry_from_bytes(KEY, data) == (ENTRY if data is DATA else None)
 
 
 def test_what_is_written_is_what_others_could_read() -> None:

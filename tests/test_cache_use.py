@@ -16,7 +16,7 @@ from helpers import START, Down, ScriptedSource, credentials, lowest
 from stskit import AssumedRole, Cached, Credentials, RefreshPolicy, Role
 from stskit.caches import FileCache, MemoryCache
 from stskit.errors import CacheWarning, SourceMissing
-from stskit.identity import Proof
+from stskit.proofs import Proof
 from stskit.protocols import CacheEntry, Source
 from stskit.testing import ManualClock
 

@@ -43,8 +43,8 @@ from stskit import (
     caller_identity,
 )
 from stskit.caches import FileCache, MemoryCache
+from stskit.credentials import Secret
 from stskit.errors import SignInRequired, StskitError
-from stskit.identity import Secret
 from stskit.protocols import CacheEntry, RefreshEvent
 from stskit.roles import ProvidedContext
 from stskit.sinks import Boto3Session, BotocoreSession, CredentialsFile, Environment

@@ -32,11 +32,10 @@ from fake_server import (
 from identity_provider import IdentityProvider
 
 from stskit import Credentials, Role, SAMLAssertion, StskitError, WebIdentityToken
-from stskit._sts import clients
 from stskit.errors import RoleError
-from stskit.identity import Proof
+from stskit.proofs import Proof
 from stskit.sources import Profile
-from stskit.sts import BotocoreSTS
+from stskit.sts import BotocoreSTS, clients
 
 ROLE = "arn:aws:iam::123456789012:role/R"
 PROVIDER = "arn:aws:iam::123456789012:saml-provider/idp"

@@ -20,10 +20,9 @@ from helpers import folder_of, needs, reachable_text
 from readers import NODE, node
 
 from stskit import Credentials
-from stskit._disk import rewrite
-from stskit._text import ini
 from stskit.errors import SinkError, StskitWarning
-from stskit.sinks import CredentialsFile, DotEnv
+from stskit.sinks import CredentialsFile, DotEnv, file_edit
+from stskit.sinks.credentials_file import ini
 
 SESSION = Credentials("ASIANEW", "new/secret+", "newtoken==", account_id="123456789012")
 STATIC = Credentials("AKIANEW", "static/secret")
@@ -163,7 +162,7 @@ def test_what_is_known_of_files_does_not_grow_without_end(tmp_path: Path) -> Non
     """A process may write to any number of files."""
     for number in range(250):
         SESSION.to(CredentialsFile("dev", tmp_path / str(number)))
-        assert len(rewrite._plain) <= 100
+        assert len(file_edit._plain) <= 100
 
 
 def test_many_profiles_are_written_all_or_none(file: Path) -> None:

@@ -17,8 +17,8 @@ from botocore.exceptions import EndpointResolutionError, EndpointVariantError
 from botocore.loaders import Loader
 from botocore.session import Session
 
-from stskit._sts import clients
-from stskit._sts.data import sts_loader_for
+from stskit.sts import clients
+from stskit.sts.loader import sts_loader_for
 
 PLAIN = Loader()
 PARTITIONS = PLAIN.load_data("partitions")["partitions"]

@@ -26,9 +26,9 @@ from doc_commands import options_of
 
 import stskit
 from stskit import RefreshPolicy
-from stskit._sts.limits import PARAMETERS
-from stskit._sts.remedies import REMEDIES
-from stskit.sts import OPERATIONS
+from stskit.limits import PARAMETERS
+from stskit.sts.remedies import REMEDIES
+from stskit.sts.requests import OPERATIONS
 
 ROOT = Path(__file__).parent.parent
 MODULES = [f"stskit.{found.name}" for found in pkgutil.iter_modules(stskit.__path__) if not found.name.startswith("_")]

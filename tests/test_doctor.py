@@ -17,8 +17,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from saml_samples import PAIR, ROLE, encoded, response
 
-from stskit._disk import files
-from stskit._doctor.examine import examine
+from stskit._cli.doctor.examine import examine
+from stskit._io import atomic
 from stskit.errors import SourceError
 from stskit.sources import Profile
 from stskit.testing import ManualClock
@@ -110,7 +110,7 @@ def test_a_file_that_may_not_be_read_is_one_sentence(name: str, home: Path, monk
     def read(path: str, limit: int) -> bytes:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(files, "read", read)
+    monkeypatch.setattr(atomic, "read", read)
     assert "cannot be read: Permission denied" in only(look(**given), name).text
 
 
@@ -275,7 +275,7 @@ def test_a_file_that_is_gone_after_it_was_read_has_no_mode(home: Path, monkeypat
     def gone(path: str) -> str:
         raise FileNotFoundError
 
-    monkeypatch.setattr("stskit._doctor.proofs.why_shared", gone)
+    monkeypatch.setattr("stskit._cli.doctor.proofs.why_shared", gone)
     assert only(look(**given), "SAML file").state == "ok"
 
 

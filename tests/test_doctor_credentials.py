@@ -368,7 +368,7 @@ def test_what_is_wrong_with_a_profile_is_wrong_to_botocore(name: str, monkeypatc
     for variable, value in {"AWS_ENDPOINT_URL_STS": CLOSED, "AWS_DEFAULT_REGION": "eu-central-1"}.items():
         monkeypatch.setenv(variable, value)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    monkeypatch.setattr("stskit._profile.chain._ask", lambda _question: "123456")
+    monkeypatch.setattr("stskit.sources.profile.provider_chain._ask", lambda _question: "123456")
     problem = ""
     try:
         Profile(name).fetch()

@@ -14,7 +14,7 @@ from fake_server import Answer, fake_server
 from helpers import START
 from saml_samples import PAIR, encoded, response
 
-from stskit._doctor import server as doctor_server
+from stskit._cli.doctor import server as doctor_server
 from stskit.testing import ManualClock
 
 # The server -------------------------------------------------------------------------------------------------------

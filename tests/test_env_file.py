@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from readers import NODE, node
 
 from stskit import Credentials
-from stskit._text.env_file import BARE, updated
 from stskit.errors import Refused
 from stskit.sinks import DotEnv
+from stskit.sinks.dot_env.env_file import BARE, updated
 
 SESSION = Credentials("ASIANEW", "new/secret+", "newtoken==")
 STATIC = Credentials("AKIANEW", "static/secret")

@@ -31,7 +31,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stskit import Cached, RefreshPolicy
-from stskit._disk import files, locks
+from stskit._io import atomic, locks
 from stskit.caches import FileCache
 from stskit.errors import CacheWarning
 from stskit.protocols import CacheEntry
@@ -236,14 +236,14 @@ def test_a_hundred_megabytes_are_not_read(
 ) -> None:
     """Not even by one byte: what a read of the file asks for is bounded, and it is replaced."""
     wanted: list[bytes] = []
-    read_own = files.read_own
+    read_own = atomic.read_own
 
     def record(path: str, limit: int) -> bytes:
         assert limit <= 1_000_000
         wanted.append(data := read_own(path, limit))
         return data
 
-    monkeypatch.setattr(files, "read_own", record)
+    monkeypatch.setattr(atomic, "read_own", record)
     os.truncate(file, 100_000_000)
     assert cache.get(KEY) is None
     assert not wanted

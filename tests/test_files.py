@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from stskit._disk import files, locks
+from stskit._io import atomic, locks
 
 OLD, NEW = b"[old]\nkey = 1\n", b"[new]\nkey = 22\n"
 
 
 def replace(path: str, data: bytes) -> None:
-    with files.opened(path, 10**6) as old, files.staged(path, [data], old) as new:
-        files.publish(new, path)
+    with atomic.opened(path, 10**6) as old, atomic.staged(path, [data], old) as new:
+        atomic.publish(new, path)
 
 
 @pytest.fixture
@@ -53,13 +53,13 @@ def open_descriptors() -> int:
 @pytest.mark.parametrize("limit", [len(OLD), len(OLD) + 1, 10**9])
 def test_a_file_within_the_limit_is_read_whole(target: Path, limit: int) -> None:
     """The limit itself is still allowed."""
-    assert files.read(str(target), limit) == OLD
+    assert atomic.read(str(target), limit) == OLD
 
 
 def test_a_file_over_the_limit_is_refused(target: Path) -> None:
     """One byte too many, and nothing is returned."""
     with pytest.raises(OSError, match="larger than 13 bytes") as caught:
-        files.read(str(target), len(OLD) - 1)
+        atomic.read(str(target), len(OLD) - 1)
     assert caught.value.errno == errno.EFBIG
 
 
@@ -74,22 +74,22 @@ def test_a_file_that_grows_while_it_is_read_is_read_to_its_end(target: Path, mon
         return found
 
     monkeypatch.setattr(os, "fstat", look_then_grow)
-    assert files.read(str(target), 99) == OLD + NEW
+    assert atomic.read(str(target), 99) == OLD + NEW
     with pytest.raises(OSError, match="larger than"):
-        files.read(str(target), len(OLD + NEW) + 1)
+        atomic.read(str(target), len(OLD + NEW) + 1)
 
 
 def test_a_huge_file_is_not_read_to_its_end(target: Path) -> None:
     """A sparse file of 8 TB costs what the limit costs."""
     os.truncate(target, 2**43)
     with pytest.raises(OSError, match="larger than 1,000 bytes"):
-        files.read(str(target), 1000)
+        atomic.read(str(target), 1000)
 
 
 def test_a_missing_file_is_told_as_the_system_tells_it(tmp_path: Path) -> None:
     """The caller decides what a missing file means."""
     with pytest.raises(FileNotFoundError):
-        files.read(str(tmp_path / "none"), 9)
+        atomic.read(str(tmp_path / "none"), 9)
 
 
 @pytest.mark.parametrize("kind", ["fifo", "folder", "device", "link to a device"])
@@ -107,7 +107,7 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, kind: str) -
             path.symlink_to("/dev/zero")
     before = open_descriptors()
     with pytest.raises(OSError) as caught:
-        files.read(str(path), 10**6)
+        atomic.read(str(path), 10**6)
     assert caught.value.errno in {errno.EINVAL, errno.EISDIR}
     assert open_descriptors() == before
 
@@ -122,7 +122,7 @@ def test_what_is_checked_is_what_is_read(target: Path, monkeypatch: pytest.Monke
         return look(descriptor)
 
     monkeypatch.setattr(os, "fstat", replace_then_look)
-    assert files.read(str(target), 99) == OLD
+    assert atomic.read(str(target), 99) == OLD
     assert target.read_bytes() == NEW
 
 
@@ -131,7 +131,7 @@ def test_every_file_is_for_its_owner(tmp_path: Path, set_umask: Callable[[int], 
     """Whatever the umask: lock and new file 0600, new folders 0700."""
     set_umask(umask)
     folder = tmp_path / "a" / "b"
-    files.make_folder(str(folder))
+    atomic.make_folder(str(folder))
     with locks.locked(str(folder / "lock"), 0):
         replace(str(folder / "file"), NEW)
     assert [mode(folder.parent), mode(folder)] == [0o700, 0o700]
@@ -151,7 +151,7 @@ def test_the_new_content_takes_the_place_of_the_old(target: Path) -> None:
 def test_a_path_may_be_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bare file name means the working folder."""
     monkeypatch.chdir(tmp_path)
-    files.make_folder("a/b")
+    atomic.make_folder("a/b")
     for name in ("file", "a/b/file"):
         replace(name, NEW)
         assert Path(name).read_bytes() == NEW
@@ -344,7 +344,7 @@ def test_a_missing_folder_is_told(tmp_path: Path) -> None:
 def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
     """Its mode is the owner's choice."""
     tmp_path.chmod(0o755)
-    files.make_folder(str(tmp_path))
+    atomic.make_folder(str(tmp_path))
     assert mode(tmp_path) == 0o755
 
 
@@ -354,7 +354,7 @@ def test_a_new_folder_is_private_from_the_start(
     """There is no moment in which others can look into it."""
     set_umask(0)
     monkeypatch.setattr(os, "chmod", lambda *_: None)
-    files.make_folder(str(tmp_path / "new"))
+    atomic.make_folder(str(tmp_path / "new"))
     assert mode(tmp_path / "new") == 0o700
 
 
@@ -367,12 +367,12 @@ def test_a_folder_that_somebody_else_makes_first_is_fine(tmp_path: Path, monkeyp
         raise FileExistsError(errno.EEXIST, "it exists", path)
 
     monkeypatch.setattr(os, "mkdir", too_late)
-    files.make_folder(str(tmp_path / "new"))
+    atomic.make_folder(str(tmp_path / "new"))
     assert mode(tmp_path / "new") == 0o750
 
 
 def test_a_file_in_the_way_is_told(target: Path) -> None:
     """What is above must be a folder."""
     with pytest.raises(NotADirectoryError):
-        files.make_folder(str(target / "sub"))
+        atomic.make_folder(str(target / "sub"))
     assert target.read_bytes() == OLD

@@ -30,7 +30,7 @@ from stskit.errors import (
     StskitError,
     STSUnavailable,
 )
-from stskit.identity import Proof
+from stskit.proofs import Proof
 from stskit.sources import Profile, SAMLFile, Static
 from stskit.sts import BotocoreSTS
 from stskit.testing import ManualClock

@@ -14,11 +14,11 @@ import pytest
 from forking import in_child
 from helpers import START, ScriptedSource, cached, credentials
 
-from stskit import Cached, _forks
-from stskit._disk import locks
+from stskit import Cached
+from stskit._io import fork, locks
 from stskit.caches import FileCache, MemoryCache
+from stskit.credentials import Credentials
 from stskit.errors import CacheWarning
-from stskit.identity import Credentials
 from stskit.testing import ManualClock
 
 pytestmark = [
@@ -112,7 +112,7 @@ def test_what_happens_in_a_child_happens_to_all_that_is_alive(tmp_path: Path) ->
     descriptor = os.open(tmp_path / "lock", os.O_CREAT | os.O_RDWR)
     locks._descriptors.add(descriptor)
     locks._close_all()
-    _forks._rearm()
+    fork._rearm()
     assert all(new is not old for new, old in zip((both._lock, memory._lock), before, strict=True))
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)
@@ -131,16 +131,16 @@ def test_what_is_gone_is_not_kept_for_its_children() -> None:
     """A thousand recipes that nobody uses any more are garbage."""
     clock = ManualClock(START)
     gc.collect()
-    before = len(_forks._things)
+    before = len(fork._things)
     some = [cached(ScriptedSource(), clock) for _ in range(1000)]
-    assert len(_forks._things) >= before + len(some)
+    assert len(fork._things) >= before + len(some)
     del some
     gc.collect()
-    assert len(_forks._things) <= before
+    assert len(fork._things) <= before
 
 
 def test_a_system_without_fork_needs_none_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The lock is a lock."""
     monkeypatch.delattr(os, "register_at_fork")
-    with _forks.lock_across_forks():
+    with fork.lock_across_forks():
         pass

@@ -20,8 +20,9 @@ from helpers import START, reachable_text, shown_locals
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stskit.credentials import CallerIdentity, Credentials, Secret
 from stskit.errors import ProofInvalid, RoleNotOffered, SinkError
-from stskit.identity import CallerIdentity, Credentials, SAMLAssertion, SAMLRole, Secret, WebIdentityToken
+from stskit.proofs import SAMLAssertion, SAMLRole, WebIdentityToken
 
 CANARY = "Zq7+canary/"
 KEYS = {"AccessKeyId": "AKIAEXAMPLE", "SecretAccessKey": CANARY + "secret"}

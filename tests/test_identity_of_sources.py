@@ -30,7 +30,7 @@ from test_profile import configure
 from stskit import MFA, AssumedRole, Cached, Credentials, MFACommand, RefreshPolicy, Role
 from stskit.caches import FileCache, MemoryCache
 from stskit.errors import CacheWarning, ProofInvalid, RoleError, SignInRequired, SourceMissing
-from stskit.identity import Proof, SAMLAssertion, WebIdentityToken
+from stskit.proofs import Proof, SAMLAssertion, WebIdentityToken
 from stskit.protocols import Source
 from stskit.roles import ProvidedContext
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static

@@ -13,8 +13,8 @@ from helpers import reachable_text
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stskit._text.ini import Ini
 from stskit.errors import Refused
+from stskit.sinks.credentials_file.ini import Ini
 
 
 def test_many_sections_change_at_once() -> None:

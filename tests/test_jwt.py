@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stskit import WebIdentityToken
-from stskit._proofs import jwt as reader
-from stskit.web_identity import UnverifiedClaims
+from stskit.proofs import jwt as reader
+from stskit.proofs.web_identity import UnverifiedClaims
 
 KEY = "a key that is long enough for it"
 NOW = int(START.timestamp())

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from stskit._disk import locks
+from stskit._io import locks
 
 
 def open_descriptors() -> int:

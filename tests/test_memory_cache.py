@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from stskit import Cached, RefreshPolicy
 from stskit.caches import MemoryCache
-from stskit.identity import Credentials
+from stskit.credentials import Credentials
 from stskit.protocols import CacheEntry
 from stskit.testing import ManualClock
 

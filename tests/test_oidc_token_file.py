@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from local_aws import LocalAWS
 
 from stskit import AssumedRole, Cached, assume
+from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, RoleError, SourceMissing, STSError, StskitWarning
-from stskit.identity import Secret
 from stskit.sources import OIDCTokenFile
 from stskit.sts import BotocoreSTS
 from stskit.testing import ManualClock
@@ -279,7 +279,7 @@ def test_an_empty_file_is_read_again_for_a_moment(full_after: int, path: Path, m
         if len(pauses) == full_after:
             write(path, TOKEN)
 
-    monkeypatch.setattr("stskit._proofs.file.sleep", pause)
+    monkeypatch.setattr("stskit.sources.proof_file.sleep", pause)
     if full_after < 3:
         assert OIDCTokenFile(path).fetch().value == TOKEN
     else:

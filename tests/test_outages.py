@@ -12,8 +12,8 @@ import pytest
 from helpers import START, Answer, Down, ScriptedSource, cached, credentials, highest, lowest
 
 from stskit import AssumedRole
+from stskit.credentials import Credentials
 from stskit.errors import ProofInvalid, SignInRequired, STSError
-from stskit.identity import Credentials
 from stskit.refresh import Cached, RefreshPolicy
 from stskit.sources import OIDCTokenFile
 from stskit.testing import FakeSTS, ManualClock

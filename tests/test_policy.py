@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stskit._refresh.policy import Failed, Kind, Step
 from stskit.refresh import RefreshPolicy
+from stskit.refresh.policy import Failed, Kind, Step
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 NOTHING, EVER = timedelta(0), timedelta.max

@@ -24,8 +24,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stskit import Cached, Credentials
+from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, SignInRequired, SourceError, SourceMissing
-from stskit.identity import Secret
 from stskit.sources import Profile
 from stskit.testing import ManualClock
 
@@ -733,7 +733,7 @@ def test_only_two_parts_of_the_search_of_botocore_are_replaced(name: str | None,
     """Each by one of its own kind and in its place, for a profile and for a source profile."""
     from botocore.credentials import AssumeRoleProvider, ProcessProvider, ProfileProviderBuilder
 
-    from stskit._profile.chain import _Sources, restrain
+    from stskit.sources.profile.provider_chain import _Sources, restrain
 
     configure(home, credentials=keys_of("p"))
     session = Session(profile=name)

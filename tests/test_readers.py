@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from readers import CRT, Reader, javascript, read_with_botocore
 
-from stskit._text.ini import Ini
 from stskit.errors import Refused
+from stskit.sinks.credentials_file.ini import Ini
 
 SAMPLES = sorted((Path(__file__).parent / "data" / "ini").glob("*.ini"))
 NEW = {

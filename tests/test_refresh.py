@@ -20,11 +20,13 @@ import pytest
 from helpers import PACKAGE, START, CountedLock, Down, ScriptedSource, cached, credentials, highest, lowest
 
 from stskit import AssumedRole, Role
+from stskit._time import SystemClock
 from stskit.caches import MemoryCache
+from stskit.credentials import Credentials
 from stskit.errors import ProofInvalid, SignInRequired, SourceMissing, StskitWarning
-from stskit.identity import Credentials, Proof
+from stskit.proofs import Proof
 from stskit.protocols import RefreshEvent, Source
-from stskit.refresh import Cached, RefreshPolicy, SystemClock
+from stskit.refresh import Cached, RefreshPolicy
 from stskit.sources import Static
 from stskit.testing import ManualClock
 

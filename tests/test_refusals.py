@@ -16,11 +16,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stskit import Credentials, Role, SAMLAssertion, StskitError, WebIdentityToken
-from stskit._sts.refusals import Call, explained, unavailable
-from stskit._sts.remedies import ANY_5XX, ANY_OTHER, REMEDIES, remedy_for
+from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, STSError, STSUnavailable
-from stskit.identity import Proof, Secret
+from stskit.proofs import Proof
 from stskit.sts import BotocoreSTS
+from stskit.sts.refusals import Call, explained, unavailable
+from stskit.sts.remedies import ANY_5XX, ANY_OTHER, REMEDIES, remedy_for
 
 ROLE = Role("arn:aws:iam::123456789012:role/R")
 BASE = Credentials("AKIABASE", "base-secret-canary/+" + "s" * 20, "base-token-canary/+" + "t" * 200)

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from saml_samples import PAIR, PROVIDER, ROLE, encoded, response
 
 from stskit import Credentials, Role, SAMLAssertion, WebIdentityToken
-from stskit._sts import facts
-from stskit._sts.remedies import ANY_5XX, ANY_OTHER, REMEDIES, remedy_for
 from stskit.errors import STSError
-from stskit.identity import Proof
-from stskit.sts import OPERATIONS, BotocoreSTS
+from stskit.proofs import Proof
+from stskit.sts import BotocoreSTS, facts
+from stskit.sts.remedies import ANY_5XX, ANY_OTHER, REMEDIES, remedy_for
+from stskit.sts.requests import OPERATIONS
 
 KEY = "a key that is long enough for it"
 BASE = Credentials("AKIABASE", "base-secret-canary", "base-token-canary")

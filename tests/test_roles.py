@@ -17,11 +17,11 @@ from botocore.model import ServiceModel, Shape, StructureShape
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stskit._sts.limits import LIMITS, PARAMETERS
+from stskit.credentials import Secret
 from stskit.errors import RoleError
-from stskit.identity import Secret
+from stskit.limits import LIMITS, PARAMETERS
 from stskit.roles import ProvidedContext, Role, RoleOptions, default_session_name, sanitize_session_name
-from stskit.sts import OPERATIONS
+from stskit.sts.requests import OPERATIONS
 
 ARN = "arn:aws:iam::123456789012:role/app"
 POLICY_ARN = "arn:aws:iam::aws:policy/ReadOnlyAccess"

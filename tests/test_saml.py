@@ -13,9 +13,8 @@ from helpers import reachable_text
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stskit._proofs import saml_reader, saml_text
 from stskit.errors import ProofInvalid
-from stskit.identity import SAMLAssertion, SAMLRole
+from stskit.proofs import SAMLAssertion, SAMLRole, saml_encoding, saml_xml
 
 SAML = Path(__file__).parent / "data" / "saml"
 PROTOCOL = "urn:oasis:names:tc:SAML:2.0:protocol"
@@ -198,13 +197,13 @@ PLAIN = encoded(GOOD + "\n" * ((1 - len(GOOD)) % 3))  # of a length that needs p
 def test_there_is_one_form_that_is_sent(text: str) -> None:
     """Standard base64 on one line, of the very bytes that the identity provider signed."""
     assert PLAIN.endswith("==")
-    assert saml_text.canonical(text) == PLAIN
+    assert saml_encoding.canonical(text) == PLAIN
 
 
 @pytest.mark.parametrize("text", [GOOD, f"\ufeff\n{GOOD}\n"], ids=["as it is", "BOM"])
 def test_xml_is_sent_in_base64(text: str) -> None:
     """Who has the XML itself need not encode it."""
-    assert saml_text.canonical(text) == encoded(GOOD)
+    assert saml_encoding.canonical(text) == encoded(GOOD)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "UTF-8", "us-ascii", "iso-8859-1", "utf-16"])
@@ -214,7 +213,7 @@ def test_xml_that_comes_as_text_loses_the_encoding_it_had(encoding: str, quote: 
     xml = wrapped(
         assertion(f"{ROLE},{PROVIDER}", "Zoë"), head=f"<?xml version='1.0' encoding={quote}{encoding}{quote}?>"
     )
-    sent = b64decode(saml_text.canonical(xml)).decode()
+    sent = b64decode(saml_encoding.canonical(xml)).decode()
     assert sent == wrapped(assertion(f"{ROLE},{PROVIDER}", "Zoë"), head="<?xml version='1.0'?>")
     assert pairs(sent) == [(ROLE, PROVIDER)]
 
@@ -226,7 +225,7 @@ def test_bytes_keep_the_encoding_they_declare(encoding: str) -> None:
     data = wrapped(assertion(f"{ROLE},{PROVIDER}"), head=f"<?xml version='1.0' encoding='{declared}'?>").encode(
         encoding
     )
-    assert saml_text.canonical(encoded(data)) == encoded(data)
+    assert saml_encoding.canonical(encoded(data)) == encoded(data)
     assert pairs(data) == [(ROLE, PROVIDER)]
 
 
@@ -236,10 +235,10 @@ def test_the_limit_of_sts_is_the_limit(length: int, taken: bool) -> None:
     xml = GOOD.encode() + b"\n" * (length // 4 * 3 - len(GOOD.encode()))
     assert len(encoded(xml)) == length
     if taken:
-        assert len(saml_text.canonical(encoded(xml))) == length
+        assert len(saml_encoding.canonical(encoded(xml))) == length
     else:
         with pytest.raises(ProofInvalid, match="has 100,004 characters and STS takes 100,000"):
-            saml_text.canonical(encoded(xml))
+            saml_encoding.canonical(encoded(xml))
 
 
 @pytest.mark.parametrize(
@@ -262,7 +261,7 @@ def test_the_limit_of_sts_is_the_limit(length: int, taken: bool) -> None:
 def test_what_is_neither_base64_nor_xml_is_refused(text: str) -> None:
     """Nothing is guessed and nothing is dropped: junk, base64url and what is no text at all."""
     with pytest.raises(ProofInvalid, match="neither base64 nor XML|no well-formed XML|URL-safe") as caught:
-        saml_text.canonical(text)
+        saml_encoding.canonical(text)
     assert caught.value.__context__ is None
 
 
@@ -336,7 +335,7 @@ def test_an_error_quotes_nothing_of_what_was_read(xml: str) -> None:
 @pytest.mark.case("S6")
 def test_the_deepest_that_is_read_is_64() -> None:
     """The limit is far above what identity providers send, and it is exact."""
-    levels = saml_reader.MAX_DEPTH - 1
+    levels = saml_xml.MAX_DEPTH - 1
     assert pairs(wrapped(f"{'<x>' * levels}{'</x>' * levels}{assertion(f'{ROLE},{PROVIDER}')}")) == [(ROLE, PROVIDER)]
     with pytest.raises(ProofInvalid, match="64 deep"):
         pairs(wrapped(f"{'<x>' * (levels + 1)}{'</x>' * (levels + 1)}"))
@@ -395,5 +394,5 @@ def test_a_good_response_with_any_damage_is_read_or_refused(start: int, length: 
 def test_a_wrong_file_is_told_what_to_save(page: str) -> None:
     """Most often it is the sign-in page: the error says which field of it is wanted, and quotes nothing."""
     with pytest.raises(ProofInvalid, match="save the value of the form field SAMLResponse") as caught:
-        saml_text.canonical(page)
+        saml_encoding.canonical(page)
     assert "Sign in" not in str(caught.value)

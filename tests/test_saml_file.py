@@ -19,7 +19,7 @@ from saml_samples import AWS, OTHER, PAIR, PROVIDER, ROLE, encoded, response
 
 from stskit import AssumedRole, Cached, Credentials, Role, assume
 from stskit.errors import ProofInvalid, RoleError, RoleNotOffered, SignInRequired, StskitWarning
-from stskit.identity import Proof
+from stskit.proofs import Proof
 from stskit.sources import SAMLFile
 from stskit.sts import BotocoreSTS
 from stskit.testing import FakeSTS, ManualClock
@@ -299,7 +299,7 @@ def test_a_hostile_file_costs_little(name: str, tmp_path: Path) -> None:
     path = saved(tmp_path, HOSTILE[name])
     code = (
         "import resource, time; from stskit.sources import SAMLFile; from stskit.errors import StskitError\n"
-        "import base64, html, warnings, stskit._proofs.browser_log, stskit._proofs.saml_text, xml.parsers.expat\n"
+        "import base64, html, warnings, stskit.proofs.browser_log, stskit.proofs.saml_encoding, xml.parsers.expat\n"
         "before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()\n"
         f"try: SAMLFile({str(path)!r}).fetch()\n"
         "except StskitError: pass\n"
@@ -349,7 +349,7 @@ def test_a_file_is_read_from_one_descriptor(tmp_path: Path, clock: ManualClock) 
 )
 def test_the_endpoint_is_one_of_the_partition_of_the_role(partition: str, home: str) -> None:
     """A role of China is asked for in China."""
-    from stskit._sts import clients
+    from stskit.sts import clients
 
     client = clients.client_for(None, partition, signed=False, endpoint_url=None, options=())
     assert client.meta.region_name == home

@@ -13,9 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from saml_samples import PAIR, encoded, response
 
-from stskit._proofs import saml_text
 from stskit.errors import ProofInvalid
-from stskit.identity import SAMLAssertion
+from stskit.proofs import SAMLAssertion, saml_encoding
 
 # One that has the letters + and / in base64, and needs padding.
 XML = response({"Role": [PAIR], "RoleSessionName": ["ü>>>???~~~"]})
@@ -151,7 +150,7 @@ def test_a_few_characters_are_no_response(text: str) -> None:
 
 def test_a_wrong_guess_costs_no_more_than_a_second_look() -> None:
     """There are two ways to read a blank, and no more are tried."""
-    assert len(saml_text._candidates("a b " * 1000)) <= 2
+    assert len(saml_encoding._candidates("a b " * 1000)) <= 2
 
 
 @given(st.text(), st.integers(0, len(PLAIN)))
@@ -169,4 +168,4 @@ def test_any_text_put_into_a_response_is_undone_or_refused(text: str, at: int) -
 def test_a_token_is_told_apart_from_a_response() -> None:
     """By its form; nothing of it is quoted."""
     with pytest.raises(ProofInvalid, match=r"^this is an OIDC token, and no SAML response; .* OIDCTokenFile\(path\)$"):
-        saml_text.canonical("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln")
+        saml_encoding.canonical("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln")

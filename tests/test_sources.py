@@ -12,7 +12,7 @@ from identity_provider import IdentityProvider
 
 from stskit import Credentials, SAMLAssertion, WebIdentityToken
 from stskit.errors import ProofInvalid, SourceError, SourceMissing
-from stskit.identity import Proof
+from stskit.proofs import Proof
 from stskit.protocols import Source
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile, Static
 

@@ -24,13 +24,15 @@ from identity_provider import IdentityProvider
 from local_aws import LocalAWS
 
 from stskit import CallerIdentity, Credentials, Role, SAMLAssertion, WebIdentityToken
-from stskit._sts.limits import PARAMETERS
+from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, RoleError, RoleNotOffered, STSError, STSUnavailable
-from stskit.identity import Proof, Secret
+from stskit.limits import PARAMETERS
 from stskit.mfa import MFA
+from stskit.proofs import Proof
 from stskit.roles import ProvidedContext
 from stskit.sources import Profile
-from stskit.sts import OPERATIONS, BotocoreSTS
+from stskit.sts import BotocoreSTS
+from stskit.sts.requests import OPERATIONS
 
 ROLE = "arn:aws:iam::123456789012:role/team/R"
 PROVIDER = "arn:aws:iam::123456789012:saml-provider/idp"

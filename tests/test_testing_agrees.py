@@ -11,7 +11,7 @@ from local_aws import LocalAWS
 
 from stskit import Credentials, Role, SAMLAssertion, WebIdentityToken
 from stskit.errors import STSError
-from stskit.identity import Proof
+from stskit.proofs import Proof
 from stskit.sts import BotocoreSTS
 from stskit.testing import FakeSTS, Flaw, Trust
 

@@ -16,8 +16,9 @@ from attrs import define, field, frozen
 
 from stskit import AssumedRole, Cached, Credentials, WebIdentityToken
 from stskit.caches import FileCache, MemoryCache
+from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, SinkError, SourceMissing, discreet
-from stskit.identity import Proof, Secret
+from stskit.proofs import Proof
 from stskit.protocols import CacheEntry, Sink, Source
 from stskit.sinks import CredentialProcess, CredentialsFile, DotEnv, Environment, ShellExports
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static

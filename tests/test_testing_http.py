@@ -27,7 +27,7 @@ from helpers import reachable_text
 
 from stskit import AssumedRole, Credentials, Role, SAMLAssertion, WebIdentityToken
 from stskit.errors import STSError, StskitError, STSUnavailable
-from stskit.identity import Proof
+from stskit.proofs import Proof
 from stskit.sinks import Boto3Session
 from stskit.sources import Static
 from stskit.sts import BotocoreSTS

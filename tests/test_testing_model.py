@@ -15,7 +15,7 @@ from botocore.serialize import create_serializer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stskit.identity import Secret
+from stskit.credentials import Secret
 from stskit.testing import _model
 from stskit.testing._operations import OPERATIONS
 from stskit.testing._refusal import Refusal

@@ -9,7 +9,7 @@ import sys
 import boto3
 import pytest
 
-from stskit import _pytest
+from stskit.testing import pytest_plugin
 
 TESTS = """
     import os
@@ -65,7 +65,7 @@ def test_the_fixtures_are_there_without_any_import(pytester: pytest.Pytester, mo
 def test_boto3_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it is not there, there is no default session to replace; one that comes in with the test is forgotten."""
     monkeypatch.delitem(sys.modules, "boto3")
-    with _pytest._another_default_session():
+    with pytest_plugin._another_default_session():
         monkeypatch.setitem(sys.modules, "boto3", boto3)
         monkeypatch.setattr(boto3, "DEFAULT_SESSION", "of the test")
     assert boto3.DEFAULT_SESSION is None
@@ -77,7 +77,7 @@ def test_nothing_is_loaded_for_a_run_that_names_no_fixture(pytester: pytest.Pyte
         import sys
 
         def test_loaded():
-            assert "stskit._pytest" in sys.modules
+            assert "stskit.testing.pytest_plugin" in sys.modules
             assert not [name for name in sys.modules if name.startswith(("stskit.testing", "botocore", "boto3"))]
     """)
     result = pytester.runpytest_subprocess()

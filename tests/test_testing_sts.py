@@ -13,9 +13,10 @@ from attrs import evolve
 from helpers import START, reachable_text
 
 from stskit import MFA, AssumedRole, Cached, Credentials, Role, SAMLAssertion, WebIdentityToken, assume, caller_identity
+from stskit.credentials import Secret
 from stskit.errors import RoleError, RoleNotOffered, STSError, StskitError, STSUnavailable
-from stskit.identity import Proof, Secret
-from stskit.protocols import STS, Identifier, SessionTokens
+from stskit.proofs import Proof
+from stskit.protocols import STS, STSOperations
 from stskit.roles import ProvidedContext
 from stskit.sources import SessionToken, Static
 from stskit.testing import (
@@ -77,9 +78,8 @@ def test_a_first_test_is_three_lines() -> None:
 def test_it_is_all_that_an_sts_is() -> None:
     """By the protocols of stskit."""
     sts: STS = FakeSTS()
-    identifier: Identifier = FakeSTS()
-    session_tokens: SessionTokens = FakeSTS()
-    assert all([sts, identifier, session_tokens])
+    operations: STSOperations = FakeSTS()
+    assert all([sts, operations])
     one, other = FakeSTS(), FakeSTS()
     assert one.identity != other.identity
 

@@ -24,7 +24,7 @@ from test_profile import configure
 from stskit import MFA, AssumedRole, Cached, Credentials, MFACommand, Role, SAMLAssertion
 from stskit.caches import FileCache, MemoryCache
 from stskit.errors import ProofInvalid, SourceMissing
-from stskit.identity import Proof, WebIdentityToken
+from stskit.proofs import Proof, WebIdentityToken
 from stskit.roles import ProvidedContext
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static
 from stskit.sts import BotocoreSTS

@@ -16,7 +16,7 @@ from conftest import OTHER
 from helpers import folder_of
 
 from stskit import Credentials
-from stskit._disk import files
+from stskit._io import atomic
 from stskit.errors import SinkError, StskitWarning
 from stskit.sinks import CredentialsFile
 
@@ -77,7 +77,7 @@ def as_the_aws_cli(file: Path, read: str, name: str) -> None:
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, step: str, others: list[Callable[[], None]], *, after: bool) -> None:
     """Somebody else does *others*, one each time, right before or after a step of ours."""
-    real = getattr(files, step)
+    real = getattr(atomic, step)
 
     def stepped(*arguments: Any) -> Any:
         if others and not after:
@@ -87,7 +87,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, step: str, others: list[Callable[
             others.pop(0)()
         return result
 
-    monkeypatch.setattr(files, step, stepped)
+    monkeypatch.setattr(atomic, step, stepped)
 
 
 @pytest.mark.case("F5", "F19")

@@ -11,9 +11,9 @@ from typing import Any
 from attrs import evolve
 
 import stskit
-from stskit._sts.limits import LIMITS, PARAMETERS, Limit
-from stskit._sts.remedies import ANY_5XX, ANY_OTHER, REMEDIES, Remedy
-from stskit.sts import OPERATIONS
+from stskit.limits import LIMITS, PARAMETERS, Limit
+from stskit.sts.remedies import ANY_5XX, ANY_OTHER, REMEDIES, Remedy
+from stskit.sts.requests import OPERATIONS
 
 __all__ = ["conformance", "errors", "limits", "missing", "names_of_stskit", "uncovered"]
 

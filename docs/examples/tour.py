@@ -26,7 +26,7 @@ from attrs import define, evolve, frozen
 from local_aws import LocalAWS, local_aws
 
 from stskit import AssumedRole, Cached, Credentials, Role, StskitError, assume, caller_identity
-from stskit.identity import Proof
+from stskit.proofs import Proof
 from stskit.protocols import STS, Source
 from stskit.sinks import Boto3Session, CredentialsFile, Environment
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile

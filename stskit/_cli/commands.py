@@ -11,9 +11,9 @@ from attrs import asdict, evolve, field, frozen
 
 from stskit._cli import show
 from stskit._cli.deliver import SINKS, delivery, to_process
+from stskit._cli.doctor.examine import Finding, examine
 from stskit._cli.recipe import keys, offer, recipe, region, server, use_profile
 from stskit._cli.usage import UsageError, check, only_one
-from stskit._doctor.examine import Finding, examine
 from stskit.engine import caller_identity
 from stskit.sinks import Environment
 
@@ -87,7 +87,7 @@ def execute(args: Namespace) -> Result:
 
 def process(args: Namespace) -> Result:
     """The document of a credential_process."""
-    from stskit._profile.chain import mark_process
+    from stskit.sources.profile.provider_chain import mark_process
 
     mark_process(args.argv)
     return Result(*to_process(recipe(args).fetch()))

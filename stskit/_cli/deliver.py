@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from stskit._cli import show
-from stskit._text.shown import printable
+from stskit._cli.formatting import printable
 from stskit.sinks import CredentialProcess, CredentialsFile, DotEnv, Environment, ShellExports
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from stskit.identity import Credentials
+    from stskit.credentials import Credentials
 
 __all__ = ["SINKS", "Delivery", "delivery", "to_process"]
 

@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
+from stskit._cli.input_files import credentials_in, text_in
 from stskit._cli.mfa_code import mfa
 from stskit._cli.usage import UsageError, check, is_given, needs_no_role
-from stskit._proofs.given_files import credentials_in, text_in
 from stskit.engine import AssumedRole
 from stskit.errors import ProofInvalid, RoleNotOffered
 from stskit.refresh import Cached
 from stskit.roles import Role
-from stskit.sinks._variables import REGIONS
+from stskit.sinks.environment import REGIONS
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static
 from stskit.sts import BotocoreSTS
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from stskit.identity import Credentials, Proof, SAMLAssertion
+    from stskit.credentials import Credentials
+    from stskit.proofs import Proof, SAMLAssertion
     from stskit.protocols import Source
 
 __all__ = ["keys", "offer", "recipe", "region", "server", "use_profile"]

@@ -13,7 +13,7 @@ from typing import Any, Final, TextIO
 
 from attrs import asdict
 
-from stskit._text.shown import printable, until
+from stskit._cli.formatting import printable, until
 from stskit.errors import StskitError
 
 __all__ = ["as_json", "error", "fields", "in_options", "moment", "output", "paint", "table", "tell", "write"]

@@ -1,6 +1,6 @@
 """Where credentials are kept for others: one file for each place."""
 
-from stskit.caches._entry import entry_from_bytes, entry_to_bytes
+from stskit.caches.entry import entry_from_bytes, entry_to_bytes
 from stskit.caches.file import FileCache
 from stskit.caches.memory import MemoryCache
 

@@ -14,17 +14,17 @@ from typing import Final
 from attrs import field, frozen
 from attrs.validators import ge
 
-from stskit._disk import files, locks
-from stskit.caches import _entry
+from stskit._io import atomic, locks
+from stskit.caches.entry import entry_from_bytes, entry_to_bytes, is_newer
 from stskit.errors import CacheWarning
 from stskit.protocols import CacheEntry
 
 __all__ = ["FileCache"]
 
 _MAX_BYTES: Final = 1_000_000  # far over the longest session token
-_OURS: Final = r"[0-9a-f]{64}\.(json|lock)|" + files.TEMPORARY
+_OURS: Final = r"[0-9a-f]{64}\.(json|lock)|" + atomic.TEMPORARY
 _DEAD: Final = {  # names, and after how many seconds nobody needs such a file any more
-    files.TEMPORARY: 3600,
+    atomic.TEMPORARY: 3600,
     r"[0-9a-f]{64}\.json": 48 * 3600,  # longer than any session
 }
 
@@ -58,19 +58,19 @@ class FileCache:
     def get(self, key: str, /) -> CacheEntry | None:
         """The entry for *key*; None where there is none that can be read and trusted. Raises nothing."""
         data = self._read(key)
-        return None if data is None else _entry.entry_from_bytes(key, data)
+        return None if data is None else entry_from_bytes(key, data)
 
     def put(self, key: str, entry: CacheEntry, /) -> None:
         """Write *entry* for *key*, unless there is one of a newer version of stskit. Raises nothing."""
         data = self._read(key)
-        if data is not None and _entry.is_newer(data):
+        if data is not None and is_newer(data):
             return
         with self._told_of("cannot keep credentials"):
             self._prepare()
-            files.replace(self._path(key, "json"), _entry.entry_to_bytes(key, entry))
+            atomic.replace(self._path(key, "json"), entry_to_bytes(key, entry))
         with self._told_of("cannot be swept"):
             if self._is_there():
-                files.sweep(self.folder, _DEAD)
+                atomic.sweep(self.folder, _DEAD)
 
     @contextmanager
     def exclusive(self, key: str, /, *, wait: bool) -> Iterator[bool]:
@@ -95,14 +95,14 @@ class FileCache:
         """Remove all that stskit has put there, and nothing else; gives how many files that were. Raises nothing."""
         with self._told_of("cannot be emptied"):
             if self._is_there():
-                return files.sweep(self.folder, {_OURS: 0})
+                return atomic.sweep(self.folder, {_OURS: 0})
         return 0
 
     def _read(self, key: str) -> bytes | None:
         with self._told_of("cannot be read"):
             if self._is_there():
                 with suppress(OSError):  # a file that is not what it should be is no entry, and will be replaced
-                    return files.read_own(self._path(key, "json"), _MAX_BYTES)
+                    return atomic.read_own(self._path(key, "json"), _MAX_BYTES)
         return None
 
     def _path(self, key: str, kind: str) -> str:
@@ -110,7 +110,7 @@ class FileCache:
 
     def _prepare(self) -> None:
         if not self._is_there():
-            files.make_folder(self.folder)
+            atomic.make_folder(self.folder)
             self._is_there()
 
     def _is_there(self) -> bool:
@@ -121,7 +121,7 @@ class FileCache:
             found = os.lstat(self.folder)
         except FileNotFoundError:
             return False
-        if not stat.S_ISDIR(found.st_mode) or not files.is_private(found):
+        if not stat.S_ISDIR(found.st_mode) or not atomic.is_private(found):
             raise PermissionError(EACCES, "it must be a folder, no link, of this user, with mode 0700")
         return True
 

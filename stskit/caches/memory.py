@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
-from stskit._forks import rearm_in_children
+from stskit._io.fork import rearm_in_children
 from stskit.protocols import CacheEntry
 
 __all__ = ["MemoryCache"]

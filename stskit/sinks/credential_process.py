@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from stskit.identity import Credentials
+    from stskit.credentials import Credentials
 
 __all__ = ["CredentialProcess"]
 

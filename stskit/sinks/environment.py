@@ -5,13 +5,46 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Final
 
 from attrs import field, frozen
 
-from stskit.identity import Credentials
-from stskit.sinks import _variables
+from stskit.credentials import Credentials
 
-__all__ = ["Environment"]
+__all__ = ["REGIONS", "STALE", "Environment", "names_to_unset", "variables"]
+
+REGIONS: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")  # boto3 reads the second alone, the SDK for JavaScript the first
+# Left over from before, each of these could mix with new credentials, or go before them.
+STALE: Final = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_CREDENTIAL_EXPIRATION",
+    "AWS_SESSION_EXPIRATION",
+    "AWS_CREDENTIAL_SCOPE",
+    "AWS_ACCOUNT_ID",
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+)
+_NAMES: Final = {
+    "AccessKeyId": "AWS_ACCESS_KEY_ID",
+    "SecretAccessKey": "AWS_SECRET_ACCESS_KEY",
+    "SessionToken": "AWS_SESSION_TOKEN",
+    "Expiration": "AWS_CREDENTIAL_EXPIRATION",
+}
+
+
+def variables(credentials: Credentials, region: str | None, expiration: bool) -> dict[str, str]:
+    """What every SDK reads, in plain text."""
+    fields = credentials.as_dict()
+    found = {name: fields[key] for key, name in _NAMES.items() if key in fields and (expiration or key != "Expiration")}
+    return found | ({} if region is None else dict.fromkeys(REGIONS, region))
+
+
+def names_to_unset(region: str | None) -> tuple[str, ...]:
+    """What must not be set beside new credentials, and what is set for them."""
+    return STALE + (() if region is None else REGIONS)
 
 
 @frozen
@@ -36,12 +69,12 @@ class Environment:
 
         Whoever sets variables takes these out first; whoever is done takes them out again. Raises nothing.
         """
-        return _variables.unset(self.region)
+        return names_to_unset(self.region)
 
     def write(self, credentials: Credentials, /) -> dict[str, str]:
         """The variables for *credentials*, in plain text. Raises nothing."""
-        kept = {name: value for name, value in self.base.items() if name not in _variables.STALE}
-        return kept | _variables.variables(credentials, self.region, self.expiration)
+        kept = {name: value for name, value in self.base.items() if name not in STALE}
+        return kept | variables(credentials, self.region, self.expiration)
 
     @contextmanager
     def applied(self, credentials: Credentials, /) -> Iterator[None]:
@@ -51,7 +84,7 @@ class Environment:
         might see it, give the variables to a child process, or use a session. `base` plays no part. Raises nothing.
         """
         before = {name: os.environ[name] for name in self.unset if name in os.environ}
-        _replace(self.unset, _variables.variables(credentials, self.region, self.expiration))
+        _replace(self.unset, variables(credentials, self.region, self.expiration))
         try:
             yield
         finally:

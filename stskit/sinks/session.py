@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 
-from stskit._forks import lock_across_forks
+from stskit._io.fork import lock_across_forks
+from stskit._time import SystemClock
 from stskit.errors import SinkError
-from stskit.refresh import Cached, RefreshPolicy, SystemClock
+from stskit.refresh import Cached, RefreshPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import botocore.session
     from botocore.credentials import ReadOnlyCredentials
 
-    from stskit.identity import Credentials
+    from stskit.credentials import Credentials
     from stskit.protocols import Cache, Clock, Source
 
 __all__ = ["Boto3Session", "BotocoreSession"]
@@ -73,7 +74,7 @@ class BotocoreSession:
         from botocore.exceptions import ConfigParseError, ProfileNotFound
         from botocore.session import Session
 
-        from stskit._sts.data import loader_for
+        from stskit.sts.loader import loader_for
 
         session = Session()
         try:

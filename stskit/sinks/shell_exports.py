@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 from attrs import field, frozen
 
 from stskit.errors import SinkError, discreet
-from stskit.sinks import _variables
+from stskit.sinks.environment import names_to_unset, variables
 
 if TYPE_CHECKING:
-    from stskit.identity import Credentials
+    from stskit.credentials import Credentials
 
 __all__ = ["ShellExports"]
 
@@ -107,7 +107,7 @@ class ShellExports:
         """The text for *credentials*; it is secret. Raises `SinkError` for what this shell cannot quote."""
         dialect = _DIALECTS[self.shell]
         lines = []
-        for name, value in _variables.variables(credentials, self.region, self.expiration).items():
+        for name, value in variables(credentials, self.region, self.expiration).items():
             quoted = None if re.search("[\0\ud800-\udfff]", value) else dialect.quote(value)
             if quoted is None:
                 raise SinkError(f"{name} holds what {self.shell} cannot quote; write it to another sink")
@@ -116,5 +116,5 @@ class ShellExports:
 
     def unset(self) -> str:
         """The text that takes out all that `write` sets, and what would mix with it. Raises nothing."""
-        names = _variables.unset(self.region)
+        names = names_to_unset(self.region)
         return "".join(f"{_DIALECTS[self.shell].unset.format(name)}\n" for name in names)

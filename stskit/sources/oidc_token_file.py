@@ -10,12 +10,12 @@ from typing import Final
 
 from attrs import field, frozen
 
-from stskit._proofs.file import path_text, read_proof, why_shared
-from stskit._secret import Secret
+from stskit._time import SystemClock
+from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, SourceMissing, StskitWarning, discreet
-from stskit.identity import WebIdentityToken
+from stskit.proofs import WebIdentityToken
 from stskit.protocols import Clock
-from stskit.refresh import SystemClock
+from stskit.sources.proof_file import path_text, read_proof, why_shared
 
 __all__ = ["OIDCTokenFile"]
 
@@ -82,7 +82,7 @@ class OIDCTokenFile:
 
         Raises what `fetch` raises, except for its time.
         """
-        from stskit._proofs.whose import of_proof
+        from stskit.cache_key import of_proof
 
         return of_proof(self._read())
 

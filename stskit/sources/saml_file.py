@@ -7,11 +7,11 @@ from typing import Final
 
 from attrs import field, frozen
 
-from stskit._proofs.file import path_text, read_proof
+from stskit._time import SystemClock
 from stskit.errors import ProofInvalid, SignInRequired, SourceError, StskitWarning, discreet
-from stskit.identity import SAMLAssertion
+from stskit.proofs import SAMLAssertion
 from stskit.protocols import Clock
-from stskit.refresh import SystemClock
+from stskit.sources.proof_file import path_text, read_proof
 
 __all__ = ["SAMLFile"]
 
@@ -67,19 +67,19 @@ class SAMLFile:
 
         Raises what `fetch` raises, except for time and audience.
         """
-        from stskit._proofs.whose import of_proof
+        from stskit.cache_key import of_proof
 
         return of_proof(self._read(judge=False))
 
     def _read(self, *, judge: bool) -> SAMLAssertion:
-        from stskit._proofs import browser_log, saml_text
+        from stskit.proofs import browser_log, saml_encoding
 
         which = ""
         text = read_proof(self.path, "a SAML response", _MAX_BYTES)
         try:
             found = browser_log.newest(text)
             which = f", {found.which}" if found.which else ""
-            assertion = SAMLAssertion(saml_text.canonical(found.value), self.principal_arn)
+            assertion = SAMLAssertion(saml_encoding.canonical(found.value), self.principal_arn)
             if judge and not assertion.is_encrypted:  # then it is AWS that judges
                 self._judge_time(assertion)
                 self._judge_audience(assertion.audiences)
@@ -105,7 +105,7 @@ class SAMLFile:
             )
 
     def _judge_audience(self, audiences: tuple[str, ...]) -> None:
-        from stskit._proofs.saml_reader import is_aws
+        from stskit.proofs.saml_xml import is_aws
 
         if audiences and not any(
             is_aws(each) if self.audience is None else each == self.audience for each in audiences

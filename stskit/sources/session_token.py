@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from stskit._sts.limits import check_size
+from stskit.credentials import Credentials
 from stskit.errors import ProofInvalid
-from stskit.identity import Credentials
+from stskit.limits import check_size, duration_in_seconds
 from stskit.mfa import MFA
-from stskit.protocols import SessionTokens, Source
-from stskit.roles import seconds
+from stskit.protocols import Source, STSOperations
 from stskit.sts import BotocoreSTS
 
 __all__ = ["SessionToken"]
@@ -30,8 +29,8 @@ class SessionToken:
 
     source: Source[Credentials]
     mfa: MFA | None = None
-    duration: int | None = field(default=None, converter=seconds)
-    sts: SessionTokens = field(factory=BotocoreSTS, kw_only=True)
+    duration: int | None = field(default=None, converter=duration_in_seconds)
+    sts: STSOperations = field(factory=BotocoreSTS, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         check_size("duration of a session token", self.duration)
@@ -56,6 +55,6 @@ class SessionToken:
 
         Raises what that does.
         """
-        from stskit._proofs.whose import identity_of, of_session
+        from stskit.cache_key import identity_of, of_session
 
         return of_session(identity_of(self.source), self.duration, self.mfa, self.sts)

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 from attrs import frozen
 
-from stskit.identity import Proof
+from stskit.proofs import Proof
 
 __all__ = ["Static"]
 
@@ -29,6 +29,6 @@ class Static(Generic[P]):
 
         Raises `ProofInvalid` where it is an assertion that cannot be read.
         """
-        from stskit._proofs.whose import of_proof
+        from stskit.cache_key import of_proof
 
         return of_proof(self.credentials)

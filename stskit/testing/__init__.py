@@ -14,17 +14,7 @@ from stskit.testing.check_sink import check_sink
 from stskit.testing.check_source import check_source
 from stskit.testing.clock import ManualClock
 from stskit.testing.fake_sts import FakeSTS
-from stskit.testing.faults import (
-    ClockOff,
-    Drop,
-    Fault,
-    Garbage,
-    GiveExpired,
-    Hang,
-    Incomplete,
-    Refuse,
-    Throttle,
-)
+from stskit.testing.faults import ClockOff, Drop, Fault, Garbage, GiveExpired, Hang, Incomplete, Refuse, Throttle
 from stskit.testing.identity_provider import Flaw, IdentityProvider
 from stskit.testing.trust import Trust
 

@@ -10,7 +10,8 @@ from typing import Final, TypeVar
 
 from attrs import fields
 
-from stskit.identity import Credentials, Proof, Secret
+from stskit.credentials import Credentials, Secret
+from stskit.proofs import Proof
 from stskit.testing._world import new_key_id, new_secret
 
 __all__ = ["THREADS", "expect", "name_of", "sample", "secrets_of", "tells", "together"]

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from stskit._proofs.saml_reader import is_aws
-from stskit.arns import RoleARN
 from stskit.errors import ProofInvalid
-from stskit.identity import SAMLAssertion
+from stskit.proofs import SAMLAssertion
+from stskit.proofs.saml_xml import is_aws
+from stskit.roles import RoleARN
 from stskit.testing import _saml
 from stskit.testing._refusal import Refusal
 from stskit.testing.identity_provider import IdentityProvider

@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 from xml.sax.saxutils import escape
 
-from stskit._secret import Secret
+from stskit.credentials import Secret
 from stskit.testing._refusal import Refusal
 
 if TYPE_CHECKING:

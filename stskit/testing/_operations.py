@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from attrs import evolve
 
-from stskit.arns import RoleARN
+from stskit.roles import RoleARN
 from stskit.testing._federation import assertion_in, token_in
 from stskit.testing._refusal import Refusal, denied
 from stskit.testing._sessions import HOUR, Ask, Session, given, keys

@@ -15,7 +15,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from stskit.identity import Credentials
+from stskit.credentials import Credentials
 from stskit.testing.fake_sts import FakeSTS
 
 __all__ = ["Practice", "main"]

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from stskit.arns import RoleARN
-from stskit.identity import Secret
+from stskit.credentials import Secret
+from stskit.roles import RoleARN
 from stskit.testing._refusal import Refusal
 from stskit.testing._world import Principal, World, stable_id
 from stskit.testing.trust import Trust

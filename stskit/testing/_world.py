@@ -11,9 +11,9 @@ from typing import Final
 
 from attrs import define, evolve, field, frozen
 
-from stskit.arns import RoleARN
+from stskit.credentials import Secret
 from stskit.errors import RoleError
-from stskit.identity import Secret
+from stskit.roles import RoleARN
 from stskit.testing._refusal import Refusal
 from stskit.testing.identity_provider import IdentityProvider
 from stskit.testing.trust import Trust

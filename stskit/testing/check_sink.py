@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+from stskit.credentials import Credentials
 from stskit.errors import SinkError
-from stskit.identity import Credentials
 from stskit.protocols import Sink
 from stskit.testing._expect import expect, name_of, sample, secrets_of, tells, together
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from traceback import TracebackException
 
+from stskit.credentials import Credentials
 from stskit.errors import SourceError
-from stskit.identity import Credentials, Proof, SAMLAssertion, WebIdentityToken
+from stskit.proofs import Proof, SAMLAssertion, WebIdentityToken
 from stskit.protocols import Source
 from stskit.testing._expect import expect, name_of, secrets_of, tells, together
 

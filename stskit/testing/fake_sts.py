@@ -12,16 +12,17 @@ from uuid import uuid4
 
 from attrs import evolve
 
-from stskit._sts.refusals import Call as Called
-from stskit._sts.refusals import explained, unavailable
-from stskit._sts.requests import in_sts_terms, secrets, with_code
+from stskit._time import SystemClock
+from stskit.credentials import CallerIdentity, Credentials
 from stskit.errors import ProofInvalid, discreet
-from stskit.identity import CallerIdentity, Credentials, Proof
 from stskit.mfa import MFA
+from stskit.proofs import Proof
 from stskit.protocols import Clock
-from stskit.refresh import SystemClock
 from stskit.roles import Role
-from stskit.sts import check_known, credentials_in, identity_in, request_for
+from stskit.sts.refusals import Call as Called
+from stskit.sts.refusals import explained, unavailable
+from stskit.sts.requests import check_known, in_sts_terms, request_for, secrets, with_code
+from stskit.sts.responses import credentials_in, identity_in
 from stskit.testing import _model
 from stskit.testing._brain import Brain, Reply, unknown_key
 from stskit.testing._refusal import Refusal
@@ -55,7 +56,7 @@ class FakeSTS:
     `account`: where its users are. `clock`: by which credentials and proofs end. `idp`: whose assertions and tokens it
     takes, in every account; None makes one with the same clock.
 
-    In process it is a `stskit.protocols.STS`, an `Identifier` and a `SessionTokens`: pass it as ``sts=``. In
+    In process it is a `stskit.protocols.STS` with `STSOperations`: pass it as ``sts=``. In
     ``with sts.serve() as url:`` any AWS SDK can call it. Both faces share users, sessions, calls and faults.
     """
 

@@ -10,9 +10,9 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from attrs import evolve, field, frozen
 
-from stskit.arns import RoleARN
+from stskit._time import SystemClock
 from stskit.protocols import Clock
-from stskit.refresh import SystemClock
+from stskit.roles import RoleARN
 from stskit.testing import _saml
 from stskit.testing._rsa import KEY, OTHER_KEY, RSAKey, base64url
 

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from attrs import field, frozen
 
-from stskit._secret import Secret
+from stskit.credentials import Secret
 
 __all__ = ["Trust"]
 

@@ -20,12 +20,12 @@ from importlib import import_module
 from pathlib import Path
 
 READERS = (
-    "stskit._proofs.browser_log",
-    "stskit._proofs.jwt",
-    "stskit._proofs.saml_text",
-    "stskit._text.env_file",
-    "stskit._text.ini",
-    "stskit.caches._entry",
+    "stskit.proofs.browser_log",
+    "stskit.proofs.jwt",
+    "stskit.proofs.saml_encoding",
+    "stskit.sinks.dot_env.env_file",
+    "stskit.sinks.credentials_file.ini",
+    "stskit.caches.entry",
 )
 DATA = Path(__file__).parent.parent / "data" / "saml"
 XML = b"<p:Response xmlns:p='urn:oasis:names:tc:SAML:2.0:protocol' xmlns:a='urn:oasis:names:tc:SAML:2.0:assertion'/>"
@@ -67,9 +67,9 @@ def change(target: str, data: bytes) -> None:
     """Change a file that holds *data*, and look at it with another reader; it may be refused."""
     from configparser import RawConfigParser
 
-    from stskit._text import env_file
-    from stskit._text.ini import Ini
     from stskit.errors import Refused
+    from stskit.sinks.credentials_file.ini import Ini
+    from stskit.sinks.dot_env import env_file
 
     values = {"aws_access_key_id": "NEW", "aws_session_token": None}
     try:
@@ -99,13 +99,13 @@ def look(target: str, data: bytes) -> None:
         change(target, data)
         return
     from stskit import SAMLAssertion, WebIdentityToken
-    from stskit._proofs import browser_log
-    from stskit.caches import _entry
+    from stskit.caches import entry
     from stskit.errors import StskitError
+    from stskit.proofs import browser_log
 
     if target == "cache-entry":  # which raises nothing at all
-        _entry.entry_from_bytes("k", data)
-        _entry.is_newer(data)
+        entry.entry_from_bytes("k", data)
+        entry.is_newer(data)
         return
     try:
         text = data.decode("utf-8", "replace")

@@ -24,10 +24,10 @@ from stskit import (
     assume,
     assume_all,
 )
-from stskit.arns import RoleARN
 from stskit.caches import FileCache, MemoryCache
-from stskit.identity import Proof
+from stskit.proofs import Proof
 from stskit.protocols import STS, Cache, CacheEntry, LiveSink, RefreshEvent, Sink, Source
+from stskit.roles import RoleARN
 from stskit.sinks import (
     Boto3Session,
     BotocoreSession,

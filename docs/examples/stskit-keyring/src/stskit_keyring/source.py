@@ -9,8 +9,8 @@ import keyring
 from attrs import field, frozen
 from keyring.errors import KeyringLocked, NoKeyringError
 from stskit import Credentials
+from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, SignInRequired, SourceError, SourceMissing
-from stskit.identity import Secret
 from stskit.sources import Static
 
 __all__ = ["KeyringSource"]

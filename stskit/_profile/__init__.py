@@ -1,1 +1,0 @@
-"""Behind `stskit.sources.Profile`: botocore's search, its faults, and whose credentials it gives."""

@@ -1,1 +1,0 @@
-"""Behind the proofs: how they are found, read and told apart."""

@@ -1,1 +1,0 @@
-"""Behind `stskit.sts`: what goes out, what comes back, and what a refusal means."""

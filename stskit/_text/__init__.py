@@ -1,1 +1,0 @@
-"""Texts of others that are changed by the smallest edit."""

@@ -1,0 +1,118 @@
+"""What STS takes for each option, and what it calls it: the one table that a test holds equal to STS's own model.
+
+By the service model of STS (2011-06-15), as botocore ships it; a number that is not there says where it is from.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+
+from attrs import frozen
+
+from stskit.errors import RoleError
+
+__all__ = ["LIMITS", "PARAMETERS", "Limit", "check", "check_size", "duration_in_seconds"]
+
+
+@frozen
+class Limit:
+    """What STS takes for one option: least and most of `unit`, and which characters, in words and as pattern.
+
+    `most` None: there is none. `shown`: whether an error may show the value.
+    """
+
+    least: int
+    most: int | None
+    unit: str = "characters"
+    characters: str = ""
+    pattern: str = r"[\s\S]*"
+    shown: bool = True
+
+
+_NAME: Final = "letters, digits and _+=,.@-", r"(?a:[\w+=,.@-]*)"
+_TAG: Final = (
+    "letters, digits, blanks and _.:/=+-@",
+    r"(?:[\w.:/=+@-]|[^\S\x00-\x1f\x7f-\x9f])*",  # blanks, without those that are control characters
+)
+_ARN: Final = Limit(20, 2048)
+
+LIMITS: Final[Mapping[str, Limit]] = {
+    "session_name": Limit(2, 64, "characters", *_NAME),
+    "duration": Limit(900, 43_200, "seconds"),
+    "duration of a session token": Limit(900, 129_600, "seconds"),
+    "policy": Limit(
+        1,
+        None,
+        characters="printable ones up to U+00FF, tabs and line breaks",
+        pattern=r"[\t\n\r\x20-\xff]+",
+        shown=False,
+    ),
+    "policy for SAML or web identity": Limit(1, 2048),
+    "policy_arns": Limit(0, 10, "entries"),  # API reference of AssumeRole
+    "policy ARN": _ARN,
+    "tags": Limit(0, 50, "entries"),
+    "tag key": Limit(1, 128, "characters", *_TAG),
+    "tag value": Limit(0, 256, "characters", *_TAG),
+    "transitive_tag_keys": Limit(0, 50, "entries"),
+    # shared with a third party, so not for logs
+    "external_id": Limit(
+        2, 1224, characters="letters, digits and _+=,.@:/-", pattern=r"(?a:[\w+=,.@:/-]*)", shown=False
+    ),
+    "source_identity": Limit(2, 256, "characters", *_NAME),
+    "provided_contexts": Limit(0, 5, "entries"),
+    "provider ARN": _ARN,
+    "context assertion": Limit(4, 3072, shown=False),
+    "minimum_session_token_size": Limit(0, 4096, "bytes"),
+    "MFA serial": Limit(9, 256, characters="letters, digits and _+=/:,.@-", pattern=r"(?a:[\w+=/:,.@-]*)"),
+    "MFA code": Limit(6, 6, characters="digits", pattern="[0-9]*", shown=False),
+}
+PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "arn": ("RoleArn",),
+    "session_name": ("RoleSessionName",),
+    "duration": ("DurationSeconds",),
+    "policy": ("Policy",),
+    "policy_arns": ("PolicyArns",),
+    "tags": ("Tags",),
+    "transitive_tag_keys": ("TransitiveTagKeys",),
+    "external_id": ("ExternalId",),
+    "source_identity": ("SourceIdentity",),
+    "provided_contexts": ("ProvidedContexts",),
+    "minimum_session_token_size": ("MinimumSessionTokenSize",),
+    "mfa": ("SerialNumber", "TokenCode"),
+}
+
+
+def check(option: str, value: object) -> None:
+    """Raises `RoleError` where *value* is no text of the length and the characters that STS takes for *option*."""
+    limit = LIMITS[option]
+    if not isinstance(value, str):
+        raise RoleError(f"{option} is text, not {type(value).__name__}")
+    check_size(option, len(value))
+    if not re.fullmatch(limit.pattern, value):
+        shown = f" {value!r}" if limit.shown else ""
+        raise RoleError(f"{option}{shown} has characters that STS refuses; it takes {limit.characters}")
+
+
+def check_size(option: str, size: int | None) -> None:
+    """Raises `RoleError` where *size* is not within the limits of *option*; None is not given, and fine."""
+    limit = LIMITS[option]
+    if size is None:
+        return
+    if isinstance(size, bool) or not isinstance(size, int):
+        raise RoleError(f"{option} is a whole number of {limit.unit}, not {size!r}")
+    if not (limit.least <= size and (limit.most is None or size <= limit.most)):
+        takes = f"{limit.least} to {limit.most}" if limit.most is not None else f"{limit.least} or more"
+        takes = str(limit.least) if limit.least == limit.most else takes
+        raise RoleError(f"{option} has {size} {limit.unit}; STS takes {takes}")
+
+
+def duration_in_seconds(duration: timedelta | int | None) -> int | None:
+    """Return *duration* in seconds. Raises `RoleError` where it is neither a number of them nor a timedelta."""
+    if duration is None or isinstance(duration, int):
+        return duration
+    if isinstance(duration, timedelta):
+        return int(duration.total_seconds())
+    raise RoleError(f"duration is a number of seconds or a timedelta, not {duration!r}")

@@ -1,0 +1,14 @@
+"""The proofs that STS accepts: a SAML assertion, a web identity token, or AWS credentials."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from stskit.credentials import Credentials
+from stskit.proofs.saml import SAMLAssertion, SAMLRole
+from stskit.proofs.web_identity import WebIdentityToken
+
+__all__ = ["Proof", "SAMLAssertion", "SAMLRole", "WebIdentityToken"]
+
+Proof: TypeAlias = SAMLAssertion | WebIdentityToken | Credentials
+"""What STS accepts. AWS decides which kinds exist; there is no fourth."""

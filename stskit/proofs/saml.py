@@ -1,0 +1,241 @@
+"""A SAML assertion: one of the three proofs that STS accepts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from attrs import field, frozen
+
+from stskit._time import instant
+from stskit.credentials import Secret, secret
+from stskit.errors import ProofInvalid, RoleError, RoleNotOffered, discreet
+
+if TYPE_CHECKING:
+    from stskit.proofs.saml_xml import Response
+
+__all__ = ["SAMLAssertion", "SAMLRole"]
+
+T = TypeVar("T")
+
+_AWS: Final = "https://aws.amazon.com/SAML/Attributes/"
+_ROLE_ARN: Final = r"arn:[a-z0-9-]+:iam::(\d{12})?:role/\S+"
+_PROVIDER_ARN: Final = r"arn:[a-z0-9-]+:iam::(\d{12})?:saml-provider/[^\s,]+"
+
+
+@frozen
+class SAMLRole:
+    """One role that an assertion offers: `role_arn`, with `principal_arn`, the SAML provider that vouches for it."""
+
+    role_arn: str
+    principal_arn: str
+
+
+@frozen
+class SAMLAssertion:
+    """A SAML 2.0 response from an identity provider, base64 on one line, as STS takes it.
+
+    `value`: the text. `principal_arn`: the ARN of the SAML provider; None: the one that the assertion pairs with the
+    role.
+
+    What the properties say is read from the assertion and not verified: STS verifies it, so nothing here is to be
+    trusted for security. Each is None or empty where the assertion does not say it, and raises `ProofInvalid` where
+    the assertion is encrypted or is not what it should be. Times are aware and in UTC.
+
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithSAML.html
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_saml_assertions.html
+    """
+
+    value: Secret = field(converter=secret)
+    principal_arn: str | None = None
+    _parsed: Response | None = field(default=None, init=False, repr=False, eq=False)
+
+    @classmethod
+    @discreet
+    def from_text(cls, text: str, principal_arn: str | None = None) -> SAMLAssertion:
+        """Read one without judging it: base64 in any wrapping, URL-encoded, the XML itself, a form body, a browser log.
+
+        Raises `ProofInvalid` where it is none of these.
+        """
+        from stskit.proofs import browser_log, saml_encoding
+
+        return cls(saml_encoding.canonical(browser_log.newest(text).value), principal_arn)
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether only AWS can read the assertion. It can be sent, with the role and `principal_arn` given."""
+        return self._response().encrypted
+
+    @property
+    def roles(self) -> tuple[SAMLRole, ...]:
+        """What the assertion offers, each once, in its order; values of the attribute that are no pair are left out."""
+        pairs = (_pair(value) for value in self._attribute("Role"))
+        return tuple(dict.fromkeys(pair for pair in pairs if pair is not None))
+
+    @property
+    def values_left_out(self) -> int:
+        """How many values of the attribute Role are no pair of a role and a SAML provider."""
+        return sum(_pair(value) is None for value in self._attribute("Role"))
+
+    @property
+    def session_name(self) -> str | None:
+        """What the session will be called: the attribute RoleSessionName."""
+        return _first(self._attribute("RoleSessionName"))
+
+    @property
+    def session_duration(self) -> timedelta | None:
+        """How long a session may last: the attribute SessionDuration, 900 to 43,200 seconds."""
+        value = _first(self._attribute("SessionDuration"))
+        if value is None:
+            return None
+        if re.fullmatch(r"\d{1,9}", value, re.ASCII) and 900 <= int(value) <= 43_200:
+            return timedelta(seconds=int(value))
+        raise ProofInvalid(
+            f"the assertion's SessionDuration is {value[:20]!r}, and STS takes 900 to 43,200 seconds; "
+            "have the identity provider correct it"
+        )
+
+    @property
+    def source_identity(self) -> str | None:
+        """Who is behind the session: the attribute SourceIdentity."""
+        return _first(self._attribute("SourceIdentity"))
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """The session tags: the attributes PrincipalTag:KEY."""
+        start = f"{_AWS}PrincipalTag:"
+        attributes = self._open().attributes
+        return {name.removeprefix(start): values[0] for name, values in attributes.items() if name.startswith(start)}
+
+    @property
+    def transitive_tag_keys(self) -> tuple[str, ...]:
+        """Which of the tags go on to chained roles: the attribute TransitiveTagKeys."""
+        return tuple(self._attribute("TransitiveTagKeys"))
+
+    @property
+    def issuer(self) -> str | None:
+        """The identity provider, by its entity ID."""
+        return _first(self._texts("Issuer"))
+
+    @property
+    def subject(self) -> str | None:
+        """Who has signed in: the NameID."""
+        return _first(self._texts("NameID"))
+
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        """All whom the assertion is for."""
+        return self._texts("Audience")
+
+    @property
+    def audience(self) -> str | None:
+        """Whom the assertion is for: the audience that is AWS where there are several, else the first."""
+        from stskit.proofs.saml_xml import is_aws
+
+        return _first([each for each in self.audiences if is_aws(each)]) or _first(self.audiences)
+
+    @property
+    def recipient(self) -> str | None:
+        """Where the response was to be posted; trust policies see it as ``SAML:aud``."""
+        return _first(self._texts("Recipient"))
+
+    @property
+    def issued_at(self) -> datetime | None:
+        """When the assertion was made; STS takes it for five minutes from then."""
+        return _first(self._moments("IssueInstant"))
+
+    @property
+    def not_before(self) -> datetime | None:
+        """From when on the assertion counts, by its conditions and the confirmation of its subject."""
+        return max([*self._moments("NotBefore"), *self._moments("confirmed NotBefore")], default=None)
+
+    @property
+    def not_on_or_after(self) -> datetime | None:
+        """When the assertion has ended, likewise. Of several confirmations of the subject one is enough."""
+        confirmed = max(self._moments("confirmed NotOnOrAfter"), default=None)
+        return min([*self._moments("NotOnOrAfter"), *([confirmed] if confirmed else [])], default=None)
+
+    @property
+    def session_not_on_or_after(self) -> datetime | None:
+        """When every session of this sign-in ends, however long it was asked for."""
+        return min(self._moments("SessionNotOnOrAfter"), default=None)
+
+    def principal_for(self, role_arn: str) -> str:
+        """The provider to name when asking for *role_arn*: the one that was given, else the one beside the role.
+
+        Raises `RoleNotOffered` where the assertion lists roles, and not this one.
+        """
+        offered = {role.role_arn: role.principal_arn for role in (self.roles if self._can_be_read() else ())}
+        if role_arn in offered:
+            return self.principal_arn or offered[role_arn]
+        if self.principal_arn is not None and not offered:
+            return self.principal_arn
+        listed = ", ".join(offered) or "none at all"
+        raise RoleNotOffered(
+            f"the SAML assertion does not offer {role_arn}; it offers: {listed}. "
+            "Ask for one of these, or have the identity provider grant the role and get a new assertion",
+            tuple(offered),
+        )
+
+    def check_duration(self, seconds: int | None) -> None:
+        """Raises `RoleError` where a session of *seconds* would be longer than `session_duration`."""
+        longest = self.session_duration if seconds is not None and self._can_be_read() else None
+        if longest is not None and timedelta(seconds=seconds or 0) > longest:
+            raise RoleError(
+                f"duration is {seconds} seconds, and the SAML assertion allows {longest.total_seconds():.0f}; "
+                "ask for less, or have the identity provider raise its attribute SessionDuration"
+            )
+
+    def _can_be_read(self) -> bool:
+        """Whether it is worth a look. Where the provider was given, what cannot be read is for AWS to judge."""
+        try:
+            return self._response().encrypted is False or self.principal_arn is None
+        except ProofInvalid:
+            if self.principal_arn is not None:
+                return False
+            raise
+
+    def _response(self) -> Response:
+        if self._parsed is None:
+            from stskit.proofs.saml_xml import read
+
+            object.__setattr__(self, "_parsed", read(self.value))  # once: a thousand roles are looked up in one
+        assert self._parsed is not None
+        return self._parsed
+
+    def _open(self) -> Response:
+        if self._response().encrypted:
+            raise ProofInvalid(
+                "the SAML assertion is encrypted, so only AWS can read it; name the role, and the provider too: "
+                "SAMLFile(path, principal_arn='arn:aws:iam::ACCOUNT:saml-provider/NAME')"
+            )
+        return self._response()
+
+    def _attribute(self, name: str) -> tuple[str, ...]:
+        return tuple(self._open().attributes.get(_AWS + name, ()))
+
+    def _texts(self, name: str) -> tuple[str, ...]:
+        return tuple(self._open().texts.get(name, ()))
+
+    def _moments(self, name: str) -> list[datetime]:
+        try:
+            return [instant(text, zone_needed=False) for text in self._texts(name)]
+        except ValueError:
+            what = name.rsplit(maxsplit=1)[-1]
+        raise ProofInvalid(f"the assertion's {what} is no date and time; have the identity provider correct it")
+
+
+def _first(values: Sequence[T]) -> T | None:
+    return values[0] if values else None
+
+
+def _pair(value: str) -> SAMLRole | None:
+    """The two ARNs of *value*; on the wire they come in either order."""
+    parts = [part.strip() for part in re.split(r",(?=\s*arn:)", value)]  # names of roles may hold commas
+    if len(parts) == 2:
+        for role, provider in (parts, parts[::-1]):
+            if re.fullmatch(_ROLE_ARN, role, re.ASCII) and re.fullmatch(_PROVIDER_ARN, provider, re.ASCII):
+                return SAMLRole(role, provider)
+    return None

@@ -1,0 +1,112 @@
+"""The one form of a SAML response that is sent, standard base64 on one line, from whatever people have saved."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from stskit.credentials import Secret
+from stskit.errors import ProofInvalid
+from stskit.proofs.saml_xml import NEXT_STEP, read
+
+__all__ = ["canonical"]
+
+MAX_ENCODED: Final = 100_000  # characters of SAMLAssertion, by the service model of STS
+_MOST: Final = 10 * MAX_ENCODED  # with blanks and line breaks; no more is looked at
+
+_PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
+_DECLARED_ENCODING: Final = re.compile(r"""(<\?xml[^>]*?)\sencoding\s*=\s*("[^"]*"|'[^']*')""")
+
+
+def canonical(text: str) -> Secret:
+    """Standard base64 on one line, of the very bytes that the identity provider signed.
+
+    *text* is base64, in one line or several and with or without padding, or that URL-encoded, or the XML itself.
+    Raises `ProofInvalid` for what is no SAML response.
+    """
+    text = Secret(text.lstrip("\ufeff").strip())
+    _check_size(len(text), _MOST)
+    if text.startswith("<"):
+        return _checked(_encoded_xml(text))
+    if _PERCENT.search(text):
+        text = _unquoted(text)
+    problem = _refusal(text)
+    for candidate in _candidates(text):
+        try:
+            return _checked(candidate)
+        except ProofInvalid as error:
+            problem = str(error)
+    raise ProofInvalid(problem)
+
+
+def _refusal(text: str) -> str:
+    """What to say of *text* that is no base64."""
+    if re.fullmatch(r"eyJ[\w-]+\.[\w-]+\.[\w-]*", text, re.ASCII):
+        return "this is an OIDC token, and no SAML response; name it as one: OIDCTokenFile(path)"
+    if re.fullmatch(r"[\w\s=-]+", text, re.ASCII) and re.search(r"[-_]", text):
+        return f"this is base64 of the URL-safe kind, which a SAML response never is; {NEXT_STEP}"
+    return f"this is neither base64 nor XML, so it is no SAML response; {NEXT_STEP}"
+
+
+def _candidates(text: str) -> list[Secret]:
+    """What *text* may be as base64: a blank in it is formatting, or a plus that a form decoder took for a blank."""
+    compact = "".join(text.split())
+    restored = "".join(text.replace(" ", "+").split())
+    found = (_reencoded(each) for each in dict.fromkeys([compact, restored]))
+    return [each for each in found if each is not None]
+
+
+def _reencoded(compact: str) -> Secret | None:
+    from base64 import b64decode, b64encode
+
+    bare = compact.rstrip("=")  # some tools drop the padding
+    try:
+        return Secret(b64encode(b64decode(bare + "=" * (-len(bare) % 4), validate=True)).decode())
+    except ValueError:
+        return None
+
+
+def _encoded_xml(text: str) -> Secret:
+    from base64 import b64encode
+
+    try:  # as text it has no encoding any more, whatever it declares
+        return Secret(b64encode(_DECLARED_ENCODING.sub(r"\1", text, count=1).encode()).decode())
+    except UnicodeEncodeError:
+        problem = f"this is neither base64 nor XML, so it is no SAML response; {NEXT_STEP}"
+    raise ProofInvalid(problem)
+
+
+def _unquoted(text: str) -> Secret:
+    from urllib.parse import unquote
+
+    return Secret(unquote(text))  # once; not unquote_plus, for a plus is one in base64 and a blank never is
+
+
+def _checked(encoded: Secret) -> Secret:
+    _check_size(len(encoded), MAX_ENCODED)
+    if _is_deflated(encoded):
+        raise ProofInvalid(
+            "this is a deflated response, as the redirect binding of SAML has it, and STS takes none; "
+            "save the one that the browser posts to the AWS sign-in page"
+        )
+    read(encoded)
+    return encoded
+
+
+def _check_size(size: int, most: int) -> None:
+    if size > most:
+        raise ProofInvalid(
+            f"the SAML response has {size:,} characters and STS takes {MAX_ENCODED:,} of base64; "
+            "have the identity provider send fewer roles or attributes"
+        )
+
+
+def _is_deflated(encoded: str) -> bool:
+    from base64 import b64decode
+    from zlib import decompressobj, error
+
+    try:
+        start = decompressobj(-15).decompress(b64decode(encoded), 64)
+    except error:
+        return False
+    return start.lstrip().startswith(b"<")

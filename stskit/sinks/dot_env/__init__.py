@@ -1,0 +1,114 @@
+"""A .env file, as development tools and containers read it."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from attrs import field, frozen
+
+from stskit.errors import SinkError, StskitWarning, discreet
+from stskit.sinks.environment import STALE, variables
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stskit.credentials import Credentials
+
+__all__ = ["DotEnv"]
+
+_OF_A_HOOK: Final = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR")
+_NO_FETCH: Final = {"GIT_ALLOW_PROTOCOL": "none"}
+
+
+def _path(path: str | os.PathLike[str]) -> str:
+    return os.path.expanduser(os.fspath(path))
+
+
+@frozen
+class DotEnv:
+    """The variables in a .env file; all other lines stay as they are, byte by byte.
+
+    `path`: the file, made with mode 0600 where it is missing. `region`, `expiration`: as in `Environment`. `backup`:
+    whether to keep what was there before in ``<path>.bak``. `lock_timeout`: for how many seconds to wait while another
+    process writes. A variable that is there more than once is changed everywhere; what says something of other
+    credentials, such as ``AWS_PROFILE``, is taken out.
+
+    It is replaced as the credentials file is, with the same warnings; and there is one where git would commit it.
+    """
+
+    path: str = field(converter=_path)
+    region: str | None = field(default=None, kw_only=True)
+    expiration: bool = field(default=False, kw_only=True)
+    backup: bool = field(default=False, kw_only=True)
+    lock_timeout: float = field(default=10, kw_only=True)
+
+    def write(self, credentials: Credentials, /) -> str:
+        """Put *credentials* into the file; gives its path.
+
+        Raises `SinkError` where they have expired, where a value would not be read back alike by every tool and shell,
+        and where the file cannot be changed safely; it is as it was then.
+        """
+        for note in self._write(credentials):
+            warnings.warn(note, StskitWarning, 2)
+        return self.path
+
+    @discreet  # frames on the way hold all that is in the file
+    def _write(self, credentials: Credentials) -> list[str]:
+        from stskit.sinks.file_edit import Rewrite, rewrite
+
+        if credentials.is_expired():
+            raise SinkError(
+                f"{self.path} was not changed: the credentials expired at {credentials.expiration}; fetch new ones, "
+                "and check the clock",
+                self.path,
+            )
+        values = self._values(credentials)
+        file = Rewrite(self.path, partial(_updated, values=values), backup=self.backup)
+        notes = rewrite([file], self.lock_timeout)
+        paths = [file.real, f"{file.real}.bak"] if self.backup else [file.real]
+        return [*notes, *(note for path in paths if os.path.exists(path) for note in _why_git(path))]
+
+    def _values(self, credentials: Credentials) -> dict[str, str | None]:
+        from stskit.sinks.dot_env.env_file import BARE
+
+        found = variables(credentials, self.region, self.expiration)
+        for name, value in found.items():
+            if not BARE.fullmatch(value):
+                raise SinkError(
+                    f"{self.path} was not changed: {name} has characters that not all readers of a .env file take "
+                    "alike; check its source",
+                    self.path,
+                )
+        return {**dict.fromkeys(STALE), **found}
+
+
+def _updated(data: bytes, _plain: bool, *, values: Mapping[str, str | None]) -> list[bytes]:
+    from stskit.sinks.dot_env.env_file import updated
+
+    return [updated(data.decode(), values).encode()]
+
+
+def _why_git(path: str) -> list[str]:
+    """Why git would commit the file, if it would. A link is no matter: git commits its name, and not what is there."""
+    folder = above = os.path.dirname(path)
+    while not os.path.exists(os.path.join(above, ".git")):
+        if above == (above := os.path.dirname(above)):
+            return []
+    from subprocess import DEVNULL, TimeoutExpired, run
+
+    # Nothing that the repository names is run: no monitor, and no program that fetches what a partial clone lacks. And
+    # in a hook of another repository, git would look there.
+    others = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK}
+    command = ["git", "-C", folder, "-c", "core.fsmonitor=false", "check-ignore", "-q", "--", path]
+    try:
+        ignored = run(  # noqa: S603
+            command, env=others | _NO_FETCH, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, timeout=5, check=False
+        )
+    except (OSError, TimeoutExpired):  # no git: nobody commits
+        return []
+    if ignored.returncode != 1:
+        return []
+    return [f"{path} is in a git work tree and not ignored; add it to .gitignore, before it is committed"]

@@ -1,0 +1,90 @@
+"""The credentials of a profile, or whatever the AWS SDKs would find."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import field, frozen
+from attrs.validators import and_, gt, le
+
+from stskit.credentials import Credentials
+from stskit.errors import SourceError
+
+if TYPE_CHECKING:
+    from botocore.session import Session
+
+__all__ = ["Profile"]
+
+
+@frozen
+class Profile:
+    """The credentials of a profile in the shared config and credentials files, whatever that profile uses: keys, SSO, a
+    process, another role. `name` None is the default chain of botocore: environment variables, ``AWS_PROFILE``, the
+    default profile, container and instance. With a name, key variables in the environment do not count.
+
+    Everything is read again for every fetch, so that a file that has changed is seen. `process_timeout`: seconds, up to
+    a day, after which a ``credential_process`` is stopped. Where the profile asks for an MFA code, the main thread asks
+    for it at the terminal, for every fetch; other threads never do.
+
+    https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
+    """
+
+    name: str | None = None
+    process_timeout: float = field(default=60, kw_only=True, repr=False, validator=and_(gt(0), le(86_400)))
+
+    @property
+    def identity(self) -> str | None:
+        """Whose credentials these are, by the configuration alone, for the keys of caches: the profiles and variables
+        that decide it, without their secrets. None where the container or the instance decides. Raises nothing.
+        """
+        from stskit.sources.profile.identity import of_profile
+
+        return of_profile(self.name)
+
+    def fetch(self) -> Credentials:
+        """The credentials as botocore finds them now.
+
+        Raises `SourceMissing` where the profile does not exist or nothing is found, `SignInRequired` where its SSO or
+        login session has ended or an MFA code is needed and nobody can be asked, and `ProofInvalid` where something is
+        there and does not work; none with what a process or a server said, since that may hold secrets.
+        """
+        from botocore.session import Session
+
+        from stskit.sources.profile.provider_chain import restrain
+        from stskit.sts.clients import discreet_logs
+
+        where = "the ambient AWS credentials" if self.name is None else f"the profile {self.name!r}"
+        session = Session(profile=self.name)
+        problem: SourceError
+        try:
+            with discreet_logs():
+                restrain(session, self.process_timeout)
+                found = _found(session)
+        except SourceError as error:
+            problem = type(error)(f"{where}: {error}")
+        except Exception as error:  # noqa: BLE001 - botocore's errors have no common base, and may hold secrets
+            from stskit.sources.profile.errors import fault
+
+            problem = fault(error, session, where)
+        else:
+            if found is not None:
+                return found
+            from stskit.sources.profile.errors import missing
+
+            what = f"{where}: nothing found, neither elsewhere nor"
+            problem = missing(session, what, "run: aws configure, or name another source")
+        raise problem
+
+
+def _found(session: Session) -> Credentials | None:
+    found = session.get_credentials()
+    if found is None:
+        return None
+    keys = found.get_frozen_credentials()
+    return Credentials(
+        access_key_id=keys.access_key or "",
+        secret_access_key=keys.secret_key or "",
+        session_token=keys.token or None,
+        expiration=getattr(found, "_expiry_time", None),  # botocore has no public name for it (boto/botocore#2694)
+        account_id=getattr(keys, "account_id", None),
+    )

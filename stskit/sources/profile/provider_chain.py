@@ -1,0 +1,167 @@
+"""botocore's search for the credentials of a profile, which here neither waits for ever nor asks in the background."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from attrs import field, frozen
+
+from stskit.credentials import Credentials
+from stskit.errors import ProofInvalid, SignInRequired
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from botocore.credentials import (
+        AssumeRoleProvider,
+        CanonicalNameCredentialSourcer,
+        CredentialProvider,
+        ProcessProvider,
+    )
+    from botocore.session import Session
+
+__all__ = ["mark_process", "restrain"]
+
+_PROCESSES: Final = "_STSKIT_CREDENTIAL_PROCESSES"  # tells a process which ones it runs in
+
+
+def restrain(session: Session, process_timeout: float) -> None:
+    """Change how *session* gets its credentials, by way of source profiles too: each ``credential_process`` ends after
+    *process_timeout* seconds, what it prints is in no error, and an MFA code is asked for in the main thread only.
+
+    What is wrong raises `ProofInvalid` or `SignInRequired`, without the name of the profile. Call it before `session`
+    is asked for credentials; it raises what botocore raises when it reads the config.
+    """
+    from botocore import credentials
+
+    chain = session.get_component("credential_provider")
+    name = session.get_config_variable("profile") or "default"
+    sources = _Sources(session, process_timeout)
+    elsewhere = credentials.CanonicalNameCredentialSourcer(
+        [credentials.EnvProvider(), chain.get_provider("container-role"), chain.get_provider("iam-role")]
+    )
+    for number, provider in enumerate(chain.providers):
+        if isinstance(provider, credentials.ProcessProvider):
+            chain.providers[number] = sources.process(name)
+        elif isinstance(provider, credentials.AssumeRoleProvider):
+            chain.providers[number] = sources.role(name, elsewhere)
+
+
+@frozen
+class _Sources:
+    """To botocore a builder of the providers that look into a source profile."""
+
+    session: Session
+    process_timeout: float
+    cache: dict[str, object] = field(factory=dict)  # for this session only
+
+    def providers(self, profile_name: str, disable_env_vars: bool = False) -> list[CredentialProvider]:
+        from botocore.credentials import ProcessProvider, ProfileProviderBuilder
+
+        built = ProfileProviderBuilder(self.session, cache=self.cache).providers(profile_name, disable_env_vars)
+        return [self.process(profile_name) if isinstance(each, ProcessProvider) else each for each in built]
+
+    def process(self, profile: str) -> ProcessProvider:
+        from botocore.credentials import ProcessProvider
+
+        return ProcessProvider(profile, self._config, popen=partial(_run, self.process_timeout))
+
+    def role(self, profile: str, elsewhere: CanonicalNameCredentialSourcer) -> AssumeRoleProvider:
+        from botocore.credentials import AssumeRoleProvider
+
+        return AssumeRoleProvider(
+            self._config,
+            self.session.create_client,
+            self.cache,
+            profile,
+            prompter=_ask,
+            credential_sourcer=elsewhere,
+            profile_provider_builder=self,
+        )
+
+    def _config(self) -> dict[str, object]:
+        return self.session.full_config
+
+
+@frozen
+class _Ended:
+    """To botocore a process that has done its work."""
+
+    output: bytes = field(repr=False)
+    returncode: int = 0
+
+    def communicate(self) -> tuple[bytes, bytes]:
+        return self.output, b""
+
+
+def mark_process(arguments: Sequence[str]) -> None:
+    """Let it be noticed where this process, which gives credentials, is run by itself: a command that ends with
+    *arguments* is an error from now on.
+    """
+    os.environ[_PROCESSES] = " ".join([*os.environ.get(_PROCESSES, "").split(), _digest(arguments)])
+
+
+def _digest(command: Sequence[str]) -> str:
+    from hashlib import sha256
+
+    return sha256("\0".join(command).encode(errors="surrogateescape")).hexdigest()
+
+
+def _run(timeout: float, command: list[str], **_pipes: object) -> _Ended:
+    from subprocess import DEVNULL, PIPE, TimeoutExpired, run
+
+    above = os.environ.get(_PROCESSES, "").split()
+    if any(_digest(command[start:]) in above for start in range(len(command))):
+        raise ProofInvalid(
+            "its credential_process asks for the credentials of this very profile, and so would run for ever; let it "
+            "start from another profile"
+        )
+    environment = {**os.environ, _PROCESSES: " ".join([*above, _digest(command)])}
+    try:
+        # After the timeout it kills the process, and does not wait for what that has started.
+        done = run(command, env=environment, stdout=PIPE, stderr=DEVNULL, timeout=timeout, check=False)  # noqa: S603
+    except TimeoutExpired:  # it holds what was printed, so no error may keep it
+        problem = (
+            f"had not ended after {timeout:g} s, and was stopped; run it to see what it waits for, or allow it more: "
+            "Profile(..., process_timeout=seconds)"
+        )
+    except (OSError, ValueError, IndexError) as error:  # not there, a NUL in it, empty
+        problem = f"cannot be started: {getattr(error, 'strerror', None) or 'it is no command'}; correct it"
+    else:
+        problem = _fault(done.returncode, done.stdout)
+        if not problem:
+            return _Ended(done.stdout)
+    raise ProofInvalid(f"its credential_process {problem}")
+
+
+def _fault(status: int, output: bytes) -> str:
+    """What is wrong with how a process ended, in words that tell nothing of *output*; empty where nothing is."""
+    from json import loads
+
+    if status:
+        how = f"with status {status}" if status > 0 else f"by signal {-status}"
+        return f"ended {how}; run it to see why"
+    try:
+        Credentials.from_dict(loads(output))
+    except ProofInvalid as error:
+        return f"gave no credentials that can be used: {error}"
+    except (ValueError, RecursionError):
+        return "printed no JSON; run it to see what it prints"
+    return ""
+
+
+def _ask(question: str) -> str:
+    from getpass import getpass
+    from threading import current_thread, main_thread
+
+    if current_thread() is main_thread():
+        try:
+            return getpass(question)
+        except EOFError:
+            pass
+    raise SignInRequired(
+        "it needs an MFA code, and nobody can be asked here; fetch once in the main thread, at a terminal, "
+        "or use a profile that needs none"
+    )

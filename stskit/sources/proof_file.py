@@ -1,0 +1,69 @@
+"""Reads a file that holds one proof as text."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from time import sleep
+
+from stskit.credentials import Secret
+from stskit.errors import ProofInvalid, SourceError, SourceMissing
+
+__all__ = ["path_text", "read_proof", "why_shared"]
+
+
+def path_text(path: str | os.PathLike[str]) -> str:
+    """*path* as text; typed for what it takes, which `os.fspath` is not in the eyes of mypy."""
+    return os.fspath(path)
+
+
+def read_proof(path: str, what: str, limit: int, *, pauses: Iterable[float] = ()) -> Secret:
+    """The text in *path*, without byte order mark and the blanks around it; *what* it should be is for the errors.
+
+    While it is empty it is read again, after each of *pauses*, in seconds. Raises `SourceMissing` where there is no
+    such file, `ProofInvalid` where it is empty, over *limit* bytes or unreadable.
+    """
+    try:
+        text = _read(path, limit)
+        for pause in pauses:
+            if not text:
+                sleep(pause)
+                text = _read(path, limit)
+        problem: SourceError = ProofInvalid(
+            f"{path} is empty; it should hold {what}. Save it again, and look whether something was written"
+        )
+        if text:
+            return text
+    except UnicodeDecodeError:  # it holds the file's content, so no error may keep it
+        problem = ProofInvalid(f"{path} is no text in UTF-8; it should hold {what}. Save it again as plain text")
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: no path can have a NUL
+        problem = SourceMissing(
+            f"there is no file {path}; it should hold {what}. Check the path, or make the file first"
+        )
+    except OSError as error:
+        problem = ProofInvalid(
+            f"{path} cannot be read: {error.strerror}; it should hold {what}. Save it again as a file that you may read"
+        )
+    raise problem
+
+
+def why_shared(path: str) -> str:
+    """Why others than the owner of this process may get at the secret in *path*, in words; "" where they may not."""
+    real = os.path.realpath(os.path.expanduser(path))
+    if "/.." in real:  # where Kubernetes puts it, for this container alone: whoever runs in it can change nothing there
+        return ""
+    found = os.stat(real)
+    if found.st_uid not in (0, os.geteuid()):
+        return "belongs to another user"
+    return "can be read by every user of this machine" if found.st_mode & 0o004 else ""
+
+
+def _read(path: str, limit: int) -> Secret:
+    from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+
+    from stskit._io import atomic
+
+    data = atomic.read(os.path.expanduser(path), limit)
+    # The shell of Windows redirects into UTF-16, with a byte order mark.
+    encoding = "utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
+    return Secret(data.decode(encoding).strip())

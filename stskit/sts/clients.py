@@ -1,0 +1,231 @@
+"""The botocore clients behind `BotocoreSTS`: one for a region and a set of settings, shared by all callers and threads.
+
+A client holds no keys. Each call brings its own, so one client serves every caller, and none looks for any: no
+profile's keys are read and no ``credential_process`` is run. Nothing secret of what is sent and received is logged.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+
+from stskit._io.fork import lock_across_forks
+from stskit.credentials import Credentials, Secret
+from stskit.errors import RoleError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from botocore.client import BaseClient
+    from botocore.credentials import ReadOnlyCredentials
+    from botocore.session import Session
+
+    from stskit.proofs import Proof
+
+T = TypeVar("T")
+Options: TypeAlias = tuple[tuple[str, Any], ...]
+"""Arguments for `botocore.config.Config`, by name."""
+
+# What botocore reads from the environment when it makes a client, beside the variables that its sessions list.
+_VARIABLES: Final = (
+    *("HOME", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "REQUESTS_CA_BUNDLE"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+)
+# They log requests, answers, and exceptions that quote a header, an answer or what a credential_process said.
+_LOGGERS_OF_SECRETS: Final = tuple(
+    f"botocore.{name}" for name in ("auth", "credentials", "endpoint", "httpsession", "parsers", "tokens", "utils")
+)
+_NOWHERE: Final = (None, None, os.devnull, None)  # to botocore: in no file and no variable; by default an empty file
+_MOST_CONNECTIONS: Final = 50  # kept open between calls; urllib3 warns when more threads than this come back at once
+
+_proof_in_use: ContextVar[Proof | None] = ContextVar("stskit_proof_in_use", default=None)
+_discreet: ContextVar[bool] = ContextVar("stskit_discreet", default=False)
+_lock: Final = lock_across_forks()
+
+
+@contextmanager
+def discreet_logs(discreet: bool = True) -> Iterator[None]:
+    """While this lasts, the loggers of botocore that may tell a secret are silent in this thread, and in no other.
+
+    With *discreet* False they are not, even within another such block.
+    """
+    import logging
+
+    for name in _LOGGERS_OF_SECRETS:
+        logging.getLogger(name).addFilter(_may_be_logged)
+    before = _discreet.set(discreet)
+    try:
+        yield
+    finally:
+        _discreet.reset(before)
+
+
+def client_for(
+    region: str | None, partition: str | None, *, signed: bool, endpoint_url: str | None, options: Options
+) -> BaseClient:
+    """The client for calls in *partition*, None where it is not known; made once.
+
+    Raises `RoleError` where no region fits, and what botocore raises.
+    """
+    with _lock:
+        session = _session(signed, _environment())
+        wanted = region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
+        return _client(session, _region(wanted, partition, strict=bool(region)), endpoint_url, options)
+
+
+def call(
+    client: BaseClient, operation: str, parameters: Mapping[str, object], proof: Proof, *, discreet: bool = True
+) -> dict[str, Any]:
+    """One call, signed with *proof* where the operation is signed and *proof* is credentials.
+
+    Nothing secret of it is logged, unless *discreet* is False.
+    """
+    from botocore import xform_name
+
+    if not discreet:  # as plain text, for a `Secret` masks itself in the log
+        parameters = {name: str(value) if isinstance(value, Secret) else value for name, value in parameters.items()}
+    before = _proof_in_use.set(proof)
+    try:
+        with discreet_logs(discreet):
+            answer: dict[str, Any] = getattr(client, xform_name(operation))(**parameters)
+            return answer
+    finally:
+        _proof_in_use.reset(before)
+
+
+def within(seconds: float, work: Callable[[], T]) -> T:
+    """What *work* gives or raises, in another thread; after *seconds* `TimeoutError`, and what comes later is lost.
+
+    The socket's own time-outs cannot do it: they begin anew with each attempt and each piece of an answer, and looking
+    up a name has none.
+    """
+    results: list[T] = []
+    problems: list[BaseException] = []
+    done = threading.Event()
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:  # noqa: BLE001 - it is raised where it was waited for
+            problems.append(error)
+        done.set()
+
+    threading.Thread(target=copy_context().run, args=(run,), name="stskit-call", daemon=True).start()
+    if not done.wait(seconds):
+        raise TimeoutError
+    for problem in problems:
+        raise problem
+    return results[0]
+
+
+def is_open_to_others(client: BaseClient) -> bool:
+    """Whether what *client* sends goes to another machine without TLS."""
+    from ipaddress import ip_address
+    from urllib.parse import urlsplit
+
+    url = urlsplit(client.meta.endpoint_url)
+    if url.scheme != "http" or url.hostname == "localhost":
+        return False
+    try:
+        return not ip_address(url.hostname or "").is_loopback
+    except ValueError:
+        return True
+
+
+def _environment() -> tuple[object, ...]:
+    return os.getpid(), *map(os.environ.get, _variables())  # by process: connections do not survive a fork
+
+
+@lru_cache(maxsize=1)
+def _variables() -> tuple[str, ...]:
+    from botocore.session import Session
+
+    listed = (variable or () for _, variable, *_ in Session.SESSION_VARIABLES.values())  # one name, several, or none
+    return *_VARIABLES, *(name for each in listed for name in ([each] if isinstance(each, str) else each))
+
+
+@lru_cache(maxsize=8)
+def _session(signed: bool, _environment: tuple[object, ...]) -> Session:
+    from botocore.session import Session
+
+    from stskit.sts.loader import sts_loader_for
+
+    # Calls that need no keys must work whatever the state of the caller's files: they do not see them.
+    ignored = {} if signed else {"profile": (None,) * 4, "config_file": _NOWHERE, "credentials_file": _NOWHERE}
+    session = Session(session_vars=ignored)
+    session.set_config_variable("sts_regional_endpoints", "regional")
+    session.register_component("data_loader", sts_loader_for(session))
+    for component in ("credential_provider", "token_provider"):
+        session.register_component(component, _KeysOfThisCall())
+    # An expiration is parsed by us: botocore takes half a date, and gives local time.
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=str)
+    return session
+
+
+@lru_cache(maxsize=64)
+def _client(session: Session, region: str, endpoint_url: str | None, options: Options) -> BaseClient:
+    from importlib.metadata import version
+
+    from botocore.config import Config
+
+    config = Config(
+        **dict(options),
+        retries={"mode": "standard"},  # three attempts, or AWS_MAX_ATTEMPTS
+        max_pool_connections=_MOST_CONNECTIONS,
+        user_agent_extra=f"stskit/{version('stskit')}",
+    )
+    return session.create_client("sts", region_name=region, endpoint_url=endpoint_url, config=config)
+
+
+def _region(wanted: str | None, partition: str | None, *, strict: bool) -> str:
+    from stskit.sts.loader import partitions
+
+    known = partitions()
+    if wanted:
+        there = next((name for name, (_, regions) in known.items() if regions.match(wanted)), partition)
+        if partition is None or there == partition:
+            return wanted
+        if strict and partition not in known:  # of a server that is not AWS's, or newer than this botocore
+            return wanted
+        if strict:
+            raise RoleError(
+                f"the region {wanted} is in the partition {there} and the role in {partition}; "
+                f"name a region of {partition}"
+            )
+    home = known.get(partition or "aws")
+    if home is None:
+        raise RoleError(f"no region is known for the partition {partition}; name one: BotocoreSTS(region=...)")
+    return home[0]
+
+
+def _may_be_logged(_record: object) -> bool:
+    return not _discreet.get()
+
+
+class _KeysOfThisCall:
+    """To botocore a provider of credentials and the credentials themselves: those of the call under way in this
+    thread. Also a provider of bearer tokens, which has none, so that botocore looks for them nowhere else.
+    """
+
+    method = "explicit"
+
+    def load_credentials(self) -> _KeysOfThisCall:
+        return self
+
+    def load_token(self, **_options: object) -> None:
+        return None
+
+    def get_frozen_credentials(self) -> ReadOnlyCredentials | None:
+        from botocore.credentials import ReadOnlyCredentials
+
+        keys = _proof_in_use.get()
+        if not isinstance(keys, Credentials):
+            return None
+        return ReadOnlyCredentials(keys.access_key_id, keys.secret_access_key, keys.session_token)
+
+    def get_deferred_property(self, _name: str) -> Callable[[], None]:
+        return lambda: None  # botocore asks for the account; the endpoints of STS do not depend on it
