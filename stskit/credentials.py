@@ -13,7 +13,7 @@ from typing import Protocol, SupportsIndex, TypeVar
 from attrs import converters, field, frozen
 
 from stskit._time import instant
-from stskit.errors import ProofInvalid, discreet
+from stskit.errors import ProofInvalid, without_frames
 
 __all__ = ["CallerIdentity", "Credentials", "Secret", "Sink", "secret"]
 
@@ -135,7 +135,7 @@ class Credentials:
         return fields
 
     @classmethod
-    @discreet
+    @without_frames
     def from_dict(cls, data: Mapping[str, object]) -> Credentials:
         """Read what `as_dict` gives, the answer of an STS call, or a ``credential_process`` document.
 

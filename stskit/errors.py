@@ -25,9 +25,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
-from attrs import define
+from attrs import define, field
 
 __all__ = [
     "CacheWarning",
@@ -42,24 +42,71 @@ __all__ = [
     "SourceMissing",
     "StskitError",
     "StskitWarning",
-    "discreet",
+    "prefixed",
+    "without_frames",
 ]
 
 
 P = ParamSpec("P")
 R = TypeVar("R")
+E = TypeVar("E", bound="StskitError")
 
 
+@define(slots=False)
 class StskitError(Exception):
-    """The base of every error of this package; never raised itself."""
+    """The base of every error of this package; never raised itself.
+
+    ``str()`` is the message and the remedy. Programs that show errors in their own way read the attributes.
+    """
+
+    message: str = ""
+    """What happened, and why. It contains no secret."""
+    remedy: str = field(default="", kw_only=True)
+    """What to do next, in the words of a Python program; empty where nothing is known."""
+    cli_remedy: str = field(default="", kw_only=True)
+    """The same in the words of the command line; empty where `remedy` fits both."""
+    option: str | None = field(default=None, kw_only=True)
+    """The argument that was wrong, for example ``"duration"``; None where it was none."""
+    variable: str | None = field(default=None, kw_only=True)
+    """The environment variable that was wrong; None where it was none."""
+    path: str | None = field(default=None, kw_only=True)
+    """The file or folder that was wrong; None where it was none."""
+
+    def __str__(self) -> str:
+        return joined(self.message, self.remedy)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (type(self), self.message, vars(self))
 
 
-def discreet(function: Callable[P, R]) -> Callable[P, R]:
-    """Let the errors of *function* leave it without its frames, whose locals hold what it read.
+def joined(message: str, remedy: str) -> str:
+    """Return *message* followed by *remedy*: as a new sentence where the message is one, else after a semicolon."""
+    if not remedy:
+        return message
+    return f"{message} {remedy}" if message.endswith((".", "?", "!")) else f"{message}; {remedy}"
 
-    A decorator, for parts of one's own too: what shows the locals of a traceback, as pytest and error trackers do, then
-    shows none of the part's. Only a `StskitError` is changed: it loses its traceback, cause and context, and is raised
-    again. All that *function* raises is raised.
+
+def prefixed(error: E, prefix: str, *, path: str | None = None) -> E:
+    """Return a copy of *error* whose message begins with *prefix*, and which has no traceback and no cause.
+
+    All other attributes, the remedy included, stay as they are; *path* is set where it is given. Raises nothing.
+    """
+    attributes = vars(error) | ({} if path is None else {"path": path})
+    return _rebuilt(type(error), f"{prefix}{error.message}", attributes)
+
+
+def _rebuilt(kind: type[E], message: str, attributes: dict[str, object]) -> E:
+    error = kind.__new__(kind, message)
+    vars(error).update(attributes | {"message": message})
+    return error
+
+
+def without_frames(function: Callable[P, R]) -> Callable[P, R]:
+    """Remove the frames of *function* from each `StskitError` that leaves it, because their locals may hold secrets.
+
+    Pytest and error trackers show the locals of a traceback. The error loses its traceback, its cause and its context,
+    and is raised again. Use this decorator for your own sources, sinks and caches too. All that *function* raises is
+    raised.
     """
 
     @wraps(function)
@@ -95,13 +142,8 @@ class RoleError(StskitError):
 class RoleNotOffered(RoleError):
     """The SAML assertion does not list the role that was asked for; raised before any call."""
 
-    message: str
-    """What was wrong, the rule, and the next step."""
     offered: tuple[str, ...] = ()
     """ARNs of the roles that the assertion does list."""
-
-    def __str__(self) -> str:
-        return self.message
 
 
 class SourceError(StskitError):
@@ -131,8 +173,6 @@ class STSError(StskitError):
     https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
     """
 
-    message: str
-    """What was wrong, the rule, and the next step."""
     code: str | None = None
     """The error code without the ``Exception`` suffix; None when the server sent none."""
     http_status: int | None = None
@@ -151,21 +191,14 @@ class STSError(StskitError):
     """How many requests were sent."""
     retryable: bool = False
     """Whether the same call may succeed later without any change."""
-    remedy: str = ""
-    """The next step, and what is known that may explain the refusal."""
     clock_skew: timedelta | None = None
     """By how much the clock of STS is ahead of this machine's, to the second; None where the answer had no date."""
-
-    def __str__(self) -> str:
-        return self.message
 
 
 @define(slots=False)
 class STSUnavailable(StskitError):
     """STS gave no usable answer: no connection, a time-out, or an answer that is not STS's."""
 
-    message: str
-    """What was wrong, the rule, and the next step."""
     kind: str = "connection"
     """``"connection"``, ``"timeout"``, ``"tls"``, ``"answer"`` (unreadable or incomplete) or ``"setup"``."""
     operation: str | None = None
@@ -178,21 +211,7 @@ class STSUnavailable(StskitError):
     """The URL that was asked; None where that was not known yet."""
     retryable: bool = True
     """Whether the same call may succeed later without any change."""
-    remedy: str = ""
-    """The next step, one sentence or two."""
-
-    def __str__(self) -> str:
-        return self.message
 
 
-@define(slots=False)
 class SinkError(StskitError):
     """The credentials could not be delivered; what was there before is unchanged."""
-
-    message: str
-    """What was wrong, the rule, and the next step."""
-    path: str | None = None
-    """The file concerned, where there is one."""
-
-    def __str__(self) -> str:
-        return self.message

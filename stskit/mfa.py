@@ -11,7 +11,15 @@ from attrs import field, frozen
 
 from stskit._io.fork import lock_across_forks
 from stskit.credentials import Secret
-from stskit.errors import ProofInvalid, RoleError, SignInRequired, SourceError, SourceMissing, StskitError, discreet
+from stskit.errors import (
+    ProofInvalid,
+    RoleError,
+    SignInRequired,
+    SourceError,
+    SourceMissing,
+    StskitError,
+    without_frames,
+)
 from stskit.limits import check
 
 __all__ = ["MFA", "MFACommand"]
@@ -42,7 +50,7 @@ class MFACommand:
     arguments: Sequence[str] = field(converter=_arguments, repr=lambda arguments: f"[{arguments[0]!r}, ...]")
     timeout: float = field(default=60, kw_only=True)
 
-    @discreet
+    @without_frames
     def run(self) -> Secret:
         """What the program prints, without blanks around it.
 
@@ -104,7 +112,7 @@ class MFA:
         if not isinstance(self.code, str | MFACommand) and not callable(self.code):
             raise RoleError("an MFA code is text, a callable or an MFACommand")
 
-    @discreet
+    @without_frames
     def token_code(self) -> Secret:
         """A code that has not been used, asked for now.
 

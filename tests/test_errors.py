@@ -1,4 +1,4 @@
-"""The error tree: what derives from what, what each error carries, and that `discreet` keeps locals out of sight."""
+"""The error tree: what derives from what, what each error carries, and that `without_frames` keeps locals out of sight."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from stskit.errors import (
     StskitError,
     StskitWarning,
     STSUnavailable,
-    discreet,
+    without_frames,
 )
 
 PARENTS: dict[type[Exception], type[Exception]] = {
@@ -48,7 +48,7 @@ FULL = [
         "what is wrong", "AccessDenied", 403, "AssumeRole", role_arn="arn", attempts=3, retryable=True, remedy="do"
     ),
     STSUnavailable("what is wrong", "timeout", "AssumeRole", endpoint="https://sts.example", retryable=False),
-    SinkError("what is wrong", "/home/u/.aws/credentials"),
+    SinkError("what is wrong", path="/home/u/.aws/credentials"),
 ]
 BY_NAME = [type(error).__name__ for error in FULL]
 
@@ -62,13 +62,13 @@ def test_each_error_has_its_one_parent(error: type[Exception], parent: type[Exce
 
 def test_all_errors_are_exported_and_nothing_else() -> None:
     """``__all__`` names exactly the classes of the tree, and what lets them leave without frames."""
-    assert set(errors.__all__) == {error.__name__ for error in PARENTS} | {"discreet"}
+    assert set(errors.__all__) == {error.__name__ for error in PARENTS} | {"prefixed", "without_frames"}
 
 
 @pytest.mark.parametrize("error", FULL, ids=BY_NAME)
-def test_the_text_is_the_message_alone(error: StskitError) -> None:
-    """Details are attributes; ``str()`` gives the sentence that was written for the reader."""
-    assert str(error) == "what is wrong"
+def test_the_text_is_the_message_and_the_remedy(error: StskitError) -> None:
+    """Details are attributes; ``str()`` returns what happened and what to do."""
+    assert str(error) == ("what is wrong; do" if error.remedy else "what is wrong")
 
 
 @pytest.mark.parametrize("error", FULL, ids=BY_NAME)
@@ -93,7 +93,7 @@ def test_details_that_are_not_known_have_defaults() -> None:
     assert (SinkError("no").path, RoleNotOffered("no").offered) == (None, ())
 
 
-@discreet
+@without_frames
 def read(document: str, *, problem: Exception | None = None) -> int:
     """Read *document*."""
     copied = document
@@ -102,13 +102,13 @@ def read(document: str, *, problem: Exception | None = None) -> int:
     return len(copied)
 
 
-def test_discreet_changes_nothing_where_all_goes_well() -> None:
+def test_removing_frames_changes_nothing_where_all_goes_well() -> None:
     """Value, name and docstring are those of the function."""
     assert read("abc") == 3
     assert (read.__name__, read.__doc__) == ("read", "Read *document*.")
 
 
-def test_discreet_drops_the_frames_that_hold_what_was_read() -> None:
+def test_removing_frames_drops_the_frames_that_hold_what_was_read() -> None:
     """The same error comes out, without context, and no frame of stskit below it or its own shows the argument."""
     problem = ProofInvalid("broken")
     with pytest.raises(ProofInvalid) as caught:
@@ -120,7 +120,7 @@ def test_discreet_drops_the_frames_that_hold_what_was_read() -> None:
     assert [frame.name for frame in caught.traceback][1:] == ["guarded"]
 
 
-def test_discreet_leaves_the_frames_of_a_bug() -> None:
+def test_removing_frames_leaves_the_frames_of_a_bug() -> None:
     """An exception that is not stskit's own keeps its traceback, for it has to be found."""
     with pytest.raises(ZeroDivisionError) as caught:
         read("x", problem=ZeroDivisionError())

@@ -17,7 +17,7 @@ from attrs import define, field, frozen
 from stskit import AssumedRole, Cached, Credentials, WebIdentityToken
 from stskit.caches import FileCache, MemoryCache
 from stskit.credentials import Secret
-from stskit.errors import ProofInvalid, SinkError, SourceMissing, discreet
+from stskit.errors import ProofInvalid, SinkError, SourceMissing, without_frames
 from stskit.proofs import Proof
 from stskit.protocols import CacheEntry, Sink, Source
 from stskit.sinks import CredentialProcess, CredentialsFile, DotEnv, Environment, ShellExports
@@ -177,7 +177,7 @@ class Careless:
 class Careful(Careless):
     """The same, whose errors leave without their frames."""
 
-    fetch = discreet(Careless.fetch)
+    fetch = without_frames(Careless.fetch)
 
 
 BAD_SOURCES: dict[str, tuple[Callable[[], Source[Proof]], dict[str, Any], str]] = {

@@ -128,7 +128,7 @@ def error(problem: StskitError, *, in_json: bool) -> None:
     if not in_json:
         tell(f"{paint('stskit:', 'red', sys.stderr)} {printable(in_options(str(problem)))}")
         return
-    known = {"error": type(problem).__name__, "message": str(problem), **vars(problem)}
+    known = {"error": type(problem).__name__, **vars(problem), "message": str(problem)}
     tell(as_json({name: in_options(value) if isinstance(value, str) else value for name, value in known.items()}))
 
 

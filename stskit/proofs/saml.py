@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from stskit._time import instant
 from stskit.credentials import Secret, secret
-from stskit.errors import ProofInvalid, RoleError, RoleNotOffered, discreet
+from stskit.errors import ProofInvalid, RoleError, RoleNotOffered, without_frames
 
 if TYPE_CHECKING:
     from stskit.proofs.saml_xml import Response
@@ -53,7 +53,7 @@ class SAMLAssertion:
     _parsed: Response | None = field(default=None, init=False, repr=False, eq=False)
 
     @classmethod
-    @discreet
+    @without_frames
     def from_text(cls, text: str, principal_arn: str | None = None) -> SAMLAssertion:
         """Read one without judging it: base64 in any wrapping, URL-encoded, the XML itself, a form body, a browser log.
 

@@ -57,7 +57,9 @@ class Rewrite:
     def locked(self, timeout: float) -> Iterator[None]:
         """Hold the lock of the file for the block."""
         if os.path.islink(self.path) and not os.path.exists(self.real):
-            raise SinkError(f"{self.path} is a link to {self.real}, which is missing; mend or remove it", self.path)
+            raise SinkError(
+                f"{self.path} is a link to {self.real}, which is missing; mend or remove it", path=self.path
+            )
         folder, name = os.path.split(self.real)
         with ExitStack() as stack:
             with self.told():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from attrs import field, frozen
 
-from stskit.errors import SinkError, discreet
+from stskit.errors import SinkError, without_frames
 from stskit.sinks.environment import names_to_unset, variables
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class ShellExports:
         if self.shell not in _DIALECTS:
             raise SinkError(f"{self.shell!r} is no shell known here; name one of {', '.join(get_args(Shell))}")
 
-    @discreet  # frames on the way hold values in plain text
+    @without_frames  # frames on the way hold values in plain text
     def write(self, credentials: Credentials, /) -> str:
         """The text for *credentials*; it is secret. Raises `SinkError` for what this shell cannot quote."""
         dialect = _DIALECTS[self.shell]

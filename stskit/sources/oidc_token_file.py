@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from stskit._time import SystemClock
 from stskit.credentials import Secret
-from stskit.errors import ProofInvalid, SourceMissing, StskitWarning, discreet
+from stskit.errors import ProofInvalid, SourceMissing, StskitWarning, without_frames
 from stskit.proofs import WebIdentityToken
 from stskit.protocols import Clock
 from stskit.sources.proof_file import path_text, read_proof, why_shared
@@ -62,7 +62,7 @@ class OIDCTokenFile:
             )
         return cls(path)
 
-    @discreet
+    @without_frames
     def fetch(self) -> WebIdentityToken:
         """Read the file, as it is now. All errors name the file, and nothing of what is in it.
 
@@ -76,7 +76,7 @@ class OIDCTokenFile:
         return token
 
     @property
-    @discreet
+    @without_frames
     def identity(self) -> str | None:
         """Whose token it is by its issuer, subject and audience, for the keys of caches; None where it is opaque.
 

@@ -8,7 +8,7 @@ from typing import Final
 from attrs import field, frozen
 
 from stskit._time import SystemClock
-from stskit.errors import ProofInvalid, SignInRequired, SourceError, StskitWarning, discreet
+from stskit.errors import ProofInvalid, SignInRequired, SourceError, StskitWarning, without_frames
 from stskit.proofs import SAMLAssertion
 from stskit.protocols import Clock
 from stskit.sources.proof_file import path_text, read_proof
@@ -43,7 +43,7 @@ class SAMLFile:
     audience: str | None = field(default=None, kw_only=True, repr=False)
     clock: Clock = field(factory=SystemClock, kw_only=True, repr=False)
 
-    @discreet
+    @without_frames
     def fetch(self) -> SAMLAssertion:
         """Read the file, as it is now. All errors name the file, and nothing of what is in it.
 
@@ -52,7 +52,7 @@ class SAMLFile:
         """
         return self._read(judge=True)
 
-    @discreet
+    @without_frames
     def read(self) -> SAMLAssertion:
         """The assertion in the file as it is, also one that has ended or is not for AWS: to look into, not to send.
 
@@ -61,7 +61,7 @@ class SAMLFile:
         return self._read(judge=False)
 
     @property
-    @discreet
+    @without_frames
     def identity(self) -> str | None:
         """Whose assertion it is by its issuer, subject and session, for the keys of caches, also when it has ended.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from attrs import evolve, field, frozen
 
 from stskit.credentials import CallerIdentity, Credentials
-from stskit.errors import ProofInvalid, RoleError, StskitError, discreet
+from stskit.errors import ProofInvalid, RoleError, StskitError, without_frames
 from stskit.mfa import MFA
 from stskit.proofs import Proof
 from stskit.roles import Role
@@ -83,7 +83,7 @@ class BotocoreSTS:
         set_here = self.region, self.endpoint_url, self.use_fips, self.use_dualstack
         return digest("sts", set_here, [os.environ.get(name) for name in _WHICH_SERVER])
 
-    @discreet
+    @without_frames
     def exchange(self, proof: Proof, role: Role) -> Credentials:
         """The credentials of *role*, by one call: AssumeRole for credentials, else the one that fits the proof.
 
@@ -94,12 +94,12 @@ class BotocoreSTS:
         given = self._call(operation, parameters, proof, role, credentials_in)
         return given if given.account_id else evolve(given, account_id=role.account)
 
-    @discreet
+    @without_frames
     def caller_identity(self, credentials: Credentials, /) -> CallerIdentity:
         """Whose *credentials* are, by GetCallerIdentity, which needs no permission. Raises as `exchange` does."""
         return self._call("GetCallerIdentity", {}, credentials, None, identity_in)
 
-    @discreet
+    @without_frames
     def session_token(
         self, credentials: Credentials, /, *, duration: int | None = None, mfa: MFA | None = None
     ) -> Credentials:

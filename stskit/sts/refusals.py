@@ -87,7 +87,7 @@ def unavailable(kind: str, detail: str, call: Call) -> STSUnavailable:
     """The error for a call that got no usable answer."""
     happened, remedy = _UNAVAILABLE[kind]
     return STSUnavailable(
-        f"{_what(call)}: STS{f' at {call.endpoint}' if call.endpoint else ''} {happened} ({detail}). {remedy}",
+        f"{_what(call)}: STS{f' at {call.endpoint}' if call.endpoint else ''} {happened} ({detail}).",
         kind="setup" if kind == "http" else kind,
         operation=call.operation,
         role_arn=call.role_arn,
@@ -107,7 +107,7 @@ def _refused(metadata: Mapping[str, Any], error: Mapping[str, Any], call: Call) 
     row = remedy_for(code, call.operation, said, status)
     remedy = " ".join(filter(None, [row.text, *_known(row, call, skew)]))
     return STSError(
-        f"{_what(call)}: STS refused with {code or f'HTTP status {status}'}{said and f': {said}'}. {remedy}",
+        f"{_what(call)}: STS refused with {code or f'HTTP status {status}'}{said and f': {said}'}.",
         code=code or None,
         http_status=status,
         operation=call.operation,

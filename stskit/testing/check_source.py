@@ -97,7 +97,7 @@ def _check_broken(source: Source[Proof], hidden: Sequence[str]) -> None:
         expect(
             not told,
             f"a traceback that shows locals tells a secret of {name}, in {', '.join(told[:1])}(); make it a Secret at "
-            "once, or decorate fetch with stskit.errors.discreet",
+            "once, or decorate fetch with stskit.errors.without_frames",
         )
         return
     except Exception as error:  # noqa: BLE001 - that is what is looked for

@@ -14,7 +14,7 @@ from attrs import evolve
 
 from stskit._time import SystemClock
 from stskit.credentials import CallerIdentity, Credentials
-from stskit.errors import ProofInvalid, discreet
+from stskit.errors import ProofInvalid, without_frames
 from stskit.mfa import MFA
 from stskit.proofs import Proof
 from stskit.protocols import Clock
@@ -142,19 +142,19 @@ class FakeSTS:
         with served(self._brain) as url:
             yield url
 
-    @discreet
+    @without_frames
     def exchange(self, proof: Proof, role: Role) -> Credentials:
         """The credentials of *role*. Raises what `BotocoreSTS.exchange` raises."""
         operation, parameters = request_for(proof, role)
         given = self._call(operation, parameters, proof, role, self._credentials)
         return given if given.account_id else evolve(given, account_id=role.account)
 
-    @discreet
+    @without_frames
     def caller_identity(self, credentials: Credentials, /) -> CallerIdentity:
         """Whose *credentials* are. Raises as `exchange` does."""
         return self._call("GetCallerIdentity", {}, credentials, None, identity_in)
 
-    @discreet
+    @without_frames
     def session_token(
         self, credentials: Credentials, /, *, duration: int | None = None, mfa: MFA | None = None
     ) -> Credentials:

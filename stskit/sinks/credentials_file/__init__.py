@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import field, frozen
 
 from stskit.credentials import Credentials
-from stskit.errors import SinkError, StskitWarning, discreet
+from stskit.errors import SinkError, StskitWarning, without_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -99,7 +99,7 @@ class CredentialsFile:
             warnings.warn(note, StskitWarning, 3)
         return self._path
 
-    @discreet  # frames on the way hold all that is in the files
+    @without_frames  # frames on the way hold all that is in the files
     def _written(self, credentials: Mapping[str, Credentials]) -> list[str]:
         from stskit.sinks.credentials_file import profiles
 
@@ -114,7 +114,7 @@ class CredentialsFile:
             partial(profiles.updated, changes=changes, overwrite=self.overwrite),
         )
 
-    @discreet
+    @without_frames
     def _removed(self) -> list[str]:
         from stskit.sinks.credentials_file import profiles
 
@@ -147,7 +147,7 @@ class CredentialsFile:
         if reason := profiles.conflict_in_config(
             self._config_path, {_in_config(name): changes[name] for name in changes}
         ):
-            raise SinkError(f"nothing was written: in {self._config_path}, {reason}", self._config_path)
+            raise SinkError(f"nothing was written: in {self._config_path}, {reason}", path=self._config_path)
 
     def _check_name(self, name: str) -> None:
         usual = isinstance(name, str) and not _NOT_A_NAME.fullmatch(name)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
 
-from stskit.errors import SinkError, StskitWarning, discreet
+from stskit.errors import SinkError, StskitWarning, without_frames
 from stskit.sinks.environment import STALE, variables
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class DotEnv:
             warnings.warn(note, StskitWarning, 2)
         return self.path
 
-    @discreet  # frames on the way hold all that is in the file
+    @without_frames  # frames on the way hold all that is in the file
     def _write(self, credentials: Credentials) -> list[str]:
         from stskit.sinks.file_edit import Rewrite, rewrite
 
@@ -63,7 +63,7 @@ class DotEnv:
             raise SinkError(
                 f"{self.path} was not changed: the credentials expired at {credentials.expiration}; fetch new ones, "
                 "and check the clock",
-                self.path,
+                path=self.path,
             )
         values = self._values(credentials)
         file = Rewrite(self.path, partial(_updated, values=values), backup=self.backup)
@@ -80,7 +80,7 @@ class DotEnv:
                 raise SinkError(
                     f"{self.path} was not changed: {name} has characters that not all readers of a .env file take "
                     "alike; check its source",
-                    self.path,
+                    path=self.path,
                 )
         return {**dict.fromkeys(STALE), **found}
 
