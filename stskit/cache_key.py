@@ -20,9 +20,9 @@ _CLAIMS: Final = ("iss", "sub", "aud", "azp", f"{_AWS}tags", f"{_AWS}source_iden
 
 
 def identity_of(part: object) -> str | None:
-    """What *part*, a source or an STS, says in its attribute ``identity``; None where it says nothing."""
-    given = getattr(part, "identity", None)
-    return given if isinstance(given, str) and given else None
+    """Return the attribute ``identity`` of a source or an STS; None where it has none, or one that is no text."""
+    identity = getattr(part, "identity", None)
+    return identity if isinstance(identity, str) and identity else None
 
 
 def digest(*parts: object) -> str:

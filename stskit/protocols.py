@@ -6,7 +6,7 @@ Nothing is inherited and nothing is registered: any object with the method fits.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, TypeVar
 
 from attrs import frozen
 
@@ -28,6 +28,7 @@ __all__ = [
     "Clock",
     "LiveSink",
     "RefreshEvent",
+    "RefreshEventKind",
     "RefreshListener",
     "STSOperations",
     "Sink",
@@ -152,6 +153,9 @@ class Cache(Protocol):
         ...
 
 
+RefreshEventKind: TypeAlias = Literal["refreshed", "refresh_failed", "served_stale"]
+
+
 @frozen
 class RefreshEvent:
     """What a `RefreshListener` is told; nothing in it is secret.
@@ -161,7 +165,7 @@ class RefreshEvent:
     class alone. `from_cache`: whether new credentials were found in the cache, without a call.
     """
 
-    kind: Literal["refreshed", "refresh_failed", "served_stale"]
+    kind: RefreshEventKind
     access_key_id: str | None = None
     expiration: datetime | None = None
     error: str | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import random
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -54,6 +55,12 @@ def home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.chdir(tmp_path)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def least_random(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`random.uniform` returns its lower bound: no jitter, the shortest pauses; a test may set another one."""
+    monkeypatch.setattr(random, "uniform", lambda least, _most: least)
 
 
 @pytest.fixture

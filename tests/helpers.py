@@ -55,6 +55,10 @@ class Down(Exception):
     """What a source of somebody else raises."""
 
 
+Draw = Callable[[float, float], float]
+"""What can stand for `random.uniform`."""
+
+
 def lowest(least: float, _most: float) -> float:
     return least
 
@@ -64,8 +68,24 @@ def highest(_least: float, most: float) -> float:
 
 
 def cached(source: Source[Credentials], clock: Clock, **policy: object) -> Cached:
-    """A `Cached` without chance: no jitter, the shortest pauses."""
-    return Cached(source, policy=RefreshPolicy(**policy), clock=clock, uniform=lowest)  # type: ignore[arg-type]
+    """A `Cached` by that clock; the fixture `least_random` sees to it that there is no jitter."""
+    return Cached(source, refresh=RefreshPolicy(**policy), clock=clock)  # type: ignore[arg-type]
+
+
+class CrowdedClock(ManualClock):
+    """A clock at which each thread of a crowd waits, at its first look, until all of them are there."""
+
+    def __init__(self, crowd: int) -> None:
+        super().__init__(START)
+        self.crowd, self.seen = threading.Barrier(crowd), threading.local()
+        self.crowded = False
+
+    def now(self) -> datetime:
+        """Wait for the others at the first look of each thread, once `crowded` is set."""
+        if self.crowded and not hasattr(self.seen, "once"):
+            self.seen.once = True
+            self.crowd.wait(10)
+        return super().now()
 
 
 class CountedLock:

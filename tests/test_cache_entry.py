@@ -12,7 +12,7 @@ from dateutil.parser import isoparse
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stskit.caches.entry import VERSION, entry_from_bytes, entry_to_bytes, is_newer
+from stskit.caches.entry import entry_from_bytes, entry_to_bytes, is_newer
 from stskit.credentials import Credentials, Secret
 from stskit.protocols import CacheEntry
 

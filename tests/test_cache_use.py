@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from threading import Event
 
 import pytest
 from attrs import Factory, define
-from helpers import START, Down, ScriptedSource, credentials, lowest
+from helpers import START, Down, ScriptedSource, credentials
 
 from stskit import AssumedRole, Cached, Credentials, RefreshPolicy, Role
 from stskit.caches import FileCache, MemoryCache
@@ -30,7 +31,7 @@ def clock() -> ManualClock:
 
 def cached(source: Source[Credentials], cache: object, clock: ManualClock) -> Cached:
     policy = RefreshPolicy(jitter=0)
-    return Cached(source, cache, policy, "key", clock, lowest)  # type: ignore[arg-type]
+    return Cached(source, cache, policy, "key", clock)  # type: ignore[arg-type]
 
 
 @define(eq=False)
@@ -218,11 +219,12 @@ def test_nobody_goes_without_credentials_for_a_cache_that_fails(clock: ManualClo
         assert cached(ScriptedSource(keys), Broken(fails), clock).fetch() is keys
 
 
-def test_chance_is_not_drawn_again_at_each_look(clock: ManualClock) -> None:
+def test_chance_is_not_drawn_again_at_each_look(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who is in its window stays in it: a look into the cache with better luck would put the refresh off for ever."""
     drawn = iter([1.0, 0.0, 0.0, 0.0])
     source = ScriptedSource(lambda: credentials(clock, hours=1))
-    both = Cached(source, MemoryCache(), RefreshPolicy(), "key", clock, lambda _least, _most: next(drawn))
+    monkeypatch.setattr(random, "uniform", lambda _least, _most: next(drawn))
+    both = Cached(source, MemoryCache(), RefreshPolicy(), "key", clock)
     both.fetch()
     clock.advance(timedelta(minutes=42.5))
     both.fetch()

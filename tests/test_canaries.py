@@ -187,7 +187,7 @@ def stale(world: World) -> None:
     old = Credentials("ASIA", SECRETS["base key"], SECRETS["base token"], clock.now() + timedelta(hours=1))
     for later in (lambda: assume(ROLE, source=Static(BASE), sts=world.sts), SignInRequired("sign in again")):
         clock.set(START)
-        cached = Cached(ScriptedSource(old, later), policy=RefreshPolicy(on_expired="serve"), clock=clock)
+        cached = Cached(ScriptedSource(old, later), refresh=RefreshPolicy(on_expired="serve"), clock=clock)
         for minutes in (0, 50, 20):
             clock.advance(timedelta(minutes=minutes))
             repr(cached.fetch())

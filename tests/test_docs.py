@@ -141,14 +141,11 @@ def test_the_timeline_is_drawn_from_the_policy() -> None:
     """With other numbers it is another picture, and its legend says them."""
     usual, other = (
         doc_timeline.picture(),
-        doc_timeline.picture(
-            RefreshPolicy(advisory=timedelta(minutes=10), retry_valid=(timedelta(minutes=2), timedelta(minutes=3)))
-        ),
+        doc_timeline.picture(RefreshPolicy(advisory=timedelta(minutes=10))),
     )
     assert "opens 18 to 15 minutes before the end" in usual
     assert "comes 5 to 10 minutes later" in usual
     assert "opens 12 to 10 minutes before the end" in other
-    assert "comes 2 to 3 minutes later" in other
     assert usual.count("<circle") == len(doc_timeline.failures(RefreshPolicy())) == 3
     assert other.count("<circle") == 5
 

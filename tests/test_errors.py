@@ -1,4 +1,4 @@
-"""The error tree: what derives from what, what each error carries, and that `without_frames` keeps locals out of sight."""
+"""The error tree: what derives from what, what each error carries, and how `without_frames` hides locals."""
 
 from __future__ import annotations
 

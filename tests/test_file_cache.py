@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import PACKAGE, START, Down, ScriptedSource, credentials, lowest
+from helpers import PACKAGE, START, Down, ScriptedSource, credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -99,7 +99,7 @@ def inside(folder: Path) -> dict[str, tuple[object, ...]]:
 
 
 def cached(source: ScriptedSource, cache: FileCache, clock: ManualClock) -> Cached:
-    return Cached(source, cache, RefreshPolicy(jitter=0), KEY, clock, lowest)
+    return Cached(source, cache, RefreshPolicy(jitter=0), KEY, clock)
 
 
 def fetched_anew(cache: FileCache, clock: ManualClock) -> CacheEntry:

@@ -20,7 +20,7 @@ import attrs
 import pytest
 from attrs import field
 from botocore.session import Session
-from helpers import PACKAGE, START, Down, ScriptedSource, credentials, lowest
+from helpers import PACKAGE, START, Down, ScriptedSource, credentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from saml_samples import PROVIDER, encoded, response
@@ -1022,7 +1022,7 @@ def test_while_another_one_is_at_it_what_is_at_hand_is_used() -> None:
     """And it is looked into again, once alone, before anybody is asked."""
     clock, cache = ManualClock(START), MemoryCache()
     source, policy = Unnamed(lambda: credentials(clock, hours=1)), RefreshPolicy(jitter=0)
-    one, other = (Cached(source, cache, policy, "mine", clock, lowest) for _ in range(2))
+    one, other = (Cached(source, cache, policy, "mine", clock) for _ in range(2))
     first = one.fetch()
     clock.advance(timedelta(minutes=50))
     with cache.exclusive("mine", wait=True):
@@ -1040,9 +1040,9 @@ def test_while_another_one_is_at_it_what_is_at_hand_is_used() -> None:
             yield True
 
     slow = Slow()
-    late = Cached(source, slow, policy, "mine", clock, lowest)
+    late = Cached(source, slow, policy, "mine", clock)
     assert late.fetch() is other.fetch()
-    assert Cached(source, slow, policy, "mine", clock, lowest).fetch() is other.fetch()
+    assert Cached(source, slow, policy, "mine", clock).fetch() is other.fetch()
     assert entered == ["mine"]  # once: what is fresh is used as it is
     assert source.calls == 2
 

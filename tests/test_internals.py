@@ -14,7 +14,7 @@ import botocore.credentials
 import botocore.session
 import pytest
 from fake_server import Answer, fake_server
-from test_layers import DOORS, modules
+from helpers import PACKAGE
 
 from stskit import Credentials
 from stskit.sinks import BotocoreSession
@@ -34,14 +34,14 @@ def session() -> botocore.session.Session:
 INTERNALS: dict[str, Callable[[], object]] = {
     # sources.profile: when the credentials of a profile expire; they have no public name for it (boto/botocore#2694)
     "RefreshableCredentials._expiry_time": lambda: refreshable()._expiry_time == datetime(2036, 1, 1, tzinfo=UTC),
-    # _profile.chain: the providers of the default chain, two of which are replaced, and what those are made from
+    # sources.profile.provider_chain: the providers of the default chain, two of which are replaced, and their parts
     "the chain's providers": lambda: isinstance(session().get_component("credential_provider").providers, list),
     "the chain's get_provider": lambda: session().get_component("credential_provider").get_provider("iam-role"),
     "ProfileProviderBuilder": lambda: botocore.credentials.ProfileProviderBuilder(session()).providers("default"),
-    # _sts.clients: which environment variables a session depends on, and how it parses times
+    # sts.clients: which environment variables a session depends on, and how it parses times
     "Session.SESSION_VARIABLES": lambda: botocore.session.Session.SESSION_VARIABLES["region"],
     "response_parser_factory": lambda: session().get_component("response_parser_factory").set_parser_defaults,
-    # _sts.clients, sinks.session: one reader of service models for all sessions, and the folder that boto3 adds to it
+    # sts.clients, sinks.session: one reader of service models for all sessions, and the folder that boto3 adds to it
     "data_loader": lambda: session().get_component("data_loader").load_service_model,
     "Loader.search_paths": lambda: isinstance(session().get_component("data_loader").search_paths, list),
 }
@@ -80,6 +80,18 @@ def test_botocore_uses_our_credentials_as_it_uses_its_own() -> None:
     assert asked <= {"get_frozen_credentials", "get_deferred_property", "account_id", "method"}
 
 
+def modules_over_botocore() -> dict[str, ast.Module]:
+    """The modules of stskit that import botocore or boto3, and the one that reads botocore's errors."""
+    trees = {str(path.relative_to(PACKAGE)): ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py")}
+    return {name: tree for name, tree in trees.items() if imports_botocore(tree) or name == "sources/profile/errors.py"}
+
+
+def imports_botocore(tree: ast.Module) -> bool:
+    names = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    return any((name or "").split(".")[0] in ("botocore", "boto3") for name in names)
+
+
 def private_names(tree: ast.Module) -> set[str]:
     """The private names of others that a module reads: attributes of what is not its own, and texts for `getattr`."""
     found = {
@@ -100,15 +112,14 @@ def is_own(node: ast.Attribute) -> bool:
 
 def test_no_other_private_name_is_read() -> None:
     """By the modules that touch botocore or boto3, which are few."""
-    doors = {door for names in (DOORS["botocore"], DOORS["boto3"]) for door in names} | {"_profile.faults"}
-    read = {(name, private) for name in doors for private in private_names(modules()[name])}
-    assert read == {("sources.profile", "_expiry_time")}
+    read = {(name, private) for name, tree in modules_over_botocore().items() for private in private_names(tree)}
+    assert read == {("sources/profile/__init__.py", "_expiry_time")}
 
 
 def test_nothing_of_theirs_is_written() -> None:
     """No module that touches botocore or boto3 sets an attribute of anything but its own objects."""
-    for name in (*DOORS["botocore"], *DOORS["boto3"]):
-        for node in ast.walk(modules()[name]):
+    for name, tree in modules_over_botocore().items():
+        for node in ast.walk(tree):
             targets = node.targets if isinstance(node, ast.Assign) else []
             assert all(is_own(target) for target in targets if isinstance(target, ast.Attribute)), name
 

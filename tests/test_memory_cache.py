@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from forking import in_child
-from helpers import START, CountedLock, Down, ScriptedSource, credentials, lowest
+from helpers import START, CountedLock, Down, ScriptedSource, credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -87,7 +87,7 @@ def test_who_shares_it_shares_the_call() -> None:
     cache, clock = MemoryCache(), ManualClock(START)
     source = ScriptedSource(keys := credentials(clock, hours=1))
     for asked in (source, ScriptedSource(Down())):
-        assert Cached(asked, cache, RefreshPolicy(jitter=0), "key", clock, lowest).fetch() is keys
+        assert Cached(asked, cache, RefreshPolicy(jitter=0), "key", clock).fetch() is keys
     assert source.calls == 1
 
 

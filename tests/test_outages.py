@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from helpers import START, Answer, Down, ScriptedSource, cached, credentials, highest, lowest
+from helpers import START, Answer, Down, Draw, ScriptedSource, cached, credentials, highest, lowest
 
 from stskit import AssumedRole
 from stskit.credentials import Credentials
@@ -102,15 +103,20 @@ def test_the_table_is_whole() -> None:
 
 
 @pytest.mark.case("R1")
-@pytest.mark.parametrize(("uniform", "pause"), [(lowest, 1), (highest, 5)])
+@pytest.mark.parametrize(("draw", "pause"), [(lowest, 1), (highest, 5)])
 @pytest.mark.parametrize("on_expired", ["raise", "serve"])
 def test_a_final_refusal_is_raised_at_once_and_remembered_for_a_moment(
-    clock: ManualClock, uniform: Callable[[float, float], float], pause: int, on_expired: Literal["raise", "serve"]
+    clock: ManualClock,
+    monkeypatch: pytest.MonkeyPatch,
+    draw: Draw,
+    pause: int,
+    on_expired: Literal["raise", "serve"],
 ) -> None:
     """Even while the old ones are valid; a thousand reads cost one call, and the next try comes in 1 to 5 seconds."""
+    monkeypatch.setattr(random, "uniform", draw)
     new = credentials(clock, hours=3)
     source = ScriptedSource(credentials(clock, hours=1), DENIED, new)
-    both = Cached(source, policy=RefreshPolicy(jitter=0, on_expired=on_expired), clock=clock, uniform=uniform)
+    both = Cached(source, refresh=RefreshPolicy(jitter=0, on_expired=on_expired), clock=clock)
     both.fetch()
     clock.advance(timedelta(minutes=50))
     for _ in range(1000):

@@ -6,18 +6,19 @@ import ast
 import copy
 import gc
 import pickle
+import random
 import subprocess
 import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
-from helpers import PACKAGE, START, CountedLock, Down, ScriptedSource, cached, credentials, highest, lowest
+from helpers import PACKAGE, START, CrowdedClock, Down, Draw, ScriptedSource, cached, credentials, highest, lowest
 
 from stskit import AssumedRole, Role
 from stskit._time import SystemClock
@@ -27,6 +28,7 @@ from stskit.errors import ProofInvalid, SignInRequired, SourceMissing, StskitWar
 from stskit.proofs import Proof
 from stskit.protocols import RefreshEvent, Source
 from stskit.refresh import Cached, RefreshPolicy
+from stskit.sinks import Boto3Session, BotocoreSession
 from stskit.sources import Static
 from stskit.testing import ManualClock
 
@@ -51,14 +53,14 @@ def test_nothing_is_fetched_before_somebody_asks(clock: ManualClock) -> None:
     assert source.calls == 1
 
 
-@pytest.mark.parametrize(("uniform", "minutes"), [(lowest, 45), (highest, 42)])
+@pytest.mark.parametrize(("draw", "minutes"), [(lowest, 45), (highest, 42)])
 def test_the_advisory_window_opens_to_the_second(
-    clock: ManualClock, uniform: Callable[[float, float], float], minutes: int
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch, draw: Draw, minutes: int
 ) -> None:
     """Before it the old ones are given out without a look; at its start, jitter included, new ones are fetched."""
+    monkeypatch.setattr(random, "uniform", draw)
     old, new = credentials(clock, hours=1), credentials(clock, hours=2)
-    source = ScriptedSource(old, new)
-    both = Cached(source, clock=clock, uniform=uniform)
+    both = Cached(ScriptedSource(old, new), clock=clock)
     both.fetch()
     clock.advance(timedelta(minutes=minutes, microseconds=-1))
     assert both.fetch() is old
@@ -66,7 +68,7 @@ def test_the_advisory_window_opens_to_the_second(
     assert both.fetch() is new
 
 
-def test_chance_is_drawn_anew_for_each_set(clock: ManualClock) -> None:
+def test_chance_is_drawn_anew_for_each_set(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fleet that started together drifts apart."""
     drawn: list[tuple[float, float]] = []
 
@@ -74,7 +76,8 @@ def test_chance_is_drawn_anew_for_each_set(clock: ManualClock) -> None:
         drawn.append((least, most))
         return least
 
-    both = Cached(ScriptedSource(lambda: credentials(clock, hours=1)), clock=clock, uniform=uniform)
+    monkeypatch.setattr(random, "uniform", uniform)
+    both = Cached(ScriptedSource(lambda: credentials(clock, hours=1)), clock=clock)
     for _ in range(3):
         both.fetch()
         clock.advance(timedelta(hours=1))
@@ -157,34 +160,18 @@ class Gate:
         return self.script.fetch()
 
 
-class WatchedLock:
-    """A lock that shows when somebody wants it in vain."""
+class WatchedClock(ManualClock):
+    """A clock that shows when somebody has looked at it."""
 
-    def __init__(self) -> None:
-        self.lock, self.wanted = threading.Lock(), threading.Event()
-
-    def acquire(self, blocking: bool) -> bool:
-        if self.lock.locked():
-            self.wanted.set()
-        return self.lock.acquire(blocking)
-
-    def release(self) -> None:
-        self.lock.release()
-
-
-class CrowdedClock(ManualClock):
-    """A clock at which each thread of a crowd waits, at its first look, until all of them are there."""
-
-    def __init__(self) -> None:
-        super().__init__(START)
-        self.crowd, self.seen = threading.Barrier(THREADS), threading.local()
-        self.crowded = False
+    def __init__(self, start: datetime) -> None:
+        super().__init__(start)
+        self.looked = threading.Event()
 
     def now(self) -> datetime:
-        if self.crowded and not hasattr(self.seen, "once"):
-            self.seen.once = True
-            self.crowd.wait(10)
-        return super().now()
+        try:
+            return super().now()
+        finally:
+            self.looked.set()
 
 
 def read_together(both: Cached, clock: CrowdedClock) -> list[Credentials | Exception]:
@@ -201,19 +188,11 @@ def read_together(both: Cached, clock: CrowdedClock) -> list[Credentials | Excep
         return list(pool.map(read, range(THREADS)))
 
 
-def test_a_crowd_at_the_start_costs_one_call(clock: ManualClock) -> None:
+def test_a_crowd_at_the_start_costs_one_call() -> None:
     """The one who is first fetches while all the others wait, and all get the same object."""
-    lock = CountedLock(THREADS)
-
-    def answer() -> Credentials:
-        assert lock.crowded.wait(10)
-        return credentials(clock, hours=1)
-
-    source = ScriptedSource(answer)
-    both = cached(source, clock)
-    both._lock = lock  # type: ignore[assignment]
-    with ThreadPoolExecutor(THREADS) as pool:
-        got = list(pool.map(lambda _: both.fetch(), range(THREADS)))
+    clock = CrowdedClock(THREADS)
+    source = ScriptedSource(lambda: credentials(clock, hours=1))
+    got = read_together(cached(source, clock), clock)
     assert source.calls == 1
     assert len({id(each) for each in got}) == 1
 
@@ -222,7 +201,7 @@ def test_a_crowd_at_the_start_costs_one_call(clock: ManualClock) -> None:
 @pytest.mark.parametrize("minutes", [59, 61], ids=["mandatory", "expired"])
 def test_a_crowd_costs_one_call(minutes: int) -> None:
     """Many threads that must have new credentials at once: one fetches, and all get the same object."""
-    clock = CrowdedClock()
+    clock = CrowdedClock(THREADS)
     source = ScriptedSource(credentials(clock, hours=1), credentials(clock, hours=3))
     both = cached(source, clock)
     both.fetch()
@@ -234,7 +213,7 @@ def test_a_crowd_costs_one_call(minutes: int) -> None:
 
 def test_a_crowd_in_the_mandatory_window_survives_a_failure() -> None:
     """One tries and fails; all go on with what is still valid."""
-    clock = CrowdedClock()
+    clock = CrowdedClock(THREADS)
     old = credentials(clock, hours=1)
     source = ScriptedSource(old, Down())
     both = cached(source, clock)
@@ -246,7 +225,7 @@ def test_a_crowd_in_the_mandatory_window_survives_a_failure() -> None:
 
 def test_a_crowd_without_credentials_gets_one_failure() -> None:
     """One tries and fails; all get its error, and nobody tries again at once."""
-    clock = CrowdedClock()
+    clock = CrowdedClock(THREADS)
     down = Down()
     source = ScriptedSource(down)
     assert all(each is down for each in read_together(cached(source, clock), clock))
@@ -274,8 +253,9 @@ def test_in_the_advisory_window_nobody_waits_for_the_one_who_refreshes(clock: Ma
     assert gate.script.calls == 2
 
 
-def test_in_the_mandatory_window_the_others_wait(clock: ManualClock) -> None:
+def test_in_the_mandatory_window_the_others_wait() -> None:
     """Nobody gets credentials that are about to expire while new ones are on their way."""
+    clock = WatchedClock(START)
     old, new = credentials(clock, hours=1), credentials(clock, hours=2)
     gate = Gate(old, new)
     gate.open.set()
@@ -284,12 +264,13 @@ def test_in_the_mandatory_window_the_others_wait(clock: ManualClock) -> None:
     gate.open.clear()
     gate.entered.clear()
     clock.advance(timedelta(minutes=59))
-    both._lock = watched = WatchedLock()  # type: ignore[assignment]
     with ThreadPoolExecutor(2) as pool:
         refresher = pool.submit(both.fetch)
         assert gate.entered.wait(10)
+        clock.looked.clear()
         other = pool.submit(both.fetch)
-        assert watched.wanted.wait(10)
+        assert clock.looked.wait(10)  # it has decided what to do by this time, and cannot be done with it yet
+        assert not other.done()
         gate.open.set()
         assert [refresher.result(10), other.result(10)] == [new, new]
     assert gate.script.calls == 2
@@ -340,14 +321,15 @@ def test_a_source_may_use_the_present_credentials_to_get_new_ones(clock: ManualC
 
 
 @pytest.mark.case("R3")
-@pytest.mark.parametrize(("uniform", "pause"), [(lowest, 300), (highest, 600)])
+@pytest.mark.parametrize(("draw", "pause"), [(lowest, 300), (highest, 600)])
 def test_a_failure_keeps_what_is_valid_and_waits(
-    clock: ManualClock, uniform: Callable[[float, float], float], pause: int
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch, draw: Draw, pause: int
 ) -> None:
     """The next try comes 300 to 600 seconds later, by the clock that nobody sets; a thousand reads change nothing."""
     old = credentials(clock, hours=12)
     source = ScriptedSource(old, Down(), Down(), lambda: credentials(clock, hours=12))
-    both = Cached(source, policy=RefreshPolicy(jitter=0), clock=clock, uniform=uniform)
+    monkeypatch.setattr(random, "uniform", draw)
+    both = Cached(source, refresh=RefreshPolicy(jitter=0), clock=clock)
     both.fetch()
     clock.advance(timedelta(hours=11))
     assert all(both.fetch() is old for _ in range(1000))
@@ -377,14 +359,15 @@ def test_the_long_pause_ends_where_the_credentials_do(clock: ManualClock) -> Non
     assert source.calls == 3
 
 
-@pytest.mark.parametrize(("uniform", "pause"), [(lowest, 1), (highest, 10)])
+@pytest.mark.parametrize(("draw", "pause"), [(lowest, 1), (highest, 10)])
 @pytest.mark.parametrize("cold", [True, False], ids=["cold", "expired"])
 def test_with_nothing_valid_the_pause_is_short(
-    clock: ManualClock, uniform: Callable[[float, float], float], pause: int, cold: bool
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch, draw: Draw, pause: int, cold: bool
 ) -> None:
     """The next try comes 1 to 10 seconds later; until then everybody gets the error without a call."""
     source = ScriptedSource(*([] if cold else [credentials(clock, hours=1)]), Down())
-    both = Cached(source, clock=clock, uniform=uniform)
+    monkeypatch.setattr(random, "uniform", draw)
+    both = Cached(source, clock=clock)
     if not cold:
         both.fetch()
         clock.advance(timedelta(hours=1))
@@ -407,24 +390,6 @@ def test_a_success_forgets_the_failure(clock: ManualClock) -> None:
     first = both.fetch()
     clock.advance(timedelta(minutes=2))
     assert both.fetch() is not first
-
-
-def test_the_pauses_can_be_set(clock: ManualClock) -> None:
-    """The ranges of the policy are what the pause is drawn from."""
-    drawn: list[tuple[float, float]] = []
-
-    def uniform(least: float, most: float) -> float:
-        drawn.append((least, most))
-        return most
-
-    policy = RefreshPolicy(retry_valid=(SECOND, 2 * SECOND), retry_expired=(3 * SECOND, 4 * SECOND))
-    both = Cached(ScriptedSource(credentials(clock, hours=1), Down()), policy=policy, clock=clock, uniform=uniform)
-    both.fetch()
-    for minutes in (59, 1):
-        clock.advance(timedelta(minutes=minutes))
-        with suppress(Down):
-            both.fetch()
-    assert drawn == [(0, 1), (1, 2), (3, 4)]
 
 
 @pytest.mark.case("R4")
@@ -607,9 +572,8 @@ def test_a_listener_is_told_what_happens(clock: ManualClock) -> None:
     noted, policy = Noted(), RefreshPolicy(jitter=0, on_expired="serve")
     both = Cached(
         ScriptedSource(one, SourceMissing("no file"), Down("canary"), two),
-        policy=policy,
+        refresh=policy,
         clock=clock,
-        uniform=lowest,
         listener=noted,
     )
     for minutes in (0, 10, 40, 11, 0, 1):
@@ -644,15 +608,19 @@ def test_a_listener_is_told_whether_a_call_was_needed(clock: ManualClock) -> Non
 
 def test_a_listener_may_read_what_it_is_told_of(clock: ManualClock) -> None:
     """It is called when the lock is free again."""
+    one, two = credentials(clock, hours=1), credentials(clock, hours=2)
     seen: list[Credentials] = []
 
     class Reader:
         def notify(self, event: RefreshEvent, /) -> None:
-            assert not both._lock.locked()
-            seen.append(both.fetch())
+            if event.access_key_id == one.access_key_id:
+                both.invalidate()
+                with ThreadPoolExecutor(1) as pool:  # another thread may refresh by now
+                    seen.append(pool.submit(both.fetch).result(10))
 
-    both = Cached(ScriptedSource(credentials(clock, hours=1)), clock=clock, listener=Reader())
-    assert both.fetch() is seen[0]
+    both = Cached(ScriptedSource(one, two), clock=clock, listener=Reader())
+    both.fetch()
+    assert seen == [two]
 
 
 def test_a_listener_that_fails_costs_nobody_credentials(clock: ManualClock) -> None:
@@ -671,16 +639,16 @@ def test_a_cached_recipe_pickles_without_credentials() -> None:
     """What comes out elsewhere has all options, nothing in hand, and works."""
     keys = Credentials("AKIABASE", "base-canary")
     recipe = AssumedRole("arn:aws:iam::123456789012:role/R", source=Static(keys), sts=Fixed())
-    both = Cached(recipe, MemoryCache(7), RefreshPolicy(jitter=0.5), "key", SystemClock(), lowest, Noted())
+    both = Cached(recipe, MemoryCache(7), RefreshPolicy(jitter=0.5), "key", SystemClock(), Noted())
     assert both.fetch().session_token == "live-canary"
     data = pickle.dumps(both)
     assert b"live-canary" not in data
     there = pickle.loads(data)
     assert repr(there) == repr(both)
     assert there.source == recipe
-    assert there._recipe[2:6] == both._recipe[2:6]
+    assert pickle.dumps(there) == data  # all options came along
     assert there.fetch().session_token == "live-canary"
-    assert copy.deepcopy(both)._held is None
+    assert b"live-canary" not in pickle.dumps(copy.deepcopy(both))
 
 
 class Fixed:
@@ -787,3 +755,19 @@ def test_the_clock_of_the_system_is_the_system_s() -> None:
     assert before <= between <= after
     assert between.tzinfo is UTC
     assert time.monotonic() <= clock.monotonic() <= time.monotonic()
+
+
+@pytest.mark.parametrize("wrong", ['{"Statement": []}', {"Statement": []}, None, RefreshPolicy])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda wrong: Cached(Static(Credentials("AKIA", "secret")), refresh=wrong),
+        lambda wrong: BotocoreSession(refresh=wrong),
+        lambda wrong: Boto3Session(refresh=wrong),
+    ],
+    ids=["Cached", "BotocoreSession", "Boto3Session"],
+)
+def test_a_policy_of_iam_is_not_a_refresh_policy(make: Callable[[Any], object], wrong: object) -> None:
+    """The error says where a session policy belongs."""
+    with pytest.raises(TypeError, match=r"refresh must be a RefreshPolicy, not .*Role\(arn, policy=\.\.\.\)"):
+        make(wrong)

@@ -17,7 +17,7 @@ from botocore import credentials as botocore_credentials
 from botocore.config import Config
 from botocore.session import Session
 from fake_server import Answer, Request, fake_server, granted
-from helpers import START, CountedLock, Down, ScriptedSource, credentials
+from helpers import START, CrowdedClock, Down, ScriptedSource, credentials
 from local_aws import LocalAWS
 
 from stskit import AssumedRole, Cached, Credentials
@@ -234,16 +234,10 @@ def test_a_million_reads_are_of_one_set_each() -> None:
 @pytest.mark.parametrize("sink", [BotocoreSession(), Boto3Session()], ids=["botocore", "boto3"])
 def test_a_hundred_threads_at_the_first_look_cost_one_call(sink: BotocoreSession | Boto3Session) -> None:
     """`get_credentials` of a session that nobody has used yet: one call, no error, one set for all."""
-    lock, clock = CountedLock(100), ManualClock(START)
-
-    def when_all_others_wait() -> Credentials:
-        assert lock.crowded.wait(10)
-        return credentials(clock, hours=1)
-
-    source = ScriptedSource(when_all_others_wait)
-    both = Cached(source, clock=clock)
-    both._lock = lock  # type: ignore[assignment]
-    session: Any = sink.attach(both)
+    clock = CrowdedClock(100)
+    source = ScriptedSource(lambda: credentials(clock, hours=1))
+    session: Any = sink.attach(Cached(source, clock=clock))
+    clock.crowded = True
 
     def look(_: int) -> object:
         return credentials_of(session).get_frozen_credentials()

@@ -1,44 +1,51 @@
-"""What a listener is told, kept until nobody waits any more."""
+"""Events for a listener, kept until the lock is free again."""
 
 from __future__ import annotations
 
 import warnings
 from collections import deque
 from contextlib import suppress
-from typing import Literal, TypeAlias
 
 from attrs import field, frozen
 
+from stskit.credentials import Credentials
 from stskit.errors import StskitError, StskitWarning
-from stskit.protocols import RefreshEvent, RefreshListener
-from stskit.refresh.policy import Held
+from stskit.protocols import RefreshEvent, RefreshEventKind, RefreshListener
 
-__all__ = ["Outbox"]
-
-Event: TypeAlias = Literal["refreshed", "refresh_failed", "served_stale"]
+__all__ = ["EventQueue"]
 
 
 @frozen
-class Outbox:
-    """Events for one listener: put in where they happen, sent when the lock is free again."""
+class EventQueue:
+    """Events for one listener: added where they happen, sent later. Without a listener nothing is kept."""
 
-    listener: RefreshListener
+    listener: RefreshListener | None
     _events: deque[RefreshEvent] = field(init=False, factory=deque)
 
-    def put(self, kind: Event, held: Held | None, error: Exception | None = None, *, from_cache: bool = False) -> None:
-        """Note what happened. Of an error that is not ours the text may hold a secret, and is left out."""
-        keys = held.credentials if held else None
-        key_id, expiration = (keys.access_key_id, keys.expiration) if keys else (None, None)
-        said = str(error) if isinstance(error, StskitError) else type(error).__name__ if error else None
-        self._events.append(RefreshEvent(kind, key_id, expiration, said, from_cache))
+    def add(
+        self,
+        kind: RefreshEventKind,
+        credentials: Credentials | None,
+        error: Exception | None = None,
+        *,
+        from_cache: bool = False,
+    ) -> None:
+        """Keep an event. The text of an error that is not stskit's may hold a secret, and is left out."""
+        if self.listener is None:
+            return
+        key_id, expiration = (credentials.access_key_id, credentials.expiration) if credentials else (None, None)
+        text = str(error) if isinstance(error, StskitError) else type(error).__name__ if error else None
+        self._events.append(RefreshEvent(kind, key_id, expiration, text, from_cache))
 
     def send(self) -> None:
-        """Tell the listener. What it raises is a warning: nobody goes without credentials for it."""
-        with suppress(IndexError):  # until there is none left, whoever took it
+        """Send all events. An exception of the listener becomes a warning, and costs no caller its credentials."""
+        if self.listener is None:
+            return
+        with suppress(IndexError):  # until the queue is empty; another thread may take events as well
             while True:
                 event = self._events.popleft()
                 try:
                     self.listener.notify(event)
-                except Exception as error:  # noqa: BLE001 - a listener is anybody's code
-                    told = f"the refresh listener failed at {event.kind!r} with {type(error).__name__}; mend it"
-                    warnings.warn(told, StskitWarning, 4)
+                except Exception as error:  # noqa: BLE001 - a listener is a third party's code
+                    text = f"the refresh listener failed at {event.kind!r} with {type(error).__name__}; mend it"
+                    warnings.warn(text, StskitWarning, 4)

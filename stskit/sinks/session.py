@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import field, frozen
+from attrs import asdict, field, frozen
 
 from stskit._io.fork import lock_across_forks
 from stskit._time import SystemClock
-from stskit.errors import SinkError
-from stskit.refresh import Cached, RefreshPolicy
+from stskit.errors import SinkError, without_frames
+from stskit.refresh import Cached, RefreshPolicy, check_refresh
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Boto3Session", "BotocoreSession"]
 
-_AS_THE_SDKS_DO: Final = RefreshPolicy(on_expired="serve")
+_LIKE_THE_SDKS: Final = RefreshPolicy(on_expired="serve")
 _loader_lock: Final = lock_across_forks()
 
 
@@ -32,7 +32,7 @@ class BotocoreSession:
     """A `botocore.session.Session` that uses these credentials, whatever others the environment holds.
 
     `region_name`: the region of its clients; None leaves it to the environment and the config file. The others are of
-    the `Cached` that a session which renews itself is made on. `policy`: by default it goes on with expired
+    the `Cached` that a session which renews itself is made on. `refresh`: by default it goes on with expired
     credentials, and a warning, where new ones cannot be had, as the AWS SDKs do. `cache`: where credentials are shared
     with others. `clock`: what it takes the time from.
 
@@ -43,10 +43,11 @@ class BotocoreSession:
     """
 
     region_name: str | None = None
-    policy: RefreshPolicy = field(default=_AS_THE_SDKS_DO, kw_only=True)
+    refresh: RefreshPolicy = field(default=_LIKE_THE_SDKS, kw_only=True, converter=check_refresh)
     cache: Cache | None = field(default=None, kw_only=True)
     clock: Clock = field(factory=SystemClock, kw_only=True)
 
+    @without_frames
     def write(self, credentials: Credentials, /) -> botocore.session.Session:
         """A session whose credentials stay as they are, until they expire. Raises `SinkError` as said above."""
         session = self._session()
@@ -55,6 +56,7 @@ class BotocoreSession:
         )
         return session
 
+    @without_frames
     def attach(self, source: Source[Credentials], /) -> botocore.session.Session:
         """A session that fetches from *source* on first use, and again whenever its credentials are about to expire.
 
@@ -68,7 +70,7 @@ class BotocoreSession:
     def _cached(self, source: Source[Credentials]) -> Cached:
         if isinstance(source, Cached):
             return source
-        return Cached(source, self.cache, self.policy, clock=self.clock)
+        return Cached(source, self.cache, self.refresh, clock=self.clock)
 
     def _session(self) -> botocore.session.Session:
         from botocore.exceptions import ConfigParseError, ProfileNotFound
@@ -81,8 +83,8 @@ class BotocoreSession:
             session.register_component("data_loader", loader_for(session))
         except (ProfileNotFound, ConfigParseError) as error:
             raise SinkError(
-                f"a session reads the config file, and botocore says: {str(error).rstrip('.')}; correct that, or what "
-                "AWS_PROFILE and AWS_CONFIG_FILE name"
+                f"a session reads the config file, and botocore says: {str(error).rstrip('.')}",
+                remedy="correct that, or what AWS_PROFILE and AWS_CONFIG_FILE name",
             ) from None
         if self.region_name is not None:
             session.set_config_variable("region", self.region_name)
@@ -93,16 +95,17 @@ class BotocoreSession:
 class Boto3Session:
     """A `boto3.session.Session` that uses these credentials. Needs ``stskit[boto3]``.
 
-    `region_name`, `policy`, `cache`, `clock`: as of `BotocoreSession`.
+    `region_name`, `refresh`, `cache`, `clock`: as of `BotocoreSession`.
 
     https://docs.aws.amazon.com/boto3/latest/reference/core/session.html
     """
 
     region_name: str | None = None
-    policy: RefreshPolicy = field(default=_AS_THE_SDKS_DO, kw_only=True)
+    refresh: RefreshPolicy = field(default=_LIKE_THE_SDKS, kw_only=True, converter=check_refresh)
     cache: Cache | None = field(default=None, kw_only=True)
     clock: Clock = field(factory=SystemClock, kw_only=True)
 
+    @without_frames
     def write(self, credentials: Credentials, /) -> boto3.session.Session:
         """A session whose credentials stay as they are, until they expire.
 
@@ -110,6 +113,7 @@ class Boto3Session:
         """
         return _boto3(self._core().write(credentials))
 
+    @without_frames
     def attach(self, source: Source[Credentials], /) -> boto3.session.Session:
         """A session that fetches from *source* on first use, and again whenever its credentials are about to expire.
 
@@ -119,14 +123,15 @@ class Boto3Session:
         return _boto3(self._core().attach(source))
 
     def _core(self) -> BotocoreSession:
-        return BotocoreSession(self.region_name, policy=self.policy, cache=self.cache, clock=self.clock)
+        return BotocoreSession(**asdict(self, recurse=False))
 
 
 def _boto3(core: botocore.session.Session) -> boto3.session.Session:
     try:
         from boto3.session import Session
     except ImportError as error:
-        raise SinkError(f"{error}; install it with: pip install 'stskit[boto3]', or use BotocoreSession") from None
+        remedy = "install it with: pip install 'stskit[boto3]', or use BotocoreSession"
+        raise SinkError(str(error), remedy=remedy) from None
     paths: list[str] = core.get_component("data_loader").search_paths
     with _loader_lock:
         session = Session(botocore_session=core)
