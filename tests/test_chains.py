@@ -1,0 +1,67 @@
+"""A chain of roles in a `Cached`: each role is refreshed on its own, and nothing is shared implicitly."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from helpers import START
+
+from stskit import AssumedRole, Cached, Role
+from stskit.caches import MemoryCache
+from stskit.sources import Static
+from stskit.testing import FakeSTS, ManualClock
+
+HUB, TARGET = (f"arn:aws:iam::123456789012:role/{name}" for name in ("Hub", "Target"))
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(START)
+
+
+@pytest.fixture
+def sts(clock: ManualClock) -> FakeSTS:
+    return FakeSTS(clock=clock)
+
+
+def assumed(sts: FakeSTS) -> list[str]:
+    """The names of the roles that were assumed, in this order."""
+    return [str(call.parameters["RoleArn"]).rpartition("/")[2] for call in sts.calls]
+
+
+def test_each_role_of_a_chain_is_refreshed_on_its_own(clock: ManualClock, sts: FakeSTS) -> None:
+    """The last role lasts 15 minutes and is assumed again; the hub, which lasts an hour, is not."""
+    chain = AssumedRole.through(HUB, Role(TARGET, duration=900), source=Static(sts.user()), sts=sts)
+    short = Cached(chain, clock=clock)
+    for _ in range(3):
+        short.fetch()
+        clock.advance(timedelta(minutes=12))
+    assert assumed(sts) == ["Hub", "Target", "Target", "Target"]
+
+
+def test_two_chains_through_one_role_share_nothing(clock: ManualClock, sts: FakeSTS) -> None:
+    """Each `Cached` assumes the hub for itself, also where the recipes are equal."""
+    source = Static(sts.user())
+    for _ in range(2):
+        Cached(AssumedRole.through(HUB, TARGET, source=source, sts=sts), clock=clock).fetch()
+    assert assumed(sts) == ["Hub", "Target"] * 2
+
+
+def test_a_hub_for_a_thousand_roles_is_one_cached_that_the_user_makes(clock: ManualClock, sts: FakeSTS) -> None:
+    """It is assumed once, and each of the roles once."""
+    hub = Cached(AssumedRole(HUB, source=Static(sts.user()), sts=sts), clock=clock)
+    for number in range(1000):
+        Cached(AssumedRole(f"{TARGET}{number}", source=hub, sts=sts), clock=clock).fetch()
+    assert (len(sts.calls), assumed(sts).count("Hub")) == (1001, 1)
+
+
+def test_the_roles_of_a_chain_use_the_cache_of_the_last_one(clock: ManualClock, sts: FakeSTS) -> None:
+    """A second chain with the same cache calls nobody; a key that is given names the last role only."""
+    cache, source = MemoryCache(), Static(sts.user())
+    for _ in range(2):
+        Cached(AssumedRole.through(HUB, TARGET, source=source, sts=sts), cache, clock=clock).fetch()
+    assert assumed(sts) == ["Hub", "Target"]
+    for key in ("one", "two"):
+        Cached(AssumedRole.through(HUB, TARGET, source=source, sts=sts), cache, key=key, clock=clock).fetch()
+    assert assumed(sts) == ["Hub", "Target"] * 3
