@@ -70,6 +70,7 @@ def workplace(aws: LocalAWS, base: Credentials, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.gate
 @pytest.mark.parametrize("block", [example for example in blocks("python") if needs_servers(example)])
 def test_an_example_runs_as_printed(block: str, aws: LocalAWS, workplace: Path) -> None:
     """A stranger who copies it, with such files and roles, sees it work."""
@@ -77,6 +78,7 @@ def test_an_example_runs_as_printed(block: str, aws: LocalAWS, workplace: Path) 
     run(block, workplace, {**os.environ, "AWS_ENDPOINT_URL": endpoint, "AWS_DEFAULT_REGION": "us-east-1"})
 
 
+@pytest.mark.gate
 @pytest.mark.parametrize("block", [example for example in blocks("python") if not needs_servers(example)])
 def test_an_example_runs_on_the_practice_aws(block: str, tmp_path: Path) -> None:
     """As it does for a reader who has started one, in its folder."""

@@ -16,7 +16,7 @@ from local_aws import LocalAWS
 from stskit import Credentials
 from stskit.sinks import CredentialsFile
 
-pytestmark = pytest.mark.pages
+pytestmark = [pytest.mark.pages, pytest.mark.gate]
 
 TOUR = Path(__file__).parent.parent / "docs" / "examples" / "tour.py"
 

@@ -20,8 +20,6 @@ _ITEM = re.compile(rf"(?:^|(?<=[.;]\s))({_OPTION}(?:,\s{_OPTION})*):\s")
 _ALIASES = {
     "Code": "str | Callable[[str], str] | MFACommand",
     "Shell": repr(Shell).removeprefix("typing."),
-    "Range": "tuple[timedelta, timedelta]",
-    "Uniform": "Callable[[float, float], float]",
 }
 
 

@@ -64,9 +64,8 @@ def test_a_traceback_that_shows_locals_shows_no_keys() -> None:
     with pytest.raises(ProofInvalid) as caught:
         source.fetch()
     shown = TracebackException.from_exception(caught.value, capture_locals=True)
-    frames = [frame for frame in shown.stack if "stskit_keyring" in frame.filename]
-    assert frames
-    assert SECRET not in str([frame.locals for frame in frames])
+    assert shown.stack
+    assert SECRET not in str([frame.locals for frame in shown.stack])
 
 
 def test_it_finds_what_the_sink_has_put() -> None:

@@ -10,7 +10,7 @@ from attrs import field, frozen
 from keyring.errors import KeyringLocked, NoKeyringError
 from stskit import Credentials
 from stskit.credentials import Secret
-from stskit.errors import ProofInvalid, SignInRequired, SourceError, SourceMissing
+from stskit.errors import ProofInvalid, SignInRequired, SourceMissing, without_frames
 from stskit.sources import Static
 
 __all__ = ["KeyringSource"]
@@ -35,6 +35,7 @@ class KeyringSource:
         """
         return Static(self.fetch()).identity
 
+    @without_frames  # the frames and the errors of the JSON parser and of the keyring hold the keys
     def fetch(self) -> Credentials:
         """The keys as they are now.
 
@@ -48,26 +49,25 @@ class KeyringSource:
                 return credentials
             problem = f"the credentials expired at {credentials.expiration}"
         except (ValueError, RecursionError):
-            problem = "this is no JSON object with AccessKeyId and SecretAccessKey"
+            problem = "this is not a JSON object with AccessKeyId and SecretAccessKey"
         except ProofInvalid as error:
-            problem = str(error)
-        # Raised out here, it has no context: the error of the JSON parser holds the text.
-        raise ProofInvalid(f"{self}: {problem}. Put other keys there: {self._command}")
+            problem = error.message
+        raise ProofInvalid(f"{self}: {problem}.", remedy=f"Put other keys there: {self._command}")
 
     def _text(self) -> Secret:
-        problem: SourceError
         try:
             text = keyring.get_password(self.service, self.name)
-            if text:
-                return Secret(text)
-            problem = SourceMissing(f"{self}: nothing lies there. Put keys there: {self._command}")
         except KeyringLocked:
-            problem = SignInRequired(f"{self}: the keyring is locked; unlock it, and try again")
+            raise SignInRequired(f"{self}: the keyring is locked", remedy="unlock it, and try again") from None
         except NoKeyringError:
-            problem = SourceMissing(f"{self}: there is no keyring; get one as https://pypi.org/project/keyring says")
-        except Exception as error:  # noqa: BLE001 - a back end is anybody's code, and so are its errors and their texts
-            problem = ProofInvalid(f"{self}: the keyring fails with {type(error).__name__}; try: keyring diagnose")
-        raise problem
+            install = "install one: https://pypi.org/project/keyring"
+            raise SourceMissing(f"{self}: there is no keyring", remedy=install) from None
+        except Exception as error:  # noqa: BLE001 - a back end is third-party code, and so are its errors and their texts
+            problem = f"{self}: the keyring fails with {type(error).__name__}"
+            raise ProofInvalid(problem, remedy="try: keyring diagnose") from None
+        if not text:
+            raise SourceMissing(f"{self}: nothing lies there.", remedy=f"Put keys there: {self._command}")
+        return Secret(text)
 
     @property
     def _command(self) -> str:
