@@ -29,6 +29,7 @@ OTHER = "# mine\n[other]\naws_access_key_id = AKIAOTHER\naws_secret_access_key =
 # Hypothesis has it for CI: the same examples each time.
 _UNCHECKED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 settings.register_profile("stskit", settings.default, deadline=None, suppress_health_check=_UNCHECKED)
+settings.register_profile("few", settings.get_profile("stskit"), max_examples=20)
 settings.load_profile("stskit")
 CONNECTIONS: list[str] = []  # the hosts that anything in this process has connected to, or tried to
 
