@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.sweep
+pytestmark = pytest.mark.gate
 BENCHMARKS = Path(__file__).parent / "benchmarks"
 COUNTS = {
     "modules loaded then": range(131),

@@ -197,7 +197,7 @@ def test_a_long_token_goes_through(size: int) -> None:
 
 
 @pytest.mark.case("E18")
-@pytest.mark.sweep
+@pytest.mark.gate
 def test_threads_get_their_own_answers() -> None:
     """Thirty-two of them, ten thousand calls, each with keys and a name of its own: no answer is another's."""
 

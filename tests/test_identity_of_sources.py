@@ -759,7 +759,7 @@ def key_of_botocore(name: str | None) -> str | None:
 
 
 @pytest.mark.case("C1")
-@settings(max_examples=120)
+@settings(max_examples=30)
 @given(st.lists(WORLDS, min_size=2, max_size=5), st.sampled_from([None, *NAMES]))
 def test_where_botocore_finds_other_keys_the_identity_is_another(
     home: Path, worlds: list[World], name: str | None

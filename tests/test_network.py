@@ -27,7 +27,7 @@ def test_the_guard_stops_a_connection_to_elsewhere() -> None:
 
 
 @pytest.mark.debian
-@pytest.mark.sweep
+@pytest.mark.gate
 def test_the_programs_that_the_tests_start_talk_to_loopback_only(tmp_path: Path) -> None:
     """The whole tour and all its servers, as the kernel sees them."""
     if shutil.which("strace") is None:

@@ -49,6 +49,7 @@ def in_an_hour() -> str:
 
 
 @pytest.mark.case("C13")
+@pytest.mark.gate
 def test_a_cold_start_of_many_processes_costs_one_call(tmp_path: Path) -> None:
     """Eight processes of four threads, twenty times: one call each time, no error, the same credentials."""
     with fake_server(numbered()) as server:
@@ -60,7 +61,7 @@ def test_a_cold_start_of_many_processes_costs_one_call(tmp_path: Path) -> None:
 
 
 @pytest.mark.case("R16")
-@pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
+@pytest.mark.parametrize("method", ["fork", "forkserver", pytest.param("spawn", marks=pytest.mark.gate)])
 def test_a_recipe_works_in_the_workers_of_an_executor(tmp_path: Path, method: str) -> None:
     """Sent as it is, each use there makes a call of its own; with a file cache one call serves all workers."""
     with fake_server(numbered()) as server:
@@ -72,7 +73,7 @@ def test_a_recipe_works_in_the_workers_of_an_executor(tmp_path: Path, method: st
 
 
 @pytest.mark.case("C13")
-@pytest.mark.sweep
+@pytest.mark.gate
 def test_fifty_processes_cost_one_call(tmp_path: Path) -> None:
     """On an empty cache, of four threads each, all at once."""
     with fake_server(numbered()) as server:

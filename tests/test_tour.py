@@ -16,7 +16,7 @@ from local_aws import LocalAWS
 from stskit import Credentials
 from stskit.sinks import CredentialsFile
 
-pytestmark = [pytest.mark.pages, pytest.mark.gate]
+pytestmark = pytest.mark.gate
 
 TOUR = Path(__file__).parent.parent / "docs" / "examples" / "tour.py"
 
@@ -145,7 +145,6 @@ os.execv(sys.argv[1], sys.argv[1:])
         (signal.SIGHUP, 20),
     ],
 )
-@pytest.mark.sweep
 def test_an_interrupted_tour_leaves_nothing_behind(number: signal.Signals, lines: int, scratch: Path) -> None:
     """No server and no folder, whenever the signal comes and whichever it is; as a terminal sends it, to the group."""
     if not Path("/proc/self/environ").exists():
