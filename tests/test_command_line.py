@@ -458,16 +458,15 @@ def test_the_cache_of_the_user_is_used_where_that_is_asked_for(stub: Stub, run: 
     ]
 
 
-def test_a_role_that_was_just_made_is_tried_for_a_while(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As long as is said, up to a minute."""
-    monkeypatch.setattr("time.sleep", lambda _seconds: None)
-    stub.answers.append(refused("AccessDenied", status=403))
-    arguments = ("assume", HUB, "--profile", "base", "--to-process", "--wait-for-new-role")
-    assert run(*arguments, "30s")[0] == 0
-    assert run(*arguments, "61s")[0] == 2
+def test_how_long_to_wait_for_a_new_role_is_an_option(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to a minute, also for the role of the environment."""
+    assert run("process", HUB, "--profile", "base", "--wait-for-new-role", "1m")[0] == 0
     monkeypatch.setenv("AWS_ROLE_ARN", HUB)
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "token")
-    assert run("process", "--from-env", "--wait-for-new-role", "61s")[0] == 2
+    for proof in ((HUB, "--profile", "base"), ("--from-env",)):
+        status, _, err = run("process", *proof, "--wait-for-new-role", "61s")
+        assert (status, "0:01:01" in err) == (2, True)
+    assert len(stub.requests) == 1
 
 
 # The MFA code of a person ---------------------------------------------------------------------------------------------
@@ -1001,6 +1000,12 @@ def test_a_reader_that_has_had_enough_is_not_an_error(
         with pytest.raises(SystemExit, match="1"):
             main(["--version"])
     assert capfd.readouterr().err == ""
+
+
+def test_an_output_that_is_closed_is_an_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The status says so."""
+    monkeypatch.setattr(sys, "stdout", None)
+    assert run("--version")[::2] == (1, "stskit: standard output cannot be written: Bad file descriptor\n")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
