@@ -945,7 +945,7 @@ def test_an_assertion_that_has_expired_needs_a_person(stub: Stub, run: Run) -> N
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["process", "--saml-file", "saml.log", "--tag", "a=b"], 2, "leave it out"),
+        (["process", "--saml-file", "saml.log", "--tag", "a=b"], 2, "AssumeRoleWithSAML does not take"),
         (["process", "--keys-file", "keys.json", "--session-token"], 3, "a session token is given for the long-term"),
     ],
 )

@@ -85,6 +85,8 @@ class Option:
     """
     needs: Sequence[str] = field(default=(), kw_only=True)
     """Other options; without one of them this option has no effect."""
+    excludes: Sequence[str] = field(default=(), kw_only=True)
+    """Other options; none of them can be given with this one."""
     arguments: Mapping[type, str] = field(factory=dict, kw_only=True)
     """The Python arguments that it stands for: each class, and the name of its argument."""
 
@@ -367,6 +369,8 @@ def check(args: Namespace) -> None:
             raise UsageError(f"{flag} is empty", remedy="leave it out, or give it a value", option=flag)
     check_only_one(args, "source")
     for flag, option in given.items():
+        if excluded := [each for each in option.excludes if each in given]:
+            raise UsageError(f"{flag} and {excluded[0]} do not go together", remedy="give one of them", option=flag)
         if option.needs and not given.keys() & {*option.needs}:
             needed = " or ".join(option.needs[:2])
             raise UsageError(f"{flag} goes with {needed}", remedy="leave it out, or add that", option=flag)
