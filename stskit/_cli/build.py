@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
+import shlex
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import evolve
 
 from stskit._cli.options import UsageError, arguments_for, check, uses_no_role
+from stskit.caches import FileCache
 from stskit.credentials import Credentials
 from stskit.engine import AssumedRole
 from stskit.errors import ProofInvalid, RoleNotOffered, SignInRequired
@@ -75,8 +79,6 @@ def build_recipe(args: Namespace) -> Source[Credentials]:
 def _cached(args: Namespace, source: Source[Credentials]) -> Source[Credentials]:
     if not args.cache:
         return source
-    from stskit.caches import FileCache
-
     return Cached(source, FileCache())
 
 
@@ -234,8 +236,6 @@ def _mfa(args: Namespace) -> MFA | None:
         return None
     if args.mfa_command is None:
         return MFA(args.mfa_serial, _ask_for_code)
-    import shlex
-
     words: list[str] = []
     with suppress(ValueError):  # a quote that does not end
         words = shlex.split(args.mfa_command)
@@ -249,12 +249,10 @@ def _mfa(args: Namespace) -> MFA | None:
 
 
 def _ask_for_code(serial: str) -> str:
-    import warnings
-    from getpass import GetPassWarning, getpass
-
     with warnings.catch_warnings(), suppress(EOFError), _signals_raise_exit():
-        warnings.simplefilter("ignore", GetPassWarning)  # without a terminal the code is read from standard input
-        return getpass(f"MFA code of {serial}: ")
+        # Without a terminal the code is read from standard input.
+        warnings.simplefilter("ignore", getpass.GetPassWarning)
+        return getpass.getpass(f"MFA code of {serial}: ")
     raise SignInRequired(
         f"no code was given for the MFA device {serial}", remedy="call it at a terminal, or give --mfa-command"
     )

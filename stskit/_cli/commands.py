@@ -23,6 +23,7 @@ from stskit._cli.options import UsageError, check, check_only_one
 from stskit._cli.outputs import Result, build_delivery, deliver_to_process
 from stskit.engine import caller_identity
 from stskit.sinks import Environment
+from stskit.sources.profile.provider_chain import mark_process
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -82,8 +83,6 @@ def execute(args: Namespace) -> Result:
 
 def process(args: Namespace) -> Result:
     """Print the document of a credential_process."""
-    from stskit.sources.profile.provider_chain import mark_process
-
     mark_process(args.argv)
     return deliver_to_process(build_recipe(args).fetch())
 
