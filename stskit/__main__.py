@@ -1,23 +1,18 @@
-"""The command line: ``stskit``, or ``python -m stskit``. A thin one, over the same calls that everybody has."""
+"""The command line: ``stskit``, or ``python -m stskit``. Each command makes the same calls as a Python program."""
 
 from __future__ import annotations
 
-import logging
-import os
 import sys
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
-from stskit._cli import commands, show
-from stskit._cli.formatting import printable
-from stskit._cli.parser import own, parse
-from stskit.errors import SignInRequired, SinkError, SourceError, STSError, StskitError, StskitWarning, STSUnavailable
+from stskit._cli import commands, console
+from stskit._cli.parser import before_double_dash, parse
+from stskit.errors import SignInRequired, SinkError, SourceError, STSError, StskitError, STSUnavailable
 
 __all__ = ["main"]
 
-# The first that fits counts.
+# The first class that fits decides.
 _STATUS: Final = (
     (SignInRequired, 4),
     (SourceError, 3),
@@ -26,8 +21,6 @@ _STATUS: Final = (
     (SinkError, 7),
     (StskitError, 2),
 )
-
-
 _COMMANDS: Final = {
     "roles": commands.roles,
     "assume": commands.assume,
@@ -39,62 +32,26 @@ _COMMANDS: Final = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Do what *argv* says, None is the command line of this process; gives the exit status."""
+    """Run the command that *argv* names, by default that of this process; return the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
-    _open()
+    console.open_closed_streams()
     try:
         args = parse(words)
-        with _told(quiet=args.json or args.command in ("exec", "process")):
+        with console.console_logging(quiet=args.json or args.command in ("exec", "process")):
             result = _COMMANDS[args.command](args)
-    except StskitError as problem:
-        show.error(problem, in_json="--json" in own(words))
-        return _status(problem)
+    except StskitError as error:
+        console.write_error(error, in_json="--json" in before_double_dash(words))
+        return _status(error)
     except KeyboardInterrupt:
         return 130
-    text = show.as_json(result.facts) if args.json else result.text
-    return (show.output(text) if result.text else 0) or result.status
+    text = console.as_json(result.facts) if args.json else result.text
+    return (console.output(text) if result.text else 0) or result.status
 
 
-def _status(problem: StskitError) -> int:
-    if isinstance(problem, STSError) and (problem.operation, problem.code) == ("AssumeRoleWithSAML", "ExpiredToken"):
-        return 4  # within the allowance for clocks STS was asked, and it is a person all the same who has to go on
-    return next(status for kind, status in _STATUS if isinstance(problem, kind))
-
-
-def _open() -> None:
-    """Let there be a standard input and error, where ``<&-`` or ``2>&-`` has closed them: an empty one, and nowhere."""
-    if sys.stdin is None:
-        sys.stdin = open(os.devnull)  # noqa: SIM115 - for as long as the process lasts
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-
-
-@contextmanager
-def _told(*, quiet: bool) -> Iterator[None]:
-    """Have warnings, and unless *quiet* notes as well, on standard error in one line each."""
-    notes = logging.StreamHandler()
-    notes.setFormatter(_Note())
-    logger = logging.getLogger("stskit")
-    with warnings.catch_warnings():
-        warnings.showwarning = _show_warning
-        warnings.simplefilter("always", StskitWarning)
-        if not quiet:
-            logger.addHandler(notes)
-            logger.setLevel(logging.INFO)
-        try:
-            yield
-        finally:
-            logger.removeHandler(notes)
-
-
-class _Note(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        """One line, as errors are."""
-        return printable(f"stskit: {record.getMessage()}")
-
-
-def _show_warning(message: Warning | str, *_where: Any, **_more: Any) -> None:
-    show.tell(f"{show.paint('stskit: warning:', 'yellow', sys.stderr)} {printable(str(message))}")
+def _status(error: StskitError) -> int:
+    if isinstance(error, STSError) and (error.operation, error.code) == ("AssumeRoleWithSAML", "ExpiredToken"):
+        return 4  # an assertion may be sent within the allowance for clocks; a person has to sign in again all the same
+    return next(status for kind, status in _STATUS if isinstance(error, kind))
 
 
 if __name__ == "__main__":

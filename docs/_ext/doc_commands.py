@@ -1,4 +1,4 @@
-"""What an `argparse.ArgumentParser` takes, as Markdown: a section for each command, a table for each group."""
+"""Write an `argparse.ArgumentParser` as Markdown: a section for each command, a table for each group."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["options_of"]
 
 
 def options_of(parser: argparse.ArgumentParser) -> str:
-    """The parser and its commands, each as a section with usage, description and tables."""
+    """Return the parser and its commands, each as a section with usage, description and tables."""
     return "\n".join(_lines(parser))
 
 
@@ -30,17 +30,17 @@ def _lines(parser: argparse.ArgumentParser) -> Iterator[str]:
 
 
 def _group(parser: argparse.ArgumentParser, group: argparse._ArgumentGroup) -> Iterator[str]:
-    rows = [action for action in group._group_actions if _is_told(action)]
+    rows = [action for action in group._group_actions if _is_shown(action)]
     if not rows:
         return
     about = f": {_text(parser, group.description)}" if group.description else ""
     yield f"**{_sentence(group.title or 'options')}**{about}\n"
-    yield "| argument | what it is |\n|---|---|"
+    yield "| Argument | Meaning |\n|---|---|"
     yield from (f"| {_names(parser, action)} | {_help(parser, action)} |" for action in rows)
     yield ""
 
 
-def _is_told(action: argparse.Action) -> bool:
+def _is_shown(action: argparse.Action) -> bool:
     elsewhere = isinstance(action, argparse._HelpAction | argparse._SubParsersAction)
     return action.help != argparse.SUPPRESS and not elsewhere
 
@@ -57,13 +57,13 @@ def _names(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
 
 
 def _help(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
-    said = action.help or ""
+    text = action.help or ""
     values = {**vars(action), "prog": parser.prog}
-    return _cell(_text(parser, said % values if "%" in said else said))
+    return _cell(_text(parser, text % values if "%" in text else text))
 
 
 def _text(parser: argparse.ArgumentParser, text: str) -> str:
-    """In Markdown: what has lines of its own keeps them; options stand as code."""
+    """Return *text* in Markdown: a text of several lines keeps its lines, and options are code."""
     text = text.replace("%(prog)s", parser.prog).strip()
     if "\n" in text:
         return f"```text\n{text}\n```"

@@ -1,15 +1,23 @@
-"""The options of the command line, in the groups that the help shows."""
+"""The options of the command line. Each is declared once: for argparse, the checks, the calls and the errors."""
 
 from __future__ import annotations
 
 import re
-from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Mapping
-from typing import Any, Final, get_args
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from attrs import field, frozen
 
+from stskit import mfa
+from stskit.engine import AssumedRole
+from stskit.errors import SinkError, StskitError
+from stskit.roles import Role
+from stskit.sinks import CredentialsFile, DotEnv, Environment, ShellExports
 from stskit.sinks.shell_exports import Shell
+from stskit.sources import OIDCTokenFile, Profile, SAMLFile
+from stskit.sts import BotocoreSTS
 
 __all__ = [
     "CALL",
@@ -24,18 +32,31 @@ __all__ = [
     "SERVER",
     "WHERE",
     "Option",
+    "UsageError",
     "add_group",
+    "arguments_for",
+    "check",
+    "check_only_one",
+    "flag_for",
+    "uses_no_role",
 ]
 
+Purpose: TypeAlias = Literal["source", "role", "call", "destination"]
+
+_SINKS: Final = frozenset({CredentialsFile, DotEnv, ShellExports, Environment})
 _TIME: Final = r"(?=.)(?:(\d{1,3})h)?(?:(\d{1,5})m)?(?:(\d{1,6})s?)?"
 
 
-def _seconds(text: str) -> int:
+class UsageError(StskitError):
+    """The arguments do not say what to do, or do not go together; nothing was done."""
+
+
+def _time(text: str) -> timedelta:
     found = re.fullmatch(_TIME, text, re.ASCII)
     if found is None:
         raise ArgumentTypeError(f"{text!r} is no time; write it as 3600, 90s, 15m or 1h30m")
-    hours, minutes, rest = (int(each or 0) for each in found.groups())
-    return hours * 3600 + minutes * 60 + rest
+    hours, minutes, seconds = (int(each or 0) for each in found.groups())
+    return timedelta(hours=hours, minutes=minutes, seconds=seconds)
 
 
 def _tag(text: str) -> tuple[str, str]:
@@ -45,87 +66,367 @@ def _tag(text: str) -> tuple[str, str]:
     return key, value
 
 
-_FLAG: Final[dict[str, Any]] = {"action": "store_true"}
-_SECONDS: Final[dict[str, Any]] = {"type": _seconds}
-_AGAIN: Final[dict[str, Any]] = {"action": "append", "default": []}
-_SHELL: Final[dict[str, Any]] = {"nargs": "?", "const": "sh", "choices": get_args(Shell)}
-
-
 @frozen
 class Option:
-    """An option: its name, what stands for its value in the help, what it is for, and how argparse reads it."""
+    """An option of the command line."""
 
-    name: str
+    flag: str
+    """The option as it is typed."""
     metavar: str
+    """What stands for its value in the help; empty where it takes none."""
     help: str
-    how: Mapping[str, Any] = field(factory=dict)
+    """What it is for."""
+    parsing: Mapping[str, Any] = field(factory=dict)
+    """Further arguments of argparse's ``add_argument``."""
+    purpose: Purpose | None = field(default=None, kw_only=True)
+    """``"source"``: it names the source of proof, and only one option can. ``"destination"``: it says where the
+    credentials go, and only one option can. ``"role"``: it has no effect without a role. ``"call"``: it has no effect
+    where STS is not called.
+    """
+    needs: Sequence[str] = field(default=(), kw_only=True)
+    """Other options; without one of them this option has no effect."""
+    excludes: Sequence[str] = field(default=(), kw_only=True)
+    """Other options; none of them can be given with this one."""
+    arguments: Mapping[type, str] = field(factory=dict, kw_only=True)
+    """The Python arguments that it stands for: each class, and the name of its argument."""
 
+    @property
+    def name(self) -> str:
+        """The name of its value in the namespace of argparse."""
+        return self.flag.removeprefix("--").replace("-", "_")
+
+    def value_in(self, args: Namespace) -> Any:
+        """Return its value in *args*; None where it was not given. An empty text is a value."""
+        value = getattr(args, self.name, None)
+        return None if value is False or value == [] else value
+
+
+_SWITCH: Final[dict[str, Any]] = {"action": "store_true"}
+_DURATION: Final[dict[str, Any]] = {"type": _time}
+_REPEATED: Final[dict[str, Any]] = {"action": "append", "default": []}
+_SHELL: Final[dict[str, Any]] = {"nargs": "?", "const": "sh", "choices": get_args(Shell)}
 
 KEYS: Final = (
-    Option("--profile", "NAME", "a profile in ~/.aws/config or ~/.aws/credentials"),
-    Option("--keys-file", "FILE", "credentials in JSON, as aws sts prints them; - is standard input"),
+    Option(
+        "--profile",
+        "NAME",
+        "a profile in ~/.aws/config or ~/.aws/credentials",
+        purpose="source",
+        arguments={Profile: "name"},
+    ),
+    Option(
+        "--keys-file",
+        "FILE",
+        "credentials in JSON, as aws sts prints them; - is standard input",
+        purpose="source",
+    ),
 )
 FILES: Final = (
     *KEYS,
-    Option("--saml-file", "FILE", "a SAML response, in whatever way it was saved; a browser's HAR file too"),
-    Option("--oidc-token-file", "FILE", "an OIDC token"),
-    Option("--json-field", "NAME", "that file is JSON, and this is the field with the token"),
+    Option(
+        "--saml-file",
+        "FILE",
+        "a SAML response, in whatever way it was saved; a browser's HAR file too",
+        purpose="source",
+        arguments={SAMLFile: "path"},
+    ),
+    Option("--oidc-token-file", "FILE", "an OIDC token", purpose="source", arguments={OIDCTokenFile: "path"}),
+    Option(
+        "--json-field",
+        "NAME",
+        "that file is JSON, and this is the field with the token",
+        needs=["--oidc-token-file"],
+        arguments={OIDCTokenFile: "json_field"},
+    ),
 )
 PROOF: Final = (
     *FILES,
-    Option("--principal-arn", "ARN", "the SAML provider, where the assertion is encrypted"),
-    Option("--from-env", "", "AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE, as Kubernetes sets them", _FLAG),
+    Option(
+        "--principal-arn",
+        "ARN",
+        "the SAML provider, where the assertion is encrypted",
+        needs=["--saml-file"],
+        arguments={SAMLFile: "principal_arn"},
+    ),
+    Option(
+        "--from-env",
+        "",
+        "AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE, as Kubernetes sets them",
+        _SWITCH,
+        purpose="source",
+    ),
 )
 MFA: Final = (
-    Option("--mfa-serial", "SERIAL", "ARN or serial number of the device; its code is asked for"),
-    Option("--mfa-command", "COMMAND", "what prints the code, such as 'ykman oath accounts code -s aws'"),
-    Option("--session-token", "", "give the code to GetSessionToken, and go on from that session", _FLAG),
+    Option(
+        "--mfa-serial",
+        "SERIAL",
+        "ARN or serial number of the device; its code is asked for",
+        arguments={mfa.MFA: "serial", Role: "mfa"},
+    ),
+    Option(
+        "--mfa-command",
+        "COMMAND",
+        "what prints the code, such as 'ykman oath accounts code -s aws'",
+        needs=["--mfa-serial"],
+        arguments={mfa.MFA: "code"},
+    ),
+    Option("--session-token", "", "give the code to GetSessionToken, and go on from that session", _SWITCH),
 )
 ROLE: Final = (
-    Option("--session-name", "NAME", "what CloudTrail shows"),
-    Option("--duration", "TIME", "such as 3600, 15m or 1h", _SECONDS),
-    Option("--policy-file", "FILE", "a session policy, in JSON; - is standard input"),
-    Option("--policy-arn", "ARN", "a managed policy; may be repeated", _AGAIN),
-    Option("--tag", "KEY=VALUE", "a session tag; may be repeated", {**_AGAIN, "type": _tag}),
-    Option("--transitive-tag", "KEY", "a tag that goes on to chained roles; may be repeated", _AGAIN),
-    Option("--external-id", "ID", "what a third party's trust policy asks for"),
-    Option("--source-identity", "NAME", "who is behind the session"),
+    Option("--session-name", "NAME", "what CloudTrail shows", purpose="role", arguments={Role: "session_name"}),
+    Option("--duration", "TIME", "such as 3600, 15m or 1h", _DURATION, purpose="role", arguments={Role: "duration"}),
+    Option(
+        "--policy-file",
+        "FILE",
+        "a session policy, in JSON; - is standard input",
+        purpose="role",
+        arguments={Role: "policy"},
+    ),
+    Option(
+        "--policy-arn",
+        "ARN",
+        "a managed policy; may be repeated",
+        _REPEATED,
+        purpose="role",
+        arguments={Role: "policy_arns"},
+    ),
+    Option(
+        "--tag",
+        "KEY=VALUE",
+        "a session tag; may be repeated",
+        {**_REPEATED, "type": _tag},
+        purpose="role",
+        arguments={Role: "tags"},
+    ),
+    Option(
+        "--transitive-tag",
+        "KEY",
+        "a tag that goes on to chained roles; may be repeated",
+        _REPEATED,
+        purpose="role",
+        arguments={Role: "transitive_tag_keys"},
+    ),
+    Option(
+        "--external-id",
+        "ID",
+        "what a third party's trust policy asks for",
+        purpose="role",
+        arguments={Role: "external_id"},
+    ),
+    Option(
+        "--source-identity",
+        "NAME",
+        "who is behind the session",
+        purpose="role",
+        arguments={Role: "source_identity"},
+    ),
 )
 ENDPOINT: Final = (
-    Option("--region", "REGION", "the region of STS"),
-    Option("--endpoint-url", "URL", "another server than AWS's"),
-    Option("--use-fips", "", "the FIPS endpoint", _FLAG),
+    Option("--region", "REGION", "the region of STS", purpose="call", arguments={BotocoreSTS: "region"}),
+    Option(
+        "--endpoint-url",
+        "URL",
+        "another server than AWS's",
+        purpose="call",
+        arguments={BotocoreSTS: "endpoint_url"},
+    ),
+    Option("--use-fips", "", "the FIPS endpoint", _SWITCH, purpose="call", arguments={BotocoreSTS: "use_fips"}),
 )
 SERVER: Final = (
     *ENDPOINT,
-    Option("--allow-http", "", "let that server be one without TLS on another machine", _FLAG),
+    Option(
+        "--allow-http",
+        "",
+        "let that server be one without TLS on another machine",
+        _SWITCH,
+        needs=["--endpoint-url"],
+        arguments={BotocoreSTS: "allow_http"},
+    ),
 )
 CALL: Final = (
     *SERVER,
-    Option("--wait-for-new-role", "TIME", "how long to try a role just made, up to 1m", {**_SECONDS, "default": 0}),
-    Option("--cache", "", "keep credentials in ~/.cache/stskit until they expire, for later calls", _FLAG),
+    Option(
+        "--wait-for-new-role",
+        "TIME",
+        "how long to try a role just made, up to 1m",
+        _DURATION,
+        purpose="role",
+        arguments={AssumedRole: "wait_for_new_role"},
+    ),
+    Option("--cache", "", "keep credentials in ~/.cache/stskit until they expire, for later calls", _SWITCH),
 )
 WHERE: Final = (
-    Option("--to-profile", "NAME", "a profile in ~/.aws/credentials; all else there stays as it is"),
-    Option("--to-shell", "SHELL", f"text for eval: {', '.join(get_args(Shell))}; none is sh", _SHELL),
-    Option("--to-dotenv", "FILE", "a .env file"),
-    Option("--to-process", "", "the document of a credential_process", _FLAG),
-    Option("--set-region", "REGION", "the region to write there, for a profile to the config file"),
-    Option("--set-output", "FORMAT", "the output format of the AWS CLI, for a profile"),
-    Option("--credentials-file", "FILE", "another file than ~/.aws/credentials"),
-    Option("--config-file", "FILE", "another file than ~/.aws/config"),
-    Option("--overwrite", "", "let long-term keys, or another source of the profile, be lost", _FLAG),
-    Option("--backup", "", "keep what was there before beside the file", _FLAG),
-    Option("--any-name", "", "take a name of a profile that not all tools read alike", _FLAG),
+    Option(
+        "--to-profile",
+        "NAME",
+        "a profile in ~/.aws/credentials; all else there stays as it is",
+        purpose="destination",
+        arguments={CredentialsFile: "profile"},
+    ),
+    Option(
+        "--to-shell",
+        "SHELL",
+        f"text for eval: {', '.join(get_args(Shell))}; none is sh",
+        _SHELL,
+        purpose="destination",
+        arguments={ShellExports: "shell"},
+    ),
+    Option("--to-dotenv", "FILE", "a .env file", purpose="destination", arguments={DotEnv: "path"}),
+    Option("--to-process", "", "the document of a credential_process", _SWITCH, purpose="destination"),
+    Option(
+        "--set-region",
+        "REGION",
+        "the region to write there, for a profile to the config file",
+        needs=["--to-profile", "--to-dotenv", "--to-shell"],
+        arguments={CredentialsFile: "region", DotEnv: "region", ShellExports: "region", Environment: "region"},
+    ),
+    Option(
+        "--set-output",
+        "FORMAT",
+        "the output format of the AWS CLI, for a profile",
+        needs=["--to-profile"],
+        arguments={CredentialsFile: "output"},
+    ),
+    Option(
+        "--credentials-file",
+        "FILE",
+        "another file than ~/.aws/credentials",
+        needs=["--to-profile"],
+        arguments={CredentialsFile: "path"},
+    ),
+    Option(
+        "--config-file",
+        "FILE",
+        "another file than ~/.aws/config",
+        needs=["--to-profile"],
+        arguments={CredentialsFile: "config_path"},
+    ),
+    Option(
+        "--overwrite",
+        "",
+        "let long-term keys, or another source of the profile, be lost",
+        _SWITCH,
+        needs=["--to-profile"],
+        arguments={CredentialsFile: "overwrite"},
+    ),
+    Option(
+        "--backup",
+        "",
+        "keep what was there before beside the file",
+        _SWITCH,
+        needs=["--to-profile", "--to-dotenv"],
+        arguments={CredentialsFile: "backup", DotEnv: "backup"},
+    ),
 )
-PROGRAM: Final = (Option("--set-region", "REGION", "the region for the command; else it is that of --profile"),)
-DOCTOR: Final = (*ENDPOINT, Option("--offline", "", "do not ask STS what time it is", _FLAG))
-JSON: Final = (Option("--json", "", "write results to standard output, and errors to standard error, as JSON", _FLAG),)
+PROGRAM: Final = (
+    Option(
+        "--set-region",
+        "REGION",
+        "the region for the command; else it is that of --profile",
+        arguments={Environment: "region"},
+    ),
+)
+DOCTOR: Final = (*ENDPOINT, Option("--offline", "", "do not ask STS what time it is", _SWITCH))
+JSON: Final = (
+    Option("--json", "", "write results to standard output, and errors to standard error, as JSON", _SWITCH),
+)
 
 
-def add_group(parser: ArgumentParser, title: str, options: tuple[Option, ...]) -> None:
+def add_group(parser: ArgumentParser, title: str, options: Sequence[Option]) -> None:
     """Let *parser* take *options*, under *title*."""
     group = parser.add_argument_group(title)
     for option in options:
         value: dict[str, Any] = {"metavar": option.metavar} if option.metavar else {}
-        group.add_argument(option.name, help=option.help, **value, **option.how)
+        group.add_argument(option.flag, help=option.help, **value, **option.parsing)
+
+
+def arguments_for(target: type, args: Namespace) -> dict[str, Any]:
+    """Return the arguments for a call of *target* that the options in *args* stand for, without those not given."""
+    options = [option for option in args.options if target in option.arguments]
+    return {option.arguments[target]: value for option in options if (value := option.value_in(args)) is not None}
+
+
+def flag_for(error: StskitError) -> str | None:
+    """Return the option that stands for the Python argument that *error* names; None where there is none, or several.
+
+    Both STS and a sink have an argument ``region``, so the class of the error decides between these two.
+    """
+    of_sink = isinstance(error, SinkError)
+    flags = {
+        option.flag
+        for option in (*PROOF, *MFA, *ROLE, *CALL, *WHERE)
+        for target, argument in option.arguments.items()
+        if argument == error.option and (target in _SINKS) == of_sink
+    }
+    return flags.pop() if len(flags) == 1 else None
+
+
+def check(args: Namespace) -> None:
+    """Raise `UsageError` where an option would have no effect, or where two contradict each other."""
+    given = {option.flag: option for option in args.options if option.value_in(args) is not None}
+    for flag, option in given.items():
+        if option.value_in(args) == "":  # as an unset variable of a shell leaves it
+            raise UsageError(f"{flag} is empty", remedy="leave it out, or give it a value", option=flag)
+    check_only_one(args, "source")
+    for flag, option in given.items():
+        if excluded := [each for each in option.excludes if each in given]:
+            raise UsageError(f"{flag} and {excluded[0]} do not go together", remedy="give one of them", option=flag)
+        if option.needs and not given.keys() & {*option.needs}:
+            needed = " or ".join(option.needs[:2])
+            raise UsageError(f"{flag} goes with {needed}", remedy="leave it out, or add that", option=flag)
+    if "--session-token" in given and given.keys() & {"--saml-file", "--oidc-token-file", "--from-env"}:
+        raise UsageError(
+            "--session-token is for the long-term keys of a user: --profile or --keys-file",
+            remedy="leave it out",
+            option="--session-token",
+        )
+    if hasattr(args, "roles") and uses_no_role(args):
+        _check_without_role(given)
+    if "--from-env" in given and args.roles:
+        raise UsageError(
+            "--from-env takes the role from AWS_ROLE_ARN",
+            remedy="name no other, or leave --from-env out",
+            option="--from-env",
+        )
+
+
+def _check_without_role(given: Mapping[str, Option]) -> None:
+    for flag, option in given.items():
+        if option.purpose == "role":
+            raise UsageError(
+                f"{flag} is for a role, and none is named", remedy="name it, or leave that out", option=flag
+            )
+    if "--session-token" in given:
+        return
+    if "--mfa-serial" in given:
+        raise UsageError(
+            "--mfa-serial is for a role, or for --session-token",
+            remedy="name the role, or add that",
+            option="--mfa-serial",
+        )
+    for flag, option in given.items():
+        if option.purpose == "call":
+            raise UsageError(
+                f"{flag} is for a call of STS, and none is made without a role", remedy="leave it out", option=flag
+            )
+    if "--cache" in given and "--keys-file" in given:
+        raise UsageError("--cache would keep what --keys-file has", remedy="leave it out", option="--cache")
+
+
+def check_only_one(args: Namespace, purpose: Purpose, *, needed: str = "") -> None:
+    """Raise `UsageError` where several options with this *purpose* are given.
+
+    *needed* says what one of them is for: with it, to give none is an error too.
+    """
+    options = [option for option in args.options if option.purpose == purpose]
+    given = [option.flag for option in options if option.value_in(args) is not None]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} do not go together", remedy="give one of them")
+    if needed and not given:
+        raise UsageError(f"{needed}: {', '.join(option.flag for option in options)}")
+
+
+def uses_no_role(args: Namespace) -> bool:
+    """Whether credentials are used as they are: they are named, or a session of the user is, and no role is."""
+    is_named = args.profile is not None or args.keys_file is not None or args.session_token
+    return is_named and not args.roles

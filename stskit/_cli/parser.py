@@ -1,4 +1,4 @@
-"""What can be said on the command line."""
+"""The commands of ``stskit`` and what they take, for argparse."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from attrs import frozen
 
-from stskit._cli import options, show
-from stskit._cli.options import Option, add_group
-from stskit._cli.usage import UsageError
+from stskit._cli import console, options
+from stskit._cli.options import Option, UsageError, add_group
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["own", "parse", "parser"]
+__all__ = ["before_double_dash", "parse", "parser"]
 
 _AMBIENT: Final = "(without any: what the AWS SDKs would find)"
 _ASSUMING: Final = (
@@ -65,6 +64,11 @@ class _Command:
     groups: Sequence[tuple[str, tuple[Option, ...]]]
     more: str = ""
 
+    @property
+    def options(self) -> list[Option]:
+        """The options of all groups."""
+        return [option for _, group in self.groups for option in group]
+
 
 _COMMANDS: Final = (
     _Command("roles", "FILE [--json]", "show which roles a SAML response offers", ()),
@@ -105,48 +109,57 @@ _COMMANDS: Final = (
 
 
 def parse(argv: Sequence[str]) -> Namespace:
-    """What *argv* says; ends the process where that is to show the help or the version. Raises `UsageError`."""
-    words = own(argv)
+    """Return what *argv* says; end the process after the help or the version. Raise `UsageError`.
+
+    Beside the values there are: ``options``, the declarations of all options that the command has; ``argv``; and
+    ``program``, the command that ``exec`` runs.
+    """
+    words = before_double_dash(argv)
     if words and os.path.isfile(words[0]):
-        raise UsageError(f"{words[0]} is a file, and no command; what it offers is shown by: stskit roles {words[0]}")
+        raise UsageError(
+            f"{words[0]} is a file, and no command", remedy=f"what it offers is shown by: stskit roles {words[0]}"
+        )
     args, unknown = parser().parse_known_args(words)
+    command = next(each for each in _COMMANDS if each.name == args.command)
     if unknown:
-        raise UsageError(_unknown(args.command, unknown))
-    args.argv, args.program = list(argv), list(argv[len(words) + 1 :])
+        raise _unknown(command, unknown)
+    args.options, args.argv, args.program = command.options, list(argv), list(argv[len(words) + 1 :])
     return args
 
 
-def _unknown(command: str, words: Sequence[str]) -> str:
-    """What to say of *words* that *command* does not take."""
+def _unknown(command: _Command, words: Sequence[str]) -> UsageError:
+    """Return the error for *words* that *command* does not take."""
     from difflib import get_close_matches
 
-    option = next((word.split("=")[0] for word in words if word.startswith("-")), None)
-    groups = next(each.groups for each in _COMMANDS if each.name == command)
-    near = get_close_matches(option or "", [each.name for _, group in groups for each in group], 1)
-    if option in ("--role", "--role-arn", "--role-name"):
-        return f"there is no option {option}; a role is given without one: stskit {command} ROLE ..."
-    if option:
-        return f"there is no option {option}; {f'is it {near[0]}?' if near else f'see: stskit {command} --help'}"
+    see_help = f"see: stskit {command.name} --help"
+    flag = next((word.split("=")[0] for word in words if word.startswith("-")), None)
+    if flag in ("--role", "--role-arn", "--role-name"):
+        remedy = f"a role is given without one: stskit {command.name} ROLE ..."
+        return UsageError(f"there is no option {flag}", remedy=remedy, option=flag)
+    if flag:
+        near = get_close_matches(flag, [option.flag for option in command.options], 1)
+        remedy = f"is it {near[0]}?" if near else see_help
+        return UsageError(f"there is no option {flag}", remedy=remedy, option=flag)
     text = " ".join(words)
-    if command == "exec":
-        return f"the command to run comes after two dashes: -- {text}"
-    hint = f"is it --profile {text}?" if command in ("whoami", "doctor") else f"see: stskit {command} --help"
-    return f"{command} takes no {text!r}; {hint}"
+    if command.name == "exec":
+        return UsageError(f"the command to run comes after two dashes: -- {text}")
+    remedy = f"is it --profile {text}?" if command.name in ("whoami", "doctor") else see_help
+    return UsageError(f"{command.name} takes no {text!r}", remedy=remedy)
 
 
-def own(argv: Sequence[str]) -> Sequence[str]:
-    """Those of *argv* that are for stskit, and not the command that ``exec`` runs."""
+def before_double_dash(argv: Sequence[str]) -> Sequence[str]:
+    """Return those of *argv* that are for stskit, without the command that ``exec`` runs."""
     return argv[: argv.index("--")] if "--" in argv and argv[0] == "exec" else argv
 
 
 class _Parser(ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Let what is wrong be told as every other error is."""
+        """Raise what is wrong as `UsageError`, so that it is shown as every other error is."""
         raise UsageError(f"{message}\n{self.format_usage().rstrip()}")
 
 
 def parser() -> ArgumentParser:
-    """The parser of ``stskit``."""
+    """Return the parser of ``stskit``."""
     top = _Parser(
         "stskit",
         usage=f"stskit [-h] [--version] {{{','.join(command.name for command in _COMMANDS)}}} ...",
@@ -189,9 +202,9 @@ def _fill(made: ArgumentParser, command: _Command) -> None:
 
 
 class _Version(Action):
-    """Looks up the version only where it is asked for."""
+    """Look up the version only where it is asked for."""
 
     def __call__(self, parser: ArgumentParser, *_arguments: object) -> None:
         from importlib.metadata import version
 
-        parser.exit(show.output(f"stskit {version('stskit')}"))
+        parser.exit(console.output(f"stskit {version('stskit')}"))

@@ -1,0 +1,175 @@
+"""Write to the terminal: results, errors, warnings and notes, as text or as JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from errno import EBADF
+from typing import Any, Final, TextIO
+
+from attrs import asdict
+
+from stskit._cli.formatting import format_deadline, iso, printable
+from stskit._cli.options import flag_for
+from stskit.errors import StskitError, StskitWarning, joined
+
+__all__ = [
+    "as_json",
+    "console_logging",
+    "fields",
+    "moment",
+    "open_closed_streams",
+    "output",
+    "paint",
+    "table",
+    "write_error",
+    "write_stderr",
+]
+
+_COLOURS: Final = {"red": "31", "yellow": "33", "green": "32", "bold": "1"}
+
+
+# Streams --------------------------------------------------------------------------------------------------------------
+
+
+def open_closed_streams() -> None:
+    """Open standard input and error on the null device, where ``<&-`` or ``2>&-`` has closed them."""
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)  # noqa: SIM115 - for as long as the process lasts
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+
+
+def output(text: str) -> int:
+    """Print *text*; return the exit status, which is not 0 where it cannot be printed."""
+    try:
+        if sys.stdout is None:  # as ``>&-`` has it
+            raise OSError(EBADF, os.strerror(EBADF))
+        _write(text, sys.stdout)
+    except BrokenPipeError:  # the reader stopped reading, as ``head`` does
+        pass
+    except OSError as error:
+        write_stderr(f"stskit: standard output cannot be written: {error.strerror}")
+    else:
+        return 0
+    if sys.stdout is not None:
+        redirect_to_devnull(sys.stdout)
+    return 1
+
+
+def write_stderr(text: str) -> None:
+    """Write *text* to standard error; where it cannot be written, drop it."""
+    try:
+        _write(text, sys.stderr)
+    except OSError:
+        redirect_to_devnull(sys.stderr)
+
+
+def redirect_to_devnull(stream: TextIO) -> None:
+    """Drop what *stream* still holds: else Python tries to write it at exit, and makes the status 120."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _write(text: str, stream: TextIO) -> None:
+    encoding = stream.encoding
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding).removesuffix("\n") + "\n")
+    stream.flush()
+
+
+# Errors, warnings and notes -------------------------------------------------------------------------------------------
+
+
+def write_error(error: StskitError, *, in_json: bool) -> None:
+    """Write to standard error what happened, and what to do: the remedy for the command line where there is one."""
+    remedy, flag = error.cli_remedy or error.remedy, flag_for(error)
+    if in_json:
+        data = {"error": type(error).__name__, "message": error.message, "remedy": remedy}
+        known = {**vars(error), "option": flag or error.option}
+        shown = {name: value for name, value in known.items() if name not in (*data, "cli_remedy") and _has(value)}
+        write_stderr(as_json({**data, **shown}))
+        return
+    text = joined(error.message, remedy)
+    if flag is not None and flag not in text:
+        text = f"{flag}: {text}"
+    write_stderr(f"{paint('stskit:', 'red', sys.stderr)} {printable(text)}")
+
+
+@contextmanager
+def console_logging(*, quiet: bool) -> Iterator[None]:
+    """Write warnings, and unless *quiet* log records as well, to standard error in one line each."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_LineFormatter())
+    logger = logging.getLogger("stskit")
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        warnings.simplefilter("always", StskitWarning)
+        if not quiet:
+            logger.addHandler(handler)
+            logger.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+
+
+class _LineFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one line, as errors have it."""
+        return printable(f"stskit: {record.getMessage()}")
+
+
+def _show_warning(message: Warning | str, *_where: Any, **_more: Any) -> None:
+    write_stderr(f"{paint('stskit: warning:', 'yellow', sys.stderr)} {printable(str(message))}")
+
+
+# Text and JSON --------------------------------------------------------------------------------------------------------
+
+
+def paint(text: str, colour: str, stream: TextIO) -> str:
+    """Return *text* in a colour where *stream* is a terminal that has them. https://no-color.org/"""
+    plain = not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return text if plain else f"\033[{_COLOURS[colour]}m{text}\033[0m"
+
+
+def as_json(value: object) -> str:
+    """Return *value* as JSON: times in ISO 8601, attrs values as objects."""
+    return json.dumps(value, indent=2, default=_plain)
+
+
+def _plain(value: Any) -> object:
+    if isinstance(value, datetime):
+        return iso(value)
+    if isinstance(value, timedelta):
+        return int(value.total_seconds())
+    return asdict(value)
+
+
+def _has(value: object) -> bool:
+    return value is not None and value not in ("", (), [], {})
+
+
+def fields(values: Mapping[str, object]) -> str:
+    """Return a line for each of *values* that is neither None nor empty."""
+    present = {name: value for name, value in values.items() if _has(value)}
+    width = max(map(len, present), default=0)
+    return "\n".join(f"  {name.ljust(width)}  {printable(str(value))}" for name, value in present.items())
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO) -> str:
+    """Return *rows* in columns under *heads*."""
+    rows = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    head = "  ".join(head.ljust(width) for head, width in zip(heads, widths, strict=True)).rstrip()
+    return "\n".join([paint(head, "bold", stream), *lines])
+
+
+def moment(when: datetime | None) -> str:
+    """Return *when*, with how far that is from now; "" for None."""
+    return "" if when is None else format_deadline(when, datetime.now(UTC))

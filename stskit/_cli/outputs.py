@@ -1,0 +1,69 @@
+"""Deliver credentials where the arguments say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from attrs import field, frozen
+
+from stskit._cli import console
+from stskit._cli.formatting import printable
+from stskit._cli.options import arguments_for
+from stskit.sinks import CredentialProcess, CredentialsFile, DotEnv, Environment, ShellExports
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from stskit.credentials import Credentials
+
+__all__ = ["Delivery", "Result", "build_delivery", "deliver_to_process"]
+
+
+@frozen
+class Result:
+    """The output of a command: as text, and as *facts* for ``--json``; and the exit status."""
+
+    text: str = field(repr=False)
+    facts: Mapping[str, object] | Sequence[object] = field(repr=False)
+    status: int = 0
+
+
+Delivery: TypeAlias = "Callable[[Credentials], Result]"
+
+
+def build_delivery(args: Namespace) -> Delivery:
+    """Return what delivers credentials where *args* say. Raise `SinkError` where that place is not valid."""
+    if args.to_shell is not None:
+        return _to_shell(args)
+    if args.to_process:
+        return deliver_to_process
+    if args.to_dotenv is not None:
+        return _to_file(DotEnv(**arguments_for(DotEnv, args)), "variables", {})
+    profile = args.to_profile
+    sink = CredentialsFile(**arguments_for(CredentialsFile, args))
+    return _to_file(sink, f"profile {profile}", {"profile": profile})
+
+
+def deliver_to_process(credentials: Credentials) -> Result:
+    """Return the document of a credential_process."""
+    document = credentials.to(CredentialProcess())
+    return Result(document, json.loads(document))
+
+
+def _to_shell(args: Namespace) -> Delivery:
+    shell = ShellExports(**arguments_for(ShellExports, args))
+    variables = Environment(**arguments_for(Environment, args))
+    return lambda credentials: Result(credentials.to(shell), credentials.to(variables))
+
+
+def _to_file(sink: DotEnv | CredentialsFile, what: str, named: Mapping[str, str]) -> Delivery:
+    def write(credentials: Credentials) -> Result:
+        path = credentials.to(sink)
+        about = {"account": credentials.account_id, "arn": credentials.assumed_role_arn}
+        shown = console.fields({**about, "expires": console.moment(credentials.expiration)})
+        facts = {**named, "path": path, **about, "expiration": credentials.expiration}
+        return Result(f"{printable(f'{what} in {path}')}\n{shown}", facts)
+
+    return write
