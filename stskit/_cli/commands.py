@@ -104,6 +104,8 @@ def whoami(args: Namespace) -> Result:
 def doctor(args: Namespace) -> Result:
     """What would happen and what is wrong, in a line or two each."""
     check(args)
+    only_one(args, ("run", "offline"))
+    only_one(args, ("run", "saml_file", "oidc_token_file", "keys_file"))  # fetching those runs nothing
     use_profile(args.profile)
     findings = [
         evolve(each, remedy=show.in_options(each.remedy))
@@ -117,6 +119,7 @@ def doctor(args: Namespace) -> Result:
             endpoint_url=args.endpoint_url,
             use_fips=args.use_fips,
             offline=args.offline,
+            run=args.run,
         )
     ]
     status = int(any(each.state == "wrong" for each in findings))

@@ -119,7 +119,11 @@ WHERE: Final = (
     Option("--any-name", "", "take a name of a profile that not all tools read alike", _FLAG),
 )
 PROGRAM: Final = (Option("--set-region", "REGION", "the region for the command; else it is that of --profile"),)
-DOCTOR: Final = (*ENDPOINT, Option("--offline", "", "do not ask STS what time it is", _FLAG))
+DOCTOR: Final = (
+    *ENDPOINT,
+    Option("--offline", "", "do not ask STS what time it is", _FLAG),
+    Option("--run", "", "fetch the profile's credentials, even if that runs a program or calls AWS", _FLAG),
+)
 JSON: Final = (Option("--json", "", "write results to standard output, and errors to standard error, as JSON", _FLAG),)
 
 
