@@ -48,7 +48,7 @@ def only(found: list[Finding], name: str) -> Finding:
     return finding
 
 
-def told(found: list[Finding], name: str) -> list[str]:
+def texts(found: list[Finding], name: str) -> list[str]:
     """The findings about *name* as text."""
     return [f"{finding.state}: {finding.text}" for finding in about(found, name)]
 

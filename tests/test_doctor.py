@@ -1,4 +1,4 @@
-"""`stskit doctor` says what is so and what to do, a sentence each; it runs nothing, asks nothing, tells no secret."""
+"""`stskit doctor` reports each thing in one sentence, with what to do about it; no finding contains a secret."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jwt
 import pytest
-from doctoring import CANARY, FILES, KEYS, about, configure, look, named, only, place, put, secret, told, wrong
+from doctoring import CANARY, FILES, KEYS, about, configure, look, named, only, place, put, secret, texts, wrong
 from helpers import START
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -109,12 +109,12 @@ def test_a_file_that_is_named_and_missing_is_one_sentence(name: str, home: Path)
     )
 
 
-@pytest.mark.parametrize("name", ["credentials file", "config file"])
 @pytest.mark.parametrize("path", sorted((DATA / "ini").glob("[0-9c]*")), ids=lambda path: path.name)
-def test_a_file_of_profiles_is_judged_as_botocore_reads_it(path: Path, name: str, home: Path) -> None:
+def test_a_file_of_profiles_is_judged_as_botocore_reads_it(path: Path, home: Path) -> None:
     """One sentence where botocore cannot read it; and nothing is wrong where it can."""
+    name = "config file" if path.name.startswith("c") else "credentials file"
     put(home, name, path.read_bytes())
-    said = told(look(), name)
+    said = texts(look(), name)
     try:
         Profile().fetch()
     except SourceError as error:
@@ -163,7 +163,8 @@ VALUES = st.sampled_from(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
+@example(config={"default": {"aws_access_key_id": "\n  x = y", "aws_secret_access_key": "a"}})
 @example(config={"default": {"ca_bundle": "\n  x = y", "services": "\n  x = y"}})
 @given(
     config=st.dictionaries(
@@ -243,11 +244,19 @@ def test_a_saml_file_is_judged_as_its_source_does(xml: str, minutes: int, said: 
     assert f"{finding.state}: {finding.text}".startswith(said.replace("FILE", str(place(home, "SAML file"))))
 
 
+def test_what_is_in_an_expired_assertion_is_a_fact(home: Path) -> None:
+    """With the error of the fetch come the issuer and the number of roles, for programs."""
+    given = put(home, "SAML file", encoded(response()))
+    finding = only(look(ManualClock(START + HOUR), **given), "SAML file")
+    assert finding.state == "wrong"
+    assert (finding.facts["roles"], finding.facts["partition"]) == (1, "aws")
+
+
 def test_what_else_is_to_be_told_of_a_saml_file_is_a_note(home: Path) -> None:
     """That roles were left out, and that others may read it."""
     given = put(home, "SAML file", encoded(response({"Role": [PAIR, f"{ROLE},canary"]})))
     place(home, "SAML file").chmod(0o644)
-    ok, left_out, mode = told(look(**given), "SAML file")
+    ok, left_out, mode = texts(look(**given), "SAML file")
     assert ok.startswith("ok: ")
     assert "1 values of the attribute Role are no pair of a role ARN and a SAML provider ARN" in left_out
     assert mode.endswith("can be read by every user of this machine.")
@@ -290,7 +299,7 @@ def test_what_else_is_to_be_told_of_a_token_is_a_note(home: Path) -> None:
     """That it is opaque, and that others may read it; it may be a field of a JSON file."""
     given = put(home, "OIDC token file", '{"id_token": "opaque-canary"}')
     place(home, "OIDC token file").chmod(0o644)
-    assert told(look(**given, json_field="id_token"), "OIDC token file") == [
+    assert texts(look(**given, json_field="id_token"), "OIDC token file") == [
         f"ok: {place(home, 'OIDC token file')} holds a token.",
         f"note: {place(home, 'OIDC token file')} holds a token that is no JSON Web Token, which STS may refuse; save "
         "the ID token, as it was issued.",
@@ -380,7 +389,7 @@ def test_sections_that_are_no_profiles_are_fine(
 ) -> None:
     """The config file has others."""
     configure(home, "[default]\n[profile a]\n[sso-session s]\n[services t]\n[preview]\n[plugins]\n")
-    assert told(look(), "config file")[1:] == []
+    assert texts(look(), "config file")[1:] == []
 
 
 @pytest.mark.parametrize(
@@ -427,7 +436,7 @@ def test_a_link_is_followed_and_told(home: Path, tmp_path: Path) -> None:
     path = home / ".aws" / "credentials"
     path.unlink()
     path.symlink_to(tmp_path / "real")
-    assert told(look(), "credentials file") == [
+    assert texts(look(), "credentials file") == [
         f"ok: {path}, which is a link to {tmp_path}/real, can be read, and has 1 section.",
         f"wrong: {tmp_path}/real can be read by every user of this machine.",
     ]
@@ -438,7 +447,7 @@ def test_a_variable_that_names_no_file_is_wrong(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere/config")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "")
     found = look()
-    assert told(found, "config file") == ["wrong: AWS_CONFIG_FILE names /nowhere/config, which does not exist."]
+    assert texts(found, "config file") == ["wrong: AWS_CONFIG_FILE names /nowhere/config, which does not exist."]
     assert only(found, "credentials file").state == "ok"
 
 
@@ -482,7 +491,9 @@ def test_the_cache_is_judged_by_its_own_rules(
 def test_a_cache_that_cannot_be_written_is_wrong(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As for a home that is read-only."""
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    assert told(look(), "cache folder") == [f"wrong: {home}/.cache/stskit cannot be used: {home} cannot be written to."]
+    assert texts(look(), "cache folder") == [
+        f"wrong: {home}/.cache/stskit cannot be used: {home} cannot be written to."
+    ]
 
 
 def test_a_file_name_is_never_taken_for_a_remedy() -> None:

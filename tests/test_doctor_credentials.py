@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from doctoring import CANARY, KEYS, about, configure, look, only, secret, told, wrong
+from doctoring import CANARY, KEYS, about, configure, look, only, secret, texts, wrong
 from fake_server import Answer, fake_server, granted, refused
 from saml_samples import ROLE
 
@@ -41,6 +41,10 @@ aws_secret_access_key = {CANARY}
 [profile swapped]
 aws_access_key_id = {CANARY}
 aws_secret_access_key = AKIA
+[profile nested]
+aws_access_key_id =
+  {CANARY} = {CANARY}
+aws_secret_access_key = {CANARY}
 [profile bare]
 region = eu-central-1
 [profile role]
@@ -123,13 +127,14 @@ def program(home: Path, tmp_path: Path) -> Path:
         ),
         ("swapped", "ok: The credentials of the profile 'swapped' (method config-file) are long-term keys."),
         ("half", "wrong: the profile 'half': it is not complete: aws_secret_access_key is missing"),
+        ("nested", "wrong: the profile 'nested': the access key id is empty"),
         ("bare", "wrong: the profile 'bare': nothing found, neither elsewhere nor in "),
     ],
 )
 @pytest.mark.usefixtures("profiles")
 def test_keys_in_files_are_fetched_and_reported(name: str, found: str) -> None:
     """The kind of the keys, their key ID and where botocore found them; or what the fetch raises."""
-    (finding,) = told(look(profile=name), f"profile {name}")
+    (finding,) = texts(look(profile=name), f"profile {name}")
     assert finding.startswith(found)
 
 
@@ -183,7 +188,7 @@ def test_ambient_keys_are_fetched_and_reported(
     configure(home, "", f"[default]\n{KEYS}[other]\naws_access_key_id = AKIAOTHER\naws_secret_access_key = {CANARY}\n")
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    (finding,) = told(look(), AMBIENT)
+    (finding,) = texts(look(), AMBIENT)
     assert finding.startswith(found)
     try:
         Profile().fetch()
@@ -320,7 +325,7 @@ def test_with_run_a_role_is_assumed_or_the_refusal_is_reported(
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     with fake_server(answer) as server:  # type: ignore[arg-type]
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
-        (finding,) = told(look(profile="role", run=True), "profile role")
+        (finding,) = texts(look(profile="role", run=True), "profile role")
     assert finding.startswith(found)
 
 
@@ -343,7 +348,7 @@ def test_with_run_what_fails_is_reported(name: str, found: str, monkeypatch: pyt
     """As the fetch raises it. Nobody is asked for an MFA code, whichever profile of a chain wants one."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setattr(getpass, "getpass", lambda _question: pytest.fail("a code was asked for"))
-    (finding,) = told(look(profile=name, run=True), f"profile {name}")
+    (finding,) = texts(look(profile=name, run=True), f"profile {name}")
     assert finding.startswith(found)
 
 

@@ -10,7 +10,7 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
-from doctoring import KEYS, configure, look, only, put, told
+from doctoring import KEYS, configure, look, only, put, texts
 from fake_server import Answer, fake_server
 from helpers import START
 from saml_samples import PAIR, encoded, response
@@ -95,8 +95,8 @@ def test_region_and_endpoint_are_told_with_what_says_so(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     found = look(**given)
-    assert not region or region in told(found, "region")
-    assert any(endpoint in each for each in told(found, "endpoint"))
+    assert not region or region in texts(found, "region")
+    assert any(endpoint in each for each in texts(found, "endpoint"))
 
 
 @pytest.mark.parametrize("services", [True, False])
@@ -160,7 +160,7 @@ def test_a_proxy_is_told_without_its_password(
     """And whether it would be used."""
     for name, value in proxies.items():
         monkeypatch.setenv(name, value.replace("[canary", "[can"))
-    assert told(look(), "proxy")[0].startswith(said)
+    assert texts(look(), "proxy")[0].startswith(said)
 
 
 def date(moment: datetime) -> Answer:
@@ -189,7 +189,7 @@ def test_the_clock_is_compared_with_the_servers(ahead: int, said: str) -> None:
     clock = ManualClock(START)
     with fake_server(date(START - timedelta(seconds=ahead))) as server:
         found = look(clock, offline=False, endpoint_url=server.url)
-    assert told(found, "clock")[0].startswith(said)
+    assert texts(found, "clock")[0].startswith(said)
     (request,) = server.requests
     assert "authorization" not in request.headers
     assert request.body == ""
@@ -234,10 +234,10 @@ def test_a_server_that_cannot_be_reached_is_told_with_the_reason(monkeypatch: py
 def test_without_the_profile_nothing_is_known_of_the_server(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which is wrong where no other finding says that it is missing: the keys are in a file, the region is not."""
     monkeypatch.setenv("AWS_PROFILE", "nobody")
-    assert told(look(), "region") == ["note: The region and the endpoint cannot be told before the profile is there."]
+    assert texts(look(), "region") == ["note: The region and the endpoint cannot be told before the profile is there."]
     document = {"AccessKeyId": "AKIA", "SecretAccessKey": "s"}
     found = look(**put(home, "keys file", json.dumps(document)))
-    assert told(found, "endpoint") == [
+    assert texts(found, "endpoint") == [
         "wrong: STS could not be asked anywhere, for botocore cannot make a client (ProfileNotFound)."
     ]
 

@@ -121,20 +121,16 @@ def _of_region(sts: BotocoreSTS, region: str, of_profile: str | None, *, is_at_a
         remedy = "set AWS_REGION, or give --region, for an endpoint near you"
         facts = {"region": region, "from": "default"}
         return Finding("region", "note", f"{why}, so STS would be asked in {region}", remedy, facts)
+    from stskit.sts.loader import regions
+
     text, facts = f"STS would be asked in {region}, as {named_by} says", {"region": region, "from": named_by}
-    if is_at_aws and region not in (known := _known_regions()):
+    if is_at_aws and region not in regions():
         from difflib import get_close_matches
 
-        near = get_close_matches(region, known, 1)
+        near = get_close_matches(region, regions(), 1)
         remedy = f"correct it, if {near[0]} is meant" if near else "correct it, or get a newer botocore"
         return Finding("region", "note", f"{text}, and botocore knows no region of that name", remedy, facts)
     return Finding("region", "ok", text, facts=facts)
-
-
-def _known_regions() -> list[str]:
-    from stskit.sts.loader import regions
-
-    return regions()
 
 
 def _of_endpoint(client: BaseClient, url_from: str) -> Finding:
