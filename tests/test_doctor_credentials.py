@@ -314,7 +314,7 @@ def test_with_run_a_program_runs_and_its_credentials_are_reported(
             granted,
             "ok: The credentials of the profile 'role' (account id 123456789012) are temporary keys that end at ",
         ),
-        (refused("AccessDenied", CANARY, 403), "wrong: the profile 'role': AssumeRole was refused with AccessDenied."),
+        (refused("AccessDenied", CANARY, 403), "wrong: the profile 'role': AssumeRole was refused with AccessDenied"),
     ],
 )
 @pytest.mark.usefixtures("profiles")

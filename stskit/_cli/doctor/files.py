@@ -97,7 +97,8 @@ def of_cache() -> Finding:
     about, facts = "cache folder", {"path": cache.folder}
     _, warned = collect_warnings(lambda: cache.get(""))
     if warned:
-        return Finding(about, "wrong", warned[0], facts=facts)
+        remedy = "make it a folder of your own with mode 0700, or set XDG_CACHE_HOME"
+        return Finding(about, "wrong", warned[0], remedy, facts)
     place = cache.folder
     while not os.path.exists(place):
         place = os.path.dirname(place)
