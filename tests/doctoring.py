@@ -32,7 +32,7 @@ def look(clock: ManualClock | None = None, /, **given: object) -> list[Finding]:
         assert finding.text.isprintable()
         assert finding.remedy.isprintable()
         assert not finding.remedy.endswith(".") or finding.remedy.endswith("...")
-        assert finding.state != "wrong" or finding.remedy, finding
+        assert finding.state != "wrong" or finding.remedy or "; " in finding.text or ". " in finding.text, finding
         assert CANARY not in json.dumps([finding.about, finding.text, finding.remedy, dict(finding.facts)])
     return found
 
@@ -48,7 +48,7 @@ def only(found: list[Finding], name: str) -> Finding:
     return finding
 
 
-def told(found: list[Finding], name: str) -> list[str]:
+def texts(found: list[Finding], name: str) -> list[str]:
     """The findings about *name* as text."""
     return [f"{finding.state}: {finding.text}" for finding in about(found, name)]
 

@@ -1,171 +1,34 @@
-"""`stskit doctor` says whose credentials would be used, from variables and files alone."""
+"""`stskit doctor` reports the credentials that a profile or the environment returns, as `Profile.fetch` returns them.
+
+Without --run it fetches only those that are in variables and files.
+"""
 
 from __future__ import annotations
 
+import getpass
 import json
-import os
-from contextlib import suppress
-from hashlib import sha1
+import sys
 from pathlib import Path
 
 import pytest
-from doctoring import CANARY, KEYS, about, configure, look, only, secret, told, wrong
-from fake_server import Answer, fake_server
+from doctoring import CANARY, KEYS, about, configure, look, only, secret, texts, wrong
+from fake_server import Answer, fake_server, granted, refused
 from saml_samples import ROLE
 
+from stskit.__main__ import main
 from stskit.errors import SourceError
 from stskit.sources import Profile
 
 KEY_ID, SECRET = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 TOKEN_FILE = "AWS_WEB_IDENTITY_TOKEN_FILE"
-CLOSED = "http://127.0.0.1:9"
-
-
-# The environment --------------------------------------------------------------------------------------------------
-
+CONTAINER = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 AMBIENT = "ambient credentials"
-
-
-@pytest.mark.parametrize(
-    ("environment", "said"),
-    [
-        ({}, ["ok: The ambient credentials are those of the profile 'default': the profile 'default' has long-term"]),
-        ({KEY_ID: "AKIA", SECRET: CANARY}, [f"ok: The ambient credentials are those in {KEY_ID}: long-term keys."]),
-        ({KEY_ID: "AKIA"}, [f"wrong: {KEY_ID} is set and {SECRET} is not, and so no credentials are found anywhere."]),
-        ({SECRET: CANARY}, [f"note: {SECRET} is set and {KEY_ID} is not, and so it does nothing.", "ok: The ambient"]),
-        ({KEY_ID: "ASIA", SECRET: CANARY}, [f"wrong: The ambient credentials are those in {KEY_ID}: a temporary key"]),
-        (
-            {KEY_ID: "ASIA", SECRET: CANARY, "AWS_SECURITY_TOKEN": CANARY, "AWS_PROFILE": "other"},
-            [
-                f"ok: The ambient credentials are those in {KEY_ID}: temporary keys without a date when they end.",
-                f"note: AWS_PROFILE is set too, and will not be used for credentials: {KEY_ID} comes first.",
-            ],
-        ),
-        (
-            {KEY_ID: "A", SECRET: "s", "AWS_SESSION_TOKEN": "t", "AWS_CREDENTIAL_EXPIRATION": "2026-11-25T11:00:00Z"},
-            [f"wrong: The ambient credentials are those in {KEY_ID}: temporary keys that ended at 2026-11-25 11:00:00"],
-        ),
-        (
-            {KEY_ID: "AKIA", SECRET: "s", "AWS_CREDENTIAL_EXPIRATION": CANARY},
-            ["wrong: AWS_CREDENTIAL_EXPIRATION is not a date, a time and a zone."],
-        ),
-        (
-            {"AWS_PROFILE": "other"},
-            ["ok: The ambient credentials are those of the profile 'other': the profile 'other'"],
-        ),
-        ({"AWS_PROFILE": "nobody"}, ["wrong: There is no profile 'nobody', which AWS_PROFILE names."]),
-        (
-            {"AWS_PROFILE": "nobody", KEY_ID: "AKIA", SECRET: CANARY},
-            ["wrong: There is no profile 'nobody', which AWS_PROFILE names."],
-        ),
-        (
-            {"AWS_PROFILE": "default", "AWS_DEFAULT_PROFILE": "other"},
-            [
-                "note: AWS_PROFILE and AWS_DEFAULT_PROFILE differ",
-                "ok: The ambient credentials are those of the profile 'o",
-            ],
-        ),
-        (
-            {"AWS_ROLE_ARN": ROLE},
-            [f"note: AWS_ROLE_ARN is set and {TOKEN_FILE} is not, and so it does nothing.", "ok: "],
-        ),
-        (
-            {TOKEN_FILE: "nowhere"},
-            [f"wrong: {TOKEN_FILE} is set and AWS_ROLE_ARN is not, and so no credentials are found"],
-        ),
-        (
-            {TOKEN_FILE: "nowhere", "AWS_ROLE_ARN": ROLE, "AWS_PROFILE": "other"},
-            [
-                f"ok: The ambient credentials are those of {ROLE}, for the token that {TOKEN_FILE} names.",
-                f"note: AWS_PROFILE is set too, and will not be used for credentials: {TOKEN_FILE} comes first.",
-            ],
-        ),
-        (
-            {
-                "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:9/canary",
-                "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/x",
-            },
-            [
-                "ok: The ambient credentials are those of the profile 'default'",
-                "note: AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, AWS_CONTAINER_CREDENTIALS_FULL_URI are set too, and",
-            ],
-        ),
-    ],
-)
-def test_what_the_environment_gives_is_told(
-    environment: dict[str, str], said: list[str], home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And what else is set, and does not count; by the names of variables and profiles."""
-    configure(home, "", f"[default]\n{KEYS}[other]\n{KEYS}")
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    found = told(look(), AMBIENT)
-    assert len(found) == len(said)
-    assert [line[: len(start)] for line, start in zip(found, said, strict=True)] == said
-
-
-@pytest.mark.parametrize("key", [None, "", "AKIA"])
-@pytest.mark.parametrize("secret_key", [None, "", "s"])
-@pytest.mark.parametrize("profile", [None, "", "other", "nobody"])
-@pytest.mark.parametrize("end", [None, "2020-01-01T00:00:00Z", "2036-01-01T00:00:00Z", "never"])
-def test_wrong_is_what_gives_no_credentials(
-    key: str | None,
-    secret_key: str | None,
-    profile: str | None,
-    end: str | None,
-    home: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Compared with what the source gives, over combinations of variables."""
-    configure(home, "", f"[other]\n{KEYS}")
-    variables = {KEY_ID: key, SECRET: secret_key, "AWS_PROFILE": profile, "AWS_CREDENTIAL_EXPIRATION": end}
-    for name, value in {**variables, "AWS_SESSION_TOKEN": "t"}.items():
-        if value is not None:
-            monkeypatch.setenv(name, value)
-    given = None
-    with suppress(SourceError):
-        given = Profile().fetch()
-    assert (given is None) == bool(wrong(about(look(), AMBIENT)))
-
-
-@pytest.mark.parametrize(
-    ("environment", "state", "said"),
-    [
-        ({}, "wrong", "credentials, and AWS_EC2_METADATA_DISABLED says not to ask the EC2 instance for them."),
-        (
-            {"AWS_EC2_METADATA_DISABLED": ""},
-            "note",
-            "credentials, so those of the EC2 instance are used, if this is one.",
-        ),
-        (
-            {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/canary"},
-            "ok",
-            "credentials, so those of the container are used",
-        ),
-    ],
-)
-def test_where_nothing_is_set_the_place_decides(
-    environment: dict[str, str],
-    state: str,
-    said: str,
-    home: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The container or the instance, neither of which is asked."""
-    configure(home, "[profile p]\nregion = eu-central-1\n")
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    for given, who in ({}, "No variable and no profile names"), ({"profile": "p"}, "The profile 'p' does not name"):
-        finding = look(**given)[1]
-        assert finding.state == state
-        assert finding.text.startswith(f"{who} {said}")
-
-
-# Profiles ---------------------------------------------------------------------------------------------------------
+NOT_FETCHED = "They were not fetched, because that runs a program or calls a server."
+MFA = "arn:aws:iam::123456789012:mfa/me"
 
 CONFIG = f"""
 [profile keys]
-{KEYS}
+{KEYS}mfa_serial = {MFA}
 [profile half]
 aws_access_key_id = AKIA
 [profile temporary]
@@ -175,332 +38,337 @@ aws_session_token = {CANARY}
 [profile cut]
 aws_access_key_id = ASIA
 aws_secret_access_key = {CANARY}
+[profile swapped]
+aws_access_key_id = {CANARY}
+aws_secret_access_key = AKIA
+[profile nested]
+aws_access_key_id =
+  {CANARY} = {CANARY}
+aws_secret_access_key = {CANARY}
+[profile bare]
+region = eu-central-1
 [profile role]
 role_arn = {ROLE}
 source_profile = keys
-mfa_serial = arn:aws:iam::123456789012:mfa/me
 external_id = {CANARY}
-[profile self]
+[profile mfa]
 role_arn = {ROLE}
-source_profile = self
-{KEYS}
-[profile second]
-role_arn = {ROLE}
-source_profile = role
+source_profile = keys
+mfa_serial = {MFA}
 [profile over]
 role_arn = {ROLE}
-source_profile = self
+source_profile = mfa
 [profile lost]
 role_arn = {ROLE}
 source_profile = nobody
-[profile bare]
-region = eu-central-1
-[profile onbare]
-role_arn = {ROLE}
-source_profile = bare
-[profile both]
-role_arn = {ROLE}
-source_profile = keys
-credential_source = Environment
-[profile neither]
-role_arn = {ROLE}
 [profile place]
 role_arn = {ROLE}
 credential_source = Ec2InstanceMetadata
-[profile noplace]
-role_arn = {ROLE}
-credential_source = Moon
-[profile circle]
-role_arn = {ROLE}
-source_profile = circle2
-[profile circle2]
-role_arn = {ROLE}
-source_profile = circle
-[profile ring]
-role_arn = {ROLE}
-source_profile = ring
 [profile token]
 role_arn = {ROLE}
-web_identity_token_file = /nowhere/token
-[profile norole]
 web_identity_token_file = /nowhere/token
 [profile login]
 login_session = arn:aws:iam::123456789012:user/me
 [profile process]
 credential_process = sh -c {CANARY}
-{KEYS}
-[profile gone]
-credential_process = /nowhere/program {CANARY}
-[profile shell]
-credential_process = PASSWORD={CANARY} program
-[profile quote]
-credential_process = sh '{CANARY}
-[profile empty]
-credential_process =
-[profile again]
-credential_process = env stskit process --profile again
-[profile twice]
-credential_process = env aws configure export-credentials --profile=twice2
-[profile twice2]
-credential_process = env python -m stskit process --profile twice
-[profile other]
-credential_process = env stskit process --saml-file x
-[profile default2]
-credential_process = env stskit process
 [profile sso]
 sso_session = corp
 sso_account_id = 123456789012
 sso_role_name = Admin
-[profile nosession]
-sso_session = nobody
-sso_account_id = 123456789012
-sso_role_name = Admin
-[profile halfsso]
-sso_account_id = 123456789012
-sso_region = eu-central-1
-[profile oldsso]
-sso_start_url = https://start
-sso_region = eu-central-1
-sso_account_id = 123456789012
-sso_role_name = Admin
+[profile block]
+credential_process =
+  {CANARY} = {CANARY}
 [sso-session corp]
 sso_start_url = https://start
 sso_region = eu-central-1
 """
-PROFILES: dict[str, list[str]] = {
-    "keys": ["ok: The profile 'keys' has long-term keys in the config file."],
-    "filed": [
-        "ok: The profile 'filed' has long-term keys in the credentials file.",
-        "note: The profile 'filed' has cred",
-    ],
-    "half": ["note: ", "wrong: The profile 'half' has an access key and no aws_secret_access_key."],
-    "temporary": ["ok: The profile 'temporary' has temporary keys in the config file."],
-    "cut": ["note: ", "wrong: The profile 'cut' has a temporary key and no aws_session_token."],
-    "role": [
-        f"ok: The profile 'role' assumes {ROLE} with the profile 'keys', and asks for the MFA code of "
-        "arn:aws:iam::123456789012:mfa/me; the profile 'keys' has long-term keys in the config file."
-    ],
-    "self": [f"ok: The profile 'self' assumes {ROLE} with the profile 'self'; the profile 'self' has long-term keys"],
-    "second": [
-        f"ok: The profile 'second' assumes {ROLE} with the profile 'role'; the profile 'role' assumes {ROLE} with"
-    ],
-    "over": [f"ok: The profile 'over' assumes {ROLE} with the profile 'self'; the profile 'self' has long-term keys"],
-    "lost": ["note: ", "wrong: The profile 'lost' has the source_profile 'nobody', which does not exist."],
-    "onbare": ["note: "],
-    "both": ["note: ", "wrong: The profile 'both' has a role_arn and both source_profile and credential_source."],
-    "neither": [
-        "note: ",
-        "wrong: The profile 'neither' has a role_arn and neither source_profile nor credential_source.",
-    ],
-    "place": [f"ok: The profile 'place' assumes {ROLE} with those of the instance."],
-    "noplace": ["note: ", "wrong: The profile 'noplace' has the credential_source 'Moon'."],
-    "circle": [
-        "note: ",
-        "wrong: The profile 'circle' gets its credentials from itself, without end: circle -> circle2 -> c",
-    ],
-    "ring": ["note: ", "wrong: The profile 'ring' gets its credentials from itself, without end: ring -> ring."],
-    "token": [f"ok: The profile 'token' assumes {ROLE} with the token in /nowhere/token."],
-    "norole": ["note: ", "wrong: The profile 'norole' has a web_identity_token_file and no role_arn."],
-    "login": ["ok: The profile 'login' has signed in with `aws login`."],
-    "process": [
-        "ok: The profile 'process' takes what the program sh prints, which is not run here.",
-        "note: The profile 'process' has aws_access_key_id too, which will not be used.",
-    ],
-    "gone": [
-        "note: ",
-        "wrong: The profile 'gone' has a credential_process with the program /nowhere/program, which does",
-    ],
-    "shell": [
-        "note: ",
-        "wrong: The profile 'shell' has a credential_process with a program, which does not exist or can",
-    ],
-    "quote": ["note: ", "wrong: The profile 'quote' has a credential_process that is no command."],
-    "empty": ["note: ", "wrong: The profile 'empty' has a credential_process that is no command."],
-    "again": ["note: ", "wrong: The profile 'again' gets its credentials from itself, without end: again -> again."],
-    "twice": [
-        "note: ",
-        "wrong: The profile 'twice' gets its credentials from itself, without end: twice -> twice2 -> twi",
-    ],
-    "other": ["ok: The profile 'other' takes what the program env prints, which is not run here."],
-    "default2": [
-        "note: The profile 'default2' takes what the program env prints, which is not run here; the profile 'def"
-    ],
-    "sso": [
-        "note: The profile 'sso' signs in by SSO as Admin of the account 123456789012.",
-        "wrong: Nobody is signed in to",
-    ],
-    "nosession": ["note: ", "wrong: The profile 'nosession' has the sso_session 'nobody', which does not exist."],
-    "halfsso": ["note: ", "wrong: The profile 'halfsso' signs in by SSO and has no sso_start_url, sso_role_name."],
-    "oldsso": ["note: ", "wrong: Nobody is signed in to SSO for the profile 'oldsso'."],
-    "nobody": ["wrong: There is no profile 'nobody'."],
-}
 
 
 @pytest.fixture
 def profiles(home: Path) -> None:
-    configure(home, CONFIG, f"[filed]\n{KEYS}credential_process = false\n")
+    configure(home, CONFIG, f"[filed]\n{KEYS}")
 
 
-@pytest.mark.parametrize("name", PROFILES)
-@pytest.mark.usefixtures("profiles")
-def test_a_profile_is_told_from_its_files(name: str) -> None:
-    """Where its credentials come from by way of others, and what would go wrong."""
-    said, found = PROFILES[name], told(look(profile=name), f"profile {name}")
-    assert len(found) == len(said)
-    assert [line[: len(start)] for line, start in zip(found, said, strict=True)] == said
+@pytest.fixture
+def program(home: Path, tmp_path: Path) -> Path:
+    """A program that writes a file when it runs, and prints credentials; the profile `program` runs it."""
+    document = {"Version": 1, "AccessKeyId": "ASIA1", "SecretAccessKey": CANARY, "SessionToken": CANARY}
+    code = f"import json, pathlib\npathlib.Path({str(tmp_path / 'was-run')!r}).touch()\nprint(json.dumps({document!r}))"
+    script = secret(tmp_path / "program.py", code)
+    configure(
+        home,
+        f"[profile program]\ncredential_process = '{sys.executable}' '{script}'\n"
+        f"[profile role]\nrole_arn = {ROLE}\nsource_profile = program\n",
+    )
+    return tmp_path / "was-run"
 
 
-@pytest.mark.usefixtures("profiles")
-def test_what_is_wrong_with_another_profile_is_told_of_that_one() -> None:
-    """The profile that has to be changed is named."""
-    assert told(look(profile="onbare"), "profile bare") == [
-        "wrong: The profile 'bare' is asked for credentials, and names none."
-    ]
-    assert only(look(profile="token"), "OIDC token file").text.startswith("there is no file /nowhere/token")
+# In variables and files -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "name", sorted(PROFILES.keys() - {"place", "login", "other", "process", "token", "sso", "oldsso"})
-)
-@pytest.mark.usefixtures("profiles")
-def test_what_is_wrong_with_a_profile_is_wrong_to_botocore(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And what is not wrong needs no more than STS, which is out of reach here."""
-    for variable, value in {"AWS_ENDPOINT_URL_STS": CLOSED, "AWS_DEFAULT_REGION": "eu-central-1"}.items():
-        monkeypatch.setenv(variable, value)
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    monkeypatch.setattr("stskit.sources.profile.provider_chain._ask", lambda _question: "123456")
-    problem = ""
-    try:
-        Profile(name).fetch()
-    except SourceError as error:
-        problem = str(error)
-    is_wrong = any(each.about.startswith("profile ") for each in wrong(look(profile=name)))
-    if name != "cut":  # botocore sends such a key, and AWS refuses it
-        assert is_wrong == (bool(problem) and "cannot be reached" not in problem), problem
-
-
-def test_variables_do_not_count_where_a_profile_is_named(profiles: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which is said, for it surprises."""
-    monkeypatch.setenv(KEY_ID, "AKIA")
-    monkeypatch.setenv(SECRET, CANARY)
-    assert told(look(profile="keys"), "profile keys") == [
-        f"note: {KEY_ID}, {SECRET} are set, and will not be used, since a profile is named.",
-        "ok: The profile 'keys' has long-term keys in the config file.",
-    ]
-    found = look(profile="default2")  # whose stskit would find the keys of the environment
-    assert not [each for each in wrong(found) if each.about.startswith("profile ")]
-
-
-def test_a_role_of_the_default_profile_comes_before_the_token(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As botocore has it."""
-    configure(home, f"[default]\nrole_arn = {ROLE}\nsource_profile = keys\n[profile keys]\n{KEYS}")
-    monkeypatch.setenv(TOKEN_FILE, "nowhere")
-    monkeypatch.setenv("AWS_ROLE_ARN", ROLE)
-    ok, note = told(look(), AMBIENT)
-    assert ok.startswith(
-        "ok: The ambient credentials are those of the profile 'default': the profile 'default' assumes"
-    )
-    assert note.startswith(
-        f"note: {TOKEN_FILE} is set too, and will not be used for credentials: the profile 'default'"
-    )
-
-
-def test_the_default_profile_and_the_token_variable_share_a_role(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Botocore takes each from where it is."""
-    configure(home, f"[default]\nrole_arn = {ROLE}\nweb_identity_token_file = /x\n")
-    monkeypatch.setenv(TOKEN_FILE, "nowhere")
-    assert told(look(), AMBIENT) == [
-        f"ok: The ambient credentials are those of a role, for the token that {TOKEN_FILE} names."
-    ]
-
-
-@pytest.mark.parametrize(
-    ("content", "state", "said"),
+    ("name", "found"),
     [
-        ({"expiresAt": "2026-11-25T20:00:00Z"}, "ok", "counts until 2026-11-25 20:00:00 UTC (in 8 h)."),
-        ({"expiresAt": "2026-11-25T20:00:00UTC"}, "ok", "counts until 2026-11-25 20:00:00 UTC (in 8 h)."),
-        ({"expiresAt": "2026-11-25T10:00:00Z"}, "wrong", "ended at 2026-11-25 10:00:00 UTC (2 h ago)."),
         (
-            {
-                "expiresAt": "2026-11-25T10:00:00Z",
-                "refreshToken": CANARY,
-                "registrationExpiresAt": "2026-12-25T10:00:00Z",
-            },
-            "note",
-            "ended at 2026-11-25 10:00:00 UTC (2 h ago), and will be renewed without a person.",
+            "keys",
+            "ok: The credentials of the profile 'keys' (access key id AKIA, method config-file) are long-term keys",
         ),
         (
-            {
-                "expiresAt": "2026-11-25T10:00:00Z",
-                "refreshToken": CANARY,
-                "registrationExpiresAt": "2026-11-25T10:00:00Z",
-            },
-            "wrong",
-            "ended at 2026-11-25 10:00:00 UTC (2 h ago).",
+            "filed",
+            "ok: The credentials of the profile 'filed' (access key id AKIA, method shared-credentials-file) are",
         ),
-        ({"expiresAt": CANARY}, "wrong", "Nobody is signed in to SSO for the profile 'sso'."),
-        ([CANARY], "wrong", "Nobody is signed in to SSO for the profile 'sso'."),
+        (
+            "temporary",
+            "ok: The credentials of the profile 'temporary' (access key id ASIA, method config-file) are temp",
+        ),
+        (
+            "cut",
+            "wrong: The credentials of the profile 'cut' (access key id ASIA, method config-file) are a temporary k",
+        ),
+        ("swapped", "ok: The credentials of the profile 'swapped' (method config-file) are long-term keys."),
+        ("half", "wrong: the profile 'half': it is not complete: aws_secret_access_key is missing"),
+        ("nested", "wrong: the profile 'nested': the access key id is empty"),
+        ("bare", "wrong: the profile 'bare': nothing found, neither elsewhere nor in "),
     ],
 )
-def test_a_sign_in_is_judged_by_its_token(content: object, state: str, said: str, profiles: None, home: Path) -> None:
-    """Which the AWS CLI keeps in a file; one with a name can be renewed."""
-    secret(home / ".aws" / "sso" / "cache" / f"{sha1(b'corp').hexdigest()}.json", json.dumps(content))
-    finding = about(look(profile="sso"), "profile sso")[-1]
-    assert (finding.state, finding.text[-len(said) :]) == (state, said)
-    assert finding.remedy == ("Run: aws sso login --profile sso" if state == "wrong" else "")
+@pytest.mark.usefixtures("profiles")
+def test_keys_in_files_are_fetched_and_reported(name: str, found: str) -> None:
+    """The kind of the keys, their key ID and where botocore found them; or what the fetch raises."""
+    (finding,) = texts(look(profile=name), f"profile {name}")
+    assert finding.startswith(found)
 
 
-def test_a_sign_in_without_a_name_is_not_renewed(profiles: None, home: Path) -> None:
-    """Botocore does so for an sso_session only, whatever is kept with the token."""
-    left = {
-        "expiresAt": "2026-11-25T10:00:00Z",
-        "refreshToken": CANARY,
-        "registrationExpiresAt": "2026-12-25T10:00:00Z",
-    }
-    name = sha1(b"https://start").hexdigest()
-    secret(home / ".aws" / "sso" / "cache" / f"{name}.json", json.dumps(left))
-    assert about(look(profile="oldsso"), "profile oldsso")[-1].state == "wrong"
+@pytest.mark.parametrize(
+    ("environment", "found"),
+    [
+        ({}, "ok: The ambient credentials (access key id AKIA, method shared-credentials-file) are long-term keys."),
+        (
+            {KEY_ID: "AKIA1", SECRET: CANARY},
+            "ok: The ambient credentials (access key id AKIA1, method env) are long-te",
+        ),
+        ({KEY_ID: "AKIA"}, f"wrong: the ambient AWS credentials: it is not complete: {SECRET} is missing"),
+        (
+            {KEY_ID: "ASIA", SECRET: CANARY},
+            "wrong: The ambient credentials (access key id ASIA, method env) are a temp",
+        ),
+        (
+            {
+                KEY_ID: "ASIA",
+                SECRET: CANARY,
+                "AWS_SESSION_TOKEN": CANARY,
+                "AWS_CREDENTIAL_EXPIRATION": "2200-01-01T00:00Z",
+            },
+            "ok: The ambient credentials (access key id ASIA, method env) are temporary keys that end at 2200",
+        ),
+        (
+            {
+                KEY_ID: "ASIA",
+                SECRET: "s",
+                "AWS_SESSION_TOKEN": "t",
+                "AWS_CREDENTIAL_EXPIRATION": "2020-01-01T00:00:00Z",
+            },
+            "wrong: the ambient AWS credentials: what it gives has expired already",
+        ),
+        (
+            {"AWS_PROFILE": "other"},
+            "ok: The ambient credentials of the profile 'other' (access key id AKIAOTHER, method shared-cred",
+        ),
+        ({"AWS_PROFILE": "nobody"}, "wrong: the ambient AWS credentials: there is no profile 'nobody' in "),
+        ({"AWS_PROFILE": ""}, "wrong: the ambient AWS credentials: there is no profile '' in "),
+        (
+            {"AWS_PROFILE": "nobody", KEY_ID: "AKIA", SECRET: CANARY},
+            "wrong: the ambient AWS credentials: there is no profile 'nobody' in ",
+        ),
+    ],
+)
+def test_ambient_keys_are_fetched_and_reported(
+    environment: dict[str, str], found: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the variables and of the profile that AWS_PROFILE names; the fetch agrees on what is wrong."""
+    configure(home, "", f"[default]\n{KEYS}[other]\naws_access_key_id = AKIAOTHER\naws_secret_access_key = {CANARY}\n")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    (finding,) = texts(look(), AMBIENT)
+    assert finding.startswith(found)
+    try:
+        Profile().fetch()
+    except SourceError:
+        assert finding.startswith("wrong: ")
 
 
-# Nothing is done --------------------------------------------------------------------------------------------------
+def test_details_are_facts_for_programs(profiles: None, capsys: pytest.CaptureFixture[str]) -> None:
+    """As data in the JSON of the command, whose elements have the same fields always."""
+    assert main(["doctor", "--profile", "filed", "--offline", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {tuple(each) for each in found} == {("about", "state", "text", "remedy", "facts")}
+    (credentials,) = (each for each in found if each["about"] == "profile filed")
+    assert credentials["facts"] == {"access_key_id": "AKIA", "method": "shared-credentials-file"}
+
+
+# What needs a program or the network ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "origin"),
+    [
+        ("role", f"role_arn {ROLE}, source_profile keys"),
+        ("over", f"role_arn {ROLE}, source_profile mfa"),
+        ("lost", f"role_arn {ROLE}, source_profile nobody"),
+        ("place", f"role_arn {ROLE}, credential_source Ec2InstanceMetadata"),
+        ("token", f"role_arn {ROLE}, web_identity_token_file /nowhere/token"),
+        ("login", "login_session arn:aws:iam::123456789012:user/me"),
+        ("process", "credential_process"),
+        ("block", "credential_process"),
+        ("sso", "sso_account_id 123456789012, sso_role_name Admin, sso_session corp"),
+    ],
+)
+@pytest.mark.usefixtures("profiles")
+def test_a_profile_that_needs_a_program_or_the_network_is_described(name: str, origin: str) -> None:
+    """By its settings, without what may be secret, and with the command that fetches its credentials."""
+    (finding,) = about(look(profile=name), f"profile {name}")
+    assert finding.state == "note"
+    assert finding.text == f"The credentials of the profile {name!r} come from {origin}. {NOT_FETCHED}"
+    assert finding.remedy == f"Run: stskit doctor --profile {name} --run"
+
+
+@pytest.mark.parametrize(
+    ("environment", "origin"),
+    [
+        ({"AWS_PROFILE": "process"}, "of the profile 'process' come from credential_process."),
+        ({TOKEN_FILE: "/nowhere", "AWS_ROLE_ARN": ROLE}, f"come from {TOKEN_FILE} /nowhere."),
+        ({CONTAINER: "http://127.0.0.1:9/canary"}, f"come from {CONTAINER}."),
+        ({"AWS_EC2_METADATA_DISABLED": "false"}, "come from the EC2 instance."),
+    ],
+)
+@pytest.mark.usefixtures("profiles")
+def test_ambient_credentials_that_need_the_network_are_described(
+    environment: dict[str, str], origin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By what would return them."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    (finding,) = about(look(), AMBIENT)
+    assert (finding.state, finding.remedy) == ("note", "Run: stskit doctor --run")
+    assert f"{origin} {NOT_FETCHED}" in finding.text
+
+
+def test_the_token_file_of_a_role_is_judged(profiles: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the source for such files, whether a profile or a variable names it."""
+    assert only(look(profile="token"), "OIDC token file").text.startswith("there is no file /nowhere/token")
+    monkeypatch.setenv(TOKEN_FILE, "/nowhere/else")
+    assert only(look(), "OIDC token file").text.startswith("there is no file /nowhere/else")
+    monkeypatch.setenv(KEY_ID, "AKIA")
+    monkeypatch.setenv(SECRET, CANARY)
+    assert not about(look(), "OIDC token file")
+
+
+@pytest.mark.parametrize("run", [True, False])
+@pytest.mark.usefixtures("profiles")
+def test_a_profile_that_asks_for_an_mfa_code_is_described(run: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also with --run, since nobody is asked; another command asks."""
+    finding = only(look(profile="mfa", run=run), "profile mfa")
+    assert (finding.state, finding.remedy) == ("note", "Run: stskit whoami --profile mfa")
+    assert finding.text.endswith(f"mfa_serial {MFA}. They were not fetched, because that asks for an MFA code.")
 
 
 def test_nothing_is_run_and_nothing_is_asked_but_the_time(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, program: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the profile would do: its program leaves no trace, and the server hears one question."""
-    program = secret(tmp_path / "bin" / "program", f"#!/bin/sh\ntouch {tmp_path}/was-run\n")
-    program.chmod(0o700)
-    for name in ("aws", "stskit", "security"):
-        (program.parent / name).symlink_to(program)
-    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    """Whatever the profile would do: its program leaves no trace, and the server hears one request without content."""
     with fake_server(Answer()) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
         monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.url)
         monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "false")
-        process = "[profile process]\ncredential_process = program\n"
-        role = f"[profile role]\nrole_arn = {ROLE}\nsource_profile = process\n"
-        place = f"[profile place]\nrole_arn = {ROLE}\ncredential_source = Ec2InstanceMetadata\n"
-        configure(
-            home, f"{process}{role}{place}{CONFIG.partition('[profile sso]')[1]}" + CONFIG.partition("[profile sso]")[2]
-        )
-        runs = [None, "process", "role", "place", "sso"]
-        for profile in runs:
-            look(offline=False, profile=profile)
-        assert len(server.requests) == len(runs)
+        names = [None, "program", "role"]
+        for name in names:
+            look(offline=False, profile=name)
+        configure(home, CONFIG)
+        others = ["place", "sso", "login", "bare"]
+        for name in others:
+            look(offline=False, profile=name)
+        assert len(server.requests) == len([*names, *others])
         look(profile="role")
     assert {request.body for request in server.requests} == {""}
-    assert len(server.requests) == len(runs)
-    assert not (tmp_path / "was-run").exists()
+    assert len(server.requests) == len([*names, *others])
+    assert not program.exists()
     assert not (home / ".cache").exists()
 
 
-def test_no_secret_is_logged(home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """By nobody, at any level."""
+# With --run -------------------------------------------------------------------------------------------------------
+
+
+def test_with_run_a_program_runs_and_its_credentials_are_reported(
+    program: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the fetch returns them."""
+    assert main(["doctor", "--profile", "program", "--run", "--endpoint-url", "http://127.0.0.1:9"]) == 1
+    text = "The credentials of the profile 'program' (access key id ASIA1) are temporary keys without a date"
+    assert f"ok     profile program: {text}" in capsys.readouterr().out
+    assert program.exists()
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (
+            granted,
+            "ok: The credentials of the profile 'role' (account id 123456789012) are temporary keys that end at ",
+        ),
+        (refused("AccessDenied", CANARY, 403), "wrong: the profile 'role': AssumeRole was refused with AccessDenied"),
+    ],
+)
+@pytest.mark.usefixtures("profiles")
+def test_with_run_a_role_is_assumed_or_the_refusal_is_reported(
+    answer: object, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the fetch returns or raises it; nothing of the text of the refusal is shown."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with fake_server(answer) as server:  # type: ignore[arg-type]
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+        (finding,) = texts(look(profile="role", run=True), "profile role")
+    assert finding.startswith(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("lost", "wrong: the profile 'lost': its source_profile 'nobody' does not exist"),
+        ("process", "wrong: the profile 'process': its credential_process ended with status 127"),
+        ("block", "wrong: the profile 'block': "),
+        ("sso", "wrong: the profile 'sso': nobody is signed in, or no longer"),
+        ("over", "wrong: the profile 'over': it needs an MFA code, and nobody can be asked here"),
+        (
+            "keys",
+            "ok: The credentials of the profile 'keys' (access key id AKIA, method config-file) are long-term keys",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("profiles")
+def test_with_run_what_fails_is_reported(name: str, found: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the fetch raises it. Nobody is asked for an MFA code, whichever profile of a chain wants one."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setattr(getpass, "getpass", lambda _question: pytest.fail("a code was asked for"))
+    (finding,) = texts(look(profile=name, run=True), f"profile {name}")
+    assert finding.startswith(found)
+
+
+@pytest.mark.parametrize(
+    "other", [["--offline"], ["--saml-file", "x"], ["--oidc-token-file", "x"], ["--keys-file", "x"]]
+)
+def test_run_where_it_would_do_nothing_is_a_usage_error(other: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """With a file nothing needs to be run; without the network nothing can."""
+    assert main(["doctor", "--run", *other]) == 2
+    assert capsys.readouterr().err == f"stskit: --run and {other[0]} do not go together; give one of them\n"
+
+
+def test_no_secret_is_logged(profiles: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """By no logger, at no level, with --run and without."""
     caplog.set_level(0)
-    configure(home, CONFIG, f"[default]\n{KEYS}")
     monkeypatch.setenv("HTTPS_PROXY", "http://u:canary@127.0.0.1:9")
-    for profile in [None, *PROFILES]:
-        look(profile=profile)
+    for name in ("keys", "filed", "swapped", "half", "cut", "process", "token", None):
+        look(profile=name)
+    for name in ("process", "block"):
+        look(profile=name, run=True)
     look(offline=False, endpoint_url="https://sts.example")
     assert CANARY not in caplog.text
+    assert wrong(look(profile="half"))

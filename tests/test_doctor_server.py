@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
 from datetime import datetime, timedelta
@@ -9,12 +10,11 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
-from doctoring import KEYS, configure, look, only, put, told
+from doctoring import KEYS, configure, look, only, put, texts
 from fake_server import Answer, fake_server
 from helpers import START
 from saml_samples import PAIR, encoded, response
 
-from stskit._cli.doctor import server as doctor_server
 from stskit.testing import ManualClock
 
 # The server -------------------------------------------------------------------------------------------------------
@@ -55,7 +55,6 @@ from stskit.testing import ManualClock
             "",
             "STS could not be asked anywhere, for botocore cannot make a client (Inv",
         ),
-        ({"AWS_PROFILE": "nobody"}, {}, "", "STS could not be asked anywhere, for botocore cannot make a client (Prof"),
         ({}, {"endpoint_url": "http://127.0.0.1:9"}, "", "http://127.0.0.1:9, as --endpoint-url says."),
         (
             {},
@@ -79,7 +78,7 @@ from stskit.testing import ManualClock
             {"AWS_ENDPOINT_URL": "https://a.example", "AWS_ENDPOINT_URL_STS": "https://b.example"},
             {},
             "",
-            "AWS_ENDPOINT_URL will not be used for STS, since AWS_ENDPOINT_URL_STS is set.",
+            "https://b.example, as AWS_ENDPOINT_URL_STS says.",
         ),
         (
             {"AWS_ENDPOINT_URL": "https://a.example", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
@@ -96,8 +95,8 @@ def test_region_and_endpoint_are_told_with_what_says_so(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     found = look(**given)
-    assert not region or region in told(found, "region")
-    assert any(endpoint in each for each in told(found, "endpoint"))
+    assert not region or region in texts(found, "region")
+    assert any(endpoint in each for each in texts(found, "endpoint"))
 
 
 @pytest.mark.parametrize("services", [True, False])
@@ -161,7 +160,7 @@ def test_a_proxy_is_told_without_its_password(
     """And whether it would be used."""
     for name, value in proxies.items():
         monkeypatch.setenv(name, value.replace("[canary", "[can"))
-    assert told(look(), "proxy")[0].startswith(said)
+    assert texts(look(), "proxy")[0].startswith(said)
 
 
 def date(moment: datetime) -> Answer:
@@ -190,7 +189,7 @@ def test_the_clock_is_compared_with_the_servers(ahead: int, said: str) -> None:
     clock = ManualClock(START)
     with fake_server(date(START - timedelta(seconds=ahead))) as server:
         found = look(clock, offline=False, endpoint_url=server.url)
-    assert told(found, "clock")[0].startswith(said)
+    assert texts(found, "clock")[0].startswith(said)
     (request,) = server.requests
     assert "authorization" not in request.headers
     assert request.body == ""
@@ -221,15 +220,26 @@ def test_a_server_that_cannot_be_reached_is_told_with_the_reason(monkeypatch: py
         monkeypatch.delenv("HTTPS_PROXY")
     with fake_server("reset") as server:
         assert reason(server.url) == "the connection fails."
-    monkeypatch.setattr(doctor_server, "_SECONDS", 0.2)
-    with fake_server("hang") as server:
-        assert reason(server.url) == "it does not answer in time."
+    problems = [TimeoutError("timed out"), socket.gaierror(socket.EAI_NONAME, "Name or service not known")]
 
-    def unknown(*_address: object, **_options: object) -> None:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    def fail(*_address: object, **_options: object) -> None:
+        raise problems[0]
 
-    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    assert reason("https://sts.example") == "it does not answer in time."
+    del problems[0]
     assert reason("https://sts.example") == "its name cannot be resolved (DNS)."
+
+
+def test_without_the_profile_nothing_is_known_of_the_server(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is wrong where no other finding says that it is missing: the keys are in a file, the region is not."""
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    assert texts(look(), "region") == ["note: The region and the endpoint cannot be told before the profile is there."]
+    document = {"AccessKeyId": "AKIA", "SecretAccessKey": "s"}
+    found = look(**put(home, "keys file", json.dumps(document)))
+    assert texts(found, "endpoint") == [
+        "wrong: STS could not be asked anywhere, for botocore cannot make a client (ProfileNotFound)."
+    ]
 
 
 def test_a_server_is_trusted_by_its_certificate(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:

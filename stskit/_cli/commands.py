@@ -110,6 +110,7 @@ def doctor(args: Namespace) -> Result:
             endpoint_url=args.endpoint_url,
             use_fips=args.use_fips,
             offline=args.offline,
+            run=args.run,
         )
     ]
     status = int(any(each.state == "wrong" for each in findings))

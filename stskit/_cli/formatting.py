@@ -38,6 +38,3 @@ def format_list(names: list[str], most: int = 10) -> str:
 def iso(moment: datetime) -> str:
     """Return *moment*, which is in UTC, for programs."""
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-listed, span, until = format_list, format_duration, format_deadline  # until doctor uses the new names

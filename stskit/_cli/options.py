@@ -326,7 +326,17 @@ PROGRAM: Final = (
         arguments={Environment: "region"},
     ),
 )
-DOCTOR: Final = (*ENDPOINT, Option("--offline", "", "do not ask STS what time it is", _SWITCH))
+DOCTOR: Final = (
+    *ENDPOINT,
+    Option("--offline", "", "do not ask STS what time it is", _SWITCH),
+    Option(
+        "--run",
+        "",
+        "fetch the profile's credentials, even if that runs a program or calls AWS",
+        _SWITCH,
+        excludes=["--offline", "--saml-file", "--oidc-token-file", "--keys-file"],
+    ),
+)
 JSON: Final = (
     Option("--json", "", "write results to standard output, and errors to standard error, as JSON", _SWITCH),
 )

@@ -102,7 +102,7 @@ _COMMANDS: Final = (
     _Command(
         "doctor",
         "[PROOF] [OPTIONS]",
-        "show what would happen, and what is wrong; nothing is assumed",
+        "show what would happen, and what is wrong; without --run nothing is assumed",
         ((f"the proof to look at {_AMBIENT}", options.FILES), ("the call that would be made", options.DOCTOR)),
     ),
 )

@@ -1,1 +1,1 @@
-"""What is behind `stskit doctor`: looks at all that decides whether a role can be assumed, and assumes none."""
+"""The command `stskit doctor`: what the source, the configuration and the clock of STS say, each as one finding."""

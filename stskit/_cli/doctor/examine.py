@@ -1,17 +1,16 @@
-"""What is behind `stskit doctor`: looks at all that decides whether a role can be assumed, and assumes none.
+"""What is behind `stskit doctor`: it reports what decides whether a role can be assumed, and assumes none.
 
-No program is run, nobody is signed in, and no secret is told. Of STS it asks the time alone.
+Without `run` no program runs, and no server is called but STS, for its time. Nobody signs in, and no secret is shown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stskit._cli.doctor.credentials import is_missing, of_credentials
 from stskit._cli.doctor.files import of_cache, of_shared_file, shared_file
-from stskit._cli.doctor.findings import Finding, of_message
-from stskit._cli.doctor.proofs import of_keys_file, of_saml_file, of_token_file
-from stskit._cli.doctor.server import Server, of_clock, of_server, of_variables, server
+from stskit._cli.doctor.findings import Finding, finding_from_error
+from stskit._cli.doctor.server import of_server
+from stskit._cli.doctor.sources import of_keys_file, of_profile, of_saml_file, of_token_file
 from stskit._time import SystemClock
 from stskit.errors import RoleError
 from stskit.protocols import Clock
@@ -31,60 +30,46 @@ def examine(
     endpoint_url: str | None = None,
     use_fips: bool = False,
     offline: bool = False,
+    run: bool = False,
     clock: Clock = SystemClock(),
 ) -> Iterator[Finding]:
-    """What is so and what is wrong, one after the other as it is found out: versions, the source of proof that is named
-    or the ambient one, the server, its clock, the files.
+    """Yield what is found, in turn: versions, the source of proof that is named or the ambient one, STS, the files.
 
-    *json_field*: of the OIDC token file. *offline*: no request at all. Nothing that is wrong raises.
+    *json_field*: of the OIDC token file. *offline*: no request at all. *run*: fetch the credentials, also where that
+    runs a program or calls a server. Nothing that is wrong raises.
     """
     yield _versions()
     credentials, config = shared_file("credentials"), shared_file("config")
+    are_files_wrong = bool(credentials.fault or config.fault)
     partition: str | None = None
-    for finding in () if saml_file is None else of_saml_file(saml_file, clock):
-        partition = partition or str(finding.facts.get("partition", "")) or None
-        yield finding
-    if oidc_token_file is not None:
+    is_ambient = saml_file is oidc_token_file is keys_file is None
+    if saml_file is not None:
+        for finding in of_saml_file(saml_file, clock):
+            partition = partition or str(finding.facts.get("partition", "")) or None
+            yield finding
+    elif oidc_token_file is not None:
         yield from of_token_file(oidc_token_file, clock, json_field)
-    if keys_file is not None:
+    elif keys_file is not None:
         yield from of_keys_file(keys_file, clock)
-    if saml_file is oidc_token_file is keys_file is None:
-        yield from of_credentials(profile, credentials, config, clock)
-    signed = saml_file is oidc_token_file is None
-    if signed and (credentials.fault or config.fault):
-        yield Finding("region", "note", "The region and the endpoint cannot be told before the files are in order")
-    elif signed and profile and is_missing(profile):
-        yield Finding("region", "note", "The region and the endpoint cannot be told before the profile is there")
+    elif are_files_wrong:
+        about = "ambient credentials" if profile is None else f"profile {profile}"
+        text = "Which credentials would be used cannot be told before the files of profiles are in order"
+        yield Finding(about, "note", text, "see what is said about them below")
     else:
-        asked = _asked(region, endpoint_url, use_fips, partition, signed=signed)
-        yield from _of_server(asked, offline=offline, clock=clock)
+        yield from of_profile(profile, clock, run=run)
+    signed = saml_file is oidc_token_file is None
+    if signed and are_files_wrong:
+        yield Finding("region", "note", "The region and the endpoint cannot be told before the files are in order")
+    else:
+        try:
+            sts = BotocoreSTS(region, endpoint_url=endpoint_url, use_fips=use_fips)
+        except RoleError as error:
+            yield finding_from_error("endpoint", error)
+        else:
+            yield from of_server(sts, partition, clock, signed=signed, offline=offline, is_ambient=is_ambient)
     for file in (config, credentials):
         yield from of_shared_file(file, clock)
-    yield from of_cache()
-
-
-def _of_server(asked: Server | Finding, *, offline: bool, clock: Clock) -> Iterator[Finding]:
-    yield from of_variables()
-    if isinstance(asked, Finding):
-        yield asked
-        return
-    yield from of_server(asked)
-    if offline:
-        yield Finding(
-            "clock", "note", "Nothing was asked of STS (offline), so neither the network nor the clock is judged"
-        )
-    else:
-        yield of_clock(asked, clock)
-
-
-def _asked(
-    region: str | None, endpoint_url: str | None, use_fips: bool, partition: str | None, *, signed: bool
-) -> Server | Finding:
-    try:
-        sts = BotocoreSTS(region, endpoint_url=endpoint_url, use_fips=use_fips)
-    except RoleError as error:
-        return of_message("endpoint", "wrong", error)
-    return server(sts, partition, signed=signed)
+    yield of_cache()
 
 
 def _versions() -> Finding:

@@ -1,4 +1,4 @@
-"""What `stskit doctor` says: one sentence about one thing, and what to do."""
+"""What `stskit doctor` reports: one sentence about one thing, and what to do."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from attrs import field, frozen
 from stskit._cli.formatting import printable
 from stskit.errors import StskitError, StskitWarning
 
-__all__ = ["Finding", "State", "heard", "of_message"]
+__all__ = ["Facts", "Finding", "State", "collect_warnings", "finding_from_error"]
 
 T = TypeVar("T")
 State = Literal["ok", "note", "wrong"]
+Facts = Mapping[str, str | int]
 
 
 def _shown(text: str) -> str:
@@ -35,28 +36,26 @@ def _step(text: str) -> str:
 class Finding:
     """What was found out about one thing.
 
-    `about`: its short name. `state`: ``"ok"``; ``"note"``, worth knowing; or ``"wrong"``, so that something will not
-    work or is not safe. `text`: what is so, one sentence. `remedy`: the next step, a phrase or a command without a full
-    stop; "" where there is none. `facts`: the details by name, for programs; times as in ISO 8601. None is secret.
+    `about`: its short name. `state`: ``"ok"``; ``"note"``, worth knowing; or ``"wrong"``: something will not work, or
+    is not safe. `text`: what was found, one sentence. `remedy`: what to do, a phrase or a command without a full stop;
+    "" where nothing is needed. `facts`: the details by name, for programs; times as in ISO 8601. None is secret.
     """
 
     about: str = field(converter=_shown)
     state: State
     text: str = field(converter=_sentence)
     remedy: str = field(default="", converter=_step)
-    facts: Mapping[str, str | int] = field(factory=dict)
+    facts: Facts = field(factory=dict)
 
 
-def of_message(about: str, state: State, told: StskitError | StskitWarning, **facts: str | int) -> Finding:
-    """What an error or a warning of stskit says: the last part of it is the next step."""
-    message = str(told)
-    end = max(message.rfind("; "), message.rfind(". ")) % (len(message) + 1)
-    return Finding(about, state, message[:end], message[end + 2 :], facts)
+def finding_from_error(about: str, error: StskitError, facts: Facts | None = None) -> Finding:
+    """Return what *error* says, with its remedy for the command line."""
+    return Finding(about, "wrong", error.message, error.cli_remedy or error.remedy, facts or {})
 
 
-def heard(work: Callable[[], T]) -> tuple[T, list[StskitWarning]]:
-    """What *work* gives, and the warnings of stskit that it gave on its way."""
-    with warnings.catch_warnings(record=True) as told:
+def collect_warnings(work: Callable[[], T]) -> tuple[T, list[str]]:
+    """Return what *work* returns, and the text of each warning of stskit that it gave. Raises what *work* raises."""
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         result = work()
-    return result, [each.message for each in told if isinstance(each.message, StskitWarning)]
+    return result, [str(each.message) for each in caught if isinstance(each.message, StskitWarning)]

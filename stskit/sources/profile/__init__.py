@@ -82,7 +82,7 @@ def _found(session: Session) -> Credentials | None:
         return None
     keys = found.get_frozen_credentials()
     return Credentials(
-        access_key_id=keys.access_key or "",
+        access_key_id=keys.access_key if isinstance(keys.access_key, str) else "",  # an indented block is no text
         secret_access_key=keys.secret_key or "",
         session_token=keys.token or None,
         expiration=getattr(found, "_expiry_time", None),  # botocore has no public name for it (boto/botocore#2694)

@@ -1,0 +1,221 @@
+"""Findings about the source of the proof: what its own `fetch()` returns or raises.
+
+A profile whose credentials need a program or the network is only described, unless the user asks for the whole fetch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+from threading import TIMEOUT_MAX
+from typing import TYPE_CHECKING, Any, Final
+
+from stskit._cli.build import read_credentials
+from stskit._cli.doctor.findings import Facts, Finding, collect_warnings, finding_from_error
+from stskit._cli.formatting import format_deadline, iso
+from stskit.credentials import Credentials
+from stskit.errors import ProofInvalid, SourceError, prefixed
+from stskit.proofs import SAMLAssertion
+from stskit.protocols import Clock
+from stskit.sources import OIDCTokenFile, Profile, SAMLFile
+from stskit.sources.proof_file import why_shared
+
+if TYPE_CHECKING:
+    from botocore.session import Session
+
+__all__ = ["of_keys_file", "of_profile", "of_saml_file", "of_token_file"]
+
+_SAML, _TOKEN, _KEYS = "SAML file", "OIDC token file", "keys file"
+_LIFETIME: Final = timedelta(minutes=5)  # STS refuses an assertion that was issued longer ago
+_KEY: Final = "AWS_ACCESS_KEY_ID"
+_VARIABLE: Final = "AWS_WEB_IDENTITY_TOKEN_FILE"
+# By these settings of a profile botocore runs a program or calls a server; the others belong to them.
+_NOT_LOCAL: Final = (
+    *("role_arn", "web_identity_token_file", "sso_account_id", "sso_role_name"),
+    *("login_session", "credential_process"),
+)
+_SETTINGS: Final = (*_NOT_LOCAL, "source_profile", "credential_source", "mfa_serial", "sso_session")
+_CONTAINER: Final = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
+
+
+def of_saml_file(path: str, clock: Clock) -> Iterator[Finding]:
+    """Whether the assertion can be sent, which roles it offers, and when it expires."""
+    source = SAMLFile(path, clock=clock)
+    try:
+        assertion, warned = collect_warnings(source.fetch)
+    except SourceError as error:
+        facts: Facts = {"path": path}
+        with suppress(SourceError):  # one that has expired can still be read
+            facts = _facts_of(path, source.read())
+        yield finding_from_error(_SAML, error, facts)
+        return
+    try:
+        yield _of_assertion(path, assertion, clock.now())
+    except ProofInvalid as error:  # of an attribute that is read on demand
+        yield finding_from_error(_SAML, prefixed(error, f"{path}: "), {"path": path})
+    yield from (Finding(_SAML, "note", each, facts={"path": path}) for each in warned)
+    yield from _of_mode(_SAML, path)
+
+
+def of_token_file(path: str, clock: Clock, json_field: str | None = None) -> Iterator[Finding]:
+    """Whether the token can be sent, who it identifies, and when it expires."""
+    try:
+        token, warned = collect_warnings(OIDCTokenFile(path, json_field=json_field, clock=clock).fetch)
+    except SourceError as error:
+        yield finding_from_error(_TOKEN, error, {"path": path})
+        return
+    claims = {"issuer": token.issuer, "audience": token.audience, "subject": token.subject}
+    says = [f"{name} {value[:200]!r}" for name, value in claims.items() if value]
+    facts = {"path": path, **{name: value for name, value in claims.items() if value}}
+    end = "" if token.expiration is None else f", and ends at {format_deadline(token.expiration, clock.now())}"
+    if token.expiration is not None:
+        facts["expires"] = iso(token.expiration)
+    yield Finding(_TOKEN, "ok", f"{path} holds a token{' with ' if says else ''}{', '.join(says)}{end}", facts=facts)
+    yield from (Finding(_TOKEN, "note", each, facts={"path": path}) for each in warned)
+
+
+def of_keys_file(path: str, clock: Clock) -> Iterator[Finding]:
+    """Whether the file holds credentials, of which kind, and when they expire."""
+    if path == "-":
+        yield Finding(_KEYS, "note", "The keys come from standard input, which is left for who reads it")
+        return
+    try:
+        yield _of_keys(_KEYS, f"{path} holds", read_credentials(path), clock.now(), {"path": path})
+    except SourceError as error:
+        yield finding_from_error(_KEYS, error, {"path": path})
+        return
+    yield from _of_mode(_KEYS, path)
+
+
+def of_profile(name: str | None, clock: Clock, *, run: bool) -> Iterator[Finding]:
+    """The credentials of the profile *name*, None is the standard chain; or what they would come from.
+
+    Unless *run* is set, no program runs and no server is called. Nobody is asked for an MFA code.
+    """
+    from botocore.session import Session
+
+    session = Session(profile=name)
+    about, who = f"profile {name}", f"The credentials of the profile {name!r}"
+    configured = session.get_config_variable("profile")
+    if name is None:
+        is_named = configured is not None and not os.environ.get(_KEY)
+        about, who = "ambient credentials", f"The ambient credentials{f' of the profile {configured!r}' * is_named}"
+    needs = _needs(name, configured, session.full_config["profiles"])
+    if needs and (not run or _asks_for_mfa(needs)):
+        yield _of_settings(about, who, name, needs)
+    else:
+        yield _of_fetch(about, who, name, None if needs else session, clock)
+    for each in ("web_identity_token_file", _VARIABLE):
+        if path := needs.get(each):
+            yield from of_token_file(path, clock)
+
+
+def _needs(name: str | None, configured: str | None, profiles: Mapping[str, Any]) -> dict[str, str]:
+    """Return what makes botocore run a program or call a server, by name; empty where it only reads."""
+    is_missing = configured is not None and configured not in profiles
+    if is_missing or (name is None and os.environ.get(_KEY)):
+        return {}
+    settings = profiles.get(configured or "default", {})
+    found: dict[str, Any] = {}
+    if any(each in settings for each in _NOT_LOCAL):
+        found = {each: settings[each] for each in _SETTINGS if each in settings}
+    if name is None and (path := os.environ.get(_VARIABLE)):
+        found[_VARIABLE] = path
+    if not found and "aws_access_key_id" not in settings:
+        found = {each: "" for each in _CONTAINER if os.environ.get(each)}
+        if not found and os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() != "true":
+            found = {"the EC2 instance": ""}
+    if "credential_process" in found:
+        found["credential_process"] = ""  # the command may contain a secret
+    return {each: value if isinstance(value, str) else "" for each, value in found.items()}
+
+
+def _asks_for_mfa(needs: Mapping[str, str]) -> bool:
+    return {"role_arn", "mfa_serial"} <= needs.keys()
+
+
+def _of_settings(about: str, who: str, name: str | None, needs: Mapping[str, str]) -> Finding:
+    from shlex import quote
+
+    option = "" if name is None else f" --profile {quote(name)}"
+    reason, remedy = "runs a program or calls a server", f"run: stskit doctor{option} --run"
+    if _asks_for_mfa(needs):
+        reason, remedy = "asks for an MFA code", f"run: stskit whoami{option}"
+    origin = ", ".join(f"{each} {value}".strip() for each, value in needs.items())
+    text = f"{who} come from {origin}. They were not fetched, because that {reason}"
+    return Finding(about, "note", text, remedy, {"from": ", ".join(needs)})
+
+
+def _of_fetch(about: str, who: str, name: str | None, session: Session | None, clock: Clock) -> Finding:
+    """What the fetch returns or raises. Where *session* is given, it tells how botocore found the credentials."""
+    from stskit.sts import clients
+
+    try:  # in another thread, because in the main thread a profile asks for its MFA code at the terminal
+        keys = clients.within(TIMEOUT_MAX, Profile(name).fetch)
+    except SourceError as error:
+        return finding_from_error(about, error)
+    facts: dict[str, str | int] = {}
+    if keys.access_key_id.isupper():  # else it may be a secret in the wrong place
+        facts["access_key_id"] = keys.access_key_id
+    if keys.account_id:
+        facts["account_id"] = keys.account_id
+    if session and (found := session.get_credentials()):
+        facts["method"] = found.method
+    details = ", ".join(f"{each.replace('_', ' ')} {value}" for each, value in facts.items())
+    return _of_keys(about, f"{who} ({details}) are" if details else f"{who} are", keys, clock.now(), facts)
+
+
+def _of_keys(about: str, start: str, keys: Credentials, now: datetime, facts: Facts) -> Finding:
+    """What kind *keys* are, as a sentence that begins with *start*."""
+    if keys.session_token is None:
+        if keys.access_key_id.startswith("ASIA"):
+            text = f"{start} a temporary key without its session token, which AWS refuses"
+            return Finding(about, "wrong", text, "add the session token that belongs to it", facts)
+        return Finding(about, "ok", f"{start} long-term keys", facts=facts)
+    if keys.expiration is None:
+        return Finding(about, "ok", f"{start} temporary keys without a date when they end", facts=facts)
+    facts = {**facts, "expires": iso(keys.expiration)}
+    when = format_deadline(keys.expiration, now)
+    if keys.is_expired(now=now):
+        return Finding(about, "wrong", f"{start} temporary keys that ended at {when}", "get new ones", facts)
+    return Finding(about, "ok", f"{start} temporary keys that end at {when}", facts=facts)
+
+
+def _of_assertion(path: str, assertion: SAMLAssertion, now: datetime) -> Finding:
+    facts = _facts_of(path, assertion)
+    if assertion.is_encrypted:
+        remedy = "name the role and the SAML provider by their ARNs, for they cannot be looked up in it"
+        return Finding(_SAML, "note", f"{path} is encrypted, so only AWS can judge it", remedy, facts)
+    number = len(assertion.roles)
+    if not number:
+        remedy = "have the identity provider send the attribute Role, or save the response that is posted to AWS"
+        return Finding(_SAML, "wrong", f"{path} offers no role", remedy, facts)
+    offers = f"{path} offers {number} {'role' if number == 1 else 'roles'}"
+    late = assertion.issued_at and assertion.issued_at + _LIFETIME
+    end = min((each for each in (assertion.not_on_or_after, late) if each), default=None)
+    if end is None:
+        return Finding(_SAML, "ok", f"{offers}, and does not say until when it counts", facts=facts)
+    facts["expires"] = iso(end)
+    if end <= now:
+        text = f"{offers}, and may be too old for AWS: it counted until {format_deadline(end, now)}"
+        return Finding(_SAML, "note", text, "sign in again and save the new response there", facts)
+    return Finding(_SAML, "ok", f"{offers}, and counts until {format_deadline(end, now)}", facts=facts)
+
+
+def _facts_of(path: str, assertion: SAMLAssertion) -> dict[str, str | int]:
+    facts: dict[str, str | int] = {"path": path}
+    if not assertion.is_encrypted:
+        facts |= {"roles": len(assertion.roles), "issuer": assertion.issuer or ""}
+        if assertion.session_duration is not None:
+            facts["session_seconds"] = int(assertion.session_duration.total_seconds())
+        if assertion.roles:
+            facts["partition"] = assertion.roles[0].role_arn.split(":")[1]
+    return facts
+
+
+def _of_mode(about: str, path: str) -> Iterator[Finding]:
+    with suppress(OSError):  # it has been read, and may be gone by now
+        if why := why_shared(path):
+            yield Finding(about, "note", f"{path} {why}", f"make it yours alone: chmod 600 {path}", {"path": path})
