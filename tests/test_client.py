@@ -461,7 +461,7 @@ def test_other_calls_are_logged_as_before(log: Log) -> None:
     """Of the caller's own clients, after ours and during ours in another thread: what they log is their decision."""
 
     def from_another_thread(request: Request) -> Answer:
-        for name in clients._LOGGERS_OF_SECRETS:
+        for name in clients._SECRET_LOGGERS:
             logging.getLogger(name).debug("from another thread")
         return granted(request)
 
@@ -469,7 +469,7 @@ def test_other_calls_are_logged_as_before(log: Log) -> None:
         BotocoreSTS(endpoint_url=server.url).exchange(BASE, Role(ROLE))
         assert log.tellers(SECRET_KEY) == set()
         names = {name for name, line in log.lines if line == "from another thread"}
-        assert names == set(clients._LOGGERS_OF_SECRETS)
+        assert names == set(clients._SECRET_LOGGERS)
         session = Session()
         session.set_credentials(BASE.access_key_id, BASE.secret_access_key, BASE.session_token)
         theirs: Any = session.create_client("sts", "us-east-1", endpoint_url=server.url)

@@ -275,7 +275,7 @@ def test_a_file_that_is_gone_after_it_was_read_has_no_mode(home: Path, monkeypat
     def gone(path: str) -> str:
         raise FileNotFoundError
 
-    monkeypatch.setattr("stskit._cli.doctor.proofs.why_shared", gone)
+    monkeypatch.setattr("stskit._cli.doctor.proofs.permission_problem", gone)
     assert only(look(**given), "SAML file").state == "ok"
 
 

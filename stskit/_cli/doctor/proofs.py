@@ -15,7 +15,7 @@ from stskit.errors import ProofInvalid, SourceError
 from stskit.proofs import SAMLAssertion
 from stskit.protocols import Clock
 from stskit.sources.oidc_token_file import OIDCTokenFile
-from stskit.sources.proof_file import why_shared
+from stskit.sources.proof_file import permission_problem
 from stskit.sources.saml_file import SAMLFile
 
 __all__ = ["of_keys", "of_keys_file", "of_saml_file", "of_token_file"]
@@ -114,5 +114,5 @@ def _of_assertion(path: str, assertion: SAMLAssertion, now: datetime) -> Finding
 
 def _of_mode(about: str, path: str) -> Iterator[Finding]:
     with suppress(OSError):  # it has been read, and may be gone by now
-        if why := why_shared(path):
+        if why := permission_problem(path):
             yield Finding(about, "note", f"{path} {why}", f"make it yours alone: chmod 600 {path}", {"path": path})

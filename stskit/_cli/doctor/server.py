@@ -17,7 +17,7 @@ from stskit.errors import RoleError
 from stskit.protocols import Clock
 from stskit.sinks.environment import REGIONS
 from stskit.sts import BotocoreSTS, clients
-from stskit.sts.refusals import Call, explained
+from stskit.sts.refusals import CallDetails, translate
 
 __all__ = ["Server", "of_clock", "of_server", "of_variables", "server"]
 
@@ -69,7 +69,7 @@ def server(asked: BotocoreSTS, partition: str | None, *, signed: bool) -> Server
     except RoleError as error:
         return of_message("region", "wrong", error)
     except Exception as error:  # noqa: BLE001 - what botocore raises has no common base
-        told = explained(error, Call("the call"))
+        told = translate(error, CallDetails("the call"))
         name = type(error).__name__
         text = f"STS could not be asked anywhere, for botocore cannot make a client ({name})"
         return Finding("endpoint", "wrong", text, getattr(told, "remedy", ""))
@@ -85,7 +85,7 @@ def server(asked: BotocoreSTS, partition: str | None, *, signed: bool) -> Server
         url=url,
         url_from=_url_from(asked, url, said),
         bundle=bundle,
-        is_open=clients.is_open_to_others(client),
+        is_open=clients.is_remote_plaintext(client),
     )
 
 
@@ -125,9 +125,9 @@ def of_clock(found: Server, clock: Clock) -> Finding:
     """By how much the clock here differs from STS's, by one request that is not signed and says nothing."""
     url = _without_user(found.url)
     try:
-        with clients.discreet_logs():
+        with clients.silence_secret_loggers():
             before = clock.now()
-            date = clients.within(2 * _SECONDS, lambda: _date(found))
+            date = clients.run_with_deadline(2 * _SECONDS, lambda: _date(found))
             here = before + (clock.now() - before) / 2
     except Exception as error:  # noqa: BLE001 - what botocore raises has no common base
         why, remedy = _why(error)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import field, frozen
 
 from stskit.credentials import Credentials
-from stskit.errors import ProofInvalid, SignInRequired
+from stskit.errors import ProofInvalid, SignInRequired, prefixed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     )
     from botocore.session import Session
 
-__all__ = ["mark_process", "restrain"]
+__all__ = ["harden_chain", "mark_process"]
 
 _PROCESSES: Final = "_STSKIT_CREDENTIAL_PROCESSES"  # tells a process which ones it runs in
 
 
-def restrain(session: Session, process_timeout: float) -> None:
+def harden_chain(session: Session, process_timeout: float) -> None:
     """Change how *session* gets its credentials, by way of source profiles too: each ``credential_process`` ends after
     *process_timeout* seconds, what it prints is in no error, and an MFA code is asked for in the main thread only.
 
@@ -51,7 +51,7 @@ def restrain(session: Session, process_timeout: float) -> None:
 
 @frozen
 class _Sources:
-    """To botocore a builder of the providers that look into a source profile."""
+    """Builds the providers for a source profile; botocore takes it for its own `ProfileProviderBuilder`."""
 
     session: Session
     process_timeout: float
@@ -86,8 +86,8 @@ class _Sources:
 
 
 @frozen
-class _Ended:
-    """To botocore a process that has done its work."""
+class _CompletedProcess:
+    """A process that has ended, with the methods of `subprocess.Popen` that botocore calls."""
 
     output: bytes = field(repr=False)
     returncode: int = 0
@@ -109,47 +109,45 @@ def _digest(command: Sequence[str]) -> str:
     return sha256("\0".join(command).encode(errors="surrogateescape")).hexdigest()
 
 
-def _run(timeout: float, command: list[str], **_pipes: object) -> _Ended:
+def _run(timeout: float, command: list[str], **_pipes: object) -> _CompletedProcess:
     from subprocess import DEVNULL, PIPE, TimeoutExpired, run
 
     above = os.environ.get(_PROCESSES, "").split()
     if any(_digest(command[start:]) in above for start in range(len(command))):
         raise ProofInvalid(
-            "its credential_process asks for the credentials of this very profile, and so would run for ever; let it "
-            "start from another profile"
+            "its credential_process asks for the credentials of this very profile, and so would run for ever",
+            remedy="let it start from another profile",
         )
     environment = {**os.environ, _PROCESSES: " ".join([*above, _digest(command)])}
     try:
         # After the timeout it kills the process, and does not wait for what that has started.
         done = run(command, env=environment, stdout=PIPE, stderr=DEVNULL, timeout=timeout, check=False)  # noqa: S603
     except TimeoutExpired:  # it holds what was printed, so no error may keep it
-        problem = (
-            f"had not ended after {timeout:g} s, and was stopped; run it to see what it waits for, or allow it more: "
-            "Profile(..., process_timeout=seconds)"
-        )
+        raise ProofInvalid(
+            f"its credential_process had not ended after {timeout:g} s, and was stopped",
+            remedy="run it to see what it waits for, or allow it more: Profile(..., process_timeout=seconds)",
+            cli_remedy="run it to see what it waits for",
+        ) from None
     except (OSError, ValueError, IndexError) as error:  # not there, a NUL in it, empty
-        problem = f"cannot be started: {getattr(error, 'strerror', None) or 'it is no command'}; correct it"
-    else:
-        problem = _fault(done.returncode, done.stdout)
-        if not problem:
-            return _Ended(done.stdout)
-    raise ProofInvalid(f"its credential_process {problem}")
+        why = getattr(error, "strerror", None) or "it is no command"
+        raise ProofInvalid(f"its credential_process cannot be started: {why}", remedy="correct it") from None
+    _check_output(done.returncode, done.stdout)
+    return _CompletedProcess(done.stdout)
 
 
-def _fault(status: int, output: bytes) -> str:
-    """What is wrong with how a process ended, in words that tell nothing of *output*; empty where nothing is."""
+def _check_output(status: int, output: bytes) -> None:
+    """Raise `ProofInvalid`, which quotes nothing of *output*, where the process failed or printed no credentials."""
     from json import loads
 
     if status:
         how = f"with status {status}" if status > 0 else f"by signal {-status}"
-        return f"ended {how}; run it to see why"
+        raise ProofInvalid(f"its credential_process ended {how}", remedy="run it to see why")
     try:
         Credentials.from_dict(loads(output))
     except ProofInvalid as error:
-        return f"gave no credentials that can be used: {error}"
+        raise prefixed(error, "its credential_process gave no credentials that can be used: ") from None
     except (ValueError, RecursionError):
-        return "printed no JSON; run it to see what it prints"
-    return ""
+        raise ProofInvalid("its credential_process printed no JSON", remedy="run it to see what it prints") from None
 
 
 def _ask(question: str) -> str:
@@ -162,6 +160,6 @@ def _ask(question: str) -> str:
         except EOFError:
             pass
     raise SignInRequired(
-        "it needs an MFA code, and nobody can be asked here; fetch once in the main thread, at a terminal, "
-        "or use a profile that needs none"
+        "it needs an MFA code, and nobody can be asked here",
+        remedy="fetch once in the main thread, at a terminal, or use a profile that needs none",
     )
