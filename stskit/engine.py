@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
@@ -87,8 +88,6 @@ class AssumedRole:
 
         https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html
         """
-        import os
-
         environ = os.environ if environ is None else environ
         arn = environ.get("AWS_ROLE_ARN")
         if not arn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -289,8 +290,6 @@ def default_session_name() -> str:
 
     Raises `RoleError` where the variable holds a name that STS would refuse.
     """
-    import os
-
     given = os.environ.get("AWS_ROLE_SESSION_NAME")
     if given:
         check("session_name", given, variable="AWS_ROLE_SESSION_NAME")

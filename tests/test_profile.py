@@ -733,7 +733,7 @@ def test_only_two_parts_of_the_search_of_botocore_are_replaced(name: str | None,
     """Each by one of its own kind and in its place, for a profile and for a source profile."""
     from botocore.credentials import AssumeRoleProvider, ProcessProvider, ProfileProviderBuilder
 
-    from stskit.sources.profile.provider_chain import _Sources, harden_chain
+    from stskit.sources.profile.provider_chain import SourceProviders, harden_chain
 
     configure(home, credentials=keys_of("p"))
     session = Session(profile=name)
@@ -744,5 +744,5 @@ def test_only_two_parts_of_the_search_of_botocore_are_replaced(name: str | None,
     changed = [type(new) for old, new in zip(before, after, strict=True) if new is not old]
     assert changed == [AssumeRoleProvider, ProcessProvider]
     theirs = ProfileProviderBuilder(session).providers("p")
-    ours = _Sources(session, 60).providers("p")
+    ours = SourceProviders(session, 60).providers("p")
     assert [type(each) for each in ours] == [type(each) for each in theirs]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final
+from warnings import warn
 
 from attrs import field, frozen
 
@@ -53,8 +55,6 @@ class OIDCTokenFile:
 
         https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html
         """
-        import os
-
         path = (os.environ if environ is None else environ).get(_VARIABLE)
         if not path:
             raise SourceMissing(
@@ -178,6 +178,4 @@ def _is_saml(text: str) -> bool:
 
 
 def _warn(message: str) -> None:
-    from warnings import warn
-
     warn(message, StskitWarning, stacklevel=5)  # where `fetch` was called, and so shown once for each such place

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable
 from time import sleep
 
@@ -67,8 +68,6 @@ def permission_problem(path: str) -> str:
 
 
 def _read(path: str, limit: int) -> Secret:
-    from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-
     from stskit._io import atomic
 
     data = atomic.read(os.path.expanduser(path), limit)

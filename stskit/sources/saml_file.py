@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Final
+from warnings import warn
 
 from attrs import field, frozen
 
@@ -122,8 +123,6 @@ class SAMLFile:
 
             getLogger("stskit").info("%s%s: this SAML response is taken", self.path, which)
         if not assertion.is_encrypted and (number := assertion.invalid_role_count):
-            from warnings import warn
-
             warn(
                 f"{self.path}{which}: {number} values of the attribute Role are no pair of a role ARN and a SAML "
                 "provider ARN, and were left out; have the identity provider correct them",

@@ -6,6 +6,7 @@ for any, so no profile and no ``credential_process`` is touched; nothing secret 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
@@ -80,8 +81,6 @@ class BotocoreSTS:
 
         Raises nothing.
         """
-        import os
-
         from stskit.cache_key import digest
 
         set_here = self.region, self.endpoint_url, self.use_fips, self.use_dualstack

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
@@ -38,7 +39,7 @@ def harden_chain(session: Session, process_timeout: float) -> None:
 
     chain = session.get_component("credential_provider")
     name = session.get_config_variable("profile") or "default"
-    sources = _Sources(session, process_timeout)
+    sources = SourceProviders(session, process_timeout)
     elsewhere = credentials.CanonicalNameCredentialSourcer(
         [credentials.EnvProvider(), chain.get_provider("container-role"), chain.get_provider("iam-role")]
     )
@@ -50,7 +51,7 @@ def harden_chain(session: Session, process_timeout: float) -> None:
 
 
 @frozen
-class _Sources:
+class SourceProviders:
     """Builds the providers for a source profile; botocore takes it for its own `ProfileProviderBuilder`."""
 
     session: Session
@@ -58,17 +59,20 @@ class _Sources:
     cache: dict[str, object] = field(factory=dict)  # for this session only
 
     def providers(self, profile_name: str, disable_env_vars: bool = False) -> list[CredentialProvider]:
+        """Return the providers for the profile of that name, in botocore's order."""
         from botocore.credentials import ProcessProvider, ProfileProviderBuilder
 
         built = ProfileProviderBuilder(self.session, cache=self.cache).providers(profile_name, disable_env_vars)
         return [self.process(profile_name) if isinstance(each, ProcessProvider) else each for each in built]
 
     def process(self, profile: str) -> ProcessProvider:
+        """Return a provider that ends the process in time and checks what it printed."""
         from botocore.credentials import ProcessProvider
 
         return ProcessProvider(profile, self._config, popen=partial(_run, self.process_timeout))
 
     def role(self, profile: str, elsewhere: CanonicalNameCredentialSourcer) -> AssumeRoleProvider:
+        """Return a provider that asks for MFA codes in the main thread only."""
         from botocore.credentials import AssumeRoleProvider
 
         return AssumeRoleProvider(
@@ -152,7 +156,6 @@ def _check_output(status: int, output: bytes) -> None:
 
 def _ask(question: str) -> str:
     from getpass import getpass
-    from threading import current_thread, main_thread
 
     if current_thread() is main_thread():
         try:
