@@ -40,19 +40,24 @@ class Secret(str):
 def secret(value: str) -> Secret:
     """*value* as a `Secret`. Raises `ProofInvalid` where it is empty or no text."""
     if not isinstance(value, str) or not value:
-        raise ProofInvalid("a secret must be text and not empty; check where it was read from")
+        raise ProofInvalid("a secret must be text and not empty", remedy="check where it was read from")
     return Secret(value)
 
 
 def _utc(moment: datetime) -> datetime:
     if moment.utcoffset() is None:
         raise ProofInvalid(
-            f"the expiration {moment.isoformat()} has no time zone, so nobody can say when that is; "
-            "give an aware datetime, for example with tzinfo=datetime.UTC"
+            f"the expiration {moment.isoformat()} has no time zone, so nobody can say when that is",
+            remedy="give an aware datetime, for example with tzinfo=datetime.UTC",
+            option="expiration",
         )
     with suppress(OverflowError):
         return moment.astimezone(UTC)
-    raise ProofInvalid(f"the expiration {moment.isoformat()} is no date in UTC; check where it was read from")
+    raise ProofInvalid(
+        f"the expiration {moment.isoformat()} is no date in UTC",
+        remedy="check where it was read from",
+        option="expiration",
+    )
 
 
 class Sink(Protocol[R_co]):
@@ -98,7 +103,11 @@ class Credentials:
 
     def __attrs_post_init__(self) -> None:
         if not self.access_key_id:
-            raise ProofInvalid("the access key id is empty; check where the credentials were read from")
+            raise ProofInvalid(
+                "the access key id is empty",
+                remedy="check where the credentials were read from",
+                option="access_key_id",
+            )
 
     def expires_in(self, *, now: datetime | None = None) -> timedelta | None:
         """The time left: negative once expired, None for long-term keys. *now* is aware; default: the system clock.
@@ -176,7 +185,7 @@ def _text(data: Mapping[str, object], name: str, *, required: bool = False) -> s
         return value or None
     if value is None and not required:
         return None
-    raise ProofInvalid(f"{name} must be text and not empty; it is {'missing' if value is None else 'not'}")
+    raise ProofInvalid(f"{name} must be text and not empty; it is {'missing' if value is None else 'not'}", option=name)
 
 
 def _moment(value: object) -> datetime | None:
@@ -185,7 +194,11 @@ def _moment(value: object) -> datetime | None:
     with suppress(ValueError):
         if isinstance(value, str):
             return instant(value)
-    raise ProofInvalid("Expiration is not an ISO 8601 date and time; expected for example 2026-01-31T12:00:00Z")
+    raise ProofInvalid(
+        "Expiration is not an ISO 8601 date and time",
+        remedy="expected for example 2026-01-31T12:00:00Z",
+        option="Expiration",
+    )
 
 
 @frozen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
@@ -24,10 +25,10 @@ R = TypeVar("R")
 
 _LONGEST_WAIT: Final = timedelta(minutes=1)  # for a new role; one that takes longer is refused for another reason
 # seconds; https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
-_CHAINED_AT_MOST: Final = 3600
+_MAX_CHAINED_DURATION: Final = 3600
 
 
-def _behind(source: object) -> object:
+def _uncached(source: object) -> object:
     while isinstance(source, Cached):
         source = source.source
     return source
@@ -57,17 +58,24 @@ class AssumedRole:
 
     def __attrs_post_init__(self) -> None:
         if not timedelta(0) <= self.wait_for_new_role <= _LONGEST_WAIT:
-            raise RoleError(f"wait_for_new_role is {self.wait_for_new_role}; it may be up to {_LONGEST_WAIT}")
+            raise RoleError(
+                f"wait_for_new_role is {self.wait_for_new_role}",
+                remedy=f"it may be up to {_LONGEST_WAIT}",
+                option="wait_for_new_role",
+            )
         if not hasattr(self.source, "fetch"):
             raise TypeError(
                 f"source has no fetch(), for it is {type(self.source).__name__}; give it as a source: "
                 "Static(credentials), SAMLFile(path), OIDCTokenFile(path), Profile(name)"
             )
         duration = self.role.duration
-        if isinstance(_behind(self.source), AssumedRole) and duration is not None and duration > _CHAINED_AT_MOST:
+        is_chained = isinstance(_uncached(self.source), AssumedRole)
+        if is_chained and duration is not None and duration > _MAX_CHAINED_DURATION:
             raise RoleError(
-                f"{self.role.arn} is assumed from another role, and such a session lasts {_CHAINED_AT_MOST} seconds "
-                f"at most; duration is {duration}. Ask for less, or assume the role from long-term keys, SAML or OIDC"
+                f"{self.role.arn} is assumed from another role, and such a session lasts {_MAX_CHAINED_DURATION} "
+                f"seconds at most; duration is {duration}.",
+                remedy="Ask for less, or assume the role from long-term keys, SAML or OIDC",
+                option="duration",
             )
 
     @classmethod
@@ -80,15 +88,21 @@ class AssumedRole:
 
         https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html
         """
-        import os
-
         environ = os.environ if environ is None else environ
         arn = environ.get("AWS_ROLE_ARN")
         if not arn:
             raise SourceMissing(
-                "AWS_ROLE_ARN is not set; set it to the ARN of the role, or use AssumedRole(arn, source=...)"
+                "AWS_ROLE_ARN is not set",
+                remedy="set it to the ARN of the role, or use AssumedRole(arn, source=...)",
+                cli_remedy="set it to the ARN of the role, or leave out --from-env and name the role and its source",
+                variable="AWS_ROLE_ARN",
             )
-        role = Role(arn, session_name=environ.get("AWS_ROLE_SESSION_NAME") or None)
+        try:
+            role = Role(arn, session_name=environ.get("AWS_ROLE_SESSION_NAME") or None)
+        except RoleError as error:
+            error.variable = "AWS_ROLE_ARN" if error.option == "arn" else "AWS_ROLE_SESSION_NAME"
+            error.option = None
+            raise
         return cls(role, source=OIDCTokenFile.from_env(environ), sts=BotocoreSTS() if sts is None else sts)
 
     def fetch(self) -> Credentials:
@@ -97,9 +111,9 @@ class AssumedRole:
         Where STS could not fetch the identity provider's keys it is tried again, five times in all, and with
         `wait_for_new_role` where it denies access; each time with a fresh proof.
         """
-        from stskit.sts.retry import patiently
+        from stskit.sts.retry import retry_exchange
 
-        return patiently(lambda: self.sts.exchange(self.source.fetch(), self.role), self.wait_for_new_role)
+        return retry_exchange(lambda: self.sts.exchange(self.source.fetch(), self.role), self.wait_for_new_role)
 
     def to(self, sink: LiveSink[R]) -> R:
         """Attach *sink* to this recipe, and give back what keeps itself fresh by it.

@@ -64,17 +64,17 @@ def assume_all(
     if workers < 1:
         raise ValueError(f"workers is {workers}; there must be at least one")
     if isinstance(roles, str):
-        raise RoleError(f"roles is a list of roles; write [{roles!r}] for a list of one")
+        raise RoleError("roles is a list of roles", remedy=f"write [{roles!r}] for a list of one", option="roles")
     source, sts = Profile() if source is None else source, BotocoreSTS() if sts is None else sts
     recipes = [AssumedRole(role, source=source, sts=sts) for role in roles]  # each is checked before the first call
     if not recipes:
         return iter(())
     shared = _SharedProof(source, SystemClock())
     shared.fetch()
-    return _outcomes([evolve(recipe, source=shared) for recipe in recipes], workers, progress or _nobody)
+    return _outcomes([evolve(recipe, source=shared) for recipe in recipes], workers, progress or _ignore_progress)
 
 
-def _nobody(_done: int, _all: int) -> None: ...
+def _ignore_progress(_done: int, _all: int) -> None: ...
 
 
 def _outcomes(recipes: list[AssumedRole], workers: int, progress: Callable[[int, int], None]) -> Iterator[Outcome]:
@@ -128,9 +128,9 @@ def _assume(recipe: AssumedRole, pace: _Pace) -> Outcome:
 
 
 def _is_throttling(error: StskitError) -> bool:
-    from stskit.sts.remedies import cause_of
+    from stskit.sts.remedies import canonical_code
 
-    return isinstance(error, STSError) and cause_of(error.code or "", error.http_status or 0) == "Throttling"
+    return isinstance(error, STSError) and canonical_code(error.code or "", error.http_status or 0) == "Throttling"
 
 
 class _Pace:
@@ -192,11 +192,11 @@ class _SharedProof:
             return self._proof
 
     def _is_ending(self, proof: Proof) -> bool:
-        end = _end(proof)
+        end = _expiration(proof)
         return end is not None and self._clock.now() >= end - _MARGIN
 
 
-def _end(proof: Proof) -> datetime | None:
+def _expiration(proof: Proof) -> datetime | None:
     with suppress(SourceError):  # an encrypted assertion tells nobody
         return proof.not_on_or_after if isinstance(proof, SAMLAssertion) else proof.expiration
     return None

@@ -21,7 +21,8 @@ __all__ = ["LIMITS", "PARAMETERS", "Limit", "check", "check_size", "duration_in_
 class Limit:
     """What STS takes for one option: least and most of `unit`, and which characters, in words and as pattern.
 
-    `most` None: there is none. `shown`: whether an error may show the value.
+    `most` None: there is none. `shown`: whether an error may show the value. `argument`: the name of the argument that
+    is checked, where the table has another name for it.
     """
 
     least: int
@@ -30,6 +31,7 @@ class Limit:
     characters: str = ""
     pattern: str = r"[\s\S]*"
     shown: bool = True
+    argument: str | None = None
 
 
 _NAME: Final = "letters, digits and _+=,.@-", r"(?a:[\w+=,.@-]*)"
@@ -37,12 +39,11 @@ _TAG: Final = (
     "letters, digits, blanks and _.:/=+-@",
     r"(?:[\w.:/=+@-]|[^\S\x00-\x1f\x7f-\x9f])*",  # blanks, without those that are control characters
 )
-_ARN: Final = Limit(20, 2048)
 
 LIMITS: Final[Mapping[str, Limit]] = {
     "session_name": Limit(2, 64, "characters", *_NAME),
     "duration": Limit(900, 43_200, "seconds"),
-    "duration of a session token": Limit(900, 129_600, "seconds"),
+    "duration of a session token": Limit(900, 129_600, "seconds", argument="duration"),
     "policy": Limit(
         1,
         None,
@@ -50,12 +51,12 @@ LIMITS: Final[Mapping[str, Limit]] = {
         pattern=r"[\t\n\r\x20-\xff]+",
         shown=False,
     ),
-    "policy for SAML or web identity": Limit(1, 2048),
+    "policy for SAML or web identity": Limit(1, 2048, argument="policy"),
     "policy_arns": Limit(0, 10, "entries"),  # API reference of AssumeRole
-    "policy ARN": _ARN,
+    "policy ARN": Limit(20, 2048, argument="policy_arns"),
     "tags": Limit(0, 50, "entries"),
-    "tag key": Limit(1, 128, "characters", *_TAG),
-    "tag value": Limit(0, 256, "characters", *_TAG),
+    "tag key": Limit(1, 128, "characters", *_TAG, argument="tags"),
+    "tag value": Limit(0, 256, "characters", *_TAG, argument="tags"),
     "transitive_tag_keys": Limit(0, 50, "entries"),
     # shared with a third party, so not for logs
     "external_id": Limit(
@@ -63,11 +64,13 @@ LIMITS: Final[Mapping[str, Limit]] = {
     ),
     "source_identity": Limit(2, 256, "characters", *_NAME),
     "provided_contexts": Limit(0, 5, "entries"),
-    "provider ARN": _ARN,
-    "context assertion": Limit(4, 3072, shown=False),
+    "provider ARN": Limit(20, 2048, argument="provider_arn"),
+    "context assertion": Limit(4, 3072, shown=False, argument="context_assertion"),
     "minimum_session_token_size": Limit(0, 4096, "bytes"),
-    "MFA serial": Limit(9, 256, characters="letters, digits and _+=/:,.@-", pattern=r"(?a:[\w+=/:,.@-]*)"),
-    "MFA code": Limit(6, 6, characters="digits", pattern="[0-9]*", shown=False),
+    "MFA serial": Limit(
+        9, 256, characters="letters, digits and _+=/:,.@-", pattern=r"(?a:[\w+=/:,.@-]*)", argument="serial"
+    ),
+    "MFA code": Limit(6, 6, characters="digits", pattern="[0-9]*", shown=False, argument="code"),
 }
 PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
     "arn": ("RoleArn",),
@@ -85,28 +88,48 @@ PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def check(option: str, value: object) -> None:
-    """Raises `RoleError` where *value* is no text of the length and the characters that STS takes for *option*."""
+def check(option: str, value: object, *, argument: str | None = None, variable: str | None = None) -> None:
+    """Check that STS allows the text *value* for *option*, a name of `LIMITS`.
+
+    Raises `RoleError` where it is not text, or where STS does not allow its length or its characters. The error names
+    the *argument*, by default the one of the table, or the environment *variable* that the value comes from.
+    """
     limit = LIMITS[option]
+    argument = None if variable else argument or limit.argument or option
     if not isinstance(value, str):
-        raise RoleError(f"{option} is text, not {type(value).__name__}")
-    check_size(option, len(value))
+        raise RoleError(f"{option} is text, not {type(value).__name__}", option=argument, variable=variable)
+    _check_range(option, limit, len(value), argument, variable)
     if not re.fullmatch(limit.pattern, value):
         shown = f" {value!r}" if limit.shown else ""
-        raise RoleError(f"{option}{shown} has characters that STS refuses; it takes {limit.characters}")
+        raise RoleError(
+            f"{option}{shown} has characters that STS refuses",
+            remedy=f"it takes {limit.characters}",
+            option=argument,
+            variable=variable,
+        )
 
 
 def check_size(option: str, size: int | None) -> None:
-    """Raises `RoleError` where *size* is not within the limits of *option*; None is not given, and fine."""
+    """Check that *size* is within the limits of *option*; None stands for an option that is not given.
+
+    Raises `RoleError` where it is not.
+    """
     limit = LIMITS[option]
     if size is None:
         return
+    argument = limit.argument or option
     if isinstance(size, bool) or not isinstance(size, int):
-        raise RoleError(f"{option} is a whole number of {limit.unit}, not {size!r}")
+        raise RoleError(f"{option} is a whole number of {limit.unit}, not {size!r}", option=argument)
+    _check_range(option, limit, size, argument, None)
+
+
+def _check_range(option: str, limit: Limit, size: int, argument: str | None, variable: str | None) -> None:
     if not (limit.least <= size and (limit.most is None or size <= limit.most)):
         takes = f"{limit.least} to {limit.most}" if limit.most is not None else f"{limit.least} or more"
         takes = str(limit.least) if limit.least == limit.most else takes
-        raise RoleError(f"{option} has {size} {limit.unit}; STS takes {takes}")
+        raise RoleError(
+            f"{option} has {size} {limit.unit}", remedy=f"STS takes {takes}", option=argument, variable=variable
+        )
 
 
 def duration_in_seconds(duration: timedelta | int | None) -> int | None:
@@ -115,4 +138,4 @@ def duration_in_seconds(duration: timedelta | int | None) -> int | None:
         return duration
     if isinstance(duration, timedelta):
         return int(duration.total_seconds())
-    raise RoleError(f"duration is a number of seconds or a timedelta, not {duration!r}")
+    raise RoleError(f"duration is a number of seconds or a timedelta, not {duration!r}", option="duration")

@@ -11,15 +11,7 @@ from attrs import field, frozen
 
 from stskit._io.fork import lock_across_forks
 from stskit.credentials import Secret
-from stskit.errors import (
-    ProofInvalid,
-    RoleError,
-    SignInRequired,
-    SourceError,
-    SourceMissing,
-    StskitError,
-    without_frames,
-)
+from stskit.errors import ProofInvalid, RoleError, SignInRequired, SourceMissing, without_frames
 from stskit.limits import check
 
 __all__ = ["MFA", "MFACommand"]
@@ -34,7 +26,9 @@ _lock: Final = lock_across_forks()
 def _arguments(arguments: Sequence[str]) -> tuple[str, ...]:
     if isinstance(arguments, str) or not arguments:
         raise RoleError(
-            'an MFACommand is a list of arguments: MFACommand(["ykman", "oath", "accounts", "code", "-s", "aws"])'
+            "an MFACommand is a list of arguments",
+            remedy='write MFACommand(["ykman", "oath", "accounts", "code", "-s", "aws"])',
+            option="arguments",
         )
     return tuple(arguments)
 
@@ -59,25 +53,18 @@ class MFACommand:
         """
         import subprocess
 
-        problem: SourceError
+        program = f"the MFA command {self.arguments[0]}"
         try:
             done = subprocess.run(  # noqa: S603 - the caller's own command, without a shell
                 self.arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=self.timeout, check=False
             )
-            if done.returncode == 0:
-                return Secret(done.stdout.decode("ascii", "replace").strip())
-            problem = ProofInvalid(
-                f"the MFA command {self.arguments[0]} failed with exit status {done.returncode}; run it to see why"
-            )
         except subprocess.TimeoutExpired:  # it holds the output
-            problem = ProofInvalid(
-                f"the MFA command {self.arguments[0]} gave no code within {self.timeout:g} seconds and was ended"
-            )
+            raise ProofInvalid(f"{program} gave no code within {self.timeout:g} seconds and was ended") from None
         except OSError as error:
-            problem = SourceMissing(
-                f"the MFA command {self.arguments[0]} cannot be run: {error.strerror}; check its path"
-            )
-        raise problem
+            raise SourceMissing(f"{program} cannot be run: {error.strerror}", remedy="check its path") from None
+        if done.returncode != 0:
+            raise ProofInvalid(f"{program} failed with exit status {done.returncode}", remedy="run it to see why")
+        return Secret(done.stdout.decode("ascii", "replace").strip())
 
 
 def _code(code: Code) -> Code:
@@ -110,7 +97,7 @@ class MFA:
     def __attrs_post_init__(self) -> None:
         check("MFA serial", self.serial)
         if not isinstance(self.code, str | MFACommand) and not callable(self.code):
-            raise RoleError("an MFA code is text, a callable or an MFACommand")
+            raise RoleError("an MFA code is text, a callable or an MFACommand", option="code")
 
     @without_frames
     def token_code(self) -> Secret:
@@ -122,18 +109,22 @@ class MFA:
         try:
             check("MFA code", code)
         except RoleError as error:
-            problem: StskitError = ProofInvalid(f"what was given for the MFA device {self.serial}: {error}")
-        else:
-            with _lock:
-                if (self.serial, code) not in _used:
-                    _used.append((self.serial, code))
-                    return code
-            by_person = not self.unattended and not isinstance(self.code, MFACommand)
-            problem = (SignInRequired if by_person else ProofInvalid)(
-                f"that code of the MFA device {self.serial} has been used, and STS takes each once; wait for the next, "
-                "or share one session among many roles: Cached(SessionToken(...))"
-            )
-        raise problem
+            raise ProofInvalid(
+                f"what was given for the MFA device {self.serial}: {error.message}",
+                remedy=error.remedy,
+                option=error.option,
+            ) from None
+        with _lock:
+            if (self.serial, code) not in _used:
+                _used.append((self.serial, code))
+                return code
+        is_of_a_person = not self.unattended and not isinstance(self.code, MFACommand)
+        raise (SignInRequired if is_of_a_person else ProofInvalid)(
+            f"that code of the MFA device {self.serial} has been used, and STS takes each once",
+            remedy="wait for the next, or share one session among many roles: Cached(SessionToken(...))",
+            cli_remedy="wait for the next, or share one session among many roles: --session-token --cache",
+            option="mfa",
+        )
 
     def _ask(self) -> Secret:
         if isinstance(self.code, str):
@@ -142,7 +133,9 @@ class MFA:
             return self.code.run()
         if not self.unattended and threading.current_thread() is not threading.main_thread():
             raise SignInRequired(
-                f"a code of the MFA device {self.serial} is needed, and a person is asked in the main thread only; "
-                "fetch there once, or say that nobody is asked: MFA(..., unattended=True)"
+                f"a code of the MFA device {self.serial} is needed, and a person is asked in the main thread only",
+                remedy="fetch there once, or say that nobody is asked: MFA(..., unattended=True)",
+                cli_remedy="fetch there once, or name a program that gives the code: --mfa-command",
+                option="mfa",
             )
         return Secret(self.code(self.serial))

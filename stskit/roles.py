@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +20,7 @@ __all__ = ["ProvidedContext", "Role", "RoleARN", "RoleOptions", "default_session
 
 V = TypeVar("V")
 
-_MOST: Final = 2048  # characters, by the service model of STS
+_MAX_ARN_LENGTH: Final = 2048  # characters, by the service model of STS
 # On servers that are not AWS there may be no account.
 _ROLE: Final = r"arn:([a-z0-9-]+):iam::(\d{12})?:role(/(?:[!-~]+/)?)([\w+=,.@-]{1,64})"
 
@@ -40,8 +41,8 @@ class RoleARN:
     partition: str = field(default="aws", kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        if _parts(_ROLE, str(self)) != (self.partition, self.account, self.path, self.name):
-            raise _no_role(str(self))
+        if _parts(str(self)) != (self.partition, self.account, self.path, self.name):
+            raise _not_a_role_arn(str(self))
 
     def __str__(self) -> str:
         return f"arn:{self.partition}:iam::{self.account or ''}:role{self.path}{self.name}"
@@ -49,22 +50,26 @@ class RoleARN:
     @classmethod
     def parse(cls, text: str) -> RoleARN:
         """The parts of *text*. Raises `RoleError` where it is no ARN of a role, of up to 2,048 characters."""
-        parts = _parts(_ROLE, text)
+        parts = _parts(text)
         if parts is None:
-            raise _no_role(text)
+            raise _not_a_role_arn(text)
         partition, account, path, name = parts
         return cls(name or "", account, path=path or "/", partition=partition or "")
 
 
-def _parts(pattern: str, text: object) -> tuple[str | None, ...] | None:
-    match = re.fullmatch(pattern, text, re.ASCII) if isinstance(text, str) and len(text) <= _MOST else None
+def _parts(text: object) -> tuple[str | None, ...] | None:
+    """Return partition, account, path and name of the role ARN *text*; None where it is not one."""
+    fits = isinstance(text, str) and len(text) <= _MAX_ARN_LENGTH
+    match = re.fullmatch(_ROLE, text, re.ASCII) if fits and isinstance(text, str) else None
     return match and match.groups()
 
 
-def _no_role(text: object) -> RoleError:
+def _not_a_role_arn(text: object) -> RoleError:
     return RoleError(
         f"{_shortened(text)} is no role ARN; one looks like arn:aws:iam::123456789012:role/NAME, "
-        f"with up to {_MOST} characters. See it with: aws iam get-role --role-name NAME"
+        f"with up to {_MAX_ARN_LENGTH} characters.",
+        remedy="See it with: aws iam get-role --role-name NAME",
+        option="arn",
     )
 
 
@@ -91,22 +96,32 @@ class ProvidedContext:
         check("context assertion", self.context_assertion)
 
 
-def _list(entries: Sequence[str]) -> tuple[str, ...]:
+def _list(option: str, entries: Sequence[str]) -> tuple[str, ...]:
     if isinstance(entries, str):
-        raise RoleError(f"this option takes a list of texts; write [{entries!r}] for a list of one")
+        raise RoleError(
+            "this option takes a list of texts", remedy=f"write [{entries!r}] for a list of one", option=option
+        )
     return tuple(entries)
 
 
+def _policy_arns(arns: Sequence[str]) -> tuple[str, ...]:
+    return _list("policy_arns", arns)
+
+
+def _transitive_tag_keys(keys: Sequence[str]) -> tuple[str, ...]:
+    return _list("transitive_tag_keys", keys)
+
+
 def _tags(tags: Mapping[str, str]) -> dict[str, str]:
-    return _mapping(tags)
+    return _mapping("tags", tags)
 
 
 def _extra(extra: Mapping[str, object]) -> dict[str, object]:
-    return _mapping(extra)
+    return _mapping("extra", extra)
 
 
-def _shared(external_id: str | None) -> Secret | None:
-    """Shared with a third party, so not for reprs and logs. What is no text is told where it is checked."""
+def _external_id(external_id: str | None) -> Secret | None:
+    """Hide the external ID from reprs and logs, because a third party shares it. Its type is checked later."""
     return Secret(external_id) if isinstance(external_id, str) else external_id
 
 
@@ -114,9 +129,9 @@ def _contexts(contexts: Sequence[ProvidedContext]) -> tuple[ProvidedContext, ...
     return tuple(contexts)
 
 
-def _mapping(entries: Mapping[str, V]) -> dict[str, V]:
+def _mapping(option: str, entries: Mapping[str, V]) -> dict[str, V]:
     if not isinstance(entries, Mapping):
-        raise RoleError(f"this option is a mapping of names to values, not {type(entries).__name__}")
+        raise RoleError(f"this option is a mapping of names to values, not {type(entries).__name__}", option=option)
     return dict(entries)
 
 
@@ -127,7 +142,11 @@ def _policy_text(policy: str | Mapping[str, object] | None) -> str | None:
 
     with suppress(TypeError, ValueError, RecursionError):
         return json.dumps(policy, separators=(",", ":"), allow_nan=False)
-    raise RoleError("policy cannot be written as JSON; give JSON text, or a mapping of texts, numbers and lists")
+    raise RoleError(
+        "policy cannot be written as JSON",
+        remedy="give JSON text, or a mapping of texts, numbers and lists",
+        option="policy",
+    )
 
 
 class RoleOptions(TypedDict, total=False):
@@ -173,10 +192,10 @@ class Role:
     session_name: str | None = field(default=None, kw_only=True)
     duration: int | None = field(default=None, kw_only=True, converter=duration_in_seconds)
     policy: str | None = field(default=None, kw_only=True, converter=_policy_text)
-    policy_arns: Sequence[str] = field(default=(), kw_only=True, converter=_list)
+    policy_arns: Sequence[str] = field(default=(), kw_only=True, converter=_policy_arns)
     tags: Mapping[str, str] = field(factory=dict, kw_only=True, converter=_tags, hash=False)
-    transitive_tag_keys: Sequence[str] = field(default=(), kw_only=True, converter=_list)
-    external_id: Secret | None = field(default=None, kw_only=True, converter=_shared)
+    transitive_tag_keys: Sequence[str] = field(default=(), kw_only=True, converter=_transitive_tag_keys)
+    external_id: Secret | None = field(default=None, kw_only=True, converter=_external_id)
     source_identity: str | None = field(default=None, kw_only=True)
     mfa: MFA | None = field(default=None, kw_only=True)
     provided_contexts: Sequence[ProvidedContext] = field(default=(), kw_only=True, converter=_contexts)
@@ -184,7 +203,8 @@ class Role:
     extra: Mapping[str, object] = field(factory=dict, kw_only=True, converter=_extra, hash=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        RoleARN.parse(self.arn)
+        if _parts(self.arn) is None:
+            raise _not_a_role_arn(self.arn)
         for option in ("session_name", "policy", "external_id", "source_identity"):
             if (value := getattr(self, option)) is not None:
                 check(option, value)
@@ -195,9 +215,12 @@ class Role:
         for arn in self.policy_arns:
             check("policy ARN", arn)
         if self.mfa is not None and not isinstance(self.mfa, MFA):
-            raise RoleError(f"mfa is an MFA(serial, code), not {type(self.mfa).__name__}")
+            raise RoleError(f"mfa is an MFA(serial, code), not {type(self.mfa).__name__}", option="mfa")
         if other := [each for each in self.provided_contexts if not isinstance(each, ProvidedContext)]:
-            raise RoleError(f"provided_contexts is a list of ProvidedContext(...), and has {type(other[0]).__name__}")
+            raise RoleError(
+                f"provided_contexts is a list of ProvidedContext(...), and has {type(other[0]).__name__}",
+                option="provided_contexts",
+            )
         self._check_tags()
         self._check_extra()
 
@@ -206,19 +229,26 @@ class Role:
             check("tag key", key)
             check("tag value", value)
         for key in self.transitive_tag_keys:
-            check("tag key", key)
+            check("tag key", key, argument="transitive_tag_keys")
         names = [key.casefold() for key in self.tags]
         if twice := [key for key in self.tags if names.count(key.casefold()) > 1]:
             raise RoleError(
-                f"tags has {' and '.join(twice)}, which are one key to STS: it ignores case; keep one of them"
+                f"tags has {' and '.join(twice)}, which are one key to STS: it ignores case",
+                remedy="keep one of them",
+                option="tags",
             )
-        if reserved := [key for key in (*self.tags, *self.transitive_tag_keys) if key.casefold().startswith("aws:")]:
-            raise RoleError(f"tags has {reserved[0]}; keys that begin with aws: are reserved for AWS")
+        for option, keys in ("tags", self.tags), ("transitive_tag_keys", self.transitive_tag_keys):
+            if reserved := [key for key in keys if key.casefold().startswith("aws:")]:
+                raise RoleError(
+                    f"tags has {reserved[0]}", remedy="keys that begin with aws: are reserved for AWS", option=option
+                )
 
     def _check_extra(self) -> None:
         for option, names in PARAMETERS.items():
             if clash := [name for name in names if name in self.extra]:
-                raise RoleError(f"extra has {clash[0]}, which is the option {option}; use that")
+                raise RoleError(
+                    f"extra has {clash[0]}, which is the option {option}", remedy="use that", option="extra"
+                )
 
     @classmethod
     def named(
@@ -233,7 +263,7 @@ class Role:
     @property
     def partition(self) -> str:
         """The part of AWS the role lives in: ``aws``, ``aws-cn``, ``aws-us-gov`` and so on. Raises nothing."""
-        return RoleARN.parse(self.arn).partition
+        return self.arn.split(":")[1]
 
     @property
     def account(self) -> str | None:
@@ -241,7 +271,7 @@ class Role:
 
         Raises nothing.
         """
-        return RoleARN.parse(self.arn).account
+        return self.arn.split(":")[4] or None
 
 
 def sanitize_session_name(text: str) -> str:
@@ -260,11 +290,9 @@ def default_session_name() -> str:
 
     Raises `RoleError` where the variable holds a name that STS would refuse.
     """
-    import os
-
     given = os.environ.get("AWS_ROLE_SESSION_NAME")
     if given:
-        check("session_name", given)
+        check("session_name", given, variable="AWS_ROLE_SESSION_NAME")
         return given
     from getpass import getuser
     from platform import node

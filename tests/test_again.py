@@ -180,13 +180,21 @@ def test_the_pauses_never_pass_the_end(seconds: float) -> None:
     """However long it is."""
     clock = ManualClock(START)
     with pytest.MonkeyPatch.context() as patch:
+        pauses: list[float] = []
+
+        def pause(length: float) -> None:
+            pauses.append(length)
+            clock.advance(timedelta(seconds=length))
+
+        def denied() -> None:
+            raise STSError("no", "AccessDenied")
+
         patch.setattr(retry, "monotonic", clock.monotonic)
-        total = 0.0
-        for pause in retry._role_pauses(seconds):
-            assert 0 < pause <= 10
-            total += pause
-            clock.advance(timedelta(seconds=pause))
-    assert total == pytest.approx(seconds, abs=1e-3)
+        patch.setattr(retry, "sleep", pause)
+        with pytest.raises(STSError):
+            retry.retry_exchange(denied, timedelta(seconds=seconds))
+    assert all(0 < length <= 10 for length in pauses)
+    assert sum(pauses) == pytest.approx(seconds, abs=1e-3)
 
 
 class Scripted:

@@ -54,6 +54,11 @@ def client(
     return clients.client_for(region, partition, signed=signed, endpoint_url=endpoint_url, options=given)
 
 
+def client_of(sts: BotocoreSTS, *, signed: bool = True) -> BaseClient:
+    """Return the client of *sts*. What is shared, and how it is configured, can only be seen inside."""
+    return sts._client("aws", signed=signed)
+
+
 def place(client: BaseClient) -> tuple[str, str]:
     return client.meta.region_name, client.meta.endpoint_url
 
@@ -184,23 +189,23 @@ def test_a_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_special_endpoints_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """By argument or by variable."""
     fips, dualstack = "https://sts-fips.us-east-1.amazonaws.com", "https://sts.us-east-1.api.aws"
-    assert BotocoreSTS(use_fips=True)._client("aws", signed=True).meta.endpoint_url == fips
-    assert BotocoreSTS(use_dualstack=True)._client("aws", signed=True).meta.endpoint_url == dualstack
+    assert client_of(BotocoreSTS(use_fips=True)).meta.endpoint_url == fips
+    assert client_of(BotocoreSTS(use_dualstack=True)).meta.endpoint_url == dualstack
     monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
-    assert BotocoreSTS()._client("aws", signed=False).meta.endpoint_url == fips
+    assert client_of(BotocoreSTS(), signed=False).meta.endpoint_url == fips
 
 
 @pytest.mark.case("H11")
 def test_time_outs_attempts_and_name_reach_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five and ten seconds, three attempts or what the environment says, and who asks, without saying for whom."""
-    config: Any = BotocoreSTS()._client("aws", signed=True).meta.config
+    config: Any = client_of(BotocoreSTS()).meta.config
     assert (config.connect_timeout, config.read_timeout) == (5, 10)
     assert (config.retries["mode"], config.retries.get("total_max_attempts")) == ("standard", None)
     assert config.max_pool_connections >= 32
     assert config.user_agent_extra.startswith("stskit/")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "7")
     monkeypatch.setenv("AWS_RETRY_MODE", "legacy")
-    config = BotocoreSTS(connect_timeout=1, read_timeout=2)._client("aws", signed=True).meta.config
+    config = client_of(BotocoreSTS(connect_timeout=1, read_timeout=2)).meta.config
     assert (config.connect_timeout, config.read_timeout) == (1, 2)
     assert config.retries == {"mode": "standard", "total_max_attempts": 7}
 
@@ -211,14 +216,14 @@ def test_time_outs_attempts_and_name_reach_botocore(monkeypatch: pytest.MonkeyPa
 def test_equal_settings_share_a_client_also_between_threads() -> None:
     """It is costly to make and holds the connections; it is made once, however many want it at the same time."""
     with ThreadPoolExecutor(16) as pool:
-        clients = set(pool.map(lambda _: BotocoreSTS("eu-west-1")._client("aws", signed=True), range(64)))
+        clients = set(pool.map(lambda _: client_of(BotocoreSTS("eu-west-1")), range(64)))
     assert len(clients) == 1
     others = [
         BotocoreSTS("eu-west-2"),
         BotocoreSTS("eu-west-1", read_timeout=1),
         BotocoreSTS("eu-west-1", use_fips=True),
     ]
-    assert clients.isdisjoint(other._client("aws", signed=True) for other in others)
+    assert clients.isdisjoint(client_of(other) for other in others)
     assert client("eu-west-1", signed=False) is not client("eu-west-1")
 
 
@@ -342,10 +347,10 @@ def test_after_a_fork_a_child_has_a_client_of_its_own() -> None:
     with fake_server(granted) as server:
         sts = BotocoreSTS(endpoint_url=server.url)
         assert sts.exchange(BASE, Role(ROLE, session_name="parent")).access_key_id == "AKIABASE.parent"
-        before = id(sts._client("aws", signed=True))
-        assert in_child(lambda: id(sts._client("aws", signed=True)) == before) == "False"
+        before = id(client_of(sts))
+        assert in_child(lambda: id(client_of(sts)) == before) == "False"
         assert in_child(lambda: sts.exchange(BASE, Role(ROLE, session_name="child")).access_key_id) == "AKIABASE.child"
-        assert id(sts._client("aws", signed=True)) == before
+        assert id(client_of(sts)) == before
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -461,7 +466,7 @@ def test_other_calls_are_logged_as_before(log: Log) -> None:
     """Of the caller's own clients, after ours and during ours in another thread: what they log is their decision."""
 
     def from_another_thread(request: Request) -> Answer:
-        for name in clients._LOGGERS_OF_SECRETS:
+        for name in clients._SECRET_LOGGERS:
             logging.getLogger(name).debug("from another thread")
         return granted(request)
 
@@ -469,7 +474,7 @@ def test_other_calls_are_logged_as_before(log: Log) -> None:
         BotocoreSTS(endpoint_url=server.url).exchange(BASE, Role(ROLE))
         assert log.tellers(SECRET_KEY) == set()
         names = {name for name, line in log.lines if line == "from another thread"}
-        assert names == set(clients._LOGGERS_OF_SECRETS)
+        assert names == set(clients._SECRET_LOGGERS)
         session = Session()
         session.set_credentials(BASE.access_key_id, BASE.secret_access_key, BASE.session_token)
         theirs: Any = session.create_client("sts", "us-east-1", endpoint_url=server.url)

@@ -184,7 +184,7 @@ def test_a_command_that_gives_no_code_is_told(command: MFACommand, kind: type[So
 @pytest.mark.parametrize("arguments", ["ykman oath", [], ()])
 def test_a_command_is_a_list(arguments: Any) -> None:
     """One text would need a shell."""
-    with pytest.raises(RoleError, match=r"is a list of arguments: MFACommand\(\["):
+    with pytest.raises(RoleError, match=r"is a list of arguments; write MFACommand\(\["):
         MFACommand(arguments)
 
 

@@ -43,7 +43,7 @@ HAS_LOGIN = hasattr(botocore.credentials, "LoginProvider")
 
 
 def failure(source: Profile, kind: type[SourceError] = ProofInvalid) -> str:
-    """What the error says, once it is sure that it tells no canary and no more than it should."""
+    """Return what the error says, but for the class of botocore's exception, once no canary is in it."""
     with pytest.raises(SourceError) as caught:
         source.fetch()
     error = caught.value
@@ -51,7 +51,7 @@ def failure(source: Profile, kind: type[SourceError] = ProofInvalid) -> str:
     assert error.__cause__ is None
     assert error.__context__ is None
     assert "canary" not in told(error)
-    return str(error)
+    return re.sub(r" \(\w+\)(?=[;.])", "", str(error))
 
 
 def configure(home: Path, config: str = "", credentials: str = "") -> None:
@@ -261,7 +261,7 @@ def test_a_file_that_may_not_be_read_is_named(home: Path, monkeypatch: pytest.Mo
         ("", "[p]\naws_access_key_id = AKIA\n", "it is not complete: aws_secret_access_key is missing; add it"),
         ("", "[p]\naws_access_key_id =\naws_secret_access_key = canary\n", "the access key id is empty"),
         ("", "[p]\naws_access_key_id = AKIA\naws_secret_access_key =\n", "a secret must be text and not empty"),
-        ("", "[p]\n\ncanary\n", ".aws/credentials cannot be parsed at line 3; correct it (ConfigParseError)"),
+        ("", "[p]\n\ncanary\n", ".aws/credentials cannot be parsed at line 3; correct it"),
         ("", "canary\n[p]\n", ".aws/credentials cannot be parsed at line 1; correct it"),
         ("[profile p\ncanary\n", "", ".aws/config cannot be parsed at line 1; correct it"),
         ("", "[p]\nk = 1\n[p]\nx = canary\n", ".aws/credentials cannot be parsed at line 3; correct it"),
@@ -360,8 +360,8 @@ def test_a_cache_runs_the_process_again_once_its_credentials_run_out(home: Path,
         ('echo \'{"Version": 1, "AccessKeyId": "canary"}\'', "SecretAccessKey must be text and not empty; it is miss"),
         (f"echo '{document(AccessKeyId=7)}'", "AccessKeyId must be text and not empty; it is not"),
         (f"echo '{document(Expiration='canary')}'", "Expiration is not an ISO 8601 date and time; expected for exam"),
-        (f"echo '{document(Version=2)}'", "gave no document with a Version of 1; correct it (CredentialRetrievalErr"),
-        (f"echo '{document(Version=None)}'", "gave no document with a Version of 1; correct it (CredentialRetrieval"),
+        (f"echo '{document(Version=2)}'", "gave no document with a Version of 1; correct it"),
+        (f"echo '{document(Version=None)}'", "gave no document with a Version of 1; correct it"),
     ],
 )
 @pytest.mark.parametrize("is_source", [False, True], ids=["itself", "source"])
@@ -418,7 +418,7 @@ def test_a_process_that_cannot_be_started_is_invalid(command: str, message: str,
 def test_a_command_with_an_open_quote_is_invalid(home: Path) -> None:
     """Botocore cannot take it apart."""
     configure(home, "[profile p]\ncredential_process = sh 'canary\n")
-    assert "see why with: aws sts get-caller-identity --profile p (ValueError)" in failure(Profile("p"))
+    assert "see why with: aws sts get-caller-identity --profile p" in failure(Profile("p"))
 
 
 def is_running(pid: int) -> bool:
@@ -539,7 +539,7 @@ def test_a_source_profile_has_its_own_keys_whatever_the_environment_says(
         (refused("AccessDenied", "canary", 403), "AssumeRole was refused with AccessDenied. Check that the role"),
         (refused("canary " * 20, "canary", 403), "AssumeRole was refused with no code. "),
         (refused(None, "canary", 403), "AssumeRole was refused with no code. "),
-        (Answer("<html>canary</html>"), "see why with: aws sts get-caller-identity --profile p (KeyError)"),
+        (Answer("<html>canary</html>"), "see why with: aws sts get-caller-identity --profile p"),
         (Answer("canary", 500), "a server that it needs gave no answer that can be read; check the endpoint"),
     ],
 )
@@ -589,7 +589,7 @@ def test_a_chain_that_is_too_long_for_botocore_is_told(home: Path) -> None:
         told = failure(Profile("p0"))
     finally:
         sys.setrecursionlimit(before)
-    assert "too many source profiles follow each other; shorten the chain (RecursionError)" in told
+    assert "too many source profiles follow each other; shorten the chain" in told
 
 
 # What only a person can do ---------------------------------------------------------------------------------------
@@ -691,7 +691,7 @@ def test_an_sso_session_that_has_ended_says_how_to_sign_in(
     with fake_server(ENDED) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SSO", server.url)
         said = failure(Profile(name), SignInRequired)
-    assert f"nobody is signed in, or no longer; run: aws sso login{option} (" in said
+    assert f"nobody is signed in, or no longer; run: aws sso login{option}" in said
 
 
 def test_an_sso_session_gives_credentials_until_it_is_refused(
@@ -707,7 +707,7 @@ def test_an_sso_session_gives_credentials_until_it_is_refused(
         monkeypatch.setenv("AWS_ENDPOINT_URL_SSO", server.url)
         failure(Profile("p"), SignInRequired)
         sign_in(sso_cache, "https://idp.example")
-        assert "run: aws sso login --profile p (UnauthorizedSSOTokenError)" in failure(Profile("p"), SignInRequired)
+        assert "run: aws sso login --profile p" in failure(Profile("p"), SignInRequired)
         credentials = Profile("p").fetch()
         assert credentials.access_key_id == "AKIA-sso"
         assert credentials.expiration == until
@@ -720,9 +720,9 @@ def test_a_login_session_that_has_ended_says_how_to_sign_in(home: Path, monkeypa
     """Or what botocore needs for it, which is not installed with it."""
     configure(home, "[profile p]\nlogin_session = arn:aws:iam::123456789012:user/me\nregion = us-east-1\n")
     monkeypatch.setattr("botocore.credentials.EC", None)
-    assert "for that botocore needs: pip install 'botocore[crt]'" in failure(Profile("p"))
+    assert "botocore needs another package for that; run: pip install 'botocore[crt]'" in failure(Profile("p"))
     monkeypatch.setattr("botocore.credentials.EC", object())
-    assert "run: aws login --profile p (LoginTokenLoadError)" in failure(Profile("p"), SignInRequired)
+    assert "run: aws login --profile p" in failure(Profile("p"), SignInRequired)
 
 
 # What is relied on -----------------------------------------------------------------------------------------------
@@ -733,16 +733,16 @@ def test_only_two_parts_of_the_search_of_botocore_are_replaced(name: str | None,
     """Each by one of its own kind and in its place, for a profile and for a source profile."""
     from botocore.credentials import AssumeRoleProvider, ProcessProvider, ProfileProviderBuilder
 
-    from stskit.sources.profile.provider_chain import _Sources, restrain
+    from stskit.sources.profile.provider_chain import SourceProviders, harden_chain
 
     configure(home, credentials=keys_of("p"))
     session = Session(profile=name)
     before = list(session.get_component("credential_provider").providers)
-    restrain(session, 60)
+    harden_chain(session, 60)
     after = session.get_component("credential_provider").providers
     assert [type(each) for each in after] == [type(each) for each in before]
     changed = [type(new) for old, new in zip(before, after, strict=True) if new is not old]
     assert changed == [AssumeRoleProvider, ProcessProvider]
     theirs = ProfileProviderBuilder(session).providers("p")
-    ours = _Sources(session, 60).providers("p")
+    ours = SourceProviders(session, 60).providers("p")
     assert [type(each) for each in ours] == [type(each) for each in theirs]

@@ -20,7 +20,7 @@ from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, STSError, STSUnavailable
 from stskit.proofs import Proof
 from stskit.sts import BotocoreSTS
-from stskit.sts.refusals import Call, explained, unavailable
+from stskit.sts.refusals import CallDetails, translate, unavailable
 from stskit.sts.remedies import ANY_5XX, ANY_OTHER, REMEDIES, remedy_for
 
 ROLE = Role("arn:aws:iam::123456789012:role/R")
@@ -324,9 +324,9 @@ def test_a_proof_that_cannot_be_sent_is_an_error_of_its_source(proof: Proof) -> 
 
 def test_an_unknown_failure_is_of_the_kind_of_its_time() -> None:
     """Before there is a client it is the settings, after that it is the answer, or what botocore misses."""
-    call = Call("AssumeRole")
-    later = Call("AssumeRole", has_client=True)
-    errors = explained(KeyError(), call), explained(KeyError(), later), explained(NoCredentialsError(), later)
+    call = CallDetails("AssumeRole")
+    later = CallDetails("AssumeRole", has_client=True)
+    errors = translate(KeyError(), call), translate(KeyError(), later), translate(NoCredentialsError(), later)
     assert {type(error) for error in errors} == {STSUnavailable}
     assert [getattr(error, "kind", None) for error in errors] == ["setup", "answer", "setup"]
     assert str(unavailable("timeout", "x", call)).startswith("AssumeRole: STS did not answer in time (x). ")
@@ -384,8 +384,8 @@ def answer_of(code: str, message: str, request_id: str) -> Exception:
 def test_a_secret_is_cut_from_whatever_the_server_says(secret: str, before: str, after: str, form: str) -> None:
     """In code, message and request id, with whatever around it."""
     quoted = f"{before} {quote_plus(secret) if form == 'encoded' and len(secret) > 200 else secret} {after}"
-    call = Call("AssumeRole", secrets=(Secret(secret),))
-    error = explained(answer_of(quoted, quoted, quoted), call)
+    call = CallDetails("AssumeRole", secrets=(Secret(secret),))
+    error = translate(answer_of(quoted, quoted, quoted), call)
     assert isinstance(error, STSError)
     for text in (error.code or "", str(error).removesuffix(error.remedy), error.request_id or ""):
         assert secret not in text.removeprefix("AssumeRole: STS refused with ")
@@ -395,23 +395,23 @@ def test_a_secret_is_cut_from_whatever_the_server_says(secret: str, before: str,
 def test_a_part_of_a_secret_is_cut_too(start: int, length: int) -> None:
     """Servers shorten what they quote."""
     token = Secret("".join(f"{number:03x}" for number in range(200, 400)))
-    call = Call("AssumeRole", None, None, None, (token,))
+    call = CallDetails("AssumeRole", None, None, None, (token,))
     part = str(token)[start : start + length]
-    error = explained(answer_of("X", f"token '{part}...' is bad", "r"), call)
+    error = translate(answer_of("X", f"token '{part}...' is bad", "r"), call)
     assert str(error).startswith("AssumeRole: STS refused with X: token '***' is bad.")
 
 
 def test_the_longer_secret_is_cut_first() -> None:
     """Where one is a part of another, the rest of the other would be left."""
-    call = Call("AssumeRole", secrets=(Secret("abc"), Secret("12abc34"), Secret("abc34")))
-    assert "X: *** and ***. " in str(explained(answer_of("X", "12abc34 and abc", "r"), call))
+    call = CallDetails("AssumeRole", secrets=(Secret("abc"), Secret("12abc34"), Secret("abc34")))
+    assert "X: *** and ***. " in str(translate(answer_of("X", "12abc34 and abc", "r"), call))
 
 
 def test_what_is_no_secret_is_left_as_it_is() -> None:
     """ARNs and other long words are what one needs to read."""
     message = "User: arn:aws:sts::123456789012:assumed-role/a-long-role-name-for-a-team/and-a-long-session is not known"
-    call = Call("AssumeRole", secrets=(Secret("t" * 400),))
-    assert message in str(explained(answer_of("X", message, "0123456789abcdef-0123-4567-89ab"), call))
+    call = CallDetails("AssumeRole", secrets=(Secret("t" * 400),))
+    assert message in str(translate(answer_of("X", message, "0123456789abcdef-0123-4567-89ab"), call))
 
 
 BODIES = st.recursive(

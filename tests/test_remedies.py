@@ -16,7 +16,7 @@ from saml_samples import PAIR, PROVIDER, ROLE, encoded, response
 from stskit import Credentials, Role, SAMLAssertion, WebIdentityToken
 from stskit.errors import STSError
 from stskit.proofs import Proof
-from stskit.sts import BotocoreSTS, facts
+from stskit.sts import BotocoreSTS, refusals
 from stskit.sts.remedies import ANY_5XX, ANY_OTHER, REMEDIES, remedy_for
 from stskit.sts.requests import OPERATIONS
 
@@ -102,14 +102,14 @@ def test_each_row_can_be_reached() -> None:
     """No row is hidden behind one before it that takes everything."""
     for number, row in enumerate(REMEDIES):
         for earlier in REMEDIES[:number]:
-            hides = earlier.code == row.code and not earlier.says and earlier.operation in ("", row.operation)
-            assert not hides, (earlier, row)
+            is_general = not earlier.message_pattern and earlier.operation in ("", row.operation)
+            assert not (is_general and earlier.code == row.code), (earlier, row)
 
 
 def test_the_rows_speak_of_operations_that_there_are() -> None:
     """An operation that is added gets its rows here."""
     assert {row.operation for row in REMEDIES} - {""} <= set(OPERATIONS)
-    assert {row.shows for row in REMEDIES} == {"", "proof", "clock", "both", "policy"}
+    assert {row.context for row in REMEDIES} == {"", "proof", "clock", "both", "policy"}
 
 
 @given(st.text(), st.sampled_from([*OPERATIONS]), st.text(), st.integers(400, 599))
@@ -147,13 +147,13 @@ def test_a_refused_assertion_tells_what_it_says_and_offers() -> None:
 )
 def test_of_what_cannot_be_read_nothing_is_told(proof: Proof) -> None:
     """And the refusal is told all the same."""
-    assert facts.of_proof(proof) == ""
+    assert refusals.describe_proof(proof) == ""
     assert refusal(refused("AccessDenied", status=403), proof).remedy.endswith(".")
 
 
 def test_an_assertion_that_offers_nothing_offers_nothing() -> None:
     """There is no list to tell."""
-    assert "offers" not in facts.of_proof(SAMLAssertion(encoded(response({}))))
+    assert "offers" not in refusals.describe_proof(SAMLAssertion(encoded(response({}))))
 
 
 @pytest.mark.parametrize(("status", "row"), [(499, ANY_OTHER), (500, ANY_5XX), (599, ANY_5XX)])
@@ -165,15 +165,15 @@ def test_an_unknown_code_is_judged_by_its_status(status: int, row: object) -> No
 def test_long_lists_and_claims_are_cut() -> None:
     """An error is read by people."""
     many = SAMLAssertion(encoded(response({"Role": [PAIR.replace("app", f"r{number}") for number in range(50)]})))
-    assert facts.of_proof(many).endswith("role/r19 and 30 more.")
-    assert len(facts.of_proof(WebIdentityToken(jwt.encode({"sub": "x" * 5000}, KEY)))) < 300
+    assert refusals.describe_proof(many).endswith("role/r19 and 30 more.")
+    assert len(refusals.describe_proof(WebIdentityToken(jwt.encode({"sub": "x" * 5000}, KEY)))) < 300
 
 
 def test_refused_credentials_are_told_by_their_key_id() -> None:
     """And by whose they are and until when, where that is known."""
     assert "The call was signed with AKIABASE." in refusal(refused("InvalidClientTokenId")).remedy
     session = Credentials("ASIA", "s", "t", START, assumed_role_arn="arn:aws:sts::123456789012:assumed-role/Hub/me")
-    assert facts.of_proof(session) == (
+    assert refusals.describe_proof(session) == (
         "The call was signed with ASIA of arn:aws:sts::123456789012:assumed-role/Hub/me, "
         "and ended or end at 2026-11-25 12:00:00+00:00."
     )

@@ -67,7 +67,7 @@ def test_an_attribute_that_only_mentions_a_tag_is_none() -> None:
 def test_what_an_assertion_does_not_say_is_none() -> None:
     """Nothing is made up."""
     it = assertion(response({}, start=None, end=None, audiences=()))
-    assert (it.roles, it.tags, it.transitive_tag_keys, it.audiences, it.values_left_out) == ((), {}, (), (), 0)
+    assert (it.roles, it.tags, it.transitive_tag_keys, it.audiences, it.invalid_role_count) == ((), {}, (), (), 0)
     silent = ["session_name", "session_duration", "source_identity", "audience", "recipient"]
     silent += ["not_before", "not_on_or_after", "session_not_on_or_after"]
     assert [getattr(it, name) for name in silent] == [None] * len(silent)
@@ -202,7 +202,7 @@ def test_with_a_given_provider_what_cannot_be_read_is_for_the_server_to_judge() 
 def test_an_encrypted_assertion_says_so_whatever_is_asked() -> None:
     """With the way out."""
     it = assertion(ENCRYPTED)
-    for name in ("roles", "session_name", "tags", "audience", "not_on_or_after", "values_left_out"):
+    for name in ("roles", "session_name", "tags", "audience", "not_on_or_after", "invalid_role_count"):
         with pytest.raises(ProofInvalid, match=r"encrypted.*principal_arn="):
             getattr(it, name)
     with pytest.raises(ProofInvalid, match="encrypted"):

@@ -90,7 +90,8 @@ def _remedies(rows: Sequence[Remedy]) -> str:
 
 
 def _when(row: Remedy) -> str:
-    when = [f"of {row.operation}" if row.operation else "", f"that says `{row.says}`" if row.says else ""]
+    pattern = f"that says `{row.message_pattern}`" if row.message_pattern else ""
+    when = [f"of {row.operation}" if row.operation else "", pattern]
     said = ", ".join(filter(None, when))
     return f"*{said[0].upper()}{said[1:]}*: " if said else ""
 
@@ -104,7 +105,7 @@ def _also(row: Remedy) -> str:
         "": "",
     }
     again = "`retryable` is true." if row.retryable else ""
-    said = " ".join(filter(None, (shows[row.shows], again)))
+    said = " ".join(filter(None, (shows[row.context], again)))
     return f" <small>{said}</small>" if said else ""
 
 

@@ -18,10 +18,10 @@ from attrs import field, frozen
 
 from stskit._time import instant
 from stskit.credentials import Secret
-from stskit.errors import ProofInvalid
+from stskit.errors import ProofInvalid, without_frames
 from stskit.proofs.saml_xml import is_aws
 
-__all__ = ["Found", "newest"]
+__all__ = ["FoundResponse", "newest"]
 
 _FORM_BODY: Final = re.compile(r"(?:[\w.-]+=[^&\s]*&)*SAMLResponse=([^&\r\n]+)(?:&\S*)?\s*")
 # The field as lists of parameters, command lines and JSON have it, or as HTML does, its value in clear or escaped.
@@ -35,8 +35,11 @@ _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @frozen
-class Found:
-    """One response as it was found, which one it is, in words ("" where that is clear), and *among* how many it was."""
+class FoundResponse:
+    """The response that a text holds.
+
+    `which`: which one it is, in words; "" where the text holds nothing else. `among`: the number of responses there.
+    """
 
     value: Secret = field(converter=Secret)
     which: str = ""
@@ -52,31 +55,33 @@ class _Post:
     url: str
 
 
-def newest(text: str) -> Found:
+@without_frames
+def newest(text: str) -> FoundResponse:
     """The response in *text* that was posted last, to AWS if any was. What is no log is given back as it is.
 
     Raises `ProofInvalid` where *text* is a log without any response.
     """
     text = Secret(text.lstrip("\ufeff").strip())
     if body := _FORM_BODY.fullmatch(text):
-        return Found(body[1])
+        return FoundResponse(body[1])
     if text.startswith("{"):
         posts = _posts(text)
         if posts is not None:
             return _newest_post(posts)
     elif "SAMLResponse" not in text or _XML.match(text):
-        return Found(text)
+        return FoundResponse(text)
     values = list(_values(text))
     if not values:
         raise _nothing_found()
     which = f"the last of {len(values)} responses in it" if len(values) > 1 else ""
-    return Found(values[-1], which, len(values))
+    return FoundResponse(values[-1], which, len(values))
 
 
 def _nothing_found() -> ProofInvalid:
     return ProofInvalid(
-        "no SAML response is in it; sign in again with the developer tools open and the log "
-        "preserved (Preserve log, Persist logs), and save the log once the AWS page is there"
+        "no SAML response is in it",
+        remedy="sign in again with the developer tools open and the log "
+        "preserved (Preserve log, Persist logs), and save the log once the AWS page is there",
     )
 
 
@@ -86,14 +91,14 @@ def _values(text: str) -> Iterator[Secret]:
     return (Secret(unescape(match["value"])) for match in _FIELD.finditer(text))
 
 
-def _newest_post(posts: list[_Post]) -> Found:
+def _newest_post(posts: list[_Post]) -> FoundResponse:
     if not posts:
         raise _nothing_found()
     # the later one of two at the same time, too
     _, _, post = max(((is_aws(post.url), post.at), at, post) for at, post in enumerate(posts))
     when = "an unknown time" if post.at == _LONG_AGO else post.at.replace(microsecond=0)
     one = f"of {len(posts)} responses the one" if len(posts) > 1 else "the response"
-    return Found(post.value, f"{one} posted at {when} to {_host(post.url)}", len(posts))
+    return FoundResponse(post.value, f"{one} posted at {when} to {_host(post.url)}", len(posts))
 
 
 def _posts(text: str) -> list[_Post] | None:
@@ -103,12 +108,12 @@ def _posts(text: str) -> list[_Post] | None:
     try:
         entries = _get(json.loads(text), "log", "entries")
     except (ValueError, RecursionError):  # it holds the text, so no error may keep it
-        problem = "it starts as JSON, as a HAR file does, and is not whole; save the browser log again"
-    else:
-        if not isinstance(entries, list):
-            return None
-        return list(_each(entries, _sent)) or list(_each(entries, _received))
-    raise ProofInvalid(problem)
+        raise ProofInvalid(
+            "it starts as JSON, as a HAR file does, and is not whole", remedy="save the browser log again"
+        ) from None
+    if not isinstance(entries, list):
+        return None
+    return list(_each(entries, _sent)) or list(_each(entries, _received))
 
 
 def _each(entries: list[object], look: Callable[[object], Iterable[Secret]]) -> Iterator[_Post]:

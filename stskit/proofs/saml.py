@@ -75,8 +75,8 @@ class SAMLAssertion:
         return tuple(dict.fromkeys(pair for pair in pairs if pair is not None))
 
     @property
-    def values_left_out(self) -> int:
-        """How many values of the attribute Role are no pair of a role and a SAML provider."""
+    def invalid_role_count(self) -> int:
+        """How many values of the attribute Role are not a pair of a role ARN and a SAML provider ARN."""
         return sum(_pair(value) is None for value in self._attribute("Role"))
 
     @property
@@ -93,8 +93,8 @@ class SAMLAssertion:
         if re.fullmatch(r"\d{1,9}", value, re.ASCII) and 900 <= int(value) <= 43_200:
             return timedelta(seconds=int(value))
         raise ProofInvalid(
-            f"the assertion's SessionDuration is {value[:20]!r}, and STS takes 900 to 43,200 seconds; "
-            "have the identity provider correct it"
+            f"the assertion's SessionDuration is {value[:20]!r}, and STS takes 900 to 43,200 seconds",
+            remedy="have the identity provider correct it",
         )
 
     @property
@@ -174,9 +174,10 @@ class SAMLAssertion:
             return self.principal_arn
         listed = ", ".join(offered) or "none at all"
         raise RoleNotOffered(
-            f"the SAML assertion does not offer {role_arn}; it offers: {listed}. "
-            "Ask for one of these, or have the identity provider grant the role and get a new assertion",
+            f"the SAML assertion does not offer {role_arn}; it offers: {listed}.",
             tuple(offered),
+            remedy="Ask for one of these, or have the identity provider grant the role and get a new assertion",
+            option="role",
         )
 
     def check_duration(self, seconds: int | None) -> None:
@@ -184,8 +185,9 @@ class SAMLAssertion:
         longest = self.session_duration if seconds is not None and self._can_be_read() else None
         if longest is not None and timedelta(seconds=seconds or 0) > longest:
             raise RoleError(
-                f"duration is {seconds} seconds, and the SAML assertion allows {longest.total_seconds():.0f}; "
-                "ask for less, or have the identity provider raise its attribute SessionDuration"
+                f"duration is {seconds} seconds, and the SAML assertion allows {longest.total_seconds():.0f}",
+                remedy="ask for less, or have the identity provider raise its attribute SessionDuration",
+                option="duration",
             )
 
     def _can_be_read(self) -> bool:
@@ -208,8 +210,12 @@ class SAMLAssertion:
     def _open(self) -> Response:
         if self._response().encrypted:
             raise ProofInvalid(
-                "the SAML assertion is encrypted, so only AWS can read it; name the role, and the provider too: "
-                "SAMLFile(path, principal_arn='arn:aws:iam::ACCOUNT:saml-provider/NAME')"
+                "the SAML assertion is encrypted, so only AWS can read it",
+                remedy="name the role, and the provider too: "
+                "SAMLFile(path, principal_arn='arn:aws:iam::ACCOUNT:saml-provider/NAME')",
+                cli_remedy="name the role, and the provider too: "
+                "--principal-arn arn:aws:iam::ACCOUNT:saml-provider/NAME",
+                option="principal_arn",
             )
         return self._response()
 
@@ -219,12 +225,15 @@ class SAMLAssertion:
     def _texts(self, name: str) -> tuple[str, ...]:
         return tuple(self._open().texts.get(name, ()))
 
+    @without_frames
     def _moments(self, name: str) -> list[datetime]:
         try:
             return [instant(text, zone_needed=False) for text in self._texts(name)]
         except ValueError:
             what = name.rsplit(maxsplit=1)[-1]
-        raise ProofInvalid(f"the assertion's {what} is no date and time; have the identity provider correct it")
+            raise ProofInvalid(
+                f"the assertion's {what} is no date and time", remedy="have the identity provider correct it"
+            ) from None
 
 
 def _first(values: Sequence[T]) -> T | None:

@@ -6,18 +6,19 @@ import re
 from typing import Final
 
 from stskit.credentials import Secret
-from stskit.errors import ProofInvalid
+from stskit.errors import ProofInvalid, without_frames
 from stskit.proofs.saml_xml import NEXT_STEP, read
 
 __all__ = ["canonical"]
 
 MAX_ENCODED: Final = 100_000  # characters of SAMLAssertion, by the service model of STS
-_MOST: Final = 10 * MAX_ENCODED  # with blanks and line breaks; no more is looked at
+_MAX_LENGTH: Final = 10 * MAX_ENCODED  # with blanks and line breaks; a longer text is refused without a look
 
 _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _DECLARED_ENCODING: Final = re.compile(r"""(<\?xml[^>]*?)\sencoding\s*=\s*("[^"]*"|'[^']*')""")
 
 
+@without_frames
 def canonical(text: str) -> Secret:
     """Standard base64 on one line, of the very bytes that the identity provider signed.
 
@@ -25,27 +26,31 @@ def canonical(text: str) -> Secret:
     Raises `ProofInvalid` for what is no SAML response.
     """
     text = Secret(text.lstrip("\ufeff").strip())
-    _check_size(len(text), _MOST)
+    _check_size(len(text), _MAX_LENGTH)
     if text.startswith("<"):
         return _checked(_encoded_xml(text))
     if _PERCENT.search(text):
         text = _unquoted(text)
-    problem = _refusal(text)
+    problem = _not_base64(text)
     for candidate in _candidates(text):
         try:
             return _checked(candidate)
         except ProofInvalid as error:
-            problem = str(error)
-    raise ProofInvalid(problem)
+            problem = error
+    raise problem
 
 
-def _refusal(text: str) -> str:
-    """What to say of *text* that is no base64."""
+def _not_base64(text: str) -> ProofInvalid:
+    """Return the error for a *text* that is neither base64 nor XML."""
     if re.fullmatch(r"eyJ[\w-]+\.[\w-]+\.[\w-]*", text, re.ASCII):
-        return "this is an OIDC token, and no SAML response; name it as one: OIDCTokenFile(path)"
+        return ProofInvalid(
+            "this is an OIDC token, and no SAML response",
+            remedy="name it as one: OIDCTokenFile(path)",
+            cli_remedy="name it as one: --oidc-token-file",
+        )
     if re.fullmatch(r"[\w\s=-]+", text, re.ASCII) and re.search(r"[-_]", text):
-        return f"this is base64 of the URL-safe kind, which a SAML response never is; {NEXT_STEP}"
-    return f"this is neither base64 nor XML, so it is no SAML response; {NEXT_STEP}"
+        return ProofInvalid("this is base64 of the URL-safe kind, which a SAML response never is", remedy=NEXT_STEP)
+    return ProofInvalid("this is neither base64 nor XML, so it is no SAML response", remedy=NEXT_STEP)
 
 
 def _candidates(text: str) -> list[Secret]:
@@ -72,8 +77,7 @@ def _encoded_xml(text: str) -> Secret:
     try:  # as text it has no encoding any more, whatever it declares
         return Secret(b64encode(_DECLARED_ENCODING.sub(r"\1", text, count=1).encode()).decode())
     except UnicodeEncodeError:
-        problem = f"this is neither base64 nor XML, so it is no SAML response; {NEXT_STEP}"
-    raise ProofInvalid(problem)
+        raise ProofInvalid("this is neither base64 nor XML, so it is no SAML response", remedy=NEXT_STEP) from None
 
 
 def _unquoted(text: str) -> Secret:
@@ -86,8 +90,8 @@ def _checked(encoded: Secret) -> Secret:
     _check_size(len(encoded), MAX_ENCODED)
     if _is_deflated(encoded):
         raise ProofInvalid(
-            "this is a deflated response, as the redirect binding of SAML has it, and STS takes none; "
-            "save the one that the browser posts to the AWS sign-in page"
+            "this is a deflated response, as the redirect binding of SAML has it, and STS takes none",
+            remedy="save the one that the browser posts to the AWS sign-in page",
         )
     read(encoded)
     return encoded
@@ -96,8 +100,8 @@ def _checked(encoded: Secret) -> Secret:
 def _check_size(size: int, most: int) -> None:
     if size > most:
         raise ProofInvalid(
-            f"the SAML response has {size:,} characters and STS takes {MAX_ENCODED:,} of base64; "
-            "have the identity provider send fewer roles or attributes"
+            f"the SAML response has {size:,} characters and STS takes {MAX_ENCODED:,} of base64",
+            remedy="have the identity provider send fewer roles or attributes",
         )
 
 

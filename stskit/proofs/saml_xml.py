@@ -14,7 +14,7 @@ from typing import Final
 
 from attrs import frozen
 
-from stskit.errors import ProofInvalid
+from stskit.errors import ProofInvalid, without_frames
 
 __all__ = ["NEXT_STEP", "Response", "is_aws", "read"]
 
@@ -97,7 +97,7 @@ class _Reader:
         if self._path[0] != _RESPONSE:
             what = _OTHERS.get(name, "XML")
             raise ProofInvalid(
-                f"this is {what}, and no SAML 2.0 response: it does not start with samlp:Response; {NEXT_STEP}"
+                f"this is {what}, and no SAML 2.0 response: it does not start with samlp:Response", remedy=NEXT_STEP
             )
         if len(self._path) > MAX_DEPTH:
             raise ProofInvalid(f"the XML is nested more than {MAX_DEPTH} deep, which no SAML response is")
@@ -125,22 +125,25 @@ class _Reader:
         self._path.pop()
 
     def doctype(self, *_declaration: object) -> None:
-        raise ProofInvalid(f"the XML declares a document type, as web pages do and SAML responses do not; {NEXT_STEP}")
+        raise ProofInvalid(
+            "the XML declares a document type, as web pages do and SAML responses do not", remedy=NEXT_STEP
+        )
 
 
+@without_frames
 def read(encoded: str) -> Response:
     """What the base64 *encoded* says. Raises `ProofInvalid` where it is no response with exactly one assertion."""
     reader = _parsed(encoded)
     status = [text.rpartition(":")[2] for name in ("status", "status detail") for text in reader.texts.get(name, ())]
     if status and status[0] != "Success":
         raise ProofInvalid(
-            f"the identity provider did not sign in: the status is {' / '.join(status)[:100]!r}; "
-            "sign in again, and ask whoever runs the identity provider if it stays so"
+            f"the identity provider did not sign in: the status is {' / '.join(status)[:100]!r}",
+            remedy="sign in again, and ask whoever runs the identity provider if it stays so",
         )
     if reader.assertions + reader.encrypted != 1:
         raise ProofInvalid(
-            f"a SAML response for STS holds exactly one assertion, this one {reader.assertions + reader.encrypted}; "
-            "sign in again and save the response that the browser posts to the AWS sign-in page"
+            f"a SAML response for STS holds exactly one assertion, this one {reader.assertions + reader.encrypted}",
+            remedy="sign in again and save the response that the browser posts to the AWS sign-in page",
         )
     return Response(bool(reader.encrypted), reader.texts, reader.attributes)
 
@@ -158,11 +161,13 @@ def _parsed(encoded: str) -> _Reader:
     try:
         parser.Parse(b64decode(encoded), True)
     except expat.ExpatError as error:
-        problem = f"{expat.ErrorString(error.code)} in line {error.lineno}"
+        raise _not_well_formed(f"{expat.ErrorString(error.code)} in line {error.lineno}") from None
     except (LookupError, ValueError, Warning):  # how expat reports an encoding that Python lacks, or cannot lend it
-        problem = "its encoding is not supported"
-    else:
-        return reader
-    raise ProofInvalid(
-        f"this is no SAML response: what the base64 holds is no well-formed XML ({problem}); {NEXT_STEP}"
+        raise _not_well_formed("its encoding is not supported") from None
+    return reader
+
+
+def _not_well_formed(why: str) -> ProofInvalid:
+    return ProofInvalid(
+        f"this is no SAML response: what the base64 holds is no well-formed XML ({why})", remedy=NEXT_STEP
     )

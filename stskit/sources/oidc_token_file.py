@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final
+from warnings import warn
 
 from attrs import field, frozen
 
@@ -15,7 +17,7 @@ from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, SourceMissing, StskitWarning, without_frames
 from stskit.proofs import WebIdentityToken
 from stskit.protocols import Clock
-from stskit.sources.proof_file import path_text, read_proof, why_shared
+from stskit.sources.proof_file import path_text, permission_problem, read_proof
 
 __all__ = ["OIDCTokenFile"]
 
@@ -53,12 +55,13 @@ class OIDCTokenFile:
 
         https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html
         """
-        import os
-
         path = (os.environ if environ is None else environ).get(_VARIABLE)
         if not path:
             raise SourceMissing(
-                f"{_VARIABLE} is not set; set it to the path of a token file, or name the file: OIDCTokenFile(path)"
+                f"{_VARIABLE} is not set",
+                remedy="set it to the path of a token file, or name the file: OIDCTokenFile(path)",
+                cli_remedy="set it to the path of a token file, or name the file: --oidc-token-file",
+                variable=_VARIABLE,
             )
         return cls(path)
 
@@ -92,16 +95,29 @@ class OIDCTokenFile:
         if not re.fullmatch(_WHOLE, text):
             raise ProofInvalid(
                 f"{self.path} holds no OIDC token: STS takes 4 to 20,000 characters, without blanks or line breaks "
-                f"inside; this has {len(text):,}. Save the token alone, as it was issued"
+                f"inside; this has {len(text):,}.",
+                remedy="Save the token alone, as it was issued",
+                path=self.path,
             )
         if _is_saml(text):
-            raise ProofInvalid(f"{self.path} holds a SAML response, and no OIDC token; name it as one: SAMLFile(path)")
+            raise ProofInvalid(
+                f"{self.path} holds a SAML response, and no OIDC token",
+                remedy="name it as one: SAMLFile(path)",
+                cli_remedy="name it as one: --saml-file",
+                path=self.path,
+            )
         return WebIdentityToken(text)
 
     def _field(self, text: Secret) -> Secret:
         if self.json_field is None:
             if text.startswith("{"):
-                raise ProofInvalid(f"{self.path} is JSON; name the field that holds the token: json_field=...")
+                raise ProofInvalid(
+                    f"{self.path} is JSON",
+                    remedy="name the field that holds the token: json_field=...",
+                    cli_remedy="name the field that holds the token: --json-field NAME",
+                    path=self.path,
+                    option="json_field",
+                )
             return text
         import json
 
@@ -113,20 +129,26 @@ class OIDCTokenFile:
         except (ValueError, RecursionError):  # it holds the text, so no error may keep it
             problem = "is no JSON"
         raise ProofInvalid(
-            f"{self.path} {problem}; have a look at what writes it, or name another field: json_field=..."
+            f"{self.path} {problem}",
+            remedy="have a look at what writes it, or name another field: json_field=...",
+            cli_remedy="have a look at what writes it, or name another field: --json-field NAME",
+            path=self.path,
+            option="json_field",
         )
 
     def _judge_time(self, token: WebIdentityToken) -> None:
         now, begin, end = self.clock.now(), token.not_before, token.expiration
         if end is not None and now >= end:
             raise ProofInvalid(
-                f"{self.path}: the token expired at {end}, and it is {now.replace(microsecond=0)}; "
-                "see why nothing has renewed the file, and check the clock of this machine"
+                f"{self.path}: the token expired at {end}, and it is {now.replace(microsecond=0)}",
+                remedy="see why nothing has renewed the file, and check the clock of this machine",
+                path=self.path,
             )
         if begin is not None and now < begin - self.skew:
             raise ProofInvalid(
-                f"{self.path}: the token counts from {begin}, and it is {now.replace(microsecond=0)}; "
-                "check the clock of this machine"
+                f"{self.path}: the token counts from {begin}, and it is {now.replace(microsecond=0)}",
+                remedy="check the clock of this machine",
+                path=self.path,
             )
 
     def _judge_form(self, token: WebIdentityToken) -> None:
@@ -134,13 +156,17 @@ class OIDCTokenFile:
             return
         what = "a token without signature" if token.is_jwt else "a token that is no JSON Web Token"
         if self.strict:
-            raise ProofInvalid(f"{self.path} holds {what}; save the ID token, as it was issued, or leave out strict")
+            raise ProofInvalid(
+                f"{self.path} holds {what}",
+                remedy="save the ID token, as it was issued, or leave out strict",
+                path=self.path,
+            )
         _warn(f"{self.path} holds {what}, which STS may refuse; save the ID token, as it was issued")
 
     def _judge_mode(self) -> None:
         with suppress(OSError):  # it has been read, and may be gone by now
-            if why := why_shared(self.path):
-                _warn(f"{self.path} holds a token and {why}; make it yours alone: chmod 600 {self.path}")
+            if problem := permission_problem(self.path):
+                _warn(f"{self.path} holds a token and {problem}; make it yours alone: chmod 600 {self.path}")
 
 
 def _is_saml(text: str) -> bool:
@@ -152,6 +178,4 @@ def _is_saml(text: str) -> bool:
 
 
 def _warn(message: str) -> None:
-    from warnings import warn
-
     warn(message, StskitWarning, stacklevel=5)  # where `fetch` was called, and so shown once for each such place

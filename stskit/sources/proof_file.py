@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable
 from time import sleep
 
 from stskit.credentials import Secret
-from stskit.errors import ProofInvalid, SourceError, SourceMissing
+from stskit.errors import ProofInvalid, SourceMissing, without_frames
 
-__all__ = ["path_text", "read_proof", "why_shared"]
+__all__ = ["path_text", "permission_problem", "read_proof"]
 
 
 def path_text(path: str | os.PathLike[str]) -> str:
@@ -17,6 +18,7 @@ def path_text(path: str | os.PathLike[str]) -> str:
     return os.fspath(path)
 
 
+@without_frames
 def read_proof(path: str, what: str, limit: int, *, pauses: Iterable[float] = ()) -> Secret:
     """The text in *path*, without byte order mark and the blanks around it; *what* it should be is for the errors.
 
@@ -29,26 +31,33 @@ def read_proof(path: str, what: str, limit: int, *, pauses: Iterable[float] = ()
             if not text:
                 sleep(pause)
                 text = _read(path, limit)
-        problem: SourceError = ProofInvalid(
-            f"{path} is empty; it should hold {what}. Save it again, and look whether something was written"
-        )
-        if text:
-            return text
     except UnicodeDecodeError:  # it holds the file's content, so no error may keep it
-        problem = ProofInvalid(f"{path} is no text in UTF-8; it should hold {what}. Save it again as plain text")
+        raise ProofInvalid(
+            f"{path} is no text in UTF-8; it should hold {what}.", remedy="Save it again as plain text", path=path
+        ) from None
     except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: no path can have a NUL
-        problem = SourceMissing(
-            f"there is no file {path}; it should hold {what}. Check the path, or make the file first"
-        )
+        raise SourceMissing(
+            f"there is no file {path}; it should hold {what}.",
+            remedy="Check the path, or make the file first",
+            path=path,
+        ) from None
     except OSError as error:
-        problem = ProofInvalid(
-            f"{path} cannot be read: {error.strerror}; it should hold {what}. Save it again as a file that you may read"
+        raise ProofInvalid(
+            f"{path} cannot be read: {error.strerror}; it should hold {what}.",
+            remedy="Save it again as a file that you may read",
+            path=path,
+        ) from None
+    if not text:
+        raise ProofInvalid(
+            f"{path} is empty; it should hold {what}.",
+            remedy="Save it again, and look whether something was written",
+            path=path,
         )
-    raise problem
+    return text
 
 
-def why_shared(path: str) -> str:
-    """Why others than the owner of this process may get at the secret in *path*, in words; "" where they may not."""
+def permission_problem(path: str) -> str:
+    """Say why other users can read or replace the secret in *path*; "" where they cannot. Raises `OSError`."""
     real = os.path.realpath(os.path.expanduser(path))
     if "/.." in real:  # where Kubernetes puts it, for this container alone: whoever runs in it can change nothing there
         return ""
@@ -59,8 +68,6 @@ def why_shared(path: str) -> str:
 
 
 def _read(path: str, limit: int) -> Secret:
-    from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-
     from stskit._io import atomic
 
     data = atomic.read(os.path.expanduser(path), limit)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Final
+from warnings import warn
 
 from attrs import field, frozen
 
 from stskit._time import SystemClock
-from stskit.errors import ProofInvalid, SignInRequired, SourceError, StskitWarning, without_frames
+from stskit.errors import ProofInvalid, SignInRequired, SourceError, StskitWarning, prefixed, without_frames
 from stskit.proofs import SAMLAssertion
 from stskit.protocols import Clock
 from stskit.sources.proof_file import path_text, read_proof
@@ -84,24 +85,22 @@ class SAMLFile:
                 self._judge_time(assertion)
                 self._judge_audience(assertion.audiences)
         except SourceError as error:
-            problem = type(error)(f"{self.path}{which}: {error}")
-        else:
-            if judge:
-                self._tell(assertion, which, found.among)
-            return assertion
-        raise problem
+            raise prefixed(error, f"{self.path}{which}: ", path=self.path) from None
+        if judge:
+            self._report(assertion, which, found.among)
+        return assertion
 
     def _judge_time(self, assertion: SAMLAssertion) -> None:
         now, begin, end = self.clock.now(), assertion.not_before, assertion.not_on_or_after
         if end is not None and now >= end + self.skew:
             raise SignInRequired(
-                f"the SAML assertion ended at {end}, and it is {now.replace(microsecond=0)}; "
-                f"sign in again and save the new response as {self.path}"
+                f"the SAML assertion ended at {end}, and it is {now.replace(microsecond=0)}",
+                remedy=f"sign in again and save the new response as {self.path}",
             )
         if begin is not None and now < begin - self.skew:
             raise ProofInvalid(
-                f"the SAML assertion counts from {begin}, and it is {now.replace(microsecond=0)}; "
-                "check the clocks of this machine and of the identity provider"
+                f"the SAML assertion counts from {begin}, and it is {now.replace(microsecond=0)}",
+                remedy="check the clocks of this machine and of the identity provider",
             )
 
     def _judge_audience(self, audiences: tuple[str, ...]) -> None:
@@ -111,18 +110,19 @@ class SAMLFile:
             is_aws(each) if self.audience is None else each == self.audience for each in audiences
         ):
             raise ProofInvalid(
-                f"the SAML assertion is for {', '.join(audiences)[:200]}, and not for {self.audience or 'AWS'}; save "
-                "the response posted to the AWS sign-in page, or name the audience: SAMLFile(path, audience=...)"
+                f"the SAML assertion is for {', '.join(audiences)[:200]}, and not for {self.audience or 'AWS'}",
+                remedy="save the response posted to the AWS sign-in page, or name the audience: "
+                "SAMLFile(path, audience=...)",
+                cli_remedy="save the response posted to the AWS sign-in page",
+                option="audience",
             )
 
-    def _tell(self, assertion: SAMLAssertion, which: str, among: int) -> None:
+    def _report(self, assertion: SAMLAssertion, which: str, among: int) -> None:
         if among > 1:
             from logging import getLogger
 
             getLogger("stskit").info("%s%s: this SAML response is taken", self.path, which)
-        if not assertion.is_encrypted and (number := assertion.values_left_out):
-            from warnings import warn
-
+        if not assertion.is_encrypted and (number := assertion.invalid_role_count):
             warn(
                 f"{self.path}{which}: {number} values of the attribute Role are no pair of a role ARN and a SAML "
                 "provider ARN, and were left out; have the identity provider correct them",

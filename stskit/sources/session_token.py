@@ -44,8 +44,11 @@ class SessionToken:
         credentials = self.source.fetch()
         if credentials.session_token is not None:
             raise ProofInvalid(
-                "a session token is given for the long-term keys of a user only, and these are temporary already; "
-                "name the user's own profile as source, or assume the role from these without SessionToken"
+                "a session token is given for the long-term keys of a user only, and these are temporary already",
+                remedy="name the user's own profile as source, or assume the role from these without SessionToken",
+                cli_remedy="name the user's own profile as source, or assume the role from these "
+                "without --session-token",
+                option="source",
             )
         return self.sts.session_token(credentials, duration=self.duration, mfa=self.mfa)
 

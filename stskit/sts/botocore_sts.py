@@ -6,6 +6,7 @@ for any, so no profile and no ``credential_process`` is touched; nothing secret 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
@@ -38,7 +39,11 @@ _WHICH_SERVER: Final = (
 
 def _without_password(_self: object, _field: object, url: str | None) -> None:
     if "@" in (url or ""):
-        raise RoleError("endpoint_url has a user name or a password in it, which would be shown; leave it out")
+        raise RoleError(
+            "endpoint_url has a user name or a password in it, which would be shown",
+            remedy="leave it out",
+            option="endpoint_url",
+        )
 
 
 @frozen
@@ -76,8 +81,6 @@ class BotocoreSTS:
 
         Raises nothing.
         """
-        import os
-
         from stskit.cache_key import digest
 
         set_here = self.region, self.endpoint_url, self.use_fips, self.use_dualstack
@@ -114,9 +117,9 @@ class BotocoreSTS:
         self, operation: str, parameters: Mapping[str, Any], proof: Proof, role: Role | None, read: Reader[T]
     ) -> T:
         from stskit.sts import clients
-        from stskit.sts.refusals import Call, explained, unavailable
+        from stskit.sts.refusals import CallDetails, translate, unavailable
 
-        call = Call(
+        details = CallDetails(
             operation,
             role.arn if role else None,
             self.region,
@@ -126,24 +129,23 @@ class BotocoreSTS:
         )
         try:
             client = self._client(role.partition if role else _partition(proof), signed=isinstance(proof, Credentials))
-            call = evolve(call, region=client.meta.region_name, endpoint=client.meta.endpoint_url, has_client=True)
-            check_known(client.meta.service_model, operation, parameters)
-            if not self.allow_http and clients.is_open_to_others(client):
-                raise unavailable("http", "no TLS", call)
+            meta = client.meta
+            details = evolve(details, region=meta.region_name, endpoint=meta.endpoint_url, has_client=True)
+            check_known(meta.service_model, operation, parameters)
+            if not self.allow_http and clients.is_remote_plaintext(client):
+                raise unavailable("http", "no TLS", details)
             parameters = with_code(parameters)
-            call = evolve(call, secrets=secrets(proof, parameters))
-            send = partial(clients.call, client, operation, parameters, proof, discreet=not self.trace_wire)
-            answer = send() if self.total_timeout is None else clients.within(self.total_timeout, send)
+            details = evolve(details, secrets=secrets(proof, parameters))
+            send = partial(clients.call, client, operation, parameters, proof, log_secrets=self.trace_wire)
+            answer = send() if self.total_timeout is None else clients.run_with_deadline(self.total_timeout, send)
         except StskitError:
             raise
         except Exception as error:  # noqa: BLE001 - what botocore raises has no common base
-            problem: StskitError = explained(error, call)
-        else:
-            try:
-                return read(answer)
-            except ProofInvalid as error:
-                problem = unavailable("answer", str(error), call)
-        raise problem  # not from within: the error must not keep botocore's as its context
+            raise translate(error, details) from None
+        try:
+            return read(answer)
+        except ProofInvalid as error:
+            raise unavailable("answer", str(error), details) from None
 
     def _client(self, partition: str | None, *, signed: bool) -> BaseClient:
         options = (

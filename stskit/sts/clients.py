@@ -36,32 +36,32 @@ _VARIABLES: Final = (
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
 )
 # They log requests, answers, and exceptions that quote a header, an answer or what a credential_process said.
-_LOGGERS_OF_SECRETS: Final = tuple(
+_SECRET_LOGGERS: Final = tuple(
     f"botocore.{name}" for name in ("auth", "credentials", "endpoint", "httpsession", "parsers", "tokens", "utils")
 )
 _NOWHERE: Final = (None, None, os.devnull, None)  # to botocore: in no file and no variable; by default an empty file
-_MOST_CONNECTIONS: Final = 50  # kept open between calls; urllib3 warns when more threads than this come back at once
+_MAX_CONNECTIONS: Final = 50  # kept open between calls; urllib3 warns when more threads than this come back at once
 
 _proof_in_use: ContextVar[Proof | None] = ContextVar("stskit_proof_in_use", default=None)
-_discreet: ContextVar[bool] = ContextVar("stskit_discreet", default=False)
+_is_silent: ContextVar[bool] = ContextVar("stskit_is_silent", default=False)
 _lock: Final = lock_across_forks()
 
 
 @contextmanager
-def discreet_logs(discreet: bool = True) -> Iterator[None]:
-    """While this lasts, the loggers of botocore that may tell a secret are silent in this thread, and in no other.
+def silence_secret_loggers(silent: bool = True) -> Iterator[None]:
+    """Silence the loggers of botocore that may show a secret, in this thread only, for as long as the block lasts.
 
-    With *discreet* False they are not, even within another such block.
+    With *silent* False they write again, also inside of another such block.
     """
     import logging
 
-    for name in _LOGGERS_OF_SECRETS:
+    for name in _SECRET_LOGGERS:
         logging.getLogger(name).addFilter(_may_be_logged)
-    before = _discreet.set(discreet)
+    before = _is_silent.set(silent)
     try:
         yield
     finally:
-        _discreet.reset(before)
+        _is_silent.reset(before)
 
 
 def client_for(
@@ -78,27 +78,29 @@ def client_for(
 
 
 def call(
-    client: BaseClient, operation: str, parameters: Mapping[str, object], proof: Proof, *, discreet: bool = True
+    client: BaseClient, operation: str, parameters: Mapping[str, object], proof: Proof, *, log_secrets: bool = False
 ) -> dict[str, Any]:
-    """One call, signed with *proof* where the operation is signed and *proof* is credentials.
+    """Make one call, signed with *proof* where the operation is signed and *proof* is credentials.
 
-    Nothing secret of it is logged, unless *discreet* is False.
+    Its secrets are logged only with *log_secrets*.
     """
     from botocore import xform_name
 
-    if not discreet:  # as plain text, for a `Secret` masks itself in the log
+    if log_secrets:  # as plain text, for a `Secret` masks itself in the log
         parameters = {name: str(value) if isinstance(value, Secret) else value for name, value in parameters.items()}
     before = _proof_in_use.set(proof)
     try:
-        with discreet_logs(discreet):
+        with silence_secret_loggers(not log_secrets):
             answer: dict[str, Any] = getattr(client, xform_name(operation))(**parameters)
             return answer
     finally:
         _proof_in_use.reset(before)
 
 
-def within(seconds: float, work: Callable[[], T]) -> T:
-    """What *work* gives or raises, in another thread; after *seconds* `TimeoutError`, and what comes later is lost.
+def run_with_deadline(seconds: float, work: Callable[[], T]) -> T:
+    """Run *work* in another thread, and return or raise its result; raise `TimeoutError` after *seconds*.
+
+    A result that comes later is lost.
 
     The socket's own time-outs cannot do it: they begin anew with each attempt and each piece of an answer, and looking
     up a name has none.
@@ -122,8 +124,8 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     return results[0]
 
 
-def is_open_to_others(client: BaseClient) -> bool:
-    """Whether what *client* sends goes to another machine without TLS."""
+def is_remote_plaintext(client: BaseClient) -> bool:
+    """Whether the requests of *client* go to another machine without TLS."""
     from ipaddress import ip_address
     from urllib.parse import urlsplit
 
@@ -160,7 +162,7 @@ def _session(signed: bool, _environment: tuple[object, ...]) -> Session:
     session.set_config_variable("sts_regional_endpoints", "regional")
     session.register_component("data_loader", sts_loader_for(session))
     for component in ("credential_provider", "token_provider"):
-        session.register_component(component, _KeysOfThisCall())
+        session.register_component(component, _PerCallCredentials())
     # An expiration is parsed by us: botocore takes half a date, and gives local time.
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=str)
     return session
@@ -175,7 +177,7 @@ def _client(session: Session, region: str, endpoint_url: str | None, options: Op
     config = Config(
         **dict(options),
         retries={"mode": "standard"},  # three attempts, or AWS_MAX_ATTEMPTS
-        max_pool_connections=_MOST_CONNECTIONS,
+        max_pool_connections=_MAX_CONNECTIONS,
         user_agent_extra=f"stskit/{version('stskit')}",
     )
     return session.create_client("sts", region_name=region, endpoint_url=endpoint_url, config=config)
@@ -193,27 +195,35 @@ def _region(wanted: str | None, partition: str | None, *, strict: bool) -> str:
             return wanted
         if strict:
             raise RoleError(
-                f"the region {wanted} is in the partition {there} and the role in {partition}; "
-                f"name a region of {partition}"
+                f"the region {wanted} is in the partition {there} and the role in {partition}",
+                remedy=f"name a region of {partition}",
+                option="region",
             )
     home = known.get(partition or "aws")
     if home is None:
-        raise RoleError(f"no region is known for the partition {partition}; name one: BotocoreSTS(region=...)")
+        raise RoleError(
+            f"no region is known for the partition {partition}",
+            remedy="name one: BotocoreSTS(region=...)",
+            cli_remedy="name one: --region",
+            option="region",
+        )
     return home[0]
 
 
 def _may_be_logged(_record: object) -> bool:
-    return not _discreet.get()
+    return not _is_silent.get()
 
 
-class _KeysOfThisCall:
-    """To botocore a provider of credentials and the credentials themselves: those of the call under way in this
-    thread. Also a provider of bearer tokens, which has none, so that botocore looks for them nowhere else.
+class _PerCallCredentials:
+    """A credential provider of botocore that returns the credentials of the call under way in this thread.
+
+    It is the provider and its credentials in one object; and a provider of bearer tokens that has none, so that
+    botocore does not look for them elsewhere.
     """
 
     method = "explicit"
 
-    def load_credentials(self) -> _KeysOfThisCall:
+    def load_credentials(self) -> _PerCallCredentials:
         return self
 
     def load_token(self, **_options: object) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 
 from attrs import frozen
 
-__all__ = ["ANY_5XX", "ANY_OTHER", "REMEDIES", "Remedy", "cause_of", "remedy_for"]
+__all__ = ["ANY_5XX", "ANY_OTHER", "REMEDIES", "Remedy", "canonical_code", "remedy_for"]
 
 
 @frozen
@@ -22,12 +22,14 @@ class Remedy:
     text: str
     operation: str = ""
     """The one it is for; "" for all."""
-    says: str = ""
-    """A pattern that STS's message must hold, in any case; "" for any."""
-    shows: str = ""
-    """What else is told, where it is known: ``"proof"``, ``"clock"``, ``"both"`` or ``"policy"``."""
+    message_pattern: str = ""
+    """A pattern that STS's message must contain, in any case; "" for any message."""
+    context: str = ""
+    """What else the error shows, where it is known: ``"proof"``, ``"clock"``, ``"both"`` or ``"policy"``."""
     retryable: bool = False
     """Whether the same call may succeed later without any change."""
+    cli_text: str = ""
+    """`text` for the command line, where that needs other words."""
 
 
 _SAML: Final = "AssumeRoleWithSAML"
@@ -40,14 +42,14 @@ REMEDIES: Final[tuple[Remedy, ...]] = (
         "Check that the role exists (case counts), and that its trust policy names the SAML provider and accepts the "
         "assertion's recipient as SAML:aud; roles whose names begin with AWSReservedSSO_ cannot be had this way.",
         _SAML,
-        shows="proof",
+        context="proof",
     ),
     Remedy(
         "AccessDenied",
         "Check that the role exists, and that its trust policy names the token's issuer and accepts its audience "
         "(aud) and subject (sub).",
         _WEB,
-        shows="proof",
+        context="proof",
     ),
     Remedy(
         "AccessDenied",
@@ -57,127 +59,134 @@ REMEDIES: Final[tuple[Remedy, ...]] = (
     Remedy(
         "AccessDenied",
         "The MFA code was wrong, or late: give the device's next one, and check that its serial is right.",
-        says="MultiFactorAuthentication",
+        message_pattern="MultiFactorAuthentication",
     ),
     Remedy(
         "AccessDenied",
         "Check that the role exists, that its trust policy names this caller, and that the caller's own policy allows "
         "sts:AssumeRole (sts:TagSession for tags); where they ask for an external id, a source identity, tags or MFA, "
         "pass it. A new role may need a minute: wait_for_new_role=.",
-        shows="proof",
+        context="proof",
+        cli_text="Check that the role exists, that its trust policy names this caller, and that the caller's own "
+        "policy allows sts:AssumeRole (sts:TagSession for tags); where they ask for an external id, a source "
+        "identity, tags or MFA, pass it. A new role may need a minute: --wait-for-new-role 30s.",
     ),
     Remedy(
         "ExpiredToken",
         "The assertion is too old, for STS takes it for five minutes only: sign in again and save the new one.",
         _SAML,
-        shows="both",
+        context="both",
     ),
     Remedy(
         "ExpiredToken",
         "The token has expired: get a new one, or see why nothing has renewed its file; and check the clock.",
         _WEB,
-        shows="both",
+        context="both",
     ),
     Remedy(
         "ExpiredToken",
         "The credentials that the call was signed with have expired: renew them at their source (for a profile with "
         "SSO: aws sso login), and check the clock.",
-        shows="both",
+        context="both",
     ),
     Remedy(
         "IDPCommunicationError",
         "STS could not reach the identity provider. Try again; if it lasts, check that the provider's discovery "
         "document and keys can be read from the internet.",
-        shows="proof",
+        context="proof",
         retryable=True,
     ),
     Remedy(
         "IDPRejectedClaim",
         "The identity provider refused, or the token was revoked. Sign in to it again, and check that the user may use "
         "this application.",
-        shows="both",
+        context="both",
     ),
     Remedy(
         "InvalidClientTokenId",
         "STS does not know the access key id. Check that the key is active, that its session token came along, and "
         "that it belongs to the partition of the role; session tokens of the global endpoint do not count in regions "
         "that an account has to opt in to.",
-        shows="proof",
+        context="proof",
     ),
     Remedy(
         "InvalidIdentityToken",
         "STS could not fetch the identity provider's keys, as happens when many jobs start at once. Try again; if it "
         "lasts, check that the issuer's discovery document and keys can be read from the internet.",
-        says="retrieve verification key",
-        shows="proof",
+        message_pattern="retrieve verification key",
+        context="proof",
         retryable=True,
     ),
     Remedy(
         "InvalidIdentityToken",
         "Create an OpenID Connect provider for the token's issuer in the account of the role.",
-        says="no openidconnect provider",
-        shows="proof",
+        message_pattern="no openidconnect provider",
+        context="proof",
     ),
     Remedy(
         "InvalidIdentityToken",
         "Ask the identity provider for an audience that is listed in IAM's provider (sts.amazonaws.com; in China "
         "sts.amazonaws.com.cn), or add the token's audience there.",
-        says="audience",
+        message_pattern="audience",
         operation=_WEB,
-        shows="proof",
+        context="proof",
     ),
     Remedy(
         "InvalidIdentityToken",
         "Have the identity provider send the attribute RoleSessionName (and SourceIdentity, if at all) with 2 to 64 "
         "letters, digits or _+=,.@-.",
-        says="RoleSessionName|session name|SourceIdentity",
+        message_pattern="RoleSessionName|session name|SourceIdentity",
         operation=_SAML,
-        shows="proof",
+        context="proof",
     ),
     Remedy(
         "InvalidIdentityToken",
         "STS takes an assertion for five minutes from when it was made: sign in again and save the new one; and check "
         "the clock of the identity provider.",
-        says="five minutes|5 minutes|within .* of issue|expired|not yet valid",
+        message_pattern="five minutes|5 minutes|within .* of issue|expired|not yet valid",
         operation=_SAML,
-        shows="both",
+        context="both",
     ),
     Remedy(
         "InvalidIdentityToken",
         "Check that the SAML provider exists in the account of the role, and upload the identity provider's current "
         "metadata there: its certificate, issuer or audience differs from that of the assertion.",
         operation=_SAML,
-        shows="both",
+        context="both",
     ),
     Remedy(
         "InvalidIdentityToken",
         "Check that the identity provider is registered in the account of the role, that its keys are current, and "
         "that the token's audience is one that it lists.",
-        shows="both",
+        context="both",
     ),
-    Remedy("MalformedPolicyDocument", "Correct the session policy: it must be an IAM policy in JSON.", shows="policy"),
+    Remedy(
+        "MalformedPolicyDocument", "Correct the session policy: it must be an IAM policy in JSON.", context="policy"
+    ),
     Remedy(
         "PackedPolicyTooLarge",
         "Pass a shorter policy, managed policy ARNs in its place, or fewer and shorter tags; transitive tags of the "
         "roles before this one count too.",
-        shows="policy",
+        context="policy",
     ),
     Remedy(
         "RegionDisabled",
         "Activate STS for this region in the account settings of IAM, or use another region of the partition: "
         "BotocoreSTS(region=...).",
+        cli_text="Activate STS for this region in the account settings of IAM, or use another region of the "
+        "partition: --region.",
     ),
-    Remedy("RequestExpired", "Set the clock of this machine: requests are valid for 15 minutes.", shows="clock"),
+    Remedy("RequestExpired", "Set the clock of this machine: requests are valid for 15 minutes.", context="clock"),
     Remedy(
         "SignatureDoesNotMatch",
         "Set the clock of this machine: signatures are valid for 15 minutes.",
-        says="expired|not yet current",
-        shows="clock",
+        message_pattern="expired|not yet current",
+        context="clock",
     ),
     Remedy(
         "SignatureDoesNotMatch",
         "Check the secret access key, and the clock of this machine. STS may remember a wrong secret for some seconds.",
-        shows="clock",
+        context="clock",
     ),
     Remedy(
         "MissingAuthenticationToken",
@@ -186,24 +195,26 @@ REMEDIES: Final[tuple[Remedy, ...]] = (
     Remedy(
         "Throttling",
         "Too many calls at once. Keep credentials until they expire (Cached), and start fewer calls at a time.",
+        cli_text="Too many calls at once. Keep credentials until they expire (--cache), and start fewer calls at a "
+        "time.",
         retryable=True,
     ),
     Remedy(
         "ValidationError",
         "A role that is assumed from another role's session lasts an hour at most: ask for no more than 3600 seconds, "
         "or assume it from long-term keys, SAML or OIDC.",
-        says="chaining|1 hour",
+        message_pattern="chaining|1 hour",
     ),
     Remedy(
         "ValidationError",
         "Ask for a shorter duration, or raise the maximum session duration of the role.",
-        says="MaxSessionDuration|DurationSeconds exceeds",
+        message_pattern="MaxSessionDuration|DurationSeconds exceeds",
     ),
     Remedy(
         "ValidationError",
         "Name the SAML provider that the assertion lists with this role: it must be of the same account.",
-        says="principal exists outside",
-        shows="proof",
+        message_pattern="principal exists outside",
+        context="proof",
     ),
     Remedy(
         "ValidationError",
@@ -231,19 +242,22 @@ _OTHER_NAMES: Final = {
 _BY_STATUS: Final = {400: "ValidationError", 403: "AccessDenied", 429: "Throttling"}  # some servers send no code
 
 
-def cause_of(code: str, status: int) -> str:
-    """The code as AWS's STS has it; *code* is "" where the server sent none, and then the status decides."""
+def canonical_code(code: str, status: int) -> str:
+    """Return the code that AWS's STS has for this error.
+
+    *code* is "" where the server sent none; then the HTTP *status* decides.
+    """
     return _OTHER_NAMES.get(code, code) or _BY_STATUS.get(status, "")
 
 
 def remedy_for(code: str, operation: str, message: str, status: int) -> Remedy:
-    """The row for a refusal; *code* and *status* as in `cause_of`."""
-    cause = cause_of(code, status)
+    """The row for a refusal; *code* and *status* as in `canonical_code`."""
+    cause = canonical_code(code, status)
     fits = (
         row
         for row in REMEDIES
         if row.code == cause
         and row.operation in ("", operation)
-        and (not row.says or re.search(row.says, message, re.IGNORECASE))
+        and (not row.message_pattern or re.search(row.message_pattern, message, re.IGNORECASE))
     )
     return next(fits, ANY_5XX if status >= 500 else ANY_OTHER)

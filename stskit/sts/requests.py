@@ -46,6 +46,15 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "GetSessionToken": Operation(("duration", "minimum_session_token_size", "mfa")),
     "GetCallerIdentity": Operation(),
 }
+# The options that an operation may refuse, as the command line calls them.
+_FLAGS: Final = {
+    "mfa": "--mfa-serial",
+    "session_name": "--session-name",
+    "tags": "--tag",
+    "transitive_tag_keys": "--transitive-tag",
+    "external_id": "--external-id",
+    "source_identity": "--source-identity",
+}
 
 
 def request_for(proof: Proof, role: Role) -> tuple[str, dict[str, object]]:
@@ -61,7 +70,9 @@ def request_for(proof: Proof, role: Role) -> tuple[str, dict[str, object]]:
             operation, values = "AssumeRoleWithWebIdentity", (proof.value, proof.provider_id)
         case _:
             raise ProofInvalid(
-                f"the source gave {type(proof).__name__}; STS takes SAMLAssertion, WebIdentityToken or Credentials"
+                f"the source gave {type(proof).__name__}",
+                remedy="STS takes SAMLAssertion, WebIdentityToken or Credentials",
+                option="source",
             )
     sent = {name: value for name, value in zip(OPERATIONS[operation].proof, values, strict=True) if value is not None}
     return operation, sent | options(operation, OPERATIONS[operation], role)
@@ -71,7 +82,11 @@ def check_known(model: ServiceModel, operation: str, sent: Mapping[str, object])
     """A parameter that is newer than the botocore at hand ends here, and not in an error that shows all the others."""
     shape: Any = model.operation_model(operation).input_shape
     if unknown := [name for name in sent if name not in shape.members]:
-        raise RoleError(f"this botocore does not know the parameter {unknown[0]} of {operation}; install a newer one")
+        raise RoleError(
+            f"this botocore does not know the parameter {unknown[0]} of {operation}",
+            remedy="install a newer one",
+            option=next((option for option, names in PARAMETERS.items() if unknown[0] in names), "extra"),
+        )
 
 
 def options(name: str, operation: Operation, role: Role) -> dict[str, object]:
@@ -84,8 +99,10 @@ def options(name: str, operation: Operation, role: Role) -> dict[str, object]:
     given = {option: value for option, value in given.items() if value is not None and value != () and value != {}}
     if refused := [option for option in given if option not in accepted]:
         raise RoleError(
-            f"{name} does not take {refused[0]}: the identity provider sets it, or AssumeRole alone has it; "
-            "leave it out"
+            f"{name} does not take {refused[0]}: the identity provider sets it, or AssumeRole alone has it",
+            remedy="leave it out",
+            cli_remedy=f"leave out {_FLAGS[refused[0]]}" if refused[0] in _FLAGS else "",
+            option=refused[0],
         )
     if "session_name" in accepted and "session_name" not in given:
         given["session_name"] = default_session_name()

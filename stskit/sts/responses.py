@@ -20,7 +20,7 @@ def credentials_in(answer: Mapping[str, Any], now: datetime | None = None) -> Cr
     if credentials.session_token is None or credentials.expiration is None:
         raise ProofInvalid("it has no session token or no expiration")
     if credentials.is_expired(now=now):
-        raise ProofInvalid("its credentials have expired already; check the clock of this machine")
+        raise ProofInvalid("its credentials have expired already", remedy="check the clock of this machine")
     if (credentials.expires_in(now=now) or _LONGEST) >= _LONGEST:
         raise ProofInvalid("its credentials would never expire")
     return credentials

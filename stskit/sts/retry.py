@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from stskit.errors import STSError
 
-__all__ = ["patiently"]
+__all__ = ["retry_exchange"]
 
 T = TypeVar("T")
 
@@ -17,7 +17,7 @@ _KEY_PAUSES: Final = (1.0, 2.0, 4.0, 8.0)  # seconds at most: STS could not fetc
 _ROLE_PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 10.0)  # seconds; the last one again and again
 
 
-def patiently(attempt: Callable[[], T], wait_for_new_role: timedelta) -> T:
+def retry_exchange(attempt: Callable[[], T], wait_for_new_role: timedelta) -> T:
     """What *attempt* gives, tried again where STS could not fetch the identity provider's keys (five tries in all), and
     for *wait_for_new_role* where it denies access, as it does for some seconds after a role was made.
     """

@@ -19,8 +19,7 @@ from stskit.mfa import MFA
 from stskit.proofs import Proof
 from stskit.protocols import Clock
 from stskit.roles import Role
-from stskit.sts.refusals import Call as Called
-from stskit.sts.refusals import explained, unavailable
+from stskit.sts.refusals import CallDetails, translate, unavailable
 from stskit.sts.requests import check_known, in_sts_terms, request_for, secrets, with_code
 from stskit.sts.responses import credentials_in, identity_in
 from stskit.testing import _model
@@ -187,7 +186,7 @@ class FakeSTS:
     ) -> T:
         check_known(_model.service(), operation, parameters)
         sent = with_code(parameters)
-        called = Called(
+        called = CallDetails(
             operation,
             role.arn if role else None,
             secrets=secrets(proof, sent),
@@ -196,7 +195,7 @@ class FakeSTS:
         )
         reply = self._brain.reply(operation, lambda: sent, partial(self._signer, proof))
         if reply.refusal:
-            raise explained(_Refused(reply.refusal, reply), called)
+            raise translate(_Refused(reply.refusal, reply), called)
         if reply.fault:
             raise unavailable(*_RAISED[type(reply.fault)], called)
         try:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 READERS = (
     "stskit.proofs.browser_log",
-    "stskit.proofs.jwt",
+    "stskit.proofs.web_identity",
     "stskit.proofs.saml_encoding",
     "stskit.sinks.dot_env.env_file",
     "stskit.sinks.credentials_file.ini",

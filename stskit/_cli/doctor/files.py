@@ -21,7 +21,7 @@ from stskit.caches.file import FileCache
 from stskit.protocols import Clock
 from stskit.sinks.file_edit import MAX_BYTES
 from stskit.sources.profile.errors import line_of
-from stskit.sources.proof_file import why_shared
+from stskit.sources.proof_file import permission_problem
 
 __all__ = ["SharedFile", "of_cache", "of_shared_file", "shared_file"]
 
@@ -134,7 +134,7 @@ def _of_mode(file: SharedFile, about: str, real: str) -> Iterator[Finding]:
     mode, folder = stat.S_IMODE(os.stat(real).st_mode), os.path.dirname(real)
     above = stat.S_IMODE(os.stat(folder).st_mode)
     facts = {"path": file.path, "mode": f"{mode:03o}", "folder_mode": f"{above:03o}"}
-    why = why_shared(real)
+    why = permission_problem(real)
     if mode & 0o022:
         why = "can be changed by other users"
     elif file.kind == "config" and "read" in why:

@@ -19,7 +19,7 @@ from stskit.errors import RoleError
 from stskit.protocols import Clock
 from stskit.sinks.environment import REGIONS
 from stskit.sts import BotocoreSTS, clients
-from stskit.sts.refusals import Call, explained
+from stskit.sts.refusals import CallDetails, translate
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -68,7 +68,7 @@ def of_server(
             yield Finding("region", "note", "The region and the endpoint cannot be told before the profile is there")
             return
         text = f"STS could not be asked anywhere, for botocore cannot make a client ({name})"
-        yield Finding("endpoint", "wrong", text, getattr(explained(error, Call("the call")), "remedy", ""))
+        yield Finding("endpoint", "wrong", text, getattr(translate(error, CallDetails("the call")), "remedy", ""))
         return
     url = client.meta.endpoint_url
     url_from = _url_from(sts, "the profile" if url != no_profile.meta.endpoint_url else "")
@@ -137,7 +137,7 @@ def _of_endpoint(client: BaseClient, url_from: str) -> Finding:
     url = _without_user(client.meta.endpoint_url)
     facts = {"endpoint": url, "from": url_from or "AWS"}
     text = f"STS would be asked at {url}{f', as {url_from} says' if url_from else ''}"
-    if clients.is_open_to_others(client):
+    if clients.is_remote_plaintext(client):
         text = f"{text}, where others can read on the way what is sent"
         return Finding("endpoint", "wrong", text, "use an https endpoint", facts)
     return Finding("endpoint", "ok", text, facts=facts)
@@ -171,9 +171,9 @@ def _of_clock(url: str, bundle: str | None, clock: Clock) -> Finding:
     endpoint = _without_user(url)
     facts: dict[str, str | int] = {"endpoint": endpoint}
     try:
-        with clients.discreet_logs():
+        with clients.silence_secret_loggers():
             before = clock.now()
-            date = clients.within(2 * _SECONDS, lambda: _date(url, bundle))
+            date = clients.run_with_deadline(2 * _SECONDS, lambda: _date(url, bundle))
             here = before + (clock.now() - before) / 2
     except Exception as error:  # noqa: BLE001 - what botocore raises has no common base
         why, remedy = _why(error)
@@ -186,7 +186,8 @@ def _of_clock(url: str, bundle: str | None, clock: Clock) -> Finding:
     if abs(ahead) < _NOTABLE:
         text = f"STS answers, and the clock of this machine agrees with its, within {max(abs(seconds), 1)} s"
         return Finding("clock", "ok", text, facts=facts)
-    text = f"The clock of this machine is {format_duration(abs(ahead))} {'ahead of' if seconds > 0 else 'behind'} that of STS"
+    side = "ahead of" if seconds > 0 else "behind"
+    text = f"The clock of this machine is {format_duration(abs(ahead))} {side} that of STS"
     remedy = "set the clock of this machine, by NTP"
     if abs(ahead) <= _TOO_MUCH:
         return Finding("clock", "note", text, remedy, facts)

@@ -20,7 +20,7 @@ from stskit.errors import ProofInvalid, SourceError, prefixed
 from stskit.proofs import SAMLAssertion
 from stskit.protocols import Clock
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile
-from stskit.sources.proof_file import why_shared
+from stskit.sources.proof_file import permission_problem
 
 if TYPE_CHECKING:
     from botocore.session import Session
@@ -153,7 +153,7 @@ def _of_fetch(about: str, who: str, name: str | None, session: Session | None, c
     from stskit.sts import clients
 
     try:  # in another thread, because in the main thread a profile asks for its MFA code at the terminal
-        keys = clients.within(TIMEOUT_MAX, Profile(name).fetch)
+        keys = clients.run_with_deadline(TIMEOUT_MAX, Profile(name).fetch)
     except SourceError as error:
         return finding_from_error(about, error)
     facts: dict[str, str | int] = {}
@@ -217,5 +217,5 @@ def _facts_of(path: str, assertion: SAMLAssertion) -> dict[str, str | int]:
 
 def _of_mode(about: str, path: str) -> Iterator[Finding]:
     with suppress(OSError):  # it has been read, and may be gone by now
-        if why := why_shared(path):
+        if why := permission_problem(path):
             yield Finding(about, "note", f"{path} {why}", f"make it yours alone: chmod 600 {path}", {"path": path})

@@ -8,7 +8,7 @@ from attrs import field, frozen
 from attrs.validators import and_, gt, le
 
 from stskit.credentials import Credentials
-from stskit.errors import SourceError
+from stskit.errors import SourceError, prefixed, without_frames
 
 if TYPE_CHECKING:
     from botocore.session import Session
@@ -41,6 +41,7 @@ class Profile:
 
         return of_profile(self.name)
 
+    @without_frames
     def fetch(self) -> Credentials:
         """The credentials as botocore finds them now.
 
@@ -50,30 +51,24 @@ class Profile:
         """
         from botocore.session import Session
 
-        from stskit.sources.profile.provider_chain import restrain
-        from stskit.sts.clients import discreet_logs
+        from stskit.sources.profile import errors
+        from stskit.sources.profile.provider_chain import harden_chain
+        from stskit.sts.clients import silence_secret_loggers
 
         where = "the ambient AWS credentials" if self.name is None else f"the profile {self.name!r}"
         session = Session(profile=self.name)
-        problem: SourceError
         try:
-            with discreet_logs():
-                restrain(session, self.process_timeout)
+            with silence_secret_loggers():
+                harden_chain(session, self.process_timeout)
                 found = _found(session)
         except SourceError as error:
-            problem = type(error)(f"{where}: {error}")
+            raise prefixed(error, f"{where}: ") from None
         except Exception as error:  # noqa: BLE001 - botocore's errors have no common base, and may hold secrets
-            from stskit.sources.profile.errors import fault
-
-            problem = fault(error, session, where)
-        else:
-            if found is not None:
-                return found
-            from stskit.sources.profile.errors import missing
-
+            raise errors.translate(error, session, where, self.name) from None
+        if found is None:
             what = f"{where}: nothing found, neither elsewhere nor"
-            problem = missing(session, what, "run: aws configure, or name another source")
-        raise problem
+            raise errors.not_found(session, what, "run: aws configure, or name another source")
+        return found
 
 
 def _found(session: Session) -> Credentials | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
 
 from stskit.credentials import Credentials
-from stskit.errors import ProofInvalid, SignInRequired
+from stskit.errors import ProofInvalid, SignInRequired, prefixed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
     )
     from botocore.session import Session
 
-__all__ = ["mark_process", "restrain"]
+__all__ = ["harden_chain", "mark_process"]
 
 _PROCESSES: Final = "_STSKIT_CREDENTIAL_PROCESSES"  # tells a process which ones it runs in
 
 
-def restrain(session: Session, process_timeout: float) -> None:
+def harden_chain(session: Session, process_timeout: float) -> None:
     """Change how *session* gets its credentials, by way of source profiles too: each ``credential_process`` ends after
     *process_timeout* seconds, what it prints is in no error, and an MFA code is asked for in the main thread only.
 
@@ -38,7 +39,7 @@ def restrain(session: Session, process_timeout: float) -> None:
 
     chain = session.get_component("credential_provider")
     name = session.get_config_variable("profile") or "default"
-    sources = _Sources(session, process_timeout)
+    sources = SourceProviders(session, process_timeout)
     elsewhere = credentials.CanonicalNameCredentialSourcer(
         [credentials.EnvProvider(), chain.get_provider("container-role"), chain.get_provider("iam-role")]
     )
@@ -50,25 +51,28 @@ def restrain(session: Session, process_timeout: float) -> None:
 
 
 @frozen
-class _Sources:
-    """To botocore a builder of the providers that look into a source profile."""
+class SourceProviders:
+    """Builds the providers for a source profile; botocore takes it for its own `ProfileProviderBuilder`."""
 
     session: Session
     process_timeout: float
     cache: dict[str, object] = field(factory=dict)  # for this session only
 
     def providers(self, profile_name: str, disable_env_vars: bool = False) -> list[CredentialProvider]:
+        """Return the providers for the profile of that name, in botocore's order."""
         from botocore.credentials import ProcessProvider, ProfileProviderBuilder
 
         built = ProfileProviderBuilder(self.session, cache=self.cache).providers(profile_name, disable_env_vars)
         return [self.process(profile_name) if isinstance(each, ProcessProvider) else each for each in built]
 
     def process(self, profile: str) -> ProcessProvider:
+        """Return a provider that ends the process in time and checks what it printed."""
         from botocore.credentials import ProcessProvider
 
         return ProcessProvider(profile, self._config, popen=partial(_run, self.process_timeout))
 
     def role(self, profile: str, elsewhere: CanonicalNameCredentialSourcer) -> AssumeRoleProvider:
+        """Return a provider that asks for MFA codes in the main thread only."""
         from botocore.credentials import AssumeRoleProvider
 
         return AssumeRoleProvider(
@@ -86,8 +90,8 @@ class _Sources:
 
 
 @frozen
-class _Ended:
-    """To botocore a process that has done its work."""
+class _CompletedProcess:
+    """A process that has ended, with the methods of `subprocess.Popen` that botocore calls."""
 
     output: bytes = field(repr=False)
     returncode: int = 0
@@ -109,52 +113,49 @@ def _digest(command: Sequence[str]) -> str:
     return sha256("\0".join(command).encode(errors="surrogateescape")).hexdigest()
 
 
-def _run(timeout: float, command: list[str], **_pipes: object) -> _Ended:
+def _run(timeout: float, command: list[str], **_pipes: object) -> _CompletedProcess:
     from subprocess import DEVNULL, PIPE, TimeoutExpired, run
 
     above = os.environ.get(_PROCESSES, "").split()
     if any(_digest(command[start:]) in above for start in range(len(command))):
         raise ProofInvalid(
-            "its credential_process asks for the credentials of this very profile, and so would run for ever; let it "
-            "start from another profile"
+            "its credential_process asks for the credentials of this very profile, and so would run for ever",
+            remedy="let it start from another profile",
         )
     environment = {**os.environ, _PROCESSES: " ".join([*above, _digest(command)])}
     try:
         # After the timeout it kills the process, and does not wait for what that has started.
         done = run(command, env=environment, stdout=PIPE, stderr=DEVNULL, timeout=timeout, check=False)  # noqa: S603
     except TimeoutExpired:  # it holds what was printed, so no error may keep it
-        problem = (
-            f"had not ended after {timeout:g} s, and was stopped; run it to see what it waits for, or allow it more: "
-            "Profile(..., process_timeout=seconds)"
-        )
+        raise ProofInvalid(
+            f"its credential_process had not ended after {timeout:g} s, and was stopped",
+            remedy="run it to see what it waits for, or allow it more: Profile(..., process_timeout=seconds)",
+            cli_remedy="run it to see what it waits for",
+        ) from None
     except (OSError, ValueError, IndexError) as error:  # not there, a NUL in it, empty
-        problem = f"cannot be started: {getattr(error, 'strerror', None) or 'it is no command'}; correct it"
-    else:
-        problem = _fault(done.returncode, done.stdout)
-        if not problem:
-            return _Ended(done.stdout)
-    raise ProofInvalid(f"its credential_process {problem}")
+        why = getattr(error, "strerror", None) or "it is no command"
+        raise ProofInvalid(f"its credential_process cannot be started: {why}", remedy="correct it") from None
+    _check_output(done.returncode, done.stdout)
+    return _CompletedProcess(done.stdout)
 
 
-def _fault(status: int, output: bytes) -> str:
-    """What is wrong with how a process ended, in words that tell nothing of *output*; empty where nothing is."""
+def _check_output(status: int, output: bytes) -> None:
+    """Raise `ProofInvalid`, which quotes nothing of *output*, where the process failed or printed no credentials."""
     from json import loads
 
     if status:
         how = f"with status {status}" if status > 0 else f"by signal {-status}"
-        return f"ended {how}; run it to see why"
+        raise ProofInvalid(f"its credential_process ended {how}", remedy="run it to see why")
     try:
         Credentials.from_dict(loads(output))
     except ProofInvalid as error:
-        return f"gave no credentials that can be used: {error}"
+        raise prefixed(error, "its credential_process gave no credentials that can be used: ") from None
     except (ValueError, RecursionError):
-        return "printed no JSON; run it to see what it prints"
-    return ""
+        raise ProofInvalid("its credential_process printed no JSON", remedy="run it to see what it prints") from None
 
 
 def _ask(question: str) -> str:
     from getpass import getpass
-    from threading import current_thread, main_thread
 
     if current_thread() is main_thread():
         try:
@@ -162,6 +163,6 @@ def _ask(question: str) -> str:
         except EOFError:
             pass
     raise SignInRequired(
-        "it needs an MFA code, and nobody can be asked here; fetch once in the main thread, at a terminal, "
-        "or use a profile that needs none"
+        "it needs an MFA code, and nobody can be asked here",
+        remedy="fetch once in the main thread, at a terminal, or use a profile that needs none",
     )

@@ -1,0 +1,217 @@
+"""Errors are data: what to do, in the words of a program and of the command line, and what was wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_server import fake_server, refused
+from saml_samples import PAIR, PROVIDER, ROLE, encoded, response
+
+from stskit import (
+    MFA,
+    AssumedRole,
+    Credentials,
+    MFACommand,
+    Role,
+    SAMLAssertion,
+    StskitError,
+    WebIdentityToken,
+    assume,
+    assume_all,
+)
+from stskit.roles import ProvidedContext
+from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static
+from stskit.sts import BotocoreSTS
+
+KEYS = Credentials("AKIABASE", "secret")
+SESSION = Credentials("ASIABASE", "secret", "token")
+OFFER = SAMLAssertion(encoded(response({"Role": [PAIR]})))
+SEALED = SAMLAssertion(encoded(response().replace("a:Assertion", "a:EncryptedAssertion")))
+SERIAL = "arn:aws:iam::123456789012:mfa/me"
+
+
+def error_of(make: Callable[[], object]) -> StskitError:
+    with pytest.raises(StskitError) as caught:
+        make()
+    return caught.value
+
+
+WRONG_OPTIONS: dict[str, list[Callable[[], object]]] = {
+    "arn": [lambda: Role("app"), lambda: AssumedRole("arn:aws:iam::12:role/app")],
+    "session_name": [lambda: Role(ROLE, session_name="x"), lambda: Role(ROLE, session_name="a b")],
+    "duration": [
+        lambda: Role(ROLE, duration=60),
+        lambda: SessionToken(Static(KEYS), duration=60),
+        lambda: AssumedRole(Role(ROLE, duration=7200), source=AssumedRole(ROLE)),
+    ],
+    "policy": [lambda: Role(ROLE, policy=""), lambda: Role(ROLE, policy={"Statement": {1}})],
+    "policy_arns": [lambda: Role(ROLE, policy_arns="arn"), lambda: Role(ROLE, policy_arns=["arn"])],
+    "tags": [
+        lambda: Role(ROLE, tags={"": "x"}),
+        lambda: Role(ROLE, tags={"aws:x": "y"}),
+        lambda: Role(ROLE, tags={"a": "x", "A": "y"}),
+        lambda: assume(Role(ROLE, tags={"a": "x"}), source=Static(OFFER)),
+    ],
+    "transitive_tag_keys": [
+        lambda: Role(ROLE, transitive_tag_keys="team"),
+        lambda: Role(ROLE, transitive_tag_keys=[""]),
+        lambda: Role(ROLE, transitive_tag_keys=["aws:x"]),
+    ],
+    "external_id": [lambda: Role(ROLE, external_id="x")],
+    "source_identity": [lambda: Role(ROLE, source_identity="x")],
+    "provider_arn": [lambda: ProvidedContext("arn", "abcd")],
+    "minimum_session_token_size": [lambda: Role(ROLE, minimum_session_token_size=5000)],
+    "extra": [lambda: Role(ROLE, extra={"Tags": []})],
+    "serial": [lambda: MFA("x", "123456")],
+    "code": [lambda: MFA(SERIAL, "12345")],
+    "arguments": [lambda: MFACommand([])],
+    "expiration": [lambda: Credentials("AKIA", "secret", expiration=datetime(2026, 1, 1))],
+    "access_key_id": [lambda: Credentials("", "secret")],
+    "wait_for_new_role": [lambda: AssumedRole(ROLE, wait_for_new_role=timedelta(hours=1))],
+    "endpoint_url": [lambda: BotocoreSTS(endpoint_url="https://me:canary@sts.example")],
+    "region": [
+        lambda: BotocoreSTS("cn-north-1").exchange(KEYS, Role(ROLE)),
+        lambda: BotocoreSTS().exchange(KEYS, Role(ROLE.replace(":aws:", ":minio:"))),
+    ],
+    "role": [lambda: OFFER.principal_for(f"{ROLE}2")],
+    "roles": [lambda: assume_all(ROLE)],
+    "principal_arn": [lambda: assert_never(SEALED.roles)],
+    "source": [
+        lambda: SessionToken(Static(SESSION)).fetch(),
+        lambda: BotocoreSTS().exchange("text", Role(ROLE)),  # type: ignore[arg-type]
+    ],
+}
+
+
+def assert_never(value: object) -> None:
+    raise AssertionError(value)
+
+
+@pytest.mark.parametrize(
+    ("option", "make"), [(option, make) for option, cases in WRONG_OPTIONS.items() for make in cases]
+)
+def test_a_wrong_option_is_named_with_what_to_do(option: str, make: Callable[[], object]) -> None:
+    """The error names the argument, and no variable or file; the remedy says what to write instead."""
+    error = error_of(make)
+    assert (error.option, error.variable, error.path) == (option, None, None)
+    assert error.remedy
+    assert str(error).startswith(error.message)
+    assert str(error).endswith(error.remedy)
+    assert "canary" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("environ", "variable"),
+    [
+        ({}, "AWS_ROLE_ARN"),
+        ({"AWS_ROLE_ARN": "app"}, "AWS_ROLE_ARN"),
+        ({"AWS_ROLE_ARN": ROLE, "AWS_ROLE_SESSION_NAME": "x"}, "AWS_ROLE_SESSION_NAME"),
+        ({"AWS_ROLE_ARN": ROLE}, "AWS_WEB_IDENTITY_TOKEN_FILE"),
+    ],
+)
+def test_a_wrong_variable_is_named(environ: dict[str, str], variable: str) -> None:
+    """The variable is named in place of the argument that it stands for."""
+    error = error_of(lambda: AssumedRole.from_env(environ))
+    assert (error.option, error.variable) == (None, variable)
+    assert error.remedy
+
+
+def test_the_default_session_name_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable is named also where it is read at the call."""
+    monkeypatch.setenv("AWS_ROLE_SESSION_NAME", "x")
+    error = error_of(lambda: BotocoreSTS().exchange(KEYS, Role(ROLE)))
+    assert (error.option, error.variable) == (None, "AWS_ROLE_SESSION_NAME")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe\xfd", b"no proof at all: canary", b'{"a": "canary"}'])
+@pytest.mark.parametrize("source", [SAMLFile, OIDCTokenFile])
+@pytest.mark.parametrize("name", ["response", "a; b. c: d"])
+def test_a_wrong_file_is_named(source: Any, content: bytes | None, name: str, tmp_path: Path) -> None:
+    """The path is an attribute, whatever is in its name; the remedy is only the remedy."""
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    error = error_of(source(str(path)).fetch)
+    assert error.path == str(path)
+    assert error.remedy
+    assert str(path) in error.message
+    assert str(path) not in error.remedy
+    assert "canary" not in str(error)
+
+
+def test_a_wrong_profile_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The argument is named, or else the variable."""
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    error = error_of(Profile("nobody").fetch)
+    assert (error.option, error.variable) == ("profile", None)
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    error = error_of(Profile().fetch)
+    assert (error.option, error.variable) == (None, "AWS_PROFILE")
+    (tmp_path / "config").write_text("[profile nobody\n")
+    error = error_of(Profile().fetch)
+    assert (error.path, error.remedy) == (str(tmp_path / "config"), "correct it")
+
+
+def saved(folder: Path, content: str) -> str:
+    path = folder / "proof"
+    path.write_text(content)
+    path.chmod(0o600)
+    return str(path)
+
+
+def used_code() -> None:
+    mfa = MFA(SERIAL, "778899")
+    assert_never([mfa.token_code(), mfa.token_code()])
+
+
+OF_THE_COMMAND_LINE: dict[str, Callable[[Path], object]] = {
+    "--principal-arn arn:": lambda _: assert_never(SEALED.roles),
+    "--oidc-token-file": lambda folder: SAMLFile(saved(folder, "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln")).fetch(),
+    "--saml-file": lambda folder: OIDCTokenFile(saved(folder, encoded(response()))).fetch(),
+    "--json-field NAME": lambda folder: OIDCTokenFile(saved(folder, '{"id_token": "x"}')).fetch(),
+    "--region": lambda _: BotocoreSTS().exchange(KEYS, Role(ROLE.replace(":aws:", ":minio:"))),
+    "--allow-http": lambda _: BotocoreSTS(endpoint_url="http://sts.example").exchange(KEYS, Role(ROLE)),
+    "--session-token --cache": lambda _: used_code(),
+    "without --session-token": lambda _: SessionToken(Static(SESSION)).fetch(),
+    "--mfa-serial": lambda _: assume(Role(ROLE, mfa=MFA(SERIAL, "123456")), source=Static(OFFER)),
+    "--session-name": lambda _: assume(Role(ROLE, session_name="me"), source=Static(OFFER)),
+    "--tag": lambda _: assume(Role(ROLE, tags={"a": "b"}), source=Static(OFFER)),
+    "--transitive-tag": lambda _: assume(Role(ROLE, transitive_tag_keys=["a"]), source=Static(OFFER)),
+    "--external-id": lambda _: assume(Role(ROLE, external_id="id"), source=Static(WebIdentityToken("opaque"))),
+    "--source-identity": lambda _: assume(Role(ROLE, source_identity="me"), source=Static(OFFER)),
+    "--from-env": lambda _: AssumedRole.from_env({}),
+    "--wait-for-new-role 30s": lambda _: refused_with("AccessDenied"),
+    "(--cache)": lambda _: refused_with("Throttling"),
+}
+
+
+def refused_with(code: str) -> None:
+    with fake_server(refused(code)) as server:
+        BotocoreSTS(endpoint_url=server.url).exchange(KEYS, Role(ROLE))
+
+
+@pytest.mark.parametrize("flag", OF_THE_COMMAND_LINE)
+def test_the_command_line_has_its_own_remedy(flag: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names the flag; a Python call is in the other remedy alone."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    error = error_of(lambda: OF_THE_COMMAND_LINE[flag](tmp_path))
+    assert flag in error.cli_remedy
+    assert not re.search(r"\w\(|\w=(?!\w*\.amazonaws)", error.cli_remedy)
+    assert "--" not in error.remedy
+
+
+def test_an_error_that_is_passed_on_keeps_its_data(tmp_path: Path) -> None:
+    """The file that the assertion is in is added; the remedies stay those of what was wrong with it."""
+    path = saved(tmp_path, "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln")
+    error = error_of(SAMLFile(path, PROVIDER).fetch)
+    assert (error.remedy, error.cli_remedy) == (
+        "name it as one: OIDCTokenFile(path)",
+        "name it as one: --oidc-token-file",
+    )
+    assert (error.message, error.path) == (f"{path}: this is an OIDC token, and no SAML response", path)
