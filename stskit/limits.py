@@ -19,7 +19,7 @@ __all__ = ["LIMITS", "PARAMETERS", "Limit", "check", "check_size", "duration_in_
 
 @frozen
 class Limit:
-    """What STS takes for one option: least and most of `unit`, and which characters, in words and as pattern.
+    """What STS takes for one option: `least` and `most` of `unit`, and which `characters`, as words and as a `pattern`.
 
     `most` None: there is none. `shown`: whether an error may show the value. `argument`: the name of the argument that
     is checked, where the table has another name for it.
