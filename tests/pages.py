@@ -11,7 +11,7 @@ from pathlib import Path
 from attrs import frozen
 
 from stskit.testing import FakeSTS
-from stskit.testing._practice import Practice
+from stskit.testing.practice_server import PracticeFolder
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -57,7 +57,7 @@ def blocks_of(page: str) -> list[Block]:
 @contextmanager
 def practice_aws(folder: Path) -> Iterator[Mapping[str, str]]:
     """What ``python -m stskit.testing FOLDER`` makes; gives the environment that ``. FOLDER/practice.env`` makes."""
-    practice = Practice(folder, FakeSTS())
+    practice = PracticeFolder(folder, FakeSTS())
     with practice.sts.serve() as url:
         practice.make(url)
         exports = re.findall(r"^export (\w+)=(\S+)$", (folder / "practice.env").read_text(), re.MULTILINE)

@@ -25,6 +25,7 @@ __all__ = [
     "Refusal",
     "access_denied",
     "check_limits",
+    "compiled_pattern",
     "error_xml",
     "masked",
     "parse_form",
@@ -170,7 +171,7 @@ def _violations(shape: Any, value: Any, path: str) -> Iterator[str]:
                 f"{_constraint(shape, value, path)}{rule}" for rule in _limit_violations(shape, len(value), "length")
             )
             pattern = shape.metadata.get("pattern")
-            if pattern and not _compiled_pattern(pattern).fullmatch(value):
+            if pattern and not compiled_pattern(pattern).fullmatch(value):
                 yield f"{_constraint(shape, value, path)}Member must satisfy regular expression pattern: {pattern}"
 
 
@@ -193,7 +194,8 @@ def _first_letter_lower(name: str) -> str:
 
 
 @cache
-def _compiled_pattern(pattern: str) -> re.Pattern[str]:
+def compiled_pattern(pattern: str) -> re.Pattern[str]:
+    """Return a pattern of the model, which is one of Java's, in Python's terms."""
     java, python, flags = next(row for row in _JAVA if row[0] in pattern)
     return re.compile(pattern.replace(java, python) if java else pattern, flags)
 

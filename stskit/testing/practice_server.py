@@ -19,7 +19,7 @@ from stskit.credentials import Credentials
 from stskit.errors import SourceMissing
 from stskit.testing.fake_sts import FakeSTS
 
-__all__ = ["PracticeFolder", "main", "renew_until"]
+__all__ = ["PracticeFolder", "main"]
 
 _ROLES: Final = tuple(f"arn:aws:iam::123456789012:role/{name}" for name in ("Deploy", "ReadOnly"))
 _REGION: Final = "us-east-1"
@@ -119,8 +119,8 @@ class PracticeFolder:
         new.replace(self.folder / name)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run until Ctrl-C or SIGTERM, and return the exit code."""
+def main(arguments: Sequence[str], *, wait: Callable[[Event, float], bool] = Event.wait) -> int:
+    """Run until Ctrl-C or SIGTERM, and return the exit code. *wait* waits for the signal, up to that many seconds."""
     if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
         sys.stderr.write("usage: python -m stskit.testing [FOLDER]    a practice AWS; by default in ./practice\n")
         return 2
@@ -130,11 +130,14 @@ def main(arguments: Sequence[str]) -> int:
         try:
             practice.make(url)
         except (OSError, SourceMissing) as error:
+            if isinstance(error, SourceMissing):
+                practice.remove()
             sys.stderr.write(f"stskit.testing: {error}\n")
             return 1
         try:
             _print(practice.introduction(url, shown))
-            renew_until(stop.wait, practice)
+            while not wait(stop, _RENEWAL):
+                practice.renew()
         finally:
             if not practice.remove():
                 _print(f"{shown} stays, for there is something of yours in it.\n")
@@ -147,12 +150,6 @@ def _print(text: str) -> None:
         with suppress(OSError):
             sys.stdout.write(text)
             sys.stdout.flush()
-
-
-def renew_until(wait: Callable[[float], bool], practice: PracticeFolder) -> None:
-    """Renew the proofs every minute, until *wait*, which gets the seconds, returns True."""
-    while not wait(_RENEWAL):
-        practice.renew()
 
 
 @contextmanager
