@@ -120,7 +120,12 @@ def test_it_runs_without_an_output(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     stream = open(place, "w") if place else None  # noqa: SIM115 - its end cannot be written either
     monkeypatch.setattr(sys, "stdout", stream)
     folder = tmp_path / "practice"
-    assert main([str(folder)], wait=lambda *_: seen.append((folder / "token").read_text()) is None) == 0
+
+    def wait(_stop: Event, _seconds: float) -> bool:
+        seen.append((folder / "token").read_text())
+        return True
+
+    assert main([str(folder)], wait=wait) == 0
     monkeypatch.undo()
     assert (len(seen), list(tmp_path.iterdir())) == (1, [])
     if stream:
@@ -202,7 +207,12 @@ def test_main_leaves_files_that_are_yours(
 ) -> None:
     """And says so."""
     monkeypatch.chdir(tmp_path)
-    assert main(["mine"], wait=lambda *_: Path("mine/mine").touch() is None) == 0
+
+    def wait(_stop: Event, _seconds: float) -> bool:
+        Path("mine/mine").touch()
+        return True
+
+    assert main(["mine"], wait=wait) == 0
     assert "mine stays, for there is something of yours in it." in capsys.readouterr().out
 
 

@@ -112,7 +112,7 @@ def _with_extra(function: Callable[P, R]) -> Callable[P, R]:
         except ImportError as error:
             package = error.name
         raise SourceMissing(
-            f"stskit.testing cannot sign or verify a proof without the package {package}",
+            f"a proof for tests cannot be signed or verified without the package {package}",
             remedy="install it with: pip install 'stskit[testing]'",
         )
 

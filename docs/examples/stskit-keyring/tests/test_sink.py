@@ -26,5 +26,5 @@ def test_it_conforms(items: Path, cannot: type[KeyringBackend]) -> None:
         lambda: sink(FileKeyring),
         look=lambda: {path.name: path.read_text() for path in items.iterdir()},
         broken=[lambda: sink(cannot)],
-        lasting=True,
+        persistent=True,
     )
