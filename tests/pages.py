@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from attrs import frozen
-
-from stskit.testing import FakeSTS
-from stskit.testing.practice_server import PracticeFolder
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -56,9 +55,13 @@ def blocks_of(page: str) -> list[Block]:
 
 @contextmanager
 def practice_aws(folder: Path) -> Iterator[Mapping[str, str]]:
-    """What ``python -m stskit.testing FOLDER`` makes; gives the environment that ``. FOLDER/practice.env`` makes."""
-    practice = PracticeFolder(folder, FakeSTS())
-    with practice.sts.serve() as url:
-        practice.make(url)
-        exports = re.findall(r"^export (\w+)=(\S+)$", (folder / "practice.env").read_text(), re.MULTILINE)
-        yield {**os.environ, **dict(exports)}
+    """Run ``python -m stskit.testing FOLDER`` and yield the environment that ``. FOLDER/practice.env`` makes."""
+    command = [sys.executable, "-m", "stskit.testing", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("A practice AWS is at ")  # printed once the folder is complete
+            exports = re.findall(r"^export (\w+)=(\S+)$", (folder / "practice.env").read_text(), re.MULTILINE)
+            yield {**os.environ, **dict(exports)}
+        finally:
+            process.terminate()
