@@ -370,7 +370,7 @@ def test_a_failed_comparison_shows_no_secret(values: str, pytester: pytest.Pytes
     """Of two values, in the output of pytest with all details, where the plugin is that comes with stskit."""
     code = f"""
         from stskit import Credentials
-        from stskit.identity import Secret
+        from stskit.credentials import Secret
 
         ONE, TWO = Secret("ca" + "nary-one"), Secret("ca" + "nary-two")
 

@@ -19,9 +19,13 @@ from stskit.sources import OIDCTokenFile, Profile, SAMLFile, Static
 ROLE = "arn:aws:iam::123456789012:role/R"
 PROVIDER = "arn:aws:iam::123456789012:saml-provider/idp"
 IDP = IdentityProvider.create("https://idp.example")
-SAML, TOKEN = IDP.saml_response(roles=[(ROLE, PROVIDER)]), IDP.oidc_token()
 FileSource: TypeAlias = type[SAMLFile] | type[OIDCTokenFile]
 FILE_SOURCES: list[FileSource] = [SAMLFile, OIDCTokenFile]
+
+
+@pytest.fixture
+def saml() -> str:
+    return IDP.saml_response(roles=[(ROLE, PROVIDER)])
 
 
 def failure(source: Source[Proof]) -> SourceError:
@@ -94,20 +98,20 @@ def test_a_path_that_no_file_can_have_is_that_of_none(source: FileSource) -> Non
 
 
 @pytest.mark.parametrize("source", FILE_SOURCES)
-def test_the_home_folder_may_be_written_as_a_tilde(source: FileSource, home: Path) -> None:
+def test_the_home_folder_may_be_written_as_a_tilde(source: FileSource, home: Path, saml: str) -> None:
     """As it is in config files."""
-    (home / "proof").write_text(TOKEN if source is OIDCTokenFile else SAML)
+    (home / "proof").write_text(IDP.oidc_token() if source is OIDCTokenFile else saml)
     (home / "proof").chmod(0o600)
     source(Path("~/proof")).fetch()
 
 
-def test_an_assertion_is_read_in_any_form(tmp_path: Path) -> None:
+def test_an_assertion_is_read_in_any_form(tmp_path: Path, saml: str) -> None:
     """In one line, in several, as XML; always the same goes out, and it is read again for each fetch."""
     path = tmp_path / "response"
-    lines = "\r\n".join(SAML[at : at + 76] for at in range(0, len(SAML), 76))
-    for text in (SAML, f"\ufeff{lines}\r\n", SAML.rstrip("=")):
+    lines = "\r\n".join(saml[at : at + 76] for at in range(0, len(saml), 76))
+    for text in (saml, f"\ufeff{lines}\r\n", saml.rstrip("=")):
         path.write_text(text, newline="")
-        assert SAMLFile(path).fetch().value == SAML
+        assert SAMLFile(path).fetch().value == saml
     assert SAMLFile(path).fetch().principal_for(ROLE) == PROVIDER
     assert SAMLFile(path, "arn:aws:iam::123456789012:saml-provider/x").fetch().principal_for(ROLE).endswith("/x")
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -38,9 +39,23 @@ ROLE = "arn:aws:iam::123456789012:role/team/R"
 PROVIDER = "arn:aws:iam::123456789012:saml-provider/idp"
 BASE = Credentials("AKIABASE", "base-secret-canary", "base-token-canary")
 IDP = IdentityProvider.create("https://idp.example")
-SAML = SAMLAssertion.from_text(IDP.saml_response(roles=[(ROLE, PROVIDER)]))
-WEB = WebIdentityToken(IDP.oidc_token())
-PROOFS: dict[str, Proof] = {"AssumeRole": BASE, "AssumeRoleWithSAML": SAML, "AssumeRoleWithWebIdentity": WEB}
+
+
+@cache
+def saml() -> SAMLAssertion:
+    return SAMLAssertion.from_text(IDP.saml_response(roles=[(ROLE, PROVIDER)]))
+
+
+@cache
+def web() -> WebIdentityToken:
+    return WebIdentityToken(IDP.oidc_token())
+
+
+PROOFS: dict[str, Callable[[], Proof]] = {
+    "AssumeRole": lambda: BASE,
+    "AssumeRoleWithSAML": saml,
+    "AssumeRoleWithWebIdentity": web,
+}
 POLICY = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
 
 CODES = count(400_000)
@@ -82,10 +97,13 @@ OPTIONS: dict[str, tuple[object, dict[str, str]]] = {
     "external_id": ("external-id-canary", {"ExternalId": "external-id-canary"}),
     "source_identity": ("alice", {"SourceIdentity": "alice"}),
 }
-ALWAYS: dict[str, dict[str, str]] = {
-    "AssumeRole": {"RoleSessionName": "from-the-environment"},
-    "AssumeRoleWithSAML": {"PrincipalArn": PROVIDER, "SAMLAssertion": SAML.value},
-    "AssumeRoleWithWebIdentity": {"WebIdentityToken": WEB.value, "RoleSessionName": "from-the-environment"},
+ALWAYS: dict[str, Callable[[], dict[str, str]]] = {
+    "AssumeRole": lambda: {"RoleSessionName": "from-the-environment"},
+    "AssumeRoleWithSAML": lambda: {"PrincipalArn": PROVIDER, "SAMLAssertion": saml().value},
+    "AssumeRoleWithWebIdentity": lambda: {
+        "WebIdentityToken": web().value,
+        "RoleSessionName": "from-the-environment",
+    },
 }
 
 
@@ -117,10 +135,10 @@ def test_what_an_operation_takes_goes_out_under_the_name_it_has_there(
     members = create_loader().load_service_model("sts", "service-2")["shapes"][f"{operation}Request"]["members"]
     if option and not set(PARAMETERS[option]) <= set(members):  # an older botocore, and the error says so
         with pytest.raises(RoleError, match=f"does not know the parameter {PARAMETERS[option][0]} of {operation}"):
-            sent(PROOFS[operation], role_with(option))
+            sent(PROOFS[operation](), role_with(option))
         return
-    request = sent(PROOFS[operation], role_with(*filter(None, [option])))
-    expected = {"Action": operation, "Version": "2011-06-15", "RoleArn": ROLE, **ALWAYS[operation]}
+    request = sent(PROOFS[operation](), role_with(*filter(None, [option])))
+    expected = {"Action": operation, "Version": "2011-06-15", "RoleArn": ROLE, **ALWAYS[operation]()}
     assert request.form == {**expected, **(OPTIONS[option][1] if option else {})}
 
 
@@ -134,7 +152,7 @@ def test_what_an_operation_does_not_take_is_an_error(operation: str, option: str
         fake_server(granted) as server,
         pytest.raises(RoleError, match=f"^{operation} does not take {option}:") as caught,
     ):
-        BotocoreSTS(endpoint_url=server.url).exchange(PROOFS[operation], role_with(option))
+        BotocoreSTS(endpoint_url=server.url).exchange(PROOFS[operation](), role_with(option))
     assert server.requests == []
     assert "canary" not in told(caught.value)
 
@@ -161,10 +179,10 @@ def test_a_long_policy_is_for_assume_role_only(operation: str) -> None:
     """The other two take 2,048 characters, and the error says so before any call."""
     role = Role(ROLE, policy="x" * 2049)
     if operation == "AssumeRole":
-        assert len(sent(PROOFS[operation], role).form["Policy"]) == 2049
+        assert len(sent(PROOFS[operation](), role).form["Policy"]) == 2049
     else:
         with pytest.raises(RoleError, match="policy for SAML or web identity has 2049 characters; STS takes 1 to 2048"):
-            sent(PROOFS[operation], role)
+            sent(PROOFS[operation](), role)
 
 
 def test_the_mfa_code_is_asked_for_last() -> None:
@@ -176,7 +194,7 @@ def test_the_mfa_code_is_asked_for_last() -> None:
         return "000001"
 
     role = Role(ROLE, mfa=MFA("arn:aws:iam::123456789012:mfa/me", ask))
-    for proof in (SAML, WEB):
+    for proof in (saml(), web()):
         with pytest.raises(RoleError, match="does not take mfa"):
             sent(proof, role)
     with pytest.raises(RoleError, match="does not know the parameter Novelty"):
@@ -213,13 +231,13 @@ def test_role_and_provider_are_told_apart_in_either_order(provider_first: bool) 
 def test_a_provider_that_is_given_is_taken() -> None:
     """Also where the assertion has another one, or cannot be read."""
     other = "arn:aws:iam::123456789012:saml-provider/other"
-    assert sent(evolve(SAML, principal_arn=other), Role(ROLE)).form["PrincipalArn"] == other
+    assert sent(evolve(saml(), principal_arn=other), Role(ROLE)).form["PrincipalArn"] == other
 
 
 def test_a_role_that_the_assertion_does_not_offer_is_an_error() -> None:
     """Before anything is sent."""
     with fake_server(granted) as server, pytest.raises(RoleNotOffered) as caught:
-        BotocoreSTS(endpoint_url=server.url).exchange(SAML, Role(f"{ROLE}-other"))
+        BotocoreSTS(endpoint_url=server.url).exchange(saml(), Role(f"{ROLE}-other"))
     assert caught.value.offered == (ROLE,)
     assert server.requests == []
 
@@ -245,7 +263,7 @@ def test_the_default_session_name_is_one_that_sts_takes(user: str, host: str) ->
         patch.delenv("AWS_ROLE_SESSION_NAME", raising=False)
         patch.setenv("LOGNAME", user)
         patch.setattr(platform, "node", lambda: host)
-        name = sent(WEB, Role(ROLE)).form["RoleSessionName"]
+        name = sent(web(), Role(ROLE)).form["RoleSessionName"]
     assert re.fullmatch(r"stskit-[\w+=,.@-]{1,57}", name, re.ASCII)
     assert name == re.sub(r"[^\w+=,.@-]", "-", f"stskit-{user}-{host}", flags=re.ASCII)[:64]
 
@@ -255,7 +273,7 @@ def test_a_given_session_name_is_never_altered(operation: str, monkeypatch: pyte
     """And the environment does not matter then."""
     monkeypatch.setenv("AWS_ROLE_SESSION_NAME", "from the environment, and wrong")
     name = "Alice_2+=,.@-" + "x" * 51
-    assert sent(PROOFS[operation], Role(ROLE, session_name=name)).form["RoleSessionName"] == name
+    assert sent(PROOFS[operation](), Role(ROLE, session_name=name)).form["RoleSessionName"] == name
 
 
 @pytest.mark.parametrize("name", ["a", "x" * 65, "two words", "a/b", "ä"])
@@ -266,7 +284,7 @@ def test_a_wrong_session_name_in_the_environment_is_an_error(name: str, monkeypa
         with pytest.raises(RoleError, match="session_name"):
             BotocoreSTS(endpoint_url=server.url).exchange(BASE, Role(ROLE))
         assert server.requests == []
-        BotocoreSTS(endpoint_url=server.url).exchange(SAML, Role(ROLE))
+        BotocoreSTS(endpoint_url=server.url).exchange(saml(), Role(ROLE))
 
 
 # Without keys ----------------------------------------------------------------------------------------------------
@@ -308,9 +326,9 @@ def test_a_call_that_needs_no_keys_looks_for_none(
     """It works whatever state the caller's files are in, is not signed, and runs no process."""
     (tmp_path / "broken").write_text("[default\nregion\n")
     monkeypatch.setenv(name, value)
-    assert is_unsigned(sent(PROOFS[operation], Role(ROLE)))
+    assert is_unsigned(sent(PROOFS[operation](), Role(ROLE)))
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    assert is_unsigned(sent(PROOFS[operation], Role(ROLE)))
+    assert is_unsigned(sent(PROOFS[operation](), Role(ROLE)))
     assert not hostile.exists()
 
 
@@ -334,7 +352,7 @@ def test_an_answer_becomes_credentials() -> None:
         "<Subject>S</Subject><Issuer>I</Issuer><Audience>A</Audience>"
     )
     with fake_server(Reply(document("AssumeRoleWithSAML", fields_))) as server:
-        credentials = BotocoreSTS(endpoint_url=server.url).exchange(SAML, Role(ROLE))
+        credentials = BotocoreSTS(endpoint_url=server.url).exchange(saml(), Role(ROLE))
     assert credentials == Credentials(
         "ASIA",
         "s",

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from stskit.proofs import Proof
 from stskit.protocols import CacheEntry, Sink, Source
 from stskit.sinks import CredentialProcess, CredentialsFile, DotEnv, Environment, ShellExports
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static
-from stskit.testing import FakeSTS, IdentityProvider, check_cache, check_sink, check_source
+from stskit.testing import FakeSTS, IdentityProvider, check_cache, check_sink, check_source, checks
 
 ROLE = "arn:aws:iam::123456789012:role/Deploy"
 IDP = IdentityProvider()
@@ -243,9 +242,9 @@ def test_the_sinks_that_write_files_conform(tmp_path: Path) -> None:
         lambda: CredentialsFile("p", file),
         look=file.read_bytes,
         broken=[lambda: CredentialsFile("p", inside)],
-        lasting=True,
+        persistent=True,
     )
-    check_sink(lambda: DotEnv(env), look=env.read_bytes, broken=[lambda: DotEnv(inside)], lasting=True)
+    check_sink(lambda: DotEnv(env), look=env.read_bytes, broken=[lambda: DotEnv(inside)], persistent=True)
 
 
 @pytest.mark.parametrize(
@@ -329,7 +328,7 @@ BAD_SINKS: dict[str, tuple[Callable[[Place, Credentials], object], dict[str, Any
     "delivers nothing": (nothing, {}, "delivers the same for different credentials"),
     "one thread": (in_main_thread, {}, "fails from several threads at once: RuntimeError"),
     "mixes": (mixes, {}, "mixes the parts of two sets"),
-    "expired": (well, {"lasting": True}, "raises nothing where the credentials have expired; raise SinkError"),
+    "expired": (well, {"persistent": True}, "raises nothing where the credentials have expired; raise SinkError"),
     "error": (well, {"broken": [fails]}, "raises OSError where it cannot deliver; raise SinkError"),
     "no error": (well, {"broken": [nothing]}, "raises nothing where it cannot deliver; raise SinkError"),
     "changes": (well, {"broken": [refuses_late]}, "changes what is there where it cannot deliver"),
@@ -555,8 +554,8 @@ def test_a_broken_cache_is_caught(kind: type[Drawer]) -> None:
 
 
 def test_a_cache_that_gives_up_is_caught_however_slow_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever is in the block stays there until somebody has been turned away."""
-    monkeypatch.setattr(import_module("stskit.testing.check_cache"), "_SOON", 60)
+    """The first thread stays in the block until one was turned away. The limit inside is raised to show it."""
+    monkeypatch.setattr(checks, "_SOON", 60)
     with pytest.raises(AssertionError, match="gives up on a block that is soon free"):
         check_cache(Impatient)
 
@@ -576,8 +575,8 @@ class Waiting(Drawer):
 
 
 def test_a_cache_that_waits_unasked_is_caught_before_it_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What waits gives the right answer in the end; so it is not waited for."""
-    monkeypatch.setattr(import_module("stskit.testing.check_cache"), "_AT_ONCE", 0.05)
+    """It gives the right answer in the end, so the check does not wait for it. The limit inside is lowered."""
+    monkeypatch.setattr(checks, "_AT_ONCE", 0.05)
     with pytest.raises(AssertionError, match=r"Waiting\.exclusive\(\) waits where it was told not to, or fails"):
         check_cache(Waiting)
 

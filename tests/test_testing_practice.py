@@ -7,18 +7,18 @@ import runpy
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from stskit import SAMLAssertion, assume, caller_identity
 from stskit.sinks import CredentialsFile
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile
-from stskit.testing import FakeSTS, _practice
-from stskit.testing._practice import Practice, keep, main
+from stskit.testing import FakeSTS, practice_server
+from stskit.testing.practice_server import PracticeFolder, main
 
 NAMES = {"samlresponse.log", "token", "credentials", "config", "practice.env", ".stskit-practice"}
 ROLE = "arn:aws:iam::123456789012:role/"
@@ -80,7 +80,7 @@ def test_a_shell_that_sources_the_file_is_in_another_aws(tmp_path: Path, number:
 
 def test_every_source_of_the_tutorial_works_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file of the SAML response, that of the token, and the profile."""
-    practice = Practice(tmp_path / "practice", FakeSTS())
+    practice = PracticeFolder(tmp_path / "practice", FakeSTS())
     with practice.sts.serve() as url:
         practice.make(url)
         for line in (practice.folder / "practice.env").read_text().splitlines()[1:]:
@@ -95,39 +95,39 @@ def test_every_source_of_the_tutorial_works_there(tmp_path: Path, monkeypatch: p
         assert practice.remove()
 
 
-def test_what_ends_is_renewed_until_it_is_over(tmp_path: Path) -> None:
-    """Once a minute: an assertion is good for five."""
-    practice = Practice(tmp_path / "practice", FakeSTS())
-    practice.make("http://127.0.0.1:1")
-    file = practice.folder / "samlresponse.log"
-    seen, waits = [file.read_text()], []
+def test_the_proofs_are_renewed_every_minute(tmp_path: Path) -> None:
+    """Until a signal ends it: an assertion is valid for five."""
+    folder, seen, waits = tmp_path / "practice", [], []
 
-    def wait(seconds: float) -> bool:
+    def wait(stop: Event, seconds: float) -> bool:
         waits.append(seconds)
-        seen.append(file.read_text())
+        seen.append((folder / "samlresponse.log").read_text())
+        assert {file.name for file in folder.iterdir()} == NAMES
         return len(waits) == 3
 
-    keep(practice, wait)
+    assert main([str(folder)], wait=wait) == 0
     assert waits == [60, 60, 60]
     assert len(set(seen)) == 3
     assert len(SAMLAssertion(seen[-1].strip()).roles) == 2
-    assert {file.name for file in practice.folder.iterdir()} == NAMES
 
 
 @pytest.mark.parametrize("place", ["/dev/full", None])
-def test_it_is_there_also_where_nothing_can_be_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str | None
-) -> None:
-    """As with an output that is closed, or a pipe that nobody reads."""
+def test_it_runs_without_an_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str | None) -> None:
+    """As with an output that is closed, or a pipe without a reader."""
     if place and not Path(place).exists():
         pytest.skip(f"this system has no {place}")
-    kept: list[Path] = []
-    monkeypatch.setattr("stskit.testing._practice.keep", lambda practice, _wait: kept.append(practice.folder))
+    seen: list[str] = []
     stream = open(place, "w") if place else None  # noqa: SIM115 - its end cannot be written either
     monkeypatch.setattr(sys, "stdout", stream)
-    assert main([str(tmp_path / "practice")]) == 0
+    folder = tmp_path / "practice"
+
+    def wait(_stop: Event, _seconds: float) -> bool:
+        seen.append((folder / "token").read_text())
+        return True
+
+    assert main([str(folder)], wait=wait) == 0
     monkeypatch.undo()
-    assert (kept, list(tmp_path.iterdir())) == ([tmp_path / "practice"], [])
+    assert (len(seen), list(tmp_path.iterdir())) == (1, [])
     if stream:
         with suppress(OSError):
             stream.close()
@@ -175,7 +175,7 @@ def test_another_use_is_told(arguments: list[str], capsys: pytest.CaptureFixture
 
 def test_the_package_can_be_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """And its main module can be imported without being run."""
-    file = Path(_practice.__file__).with_name("__main__.py")
+    file = Path(practice_server.__file__).with_name("__main__.py")
     runpy.run_path(str(file), run_name="imported")
     monkeypatch.setattr(sys, "argv", ["stskit.testing", "--help"])
     with pytest.raises(SystemExit) as caught:
@@ -183,30 +183,47 @@ def test_the_package_can_be_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert caught.value.code == 2
 
 
-def test_main_ends_by_a_signal_in_this_process_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_main_ends_by_a_signal_in_this_process_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """By default in ./practice; the handlers of before are back afterwards."""
+    monkeypatch.chdir(tmp_path)
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr("stskit.testing._practice._RENEWED", 0)
-    renewed = Practice.renew
-    times = []
+    times: list[float] = []
 
-    def renew(practice: Practice) -> None:
-        renewed(practice)
-        times.append(time.monotonic())
+    def wait(stop: Event, seconds: float) -> bool:
+        times.append(seconds)
         if len(times) == 2:
             os.kill(os.getpid(), signal.SIGTERM)
+            return stop.wait(seconds)
+        return stop.is_set()
 
-    monkeypatch.setattr(Practice, "renew", renew)
-    assert main([]) == 0
+    assert main([], wait=wait) == 0
+    assert len(times) == 2
     assert signal.getsignal(signal.SIGTERM) == before
     assert not Path("practice").exists()
-    assert len(times) >= 2
 
 
-def test_main_leaves_what_is_yours(
+def test_main_leaves_files_that_are_yours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And says so."""
-    monkeypatch.setattr("stskit.testing._practice.keep", lambda practice, _: (practice.folder / "mine").touch())
-    assert main(["mine"]) == 0
+    monkeypatch.chdir(tmp_path)
+
+    def wait(_stop: Event, _seconds: float) -> bool:
+        Path("mine/mine").touch()
+        return True
+
+    assert main(["mine"], wait=wait) == 0
     assert "mine stays, for there is something of yours in it." in capsys.readouterr().out
+
+
+def test_a_missing_extra_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the command that installs it; and nothing is left behind."""
+    for library in ("jwt", "lxml"):
+        monkeypatch.setitem(sys.modules, library, None)
+    assert main([str(tmp_path / "practice")]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("stskit.testing: ")
+    assert said.endswith("install it with: pip install 'stskit[testing]'\n")
+    assert list(tmp_path.iterdir()) == []

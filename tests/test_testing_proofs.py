@@ -1,15 +1,18 @@
-"""Proofs made to order, as others see them: signxml and lxml, PyJWT and cryptography, and stskit's own readers."""
+"""Proofs made to order, as others see them: signxml and PyJWT, and stskit's own readers; and what they need."""
 
 from __future__ import annotations
 
-from base64 import b64decode
+import re
+import subprocess
+import sys
+from base64 import b64decode, b64encode
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
 import jwt
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
 from helpers import START
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,8 +20,9 @@ from lxml import etree
 from signxml.exceptions import InvalidDigest, InvalidInput, InvalidSignature
 from signxml.verifier import XMLVerifier
 
-from stskit import SAMLAssertion, WebIdentityToken
-from stskit.testing import Flaw, IdentityProvider, ManualClock, _rsa, _saml
+from stskit import Role, SAMLAssertion, WebIdentityToken
+from stskit.errors import SourceMissing, STSError
+from stskit.testing import FakeSTS, Flaw, IdentityProvider, ManualClock
 
 ROLE = "arn:aws:iam::123456789012:role/Deploy"
 PROVIDER = "arn:aws:iam::123456789012:saml-provider/idp"
@@ -35,17 +39,15 @@ def verified(response: str, idp: IdentityProvider = IDP) -> Any:
     return found.signed_xml
 
 
-@pytest.mark.parametrize("key", [_rsa.KEY, _rsa.OTHER_KEY])
-def test_the_keys_are_what_their_certificates_say(key: _rsa.RSAKey) -> None:
-    """Two different ones of 2,048 bits, for longer than anybody will test with them."""
-    certificate = x509.load_pem_x509_certificate(key.pem.encode())
-    public = certificate.public_key()
-    assert isinstance(public, rsa.RSAPublicKey)
-    assert public.public_numbers().n == key.modulus
+def test_the_certificate_is_the_one_of_the_key_set() -> None:
+    """It holds the same key of 2,048 bits, and is valid for longer than any test needs."""
+    certificate = x509.load_pem_x509_certificate(IDP.certificate.encode())
+    keys: Any = IDP.jwks()["keys"]
+    public: Any = certificate.public_key()
+    assert public.public_numbers() == jwt.PyJWK(keys[0]).key.public_numbers()
     assert public.key_size == 2048
     assert certificate.not_valid_after_utc > datetime(2100, 1, 1, tzinfo=UTC)
-    assert repr(key) == "RSAKey()"
-    assert _rsa.KEY.modulus != _rsa.OTHER_KEY.modulus
+    assert set(keys[0]) == {"kty", "alg", "use", "kid", "n", "e"}
 
 
 def test_a_saml_response_is_one_for_others() -> None:
@@ -61,79 +63,113 @@ def test_a_saml_response_is_one_for_others() -> None:
         session_not_on_or_after=START + timedelta(hours=1),
     )
     assert verified(response, idp).tag.endswith("}Assertion")
-    said = SAMLAssertion(response)
-    assert [role.principal_arn for role in said.roles] == [PROVIDER.replace("idp", "other"), PROVIDER]
-    assert (said.issuer, said.subject, said.session_name) == ("https://other.example", "Bob", "bob")
-    assert (said.issued_at, said.not_before, said.not_on_or_after) == (START, START, START + timedelta(minutes=5))
-    assert said.session_duration == timedelta(hours=2)
-    assert said.session_not_on_or_after == START + timedelta(hours=1)
-    assert (said.source_identity, dict(said.tags), said.transitive_tag_keys) == ("bob", {"team": "blue"}, ("team",))
-    assert (said.audience, said.recipient) == (
+    read = SAMLAssertion(response)
+    assert [role.principal_arn for role in read.roles] == [PROVIDER.replace("idp", "other"), PROVIDER]
+    assert (read.issuer, read.subject, read.session_name) == ("https://other.example", "Bob", "bob")
+    assert (read.issued_at, read.not_before, read.not_on_or_after) == (START, START, START + timedelta(minutes=5))
+    assert read.session_duration == timedelta(hours=2)
+    assert read.session_not_on_or_after == START + timedelta(hours=1)
+    assert (read.source_identity, dict(read.tags), read.transitive_tag_keys) == ("bob", {"team": "blue"}, ("team",))
+    assert (read.audience, read.recipient) == (
         "https://signin.aws.amazon.com/saml",
         "https://eu-central-1.signin.aws.amazon.com/saml",
     )
 
 
 def test_times_and_attributes_can_be_ordered_one_by_one() -> None:
-    """What is None is left out."""
+    """An attribute that is None is left out."""
     later = START + timedelta(hours=1)
     response = IDP.saml_response(
         *(), roles=[ROLE], duration=900, issued_at=START, not_before=later, not_on_or_after=later, audience="urn:x",
         attributes={"RoleSessionName": None},
     )  # fmt: skip
-    said = SAMLAssertion(response)
-    assert (said.not_before, said.not_on_or_after, said.audience) == (later, later, "urn:x")
-    assert (said.session_name, said.subject, said.session_duration) == (None, "alice", timedelta(minutes=15))
+    read = SAMLAssertion(response)
+    assert (read.not_before, read.not_on_or_after, read.audience) == (later, later, "urn:x")
+    assert (read.session_name, read.subject, read.session_duration) == (None, "alice", timedelta(minutes=15))
 
 
 @settings(max_examples=50)
 @given(TEXTS, TEXTS, TEXTS)
-def test_any_text_comes_out_in_canonical_form(subject: str, name: str, value: str) -> None:
-    """What is signed is what canonical XML makes of it, so that any verifier agrees."""
-    response = IDP.saml_response(
-        roles=[ROLE], subject=subject, recipient=name, attributes={f"PrincipalTag:{name}": value}
-    )
-    xml = b64decode(response)
-    assertion = verified(response)
-    written = xml[xml.index(b"<saml:Assertion ") : xml.index(b"</samlp:Response>")]
-    signature = written[written.index(b"<ds:Signature ") : written.index(b"</ds:Signature>") + len("</ds:Signature>")]
-    canonical: Any = etree.tostring(assertion, method="c14n", exclusive=True)
-    assert canonical in (written, written.replace(signature, b""))
-    assert _saml.is_signed_by(xml.decode(), IDP.key)
+def test_any_text_comes_out_as_it_went_in(subject: str, key: str, value: str) -> None:
+    """In elements and in attributes, under a signature that others verify; stskit's reader trims and joins blanks."""
+    response = IDP.saml_response(roles=[ROLE], subject=subject, attributes={f"PrincipalTag:{key}": value})
+    verified(response)
+    document = etree.fromstring(b64decode(response))
+    saml = "{urn:oasis:names:tc:SAML:2.0:assertion}"
+    assert document.findtext(f".//{saml}NameID") == subject
+    *_, attribute = document.iter(f"{saml}Attribute")
+    assert attribute.get("Name") == f"https://aws.amazon.com/SAML/Attributes/PrincipalTag:{key}"
+    assert attribute.findtext(f"{saml}AttributeValue") == value
+
+
+def test_text_that_xml_cannot_hold_is_refused() -> None:
+    """A NUL character, for example; no broken document is made."""
+    with pytest.raises(ValueError, match="XML compatible"):
+        IDP.saml_response(roles=[ROLE], subject="a\0b")
 
 
 @pytest.mark.parametrize("flaw", [flaw for flaw in get_args(Flaw) if flaw not in ("tampered", "wrong key", "unsigned")])
-def test_a_saml_response_with_a_flaw_is_sound_otherwise(flaw: Flaw) -> None:
-    """It is signed, and out of its time or for somebody else, by more than any allowance for clocks."""
+def test_a_saml_response_with_a_flaw_is_valid_otherwise(flaw: Flaw) -> None:
+    """It is signed, and its times or its audience are wrong, by more than any tolerance for clocks."""
     response = IDP.saml_response(roles=[ROLE], flaw=flaw)
-    said = SAMLAssertion(response)
+    read = SAMLAssertion(response)
     verified(response)
-    assert said.issued_at is not None
-    assert said.not_on_or_after is not None
-    assert (flaw == "expired") == (said.not_on_or_after <= START - timedelta(hours=1))
-    assert (flaw == "not yet valid") == (said.issued_at >= START + timedelta(hours=1))
-    assert (flaw == "wrong audience") == (said.audience == "https://elsewhere.example")
+    assert read.issued_at is not None
+    assert read.not_on_or_after is not None
+    assert (flaw == "expired") == (read.not_on_or_after <= START - timedelta(hours=1))
+    assert (flaw == "not yet valid") == (read.issued_at >= START + timedelta(hours=1))
+    assert (flaw == "wrong audience") == (read.audience == "https://elsewhere.example")
 
 
 @pytest.mark.parametrize(
     ("flaw", "error"), [("tampered", InvalidDigest), ("wrong key", InvalidSignature), ("unsigned", InvalidInput)]
 )
-def test_a_saml_response_of_nobody_is_refused_by_others(flaw: Flaw, error: type[Exception]) -> None:
-    """The reader of stskit, which verifies nothing, takes it."""
+def test_a_saml_response_without_a_valid_signature_is_refused_by_others(flaw: Flaw, error: type[Exception]) -> None:
+    """The reader of stskit, which verifies nothing, reads it."""
     response = IDP.saml_response(roles=[ROLE], flaw=flaw)
     with pytest.raises(error):
         verified(response)
-    assert not _saml.is_signed_by(b64decode(response).decode(), IDP.key)
     assert (SAMLAssertion(response).subject == "alice-else") == (flaw == "tampered")
 
 
-@pytest.mark.parametrize("spoil", ["DigestValue>", 'Algorithm="http', ' ID="', "SignatureValue>"])
-def test_a_signature_that_was_tampered_with_does_not_count(spoil: str) -> None:
-    """Whichever part of it."""
-    xml = b64decode(IDP.saml_response(roles=[ROLE])).decode()
-    start = xml.index(spoil, xml.index("<saml:Assertion")) + len(spoil)
-    assert not _saml.is_signed_by(xml[:start] + ("B" if xml[start] != "B" else "C") + xml[start + 1 :], IDP.key)
-    assert not _saml.is_signed_by(xml.replace("SignatureValue", "Other"), IDP.key)
+def changed_at(spot: str) -> Callable[[str], str]:
+    """A change of the letter after *spot*, in the assertion."""
+
+    def change(xml: str) -> str:
+        start = xml.index(spot, xml.index("<saml:Assertion")) + len(spot)
+        return xml[:start] + ("B" if xml[start] != "B" else "C") + xml[start + 1 :]
+
+    return change
+
+
+def wrapped(xml: str) -> str:
+    """XML signature wrapping: the signed assertion within the signature, and another assertion in its place."""
+    start, end = xml.index("<saml:Assertion"), xml.index("</saml:Assertion>") + len("</saml:Assertion>")
+    original = re.sub("<ds:Signature .*</ds:Signature>", "", xml[start:end], flags=re.DOTALL)
+    other = xml[start:end].replace("alice", "admin").replace(' ID="_', ' ID="_f', 1)
+    return (
+        xml[:start] + other.replace("</ds:Signature>", f"<ds:Object>{original}</ds:Object></ds:Signature>") + xml[end:]
+    )
+
+
+SPOILT: dict[str, Callable[[str], str]] = {
+    "digest": changed_at("DigestValue>"),
+    "algorithm": changed_at('Algorithm="http'),
+    "identifier": changed_at(' ID="'),
+    "signature": changed_at("SignatureValue>"),
+    "no value": lambda xml: xml.replace("SignatureValue", "Other"),
+    "empty value": lambda xml: xml[: xml.index("ureValue>") + 9] + xml[xml.index("</ds:SignatureValue") :],
+    "wrapped": wrapped,
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_signature_that_was_changed_is_refused(name: str) -> None:
+    """Whichever part of it was changed, and also where it signs another assertion than the one that is read."""
+    sts = FakeSTS()
+    xml = SPOILT[name](b64decode(sts.idp.saml_response(roles=[ROLE])).decode())
+    with pytest.raises(STSError, match="InvalidIdentityToken.*(Response signature invalid|invalid SAML response)"):
+        sts.exchange(SAMLAssertion(b64encode(xml.encode()).decode(), PROVIDER), Role(ROLE))
 
 
 def test_a_token_is_one_for_others() -> None:
@@ -147,8 +183,8 @@ def test_a_token_is_one_for_others() -> None:
     assert claims["exp"] - claims["iat"] == 300
     assert (claims["sub"], claims["x"], "nbf" in claims) == ("bob", 1, False)
     assert jwt.get_unverified_header(token) == {"alg": "RS256", "kid": keys[0]["kid"], "typ": "JWT"}
-    said = WebIdentityToken(token)
-    assert (said.subject, said.audience, said.is_signed) == ("bob", "a", True)
+    read = WebIdentityToken(token)
+    assert (read.subject, read.audience, read.is_signed) == ("bob", "a", True)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +199,7 @@ def test_a_token_is_one_for_others() -> None:
     }.items(),
 )
 def test_a_token_with_a_flaw_has_that_one_for_others(flaw: Flaw, error: type[Exception]) -> None:
-    """By the library that most use."""
+    """PyJWT, verifying by the key set, raises the error of that flaw."""
     idp = IdentityProvider()
     keys: Any = idp.jwks()["keys"]
     with pytest.raises(error):
@@ -172,10 +208,84 @@ def test_a_token_with_a_flaw_has_that_one_for_others(flaw: Flaw, error: type[Exc
         )
 
 
-def test_a_flaw_that_nobody_knows_is_told() -> None:
-    """With those that can be ordered."""
+def test_a_proof_is_accepted_in_another_process() -> None:
+    """The key is always the same, so that a server of its own accepts the proofs of a test."""
+    code = "from stskit.testing import IdentityProvider; print(IdentityProvider().oidc_token())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert FakeSTS().exchange(WebIdentityToken(done.stdout.strip()), Role(ROLE)).subject == "alice"
+
+
+def test_an_unknown_flaw_is_refused() -> None:
+    """The error lists the flaws that can be ordered."""
     unknown: Any = "late"
     with pytest.raises(ValueError, match="there is no flaw 'late'; these can be ordered: expired, "):
         IDP.oidc_token(flaw=unknown)
     assert IdentityProvider(audiences="one").audiences == ("one",)
-    assert "key" not in repr(IDP)
+
+
+# The extra --------------------------------------------------------------------------------------------------------
+
+WITHOUT = """
+import sys
+from datetime import timedelta
+
+LIBRARIES = ("jwt", "signxml", "cryptography", "lxml")
+for name in LIBRARIES:
+    sys.modules[name] = None  # as if it were not installed
+
+from stskit import AssumedRole, Cached, Credentials, Role, assume
+from stskit.errors import STSError
+from stskit.sources import Static
+from stskit.sts import BotocoreSTS
+from stskit.testing import FakeSTS, ManualClock, Throttle, check_source
+
+ROLE = "arn:aws:iam::123456789012:role/Deploy"
+clock = ManualClock()
+sts = FakeSTS(clock=clock)
+source = Static(sts.user())
+cached = Cached(AssumedRole(ROLE, source=source, sts=sts), clock=clock)
+first = cached.fetch()
+clock.advance(timedelta(minutes=46))
+sts.next(Throttle())
+assert cached.fetch() == first
+check_source(lambda: source)
+with sts.serve() as url:
+    assert assume(ROLE, source=source, sts=BotocoreSTS(endpoint_url=url)).account_id == "123456789012"
+assert sts.idp.certificate.startswith("-----BEGIN CERTIFICATE-----")
+print("fine")
+"""
+
+
+def test_only_signed_proofs_need_the_extra() -> None:
+    """AssumeRole in process and over HTTP, the faults, the clock and the checks work without its libraries."""
+    done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("fine\n", "")
+
+
+def test_no_library_is_loaded_before_a_proof_is_made() -> None:
+    """Importing the kit and assuming a role loads none of them."""
+    code = (
+        "import sys; from stskit.testing import FakeSTS; from stskit import Role; sts = FakeSTS();"
+        "sts.exchange(sts.user(), Role('arn:aws:iam::123456789012:role/Deploy'));"
+        "print([name for name in ('jwt', 'signxml', 'cryptography', 'lxml') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+MAKERS: dict[str, Callable[[], object]] = {
+    "an assertion": lambda: IDP.saml_response(roles=[ROLE]),
+    "a token": IDP.oidc_token,
+    "a key set": IDP.jwks,
+    "a verified token": lambda: FakeSTS().exchange(WebIdentityToken("e30.e30.e30"), Role(ROLE)),
+}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_missing_extra_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the command that installs it, as the remedy."""
+    for library in ("jwt", "jwt.exceptions", "jwt.algorithms", "signxml", "signxml.signer", "lxml", "lxml.etree"):
+        monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(SourceMissing, match="without the package") as caught:
+        MAKERS[name]()
+    assert caught.value.remedy == "install it with: pip install 'stskit[testing]'"

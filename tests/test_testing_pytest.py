@@ -1,15 +1,23 @@
-"""The fixtures of the pytest plugin, in a pytest of their own."""
+"""The pytest plugin, in a pytest of its own: its fixtures, what it imports, and what it shows of secrets."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
 
+import attrs
 import boto3
 import pytest
 
-from stskit.testing import pytest_plugin
+import stskit
+from stskit import Credentials
+
+# In the source tree the plugin is a module of the package, and pip copies it to the place where the wheel has it.
+SOURCE = Path(stskit.__file__).parent / "testing" / "pytest_plugin.py"
+IN_SOURCE_TREE = pytest.mark.skipif(not SOURCE.exists(), reason="installed from a wheel, which has it in one place")
 
 TESTS = """
     import os
@@ -49,39 +57,78 @@ TESTS = """
 """
 
 
-def test_the_fixtures_are_there_without_any_import(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(params=["installed", pytest.param("source", marks=IN_SOURCE_TREE)])
+def plugin(request: pytest.FixtureRequest) -> list[str]:
+    """Options for the plugin as it is installed, and for the one in the source tree."""
+    return [] if request.param == "installed" else ["-p", "no:stskit", "-p", "stskit.testing.pytest_plugin"]
+
+
+def test_the_fixtures_are_there_without_any_import(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, plugin: list[str]
+) -> None:
     """Each has its part; the one that serves points code to the fake, and leaves the environment as it was."""
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     monkeypatch.setenv("AWS_PROFILE", "mine")
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("XDG_CACHE_HOME", "/nowhere")
     pytester.makepyfile(TESTS)
-    result = pytester.runpytest("-W", "error", "-W", "ignore:assertions not in test modules")
+    result = pytester.runpytest(*plugin, "-W", "error", "-W", "ignore:assertions not in test modules")
     result.assert_outcomes(passed=4)
-    shown = pytester.runpytest("--fixtures").stdout.str()
+    shown = pytester.runpytest(*plugin, "--fixtures").stdout.str()
     assert all(name in shown for name in ("stskit_clock", "stskit_idp", "stskit_sts", "stskit_aws"))
 
 
-def test_boto3_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where it is not there, there is no default session to replace; one that comes in with the test is forgotten."""
-    monkeypatch.delitem(sys.modules, "boto3")
-    with pytest_plugin._another_default_session():
-        monkeypatch.setitem(sys.modules, "boto3", boto3)
-        monkeypatch.setattr(boto3, "DEFAULT_SESSION", "of the test")
-    assert boto3.DEFAULT_SESSION is None
+def test_boto3_may_come_in_with_the_test(pytester: pytest.Pytester, plugin: list[str]) -> None:
+    """Then there is no default session to replace, and the one that the test made is forgotten."""
+    pytester.makepyfile("""
+        import sys
+
+        def test_served(stskit_aws):
+            assert "boto3" not in sys.modules
+            import boto3
+            assert boto3.client("sts").get_caller_identity()["Account"] == "123456789012"
+            assert boto3.DEFAULT_SESSION is not None
+
+        def test_gone():
+            assert sys.modules["boto3"].DEFAULT_SESSION is None
+    """)
+    pytester.runpytest_subprocess(*plugin).assert_outcomes(passed=2)
 
 
-def test_nothing_is_loaded_for_a_run_that_names_no_fixture(pytester: pytest.Pytester) -> None:
-    """Neither the kit nor botocore."""
+def test_nothing_of_stskit_is_loaded_for_a_run_without_its_fixtures(pytester: pytest.Pytester) -> None:
+    """Although the plugin is there: it is a module outside of the package."""
     pytester.makepyfile("""
         import sys
 
         def test_loaded():
-            assert "stskit.testing.pytest_plugin" in sys.modules
-            assert not [name for name in sys.modules if name.startswith(("stskit.testing", "botocore", "boto3"))]
+            assert "pytest_stskit" in sys.modules
+            assert [name for name in sys.modules if name == "stskit" or name.startswith("stskit.")] == []
+            assert [name for name in ("attrs", "botocore", "boto3") if name in sys.modules] == []
     """)
-    result = pytester.runpytest_subprocess()
-    result.assert_outcomes(passed=1)
+    pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest").assert_outcomes(passed=1)
+
+
+@IN_SOURCE_TREE
+def test_the_installed_plugin_is_the_one_of_the_source_tree() -> None:
+    """An editable install has a copy; where this fails, install it again: pip install -e ."""
+    (found,) = entry_points(group="pytest11", name="stskit")
+    installed = found.load().__file__
+    assert installed is not None
+    assert Path(installed).read_text() == SOURCE.read_text()
+
+
+@pytest.mark.parametrize(
+    "module", ["pytest_stskit", pytest.param("stskit.testing.pytest_plugin", marks=IN_SOURCE_TREE)]
+)
+def test_a_comparison_names_the_attributes_that_differ(module: str) -> None:
+    """Of values of stskit, by their masked repr; other comparisons are left alone."""
+    compare = import_module(module).pytest_assertrepr_compare
+    keys = Credentials("AKIA", "canary")
+    assert compare("==", "a", "b") is None
+    assert compare("==", keys, keys) == [f"{keys!r} == {keys!r}"]
+    differing = compare("==", keys, attrs.evolve(keys, secret_access_key="other-canary"))
+    assert differing[1] == "they differ in: secret_access_key"
+    assert "canary" not in "".join(differing)
 
 
 def test_the_kit_loads_botocore_with_the_first_call() -> None:
@@ -89,5 +136,5 @@ def test_the_kit_loads_botocore_with_the_first_call() -> None:
     code = (
         "import sys, stskit.testing; print([name for name in ('botocore', 'boto3', 'pytest') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ})
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -1,4 +1,4 @@
-"""What tests of code that uses stskit need: an STS, a clock and an identity provider that do as they are told.
+"""A test kit for code that uses stskit: an STS, a clock and an identity provider that a test controls.
 
 >>> from stskit import assume
 >>> from stskit.sources import Static
@@ -8,14 +8,23 @@
 '123456789012'
 """
 
-from stskit.testing.calls import Call
-from stskit.testing.check_cache import check_cache
-from stskit.testing.check_sink import check_sink
-from stskit.testing.check_source import check_source
+from stskit.testing._signing import Flaw
+from stskit.testing.calls import (
+    Call,
+    ClockOff,
+    Drop,
+    Fault,
+    Garbage,
+    GiveExpired,
+    Hang,
+    Incomplete,
+    Refuse,
+    Throttle,
+)
+from stskit.testing.checks import check_cache, check_sink, check_source
 from stskit.testing.clock import ManualClock
 from stskit.testing.fake_sts import FakeSTS
-from stskit.testing.faults import ClockOff, Drop, Fault, Garbage, GiveExpired, Hang, Incomplete, Refuse, Throttle
-from stskit.testing.identity_provider import Flaw, IdentityProvider
+from stskit.testing.identity_provider import IdentityProvider
 from stskit.testing.trust import Trust
 
 __all__ = [

@@ -1,8 +1,8 @@
-"""``python -m stskit.testing [FOLDER]``: a practice AWS on this machine, until Ctrl-C."""
+"""``python -m stskit.testing [FOLDER]``: run a practice AWS on this machine until Ctrl-C."""
 
 import sys
 
-from stskit.testing._practice import main
+from stskit.testing.practice_server import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

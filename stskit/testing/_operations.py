@@ -1,4 +1,4 @@
-"""The operations of STS, side by side: what each checks, in AWS's own words, and what it gives.
+"""The operations of STS: what each of them checks, with the messages of AWS, and what it returns.
 
 https://docs.aws.amazon.com/STS/latest/APIReference/API_Operations.html
 """
@@ -14,59 +14,68 @@ from typing import Any, Final, TypeAlias
 from attrs import evolve
 
 from stskit.roles import RoleARN
-from stskit.testing._federation import assertion_in, token_in
-from stskit.testing._refusal import Refusal, denied
-from stskit.testing._sessions import HOUR, Ask, Session, given, keys
-from stskit.testing._world import Principal, World, role_of
+from stskit.testing._account import (
+    HOUR,
+    Account,
+    Principal,
+    RequestContext,
+    RoleSession,
+    credentials_part,
+    issue,
+    parse_role,
+)
+from stskit.testing._service_model import Refusal, access_denied
+from stskit.testing._verification import verify_assertion, verify_token
 from stskit.testing.trust import Trust
 
 __all__ = ["OPERATIONS", "SIGNED"]
 
-_HALF_A_DAY: Final = 43_200  # seconds: what a user's session lasts where nobody says
+_HALF_A_DAY: Final = 43_200  # seconds: the default duration of GetSessionToken
+
+Operation: TypeAlias = Callable[[Account, RequestContext], dict[str, Any]]
 
 
-Operation: TypeAlias = Callable[[World, Ask], dict[str, Any]]
-
-
-def assume_role(world: World, ask: Ask) -> dict[str, Any]:
+def assume_role(account: Account, request: RequestContext) -> dict[str, Any]:
     """AssumeRole."""
-    role, caller = role_of(ask.parameters["RoleArn"]), ask.signer
-    trust = world.trust(role)
-    mfa = _authenticated(world, ask)
-    if trust is None or not _admits(trust, ask, mfa=mfa):
+    role, caller = parse_role(request.parameters["RoleArn"]), request.signer
+    trust = account.trust_of(role)
+    mfa = _mfa_present(account, request)
+    if trust is None or not _admits(trust, request, mfa=mfa):
         raise _not_authorized("sts:AssumeRole", caller, role)
-    tags, transitive = _tags(ask)
+    tags, transitive = _checked_tags(request)
     if not trust.admits_tags(*tags, *caller.tags):
         raise _not_authorized("sts:TagSession", caller, role)
-    source_identity = ask.parameters.get("SourceIdentity", caller.source_identity)
+    source_identity = request.parameters.get("SourceIdentity", caller.source_identity)
     changed = caller.source_identity not in (None, source_identity)
     if changed or (trust.source_identity and source_identity is None):
         raise _not_authorized("sts:SetSourceIdentity", caller, role)
-    name = ask.parameters["RoleSessionName"]
-    return given(world, ask, Session(role, trust, name, tags, transitive, caller.tags, source_identity))
+    name = request.parameters["RoleSessionName"]
+    return issue(account, request, RoleSession(role, trust, name, tags, transitive, caller.tags, source_identity))
 
 
-def assume_role_with_saml(world: World, ask: Ask) -> dict[str, Any]:
+def assume_role_with_saml(account: Account, request: RequestContext) -> dict[str, Any]:
     """AssumeRoleWithSAML."""
-    role, provider = role_of(ask.parameters["RoleArn"]), ask.parameters["PrincipalArn"]
-    trust = world.trust(role)
+    role, provider = parse_role(request.parameters["RoleArn"]), request.parameters["PrincipalArn"]
+    trust = account.trust_of(role)
     if provider.split(":")[4:5] != [role.account or ""]:
         raise Refusal("ValidationError", "Principal exists outside the account of the Role being assumed")
-    if provider != world.idp.provider_arn(str(role)):
+    if provider != account.idp.provider_arn(str(role)):
         raise Refusal("InvalidIdentityToken", "Specified provider doesn't exist")
-    found = assertion_in(ask.parameters["SAMLAssertion"], world.idp, role, provider, ask.now)
-    said = found.said
-    if trust is None or not _admits_federated(trust, provider, found.subject, said.tags, said.source_identity):
-        raise denied("Not authorized to perform sts:AssumeRoleWithSAML")
-    default = int(said.session_duration.total_seconds()) if said.session_duration else HOUR
-    session = Session(
-        *(role, trust, found.session_name, said.tags, said.transitive_tag_keys),
-        source_identity=said.source_identity,
-        default=default,
-        end=said.session_not_on_or_after,
+    found = verify_assertion(request.parameters["SAMLAssertion"], account.idp, role, provider, request.now)
+    assertion = found.assertion
+    if trust is None or not _admits_federated(
+        trust, provider, found.subject, assertion.tags, assertion.source_identity
+    ):
+        raise access_denied("Not authorized to perform sts:AssumeRoleWithSAML")
+    default = int(assertion.session_duration.total_seconds()) if assertion.session_duration else HOUR
+    session = RoleSession(
+        *(role, trust, found.session_name, assertion.tags, assertion.transitive_tag_keys),
+        source_identity=assertion.source_identity,
+        default_duration=default,
+        latest_end=assertion.session_not_on_or_after,
     )
-    qualifier = sha1(f"{found.issuer}{role.account or ''}/{world.idp.name}".encode(), usedforsecurity=False).digest()
-    return given(world, ask, session) | {
+    qualifier = sha1(f"{found.issuer}{role.account or ''}/{account.idp.name}".encode(), usedforsecurity=False).digest()
+    return issue(account, request, session) | {
         "Subject": found.subject,
         "SubjectType": "persistent",
         "Issuer": found.issuer,
@@ -75,33 +84,35 @@ def assume_role_with_saml(world: World, ask: Ask) -> dict[str, Any]:
     }
 
 
-def assume_role_with_web_identity(world: World, ask: Ask) -> dict[str, Any]:
+def assume_role_with_web_identity(account: Account, request: RequestContext) -> dict[str, Any]:
     """AssumeRoleWithWebIdentity."""
-    role = role_of(ask.parameters["RoleArn"])
-    trust = world.trust(role)
-    token = token_in(ask.parameters["WebIdentityToken"], world.idp, ask.now)
-    if trust is None or not _admits_federated(trust, world.idp.issuer, token.subject, {}, None):
-        raise denied("Not authorized to perform sts:AssumeRoleWithWebIdentity")
-    session = Session(role, trust, ask.parameters["RoleSessionName"])
-    return given(world, ask, session) | {
+    role = parse_role(request.parameters["RoleArn"])
+    trust = account.trust_of(role)
+    token = verify_token(request.parameters["WebIdentityToken"], account.idp, request.now)
+    if trust is None or not _admits_federated(trust, account.idp.issuer, token.subject, {}, None):
+        raise access_denied("Not authorized to perform sts:AssumeRoleWithWebIdentity")
+    session = RoleSession(role, trust, request.parameters["RoleSessionName"])
+    return issue(account, request, session) | {
         "SubjectFromWebIdentityToken": token.subject,
         "Audience": token.audience,
-        "Provider": world.idp.issuer,
+        "Provider": account.idp.issuer,
     }
 
 
-def get_session_token(world: World, ask: Ask) -> dict[str, Any]:
+def get_session_token(account: Account, request: RequestContext) -> dict[str, Any]:
     """GetSessionToken."""
-    if ask.signer.session_token is not None:
-        raise denied("Cannot call GetSessionToken with session credentials")
-    like = evolve(ask.signer, mfa=_authenticated(world, ask))
-    lasts = timedelta(seconds=ask.parameters.get("DurationSeconds", _HALF_A_DAY))
-    return keys(world.add_session(like, ask.now, lasts, ask.parameters.get("MinimumSessionTokenSize", 0)))
+    if request.signer.session_token is not None:
+        raise access_denied("Cannot call GetSessionToken with session credentials")
+    template = evolve(request.signer, mfa=_mfa_present(account, request))
+    duration = timedelta(seconds=request.parameters.get("DurationSeconds", _HALF_A_DAY))
+    return credentials_part(
+        account.add_session(template, request.now, duration, request.parameters.get("MinimumSessionTokenSize", 0))
+    )
 
 
-def get_caller_identity(_world: World, ask: Ask) -> dict[str, Any]:
+def get_caller_identity(_account: Account, request: RequestContext) -> dict[str, Any]:
     """GetCallerIdentity."""
-    return {"UserId": ask.signer.user_id, "Account": ask.signer.account, "Arn": ask.signer.arn}
+    return {"UserId": request.signer.user_id, "Account": request.signer.account, "Arn": request.signer.arn}
 
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
@@ -114,10 +125,10 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
 SIGNED: Final = ("AssumeRole", "GetCallerIdentity", "GetSessionToken")
 
 
-def _admits(trust: Trust, ask: Ask, *, mfa: bool) -> bool:
-    caller = ask.signer
+def _admits(trust: Trust, request: RequestContext, *, mfa: bool) -> bool:
+    caller = request.signer
     names = (caller.arn, *([caller.role_arn] if caller.role_arn else []))
-    external_id = trust.external_id in (None, ask.parameters.get("ExternalId"))
+    external_id = trust.external_id in (None, request.parameters.get("ExternalId"))
     return trust.admits_caller(*names) and external_id and (mfa or not trust.mfa)
 
 
@@ -129,32 +140,34 @@ def _admits_federated(
     return trust.admits_caller(provider) and trust.admits_subject(subject) and trust.admits_tags(*tags)
 
 
-def _authenticated(world: World, ask: Ask) -> bool:
-    """Whether an MFA code came, now or when the session of the user was made. A code counts once.
+def _mfa_present(account: Account, request: RequestContext) -> bool:
+    """Return whether this call, or the one that returned the user's session, has an MFA code. A code is valid once.
 
-    Sessions of roles do not know of any.
+    A role session is never authenticated with MFA.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa_configure-api-require.html
     """
-    serial, code = ask.parameters.get("SerialNumber"), ask.parameters.get("TokenCode")
+    serial, code = request.parameters.get("SerialNumber"), request.parameters.get("TokenCode")
     if serial is None and code is None:
-        return ask.signer.mfa
+        return request.signer.mfa
     if serial is None or code is None:
-        raise denied("MultiFactorAuthentication failed, must provide both MFA serial number and one time pass code.")
-    if ask.signer.role_arn is not None:  # only users have devices
-        raise denied(
+        raise access_denied(
+            "MultiFactorAuthentication failed, must provide both MFA serial number and one time pass code."
+        )
+    if request.signer.role_arn is not None:  # only users have MFA devices
+        raise access_denied(
             "MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is "
             "valid and associated with this user."
         )
-    if (serial, code) in world.codes:
-        raise denied("MultiFactorAuthentication failed with invalid MFA one time pass code.")
-    world.codes.add((serial, code))
+    if (serial, code) in account.used_codes:
+        raise access_denied("MultiFactorAuthentication failed with invalid MFA one time pass code.")
+    account.used_codes.add((serial, code))
     return True
 
 
-def _tags(ask: Ask) -> tuple[dict[str, str], tuple[str, ...]]:
-    listed = ask.parameters.get("Tags", [])
+def _checked_tags(request: RequestContext) -> tuple[dict[str, str], tuple[str, ...]]:
+    listed = request.parameters.get("Tags", [])
     tags = {tag["Key"]: tag["Value"] for tag in listed}
-    transitive = tuple(ask.parameters.get("TransitiveTagKeys", []))
+    transitive = tuple(request.parameters.get("TransitiveTagKeys", []))
     if len({key.lower() for key in tags}) < len(listed):
         raise Refusal(
             "InvalidParameterValue", "Duplicate tag keys found. Please note that Tag keys are case insensitive."
@@ -163,7 +176,7 @@ def _tags(ask: Ask) -> tuple[dict[str, str], tuple[str, ...]]:
         raise Refusal(
             "InvalidParameterValue", "The specified transitive tag key must be included in the requested tags."
         )
-    if {key.lower() for key in tags} & {key.lower() for key in ask.signer.tags}:
+    if {key.lower() for key in tags} & {key.lower() for key in request.signer.tags}:
         raise Refusal(
             "InvalidParameterValue",
             "One of the specified tag keys can't be set because it conflicts with a transitive tag key from the "
@@ -173,4 +186,4 @@ def _tags(ask: Ask) -> tuple[dict[str, str], tuple[str, ...]]:
 
 
 def _not_authorized(action: str, caller: Principal, role: RoleARN) -> Refusal:
-    return denied(f"User: {caller.arn} is not authorized to perform: {action} on resource: {role}")
+    return access_denied(f"User: {caller.arn} is not authorized to perform: {action} on resource: {role}")

@@ -1,7 +1,12 @@
-"""The face of `FakeSTS` on the network: the query protocol over HTTP, on this machine only."""
+"""`FakeSTS` over HTTP, on this machine only: the query protocol, and signatures as STS judges them.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+"""
 
 from __future__ import annotations
 
+import hmac
+import re
 import socket
 import struct
 from collections.abc import Iterator, Mapping
@@ -16,20 +21,51 @@ from urllib.parse import parse_qsl
 
 from attrs import define, field, frozen
 
-from stskit.testing import _model, _signatures
-from stskit.testing._brain import Brain, Reply, unknown_key
-from stskit.testing._world import Principal
-from stskit.testing.faults import Drop, Garbage, Hang
+from stskit.testing import _service_model
+from stskit.testing._account import Principal
+from stskit.testing._dispatcher import Dispatcher, Reply
+from stskit.testing._service_model import Refusal
+from stskit.testing.calls import Drop, Garbage, Hang
 
-__all__ = ["served"]
+__all__ = ["check_time", "served", "signature_mismatch", "unknown_key"]
 
-_MOST: Final = 1_000_000  # bytes of a request; the longest that STS takes has a fifth of it
-_POLL: Final = 0.02  # seconds until the server notices that it shall stop
+_LIMIT: Final = 1_000_000  # bytes of a request; the longest one that STS accepts has a fifth of it
+_POLL: Final = 0.02  # seconds until the server notices that it must stop
+_TOLERANCE: Final = timedelta(minutes=15)
+_STAMP: Final = "%Y%m%dT%H%M%SZ"
+_AUTHORIZATION: Final = re.compile(
+    r"AWS4-HMAC-SHA256 Credential=([^/,]+)/([^,]+), ?SignedHeaders=([^,]+), ?Signature=([0-9a-f]{64})"
+)
+_MISMATCH: Final = (
+    "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key "
+    "and signing method. Consult the service documentation for details."
+)
+
+
+def unknown_key() -> Refusal:
+    """Return the refusal of an access key or a session token that FakeSTS did not issue."""
+    return Refusal("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
+
+
+def signature_mismatch(message: str = _MISMATCH) -> Refusal:
+    """Return the refusal of a signature that is not valid."""
+    return Refusal("SignatureDoesNotMatch", message, 403)
+
+
+def check_time(signed: datetime, now: datetime) -> None:
+    """Raise `Refusal` where the time of a signature is more than 15 minutes away from *now*."""
+    stamp, here = signed.strftime(_STAMP), now.strftime(_STAMP)
+    if signed < now - _TOLERANCE:
+        edge = (now - _TOLERANCE).strftime(_STAMP)
+        raise signature_mismatch(f"Signature expired: {stamp} is now earlier than {edge} ({here} - 15 min.)")
+    if signed > now + _TOLERANCE:
+        edge = (now + _TOLERANCE).strftime(_STAMP)
+        raise signature_mismatch(f"Signature not yet current: {stamp} is still later than {edge} ({here} + 15 min.)")
 
 
 @frozen
 class Request:
-    """What came in. The names of headers are in small letters."""
+    """A request as it came in. The names of `headers` are in lower case."""
 
     path: str
     headers: Mapping[str, str]
@@ -40,65 +76,110 @@ class Request:
         """The fields of the body."""
         return dict(parse_qsl(self.body.decode(errors="replace"), keep_blank_values=True))
 
-    def signer(self, known: Mapping[str, Principal], off: timedelta) -> Principal | None:
-        """Who of those *known* signed it. Raises `Refusal` where the signature is not in order.
+    def signer(self, known: Mapping[str, Principal], offset: timedelta) -> Principal | None:
+        """Return the principal of *known* that signed the request; None where it is not signed.
 
-        Callers sign by the clock of this machine, whatever clock the fake has.
+        Callers sign by the clock of this machine, whatever clock the fake has. Raises `Refusal` for a signature that
+        is not valid.
         """
-        signed = _signatures.Signed.read(self.headers)
-        if signed is None:
+        if not (authorization := self.headers.get("authorization")):
             return None
-        signer = known.get(signed.access_key_id)
-        if signer is None or signer.session_token != signed.token:
+        match = _AUTHORIZATION.fullmatch(authorization)
+        stamp = self.headers.get("x-amz-date", "")
+        signed_at = _parse_stamp(stamp)
+        if match is None or signed_at is None:
+            raise Refusal(
+                "IncompleteSignature",
+                "Authorization header requires 'Credential', 'SignedHeaders' and 'Signature' parameters, and existence "
+                "of an 'X-Amz-Date' header.",
+            )
+        key_id, scope, names, signature = match.groups()
+        token = self.headers.get("x-amz-security-token")
+        signer = known.get(key_id)
+        if signer is None or signer.session_token != token:
             raise unknown_key()
-        now = datetime.now(UTC) + off
-        _signatures.check(signed, signer.secret_access_key, self.path, self.headers, self.body, now)
+        day, _, region = scope.removesuffix("/sts/aws4_request").partition("/")
+        if day != stamp[:8] or scope != f"{day}/{region}/sts/aws4_request" or "/" in region:
+            raise signature_mismatch(
+                "Credential should be scoped to a valid region, the service 'sts', and the day of the request."
+            )
+        if token and "x-amz-security-token" not in names.split(";"):
+            raise signature_mismatch("'X-Amz-Security-Token' must be a 'SignedHeader' in the AWS Authorization.")
+        check_time(signed_at, datetime.now(UTC) + offset)
+        if not hmac.compare_digest(self._signature(signer, names.split(";"), region, stamp), signature):
+            raise signature_mismatch()
         return signer
+
+    def _signature(self, signer: Principal, names: list[str], region: str, stamp: str) -> str:
+        """Return the signature that botocore makes for this request, with the secret of *signer* and at that time."""
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
+        from botocore.compat import HTTPHeaders
+        from botocore.credentials import Credentials
+
+        class Signer(SigV4Auth):
+            def headers_to_sign(self, request: Any) -> Any:  # noqa: ARG002 - those that the caller signed, no others
+                return signed
+
+        signed = HTTPHeaders()
+        for name in names:
+            signed[name] = self.headers.get(name, "")
+        auth = Signer(Credentials(signer.access_key_id, signer.secret_access_key), "sts", region)
+        request = AWSRequest("POST", f"http://127.0.0.1{self.path}", data=self.body)
+        request.context["timestamp"] = stamp
+        return str(auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request))
+
+
+def _parse_stamp(stamp: str) -> datetime | None:
+    try:
+        return datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 @define
-class Visits:
-    """The connections that are open and the threads that serve them, so that none is left over.
+class Connections:
+    """The open connections and the threads that serve them, so that closing the server leaves none behind.
 
-    The first of `over` can be read from when all shall end.
+    The first socket of `closing` becomes readable when the server closes.
     """
 
     sockets: set[socket.socket] = field(factory=set)
     threads: set[Thread] = field(factory=set)
     lock: Lock = field(factory=Lock)
-    over: tuple[socket.socket, socket.socket] = field(factory=socket.socketpair)
+    closing: tuple[socket.socket, socket.socket] = field(factory=socket.socketpair)
 
-    def begin(self, visitor: socket.socket, thread: Thread) -> None:
-        """Somebody has come."""
+    def begin(self, connection: socket.socket, thread: Thread) -> None:
+        """Start *thread*, which serves *connection*."""
         with self.lock:
-            self.sockets.add(visitor)
+            self.sockets.add(connection)
             self.threads.add(thread)
         thread.start()
 
-    def end(self, visitor: socket.socket, thread: Thread) -> None:
-        """They have gone."""
+    def end(self, connection: socket.socket, thread: Thread) -> None:
+        """Forget *connection*, which was served."""
         with self.lock:
-            self.sockets.discard(visitor)
+            self.sockets.discard(connection)
             self.threads.discard(thread)
 
     def close(self) -> None:
-        """End what is open, and wait for whoever is at it."""
-        self.over[1].close()
+        """Shut all connections down, and wait for their threads."""
+        self.closing[1].close()
         with self.lock:
             threads = list(self.threads)
             for each in self.sockets:
-                with suppress(OSError):  # the other side was faster
+                with suppress(OSError):  # the caller has closed it
                     each.shutdown(socket.SHUT_RDWR)
         for thread in threads:
             thread.join()
-        self.over[0].close()
+        self.closing[0].close()
 
 
 @contextmanager
-def served(brain: Brain) -> Iterator[str]:
-    """The URL of a server that answers as *brain* does, for as long as the block lasts."""
-    visits = Visits()
-    with _Server(brain, visits) as server:
+def served(dispatcher: Dispatcher) -> Iterator[str]:
+    """Run a server that answers through *dispatcher* while the block lasts; yields its URL."""
+    connections = Connections()
+    with _Server(dispatcher, connections) as server:
         thread = Thread(target=server.serve_forever, args=(_POLL,), name="stskit-fake-sts", daemon=True)
         thread.start()
         try:
@@ -106,34 +187,34 @@ def served(brain: Brain) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
-            visits.close()
+            connections.close()
 
 
 class _Server(ThreadingHTTPServer):
-    def __init__(self, brain: Brain, visits: Visits) -> None:
-        self.brain, self.visits = brain, visits
+    def __init__(self, dispatcher: Dispatcher, connections: Connections) -> None:
+        self.dispatcher, self.connections = dispatcher, connections
         super().__init__(("127.0.0.1", 0), _Handler)
 
     def server_bind(self) -> None:
-        """As for any TCP server: the name of this machine is not looked up, which can take seconds."""
+        """Bind without a look-up of the name of this machine, which can take seconds."""
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = "localhost", self.server_address[1]
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        visits = self.visits
+        connections = self.connections
 
         def serve() -> None:
             try:
                 self.process_request_thread(request, client_address)
             finally:
-                visits.end(request, thread)
+                connections.end(request, thread)
 
         thread = Thread(target=serve, name="stskit-fake-sts", daemon=True)
-        visits.begin(request, thread)
+        connections.begin(request, thread)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a caller who has gone in the middle: that is what some tests are about."""
+        """Be silent about a caller that disconnected, which some tests do on purpose."""
         import sys
 
         if not isinstance(sys.exception(), OSError):
@@ -148,7 +229,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         assert isinstance(self.server, _Server)
         size = self.headers.get("Content-Length", "")
-        if not size.isdecimal() or int(size) > _MOST:
+        if not size.isdecimal() or int(size) > _LIMIT:
             self.close_connection = True
             self.send_error(413 if size.isdecimal() else 411)
             return
@@ -156,36 +237,38 @@ class _Handler(BaseHTTPRequestHandler):
         request = Request(self.path, headers, self.rfile.read(int(size)))
         form = request.form
         operation = form.get("Action", "")
-        reply = self.server.brain.reply(operation, lambda: _model.parse(operation, form), request.signer)
+        reply = self.server.dispatcher.reply(
+            operation, lambda: _service_model.parse_form(operation, form), request.signer
+        )
         match reply.fault:
             case Hang():
-                self._wait(self.server.visits.over[0])
+                self._wait(self.server.connections.closing[0])
             case Drop():
                 self._drop()
             case Garbage(body, status):
                 self._send(status, body, reply, "text/html")
             case None if reply.refusal:
-                self._send(reply.refusal.status, _model.error(reply.refusal, reply.request_id), reply)
+                self._send(reply.refusal.status, _service_model.error_xml(reply.refusal, reply.request_id), reply)
             case _:
-                self._send(200, _model.answer(operation, reply.result, reply.request_id), reply)
+                self._send(200, _service_model.response_xml(operation, reply.result, reply.request_id), reply)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's names
-        """Write nothing: `FakeSTS.calls` says what came."""
+        """Log nothing: `FakeSTS.calls` has the calls."""
 
     def _send(self, status: int, text: str, reply: Reply, kind: str = "text/xml") -> None:
         data = text.encode()
         self.send_response_only(status)
-        self.send_header("Date", format_datetime(datetime.now(UTC) + reply.off, usegmt=True))
+        self.send_header("Date", format_datetime(datetime.now(UTC) + reply.clock_offset, usegmt=True))
         self.send_header("x-amzn-RequestId", reply.request_id)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
 
-    def _wait(self, over: socket.socket) -> None:
+    def _wait(self, closing: socket.socket) -> None:
         with DefaultSelector() as selector:
             selector.register(self.connection, EVENT_READ)
-            selector.register(over, EVENT_READ)
+            selector.register(closing, EVENT_READ)
             selector.select()
         self.close_connection = True
 

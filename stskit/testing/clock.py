@@ -8,10 +8,10 @@ __all__ = ["ManualClock"]
 
 
 class ManualClock:
-    """A `stskit.protocols.Clock` for tests: no test has to wait, and none depends on how fast the machine is.
+    """A `stskit.protocols.Clock` for tests: no test has to wait, and none depends on the speed of the machine.
 
-    `start`: what the wall clock shows at first, aware; None: the present moment, in whole seconds, so that what is
-    valid by this clock is valid by the system's too, until a test moves this one.
+    `start`: an aware datetime, the first time of the wall clock. Defaults to the present, in whole seconds, so that a
+    proof that is valid by this clock is valid by the system's clock too, until the test moves this one.
 
     Raises `ValueError` where *start* has no time zone.
     """

@@ -1,4 +1,4 @@
-"""`FakeSTS`: an STS for tests that judges as AWS's does, in process and over HTTP."""
+"""`FakeSTS`: an STS for tests that accepts and refuses as AWS's does, in process and over HTTP."""
 
 from __future__ import annotations
 
@@ -22,14 +22,12 @@ from stskit.roles import Role
 from stskit.sts.refusals import CallDetails, translate, unavailable
 from stskit.sts.requests import check_known, in_sts_terms, request_for, secrets, with_code
 from stskit.sts.responses import credentials_in, identity_in
-from stskit.testing import _model
-from stskit.testing._brain import Brain, Reply, unknown_key
-from stskit.testing._refusal import Refusal
-from stskit.testing._server import served
-from stskit.testing._signatures import check_time, mismatch
-from stskit.testing._world import Principal, World, new_key_id, new_secret, stable_id
-from stskit.testing.calls import Call
-from stskit.testing.faults import Drop, Fault, Garbage, Hang
+from stskit.testing import _service_model
+from stskit.testing._account import Account, Principal, new_key_id, new_secret, stable_id
+from stskit.testing._dispatcher import Dispatcher, Reply
+from stskit.testing._server import check_time, served, signature_mismatch, unknown_key
+from stskit.testing._service_model import Refusal
+from stskit.testing.calls import Call, Drop, Fault, Garbage, Hang
 from stskit.testing.identity_provider import IdentityProvider
 from stskit.testing.trust import Trust
 
@@ -37,7 +35,7 @@ __all__ = ["FakeSTS"]
 
 T = TypeVar("T")
 
-# What botocore raises for each fault that is no answer of STS's.
+# For each fault without a response of STS: the kind of the error, and the class that botocore raises.
 _RAISED: Final = {
     Hang: ("timeout", "ReadTimeoutError"),
     Drop: ("connection", "ConnectionClosedError"),
@@ -46,17 +44,18 @@ _RAISED: Final = {
 
 
 class FakeSTS:
-    """An STS for tests that refuses what AWS's would refuse, with the same codes, statuses and words.
+    """An STS for tests that refuses what AWS's STS refuses, with the same error codes, statuses and messages.
 
-    Every role exists and may be assumed by everybody whose keys it knows, or whose proof its identity provider signed.
+    Every role exists, and every caller may assume it that has keys of `user` or a proof that `idp` signed.
 
-    `roles`: what single roles ask for instead, by their ARNs; None for one that does not exist; it can be changed at
-    any time as the attribute of that name. `others`: what all other roles ask for; None: there are none.
-    `account`: where its users are. `clock`: by which credentials and proofs end. `idp`: whose assertions and tokens it
-    takes, in every account; None makes one with the same clock.
+    `roles`: what single roles require instead, by role ARN; None stands for a role that does not exist. You can change
+    it at any time, as the attribute of that name. `others`: what all other roles require; None: they do not exist.
+    `account`: the account of the users. `clock`: decides when credentials and proofs expire. `idp`: the identity
+    provider whose assertions and tokens are accepted, in every account; defaults to one with the same clock.
 
     In process it is a `stskit.protocols.STS` with `STSOperations`: pass it as ``sts=``. In
-    ``with sts.serve() as url:`` any AWS SDK can call it. Both faces share users, sessions, calls and faults.
+    ``with sts.serve() as url:`` any AWS SDK can call it. Both ways share users, sessions, calls and faults.
+    SAML assertions and web identity tokens need ``stskit[testing]``; everything else needs no extra.
     """
 
     def __init__(
@@ -70,110 +69,111 @@ class FakeSTS:
     ) -> None:
         clock = SystemClock() if clock is None else clock
         idp = IdentityProvider(clock=clock) if idp is None else idp
-        self._brain = Brain(World(account, idp, dict(roles or {}), others), clock)
-        self.identity: Final = f"FakeSTS {uuid4()}"  # for the keys of caches: no two are the same server
+        self._dispatcher = Dispatcher(Account(account, idp, dict(roles or {}), others), clock)
+        self.identity: Final = f"FakeSTS {uuid4()}"  # part of cache keys: no two are the same server
 
     def __repr__(self) -> str:
-        return f"FakeSTS(account={self._brain.world.account!r}, calls={len(self.calls)})"
+        return f"FakeSTS(account={self._dispatcher.account.number!r}, calls={len(self.calls)})"
 
     @property
     def idp(self) -> IdentityProvider:
-        """Whose assertions and tokens it takes. Raises nothing."""
-        return self._brain.world.idp
+        """The identity provider whose assertions and tokens it accepts. Raises nothing."""
+        return self._dispatcher.account.idp
 
     @property
     def roles(self) -> MutableMapping[str, Trust | None]:
-        """What single roles ask for, by their ARNs; None for one that does not exist. Raises nothing."""
-        return self._brain.world.roles
+        """What single roles require, by role ARN; None for a role that does not exist. Raises nothing."""
+        return self._dispatcher.account.roles
 
     @property
     def calls(self) -> list[Call]:
-        """What it was asked so far, the oldest first. Raises nothing."""
-        with self._brain.lock:
-            return list(self._brain.calls)
+        """The calls so far, the oldest first. Raises nothing."""
+        with self._dispatcher.lock:
+            return list(self._dispatcher.calls)
 
     def count(self, operation: str | None = None) -> int:
-        """How many calls there were, of that operation or of all. Raises nothing."""
+        """Return the number of calls of that operation, or of all operations. Raises nothing."""
         return sum(operation in (None, call.operation) for call in self.calls)
 
     def user(self, name: str = "developer", keys: Credentials | None = None) -> Credentials:
-        """Long-term keys of an IAM user, new ones or the *keys* that it shall know from now on. Raises nothing."""
-        world = self._brain.world
-        arn = f"arn:aws:iam::{world.account}:user/{name}"
-        given = Credentials(new_key_id("AKIA"), new_secret(), account_id=world.account) if keys is None else keys
-        known = Principal(
+        """Return long-term keys of an IAM user: new ones, or *keys*, which are valid from now on. Raises nothing."""
+        account = self._dispatcher.account
+        arn = f"arn:aws:iam::{account.number}:user/{name}"
+        if keys is None:
+            keys = Credentials(new_key_id("AKIA"), new_secret(), account_id=account.number)
+        principal = Principal(
             arn=arn,
             user_id=stable_id("AIDA", arn),
-            account=world.account,
-            access_key_id=given.access_key_id,
-            secret_access_key=given.secret_access_key,
-            session_token=given.session_token,
-            expiration=given.expiration,
+            account=account.number,
+            access_key_id=keys.access_key_id,
+            secret_access_key=keys.secret_access_key,
+            session_token=keys.session_token,
+            expiration=keys.expiration,
         )
-        with self._brain.lock:
-            world.principals[given.access_key_id] = known
-        return given
+        with self._dispatcher.lock:
+            account.principals[keys.access_key_id] = principal
+        return keys
 
     def forget(self, credentials: Credentials) -> None:
-        """Know these keys no longer, as when somebody has deleted them. Raises nothing."""
-        with self._brain.lock:
-            self._brain.world.principals.pop(credentials.access_key_id, None)
+        """Delete these keys, so that they are refused from now on. Raises nothing."""
+        with self._dispatcher.lock:
+            self._dispatcher.account.principals.pop(credentials.access_key_id, None)
 
     def next(self, *faults: Fault | None) -> None:
-        """Let the next calls go wrong so, one each; None stands for one that goes well.
+        """Order faults for the next calls, one each; None stands for a call without a fault.
 
-        In process that is a call of stskit's; over HTTP it is a request, of which an SDK sends up to three for a call.
+        In process that is one call of stskit; over HTTP it is one request, and an SDK sends up to three for a call.
         Raises nothing by itself.
         """
-        self._brain.order(faults)
+        self._dispatcher.order(faults)
 
     def always(self, fault: Fault | None) -> None:
-        """Let all calls go wrong so, those that `next` speaks of excepted; None: no longer. Raises nothing itself."""
-        with self._brain.lock:
-            self._brain.lasting = fault
+        """Order a fault for all calls but those of `next`; None ends it. Raises nothing by itself."""
+        with self._dispatcher.lock:
+            self._dispatcher.permanent = fault
 
     @contextmanager
     def serve(self) -> Iterator[str]:
-        """The URL of a server on a free port of 127.0.0.1, for as long as the block lasts.
+        """Serve on a free port of 127.0.0.1 while the block lasts; yields the URL.
 
         Raises `OSError` where no port can be opened.
         """
-        with served(self._brain) as url:
+        with served(self._dispatcher) as url:
             yield url
 
     @without_frames
     def exchange(self, proof: Proof, role: Role) -> Credentials:
-        """The credentials of *role*. Raises what `BotocoreSTS.exchange` raises."""
+        """Return credentials of *role*. Raises what `BotocoreSTS.exchange` raises."""
         operation, parameters = request_for(proof, role)
-        given = self._call(operation, parameters, proof, role, self._credentials)
-        return given if given.account_id else evolve(given, account_id=role.account)
+        credentials = self._call(operation, parameters, proof, role, self._credentials)
+        return credentials if credentials.account_id else evolve(credentials, account_id=role.account)
 
     @without_frames
     def caller_identity(self, credentials: Credentials, /) -> CallerIdentity:
-        """Whose *credentials* are. Raises as `exchange` does."""
+        """Return the identity of the caller that has *credentials*. Raises as `exchange` does."""
         return self._call("GetCallerIdentity", {}, credentials, None, identity_in)
 
     @without_frames
     def session_token(
         self, credentials: Credentials, /, *, duration: int | None = None, mfa: MFA | None = None
     ) -> Credentials:
-        """Temporary credentials of the same user; *duration* in seconds. Raises as `exchange` does."""
+        """Return temporary credentials of the same user; *duration* in seconds. Raises as `exchange` does."""
         asked = in_sts_terms({"duration": duration, "mfa": mfa})
         return self._call("GetSessionToken", asked, credentials, None, self._credentials)
 
     def _credentials(self, answer: Mapping[str, Any]) -> Credentials:
-        return credentials_in(answer, self._brain.clock.now())
+        return credentials_in(answer, self._dispatcher.clock.now())
 
-    def _signer(self, proof: Proof, known: Mapping[str, Principal], off: timedelta) -> Principal:
-        """Whose keys *proof* has. Raises `Refusal` for keys that are not known, or not quite."""
+    def _signer(self, proof: Proof, known: Mapping[str, Principal], offset: timedelta) -> Principal:
+        """Return the principal that has the keys *proof*. Raises `Refusal` where the keys are unknown or wrong."""
         assert isinstance(proof, Credentials)  # else the call needs no signature
         signer = known.get(proof.access_key_id)
         if signer is None or signer.session_token != proof.session_token:
             raise unknown_key()
-        now = self._brain.clock.now()
-        check_time(now, now + off)
+        now = self._dispatcher.clock.now()
+        check_time(now, now + offset)
         if signer.secret_access_key != proof.secret_access_key:
-            raise mismatch()
+            raise signature_mismatch()
         return signer
 
     def _call(
@@ -184,7 +184,7 @@ class FakeSTS:
         role: Role | None,
         read: Callable[[Mapping[str, Any]], T],
     ) -> T:
-        check_known(_model.service(), operation, parameters)
+        check_known(_service_model.service(), operation, parameters)
         sent = with_code(parameters)
         called = CallDetails(
             operation,
@@ -193,7 +193,7 @@ class FakeSTS:
             proof=proof,
             policy=role.policy if role else None,
         )
-        reply = self._brain.reply(operation, lambda: sent, partial(self._signer, proof))
+        reply = self._dispatcher.reply(operation, lambda: sent, partial(self._signer, proof))
         if reply.refusal:
             raise translate(_Refused(reply.refusal, reply), called)
         if reply.fault:
@@ -206,10 +206,10 @@ class FakeSTS:
 
 
 class _Refused(Exception):
-    """A refusal in the form in which botocore has it."""
+    """A refusal with the attributes of botocore's error."""
 
     def __init__(self, refusal: Refusal, reply: Reply) -> None:
-        date = format_datetime(datetime.now(UTC) + reply.off, usegmt=True)
+        date = format_datetime(datetime.now(UTC) + reply.clock_offset, usegmt=True)
         metadata = {
             "HTTPStatusCode": refusal.status,
             "HTTPHeaders": {"date": date},

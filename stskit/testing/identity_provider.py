@@ -1,31 +1,26 @@
-"""An identity provider that signs proofs made to order, sound ones and broken ones."""
+"""An identity provider that signs the proofs that a test orders: valid ones, and ones with one flaw."""
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final, get_args
 
 from attrs import evolve, field, frozen
 
 from stskit._time import SystemClock
 from stskit.protocols import Clock
 from stskit.roles import RoleARN
-from stskit.testing import _saml
-from stskit.testing._rsa import KEY, OTHER_KEY, RSAKey, base64url
+from stskit.testing import _signing
+from stskit.testing._signing import Flaw
 
 __all__ = ["Flaw", "IdentityProvider"]
 
 SIGN_IN: Final = "https://signin.aws.amazon.com/saml"
+_ELSEWHERE: Final = "https://elsewhere.example"
 _FIVE_MINUTES: Final = timedelta(minutes=5)
 _HOUR: Final = timedelta(hours=1)
-
-Flaw: TypeAlias = Literal["expired", "not yet valid", "wrong audience", "wrong key", "tampered", "unsigned"]
-"""What can be wrong with a proof: its time, whom it is for, who signed it, what was changed after it was signed, and
-that nobody signed it. All else about it is sound.
-"""
 
 
 def _tuple(texts: Sequence[str]) -> tuple[str, ...]:
@@ -34,30 +29,33 @@ def _tuple(texts: Sequence[str]) -> tuple[str, ...]:
 
 @frozen
 class IdentityProvider:
-    """Signs SAML responses and OpenID Connect tokens, with a key that everybody knows: for tests, and nothing else.
+    """Signs SAML responses and OpenID Connect tokens with a public test key. Use it for tests only.
 
-    `issuer`: its entity ID, and the ``iss`` of its tokens. `name`: what the SAML provider in IAM is called.
-    `audiences`: the client ids that the OpenID Connect provider in IAM lists. `clock`: what it takes the time from.
-    `key`: what it signs with; always the same.
+    Needs ``stskit[testing]``. The key is always the same one.
+
+    `issuer`: its entity ID, and the ``iss`` of its tokens. `name`: the name of the SAML provider in IAM.
+    `audiences`: the client IDs that the OpenID Connect provider in IAM lists. `clock`: where it reads the time.
     """
 
     issuer: str = "https://idp.example.com"
     name: str = field(default="idp", kw_only=True)
     audiences: Sequence[str] = field(default=("sts.amazonaws.com",), kw_only=True, converter=_tuple)
     clock: Clock = field(factory=SystemClock, kw_only=True, repr=False)
-    key: RSAKey = field(default=KEY, init=False, repr=False)
 
     @property
     def certificate(self) -> str:
-        """The certificate of its key, as PEM, for whoever shall verify its SAML responses. Raises nothing."""
-        return self.key.pem
+        """The certificate of its key, as PEM text, with which others verify its SAML responses. Raises nothing."""
+        return _signing.CERTIFICATE
 
     def jwks(self) -> dict[str, object]:
-        """Its key set (RFC 7517), for whoever shall verify its tokens. Raises nothing."""
-        return {"keys": [self.key.jwk()]}
+        """Return its key set (RFC 7517), which verifies its tokens. Raises `SourceMissing` without the extra."""
+        return {"keys": [_signing.jwk()]}
 
     def provider_arn(self, role_arn: str) -> str:
-        """The ARN of the SAML provider in the account of that role. Raises `RoleError` where that is no role's ARN."""
+        """Return the ARN of the SAML provider in the account of that role.
+
+        Raises `RoleError` where *role_arn* is not a valid role ARN.
+        """
         role = RoleARN.parse(role_arn)
         return f"arn:{role.partition}:iam::{role.account or ''}:saml-provider/{self.name}"
 
@@ -77,18 +75,19 @@ class IdentityProvider:
         session_not_on_or_after: datetime | None = None,
         flaw: Flaw | None = None,
     ) -> str:
-        """A signed SAML response in base64, as the browser posts it; ``SAMLAssertion(text)`` makes a proof of it.
+        """Return a signed SAML response in base64, as the browser posts it. ``SAMLAssertion(text)`` is the proof.
 
-        `roles`: ARNs of roles, each by itself or with that of its SAML provider. `subject`: the NameID; None: as
-        `session_name`. `duration`: seconds or a timedelta. `attributes`: more of them, by the names that AWS has for
-        them, such as ``PrincipalTag:team``, in the place of those that are there; one that is None is left out.
-        `issued_at`, `not_before`: None is now; `not_on_or_after`: None is five minutes after. `flaw`: what shall be
+        `roles`: role ARNs, each by itself or in a pair with the ARN of its SAML provider. `subject`: the NameID;
+        defaults to `session_name`. `duration`: seconds or a timedelta. `attributes`: further attributes by AWS's names
+        without the common prefix, such as ``PrincipalTag:team``; they replace the usual ones, and None removes one.
+        `issued_at`, `not_before`: default to now; `not_on_or_after`: defaults to five minutes later. `flaw`: what is
         wrong with it.
 
-        Raises `RoleError` for what is no ARN of a role, and `ValueError` for a flaw that is not known.
+        Raises `RoleError` for an invalid role ARN, `ValueError` for an unknown flaw and for text that XML cannot hold,
+        and `SourceMissing` without the extra ``stskit[testing]``.
         """
         now = self.clock.now() if issued_at is None else issued_at
-        statement = _saml.Statement(
+        statement = _signing.Statement(
             issuer=self.issuer,
             subject=session_name if subject is None else subject,
             audience=audience,
@@ -99,7 +98,7 @@ class IdentityProvider:
             session_not_on_or_after=session_not_on_or_after,
             attributes=self._attributes(roles, session_name, duration, attributes),
         )
-        return b64encode(self._flawed_saml(statement, _known(flaw)).encode()).decode()
+        return b64encode(self._flawed_saml(statement, _checked(flaw))).decode()
 
     def oidc_token(
         self,
@@ -110,22 +109,21 @@ class IdentityProvider:
         claims: Mapping[str, object] = {},
         flaw: Flaw | None = None,
     ) -> str:
-        """A signed JSON Web Token (RS256); ``WebIdentityToken(text)`` makes a proof of it.
+        """Return a signed JSON Web Token (RS256). ``WebIdentityToken(text)`` is the proof.
 
-        `claims`: more of them, in the place of those that are there; one that is None is left out. `flaw`: what shall
-        be wrong with it.
+        `claims`: further claims; they replace the usual ones, and None removes one. `flaw`: what is wrong with it.
 
-        Raises `ValueError` for a flaw that is not known.
+        Raises `ValueError` for an unknown flaw, and `SourceMissing` without the extra ``stskit[testing]``.
         """
-        now, flaw = self.clock.now(), _known(flaw)
+        now, flaw = self.clock.now(), _checked(flaw)
         begin = now + _shift(flaw, lifetime)
-        meant = "https://elsewhere.example" if flaw == "wrong audience" else audience
+        meant = _ELSEWHERE if flaw == "wrong audience" else audience
         times = {"iat": begin, "nbf": begin, "exp": begin + lifetime}
-        said: dict[str, object] = {"iss": self.issuer, "sub": subject}
-        said["aud"] = meant if isinstance(meant, str) else [*meant]
-        said |= {name: int(moment.timestamp()) for name, moment in times.items()} | dict(claims)
-        present = {name: value for name, value in said.items() if value is not None}
-        return self._token(present, flaw)
+        usual: dict[str, object] = {"iss": self.issuer, "sub": subject}
+        usual["aud"] = meant if isinstance(meant, str) else [*meant]
+        usual |= {name: int(moment.timestamp()) for name, moment in times.items()}
+        present = {name: value for name, value in (usual | dict(claims)).items() if value is not None}
+        return _signing.token(present, flaw)
 
     def _attributes(
         self,
@@ -146,31 +144,13 @@ class IdentityProvider:
     def _pair(self, role: str | tuple[str, str]) -> str:
         return ",".join((role, self.provider_arn(role)) if isinstance(role, str) else role)
 
-    def _flawed_saml(self, statement: _saml.Statement, flaw: Flaw | None) -> str:
-        if flaw == "unsigned":
-            return _saml.unsigned(statement)
+    def _flawed_saml(self, statement: _signing.Statement, flaw: Flaw | None) -> bytes:
         if flaw == "wrong audience":
-            statement = evolve(statement, audience="https://elsewhere.example")
+            statement = evolve(statement, audience=_ELSEWHERE)
         shift = _shift(flaw, statement.not_on_or_after - statement.not_before)
         for name in ("issued_at", "not_before", "not_on_or_after"):
             statement = evolve(statement, **{name: getattr(statement, name) + shift})
-        xml = _saml.signed(statement, self._signing_key(flaw))
-        return xml.replace("</saml:NameID>", "-else</saml:NameID>") if flaw == "tampered" else xml
-
-    def _token(self, claims: Mapping[str, object], flaw: Flaw | None) -> str:
-        header = {"alg": "none" if flaw == "unsigned" else "RS256", "kid": self.key.key_id, "typ": "JWT"}
-        text = ".".join(base64url(json.dumps(part).encode()) for part in (header, claims))
-        if flaw == "unsigned":
-            return f"{text}."
-        signature = base64url(self._signing_key(flaw).sign(text.encode()))
-        if flaw == "tampered":
-            text = ".".join(
-                base64url(json.dumps(part).encode()) for part in (header, {**claims, "sub": "somebody-else"})
-            )
-        return f"{text}.{signature}"
-
-    def _signing_key(self, flaw: Flaw | None) -> RSAKey:
-        return OTHER_KEY if flaw == "wrong key" else self.key
+        return _signing.saml_xml(statement, flaw)
 
 
 def _seconds(duration: timedelta | int) -> str:
@@ -178,12 +158,12 @@ def _seconds(duration: timedelta | int) -> str:
 
 
 def _shift(flaw: Flaw | None, lifetime: timedelta) -> timedelta:
-    """By how much a proof of that lifetime is moved in time: far enough for any tolerance."""
+    """Return by how much the times of a proof of that lifetime are moved: far enough for any tolerance."""
     far = lifetime + _HOUR
     return {"expired": -far, "not yet valid": far}.get(flaw or "", timedelta(0))
 
 
-def _known(flaw: Flaw | None) -> Flaw | None:
+def _checked(flaw: Flaw | None) -> Flaw | None:
     if flaw is not None and flaw not in get_args(Flaw):
         raise ValueError(f"there is no flaw {flaw!r}; these can be ordered: {', '.join(get_args(Flaw))}")
     return flaw

@@ -1,4 +1,4 @@
-"""Who may assume a role, and with what."""
+"""What a role requires of its callers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stskit.credentials import Secret
 __all__ = ["Trust"]
 
 
-def _shared(external_id: str | None) -> Secret | None:
+def _as_secret(external_id: str | None) -> Secret | None:
     return None if external_id is None else Secret(external_id)
 
 
@@ -27,37 +27,37 @@ def _keys(keys: Sequence[str]) -> tuple[str, ...]:
 
 @frozen
 class Trust:
-    """What a role asks of whoever wants to assume it; as it is made by default, nothing.
+    """What a role requires of its callers; by default nothing.
 
     `callers`: ARNs of users, roles, sessions and SAML providers, and issuers of tokens, with ``*`` for any characters;
-    None: everybody; (): nobody. `subjects`: likewise, who signed in: ``sub`` of a token, NameID of an assertion.
-    `external_id`: the one that has to be sent. `mfa`: whether an MFA code has to come, now or when the session of the
-    user was made. `tags`: keys of session tags that have to be there, in whatever case. `source_identity`: whether one
-    has to be there. `max_duration`: the longest session.
+    None: everybody; (): nobody. `subjects`: the same for the ``sub`` of a token and the NameID of an assertion.
+    `external_id`: the required one. `mfa`: whether the call, or the one that returned the user's session, must have an
+    MFA code. `tags`: keys of required session tags; case does not matter. `source_identity`: whether one is required.
+    `max_duration`: the longest session.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
     """
 
     callers: Sequence[str] | None = field(default=None, converter=_patterns)
     subjects: Sequence[str] | None = field(default=None, kw_only=True, converter=_patterns)
-    external_id: Secret | None = field(default=None, kw_only=True, converter=_shared)
+    external_id: Secret | None = field(default=None, kw_only=True, converter=_as_secret)
     mfa: bool = field(default=False, kw_only=True)
     tags: Sequence[str] = field(default=(), kw_only=True, converter=_keys)
     source_identity: bool = field(default=False, kw_only=True)
     max_duration: timedelta = field(default=timedelta(hours=12), kw_only=True)
 
     def admits_caller(self, *names: str) -> bool:
-        """Whether one of the *names* of a caller is on the list. Raises nothing."""
-        return _fits(self.callers, names)
+        """Return whether `callers` lists one of the *names* of a caller. Raises nothing."""
+        return _matches(self.callers, names)
 
     def admits_subject(self, subject: str) -> bool:
-        """Whether *subject* is on the list. Raises nothing."""
-        return _fits(self.subjects, (subject,))
+        """Return whether `subjects` lists *subject*. Raises nothing."""
+        return _matches(self.subjects, (subject,))
 
     def admits_tags(self, *keys: str) -> bool:
-        """Whether all the keys that have to be there are among *keys*. Raises nothing."""
+        """Return whether *keys* include all required keys. Raises nothing."""
         return {key.lower() for key in self.tags} <= {key.lower() for key in keys}
 
 
-def _fits(patterns: Sequence[str] | None, names: Sequence[str]) -> bool:
+def _matches(patterns: Sequence[str] | None, names: Sequence[str]) -> bool:
     return patterns is None or any(fnmatchcase(name, pattern) for name in names for pattern in patterns)

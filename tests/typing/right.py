@@ -171,5 +171,5 @@ faked: Credentials = assume("arn", source=Static(fake.user()), sts=fake)
 asked: list[Call] = fake.calls
 response: str = IdentityProvider(clock=clock).saml_response(roles=["arn", ("arn", "arn")], duration=900, flaw="expired")
 check_source(lambda: SAMLFile("file"), broken=[lambda: OIDCTokenFile("file")], pickles=True)
-check_sink(lambda: CredentialsFile("name"), look=lambda: b"", lasting=True)
+check_sink(lambda: CredentialsFile("name"), look=lambda: b"", persistent=True)
 check_cache(FileCache, processes=True)

@@ -1,4 +1,4 @@
-"""What `FakeSTS` does with a call, whichever way it came: who signed it, what was ordered to go wrong, what to give."""
+"""How `FakeSTS` answers a call, in process or over HTTP: find the caller, apply the fault, run the operation."""
 
 from __future__ import annotations
 
@@ -13,84 +13,95 @@ from uuid import uuid4
 from attrs import define, field, frozen
 
 from stskit.protocols import Clock
-from stskit.testing import _model
+from stskit.testing import _service_model
+from stskit.testing._account import Account, Principal, RequestContext
 from stskit.testing._operations import OPERATIONS, SIGNED
-from stskit.testing._refusal import Refusal
-from stskit.testing._sessions import Ask
-from stskit.testing._world import Principal, World
-from stskit.testing.calls import Call
-from stskit.testing.faults import ClockOff, Drop, Fault, Garbage, GiveExpired, Hang, Incomplete, Refuse, Throttle
+from stskit.testing._service_model import Refusal
+from stskit.testing.calls import (
+    Call,
+    ClockOff,
+    Drop,
+    Fault,
+    Garbage,
+    GiveExpired,
+    Hang,
+    Incomplete,
+    Refuse,
+    Throttle,
+)
 
-__all__ = ["Brain", "Identify", "Reply", "unknown_key"]
+__all__ = ["Dispatcher", "Identify", "Reply"]
 
 Identify: TypeAlias = Callable[[Mapping[str, Principal], timedelta], Principal | None]
-"""Who signed a call, among those by their access key ids, with a clock that is so far ahead; None: nobody did.
-
-Raises `Refusal` where the signature is not in order.
+"""Returns the principal that signed a call, from those by access key ID, with a clock that is that far ahead; None for
+an unsigned call. Raises `Refusal` for a signature that is not valid.
 """
 _NOTHING: Final = timedelta(0)
 
 
 @frozen
 class Reply:
-    """What comes of a call: a `result`, a `refusal`, or a `fault` that each face has its own way to show."""
+    """The outcome of a call: a `result`, a `refusal`, or a `fault` that differs in process and over HTTP."""
 
     request_id: str
     result: Mapping[str, Any] = field(factory=dict)
     refusal: Refusal | None = None
     fault: Hang | Drop | Garbage | None = None
-    off: timedelta = _NOTHING
+    clock_offset: timedelta = _NOTHING
 
 
 @define
-class Brain:
-    """Answers calls, one at a time."""
+class Dispatcher:
+    """Answers one call at a time."""
 
-    world: World
+    account: Account
     clock: Clock
     calls: list[Call] = field(factory=list)
     upcoming: deque[Fault | None] = field(factory=deque)
-    lasting: Fault | None = None
+    permanent: Fault | None = None
     lock: threading.RLock = field(factory=threading.RLock)
 
     def order(self, faults: Iterable[Fault | None]) -> None:
-        """Let the next calls go so, one each."""
+        """Order *faults* for the next calls, one each."""
         with self.lock:
             self.upcoming.extend(faults)
 
     def reply(self, operation: str, read: Callable[[], Mapping[str, Any]], identify: Identify) -> Reply:
-        """What comes of a call of *operation*, with the parameters that *read* gives."""
+        """Return the outcome of a call of *operation*, whose parameters *read* returns."""
         with self.lock:
-            fault = self.upcoming.popleft() if self.upcoming else self.lasting
-            off = fault.by if isinstance(fault, ClockOff) else _NOTHING
+            fault = self.upcoming.popleft() if self.upcoming else self.permanent
+            offset = fault.by if isinstance(fault, ClockOff) else _NOTHING
             caller, parameters, result, refusal = None, {}, {}, None
             try:
                 if operation not in OPERATIONS:
-                    raise Refusal("InvalidAction", f"Could not find operation {operation} for version {_model.VERSION}")
+                    raise Refusal(
+                        "InvalidAction", f"Could not find operation {operation} for version {_service_model.VERSION}"
+                    )
                 parameters = dict(read())
-                _stumble(fault)
+                _raise_fault(fault)
                 if not isinstance(fault, Hang | Drop | Garbage):
-                    caller = self._caller(operation, identify, off)
-                    _model.check(operation, parameters)
-                    now = self.clock.now() + off
-                    result = _spoilt(OPERATIONS[operation](self.world, Ask(parameters, caller, now)), fault, now)
+                    caller = self._caller(operation, identify, offset)
+                    _service_model.check_limits(operation, parameters)
+                    now = self.clock.now() + offset
+                    result = OPERATIONS[operation](self.account, RequestContext(parameters, caller, now))
+                    result = _corrupted(result, fault, now)
             except Refusal as error:
                 refusal = error.with_traceback(None)
-            self._note(operation, parameters, caller, refusal, fault)
+            self._record(operation, parameters, caller, refusal, fault)
             silent = fault if isinstance(fault, Hang | Drop | Garbage) and refusal is None else None
-            return Reply(str(uuid4()), result, refusal, silent, off)
+            return Reply(str(uuid4()), result, refusal, silent, offset)
 
-    def _caller(self, operation: str, identify: Identify, off: timedelta) -> Principal | None:
+    def _caller(self, operation: str, identify: Identify, offset: timedelta) -> Principal | None:
         if operation not in SIGNED:
             return None
-        caller = identify(self.world.principals, off)
+        caller = identify(self.account.principals, offset)
         if caller is None:
             raise Refusal("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
-        if caller.expiration is not None and self.clock.now() + off >= caller.expiration:
+        if caller.expiration is not None and self.clock.now() + offset >= caller.expiration:
             raise Refusal("ExpiredToken", "The security token included in the request is expired", 403)
         return caller
 
-    def _note(
+    def _record(
         self,
         operation: str,
         parameters: Mapping[str, Any],
@@ -98,18 +109,13 @@ class Brain:
         refusal: Refusal | None,
         fault: Fault | None,
     ) -> None:
-        known = _model.discreetly(operation, deepcopy(dict(parameters))) if operation in OPERATIONS else {}
+        known = _service_model.masked(operation, deepcopy(dict(parameters))) if operation in OPERATIONS else {}
         who = (caller.arn, caller.access_key_id) if caller else (None, None)
         code = refusal.code.removesuffix("Exception") if refusal else None
         self.calls.append(Call(operation, known, who[0], who[1], code, fault))
 
 
-def unknown_key() -> Refusal:
-    """The refusal for a key or a token that STS did not give."""
-    return Refusal("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
-
-
-def _stumble(fault: Fault | None) -> None:
+def _raise_fault(fault: Fault | None) -> None:
     match fault:
         case Throttle():
             raise Refusal("Throttling", fault.message)
@@ -117,7 +123,7 @@ def _stumble(fault: Fault | None) -> None:
             raise Refusal(fault.code, fault.message, fault.status)
 
 
-def _spoilt(result: dict[str, Any], fault: Fault | None, now: datetime) -> dict[str, Any]:
+def _corrupted(result: dict[str, Any], fault: Fault | None, now: datetime) -> dict[str, Any]:
     keys = dict(result.get("Credentials", {}))
     match fault:
         case GiveExpired() if keys:

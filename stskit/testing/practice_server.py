@@ -1,4 +1,4 @@
-"""A practice AWS on this machine: a folder with all that an exercise needs, and a server that judges as AWS does."""
+"""The practice AWS of ``python -m stskit.testing``: a folder for an exercise, and a `FakeSTS` server."""
 
 from __future__ import annotations
 
@@ -16,17 +16,20 @@ from typing import Final
 from attrs import field, frozen
 
 from stskit.credentials import Credentials
+from stskit.errors import SourceMissing
 from stskit.testing.fake_sts import FakeSTS
 
-__all__ = ["Practice", "main"]
+__all__ = ["PracticeFolder", "main"]
 
 _ROLES: Final = tuple(f"arn:aws:iam::123456789012:role/{name}" for name in ("Deploy", "ReadOnly"))
 _REGION: Final = "us-east-1"
-_RENEWED: Final = 60  # seconds; a SAML response is taken for five minutes
-_MARK: Final = ".stskit-practice"  # the file that says whose folder it is
+_RENEWAL: Final = 60  # seconds; a SAML response is valid for five minutes
+_MARK: Final = ".stskit-practice"  # the file that marks a folder as one of these
 _NAMES: Final = ("samlresponse.log", "token", "credentials", "config", "practice.env", _MARK)
-_LEFT: Final = tuple(f"{name}.{end}" for name in ("credentials", "config") for end in ("lock", "bak"))  # by stskit
-# What would lead a shell elsewhere.
+_LEFTOVERS: Final = tuple(
+    f"{name}.{end}" for name in ("credentials", "config") for end in ("lock", "bak")
+)  # stskit may leave these
+# Variables that would lead a shell to another endpoint or to other credentials.
 _UNSET: Final = (
     *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"),
     *("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"),
@@ -39,14 +42,17 @@ def _absolute(path: str | Path) -> Path:
 
 
 @frozen
-class Practice:
-    """The folder, and the STS that its files are for."""
+class PracticeFolder:
+    """The folder, and the STS that its files belong to."""
 
     folder: Path = field(converter=_absolute)
     sts: FakeSTS
 
     def make(self, url: str) -> None:
-        """Make the folder and its files. Raises `OSError` where it is there and is not one of these."""
+        """Create the folder and its files.
+
+        Raises `OSError` where it exists and holds other files, and `SourceMissing` without the extra.
+        """
         if self.folder.is_symlink() or (self.folder.exists() and not self._is_ours()):
             raise FileExistsError(f"{self.folder} is there already, and not empty; name another folder")
         self.folder.mkdir(mode=0o700, exist_ok=True)
@@ -58,21 +64,21 @@ class Practice:
         self.renew()
 
     def renew(self) -> None:
-        """Put a new SAML response and a new token in the place of the old ones."""
+        """Replace the SAML response and the token by new ones."""
         idp = self.sts.idp
         self._write("samlresponse.log", f"{idp.saml_response(roles=_ROLES)}\n")
         self._write("token", f"{idp.oidc_token()}\n")
 
     def remove(self) -> bool:
-        """Remove the files, and the folder where nothing else is in it; gives whether it was removed."""
-        for name in (*_NAMES, *_LEFT):
+        """Remove the files, and the folder where it is empty then; return whether the folder was removed."""
+        for name in (*_NAMES, *_LEFTOVERS):
             (self.folder / name).unlink(missing_ok=True)
-        with suppress(OSError):  # somebody keeps something there
+        with suppress(OSError):  # it holds other files
             self.folder.rmdir()
         return not self.folder.exists()
 
-    def told(self, url: str, shown: str) -> str:
-        """What there is and what to type next, in a few lines; *shown* is how the caller named the folder."""
+    def introduction(self, url: str, shown: str) -> str:
+        """Return what there is and what to type next, in a few lines; *shown* is how the caller named the folder."""
         env, response = (shlex.quote(f"{shown}/{name}") for name in ("practice.env", "samlresponse.log"))
         return (
             f"A practice AWS is at {url}. It never asks the real one, and your own ~/.aws is not touched.\n\n"
@@ -104,7 +110,7 @@ class Practice:
         return "\n".join(lines) + "\n"
 
     def _write(self, name: str, text: str) -> None:
-        """Replace a file at once, so that nobody reads half of it."""
+        """Replace a file atomically, so that no process reads half of it."""
         new = self.folder / f".{name}.new"
         new.unlink(missing_ok=True)
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
@@ -113,45 +119,42 @@ class Practice:
         new.replace(self.folder / name)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run until Ctrl-C or SIGTERM; the exit code."""
+def main(arguments: Sequence[str], *, wait: Callable[[Event, float], bool] = Event.wait) -> int:
+    """Run until Ctrl-C or SIGTERM, and return the exit code. *wait* waits for the signal, up to that many seconds."""
     if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
         sys.stderr.write("usage: python -m stskit.testing [FOLDER]    a practice AWS; by default in ./practice\n")
         return 2
     shown = arguments[0] if arguments else "practice"
-    practice = Practice(shown, FakeSTS())
-    with _stopped() as stop, practice.sts.serve() as url:
+    practice = PracticeFolder(shown, FakeSTS())
+    with _stop_event() as stop, practice.sts.serve() as url:
         try:
             practice.make(url)
-        except OSError as error:
+        except (OSError, SourceMissing) as error:
+            if isinstance(error, SourceMissing):
+                practice.remove()
             sys.stderr.write(f"stskit.testing: {error}\n")
             return 1
         try:
-            _say(practice.told(url, shown))
-            keep(practice, stop.wait)
+            _print(practice.introduction(url, shown))
+            while not wait(stop, _RENEWAL):
+                practice.renew()
         finally:
             if not practice.remove():
-                _say(f"{shown} stays, for there is something of yours in it.\n")
+                _print(f"{shown} stays, for there is something of yours in it.\n")
     return 0
 
 
-def _say(text: str) -> None:
-    """Print it where somebody reads; the practice AWS is there also where nobody does."""
-    if sys.stdout is not None:  # as ``>&-`` has it
+def _print(text: str) -> None:
+    """Print *text* where that is possible; the practice AWS runs without an output too."""
+    if sys.stdout is not None:  # closed by ``>&-``
         with suppress(OSError):
             sys.stdout.write(text)
             sys.stdout.flush()
 
 
-def keep(practice: Practice, wait: Callable[[float], bool]) -> None:
-    """Renew what ends, again and again, until *wait* says that it is over."""
-    while not wait(_RENEWED):
-        practice.renew()
-
-
 @contextmanager
-def _stopped() -> Iterator[Event]:
-    """What is set when somebody wants this to end."""
+def _stop_event() -> Iterator[Event]:
+    """Yield an event that SIGINT and SIGTERM set."""
     stop = Event()
     before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
