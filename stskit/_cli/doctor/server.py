@@ -186,7 +186,8 @@ def _of_clock(url: str, bundle: str | None, clock: Clock) -> Finding:
     if abs(ahead) < _NOTABLE:
         text = f"STS answers, and the clock of this machine agrees with its, within {max(abs(seconds), 1)} s"
         return Finding("clock", "ok", text, facts=facts)
-    text = f"The clock of this machine is {span(abs(ahead))} {'ahead of' if seconds > 0 else 'behind'} that of STS"
+    side = "ahead of" if seconds > 0 else "behind"
+    text = f"The clock of this machine is {span(abs(ahead))} {side} that of STS"
     remedy = "set the clock of this machine, by NTP"
     if abs(ahead) <= _TOO_MUCH:
         return Finding("clock", "note", text, remedy, facts)
