@@ -293,7 +293,7 @@ def test_a_role_that_is_not_offered_costs_no_call() -> None:
 
 
 class Time:
-    """A clock of seconds that only pauses move, for `_Pace`."""
+    """A clock of seconds that only pauses move, for `_Pace`: how calls are spaced can only be tested inside."""
 
     def __init__(self) -> None:
         self.now = 1000.0
