@@ -112,7 +112,7 @@ def test_what_happens_in_a_child_happens_to_all_that_is_alive(tmp_path: Path) ->
     descriptor = os.open(tmp_path / "lock", os.O_CREAT | os.O_RDWR)
     locks._descriptors.add(descriptor)
     locks._close_all()
-    fork._rearm()
+    fork._reset_all()
     assert all(new is not old for new, old in zip((both._lock, memory._lock), before, strict=True))
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)
@@ -131,12 +131,12 @@ def test_what_is_gone_is_not_kept_for_its_children() -> None:
     """A thousand recipes that nobody uses any more are garbage."""
     clock = ManualClock(START)
     gc.collect()
-    before = len(fork._things)
+    before = len(fork._objects)
     some = [cached(ScriptedSource(), clock) for _ in range(1000)]
-    assert len(fork._things) >= before + len(some)
+    assert len(fork._objects) >= before + len(some)
     del some
     gc.collect()
-    assert len(fork._things) <= before
+    assert len(fork._objects) <= before
 
 
 def test_a_system_without_fork_needs_none_of_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -252,7 +252,7 @@ def test_what_goes_wrong_inside_comes_out_and_makes_room(problem: BaseException,
 
 def test_it_says_that_it_ends_with_the_process() -> None:
     """By which no source has to say whose credentials it gives."""
-    assert MemoryCache.lasting is False
+    assert MemoryCache.persistent is False
 
 
 # Elsewhere ---------------------------------------------------------------------------------------------------------
@@ -323,7 +323,7 @@ def test_who_was_inside_before_a_fork_ends_nobody_elses_turn() -> None:
     cache = MemoryCache()
     old = cache.exclusive("a", wait=True)
     old.__enter__()
-    cache.rearm()
+    cache.reset_after_fork()
     with cache.exclusive("a", wait=True):
         old.__exit__(None, None, None)
         with cache.exclusive("a", wait=False) as alone:

@@ -74,5 +74,4 @@ def _profile(args: Namespace) -> CredentialsFile:
         config_path=args.config_file,
         overwrite=args.overwrite,
         backup=args.backup,
-        any_name=args.any_name,
     )

@@ -50,7 +50,7 @@ class Shelf:
         return self.given_key or identity_of(self.source)
 
     def _demanded(self, name: str | None) -> str:
-        if name is None and getattr(self.cache, "lasting", True):
+        if name is None and getattr(self.cache, "persistent", True):
             raise SourceMissing(
                 f"{type(self.source).__name__} does not say whose credentials it gives, and in a cache that outlives "
                 "the process they could be taken for another user's; name them: Cached(source, cache, key=...), or "

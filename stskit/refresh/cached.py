@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from attrs import evolve
 
-from stskit._io.fork import rearm_in_children
+from stskit._io.fork import reset_in_children
 from stskit._time import SystemClock
 from stskit.credentials import Credentials
 from stskit.errors import SourceError, SourceMissing, StskitWarning
@@ -95,8 +95,8 @@ class Cached:
             from stskit.refresh.events import Outbox
 
             self._outbox = Outbox(listener)
-        self.rearm()
-        rearm_in_children(self)
+        self.reset_after_fork()
+        reset_in_children(self)
 
     def __repr__(self) -> str:
         return f"Cached({self.source!r})"
@@ -141,7 +141,7 @@ class Cached:
         """
         return attach(sink, self)
 
-    def rearm(self) -> None:
+    def reset_after_fork(self) -> None:
         """Forget whoever is refreshing: in a forked child that thread does not exist. Raises nothing."""
         self._lock = threading.Lock()
         self._holder: int | None = None  # the thread that has the lock
