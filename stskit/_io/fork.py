@@ -31,7 +31,7 @@ def lock_across_forks() -> AbstractContextManager[object]:
     return lock
 
 
-def _reset_all() -> None:
+def _reset_all() -> None:  # pragma: no cover - runs in children
     for resettable in list(_objects):
         resettable.reset_after_fork()
 

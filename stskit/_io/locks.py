@@ -17,7 +17,7 @@ PAUSE = 0.02  # seconds between two looks at a lock that another process holds
 _descriptors: Final[set[int]] = set()
 
 
-def _close_all() -> None:
+def _close_all() -> None:  # pragma: no cover - runs in children
     while _descriptors:
         os.close(_descriptors.pop())
 
@@ -44,7 +44,7 @@ def locked(path: str, timeout: float) -> Iterator[None]:
             sleep(PAUSE)
         yield
     finally:
-        if descriptor in _descriptors:  # else this is a child, where it has been closed
+        if descriptor in _descriptors:  # pragma: no branch - else this is a child, where it has been closed
             _descriptors.discard(descriptor)
             _unlock(descriptor)
             os.close(descriptor)
