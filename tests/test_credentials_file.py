@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import subprocess
@@ -484,6 +485,59 @@ def test_a_writer_waits_ten_seconds_for_the_lock(file: Path, monkeypatch: pytest
             SESSION.to(CredentialsFile("dev"))
     assert 10 <= clock.seconds < 11
     assert file.read_text() == OTHER
+
+
+@pytest.mark.parametrize(
+    ("make", "option", "remedy", "cli_remedy"),
+    [
+        (lambda: CredentialsFile("a b"), "profile", "use letters, digits", ""),
+        (lambda: CredentialsFile(region="a b"), "region", "give one such as us-east-1 or json", ""),
+        (lambda: CredentialsFile(output="é"), "output", "give one such as us-east-1 or json", ""),
+        (
+            lambda: SESSION.to(CredentialsFile("dev", "both/config", "us-east-1")),
+            "config_path",
+            "name another config_path",
+            "name another --config-file",
+        ),
+        (
+            lambda: SESSION.to(CredentialsFile("other")),
+            "overwrite",
+            "write to another profile, or pass overwrite=True if that may be",
+            "write to another profile, or pass --overwrite if that may be",
+        ),
+        (
+            CredentialsFile("other").remove,
+            "overwrite",
+            "pass overwrite=True if that may be",
+            "pass --overwrite if that may be",
+        ),
+    ],
+)
+def test_an_error_carries_the_option_and_the_remedy(
+    make: Callable[[], object], option: str, remedy: str, cli_remedy: str, file: Path
+) -> None:
+    """For a program, and for the command line where that has other words; the text has both parts."""
+    with pytest.raises(SinkError) as caught:
+        make()
+    error = caught.value
+    assert (error.option, error.cli_remedy) == (option, cli_remedy)
+    assert error.remedy.startswith(remedy)
+    assert str(error) == f"{error.message}; {error.remedy}"
+    assert error.path == (str(file) if option == "overwrite" else "both/config" if "path" in option else None)
+
+
+def test_an_error_of_the_system_carries_a_remedy_for_it(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The errno decides which, and a default stands in for the others."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "rename", refuse)
+    for number, remedy in ((errno.ENOSPC, "Make room on the disk"), (errno.EIO, "Mend that, or name another path")):
+        with pytest.raises(SinkError) as caught:
+            SESSION.to(CredentialsFile("dev"))
+        assert caught.value.message == f"{file} was not changed: {os.strerror(number)}."
+        assert (caught.value.remedy, caught.value.path) == (remedy, str(file))
 
 
 def test_expired_credentials_are_not_written(file: Path) -> None:

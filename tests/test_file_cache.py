@@ -160,10 +160,8 @@ def test_each_key_has_a_file_of_its_own(one: str, other: str, tmp_path_factory: 
 
 
 @pytest.mark.case("C3")
-def test_an_entry_cut_at_any_byte_is_a_miss_and_is_rewritten(
-    cache: FileCache, clock: ManualClock, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """From the empty file to the last byte but one. Credentials come, and the next entry is whole, as some cuts show."""
+def test_an_entry_cut_at_any_byte_is_a_miss_and_is_rewritten(cache: FileCache, clock: ManualClock, file: Path) -> None:
+    """From the empty file to the last byte but one; some cuts show that the next entry is whole."""
     whole = file.read_bytes()
     for length in range(len(whole)):
         file.write_bytes(whole[:length])

@@ -285,6 +285,7 @@ def test_what_a_shell_cannot_quote_is_refused_and_not_shown(shell: Shell, part: 
     ):
         with pytest.raises(SinkError, match=f"^{name} holds what {shell} cannot quote; write it to") as caught:
             keys.to(ShellExports(shell, region=region))
+        assert (caught.value.variable, caught.value.remedy) == (name, "write it to another sink")
         assert "CANARY" not in reachable_text(caught.value)
         frames = TracebackException.from_exception(caught.value, capture_locals=True).stack
         assert "CANARY" not in str([frame.locals for frame in frames if frame.filename != __file__])
@@ -293,5 +294,6 @@ def test_what_a_shell_cannot_quote_is_refused_and_not_shown(shell: Shell, part: 
 def test_another_shell_is_refused_when_it_is_named() -> None:
     """With the names of those that are known."""
     other: Any = "elvish"
-    with pytest.raises(SinkError, match=r"^'elvish' is no shell known here; name one of sh, bash, .*, pwsh$"):
+    with pytest.raises(SinkError, match=r"^'elvish' is no shell known here; name one of sh, bash, .*, pwsh$") as caught:
         ShellExports(other)
+    assert caught.value.option == "shell"

@@ -69,7 +69,7 @@ class FileCache:
             self._prepare()
             atomic.replace(self._path(key, "json"), entry_to_bytes(key, entry))
         with self._warn_once("cannot be swept"):
-            if self._is_there():
+            if self._exists():
                 atomic.sweep(self.folder, _MAX_AGE)
 
     @contextmanager
@@ -94,13 +94,13 @@ class FileCache:
     def purge(self) -> int:
         """Remove all that stskit has put there, and nothing else; gives how many files that were. Raises nothing."""
         with self._warn_once("cannot be emptied"):
-            if self._is_there():
+            if self._exists():
                 return atomic.sweep(self.folder, {_OURS: 0})
         return 0
 
     def _read(self, key: str) -> bytes | None:
         with self._warn_once("cannot be read"):
-            if self._is_there():
+            if self._exists():
                 with suppress(OSError):  # a file that is not what it should be is no entry, and will be replaced
                     return atomic.read_own(self._path(key, "json"), _MAX_BYTES)
         return None
@@ -109,11 +109,11 @@ class FileCache:
         return os.path.join(self.folder, f"{sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()}.{kind}")
 
     def _prepare(self) -> None:
-        if not self._is_there():
+        if not self._exists():
             atomic.make_folder(self.folder)
-            self._is_there()
+            self._exists()
 
-    def _is_there(self) -> bool:
+    def _exists(self) -> bool:
         """Whether the folder exists. Raises `OSError` where it could not, and where it is not this user's alone."""
         if not os.path.isabs(self.folder):
             raise OSError(ENOENT, "there is no home folder")
