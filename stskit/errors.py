@@ -122,10 +122,6 @@ def without_frames(function: Callable[P, R]) -> Callable[P, R]:
     return guarded
 
 
-class Refused(Exception):
-    """A text cannot be changed safely; says why, and quotes nothing of it. Never leaves the package."""
-
-
 class StskitWarning(UserWarning):
     """Something that did not stop the work, and that somebody should look at."""
 

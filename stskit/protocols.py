@@ -132,8 +132,8 @@ class CacheEntry:
 class Cache(Protocol):
     """Where credentials are kept for others: other recipes, other processes.
 
-    It may have an attribute ``lasting``, False where nothing outlives the process. Nothing raises for want of storage:
-    a cache that cannot do its work warns once, finds nothing, and lets everybody go on.
+    It may have an attribute ``persistent``, False where nothing outlives the process. Nothing raises for want of
+    storage: a cache that cannot do its work warns once, finds nothing, and lets everybody go on.
     """
 
     def get(self, key: str, /) -> CacheEntry | None:

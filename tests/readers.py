@@ -1,4 +1,4 @@
-"""Three readers of the credentials file that share no code: botocore, the AWS SDK for JavaScript, and the one in C."""
+"""Readers of the credentials file that share no code with botocore: the AWS SDK for JavaScript, and the one in C."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from pathlib import Path
 import pytest
 from awscrt.auth import AwsCredentialsProvider
 from awscrt.io import ClientBootstrap, DefaultHostResolver, EventLoopGroup
-from botocore.configloader import raw_config_parse
-from botocore.exceptions import ConfigParseError
 
 NODE = Path(__file__).parent / "node"
 
@@ -28,15 +26,6 @@ def node() -> str:
     if found is None or not (NODE / "node_modules").exists():
         pytest.skip("node, or npm install in tests/node, is missing")
     return found
-
-
-def read_with_botocore(path: Path, profiles: Iterable[str]) -> dict[str, Answer]:
-    """What botocore's provider makes of the file."""
-    try:
-        found = raw_config_parse(str(path), parse_subsections=False)
-    except ConfigParseError:
-        return dict.fromkeys(profiles, "error")
-    return {profile: _keys(found.get(profile, {})) for profile in profiles}
 
 
 @contextmanager

@@ -123,7 +123,7 @@ def test_in_the_mandatory_window_another_process_is_waited_for(clock: ManualCloc
     cache, source, wanted = MemoryCache(), ScriptedSource(credentials(clock, hours=1)), Event()
 
     class Watched:
-        lasting = False
+        persistent = False
         get, put = cache.get, cache.put
 
         @contextmanager
@@ -189,7 +189,7 @@ def test_long_term_keys_are_put_nowhere(clock: ManualClock, tmp_path: Path) -> N
 class Broken:
     """A cache of somebody else that fails at one thing."""
 
-    lasting = False
+    persistent = False
 
     def __init__(self, fails: str) -> None:
         self.fails = fails

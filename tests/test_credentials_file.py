@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import subprocess
@@ -11,18 +12,17 @@ import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from unittest.mock import Mock
 
 import pytest
 from botocore.session import Session
 from conftest import OTHER
 from helpers import folder_of, needs, reachable_text
 from readers import NODE, node
+from test_locks import SteppingTime
 
 from stskit import Credentials
 from stskit.errors import SinkError, StskitWarning
-from stskit.sinks import CredentialsFile, DotEnv, file_edit
-from stskit.sinks.credentials_file import ini
+from stskit.sinks import CredentialsFile
 
 SESSION = Credentials("ASIANEW", "new/secret+", "newtoken==", account_id="123456789012")
 STATIC = Credentials("AKIANEW", "static/secret")
@@ -117,52 +117,6 @@ def test_many_profiles_are_one_rewrite(file: Path, config: Path, monkeypatch: py
     assert {profiles[name]["region"] for name in given} == {"us-east-1"}
     assert renamed == ["config", "credentials"]
     assert "unused" not in file.read_text() + config.read_text()
-
-
-def test_a_file_is_looked_at_as_a_whole_once_until_another_program_changes_it(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also where nothing was to be written; and what the other program broke is noticed."""
-    look = Mock(wraps=ini.is_plain)
-    monkeypatch.setattr(ini, "is_plain", look)
-    for keys in (SESSION, SESSION, DUE):
-        keys.to(CredentialsFile("dev"))
-    CredentialsFile("dev").remove()
-    assert look.call_count == 1
-    file.write_text(f"{OTHER}[another]\nregion = x\n")
-    for keys in (SESSION, DUE):
-        keys.to(CredentialsFile("dev"))
-    assert look.call_count == 2
-    with file.open("a") as other:
-        other.write("[dev]\n")
-    with pytest.raises(SinkError, match="cannot be parsed"):
-        SESSION.to(CredentialsFile("dev"))
-
-
-def test_a_file_with_defaults_for_all_profiles_is_looked_at_each_time(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """For what is among them now decides what a profile has."""
-    look = Mock(wraps=ini.is_plain)
-    monkeypatch.setattr(ini, "is_plain", look)
-    file.write_text("[DEFAULT]\nregion = eu-west-1\n")
-    for keys in (SESSION, DUE, SESSION):
-        keys.to(CredentialsFile("dev"))
-    assert look.call_count == 3
-
-
-def test_what_another_sink_has_left_is_not_taken_for_a_credentials_file(tmp_path: Path) -> None:
-    """A .env file of this very process is one that no AWS tool can read."""
-    SESSION.to(DotEnv(tmp_path / "both"))
-    with pytest.raises(SinkError, match="line 1: it cannot be parsed"):
-        SESSION.to(CredentialsFile("dev", tmp_path / "both"))
-
-
-def test_what_is_known_of_files_does_not_grow_without_end(tmp_path: Path) -> None:
-    """A process may write to any number of files."""
-    for number in range(250):
-        SESSION.to(CredentialsFile("dev", tmp_path / str(number)))
-        assert len(file_edit._plain) <= 100
 
 
 def test_many_profiles_are_written_all_or_none(file: Path) -> None:
@@ -520,15 +474,70 @@ def test_a_link_that_is_the_lock_does_no_harm_to_what_it_leads_to(file: Path) ->
     assert (file.parent / "victim").read_text() == "precious"
 
 
-def test_who_waits_too_long_for_the_lock_is_told_which(file: Path) -> None:
-    """And what to do; the file is as it was."""
+def test_a_writer_waits_ten_seconds_for_the_lock(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the error names the lock, and what to do; the file is as it was."""
     from fcntl import LOCK_EX, flock
 
+    clock = SteppingTime(monkeypatch)
     with (file.parent / "credentials.lock").open("w") as lock:
         flock(lock, LOCK_EX)
-        with pytest.raises(SinkError, match=r"another process holds the lock .*credentials\.lock.*lock_timeout"):
-            SESSION.to(CredentialsFile("dev", lock_timeout=0))
+        with pytest.raises(SinkError, match=r"another process holds the lock .*credentials\.lock\. Try again"):
+            SESSION.to(CredentialsFile("dev"))
+    assert 10 <= clock.seconds < 11
     assert file.read_text() == OTHER
+
+
+@pytest.mark.parametrize(
+    ("make", "option", "remedy", "cli_remedy"),
+    [
+        (lambda: CredentialsFile("a b"), "profile", "use letters, digits", ""),
+        (lambda: CredentialsFile(region="a b"), "region", "give one such as us-east-1 or json", ""),
+        (lambda: CredentialsFile(output="é"), "output", "give one such as us-east-1 or json", ""),
+        (
+            lambda: SESSION.to(CredentialsFile("dev", "both/config", "us-east-1")),
+            "config_path",
+            "name another config_path",
+            "name another --config-file",
+        ),
+        (
+            lambda: SESSION.to(CredentialsFile("other")),
+            "overwrite",
+            "write to another profile, or pass overwrite=True if that may be",
+            "write to another profile, or pass --overwrite if that may be",
+        ),
+        (
+            CredentialsFile("other").remove,
+            "overwrite",
+            "pass overwrite=True if that may be",
+            "pass --overwrite if that may be",
+        ),
+    ],
+)
+def test_an_error_carries_the_option_and_the_remedy(
+    make: Callable[[], object], option: str, remedy: str, cli_remedy: str, file: Path
+) -> None:
+    """For a program, and for the command line where that has other words; the text has both parts."""
+    with pytest.raises(SinkError) as caught:
+        make()
+    error = caught.value
+    assert (error.option, error.cli_remedy) == (option, cli_remedy)
+    assert error.remedy.startswith(remedy)
+    assert str(error) == f"{error.message}; {error.remedy}"
+    assert error.path == (str(file) if option == "overwrite" else "both/config" if "path" in option else None)
+
+
+def test_an_error_of_the_system_carries_a_remedy_for_it(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The errno decides which, and a default stands in for the others."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "rename", refuse)
+    for number, remedy in ((errno.ENOSPC, "Make room on the disk"), (errno.EIO, "Mend that, or name another path")):
+        with pytest.raises(SinkError) as caught:
+            SESSION.to(CredentialsFile("dev"))
+        assert caught.value.message == f"{file} was not changed: {os.strerror(number)}."
+        assert (caught.value.remedy, caught.value.path) == (remedy, str(file))
 
 
 def test_expired_credentials_are_not_written(file: Path) -> None:
@@ -543,42 +552,13 @@ def test_expired_credentials_are_not_written(file: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     ["", "a b", "a]\n[default", "a]\n[default]", "a\r", "DEFAULT", "__proto__", "[x]", "a#b", "é", "a=b\n", None,
-     "profile x", "\N{PILE OF POO}", "e\N{COMBINING ACUTE ACCENT}"],
+     "profile x", "sso-session x", "services x", "\N{PILE OF POO}", "e\N{COMBINING ACUTE ACCENT}", " a", "a ", "a(b)",
+     "a;b", 'a"b', "a'b", "a\\b", "a\nb", "a\x7f", "a\x85", "a\u2028b", "\ufeffa"],
 )  # fmt: skip
 def test_a_name_that_not_all_tools_read_alike_is_refused(name: str) -> None:
     """When the sink is built, before there are any credentials."""
     with pytest.raises(SinkError, match="profile name"):
         CredentialsFile(name)
-
-
-@pytest.mark.case("F17")
-@pytest.mark.parametrize(
-    "name", ["my profile", "é", "\N{PILE OF POO}", "e\N{COMBINING ACUTE ACCENT}", "a(b)", "x" * 1000]
-)
-def test_another_name_may_be_asked_for(name: str, file: Path) -> None:
-    """It is written as it is, in its Unicode form, and botocore reads it back."""
-    SESSION.to(CredentialsFile(name, any_name=True))
-    assert Session().full_config["profiles"][name]["aws_access_key_id"] == "ASIANEW"
-    CredentialsFile(name, any_name=True).remove()
-    assert file.read_text() == OTHER
-
-
-@pytest.mark.case("F17")
-@pytest.mark.parametrize(
-    "name",
-    ["", " a", "a ", "a[b", "a]b", "a#b", "a;b", 'a"b', "a'b", "a\\b", "a\nb", "a\x7f", "a\x85", "a\u2028b", "DEFAULT",
-     "__proto__", "profile x", "sso-session x", "services x", "\ufeffa"],
-)  # fmt: skip
-def test_what_could_never_be_a_profile_is_refused_all_the_same(name: str) -> None:
-    """No reader would find it, or each another one."""
-    with pytest.raises(SinkError, match="profile name"):
-        CredentialsFile(name, any_name=True)
-
-
-def test_another_name_goes_without_a_region(file: Path) -> None:
-    """For the config file would have to quote it, which not all readers understand."""
-    with pytest.raises(SinkError, match="without region"):
-        CredentialsFile("my profile", region="us-east-1", any_name=True)
 
 
 @pytest.mark.case("F16")

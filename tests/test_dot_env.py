@@ -199,7 +199,8 @@ def test_a_value_that_readers_take_differently_is_not_written(value: str, env: P
             continue  # only at the beginning
         with pytest.raises(SinkError, match=f"{env} was not changed: {name} has characters") as caught:
             keys.to(sink)
-        assert caught.value.path == str(env)
+        assert (caught.value.path, caught.value.variable) == (str(env), name)
+        assert caught.value.remedy == "check its source"
         assert "CANARY" not in reachable_text(caught.value) + shown_locals(caught.value)
     assert env.read_text() == OTHER
     assert folder_of(env) == [".env"]

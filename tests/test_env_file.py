@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from readers import NODE, node
 
 from stskit import Credentials
-from stskit.errors import Refused
+from stskit.errors import SinkError
 from stskit.sinks import DotEnv
 from stskit.sinks.dot_env.env_file import BARE, updated
 
@@ -101,7 +101,7 @@ def test_only_the_variables_change(before: str, after: str) -> None:
 )
 def test_what_readers_differ_about_is_refused(text: str, reason: str) -> None:
     """With the line where there is one, and nothing that stands in the file."""
-    with pytest.raises(Refused, match=reason) as caught:
+    with pytest.raises(SinkError, match=reason) as caught:
         updated(text, NEW)
     assert "CANARY" not in reachable_text(caught.value)
 
@@ -204,7 +204,7 @@ def test_a_file_is_changed_rightly_to_every_reader_or_refused(reader: str, tmp_p
     chance, old, new = random.Random(1), [], []
     for number in range(600):
         text = some_file(chance)
-        with suppress(Refused):
+        with suppress(SinkError):
             after = updated(text, NEW)
             assert updated(after, NEW) == after
             old.append(tmp_path / f"{number}-old")
@@ -223,7 +223,7 @@ def test_a_file_is_changed_rightly_to_every_reader_or_refused(reader: str, tmp_p
 @given(text=st.text(st.sampled_from("AB=# '\"\\\n\r\x0c`$x"), max_size=30))
 def test_any_text_is_changed_so_that_it_may_be_changed_again_or_refused(text: str) -> None:
     """Nothing else is raised, and twice is as once; what stands first keeps its bytes."""
-    with suppress(Refused):
+    with suppress(SinkError):
         after = updated(text, NEW)
         assert updated(after, NEW) == after
         assert after.startswith(text)

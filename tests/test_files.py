@@ -1,4 +1,7 @@
-"""Files: reads are bounded and of regular files only; a write leaves the old file or the new one, whole."""
+"""Files: reads are bounded and of regular files only; a write leaves the old file or the new one, whole.
+
+This tests `_io.atomic` itself: most of these faults cannot be seen through one sink.
+"""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -82,15 +83,19 @@ def test_a_child_waits_for_its_parent_no_longer_than_for_anybody(tmp_path: Path)
 
 
 def test_a_child_keeps_no_lock_of_its_parent(tmp_path: Path) -> None:
-    """When the parent lets go of it, it is free, though the child lives on; and the child can end its block too."""
+    """The lock is free when the parent leaves the block, though the child lives on. The child can leave the block too,
+    and closes no other file, though the number of the lock's descriptor may be another file's by then.
+    """
     here, there = os.pipe()
     held = ExitStack()
     held.enter_context(locks.locked(path := str(tmp_path / "lock"), 0))
 
     def child() -> str:
+        others = [os.open(tmp_path / "other", os.O_CREAT | os.O_RDWR) for _ in range(100)]  # one takes its number
         os.close(there)
         os.read(here, 1)  # until the parent has looked
         held.close()
+        assert all(map(os.fstat, others))
         return "done"
 
     with ThreadPoolExecutor(1) as pool:
@@ -104,25 +109,33 @@ def test_a_child_keeps_no_lock_of_its_parent(tmp_path: Path) -> None:
     os.close(here)
 
 
-def test_a_block_that_was_entered_before_a_fork_can_be_left_after_it(tmp_path: Path) -> None:
-    """In the child its descriptor has been closed already, and that number may be another file's by now."""
-    with locks.locked(str(tmp_path / "lock"), 0):
-        (descriptor,) = locks._descriptors
-        locks._close_all()
-        assert os.open(tmp_path / "other", os.O_CREAT | os.O_RDWR) == descriptor
-    os.close(descriptor)
+class Resettable:
+    """An object that counts its resets."""
+
+    resets = 0
+
+    def reset_after_fork(self) -> None:
+        self.resets += 1
 
 
-def test_what_is_gone_is_not_kept_for_its_children() -> None:
-    """A thousand recipes that nobody uses any more are garbage."""
-    clock = ManualClock(START)
+def test_objects_that_are_alive_are_reset_in_a_child() -> None:
+    """Once for each fork, and not in the parent; an object that nobody uses any more is garbage."""
+    some = [Resettable(), Resettable()]
+    for number in range(2):
+        fork.reset_in_children(some[number])
+    assert in_child(lambda: [each.resets for each in some]) == "[1, 1]"
+    assert [each.resets for each in some] == [0, 0]
+    gone = weakref.ref(some.pop())
     gc.collect()
-    before = len(fork._things)
-    some = [cached(ScriptedSource(), clock) for _ in range(1000)]
-    assert len(fork._things) >= before + len(some)
-    del some
+    assert gone() is None
+    assert in_child(lambda: some[0].resets) == "1"
+
+
+def test_a_recipe_that_nobody_uses_is_garbage() -> None:
+    """What has to be reset in children keeps none alive."""
+    gone = weakref.ref(cached(ScriptedSource(), ManualClock(START)))
     gc.collect()
-    assert len(fork._things) <= before
+    assert gone() is None
 
 
 def test_a_system_without_fork_needs_none_of_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -864,7 +864,7 @@ def test_a_cache_of_somebody_else_is_taken_for_one_that_lasts() -> None:
     """Unless it says that nothing outlives the process."""
 
     class Mine(MemoryCache):
-        lasting = True
+        persistent = True
 
     class Saying:
         def __init__(self) -> None:
@@ -976,7 +976,7 @@ def test_a_session_name_that_sts_would_refuse_is_told_as_without_a_cache(tmp_pat
 class Failing:
     """A cache that fails in everything."""
 
-    lasting = False
+    persistent = False
 
     def get(self, key: str, /) -> Any:
         raise Down

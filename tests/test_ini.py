@@ -13,7 +13,9 @@ from helpers import reachable_text
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stskit.errors import Refused
+from stskit import Credentials
+from stskit.errors import SinkError
+from stskit.sinks import CredentialsFile
 from stskit.sinks.credentials_file.ini import Ini
 
 
@@ -32,7 +34,7 @@ def test_many_sections_change_at_once() -> None:
     assert b"".join(Ini(b"[a]\nk = 1\nl = 1\n[b]\nk = 1\nl = 1\n", alike.keys()).updated(alike)) == (
         b"[a]\nk = 2\nl = 1\n[b]\nk = 3\n"
     )
-    with pytest.raises(Refused, match="header"):
+    with pytest.raises(SinkError, match="header"):
         Ini(b"['a']\nk = 1\n", changes.keys())
 
 
@@ -118,11 +120,15 @@ def test_only_the_option_changes(before: str, after: str) -> None:
         ("[DEFAULT]\naws_session_token = SECRET\n", "cannot be changed safely"),
     ],
 )
-def test_what_cannot_be_changed_safely_is_refused(text: str, reason: str) -> None:
-    """With the line where it cannot be read, and nothing that stands in the file."""
-    with pytest.raises(Refused, match=re.escape(reason)) as caught:
-        changed(text, "dev", {"aws_access_key_id": "A", "aws_session_token": None})
+def test_what_cannot_be_changed_safely_is_refused(text: str, reason: str, tmp_path: Path) -> None:
+    """The error names the line where the file cannot be read, and contains nothing of the file."""
+    path = tmp_path / "credentials"
+    path.touch(0o600)
+    path.write_bytes(text.encode())
+    with pytest.raises(SinkError, match=re.escape(reason)) as caught:
+        Credentials("A", "s").to(CredentialsFile("dev", path, overwrite=True))
     assert "SECRET" not in reachable_text(caught.value)
+    assert path.read_bytes() == text.encode()
 
 
 @pytest.mark.parametrize("section", ["dev", "default", "brand-new"])
@@ -132,7 +138,7 @@ def test_tricky_files_are_changed_rightly_or_refused(sample: Path, section: str,
     try:
         text = sample.read_bytes().decode()
         after = changed(text, section, NEW)
-    except (UnicodeDecodeError, Refused):
+    except (UnicodeDecodeError, SinkError):
         return  # the sink leaves such a file alone
     before, now = read(text, tmp_path), read(after, tmp_path)
     assert now.pop(section).items() >= WRITTEN.items()
@@ -161,7 +167,7 @@ def test_any_file_is_changed_rightly_or_refused(
     folder = tmp_path_factory.getbasetemp()
     try:
         after = changed(text, section, NEW)
-    except Refused:
+    except SinkError:
         return
     before, now = read(text, folder), read(after, folder)
     mine = now.pop(section)
@@ -179,5 +185,5 @@ def test_what_botocore_cannot_read_is_refused(text: str, tmp_path_factory: pytes
     try:
         read(text, tmp_path_factory.getbasetemp())
     except ConfigParseError:
-        with pytest.raises(Refused):
+        with pytest.raises(SinkError):
             changed(text, "brand-new", NEW)

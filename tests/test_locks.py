@@ -1,4 +1,7 @@
-"""Locks: one holder at a time, free when it dies, and never a way to somebody else's file."""
+"""Locks: one holder at a time, free when it dies, and never a way to somebody else's file.
+
+This tests `_io.locks` itself, with a time of its own: through a sink or a cache the tests would have to wait.
+"""
 
 from __future__ import annotations
 

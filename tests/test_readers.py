@@ -1,4 +1,7 @@
-"""The frame rule: to every reader all other profiles are as before, and the new one is there, or nothing changes."""
+"""The frame rule: to every reader all other profiles are as before, and the new one is there, or nothing changes.
+
+The tests of the editor, `test_ini.py`, hold the same for botocore.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from readers import CRT, Reader, javascript, read_with_botocore
+from readers import CRT, Reader, javascript
 
-from stskit.errors import Refused
+from stskit.errors import SinkError
 from stskit.sinks.credentials_file.ini import Ini
 
 SAMPLES = sorted((Path(__file__).parent / "data" / "ini").glob("*.ini"))
@@ -26,13 +29,9 @@ PROFILES = ["default", "dev", "dev2", "my profile", "profile default", "s", "new
 OPTIONS = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token", "region", "s3", "AWS_ACCESS_KEY_ID", "x"]
 
 
-@pytest.fixture(
-    scope="module", params=["botocore", "common runtime", pytest.param("javascript", marks=pytest.mark.debian)]
-)
+@pytest.fixture(scope="module", params=["common runtime", pytest.param("javascript", marks=pytest.mark.debian)])
 def reader(request: pytest.FixtureRequest) -> Iterator[Reader]:
     match request.param:
-        case "botocore":
-            yield read_with_botocore
         case "common runtime":
             yield CRT()
         case _:
@@ -44,7 +43,7 @@ def check(reader: Reader, data: bytes, section: str, folder: Path) -> bool:
     """Whether *data* was changed; then to *reader* it was changed rightly."""
     try:
         after = b"".join(Ini(data, {section}).updated({section: NEW}))
-    except Refused:
+    except SinkError:
         return False
     assert b"".join(Ini(after, {section}).updated({section: NEW})) == after
     (folder / "before").write_bytes(data)
@@ -95,6 +94,7 @@ def some_file(chance: random.Random) -> str:
     return text.replace("\n", "\r\n") if chance.random() < 0.2 else text
 
 
+@pytest.mark.gate
 @pytest.mark.case("F1")
 def test_any_file_is_changed_rightly_or_refused(reader: Reader, tmp_path: Path) -> None:
     """Two thousand files made up from a fixed beginning; most of them can be changed."""

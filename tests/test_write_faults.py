@@ -25,7 +25,7 @@ DONE = OTHER + (
 )
 SESSION = Credentials("ASIANEW", "new/secret+", "newtoken==")
 
-pytestmark = [pytest.mark.debian, pytest.mark.sweep]
+pytestmark = pytest.mark.debian
 
 
 def command(*arguments: object) -> list[str]:
@@ -88,6 +88,7 @@ def calls_of(writer: Writer) -> list[tuple[str, int]]:
     return [call for call, (_, rest) in zip(calls, lines, strict=True) if call[0] != "write" or rest[:2] != "1,"]
 
 
+@pytest.mark.gate
 @pytest.mark.case("F6")
 def test_killed_at_any_system_call_it_leaves_a_whole_file(writer: Writer, file: Path) -> None:
     """The old one or the new one; and after the next write nothing else."""
@@ -103,6 +104,7 @@ def test_killed_at_any_system_call_it_leaves_a_whole_file(writer: Writer, file: 
     assert killed >= len(calls) - 3  # the last ones come after the work
 
 
+@pytest.mark.gate
 @pytest.mark.case("F7", "X14")
 @pytest.mark.parametrize("call", CALLS)
 def test_an_error_of_any_call_leaves_a_whole_file(call: str, writer: Writer, file: Path) -> None:
@@ -144,6 +146,7 @@ def test_a_write_makes_the_calls_that_it_needs_and_no_more(writer: Writer) -> No
     }
 
 
+@pytest.mark.gate
 @pytest.mark.case("F6")
 def test_two_thousand_kills_tear_and_lose_nothing(file: Path) -> None:
     """At random moments; what a writer has reported is there, and nothing is left behind after the next write."""

@@ -21,21 +21,20 @@ from attrs import field, frozen
 _CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # opening a FIFO must not hang
-State = tuple[int, int, int, int]
 TEMPORARY: Final = r"\..+\.stskit-[0-9a-f]{16}\.tmp"
 
 
 @frozen
-class Found:
-    """A file as it was when it was opened; nothing where there was none."""
+class OpenedFile:
+    """A file as it was when it was opened. Without *status* there was no file."""
 
     data: bytes = field(default=b"", repr=False)
     descriptor: int | None = None  # open, so that what others still write into the file can be seen
     status: os.stat_result | None = None
 
     def is_changed(self) -> bool:
-        """Whether anybody has written into it since, by whatever name."""
-        return self.descriptor is not None and state(os.fstat(self.descriptor)) != state(self.status)
+        """Return whether another program has written into the file since, by whatever name."""
+        return self.descriptor is not None and _fingerprint(os.fstat(self.descriptor)) != _fingerprint(self.status)
 
 
 @frozen
@@ -70,14 +69,14 @@ def is_private(found: os.stat_result) -> bool:
 
 
 @contextmanager
-def opened(path: str, limit: int) -> Iterator[Found]:
+def opened(path: str, limit: int) -> Iterator[OpenedFile]:
     """What is at *path*, for the time of the block. Raises `OSError` where it must not be replaced by another file."""
     try:
         descriptor = os.open(path, os.O_RDONLY | _CLOSE_ON_EXEC | _NO_FOLLOW | _NO_WAIT)
     except FileNotFoundError:
         descriptor = None
     if descriptor is None:
-        yield Found()
+        yield OpenedFile()
         return
     try:
         status = os.fstat(descriptor)
@@ -85,13 +84,13 @@ def opened(path: str, limit: int) -> Iterator[Found]:
             raise OSError(EMLINK, "it has several hard links, which a replacement would tear apart")
         if not status.st_mode & stat.S_IWUSR:
             raise PermissionError(EACCES, "it is read-only")
-        yield Found(_content(descriptor, limit), descriptor, status)
+        yield OpenedFile(_content(descriptor, limit), descriptor, status)
     finally:
         os.close(descriptor)
 
 
 @contextmanager
-def staged(path: str, pieces: Sequence[bytes | memoryview], old: Found) -> Iterator[Staged]:
+def staged(path: str, pieces: Sequence[bytes | memoryview], old: OpenedFile) -> Iterator[Staged]:
     """*pieces* in a temporary file beside *path*, with mode, owner and attributes of *old*, or mode 0600. It ends with
     the block.
     """
@@ -101,7 +100,7 @@ def staged(path: str, pieces: Sequence[bytes | memoryview], old: Found) -> Itera
     try:
         with open(descriptor, "wb", buffering=0) as file:
             _write_all(file.fileno(), pieces)
-            _take_over(file.fileno(), old)
+            _copy_metadata(old, file.fileno())
             os.fsync(file.fileno())
             status = os.fstat(file.fileno())
         yield Staged(temporary, status)
@@ -119,14 +118,14 @@ def publish(new: Staged, path: str) -> None:
 
 def replace(path: str, data: bytes) -> None:
     """Put *data* at *path*, for this user alone, whatever is there: a link is replaced, and not what it leads to."""
-    with staged(path, [data], Found()) as new:
+    with staged(path, [data], OpenedFile()) as new:
         publish(new, path)
 
 
-def holds(path: str, status: os.stat_result | None) -> bool:
-    """Whether what is at *path* is the file of that *status*, as it was; None stands for no file."""
+def is_unchanged(path: str, status: os.stat_result | None) -> bool:
+    """Return whether *path* is still the file of that *status*, with the same content; None stands for no file."""
     try:
-        return state(os.lstat(path)) == state(status)
+        return _fingerprint(os.lstat(path)) == _fingerprint(status)
     except FileNotFoundError:
         return status is None
 
@@ -178,8 +177,8 @@ def _content(descriptor: int, limit: int) -> bytes:
     return data
 
 
-def state(status: os.stat_result | None) -> State | None:
-    """By which a change of a file is seen; None stands for no file."""
+def _fingerprint(status: os.stat_result | None) -> object:
+    """Return a value that differs after every change of a file; None stands for no file."""
     return status and (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
@@ -192,7 +191,7 @@ def _write_all(descriptor: int, pieces: Sequence[bytes | memoryview]) -> None:
         raise OSError(EIO, "the system wrote less than it said")
 
 
-def _take_over(descriptor: int, old: Found) -> None:
+def _copy_metadata(old: OpenedFile, descriptor: int) -> None:
     mine = os.fstat(descriptor)
     if old.status is not None and (old.status.st_uid, old.status.st_gid) != (mine.st_uid, mine.st_gid):
         os.fchown(descriptor, old.status.st_uid, old.status.st_gid)

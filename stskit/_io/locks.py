@@ -17,7 +17,7 @@ PAUSE = 0.02  # seconds between two looks at a lock that another process holds
 _descriptors: Final[set[int]] = set()
 
 
-def _close_all() -> None:
+def _close_all() -> None:  # pragma: no cover - runs in children
     while _descriptors:
         os.close(_descriptors.pop())
 
@@ -36,7 +36,7 @@ def locked(path: str, timeout: float) -> Iterator[None]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     _descriptors.add(descriptor)
     try:
-        _admit_the_next(descriptor, path)
+        _repair_permissions(descriptor, path)
         deadline = monotonic() + timeout
         while not _try_lock(descriptor):
             if monotonic() >= deadline:
@@ -44,14 +44,14 @@ def locked(path: str, timeout: float) -> Iterator[None]:
             sleep(PAUSE)
         yield
     finally:
-        if descriptor in _descriptors:  # else this is a child, where it has been closed
+        if descriptor in _descriptors:  # pragma: no branch - else this is a child, where it has been closed
             _descriptors.discard(descriptor)
             _unlock(descriptor)
             os.close(descriptor)
 
 
-def _admit_the_next(descriptor: int, path: str) -> None:
-    """Mend what would keep the next one from opening the lock: what the umask took, and root as the owner."""
+def _repair_permissions(descriptor: int, path: str) -> None:
+    """Restore mode 0600 and the owner of the folder, so that the next process can open the lock file."""
     found = os.fstat(descriptor)
     if found.st_mode & 0o600 != 0o600:
         os.fchmod(descriptor, 0o600)

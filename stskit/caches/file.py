@@ -23,7 +23,7 @@ __all__ = ["FileCache"]
 
 _MAX_BYTES: Final = 1_000_000  # far over the longest session token
 _OURS: Final = r"[0-9a-f]{64}\.(json|lock)|" + atomic.TEMPORARY
-_DEAD: Final = {  # names, and after how many seconds nobody needs such a file any more
+_MAX_AGE: Final = {  # patterns of names, and the age in seconds from which no process needs such a file
     atomic.TEMPORARY: 3600,
     r"[0-9a-f]{64}\.json": 48 * 3600,  # longer than any session
 }
@@ -53,7 +53,7 @@ class FileCache:
 
     folder: str = field(default=None, converter=_folder)
     lock_timeout: float = field(default=15, kw_only=True, validator=ge(0))
-    _told: set[str] = field(init=False, factory=set, eq=False, repr=False)
+    _warned: set[str] = field(init=False, factory=set, eq=False, repr=False)
 
     def get(self, key: str, /) -> CacheEntry | None:
         """The entry for *key*; None where there is none that can be read and trusted. Raises nothing."""
@@ -65,12 +65,12 @@ class FileCache:
         data = self._read(key)
         if data is not None and is_newer(data):
             return
-        with self._told_of("cannot keep credentials"):
+        with self._warn_once("cannot keep credentials"):
             self._prepare()
             atomic.replace(self._path(key, "json"), entry_to_bytes(key, entry))
-        with self._told_of("cannot be swept"):
-            if self._is_there():
-                atomic.sweep(self.folder, _DEAD)
+        with self._warn_once("cannot be swept"):
+            if self._exists():
+                atomic.sweep(self.folder, _MAX_AGE)
 
     @contextmanager
     def exclusive(self, key: str, /, *, wait: bool) -> Iterator[bool]:
@@ -81,7 +81,7 @@ class FileCache:
         """
         with ExitStack() as stack:
             alone = True
-            with self._told_of("cannot lock, and so several processes may make the same call"):
+            with self._warn_once("cannot lock, and so several processes may make the same call"):
                 self._prepare()
                 try:
                     stack.enter_context(locks.locked(self._path(key, "lock"), self.lock_timeout if wait else 0))
@@ -93,14 +93,14 @@ class FileCache:
 
     def purge(self) -> int:
         """Remove all that stskit has put there, and nothing else; gives how many files that were. Raises nothing."""
-        with self._told_of("cannot be emptied"):
-            if self._is_there():
+        with self._warn_once("cannot be emptied"):
+            if self._exists():
                 return atomic.sweep(self.folder, {_OURS: 0})
         return 0
 
     def _read(self, key: str) -> bytes | None:
-        with self._told_of("cannot be read"):
-            if self._is_there():
+        with self._warn_once("cannot be read"):
+            if self._exists():
                 with suppress(OSError):  # a file that is not what it should be is no entry, and will be replaced
                     return atomic.read_own(self._path(key, "json"), _MAX_BYTES)
         return None
@@ -109,11 +109,11 @@ class FileCache:
         return os.path.join(self.folder, f"{sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()}.{kind}")
 
     def _prepare(self) -> None:
-        if not self._is_there():
+        if not self._exists():
             atomic.make_folder(self.folder)
-            self._is_there()
+            self._exists()
 
-    def _is_there(self) -> bool:
+    def _exists(self) -> bool:
         """Whether the folder exists. Raises `OSError` where it could not, and where it is not this user's alone."""
         if not os.path.isabs(self.folder):
             raise OSError(ENOENT, "there is no home folder")
@@ -126,13 +126,13 @@ class FileCache:
         return True
 
     @contextmanager
-    def _told_of(self, what: str) -> Iterator[None]:
+    def _warn_once(self, what: str) -> Iterator[None]:
         try:
             yield
             return
         except OSError as error:
             why = str(error.strerror)
-        if why not in self._told:
-            self._told.add(why)
-            told = f"the cache {self.folder} {what}: {why}. Mend that, or name another folder: FileCache(folder)"
-            warnings.warn(told, CacheWarning, 4)
+        if why not in self._warned:
+            self._warned.add(why)
+            message = f"the cache {self.folder} {what}: {why}. Mend that, or name another folder: FileCache(folder)"
+            warnings.warn(message, CacheWarning, 4)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
-from stskit._io.fork import rearm_in_children
+from stskit._io.fork import reset_in_children
 from stskit.protocols import CacheEntry
 
 __all__ = ["MemoryCache"]
@@ -24,15 +24,15 @@ class MemoryCache:
     """
 
     __slots__ = ("__weakref__", "_entries", "_lock", "_max_entries", "_turns")
-    lasting: ClassVar[bool] = False
+    persistent: ClassVar[bool] = False
 
     def __init__(self, max_entries: int = 1000) -> None:
         if max_entries < 1:
             raise ValueError(f"max_entries is {max_entries}; there must be room for one")
         self._max_entries = max_entries
         self._entries: OrderedDict[str, CacheEntry] = OrderedDict()
-        self.rearm()
-        rearm_in_children(self)
+        self.reset_after_fork()
+        reset_in_children(self)
 
     def __repr__(self) -> str:
         return f"MemoryCache(max_entries={self._max_entries})"
@@ -85,9 +85,9 @@ class MemoryCache:
         with self._lock:
             self._entries.clear()
 
-    def rearm(self) -> None:
-        """Forget whoever is inside: in a forked child those threads do not exist. Raises nothing."""
-        self._lock = threading.RLock()  # a signal handler may come back to it
+    def reset_after_fork(self) -> None:
+        """Forget which threads are in a block: in a forked child they do not exist. Raises nothing."""
+        self._lock = threading.RLock()  # a signal handler may acquire it a second time
         self._turns: dict[str, tuple[threading.Lock, int]] = {}  # with how many want it, so that none stays for ever
 
     def _leave(self, key: str, turn: threading.Lock) -> None:

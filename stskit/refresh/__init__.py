@@ -31,7 +31,7 @@ from typing import Final, NoReturn, TypeVar
 
 from attrs import evolve, field, frozen
 
-from stskit._io.fork import rearm_in_children
+from stskit._io.fork import reset_in_children
 from stskit._time import SystemClock
 from stskit.cache_key import identity_of
 from stskit.credentials import Credentials
@@ -126,8 +126,8 @@ class Cached:
         self._held: CachedCredentials | None = None
         self._failure: RefreshFailure | None = None
         self._identity: str | None = None
-        self.rearm()
-        rearm_in_children(self)
+        self.reset_after_fork()
+        reset_in_children(self)
 
     def __repr__(self) -> str:
         return f"Cached({self.source!r})"
@@ -174,7 +174,7 @@ class Cached:
         """
         return attach(sink, self)
 
-    def rearm(self) -> None:
+    def reset_after_fork(self) -> None:
         """Forget a refresh that is under way: in a forked child its thread does not exist. Raises nothing."""
         self._lock = threading.Lock()
         self._refreshing: int | None = None  # the thread that has the lock
@@ -330,7 +330,7 @@ class _CacheAccess:
         return self.given_key or identity_of(self.source)
 
     def _require(self, name: str | None) -> str:
-        if name is None and getattr(self.cache, "lasting", True):
+        if name is None and getattr(self.cache, "persistent", True):
             raise SourceMissing(
                 f"{type(self.source).__name__} does not say whose credentials it gives, and in a cache that outlives "
                 "the process they could be taken for another user's",

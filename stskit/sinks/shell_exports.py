@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ShellExports"]
 
-Shell = Literal["sh", "bash", "dash", "ksh", "zsh", "fish", "csh", "tcsh", "powershell", "pwsh", "cmd"]
+Shell = Literal["sh", "bash", "dash", "ksh", "zsh", "fish", "csh", "tcsh", "powershell", "pwsh"]
 
 _QUOTES: Final = "'\u2018\u2019\u201a\u201b"
 
@@ -56,23 +56,15 @@ def _powershell(value: str) -> str | None:
     return "'" + re.sub(f"[{_QUOTES}]", r"\g<0>\g<0>", value) + "'"
 
 
-def _cmd(value: str) -> str | None:
-    """Its lines end at 8,191 characters, and are in the code page of the console."""
-    fits = value.isascii() and value.isprintable() and len(value) <= 8_000
-    return value if fits and not re.search(r'[%^&|<>"!]', value) else None
-
-
 _SH: Final = _Dialect("export {}={};", "unset {};", _sh)
 _FISH: Final = _Dialect("set -gx {} {};", "set -eg {}; or true;", _fish)
 _TCSH: Final = _Dialect("setenv {} {};", "unsetenv {};", _tcsh)
 _POWERSHELL: Final = _Dialect("$Env:{} = {};", "$Env:{} = $null;", _powershell)
-_CMD: Final = _Dialect('set "{}={}"', 'set "{}="', _cmd)
 _DIALECTS: Final = {
     **dict.fromkeys(("sh", "bash", "dash", "ksh", "zsh"), _SH),
     "fish": _FISH,
     **dict.fromkeys(("csh", "tcsh"), _TCSH),
     **dict.fromkeys(("powershell", "pwsh"), _POWERSHELL),
-    "cmd": _CMD,
 }
 
 
@@ -80,14 +72,13 @@ _DIALECTS: Final = {
 class ShellExports:
     """Text that sets the variables in the shell that evaluates it, and takes out what is left of others.
 
-    `shell`: ``"sh"`` (also bash, dash, ksh, zsh), ``"fish"``, ``"tcsh"`` (also csh), ``"powershell"`` (also pwsh) or
-    ``"cmd"``. `region`, `expiration`: as in `Environment`. Each line is a statement of its own::
+    `shell`: ``"sh"`` (also bash, dash, ksh, zsh), ``"fish"``, ``"tcsh"`` (also csh) or ``"powershell"`` (also
+    pwsh). `region`, `expiration`: as in `Environment`. Each line is a statement of its own::
 
         eval "$(python my_login.py)"                              # sh
         python my_login.py | source                               # fish
         eval "`python my_login.py`"                               # tcsh
         python my_login.py | Out-String | Invoke-Expression       # PowerShell
-        for /f "delims=" %i in ('python my_login.py') do @%i      # cmd
 
     A universal variable of fish belongs to the user, and stays: erase what it says of other credentials.
 
@@ -100,7 +91,11 @@ class ShellExports:
 
     def __attrs_post_init__(self) -> None:
         if self.shell not in _DIALECTS:
-            raise SinkError(f"{self.shell!r} is no shell known here; name one of {', '.join(get_args(Shell))}")
+            raise SinkError(
+                f"{self.shell!r} is no shell known here",
+                remedy=f"name one of {', '.join(get_args(Shell))}",
+                option="shell",
+            )
 
     @without_frames  # frames on the way hold values in plain text
     def write(self, credentials: Credentials, /) -> str:
@@ -110,7 +105,9 @@ class ShellExports:
         for name, value in variables(credentials, self.region, self.expiration).items():
             quoted = None if re.search("[\0\ud800-\udfff]", value) else dialect.quote(value)
             if quoted is None:
-                raise SinkError(f"{name} holds what {self.shell} cannot quote; write it to another sink")
+                raise SinkError(
+                    f"{name} holds what {self.shell} cannot quote", remedy="write it to another sink", variable=name
+                )
             lines.append(dialect.set.format(name, quoted))
         return self.unset() + "\n".join(lines) + "\n"
 

@@ -67,7 +67,7 @@ def change(target: str, data: bytes) -> None:
     """Change a file that holds *data*, and look at it with another reader; it may be refused."""
     from configparser import RawConfigParser
 
-    from stskit.errors import Refused
+    from stskit.errors import SinkError
     from stskit.sinks.credentials_file.ini import Ini
     from stskit.sinks.dot_env import env_file
 
@@ -78,7 +78,7 @@ def change(target: str, data: bytes) -> None:
             return
         data.decode()
         after = b"".join(Ini(data, {"dev"}).updated({"dev": values}))
-    except (Refused, UnicodeDecodeError):
+    except (SinkError, UnicodeDecodeError):
         return
     sections = []
     for text in (data, after):

@@ -5,28 +5,34 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from attrs import field, frozen
 
+from stskit._io import atomic
 from stskit.credentials import Credentials
-from stskit.errors import SinkError, StskitWarning, without_frames
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    Change = Callable[[bytes, bool], Sequence[bytes | memoryview]]
+from stskit.errors import SinkError, StskitWarning, prefixed, without_frames
+from stskit.sinks.credentials_file.ini import Ini
+from stskit.sinks.file_edit import MAX_BYTES, FileEdit, Pieces, edit_files
 
 __all__ = ["CredentialsFile"]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_./:%@+-]+")  # what all AWS SDKs read alike
-_ANY_NAME: Final = re.compile(r"(?! )[^\x00-\x1f\x7f-\xa0\u2028\u2029\ufeff\[\]#;\"'\\]+(?<! )")
 _NOT_A_NAME: Final = re.compile(r"DEFAULT|__proto__|(profile|sso-session|services) .*")  # mean something else
+_KEY, _TOKENS = "aws_access_key_id", frozenset({"aws_session_token", "aws_security_token"})
+_EXPIRY: Final = "x_security_token_expires"  # the name of saml2aws, which other tools write too and prompts show
+_OPTIONS: Final = (_KEY, "aws_secret_access_key", "aws_session_token", "aws_account_id", _EXPIRY)
+# written by other tools and older ones; tools would take what stayed of them to belong to the new credentials
+_OLD: Final = ("aws_security_token", "aws_expiration", "aws_session_expiration", "expiration")
+_ELSEWHERE: Final = ("role_arn", "credential_process", "sso_session", "sso_start_url", "login_session")
+
+Values = Mapping[str, str | None]
+"""The options of a section; None removes one."""
 
 
-def _path(path: str | os.PathLike[str] | None) -> str | None:
+def _expanded(path: str | os.PathLike[str] | None) -> str | None:
     return None if path is None else os.path.expanduser(os.fspath(path))
 
 
@@ -39,52 +45,53 @@ class CredentialsFile:
     that file; None is ``AWS_CONFIG_FILE``, else the file ``config`` beside *path* where that is given, else
     ``~/.aws/config``. `overwrite`: whether long-term keys may be lost, and whether to write where the profile gets its
     credentials elsewhere, by a ``role_arn``, ``credential_process``, SSO or a login: one of the two would not be used
-    then. `backup`: whether to keep what was there before in ``<path>.bak``. `any_name`: whether to take a name with
-    blanks or other letters, which some AWS tools do not find. `lock_timeout`: for how many seconds to wait while
-    another process writes.
+    then. `backup`: whether to keep what was there before in ``<path>.bak``.
 
-    Writers wait for each other by a lock on ``<path>.lock``. A new file has mode 0600, a new folder 0700; a file that
-    is there keeps its mode and owner, with a warning where others may read it. When the credentials expire is written
-    as ``x_security_token_expires``. Raises `SinkError` for a profile, region or output that not all AWS tools read
-    alike.
+    Writers wait for each other, for up to 10 seconds, by a lock on ``<path>.lock``. A new file has mode 0600, a new
+    folder 0700; a file that is there keeps its mode and owner, with a warning where others may read it. When the
+    credentials expire is written as ``x_security_token_expires``. Raises `SinkError` for a profile, region or output
+    that not all AWS tools read alike.
 
     https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-files.html
     """
 
     profile: str = "default"
-    path: str | None = field(default=None, converter=_path)
+    path: str | None = field(default=None, converter=_expanded)
     region: str | None = None
     output: str | None = None
-    config_path: str | None = field(default=None, kw_only=True, converter=_path)
+    config_path: str | None = field(default=None, kw_only=True, converter=_expanded)
     overwrite: bool = field(default=False, kw_only=True)
     backup: bool = field(default=False, kw_only=True)
-    any_name: bool = field(default=False, kw_only=True)
-    lock_timeout: float = field(default=10, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         for name, value in self._settings().items():
             if not _is_word(value):
                 raise SinkError(
-                    f"{name} {value!r} is no word of visible ASCII characters; give one such as us-east-1 or json"
+                    f"{name} {value!r} is no word of visible ASCII characters",
+                    remedy="give one such as us-east-1 or json",
+                    option=name,
                 )
-        self._check_name(self.profile)
+        _check_name(self.profile)
 
+    @without_frames  # frames on the way hold all that is in the files
     def write(self, credentials: Credentials, /) -> str:
         """Put *credentials* into the profile, in the place of those that were there; gives the path of the file.
 
         Raises `SinkError` where they have expired, where `overwrite` would be needed, and where a file cannot be
         changed safely; it is as it was then.
         """
-        return self._told(self._written({self.profile: credentials}))
+        return self._warn(self._write({self.profile: credentials}))
 
+    @without_frames
     def write_all(self, credentials: Mapping[str, Credentials], /) -> str:
         """Put the credentials of many profiles there at once, all or none; gives the path of the file.
 
         The keys of *credentials* are the profiles, and `profile` plays no part; what else is set here holds for each of
         them. Raises as `write` does.
         """
-        return self._told(self._written(credentials))
+        return self._warn(self._write(credentials))
 
+    @without_frames
     def remove(self) -> str:
         """Take out what `write` puts there; gives the path of the file, which is then as it was before.
 
@@ -92,71 +99,49 @@ class CredentialsFile:
         sink. Long-term keys go with `overwrite` only. What `write` has replaced does not come back: that is for
         `backup`. Raises `SinkError` where a file cannot be changed safely; it is as it was then.
         """
-        return self._told(self._removed())
+        return self._warn(self._remove())
 
-    def _told(self, notes: list[str]) -> str:
+    def _warn(self, notes: list[str]) -> str:
         for note in notes:
-            warnings.warn(note, StskitWarning, 3)
+            warnings.warn(note, StskitWarning, 4)  # where the caller called a public method, which is wrapped
         return self._path
 
-    @without_frames  # frames on the way hold all that is in the files
-    def _written(self, credentials: Mapping[str, Credentials]) -> list[str]:
-        from stskit.sinks.credentials_file import profiles
-
+    def _write(self, credentials: Mapping[str, Credentials]) -> list[str]:
         for profile in credentials:
-            self._check_name(profile)
+            _check_name(profile)
         changes = {profile: _options(keys) for profile, keys in credentials.items()}
         if not self.overwrite:
-            self._look_at_config(changes)
+            _check_config(self._config_path, {_in_config(profile): changes[profile] for profile in changes})
         settings = {_in_config(profile): self._settings() for profile in changes}
-        return self._rewritten(
-            partial(profiles.updated, changes=settings, overwrite=True) if self._settings() else None,
-            partial(profiles.updated, changes=changes, overwrite=self.overwrite),
+        return self._edit(
+            partial(_updated, changes=settings, overwrite=True) if self._settings() else None,
+            partial(_updated, changes=changes, overwrite=self.overwrite),
         )
 
-    @without_frames
-    def _removed(self) -> list[str]:
-        from stskit.sinks.credentials_file import profiles
-
+    def _remove(self) -> list[str]:
         settings = self._settings() if os.path.exists(self._config_path) else {}
         if not os.path.exists(self._path):
             return []
-        keys: dict[str, str | None] = dict.fromkeys(profiles.OPTIONS)
-        return self._rewritten(
-            partial(profiles.without, section=_in_config(self.profile), options=settings, overwrite=True)
-            if settings
-            else None,
-            partial(profiles.without, section=self.profile, options=keys, overwrite=self.overwrite),
+        keys: Values = dict.fromkeys(_OPTIONS)
+        section = _in_config(self.profile)
+        return self._edit(
+            partial(_without, section=section, options=settings, overwrite=True) if settings else None,
+            partial(_without, section=self.profile, options=keys, overwrite=self.overwrite),
         )
 
-    def _rewritten(self, config: Change | None, keys: Change) -> list[str]:
-        from stskit.sinks.credentials_file.ini import is_plain
-        from stskit.sinks.file_edit import Rewrite, rewrite
-
-        files = [Rewrite(self._path, keys, is_plain, self.backup)]
+    def _edit(self, config: Callable[[bytes], Pieces] | None, keys: Callable[[bytes], Pieces]) -> list[str]:
+        files = [FileEdit(self._path, keys, self.backup)]
         if config is not None:
-            files = [Rewrite(self._config_path, config, is_plain, self.backup, secret=False), *files]
+            files = [FileEdit(self._config_path, config, self.backup, secret=False), *files]
         if len({file.real for file in files}) < len(files):
-            raise SinkError(f"{self._path} would be the config file as well; name another config_path")
-        return rewrite(files, self.lock_timeout)
-
-    def _look_at_config(self, changes: Mapping[str, Mapping[str, str | None]]) -> None:
-        """Raise `SinkError` where the config file has the credentials of these profiles from somewhere else."""
-        from stskit.sinks.credentials_file import profiles
-
-        if reason := profiles.conflict_in_config(
-            self._config_path, {_in_config(name): changes[name] for name in changes}
-        ):
-            raise SinkError(f"nothing was written: in {self._config_path}, {reason}", path=self._config_path)
-
-    def _check_name(self, name: str) -> None:
-        usual = isinstance(name, str) and not _NOT_A_NAME.fullmatch(name)
-        if usual and (_NAME.fullmatch(name) or (self.any_name and _ANY_NAME.fullmatch(name) and not self._settings())):
-            return
-        raise SinkError(
-            f"{name!r} is no profile name that all AWS tools read alike; use letters, digits and _./:%@+- (and neither "
-            "DEFAULT nor __proto__), or pass any_name=True for a blank or another letter, without region and output"
-        )
+            raise SinkError(
+                f"{self._path} would be the config file as well",
+                remedy="name another config_path",
+                cli_remedy="name another --config-file",
+                option="config_path",
+                path=self._path,
+            )
+        return edit_files(files)
 
     def _settings(self) -> dict[str, str]:
         return {name: value for name, value in (("region", self.region), ("output", self.output)) if value is not None}
@@ -171,6 +156,15 @@ class CredentialsFile:
         return os.path.expanduser(self.config_path or os.environ.get("AWS_CONFIG_FILE") or beside)
 
 
+def _check_name(name: str) -> None:
+    if not isinstance(name, str) or _NOT_A_NAME.fullmatch(name) or not _NAME.fullmatch(name):
+        raise SinkError(
+            f"{name!r} is no profile name that all AWS tools read alike",
+            remedy="use letters, digits and _./:%@+- (and neither DEFAULT nor __proto__)",
+            option="profile",
+        )
+
+
 def _in_config(profile: str) -> str:
     return profile if profile == "default" else f"profile {profile}"
 
@@ -181,14 +175,83 @@ def _is_word(value: str) -> bool:
 
 
 def _options(credentials: Credentials) -> dict[str, str | None]:
-    from stskit.sinks.credentials_file import profiles
-
+    """Return the options of a profile with *credentials*; None is for what must not stay."""
     if credentials.is_expired():
-        raise SinkError(f"the credentials expired at {credentials.expiration}; fetch new ones, and check the clock")
-    options = profiles.options(credentials)
+        raise SinkError(
+            f"the credentials expired at {credentials.expiration}", remedy="fetch new ones, and check the clock"
+        )
+    fields = credentials.as_dict()
+    options = {
+        **dict.fromkeys(_OLD),
+        _KEY: credentials.access_key_id,
+        "aws_secret_access_key": fields["SecretAccessKey"],
+        "aws_session_token": fields.get("SessionToken"),
+        "aws_account_id": credentials.account_id,
+        _EXPIRY: fields.get("Expiration"),
+    }
     for name, value in options.items():
         if value is not None and not _is_word(value):
             raise SinkError(
-                f"{name} has blanks or other characters that no credentials file can hold; check its source"
+                f"{name} has blanks or other characters that no credentials file can hold", remedy="check its source"
             )
     return options
+
+
+def _updated(data: bytes, *, changes: Mapping[str, Values], overwrite: bool) -> Pieces:
+    """Return *data* with these options in these sections. Without *overwrite*, raises as `_check` does."""
+    ini = Ini(data, changes.keys())
+    for section in () if overwrite else changes:
+        _check(ini, section, changes[section].get(_KEY))
+    return ini.updated(changes)
+
+
+def _without(data: bytes, *, section: str, options: Values, overwrite: bool) -> Pieces:
+    """Return *data* without these options, of which one with a value goes only if the file has the same value."""
+    ini = Ini(data, {section})
+    if not overwrite and _has_long_term_keys(ini, section) and _KEY in options:
+        raise SinkError(
+            f"[{section}] has long-term keys, which would be lost",
+            remedy="pass overwrite=True if that may be",
+            cli_remedy="pass --overwrite if that may be",
+            option="overwrite",
+        )
+    return ini.without(section, [name for name, value in options.items() if value in (None, ini.value(section, name))])
+
+
+def _check(ini: Ini, section: str, key_id: str | None) -> None:
+    """Raise `SinkError` where something would be lost or go unused if *section* got keys that *key_id* is of."""
+    options = ini.options(section)
+    elsewhere = [name for name in _ELSEWHERE if name in options]
+    if elsewhere:
+        problem = f"[{section}] has {elsewhere[0]}, so that either this or the new keys would not be used"
+    elif _has_long_term_keys(ini, section) and ini.value(section, _KEY) != key_id:
+        problem = f"[{section}] has long-term keys, which would be lost or not be used any more"
+    else:
+        return
+    raise SinkError(
+        problem,
+        remedy="write to another profile, or pass overwrite=True if that may be",
+        cli_remedy="write to another profile, or pass --overwrite if that may be",
+        option="overwrite",
+    )
+
+
+def _check_config(path: str, changes: Mapping[str, Values]) -> None:
+    """Raise as `_check` does for the config file, but not where it cannot be read, because no tool can read it then."""
+    default = {"default", "profile default"} if "default" in changes else set()
+    try:
+        ini = Ini(atomic.read(path, MAX_BYTES), changes.keys() | default)
+    except (OSError, UnicodeDecodeError, SinkError):
+        return
+    try:
+        if default and ini.options("profile default"):
+            raise SinkError("[profile default] goes before [default] in some tools", remedy="rename it to [default]")
+        for section in changes:
+            _check(ini, section, changes[section].get(_KEY))
+    except SinkError as error:
+        raise prefixed(error, f"nothing was written: in {path}, ", path=path) from None
+
+
+def _has_long_term_keys(ini: Ini, section: str) -> bool:
+    options = ini.options(section)
+    return _KEY in options and not _TOKENS & set(options)

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Final
 from attrs import field, frozen
 
 from stskit.errors import SinkError, StskitWarning, without_frames
+from stskit.sinks.dot_env.env_file import BARE, updated
 from stskit.sinks.environment import STALE, variables
+from stskit.sinks.file_edit import FileEdit, edit_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,19 +34,19 @@ class DotEnv:
     """The variables in a .env file; all other lines stay as they are, byte by byte.
 
     `path`: the file, made with mode 0600 where it is missing. `region`, `expiration`: as in `Environment`. `backup`:
-    whether to keep what was there before in ``<path>.bak``. `lock_timeout`: for how many seconds to wait while another
-    process writes. A variable that is there more than once is changed everywhere; what says something of other
-    credentials, such as ``AWS_PROFILE``, is taken out.
+    whether to keep what was there before in ``<path>.bak``. A variable that is there more than once is changed
+    everywhere; what says something of other credentials, such as ``AWS_PROFILE``, is taken out.
 
-    It is replaced as the credentials file is, with the same warnings; and there is one where git would commit it.
+    Writers wait for each other, for up to 10 seconds, by a lock on ``<path>.lock``. The file is replaced as the
+    credentials file is, with the same warnings; and there is one where git would commit it.
     """
 
     path: str = field(converter=_path)
     region: str | None = field(default=None, kw_only=True)
     expiration: bool = field(default=False, kw_only=True)
     backup: bool = field(default=False, kw_only=True)
-    lock_timeout: float = field(default=10, kw_only=True)
 
+    @without_frames  # frames on the way hold all that is in the file
     def write(self, credentials: Credentials, /) -> str:
         """Put *credentials* into the file; gives its path.
 
@@ -52,47 +54,41 @@ class DotEnv:
         and where the file cannot be changed safely; it is as it was then.
         """
         for note in self._write(credentials):
-            warnings.warn(note, StskitWarning, 2)
+            warnings.warn(note, StskitWarning, 3)  # where the caller called this method, which is wrapped
         return self.path
 
-    @without_frames  # frames on the way hold all that is in the file
     def _write(self, credentials: Credentials) -> list[str]:
-        from stskit.sinks.file_edit import Rewrite, rewrite
-
         if credentials.is_expired():
             raise SinkError(
-                f"{self.path} was not changed: the credentials expired at {credentials.expiration}; fetch new ones, "
-                "and check the clock",
+                f"{self.path} was not changed: the credentials expired at {credentials.expiration}",
+                remedy="fetch new ones, and check the clock",
                 path=self.path,
             )
-        values = self._values(credentials)
-        file = Rewrite(self.path, partial(_updated, values=values), backup=self.backup)
-        notes = rewrite([file], self.lock_timeout)
+        file = FileEdit(self.path, partial(_updated, values=self._values(credentials)), backup=self.backup)
+        notes = edit_files([file])
         paths = [file.real, f"{file.real}.bak"] if self.backup else [file.real]
-        return [*notes, *(note for path in paths if os.path.exists(path) for note in _why_git(path))]
+        return [*notes, *(note for path in paths if os.path.exists(path) for note in _git_warnings(path))]
 
     def _values(self, credentials: Credentials) -> dict[str, str | None]:
-        from stskit.sinks.dot_env.env_file import BARE
-
         found = variables(credentials, self.region, self.expiration)
         for name, value in found.items():
             if not BARE.fullmatch(value):
                 raise SinkError(
                     f"{self.path} was not changed: {name} has characters that not all readers of a .env file take "
-                    "alike; check its source",
+                    "alike",
+                    remedy="check its source",
+                    variable=name,
                     path=self.path,
                 )
         return {**dict.fromkeys(STALE), **found}
 
 
-def _updated(data: bytes, _plain: bool, *, values: Mapping[str, str | None]) -> list[bytes]:
-    from stskit.sinks.dot_env.env_file import updated
-
+def _updated(data: bytes, *, values: Mapping[str, str | None]) -> list[bytes]:
     return [updated(data.decode(), values).encode()]
 
 
-def _why_git(path: str) -> list[str]:
-    """Why git would commit the file, if it would. A link is no matter: git commits its name, and not what is there."""
+def _git_warnings(path: str) -> list[str]:
+    """Return a warning where git would commit the file. Of a link, git commits the name in it, not the target."""
     folder = above = os.path.dirname(path)
     while not os.path.exists(os.path.join(above, ".git")):
         if above == (above := os.path.dirname(above)):

@@ -13,7 +13,7 @@ from typing import Final
 
 from attrs import frozen
 
-from stskit.errors import Refused
+from stskit.errors import SinkError
 
 __all__ = ["BARE", "updated"]
 
@@ -40,9 +40,9 @@ class _Piece:
 
 
 def updated(text: str, values: Mapping[str, str | None]) -> str:
-    """*text* with each of *values* wherever its name is, or else at the end; those that are None are taken out.
+    """Return *text* with each of *values* wherever its name is, or else at the end; those that are None are removed.
 
-    Raises `Refused` where readers might not all see this and nothing else change.
+    Raises `SinkError` where readers might not all see this and nothing else change.
     """
     bare = bool(text) and not text.endswith("\n")
     end = "\r\n" if text and not bare and text.count("\r\n") == text.count("\n") else "\n"
@@ -58,23 +58,27 @@ def updated(text: str, values: Mapping[str, str | None]) -> str:
 def _pieces(text: str, values: Mapping[str, str | None]) -> Iterator[_Piece]:
     """The lines of *text*, but for those of one value, which are one."""
     if odd := _ODD.search(text):
-        raise Refused(f"line {_line(text, odd.start())} has a character that some readers end a line at; take it out")
+        raise SinkError(
+            f"line {_line(text, odd.start())} has a character that some readers end a line at", remedy="take it out"
+        )
     again = re.compile(rf"(?<![\w.-])(?:{'|'.join(values)})=")
     at = 0
     while at < len(text):
         start, found = at, _NOTE.match(text, at) or _BINDING.match(text, at)
         if found is None:
-            raise Refused(
-                f"line {_line(text, start)} is not NAME=value to all readers; write it so, and its value in quotes"
+            raise SinkError(
+                f"line {_line(text, start)} is not NAME=value to all readers",
+                remedy="write it so, and its value in quotes",
             )
         at = found.end()
         if found.re is _NOTE:
             yield _Piece(found[0])
         elif found[2] in values and "\n" in found[4]:
-            raise Refused(f"line {_line(text, start)} begins a value of several lines; write it in one")
+            raise SinkError(f"line {_line(text, start)} begins a value of several lines", remedy="write it in one")
         elif again.search(found[0]) if found[2] not in values else found[3] != "=" and _ANOTHER.match(found[4]):
-            raise Refused(
-                f"line {_line(text, start)} sets several variables to some readers; give each a line of its own"
+            raise SinkError(
+                f"line {_line(text, start)} sets several variables to some readers",
+                remedy="give each a line of its own",
             )
         else:
             yield _Piece(found[0], found[2], found[1], found[5] or "")
