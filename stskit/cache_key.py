@@ -13,7 +13,7 @@ from stskit.mfa import MFA
 from stskit.proofs import Proof, SAMLAssertion, WebIdentityToken
 from stskit.roles import ProvidedContext, Role, default_session_name
 
-__all__ = ["digest", "identity_of", "of_proof", "of_role", "of_session"]
+__all__ = ["digest", "identity_of", "proof_key", "role_key", "session_key"]
 
 _AWS: Final = "https://aws.amazon.com/"
 _CLAIMS: Final = ("iss", "sub", "aud", "azp", f"{_AWS}tags", f"{_AWS}source_identity")
@@ -34,7 +34,7 @@ def digest(*parts: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def of_proof(proof: Proof) -> str | None:
+def proof_key(proof: Proof) -> str | None:
     """Whose *proof* it is, as it says itself; None for a token that says nothing. Raises `ProofInvalid` where it cannot
     be read.
     """
@@ -47,7 +47,7 @@ def of_proof(proof: Proof) -> str | None:
             return _of_token(proof)
 
 
-def of_role(role: Role, source: str | None, sts: object) -> str | None:
+def role_key(role: Role, source: str | None, sts: object) -> str | None:
     """*role* and each of its options, for whom *source* says it is, by *sts*; None where *source* says nothing."""
     if source is None:
         return None
@@ -56,7 +56,7 @@ def of_role(role: Role, source: str | None, sts: object) -> str | None:
     return digest("role", options, source, _server(sts))
 
 
-def of_session(source: str | None, duration: int | None, mfa: MFA | None, sts: object) -> str | None:
+def session_key(source: str | None, duration: int | None, mfa: MFA | None, sts: object) -> str | None:
     """The same for a session of the user's own."""
     return source and digest("session", duration, mfa, source, _server(sts))
 

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 from attrs import evolve, field, frozen
 
+from stskit.cache_key import identity_of, role_key
 from stskit.credentials import CallerIdentity, Credentials
 from stskit.errors import RoleError, SourceMissing
 from stskit.proofs import Proof
@@ -18,6 +19,7 @@ from stskit.refresh import Cached
 from stskit.roles import Role
 from stskit.sources import OIDCTokenFile, Profile
 from stskit.sts import BotocoreSTS
+from stskit.sts.retry import retry_exchange
 
 __all__ = ["AssumedRole", "assume", "caller_identity"]
 
@@ -111,8 +113,6 @@ class AssumedRole:
         Where STS could not fetch the identity provider's keys it is tried again, five times in all, and with
         `wait_for_new_role` where it denies access; each time with a fresh proof.
         """
-        from stskit.sts.retry import retry_exchange
-
         return retry_exchange(lambda: self.sts.exchange(self.source.fetch(), self.role), self.wait_for_new_role)
 
     def to(self, sink: LiveSink[R]) -> R:
@@ -128,9 +128,7 @@ class AssumedRole:
 
         It holds nothing secret. None where the source does not say whose proof it gives. Raises what the source does.
         """
-        from stskit import cache_key
-
-        return cache_key.of_role(self.role, cache_key.identity_of(self.source), self.sts)
+        return role_key(self.role, identity_of(self.source), self.sts)
 
     def wrap_source(self, wrap: Callable[[Source[Credentials]], Source[Credentials]], /) -> AssumedRole:
         """Return the same recipe with *wrap* around the role that it is assumed from, so that `Cached` refreshes each.

@@ -23,7 +23,7 @@ from stskit._cli.options import UsageError, check, check_only_one
 from stskit._cli.outputs import Result, build_delivery, deliver_to_process
 from stskit.engine import caller_identity
 from stskit.sinks import Environment
-from stskit.sources.profile.provider_chain import mark_process
+from stskit.sources.profile.credential_process import mark_process
 
 if TYPE_CHECKING:
     from argparse import Namespace

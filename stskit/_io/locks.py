@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import ETIMEDOUT
+from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
 from time import monotonic, sleep
 from typing import Final
 
@@ -62,8 +63,6 @@ def _repair_permissions(descriptor: int, path: str) -> None:
 
 
 def _try_lock(descriptor: int) -> bool:
-    from fcntl import LOCK_EX, LOCK_NB, flock
-
     try:
         flock(descriptor, LOCK_EX | LOCK_NB)
     except BlockingIOError:
@@ -72,7 +71,5 @@ def _try_lock(descriptor: int) -> bool:
 
 
 def _unlock(descriptor: int) -> None:
-    from fcntl import LOCK_UN, flock
-
     with suppress(OSError):  # it was never locked, on a system that cannot
         flock(descriptor, LOCK_UN)  # closing alone would leave it to a child that is just being forked

@@ -8,11 +8,14 @@ http://www.softwareishard.com/blog/har-12-spec/
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from html import unescape
 from typing import Final
+from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
@@ -86,8 +89,6 @@ def _nothing_found() -> ProofInvalid:
 
 
 def _values(text: str) -> Iterator[Secret]:
-    from html import unescape
-
     return (Secret(unescape(match["value"])) for match in _FIELD.finditer(text))
 
 
@@ -103,8 +104,6 @@ def _newest_post(posts: list[_Post]) -> FoundResponse:
 
 def _posts(text: str) -> list[_Post] | None:
     """What the HAR file *text* holds; None where it is other JSON."""
-    import json
-
     try:
         entries = _get(json.loads(text), "log", "entries")
     except (ValueError, RecursionError):  # it holds the text, so no error may keep it
@@ -158,8 +157,6 @@ def _moment(text: object) -> datetime:
 
 
 def _host(url: str) -> str:
-    from urllib.parse import urlsplit
-
     with suppress(ValueError):
         return urlsplit(url).hostname or "an unknown host"
     return "an unknown host"

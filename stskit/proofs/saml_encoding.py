@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode, b64encode
 from typing import Final
+from urllib.parse import unquote
+from zlib import decompressobj, error
 
 from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, without_frames
@@ -62,8 +65,6 @@ def _candidates(text: str) -> list[Secret]:
 
 
 def _reencoded(compact: str) -> Secret | None:
-    from base64 import b64decode, b64encode
-
     bare = compact.rstrip("=")  # some tools drop the padding
     try:
         return Secret(b64encode(b64decode(bare + "=" * (-len(bare) % 4), validate=True)).decode())
@@ -72,8 +73,6 @@ def _reencoded(compact: str) -> Secret | None:
 
 
 def _encoded_xml(text: str) -> Secret:
-    from base64 import b64encode
-
     try:  # as text it has no encoding any more, whatever it declares
         return Secret(b64encode(_DECLARED_ENCODING.sub(r"\1", text, count=1).encode()).decode())
     except UnicodeEncodeError:
@@ -81,8 +80,6 @@ def _encoded_xml(text: str) -> Secret:
 
 
 def _unquoted(text: str) -> Secret:
-    from urllib.parse import unquote
-
     return Secret(unquote(text))  # once; not unquote_plus, for a plus is one in base64 and a blank never is
 
 
@@ -106,9 +103,6 @@ def _check_size(size: int, most: int) -> None:
 
 
 def _is_deflated(encoded: str) -> bool:
-    from base64 import b64decode
-    from zlib import decompressobj, error
-
     try:
         start = decompressobj(-15).decompress(b64decode(encoded), 64)
     except error:

@@ -9,8 +9,10 @@ https://docs.oasis-open.org/security/saml/v2.0/saml-core-2.0-os.pdf
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Mapping
 from typing import Final
+from xml.parsers import expat
 
 from attrs import frozen
 
@@ -149,9 +151,6 @@ def read(encoded: str) -> Response:
 
 
 def _parsed(encoded: str) -> _Reader:
-    from base64 import b64decode
-    from xml.parsers import expat
-
     reader = _Reader()
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.StartElementHandler = reader.start

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from json import dumps
 
 from attrs import frozen
 
-if TYPE_CHECKING:
-    from stskit.credentials import Credentials
+from stskit.credentials import Credentials
 
 __all__ = ["CredentialProcess"]
 
@@ -24,7 +23,5 @@ class CredentialProcess:
 
     def write(self, credentials: Credentials, /) -> str:
         """The document for *credentials*, one line without its end; it is secret. Raises nothing."""
-        from json import dumps
-
         account = {} if credentials.account_id is None else {"AccountId": credentials.account_id}
         return dumps({"Version": 1, **credentials.as_dict(), **account})

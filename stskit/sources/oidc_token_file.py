@@ -13,6 +13,7 @@ from warnings import warn
 from attrs import field, frozen
 
 from stskit._time import SystemClock
+from stskit.cache_key import proof_key
 from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, SourceMissing, StskitWarning, without_frames
 from stskit.proofs import WebIdentityToken
@@ -85,9 +86,7 @@ class OIDCTokenFile:
 
         Raises what `fetch` raises, except for its time.
         """
-        from stskit.cache_key import of_proof
-
-        return of_proof(self._read())
+        return proof_key(self._read())
 
     def _read(self) -> WebIdentityToken:
         text = read_proof(self.path, "an OIDC token", _MAX_BYTES, pauses=_PAUSES)

@@ -9,6 +9,7 @@ from warnings import warn
 from attrs import field, frozen
 
 from stskit._time import SystemClock
+from stskit.cache_key import proof_key
 from stskit.errors import ProofInvalid, SignInRequired, SourceError, StskitWarning, prefixed, without_frames
 from stskit.proofs import SAMLAssertion
 from stskit.protocols import Clock
@@ -68,9 +69,7 @@ class SAMLFile:
 
         Raises what `fetch` raises, except for time and audience.
         """
-        from stskit.cache_key import of_proof
-
-        return of_proof(self._read(judge=False))
+        return proof_key(self._read(judge=False))
 
     def _read(self, *, judge: bool) -> SAMLAssertion:
         from stskit.proofs import browser_log, saml_encoding

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
+from stskit.cache_key import identity_of, session_key
 from stskit.credentials import Credentials
 from stskit.errors import ProofInvalid
 from stskit.limits import check_size, duration_in_seconds
@@ -58,6 +59,4 @@ class SessionToken:
 
         Raises what that does.
         """
-        from stskit.cache_key import identity_of, of_session
-
-        return of_session(identity_of(self.source), self.duration, self.mfa, self.sts)
+        return session_key(identity_of(self.source), self.duration, self.mfa, self.sts)

@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 from attrs import frozen
 
+from stskit.cache_key import proof_key
 from stskit.proofs import Proof
 
 __all__ = ["Static"]
@@ -29,6 +30,4 @@ class Static(Generic[P]):
 
         Raises `ProofInvalid` where it is an assertion that cannot be read.
         """
-        from stskit.cache_key import of_proof
-
-        return of_proof(self.credentials)
+        return proof_key(self.credentials)

@@ -6,25 +6,28 @@ profile's keys are read and no ``credential_process`` is run. Nothing secret of 
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from ipaddress import ip_address
+from typing import Any, Final, TypeAlias, TypeVar
+from urllib.parse import urlsplit
+
+from botocore import xform_name
+from botocore.client import BaseClient
+from botocore.config import Config
+from botocore.credentials import ReadOnlyCredentials
+from botocore.session import Session
 
 from stskit._io.fork import lock_across_forks
 from stskit.credentials import Credentials, Secret
 from stskit.errors import RoleError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from botocore.client import BaseClient
-    from botocore.credentials import ReadOnlyCredentials
-    from botocore.session import Session
-
-    from stskit.proofs import Proof
+from stskit.proofs import Proof
+from stskit.sts.loader import partitions, sts_loader_for
 
 T = TypeVar("T")
 Options: TypeAlias = tuple[tuple[str, Any], ...]
@@ -53,8 +56,6 @@ def silence_secret_loggers(silent: bool = True) -> Iterator[None]:
 
     With *silent* False they write again, also inside of another such block.
     """
-    import logging
-
     for name in _SECRET_LOGGERS:
         logging.getLogger(name).addFilter(_may_be_logged)
     before = _is_silent.set(silent)
@@ -84,8 +85,6 @@ def call(
 
     Its secrets are logged only with *log_secrets*.
     """
-    from botocore import xform_name
-
     if log_secrets:  # as plain text, for a `Secret` masks itself in the log
         parameters = {name: str(value) if isinstance(value, Secret) else value for name, value in parameters.items()}
     before = _proof_in_use.set(proof)
@@ -126,9 +125,6 @@ def run_with_deadline(seconds: float, work: Callable[[], T]) -> T:
 
 def is_remote_plaintext(client: BaseClient) -> bool:
     """Whether the requests of *client* go to another machine without TLS."""
-    from ipaddress import ip_address
-    from urllib.parse import urlsplit
-
     url = urlsplit(client.meta.endpoint_url)
     if url.scheme != "http" or url.hostname == "localhost":
         return False
@@ -144,18 +140,12 @@ def _environment() -> tuple[object, ...]:
 
 @lru_cache(maxsize=1)
 def _variables() -> tuple[str, ...]:
-    from botocore.session import Session
-
     listed = (variable or () for _, variable, *_ in Session.SESSION_VARIABLES.values())  # one name, several, or none
     return *_VARIABLES, *(name for each in listed for name in ([each] if isinstance(each, str) else each))
 
 
 @lru_cache(maxsize=8)
 def _session(signed: bool, _environment: tuple[object, ...]) -> Session:
-    from botocore.session import Session
-
-    from stskit.sts.loader import sts_loader_for
-
     # Calls that need no keys must work whatever the state of the caller's files: they do not see them.
     ignored = {} if signed else {"profile": (None,) * 4, "config_file": _NOWHERE, "credentials_file": _NOWHERE}
     session = Session(session_vars=ignored)
@@ -172,8 +162,6 @@ def _session(signed: bool, _environment: tuple[object, ...]) -> Session:
 def _client(session: Session, region: str, endpoint_url: str | None, options: Options) -> BaseClient:
     from importlib.metadata import version
 
-    from botocore.config import Config
-
     config = Config(
         **dict(options),
         retries={"mode": "standard"},  # three attempts, or AWS_MAX_ATTEMPTS
@@ -184,8 +172,6 @@ def _client(session: Session, region: str, endpoint_url: str | None, options: Op
 
 
 def _region(wanted: str | None, partition: str | None, *, strict: bool) -> str:
-    from stskit.sts.loader import partitions
-
     known = partitions()
     if wanted:
         there = next((name for name, (_, regions) in known.items() if regions.match(wanted)), partition)
@@ -230,8 +216,6 @@ class _PerCallCredentials:
         return None
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials | None:
-        from botocore.credentials import ReadOnlyCredentials
-
         keys = _proof_in_use.get()
         if not isinstance(keys, Credentials):
             return None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
+from urllib.parse import unquote
 
 from attrs import field, frozen
 
@@ -159,8 +162,6 @@ def _context(row: Remedy, details: CallDetails, skew: timedelta | None) -> list[
 
 def _skew(metadata: Mapping[str, Any]) -> timedelta | None:
     """The server's clock less this machine's, by the header Date."""
-    from email.utils import parsedate_to_datetime
-
     with suppress(ValueError, TypeError, KeyError):  # no such header, or no date in it
         there = parsedate_to_datetime(metadata["HTTPHeaders"]["date"])
         return there.astimezone(UTC) - datetime.now(UTC).replace(microsecond=0)
@@ -172,8 +173,6 @@ def _what(details: CallDetails) -> str:
 
 
 def _redacted(answer: Mapping[str, Any], name: str, details: CallDetails) -> str:
-    from urllib.parse import unquote
-
     value = answer.get(name)
     text = value if isinstance(value, str) else ""  # it may be missing, empty or XML
     for secret in sorted(details.secrets, key=len, reverse=True):  # the longer one first: it may hold another
@@ -202,8 +201,6 @@ def describe_proof(proof: Proof) -> str:
 
 def describe_policy(policy: str) -> str:
     """A sentence about what is wrong with *policy* as JSON; "" where nothing is."""
-    import json
-
     try:
         json.loads(policy)
     except json.JSONDecodeError as error:

@@ -1,13 +1,14 @@
-"""What goes out: the options of a `Role`, checked against what an operation takes, under the names that STS has."""
+"""Requests to STS, checked against what each operation accepts, and the values in its responses."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import fields, frozen
 
-from stskit.credentials import Credentials, Secret
+from stskit.credentials import CallerIdentity, Credentials, Secret
 from stskit.errors import ProofInvalid, RoleError
 from stskit.limits import PARAMETERS, check_size
 from stskit.proofs import Proof, SAMLAssertion, WebIdentityToken
@@ -16,7 +17,18 @@ from stskit.roles import Role, default_session_name
 if TYPE_CHECKING:
     from botocore.model import ServiceModel
 
-__all__ = ["OPERATIONS", "Operation", "check_known", "in_sts_terms", "options", "request_for", "secrets", "with_code"]
+__all__ = [
+    "OPERATIONS",
+    "Operation",
+    "check_known",
+    "credentials_in",
+    "identity_in",
+    "in_sts_terms",
+    "options",
+    "request_for",
+    "secrets",
+    "with_code",
+]
 
 
 @frozen
@@ -27,6 +39,7 @@ class Operation:
     proof: tuple[str, ...] = ()
 
 
+_LONGEST: Final = timedelta(days=20 * 365)  # STS gives 36 hours, other servers up to a year
 _ANY: Final = ("arn", "duration", "policy", "policy_arns", "minimum_session_token_size")
 OPERATIONS: Final[Mapping[str, Operation]] = {
     "AssumeRole": Operation(
@@ -45,15 +58,6 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "AssumeRoleWithWebIdentity": Operation((*_ANY, "session_name"), ("WebIdentityToken", "ProviderId")),
     "GetSessionToken": Operation(("duration", "minimum_session_token_size", "mfa")),
     "GetCallerIdentity": Operation(),
-}
-# The options that an operation may refuse, as the command line calls them.
-_FLAGS: Final = {
-    "mfa": "--mfa-serial",
-    "session_name": "--session-name",
-    "tags": "--tag",
-    "transitive_tag_keys": "--transitive-tag",
-    "external_id": "--external-id",
-    "source_identity": "--source-identity",
 }
 
 
@@ -101,7 +105,6 @@ def options(name: str, operation: Operation, role: Role) -> dict[str, object]:
         raise RoleError(
             f"{name} does not take {refused[0]}: the identity provider sets it, or AssumeRole alone has it",
             remedy="leave it out",
-            cli_remedy=f"leave out {_FLAGS[refused[0]]}" if refused[0] in _FLAGS else "",
             option=refused[0],
         )
     if "session_name" in accepted and "session_name" not in given:
@@ -149,3 +152,23 @@ def secrets(proof: Proof, sent: Mapping[str, object]) -> tuple[Secret, ...]:
     contexts: Any = sent.get("ProvidedContexts", ())
     values += [*sent.values(), *(each["ContextAssertion"] for each in contexts)]
     return tuple(value for value in values if isinstance(value, Secret))
+
+
+def credentials_in(answer: Mapping[str, Any], now: datetime | None = None) -> Credentials:
+    """What STS has given. Raises `ProofInvalid` where that is of no use, by the system's clock or at that time."""
+    credentials = Credentials.from_dict(answer)
+    if credentials.session_token is None or credentials.expiration is None:
+        raise ProofInvalid("it has no session token or no expiration")
+    if credentials.is_expired(now=now):
+        raise ProofInvalid("its credentials have expired already", remedy="check the clock of this machine")
+    if (credentials.expires_in(now=now) or _LONGEST) >= _LONGEST:
+        raise ProofInvalid("its credentials would never expire")
+    return credentials
+
+
+def identity_in(answer: Mapping[str, Any]) -> CallerIdentity:
+    """Whose credentials STS says they are. Raises `ProofInvalid` where it does not."""
+    account, arn, user_id = (answer.get(name) for name in ("Account", "Arn", "UserId"))
+    if not (account and arn and user_id):
+        raise ProofInvalid("it does not name account, ARN and user id")
+    return CallerIdentity(account=account, arn=arn, user_id=user_id)

@@ -20,8 +20,7 @@ from stskit.proofs import Proof
 from stskit.protocols import Clock
 from stskit.roles import Role
 from stskit.sts.refusals import CallDetails, translate, unavailable
-from stskit.sts.requests import check_known, in_sts_terms, request_for, secrets, with_code
-from stskit.sts.responses import credentials_in, identity_in
+from stskit.sts.requests import check_known, credentials_in, identity_in, in_sts_terms, request_for, secrets, with_code
 from stskit.testing import _service_model
 from stskit.testing._account import Account, Principal, new_key_id, new_secret, stable_id
 from stskit.testing._dispatcher import Dispatcher, Reply

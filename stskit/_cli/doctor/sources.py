@@ -25,7 +25,7 @@ from stskit.sources.proof_file import permission_problem
 if TYPE_CHECKING:
     from botocore.session import Session
 
-__all__ = ["of_keys_file", "of_profile", "of_saml_file", "of_token_file"]
+__all__ = ["of_keys_file", "of_saml_file", "of_token_file", "profile_key"]
 
 _SAML, _TOKEN, _KEYS = "SAML file", "OIDC token file", "keys file"
 _LIFETIME: Final = timedelta(minutes=5)  # STS refuses an assertion that was issued longer ago
@@ -89,7 +89,7 @@ def of_keys_file(path: str, clock: Clock) -> Iterator[Finding]:
     yield from _of_mode(_KEYS, path)
 
 
-def of_profile(name: str | None, clock: Clock, *, run: bool) -> Iterator[Finding]:
+def profile_key(name: str | None, clock: Clock, *, run: bool) -> Iterator[Finding]:
     """The credentials of the profile *name*, None is the standard chain; or what they would come from.
 
     Unless *run* is set, no program runs and no server is called. Nobody is asked for an MFA code.

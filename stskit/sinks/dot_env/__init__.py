@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import warnings
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from attrs import field, frozen
 
+from stskit.credentials import Credentials
 from stskit.errors import SinkError, StskitWarning, without_frames
 from stskit.sinks.dot_env.env_file import BARE, updated
 from stskit.sinks.environment import STALE, variables
 from stskit.sinks.file_edit import FileEdit, edit_files
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from stskit.credentials import Credentials
-
 __all__ = ["DotEnv"]
 
 _OF_A_HOOK: Final = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR")
+_NOWHERE: Final = subprocess.DEVNULL
 _NO_FETCH: Final = {"GIT_ALLOW_PROTOCOL": "none"}
 
 
@@ -93,17 +92,15 @@ def _git_warnings(path: str) -> list[str]:
     while not os.path.exists(os.path.join(above, ".git")):
         if above == (above := os.path.dirname(above)):
             return []
-    from subprocess import DEVNULL, TimeoutExpired, run
-
     # Nothing that the repository names is run: no monitor, and no program that fetches what a partial clone lacks. And
     # in a hook of another repository, git would look there.
     others = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK}
     command = ["git", "-C", folder, "-c", "core.fsmonitor=false", "check-ignore", "-q", "--", path]
     try:
-        ignored = run(  # noqa: S603
-            command, env=others | _NO_FETCH, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, timeout=5, check=False
+        ignored = subprocess.run(  # noqa: S603
+            command, env=others | _NO_FETCH, stdin=_NOWHERE, stdout=_NOWHERE, stderr=_NOWHERE, timeout=5, check=False
         )
-    except (OSError, TimeoutExpired):  # no git: nobody commits
+    except (OSError, subprocess.TimeoutExpired):  # no git: nobody commits
         return []
     if ignored.returncode != 1:
         return []

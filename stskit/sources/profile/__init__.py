@@ -37,9 +37,9 @@ class Profile:
         """Whose credentials these are, by the configuration alone, for the keys of caches: the profiles and variables
         that decide it, without their secrets. None where the container or the instance decides. Raises nothing.
         """
-        from stskit.sources.profile.identity import of_profile
+        from stskit.sources.profile.key_part import profile_key
 
-        return of_profile(self.name)
+        return profile_key(self.name)
 
     @without_frames
     def fetch(self) -> Credentials:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from shlex import quote
+from typing import Any, Final
+
+from botocore.session import Session
 
 from stskit.errors import ProofInvalid, SignInRequired, SourceError, SourceMissing
 from stskit.sts import refusals
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from botocore.session import Session
 
 __all__ = ["line_of", "not_found", "translate"]
 
@@ -163,6 +162,4 @@ def _profile_variable() -> str | None:
 
 
 def _profile_option(profile: str | None) -> str:
-    from shlex import quote
-
     return "" if profile in (None, "default") else f" --profile {quote(profile)}"

@@ -6,12 +6,15 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
-from stskit.cache_key import digest, of_proof
+from botocore.exceptions import BotoCoreError
+from botocore.session import Session
+
+from stskit.cache_key import digest, proof_key
 from stskit.errors import SourceError
 from stskit.proofs import WebIdentityToken
 from stskit.sources.proof_file import read_proof
 
-__all__ = ["of_profile"]
+__all__ = ["profile_key"]
 
 Settings: TypeAlias = Mapping[str, Any]
 
@@ -23,14 +26,11 @@ _OF_STS: Final = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS")
 _TOKEN_BYTES: Final = 100_000
 
 
-def of_profile(name: str | None) -> str | None:
+def profile_key(name: str | None) -> str | None:
     """What decides whose credentials *name* gives, None for the default chain, as one text without its secrets.
 
     None where that is decided elsewhere: by the container or the instance that this runs on, or by an opaque token.
     """
-    from botocore.exceptions import BotoCoreError
-    from botocore.session import Session
-
     if name is None and (key := os.environ.get("AWS_ACCESS_KEY_ID")):
         return digest("key", key)
     session = Session(profile=name)
@@ -66,6 +66,6 @@ def _chain(config: Settings, profile: str | None) -> Iterator[dict[str, Any]]:
 
 def _subject(path: str) -> str | None:
     try:
-        return of_proof(WebIdentityToken(read_proof(path, "a token", _TOKEN_BYTES)))
+        return proof_key(WebIdentityToken(read_proof(path, "a token", _TOKEN_BYTES)))
     except SourceError:
         return "unreadable"  # which is told when it is fetched
