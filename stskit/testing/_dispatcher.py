@@ -110,9 +110,9 @@ class Dispatcher:
         fault: Fault | None,
     ) -> None:
         known = _service_model.masked(operation, deepcopy(dict(parameters))) if operation in OPERATIONS else {}
-        who = (caller.arn, caller.access_key_id) if caller else (None, None)
         code = refusal.code.removesuffix("Exception") if refusal else None
-        self.calls.append(Call(operation, known, who[0], who[1], code, fault))
+        call = Call(operation, known, caller and caller.arn, caller and caller.access_key_id, code, fault)
+        self.calls.append(call)
 
 
 def _raise_fault(fault: Fault | None) -> None:
