@@ -111,8 +111,8 @@ class Dispatcher:
     ) -> None:
         known = _service_model.masked(operation, deepcopy(dict(parameters))) if operation in OPERATIONS else {}
         code = refusal.code.removesuffix("Exception") if refusal else None
-        call = Call(operation, known, caller and caller.arn, caller and caller.access_key_id, code, fault)
-        self.calls.append(call)
+        arn, key_id = (caller.arn, caller.access_key_id) if caller else (None, None)
+        self.calls.append(Call(operation, known, arn, key_id, code, fault))
 
 
 def _raise_fault(fault: Fault | None) -> None:
