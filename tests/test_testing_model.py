@@ -30,7 +30,8 @@ PATTERNS = {
     if "pattern" in shape.metadata
 }  # fmt: skip
 KEYS_OF_USER = Credentials("AKIAIOSFODNN7EXAMPLE", "not-so-secret")
-ONE_SERVER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # for all examples
+# All examples have one server; a request takes longer than reading it does, so there are fewer of them.
+ONE_SERVER = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture

@@ -78,8 +78,11 @@ def test_the_fixtures_are_there_without_any_import(
     assert all(name in shown for name in ("stskit_clock", "stskit_idp", "stskit_sts", "stskit_aws"))
 
 
-def test_boto3_may_come_in_with_the_test(pytester: pytest.Pytester, plugin: list[str]) -> None:
+def test_boto3_may_come_in_with_the_test(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, plugin: list[str]
+) -> None:
     """Then there is no default session to replace, and the one that the test made is forgotten."""
+    monkeypatch.delitem(sys.modules, "boto3")
     pytester.makepyfile("""
         import sys
 
@@ -92,7 +95,8 @@ def test_boto3_may_come_in_with_the_test(pytester: pytest.Pytester, plugin: list
         def test_gone():
             assert sys.modules["boto3"].DEFAULT_SESSION is None
     """)
-    pytester.runpytest_subprocess(*plugin).assert_outcomes(passed=2)
+    result = pytester.runpytest(*plugin, "-W", "ignore:assertions not in test modules")
+    result.assert_outcomes(passed=2)
 
 
 def test_nothing_of_stskit_is_loaded_for_a_run_without_its_fixtures(pytester: pytest.Pytester) -> None:

@@ -110,9 +110,9 @@ class Dispatcher:
         fault: Fault | None,
     ) -> None:
         known = _service_model.masked(operation, deepcopy(dict(parameters))) if operation in OPERATIONS else {}
-        who = (caller.arn, caller.access_key_id) if caller else (None, None)
         code = refusal.code.removesuffix("Exception") if refusal else None
-        self.calls.append(Call(operation, known, who[0], who[1], code, fault))
+        arn, key_id = (caller.arn, caller.access_key_id) if caller else (None, None)
+        self.calls.append(Call(operation, known, arn, key_id, code, fault))
 
 
 def _raise_fault(fault: Fault | None) -> None:

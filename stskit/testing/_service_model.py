@@ -98,13 +98,11 @@ def masked(operation: str, parameters: Mapping[str, Any]) -> dict[str, object]:
 
 def _as_secret(value: Any) -> Any:
     match value:
-        case str():
-            return Secret(value)
         case list():
             return [_as_secret(each) for each in value]
         case Mapping():
             return {name: _as_secret(each) for name, each in value.items()}
-    return value
+    return Secret(value)
 
 
 def response_xml(operation: str, result: Mapping[str, Any], request_id: str) -> str:

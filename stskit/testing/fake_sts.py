@@ -200,8 +200,7 @@ class FakeSTS:
         try:
             return read(reply.result)
         except ProofInvalid as error:
-            problem = unavailable("answer", str(error), called)
-        raise problem
+            raise unavailable("answer", str(error), called) from None
 
 
 class _Refused(Exception):
