@@ -196,6 +196,7 @@ def some_file(chance: random.Random) -> str:
     return text if chance.random() < 0.7 else text.removesuffix("\n")
 
 
+@pytest.mark.gate
 @pytest.mark.debian
 @pytest.mark.case("X12")
 @pytest.mark.parametrize("reader", READERS)

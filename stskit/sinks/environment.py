@@ -51,7 +51,7 @@ def names_to_unset(region: str | None) -> tuple[str, ...]:
 class Environment:
     """Environment variables, as a new dict: nothing is set in this process, unless by `applied`.
 
-    `base`: an environment to put them into, for example ``os.environ`` for a child process; what it says about other
+    `environ`: an environment to put them into, for example ``os.environ`` for a child process; what it says about other
     credentials is left out, and it is not changed. `expiration`: whether to tell the time of expiry too, as
     ``AWS_CREDENTIAL_EXPIRATION``; botocore stops 10 minutes before that time, since nothing renews the variables.
     `region`: told under both names that SDKs read; None leaves them as they are.
@@ -59,7 +59,7 @@ class Environment:
     https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
     """
 
-    base: Mapping[str, str] = field(factory=dict, repr=False)  # somebody's environment may hold anything
+    environ: Mapping[str, str] | None = field(default=None, repr=False)  # it may hold secrets
     expiration: bool = field(default=False, kw_only=True)
     region: str | None = field(default=None, kw_only=True)
 
@@ -73,7 +73,7 @@ class Environment:
 
     def write(self, credentials: Credentials, /) -> dict[str, str]:
         """The variables for *credentials*, in plain text. Raises nothing."""
-        kept = {name: value for name, value in self.base.items() if name not in STALE}
+        kept = {name: value for name, value in (self.environ or {}).items() if name not in STALE}
         return kept | variables(credentials, self.region, self.expiration)
 
     @contextmanager
@@ -81,7 +81,7 @@ class Environment:
         """Have *credentials* in ``os.environ`` for a block, and the variables as they were before after it.
 
         For code that looks nowhere else. The environment is one for all threads of a process: where other threads
-        might see it, give the variables to a child process, or use a session. `base` plays no part. Raises nothing.
+        might see it, give the variables to a child process, or use a session. `environ` plays no part. Raises nothing.
         """
         before = {name: os.environ[name] for name in self.unset if name in os.environ}
         _replace(self.unset, variables(credentials, self.region, self.expiration))
