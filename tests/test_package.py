@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -11,11 +12,56 @@ from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
+from helpers import PACKAGE
 
 import stskit
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ["botocore", "boto3", "urllib3", "dateutil", "ssl", "http.client"]
+
+
+# Modules that are imported on first use, inside functions: they import heavy libraries at their top, or are long and
+# seldom needed. The lists of public names in `stskit.sinks` and `stskit._cli` work the same way.
+ON_FIRST_USE = {
+    "stskit._cli.doctor.examine",
+    "stskit._io.atomic",
+    "stskit.proofs.browser_log",
+    "stskit.proofs.saml_encoding",
+    "stskit.proofs.saml_xml",
+    "stskit.sources.profile.errors",
+    "stskit.sources.profile.key_part",
+    "stskit.sources.profile.provider_chain",
+    "stskit.sts.clients",
+    "stskit.sts.refusals",
+    "stskit.sts.remedies",
+    "stskit.testing",
+}
+
+
+MODULES = {
+    f"stskit.{path.relative_to(PACKAGE).with_suffix('').as_posix().replace('/', '.').removesuffix('.__init__')}"
+    for path in PACKAGE.rglob("*.py")
+}
+
+
+def imported_in_functions(path: Path) -> set[str]:
+    """The modules of stskit that the file imports inside functions."""
+    functions = [each for each in ast.walk(ast.parse(path.read_text())) if isinstance(each, ast.FunctionDef)]
+    imports = [each for function in functions for each in ast.walk(function) if isinstance(each, ast.ImportFrom)]
+    names = {f"{each.module}.{alias.name}" for each in imports for alias in each.names}
+    return (names | {str(each.module) for each in imports}) & MODULES
+
+
+def test_only_what_is_heavy_is_imported_in_functions() -> None:
+    """The list above is complete, and has nothing that is not needed."""
+    used = {name for path in PACKAGE.rglob("*.py") for name in imported_in_functions(path)}
+    packages = {
+        "stskit.proofs",
+        "stskit.sts",
+        "stskit.sources.profile",
+        "stskit._io",
+    }  # of `from package import module`
+    assert used - packages == ON_FIRST_USE
 
 
 def test_the_import_is_light() -> None:

@@ -18,7 +18,6 @@ from stskit._cli.build import (
     region_for_command,
     use_profile,
 )
-from stskit._cli.doctor.examine import Finding, examine
 from stskit._cli.options import UsageError, check, check_only_one
 from stskit._cli.outputs import Result, build_delivery, deliver_to_process
 from stskit.engine import caller_identity
@@ -27,6 +26,8 @@ from stskit.sources.profile.credential_process import mark_process
 
 if TYPE_CHECKING:
     from argparse import Namespace
+
+    from stskit._cli.doctor.findings import Finding
 
 __all__ = ["assume", "doctor", "execute", "process", "roles", "whoami"]
 
@@ -97,6 +98,8 @@ def whoami(args: Namespace) -> Result:
 
 def doctor(args: Namespace) -> Result:
     """Show what would happen and what is wrong, in a line or two each."""
+    from stskit._cli.doctor.examine import examine  # it loads botocore
+
     check(args)
     use_profile(args.profile)
     findings = [

@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from attrs import field, frozen
+from botocore.configloader import build_profile_map, raw_config_parse
+from botocore.exceptions import ConfigParseError
 
 from stskit._cli.doctor.findings import Facts, Finding, collect_warnings
 from stskit._cli.formatting import format_list
@@ -110,9 +112,6 @@ def of_cache() -> Finding:
 
 
 def _parsed(kind: Literal["credentials", "config"], path: str) -> SharedFile:
-    from botocore.configloader import raw_config_parse
-    from botocore.exceptions import ConfigParseError
-
     try:
         return SharedFile(kind, path, is_there=True, sections=raw_config_parse(path))
     except ConfigParseError as error:
@@ -153,8 +152,6 @@ def _odd_in_credentials(file: SharedFile) -> Iterator[tuple[str, str]]:
 
 
 def _odd_in_config(file: SharedFile) -> Iterator[tuple[str, str]]:
-    from botocore.configloader import build_profile_map
-
     for name in file.sections:
         if name not in _SECTIONS and not any(build_profile_map({name: {}}).values()):
             remedy = "write [profile NAME], with quotes around a name that has blanks"

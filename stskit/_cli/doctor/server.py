@@ -7,11 +7,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from difflib import get_close_matches
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from attrs import evolve
+from botocore.awsrequest import AWSRequest
+from botocore.client import BaseClient
+from botocore.httpsession import URLLib3Session
+from botocore.session import Session
+from botocore.utils import get_environ_proxies
 
 from stskit._cli.doctor.findings import Finding, finding_from_error
 from stskit._cli.formatting import format_duration
@@ -19,10 +28,8 @@ from stskit.errors import RoleError
 from stskit.protocols import Clock
 from stskit.sinks.environment import REGIONS
 from stskit.sts import BotocoreSTS, clients
+from stskit.sts.loader import regions
 from stskit.sts.refusals import CallDetails, translate
-
-if TYPE_CHECKING:
-    from botocore.client import BaseClient
 
 __all__ = ["of_server"]
 
@@ -95,8 +102,6 @@ def _client(sts: BotocoreSTS, partition: str | None, *, signed: bool) -> BaseCli
 
 def _profile_settings() -> dict[str, str]:
     """Return the settings of the ambient profile, without those that are an indented block."""
-    from botocore.session import Session
-
     return {name: value for name, value in Session().get_scoped_config().items() if isinstance(value, str)}
 
 
@@ -121,12 +126,8 @@ def _of_region(sts: BotocoreSTS, region: str, profile_key: str | None, *, is_at_
         remedy = "set AWS_REGION, or give --region, for an endpoint near you"
         facts = {"region": region, "from": "default"}
         return Finding("region", "note", f"{why}, so STS would be asked in {region}", remedy, facts)
-    from stskit.sts.loader import regions
-
     text, facts = f"STS would be asked in {region}, as {named_by} says", {"region": region, "from": named_by}
     if is_at_aws and region not in regions():
-        from difflib import get_close_matches
-
         near = get_close_matches(region, regions(), 1)
         remedy = f"correct it, if {near[0]} is meant" if near else "correct it, or get a newer botocore"
         return Finding("region", "note", f"{text}, and botocore knows no region of that name", remedy, facts)
@@ -144,10 +145,6 @@ def _of_endpoint(client: BaseClient, url_from: str) -> Finding:
 
 
 def _of_proxy(url: str) -> Iterator[Finding]:
-    from urllib.request import getproxies
-
-    from botocore.utils import get_environ_proxies
-
     scheme = urlsplit(url).scheme
     if proxy := getproxies().get(scheme):
         place = _without_user(proxy)
@@ -196,13 +193,6 @@ def _of_clock(url: str, bundle: str | None, clock: Clock) -> Finding:
 
 def _date(url: str, bundle: str | None) -> datetime | None:
     """Return the time by the server's header Date; None where it sends none."""
-    from contextlib import suppress
-    from email.utils import parsedate_to_datetime
-
-    from botocore.awsrequest import AWSRequest
-    from botocore.httpsession import URLLib3Session
-    from botocore.utils import get_environ_proxies
-
     verify: Any = bundle or True
     times: Any = (_SECONDS, _SECONDS)
     session = URLLib3Session(verify=verify, proxies=get_environ_proxies(url), timeout=times)

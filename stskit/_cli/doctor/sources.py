@@ -9,8 +9,11 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
+from shlex import quote
 from threading import TIMEOUT_MAX
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+from botocore.session import Session
 
 from stskit._cli.build import read_credentials
 from stskit._cli.doctor.findings import Facts, Finding, collect_warnings, finding_from_error
@@ -21,9 +24,7 @@ from stskit.proofs import SAMLAssertion
 from stskit.protocols import Clock
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile
 from stskit.sources.proof_file import permission_problem
-
-if TYPE_CHECKING:
-    from botocore.session import Session
+from stskit.sts import clients
 
 __all__ = ["of_keys_file", "of_saml_file", "of_token_file", "profile_key"]
 
@@ -94,8 +95,6 @@ def profile_key(name: str | None, clock: Clock, *, run: bool) -> Iterator[Findin
 
     Unless *run* is set, no program runs and no server is called. Nobody is asked for an MFA code.
     """
-    from botocore.session import Session
-
     session = Session(profile=name)
     about, who = f"profile {name}", f"The credentials of the profile {name!r}"
     configured = session.get_config_variable("profile")
@@ -137,8 +136,6 @@ def _asks_for_mfa(needs: Mapping[str, str]) -> bool:
 
 
 def _of_settings(about: str, who: str, name: str | None, needs: Mapping[str, str]) -> Finding:
-    from shlex import quote
-
     option = "" if name is None else f" --profile {quote(name)}"
     reason, remedy = "runs a program or calls a server", f"run: stskit doctor{option} --run"
     if _asks_for_mfa(needs):
@@ -150,8 +147,6 @@ def _of_settings(about: str, who: str, name: str | None, needs: Mapping[str, str
 
 def _of_fetch(about: str, who: str, name: str | None, session: Session | None, clock: Clock) -> Finding:
     """What the fetch returns or raises. Where *session* is given, it tells how botocore found the credentials."""
-    from stskit.sts import clients
-
     try:  # in another thread, because in the main thread a profile asks for its MFA code at the terminal
         keys = clients.run_with_deadline(TIMEOUT_MAX, Profile(name).fetch)
     except SourceError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import warnings
 from collections.abc import Mapping
 from functools import partial
@@ -20,7 +19,6 @@ from stskit.sinks.file_edit import FileEdit, edit_files
 __all__ = ["DotEnv"]
 
 _OF_A_HOOK: Final = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR")
-_NOWHERE: Final = subprocess.DEVNULL
 _NO_FETCH: Final = {"GIT_ALLOW_PROTOCOL": "none"}
 
 
@@ -88,6 +86,8 @@ def _updated(data: bytes, *, values: Mapping[str, str | None]) -> list[bytes]:
 
 def _git_warnings(path: str) -> list[str]:
     """Return a warning where git would commit the file. Of a link, git commits the name in it, not the target."""
+    from subprocess import DEVNULL, TimeoutExpired, run
+
     folder = above = os.path.dirname(path)
     while not os.path.exists(os.path.join(above, ".git")):
         if above == (above := os.path.dirname(above)):
@@ -97,10 +97,10 @@ def _git_warnings(path: str) -> list[str]:
     others = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK}
     command = ["git", "-C", folder, "-c", "core.fsmonitor=false", "check-ignore", "-q", "--", path]
     try:
-        ignored = subprocess.run(  # noqa: S603
-            command, env=others | _NO_FETCH, stdin=_NOWHERE, stdout=_NOWHERE, stderr=_NOWHERE, timeout=5, check=False
+        ignored = run(  # noqa: S603
+            command, env=others | _NO_FETCH, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, timeout=5, check=False
         )
-    except (OSError, subprocess.TimeoutExpired):  # no git: nobody commits
+    except (OSError, TimeoutExpired):  # no git: nobody commits
         return []
     if ignored.returncode != 1:
         return []

@@ -10,7 +10,6 @@ import os
 from collections.abc import Sequence
 from hashlib import sha256
 from json import loads
-from subprocess import DEVNULL, PIPE, TimeoutExpired, run
 from typing import Final
 
 from attrs import field, frozen
@@ -50,6 +49,8 @@ def run_process(timeout: float, command: list[str], **_pipes: object) -> _Comple
 
     Raises `ProofInvalid`, which quotes nothing that the process has printed.
     """
+    from subprocess import DEVNULL, PIPE, TimeoutExpired, run
+
     above = os.environ.get(_PROCESSES, "").split()
     if any(_digest(command[start:]) in above for start in range(len(command))):
         raise ProofInvalid(

@@ -6,12 +6,13 @@ import os
 import re
 from collections.abc import Mapping
 from shlex import quote
-from typing import Any, Final
-
-from botocore.session import Session
+from typing import TYPE_CHECKING, Any, Final
 
 from stskit.errors import ProofInvalid, SignInRequired, SourceError, SourceMissing
 from stskit.sts import refusals
+
+if TYPE_CHECKING:
+    from botocore.session import Session
 
 __all__ = ["line_of", "not_found", "translate"]
 
