@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import patch
 
 os.environ["BOTO_DISABLE_CRT"] = "true"  # which the tests read files with; it would take over from botocore's signers
 
@@ -47,15 +48,15 @@ sys.addaudithook(_only_loopback)
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home folder of the test's own; nothing in the environment speaks of AWS or of proxies."""
-    for name in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
+def home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home folder of the test's own; nothing in the environment speaks of AWS or of proxies, also after the test."""
     folder = tmp_path_factory.mktemp("home")
-    monkeypatch.setenv("HOME", str(folder))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.chdir(tmp_path)
-    return folder
+    with patch.dict(os.environ):
+        for name in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
+            del os.environ[name]
+        os.environ |= {"HOME": str(folder), "AWS_EC2_METADATA_DISABLED": "true"}
+        yield folder
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ import pytest
 from attrs import define, frozen
 from pages import PAGES, Block, blocks_of, practice_aws
 
-pytestmark = [pytest.mark.pages, pytest.mark.gate]
+pytestmark = pytest.mark.gate
 
 LIMIT = 60  # seconds for one command
 END = "\x1e"  # what no program prints

@@ -228,7 +228,6 @@ def site(build: Callable[[Path], Path]) -> dict[Path, Page]:
 
 
 @pytest.mark.gate
-@pytest.mark.sweep
 def test_every_link_within_the_site_leads_somewhere(site: dict[Path, Page]) -> None:
     """To a file that is there, and to an anchor that is in it."""
     links = [(path, link) for path, page in site.items() for link in page.links]
@@ -245,7 +244,6 @@ def leads(site: dict[Path, Page], path: Path, link: str) -> bool:
 
 
 @pytest.mark.gate
-@pytest.mark.sweep
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_a_public_name_is_in_the_reference(name: str, site: dict[Path, Page]) -> None:
     """Once, on the page of its module, or of the one that it comes from."""
@@ -256,7 +254,6 @@ def test_a_public_name_is_in_the_reference(name: str, site: dict[Path, Page]) ->
 
 
 @pytest.mark.gate
-@pytest.mark.sweep
 def test_a_page_can_have_a_command_line(build: Callable[[Path], Path], tmp_path: Path) -> None:
     """The directive takes the dotted name of what gives the parser."""
     extensions = f"import sys\nsys.path[:0] = {[str(ROOT / 'docs' / '_ext'), str(tmp_path)]}\n"

@@ -20,7 +20,6 @@ from stskit import (
     Role,
     SAMLAssertion,
     StskitError,
-    WebIdentityToken,
     assume,
     assume_all,
 )
@@ -179,12 +178,6 @@ OF_THE_COMMAND_LINE: dict[str, Callable[[Path], object]] = {
     "--allow-http": lambda _: BotocoreSTS(endpoint_url="http://sts.example").exchange(KEYS, Role(ROLE)),
     "--session-token --cache": lambda _: used_code(),
     "without --session-token": lambda _: SessionToken(Static(SESSION)).fetch(),
-    "--mfa-serial": lambda _: assume(Role(ROLE, mfa=MFA(SERIAL, "123456")), source=Static(OFFER)),
-    "--session-name": lambda _: assume(Role(ROLE, session_name="me"), source=Static(OFFER)),
-    "--tag": lambda _: assume(Role(ROLE, tags={"a": "b"}), source=Static(OFFER)),
-    "--transitive-tag": lambda _: assume(Role(ROLE, transitive_tag_keys=["a"]), source=Static(OFFER)),
-    "--external-id": lambda _: assume(Role(ROLE, external_id="id"), source=Static(WebIdentityToken("opaque"))),
-    "--source-identity": lambda _: assume(Role(ROLE, source_identity="me"), source=Static(OFFER)),
     "--from-env": lambda _: AssumedRole.from_env({}),
     "--wait-for-new-role 30s": lambda _: refused_with("AccessDenied"),
     "(--cache)": lambda _: refused_with("Throttling"),
@@ -215,3 +208,21 @@ def test_an_error_that_is_passed_on_keeps_its_data(tmp_path: Path) -> None:
         "name it as one: --oidc-token-file",
     )
     assert (error.message, error.path) == (f"{path}: this is an OIDC token, and no SAML response", path)
+
+
+@pytest.mark.parametrize(
+    "role",
+    [
+        Role(ROLE, mfa=MFA(SERIAL, "123456")),
+        Role(ROLE, session_name="me"),
+        Role(ROLE, tags={"a": "b"}),
+        Role(ROLE, transitive_tag_keys=["a"]),
+        Role(ROLE, source_identity="me"),
+    ],
+    ids=["mfa", "session_name", "tags", "transitive_tag_keys", "source_identity"],
+)
+def test_an_option_that_saml_does_not_take_is_named(role: Role, request: pytest.FixtureRequest) -> None:
+    """The error has its name as data, by which the command line finds the flag."""
+    with pytest.raises(RoleError) as caught:
+        assume(role, source=Static(OFFER))
+    assert f"[{caught.value.option}]" in request.node.name

@@ -23,8 +23,6 @@ from pages import PAGES, blocks_of, practice_aws
 from stskit import Credentials
 from stskit.sinks import CredentialsFile
 
-pytestmark = pytest.mark.pages
-
 SAVED = [block for page in PAGES for block in blocks_of(page) if block.file and block.language == "python"]
 
 

@@ -32,6 +32,7 @@ ON_FIRST_USE = {
     "stskit.sources.profile.key_part",
     "stskit.sources.profile.provider_chain",
     "stskit.sts.clients",
+    "stskit.sts.loader",
     "stskit.sts.refusals",
     "stskit.sts.remedies",
     "stskit.testing",

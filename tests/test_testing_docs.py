@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from _pytest.mark.structures import ParameterSet
 
-pytestmark = pytest.mark.pages
+pytestmark = pytest.mark.gate
 
 PAGE = Path(__file__).parent.parent / "docs" / "howto" / "testing.md"
 

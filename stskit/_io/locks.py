@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import ETIMEDOUT
-from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
 from time import monotonic, sleep
 from typing import Final
 
@@ -64,7 +64,7 @@ def _repair_permissions(descriptor: int, path: str) -> None:
 
 def _try_lock(descriptor: int) -> bool:
     try:
-        flock(descriptor, LOCK_EX | LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
@@ -72,4 +72,4 @@ def _try_lock(descriptor: int) -> bool:
 
 def _unlock(descriptor: int) -> None:
     with suppress(OSError):  # it was never locked, on a system that cannot
-        flock(descriptor, LOCK_UN)  # closing alone would leave it to a child that is just being forked
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing alone would leave it to a child that is just being forked

@@ -5,15 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import asdict, field, frozen
-from botocore.credentials import ReadOnlyCredentials
-from botocore.exceptions import ConfigParseError, ProfileNotFound
-from botocore.session import Session
 
 from stskit._io.fork import lock_across_forks
 from stskit._time import SystemClock
 from stskit.errors import SinkError, without_frames
 from stskit.refresh import Cached, RefreshPolicy, check_refresh
-from stskit.sts.loader import loader_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,6 +73,11 @@ class BotocoreSession:
         return Cached(source, self.cache, self.refresh, clock=self.clock)
 
     def _session(self) -> botocore.session.Session:
+        from botocore.exceptions import ConfigParseError, ProfileNotFound
+        from botocore.session import Session
+
+        from stskit.sts.loader import loader_for
+
         session = Session()
         try:
             session.register_component("data_loader", loader_for(session))
@@ -159,6 +160,8 @@ class _LiveCredentials:
         keys = self._fetch()
         of, frozen = self._frozen  # a pair, so that no thread sees the keys of one set with another set
         if of is not keys:
+            from botocore.credentials import ReadOnlyCredentials
+
             frozen = ReadOnlyCredentials(
                 keys.access_key_id, keys.secret_access_key, keys.session_token, keys.account_id
             )

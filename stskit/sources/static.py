@@ -16,13 +16,13 @@ P = TypeVar("P", bound=Proof)
 
 @frozen
 class Static(Generic[P]):
-    """The `credentials` that it was given, unchanged, for ever; or another proof, an assertion or a token in memory."""
+    """Return the `proof` that it was made with: credentials, a SAML assertion or a web identity token in memory."""
 
-    credentials: P
+    proof: P
 
     def fetch(self) -> P:
-        """What it was given. Raises nothing."""
-        return self.credentials
+        """Return the proof, always the same one. Raises nothing."""
+        return self.proof
 
     @property
     def identity(self) -> str | None:
@@ -30,4 +30,4 @@ class Static(Generic[P]):
 
         Raises `ProofInvalid` where it is an assertion that cannot be read.
         """
-        return proof_key(self.credentials)
+        return proof_key(self.proof)

@@ -220,7 +220,7 @@ def test_the_same_recipe_built_again_has_the_same_identity() -> None:
 def test_another_process_finds_the_same_identity() -> None:
     """For the whole table, whatever the seed of its hashes."""
     path = f"{PACKAGE.parent}{os.pathsep}{Path(__file__).parent}"
-    code = "import json, test_identity_of_sources as table; print(json.dumps(list(table.recipes())))"
+    code = "import json, test_cache_key as table; print(json.dumps(list(table.recipes())))"
     for seed in ("1", "2"):
         variables = {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": seed}
         done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True)
@@ -999,7 +999,7 @@ def test_a_cache_that_fails_costs_nobody_credentials() -> None:
 
 def test_keys_without_an_end_are_not_kept(tmp_path: Path) -> None:
     """They have their own place."""
-    assert Cached(BASE, FileCache(tmp_path / "c")).fetch() is BASE.credentials
+    assert Cached(BASE, FileCache(tmp_path / "c")).fetch() is BASE.proof
     assert not list((tmp_path / "c").glob("*.json"))
 
 
