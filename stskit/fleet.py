@@ -15,7 +15,7 @@ from attrs import evolve, frozen
 from stskit._time import SystemClock
 from stskit.credentials import Credentials
 from stskit.engine import AssumedRole
-from stskit.errors import RoleError, SourceError, STSError, StskitError
+from stskit.errors import RoleError, SourceError, STSError, StskitError, without_frames
 from stskit.proofs import Proof, SAMLAssertion
 from stskit.protocols import STS, Clock, Source
 from stskit.roles import Role
@@ -179,6 +179,7 @@ class _SharedProof:
         self._proof: Proof | None = None
         self._failed: SourceError | None = None
 
+    @without_frames
     def fetch(self) -> Proof:
         with self._lock:
             if self._failed is None and (self._proof is None or self._is_ending(self._proof)):
@@ -187,7 +188,7 @@ class _SharedProof:
                 except SourceError as error:
                     self._failed = error
             if self._failed is not None:
-                raise self._failed.with_traceback(None)
+                raise self._failed
             assert self._proof is not None
             return self._proof
 

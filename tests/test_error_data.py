@@ -23,6 +23,7 @@ from stskit import (
     assume,
     assume_all,
 )
+from stskit.errors import RoleError
 from stskit.roles import ProvidedContext
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static
 from stskit.sts import BotocoreSTS
