@@ -12,7 +12,7 @@ from helpers import START, reachable_text
 from saml_samples import ASSERTION, AWS, OTHER, PAIR, PROVIDER, ROLE, encoded, response, stamp
 
 from stskit.errors import ProofInvalid, RoleError, RoleNotOffered
-from stskit.proofs import SAMLAssertion, SAMLRole, saml_xml
+from stskit.proofs import SAMLAssertion, SAMLRole, saml_parser
 
 MINUTE = timedelta(minutes=1)
 ENCRYPTED = response().replace("a:Assertion", "a:EncryptedAssertion")
@@ -148,7 +148,7 @@ def test_of_several_audiences_the_one_that_is_aws_is_shown() -> None:
 def test_an_assertion_reads_itself_once() -> None:
     """A thousand roles are looked up in one reading."""
     it = SAMLAssertion(encoded(response()))
-    with patch.object(saml_xml, "read", wraps=saml_xml.read) as reading:
+    with patch.object(saml_parser, "read", wraps=saml_parser.read) as reading:
         assert {it.principal_for(ROLE) for _ in range(1000)} == {PROVIDER}
     assert reading.call_count == 1
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Final
 from attrs import asdict
 
 from stskit._cli import console
-from stskit._cli.build import (
+from stskit._cli.options import UsageError, check, check_only_one
+from stskit._cli.outputs import Result, build_delivery, deliver_to_process
+from stskit._cli.recipe import (
     build_recipe,
     build_server,
     build_source_of_keys,
@@ -18,11 +20,9 @@ from stskit._cli.build import (
     region_for_command,
     use_profile,
 )
-from stskit._cli.options import UsageError, check, check_only_one
-from stskit._cli.outputs import Result, build_delivery, deliver_to_process
 from stskit.engine import caller_identity
 from stskit.sinks import Environment
-from stskit.sources.profile.credential_process import mark_process
+from stskit.sources.profile.process import mark_process
 
 if TYPE_CHECKING:
     from argparse import Namespace

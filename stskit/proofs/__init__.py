@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from stskit.credentials import Credentials
-from stskit.proofs.saml import SAMLAssertion, SAMLRole
+from stskit.proofs.saml_assertion import SAMLAssertion, SAMLRole
 from stskit.proofs.web_identity import WebIdentityToken
 
 __all__ = ["Proof", "SAMLAssertion", "SAMLRole", "WebIdentityToken"]

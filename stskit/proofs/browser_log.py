@@ -22,7 +22,7 @@ from attrs import field, frozen
 from stskit._time import instant
 from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, without_frames
-from stskit.proofs.saml_xml import is_aws
+from stskit.proofs.saml_parser import is_aws
 
 __all__ = ["FoundResponse", "newest"]
 

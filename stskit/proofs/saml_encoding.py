@@ -10,7 +10,7 @@ from zlib import decompressobj, error
 
 from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, without_frames
-from stskit.proofs.saml_xml import NEXT_STEP, read
+from stskit.proofs.saml_parser import NEXT_STEP, read
 
 __all__ = ["canonical"]
 

@@ -11,11 +11,16 @@ pause after a failure, credentials expired         raise the error, or serve the
 pause after a failure, none                        raise the error
 =================================================  ===========================================================
 
-The one caller that refreshes holds the lock. It looks again, because another thread may have been faster; then it
-takes the credentials from the cache if there is one and its entry is fresh; then it locks the cache's key, so that one
-process makes the call, and looks once more; then it fetches from the source. A failure is kept with its pause.
+The one caller that refreshes holds the lock. It looks again, because another thread may have been faster. Without a
+cache it fetches from the source. With a cache:
 
-The only lock and the only clock of the refresh are in this module.
+1. A fresh entry of the cache is used; no call is made.
+2. Else it locks the entry, so that one process makes the call. If another process has the lock, it goes on with valid
+   credentials at once, and waits for the other process only if it must have new ones.
+3. It looks into the cache once more, and fetches from the source if there is still no fresh entry.
+
+A failure is kept with its pause. The only lock between threads and the only clock of the refresh are in this module;
+the lock between processes is the cache's.
 """
 
 from __future__ import annotations
@@ -247,18 +252,21 @@ class Cached:
         return _Reading("use", self._held)
 
     def _renew(self) -> None:
-        """Keep a fresh entry of the cache, or fetch from the source."""
+        """Keep a fresh entry of the cache, or fetch from the source, or leave that to another process."""
         access = self._access
         if access is None:
             self._fetch_new()
             return
         key = access.key()
-        if self._keep_if_better(access.get(key)) == "use":
+        self._keep_if_better(access.get(key))
+        action = self._action_now()
+        if action == "use":
             return
-        must_wait = self._action_now() == "wait"
-        with access.exclusive(key, wait=must_wait) as alone:
-            # With valid credentials in hand the call is left to another process that is already making it.
-            if (alone or must_wait) and self._keep_if_better(access.get(key)) != "use":
+        with access.exclusive(key, wait=action == "wait") as alone:
+            if not alone and action == "refresh":
+                return  # another process is making the call, and the credentials in hand are valid
+            self._keep_if_better(access.get(key))
+            if self._action_now() != "use":
                 access.put(key, self._fetch_new())
 
     def _fetch_new(self) -> CacheEntry:
@@ -266,14 +274,13 @@ class Cached:
         self._keep(CachedCredentials.fetched(credentials, now, self._policy, _uniform(0, 1)))
         return CacheEntry(credentials, now)
 
-    def _keep_if_better(self, entry: CacheEntry | None) -> Action:
-        """Keep *entry* of the cache if it is better than the credentials in hand; return what is to be done now."""
+    def _keep_if_better(self, entry: CacheEntry | None) -> None:
+        """Keep *entry* of the cache if it is usable and valid for longer than the credentials in hand."""
         now = self._clock.now()
         held = self._held
         if entry and is_usable(entry, now) and (held is None or held.is_replaced_by(entry, now)):
             found = CachedCredentials.since(entry.credentials, entry.since, self._policy, _uniform(0, 1))
             self._keep(found, from_cache=True)
-        return self._action_now()
 
     def _action_now(self) -> Action:
         return self._held.action(self._policy, self._clock.now()) if self._held else "wait"

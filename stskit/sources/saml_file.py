@@ -103,7 +103,7 @@ class SAMLFile:
             )
 
     def _judge_audience(self, audiences: tuple[str, ...]) -> None:
-        from stskit.proofs.saml_xml import is_aws
+        from stskit.proofs.saml_parser import is_aws
 
         if audiences and not any(
             is_aws(each) if self.audience is None else each == self.audience for each in audiences

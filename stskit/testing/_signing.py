@@ -31,7 +31,7 @@ __all__ = [
     "is_token_signed",
     "jwk",
     "private_key",
-    "saml_xml",
+    "signed_saml",
     "token",
     "unverified",
 ]
@@ -170,7 +170,7 @@ def jwk() -> dict[str, object]:
 
 
 @_with_extra
-def saml_xml(statement: Statement, flaw: Flaw | None) -> bytes:
+def signed_saml(statement: Statement, flaw: Flaw | None) -> bytes:
     """Return the SAML response that says *statement*, with a signed assertion, or one signed wrongly by *flaw*.
 
     Raises `ValueError` for text that XML cannot hold, such as a NUL character.

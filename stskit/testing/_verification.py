@@ -12,7 +12,7 @@ from attrs import frozen
 
 from stskit.errors import ProofInvalid
 from stskit.proofs import SAMLAssertion
-from stskit.proofs.saml_xml import is_aws
+from stskit.proofs.saml_parser import is_aws
 from stskit.roles import RoleARN
 from stskit.testing import _signing
 from stskit.testing._service_model import Refusal

@@ -150,7 +150,7 @@ class IdentityProvider:
         shift = _shift(flaw, statement.not_on_or_after - statement.not_before)
         for name in ("issued_at", "not_before", "not_on_or_after"):
             statement = evolve(statement, **{name: getattr(statement, name) + shift})
-        return _signing.saml_xml(statement, flaw)
+        return _signing.signed_saml(statement, flaw)
 
 
 def _seconds(duration: timedelta | int) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from stskit._cli.doctor.files import of_cache, of_shared_file, shared_file
 from stskit._cli.doctor.findings import Finding, finding_from_error
 from stskit._cli.doctor.server import of_server
-from stskit._cli.doctor.sources import of_keys_file, of_saml_file, of_token_file, profile_key
+from stskit._cli.doctor.sources import of_keys_file, of_profile, of_saml_file, of_token_file
 from stskit._time import SystemClock
 from stskit.errors import RoleError
 from stskit.protocols import Clock
@@ -56,7 +56,7 @@ def examine(
         text = "Which credentials would be used cannot be told before the files of profiles are in order"
         yield Finding(about, "note", text, "see what is said about them below")
     else:
-        yield from profile_key(profile, clock, run=run)
+        yield from of_profile(profile, clock, run=run)
     signed = saml_file is oidc_token_file is None
     if signed and are_files_wrong:
         yield Finding("region", "note", "The region and the endpoint cannot be told before the files are in order")

@@ -117,9 +117,9 @@ def _of_variables() -> Iterator[Finding]:
         yield Finding("endpoint", "note", text, "unset what is not meant")
 
 
-def _of_region(sts: BotocoreSTS, region: str, profile_key: str | None, *, is_at_aws: bool) -> Finding:
+def _of_region(sts: BotocoreSTS, region: str, profile_region: str | None, *, is_at_aws: bool) -> Finding:
     """*region* is where STS would be called. *is_at_aws*: it is one of AWS, whose regions are known."""
-    named = {"--region": sts.region, **{name: os.environ.get(name) for name in REGIONS}, "the profile": profile_key}
+    named = {"--region": sts.region, **{name: os.environ.get(name) for name in REGIONS}, "the profile": profile_region}
     named_by, wanted = next(((place, value) for place, value in named.items() if value), ("", ""))
     if wanted != region:
         why = f"{named_by} names {wanted}, which is not where the role is" if wanted else "No region is named"

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from botocore.session import Session
 
-from stskit._cli.build import read_credentials
 from stskit._cli.doctor.findings import Facts, Finding, collect_warnings, finding_from_error
 from stskit._cli.formatting import format_deadline, iso
+from stskit._cli.recipe import read_credentials
 from stskit.credentials import Credentials
 from stskit.errors import ProofInvalid, SourceError, prefixed
 from stskit.proofs import SAMLAssertion
@@ -26,7 +26,7 @@ from stskit.sources import OIDCTokenFile, Profile, SAMLFile
 from stskit.sources.proof_file import permission_problem
 from stskit.sts import clients
 
-__all__ = ["of_keys_file", "of_saml_file", "of_token_file", "profile_key"]
+__all__ = ["of_keys_file", "of_profile", "of_saml_file", "of_token_file"]
 
 _SAML, _TOKEN, _KEYS = "SAML file", "OIDC token file", "keys file"
 _LIFETIME: Final = timedelta(minutes=5)  # STS refuses an assertion that was issued longer ago
@@ -90,7 +90,7 @@ def of_keys_file(path: str, clock: Clock) -> Iterator[Finding]:
     yield from _of_mode(_KEYS, path)
 
 
-def profile_key(name: str | None, clock: Clock, *, run: bool) -> Iterator[Finding]:
+def of_profile(name: str | None, clock: Clock, *, run: bool) -> Iterator[Finding]:
     """The credentials of the profile *name*, None is the standard chain; or what they would come from.
 
     Unless *run* is set, no program runs and no server is called. Nobody is asked for an MFA code.

@@ -37,7 +37,7 @@ class Profile:
         """Whose credentials these are, by the configuration alone, for the keys of caches: the profiles and variables
         that decide it, without their secrets. None where the container or the instance decides. Raises nothing.
         """
-        from stskit.sources.profile.key_part import profile_key
+        from stskit.sources.profile.cache_key import profile_key
 
         return profile_key(self.name)
 

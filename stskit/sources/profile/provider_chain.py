@@ -18,7 +18,7 @@ from botocore.credentials import (
 from botocore.session import Session
 
 from stskit.errors import SignInRequired
-from stskit.sources.profile.credential_process import run_process
+from stskit.sources.profile.process import run_process
 
 __all__ = ["SourceProviders", "harden_chain"]
 

@@ -14,7 +14,7 @@ from stskit.credentials import Secret, secret
 from stskit.errors import ProofInvalid, RoleError, RoleNotOffered, without_frames
 
 if TYPE_CHECKING:
-    from stskit.proofs.saml_xml import Response
+    from stskit.proofs.saml_parser import Response
 
 __all__ = ["SAMLAssertion", "SAMLRole"]
 
@@ -132,7 +132,7 @@ class SAMLAssertion:
     @property
     def audience(self) -> str | None:
         """Whom the assertion is for: the audience that is AWS where there are several, else the first."""
-        from stskit.proofs.saml_xml import is_aws
+        from stskit.proofs.saml_parser import is_aws
 
         return _first([each for each in self.audiences if is_aws(each)]) or _first(self.audiences)
 
@@ -201,7 +201,7 @@ class SAMLAssertion:
 
     def _response(self) -> Response:
         if self._parsed is None:
-            from stskit.proofs.saml_xml import read
+            from stskit.proofs.saml_parser import read
 
             object.__setattr__(self, "_parsed", read(self.value))  # once: a thousand roles are looked up in one
         assert self._parsed is not None

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stskit.errors import ProofInvalid
-from stskit.proofs import SAMLAssertion, SAMLRole, saml_encoding, saml_xml
+from stskit.proofs import SAMLAssertion, SAMLRole, saml_encoding, saml_parser
 
 SAML = Path(__file__).parent / "data" / "saml"
 PROTOCOL = "urn:oasis:names:tc:SAML:2.0:protocol"
@@ -335,7 +335,7 @@ def test_an_error_quotes_nothing_of_what_was_read(xml: str) -> None:
 @pytest.mark.case("S6")
 def test_the_deepest_that_is_read_is_64() -> None:
     """The limit is far above what identity providers send, and it is exact."""
-    levels = saml_xml.MAX_DEPTH - 1
+    levels = saml_parser.MAX_DEPTH - 1
     assert pairs(wrapped(f"{'<x>' * levels}{'</x>' * levels}{assertion(f'{ROLE},{PROVIDER}')}")) == [(ROLE, PROVIDER)]
     with pytest.raises(ProofInvalid, match="64 deep"):
         pairs(wrapped(f"{'<x>' * (levels + 1)}{'</x>' * (levels + 1)}"))
