@@ -22,7 +22,7 @@ secret, and no error carries the exception it stands for as its context: those h
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -95,9 +95,9 @@ def prefixed(error: E, prefix: str, *, path: str | None = None) -> E:
     return _rebuilt(type(error), f"{prefix}{error.message}", attributes)
 
 
-def _rebuilt(kind: type[E], message: str, attributes: dict[str, object]) -> E:
+def _rebuilt(kind: type[E], message: str, attributes: Mapping[str, object]) -> E:
     error = kind.__new__(kind, message)
-    vars(error).update(attributes | {"message": message})
+    vars(error).update({**attributes, "message": message})
     return error
 
 

@@ -247,7 +247,7 @@ def _signer() -> Any:
 
 def _response(statement: Statement, name: str) -> Any:
     """Return the response as an element, with a placeholder that signxml replaces by the signature."""
-    from lxml.builder import ElementMaker
+    from lxml.builder import ElementMaker  # pyright: ignore[reportMissingImports] - lxml-stubs lacks it
 
     protocol = ElementMaker(namespace=f"{_SAML}protocol", nsmap={"samlp": f"{_SAML}protocol"})
     saml = ElementMaker(namespace=f"{_SAML}assertion", nsmap={"saml": f"{_SAML}assertion"})
