@@ -35,7 +35,6 @@ ON_FIRST_USE = {
     "stskit.sts.loader",
     "stskit.sts.refusals",
     "stskit.sts.remedies",
-    "stskit.testing",
 }
 
 
@@ -56,13 +55,9 @@ def imported_in_functions(path: Path) -> set[str]:
 def test_only_what_is_heavy_is_imported_in_functions() -> None:
     """The list above is complete, and has nothing that is not needed."""
     used = {name for path in PACKAGE.rglob("*.py") for name in imported_in_functions(path)}
-    packages = {
-        "stskit.proofs",
-        "stskit.sts",
-        "stskit.sources.profile",
-        "stskit._io",
-    }  # of `from package import module`
-    assert used - packages == ON_FIRST_USE
+    packages = {"stskit._io", "stskit.proofs", "stskit.sources.profile", "stskit.sts"}  # `from package import module`
+    plugin = {"stskit.testing"}  # the fixtures of the pytest plugin import it; the wheel has the plugin elsewhere
+    assert used - packages - plugin == ON_FIRST_USE
 
 
 def modules_after(code: str) -> set[str]:
