@@ -42,7 +42,7 @@ class KeyringCache:
     folder: str = field(default=None, converter=_folder)
     service: str = field(default="stskit-keyring-cache", kw_only=True)
     lock_timeout: float = field(default=15, kw_only=True, validator=ge(0))
-    _told: set[str] = field(init=False, factory=set, eq=False, repr=False)
+    _warned: set[str] = field(init=False, factory=set, eq=False, repr=False)
 
     def get(self, key: str, /) -> CacheEntry | None:
         """The entry for *key*; None where there is none that can be read. Raises nothing."""
@@ -80,7 +80,7 @@ class KeyringCache:
         return True  # also where nothing can be locked: a call too many is better than none
 
     def _tell(self, what: str, error: Exception) -> None:
-        if what not in self._told:
-            self._told.add(what)
+        if what not in self._warned:
+            self._warned.add(what)
             told = f"{what} ({type(error).__name__}); until that is mended, processes make calls of their own"
             warnings.warn(told, CacheWarning, 3)
