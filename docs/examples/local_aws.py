@@ -233,9 +233,14 @@ def _policy(statement: Mapping[str, object]) -> dict[str, object]:
 
 
 def _free_ports(count: int) -> list[int]:
+    """Return ports below those that systems give to outgoing connections, one of which could take a port meanwhile."""
+    ports: list[int] = []
     with ExitStack() as held:  # all at the same time, so that no two are the same
-        sockets = [held.enter_context(closing(socket.create_server(("127.0.0.1", 0)))) for _ in range(count)]
-        return [listener.getsockname()[1] for listener in sockets]
+        while len(ports) < count:
+            with suppress(OSError):  # in use
+                listener = socket.create_server(("127.0.0.1", 15_000 + secrets.randbelow(15_000)))
+                ports.append(held.enter_context(closing(listener)).getsockname()[1])
+    return ports
 
 
 def _moto(folder: Path) -> str:
