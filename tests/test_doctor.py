@@ -505,4 +505,4 @@ def test_a_file_name_is_never_taken_for_a_remedy() -> None:
     secret(Path("a; b.txt"), token()).chmod(0o644)
     mode = about(look(oidc_token_file="a; b.txt"), "OIDC token file")[-1]
     assert mode.state == "note"
-    assert "chmod 600 a; b.txt" in f"{mode.text} {mode.remedy}"
+    assert "chmod 600 'a; b.txt'" in f"{mode.text} {mode.remedy}"

@@ -10,6 +10,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from shlex import quote
 from typing import Final
 
 from attrs import Factory, field, frozen
@@ -133,7 +134,8 @@ class PendingEdit:
                 "look whether what it wrote is there, and run it again if not"
             )
         if self.new is not None and self.file.secret and self.new.status.st_mode & 0o077:
-            yield f"others may read {self.file.path}, which holds keys; close it to them: chmod 600 {self.file.path}"
+            path = self.file.path
+            yield f"others may read {path}, which holds keys; close it to them: chmod 600 {quote(path)}"
 
 
 def edit_files(files: Sequence[FileEdit]) -> list[str]:

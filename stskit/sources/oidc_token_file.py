@@ -165,7 +165,10 @@ class OIDCTokenFile:
     def _judge_mode(self) -> None:
         with suppress(OSError):  # it has been read, and may be gone by now
             if problem := permission_problem(self.path):
-                _warn(f"{self.path} holds a token and {problem}; make it yours alone: chmod 600 {self.path}")
+                from shlex import quote
+
+                command = f"chmod 600 {quote(self.path)}"
+                _warn(f"{self.path} holds a token and {problem}; make it yours alone: {command}")
 
 
 def _is_saml(text: str) -> bool:

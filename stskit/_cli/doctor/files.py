@@ -9,6 +9,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from shlex import quote
 from typing import Any, Final, Literal
 
 from attrs import field, frozen
@@ -139,10 +140,10 @@ def _of_mode(file: SharedFile, about: str, real: str) -> Iterator[Finding]:
     elif file.kind == "config" and "read" in why:
         why = ""  # it holds no secrets, and is often meant for all
     if why:
-        yield Finding(about, "wrong", f"{real} {why}", f"make it yours alone: chmod 600 {real}", facts)
+        yield Finding(about, "wrong", f"{real} {why}", f"make it yours alone: chmod 600 {quote(real)}", facts)
     if above & 0o022 and not above & stat.S_ISVTX:
         text = f"Other users can put another file in the place of {real}, since they may write to its folder"
-        yield Finding(about, "wrong", text, f"make the folder yours alone: chmod 700 {folder}", facts)
+        yield Finding(about, "wrong", text, f"make the folder yours alone: chmod 700 {quote(folder)}", facts)
 
 
 def _odd_in_credentials(file: SharedFile) -> Iterator[tuple[str, str]]:

@@ -213,4 +213,6 @@ def _facts_of(path: str, assertion: SAMLAssertion) -> dict[str, str | int]:
 def _of_mode(about: str, path: str) -> Iterator[Finding]:
     with suppress(OSError):  # it has been read, and may be gone by now
         if why := permission_problem(path):
-            yield Finding(about, "note", f"{path} {why}", f"make it yours alone: chmod 600 {path}", {"path": path})
+            yield Finding(
+                about, "note", f"{path} {why}", f"make it yours alone: chmod 600 {quote(path)}", {"path": path}
+            )
