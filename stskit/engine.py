@@ -19,7 +19,6 @@ from stskit.refresh import Cached
 from stskit.roles import Role
 from stskit.sources import OIDCTokenFile, Profile
 from stskit.sts import BotocoreSTS
-from stskit.sts.retry import retry_exchange
 
 __all__ = ["AssumedRole", "assume", "caller_identity"]
 
@@ -113,6 +112,8 @@ class AssumedRole:
         Where STS could not fetch the identity provider's keys it is tried again, five times in all, and with
         `wait_for_new_role` where it denies access; each time with a fresh proof.
         """
+        from stskit.sts.retry import retry_exchange
+
         return retry_exchange(lambda: self.sts.exchange(self.source.fetch(), self.role), self.wait_for_new_role)
 
     def to(self, sink: LiveSink[R]) -> R:

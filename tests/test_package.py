@@ -20,8 +20,8 @@ ROOT = Path(__file__).parent.parent
 HEAVY = ["botocore", "boto3", "urllib3", "dateutil", "ssl", "http.client"]
 
 
-# Modules that are imported on first use, inside functions: they import heavy libraries at their top, or are long and
-# seldom needed. The lists of public names in `stskit.sinks` and `stskit._cli` work the same way.
+# Modules that are imported on first use, inside functions: they import heavy libraries at their top, or are not needed
+# before the first call. The lists of public names in `stskit.sinks` and `stskit._cli` work the same way.
 ON_FIRST_USE = {
     "stskit._cli.doctor.examine",
     "stskit._io.atomic",
@@ -35,6 +35,7 @@ ON_FIRST_USE = {
     "stskit.sts.loader",
     "stskit.sts.refusals",
     "stskit.sts.remedies",
+    "stskit.sts.retry",
 }
 
 
