@@ -880,6 +880,40 @@ def test_an_error_shows_the_option_the_message_and_the_remedy(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "remedy"),
+    [
+        (
+            ["--saml-file", str(DATA / "saml" / "encrypted.b64")],
+            "--principal-arn arn:aws:iam::ACCOUNT:saml-provider/NAME",
+        ),
+        (["--oidc-token-file", "keys.json"], "--json-field NAME"),
+        (["--profile", "base", "--endpoint-url", "http://192.0.2.1"], "--allow-http"),
+        (["--keys-file", "keys.json", "--session-token"], "without --session-token"),
+        (["--profile", "base", "--to-profile", "base"], "pass --overwrite"),
+    ],
+)
+def test_what_the_library_advises_is_said_in_options(stub: Stub, run: Run, arguments: list[str], remedy: str) -> None:
+    """A remedy for a Python program is of no use here."""
+    Path("keys.json").touch(0o600)
+    Path("keys.json").write_text(json.dumps(Credentials("ASIA", "secret", "token").as_dict()))
+    command = "assume" if "--to-profile" in arguments else "process"
+    assert remedy in run(command, HUB, *arguments)[2]
+
+
+def test_a_role_that_is_denied_may_be_new(stub: Stub, run: Run) -> None:
+    """The remedy names the option that waits for it."""
+    stub.answers.append(refused("AccessDenied", status=403))
+    assert "--wait-for-new-role 30s" in run("process", HUB, "--profile", "base")[2]
+
+
+def test_doctor_advises_in_options_too(run: Run) -> None:
+    """For a token file that is JSON."""
+    Path("token.json").touch(0o600)
+    Path("token.json").write_text('{"id_token": "opaque-token"}')
+    assert "--json-field NAME" in run("doctor", "--offline", "--oidc-token-file", "token.json")[1]
+
+
+@pytest.mark.parametrize(
     ("error", "shown"),
     [
         (ProofInvalid("odd"), {"remedy": ""}),
