@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 from attrs import define, field
 
@@ -72,8 +72,15 @@ class StskitError(Exception):
     path: str | None = field(default=None, kw_only=True)
     """The file or folder that was wrong; None where it was none."""
 
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        """Set the defaults, so that a subclass whose ``__init__`` does not call this class's has them as well."""
+        error = super().__new__(cls, *args)
+        text = str(args[0]) if args else ""
+        vars(error).update(message=text, remedy="", cli_remedy="", option=None, variable=None, path=None)
+        return error
+
     def __str__(self) -> str:
-        return joined(self.message, self.remedy)
+        return joined(str(self.message), self.remedy)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuilt, (type(self), self.message, vars(self))
