@@ -72,7 +72,7 @@ class StskitError(Exception):
     path: str | None = field(default=None, kw_only=True)
     """The file or folder that was wrong; None where it was none."""
 
-    def __new__(cls, *args: Any, **options: Any) -> Self:
+    def __new__(cls, *args: Any, **_options: Any) -> Self:
         """Set the defaults, so that a subclass whose ``__init__`` does not call this class's has them as well."""
         error = super().__new__(cls, *args)
         text = str(args[0]) if args else ""

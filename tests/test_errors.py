@@ -84,6 +84,21 @@ def test_an_error_survives_a_copy(error: StskitError, duplicate: Callable[[Stski
     assert len({twin, error}) == 2
 
 
+class Sealed(SignInRequired):
+    """An error of a third party, which does not call the `__init__` of its base."""
+
+    def __init__(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("error", "text"), [(Sealed(), ""), (ProofInvalid(OSError("no disk")), "no disk")])  # type: ignore[arg-type]
+def test_an_error_of_a_third_party_has_a_text(error: StskitError, text: str) -> None:
+    """Without a call of the base's `__init__`, or around another exception, `str()` and a copy work all the same."""
+    assert (str(error), error.remedy, error.path) == (text, "", None)
+    assert str(copy.copy(error)) == text
+    assert str(errors.prefixed(error, "here: ")) == f"here: {text}"
+
+
 def test_details_that_are_not_known_have_defaults() -> None:
     """Only the message is required, so a server that says little still makes a whole error."""
     refused, silent = STSError("no"), STSUnavailable("no")

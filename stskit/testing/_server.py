@@ -106,6 +106,8 @@ class Request:
         if token and "x-amz-security-token" not in names.split(";"):
             raise signature_mismatch("'X-Amz-Security-Token' must be a 'SignedHeader' in the AWS Authorization.")
         check_time(signed_at, datetime.now(UTC) + offset)
+        if self.path != "/" or names.split(";") != sorted(names.split(";")):  # botocore would put these in order
+            raise signature_mismatch()
         if not hmac.compare_digest(self._signature(signer, names.split(";"), region, stamp), signature):
             raise signature_mismatch()
         return signer
