@@ -277,6 +277,9 @@ def test_a_signature_is_over_the_whole_request(sts: FakeSTS, url: str) -> None:
     for headers, body, path in (
         (good, f"{WHO}&x=1", "/"),
         (good, WHO, "/x"),
+        (good, WHO, "/a/.."),
+        (good, WHO, "["),
+        ({**good, "Authorization": good["Authorization"].replace("content-type;host", "host;content-type")}, WHO, "/"),
         ({**good, "X-Two": "b"}, WHO, "/"),
         (signed(url, keys, WHO, service="s3"), WHO, "/"),
     ):
