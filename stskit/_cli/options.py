@@ -168,7 +168,6 @@ MFA: Final = (
         "COMMAND",
         "what prints the code, such as 'ykman oath accounts code -s aws'",
         needs=["--mfa-serial"],
-        arguments={mfa.MFA: "code"},
     ),
     Option("--session-token", "", "give the code to GetSessionToken, and go on from that session", _SWITCH),
 )
