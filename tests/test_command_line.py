@@ -537,7 +537,7 @@ def test_a_wrong_code_that_was_typed_names_no_option(stub: Stub, run: Run, monke
     """The code came from the terminal, and not from an option."""
     monkeypatch.setattr("getpass.getpass", lambda _prompt: "12")
     status, _, err = run("process", HUB, "--profile", "base", "--mfa-serial", f"{DEVICE}frank")
-    assert status == 2
+    assert status == 3
     assert "MFA code has 2 characters" in err
     assert "--mfa-command" not in err
 
