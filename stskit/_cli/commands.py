@@ -22,6 +22,7 @@ from stskit._cli.recipe import (
 )
 from stskit.engine import caller_identity
 from stskit.sinks import Environment
+from stskit.sources import SAMLFile
 from stskit.sources.profile.process import mark_process
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ _COLOURS: Final = {"ok": "green", "note": "yellow", "wrong": "red"}
 
 def roles(args: Namespace) -> Result:
     """Show what an assertion offers, also one that has expired."""
-    assertion = read_assertion(args.saml_file)
+    assertion = read_assertion(SAMLFile(args.saml_file))
     facts = {name: getattr(assertion, name) for name in _ASSERTION_LABELS}
     pairs = [(role.role_arn.split(":")[4], role.role_arn, role.principal_arn) for role in assertion.roles]
     listed = console.table(("ACCOUNT", "ROLE", "PROVIDER"), pairs, sys.stdout) if pairs else "It offers no role of AWS."
@@ -61,6 +62,7 @@ def roles(args: Namespace) -> Result:
 def assume(args: Namespace) -> Result:
     """Deliver credentials, of a role or as they are, to a sink."""
     check_only_one(args, "destination", needed="say where the credentials go, by one of")
+    check(args)
     deliver = build_delivery(args)
     credentials = build_recipe(args).fetch()
     if credentials.session_token is None:  # a copy would never expire
@@ -78,7 +80,8 @@ def execute(args: Namespace) -> Result:
     try:
         os.execvpe(args.program[0], args.program, environment)  # noqa: S606 - the caller's own command, without a shell
     except OSError as error:
-        console.write_error(UsageError(f"{args.program[0]} cannot be run: {error.strerror}"), in_json=args.json)
+        problem = UsageError(f"{args.program[0]} cannot be run: {error.strerror}")
+        console.write_error(problem, args.argv, in_json=args.json)
         return Result("", {}, 127 if isinstance(error, FileNotFoundError) else 126)
 
 
@@ -112,6 +115,7 @@ def doctor(args: Namespace) -> Result:
             region=args.region,
             endpoint_url=args.endpoint_url,
             use_fips=args.use_fips,
+            allow_http=args.allow_http,
             offline=args.offline,
             run=args.run,
         )

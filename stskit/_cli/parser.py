@@ -16,6 +16,28 @@ if TYPE_CHECKING:
 
 __all__ = ["before_double_dash", "parse", "parser"]
 
+# What other tools call it, above all the AWS CLI: the option here if there is one, and the answer.
+_ELSEWHERE: Final = {
+    "--role-session-name": ("--session-name", "use --session-name NAME"),
+    "--duration-seconds": ("--duration", "use --duration TIME"),
+    "--serial-number": ("--mfa-serial", "use --mfa-serial SERIAL"),
+    "--mfa-code": ("--token-code", "use --token-code CODE, or leave it out: stskit asks for the code"),
+    "--mfa-token": ("--token-code", "use --token-code CODE, or leave it out: stskit asks for the code"),
+    "--policy": ("--policy-file", "use --policy-file FILE"),
+    "--policy-arns": ("--policy-arn", "use --policy-arn ARN, once for each policy"),
+    "--tags": ("--tag", "use --tag KEY=VALUE, once for each tag"),
+    "--transitive-tag-keys": ("--transitive-tag", "use --transitive-tag KEY, once for each key"),
+    "--web-identity-token": ("--oidc-token-file", "save the token and use --oidc-token-file FILE"),
+    "--saml-assertion": ("--saml-file", "save the response and use --saml-file FILE"),
+    "--set-region": ("--region", "use --region REGION"),
+    "--output": ("", "use --json for JSON; --set-output FORMAT sets the output of a profile that stskit writes"),
+    "--query": ("", "use --json and a program that selects from JSON"),
+    "--ca-bundle": ("", "set AWS_CA_BUNDLE, or ca_bundle in the profile"),
+    "--no-verify-ssl": ("", "TLS is always verified. For a CA of your own set AWS_CA_BUNDLE to its certificate file"),
+    "--no-sign-request": ("", "leave it out: SAML and OIDC need no signature, all other calls do"),
+    "--color": ("", "set NO_COLOR=1 for output without colours"),
+}
+_ROLE_ARN: Final = ("--role", "--role-arn", "--role-name")
 _AMBIENT: Final = "(without any: what the AWS SDKs would find)"
 _ASSUMING: Final = (
     (f"the proof {_AMBIENT}", options.PROOF),
@@ -65,6 +87,11 @@ class _Command:
     more: str = ""
 
     @property
+    def takes_roles(self) -> bool:
+        """Whether roles are its arguments."""
+        return "[ROLE ...]" in self.usage
+
+    @property
     def options(self) -> list[Option]:
         """The options of all groups."""
         return [option for _, group in self.groups for option in group]
@@ -83,7 +110,7 @@ _COMMANDS: Final = (
         "exec",
         "[ROLE ...] [PROOF] [OPTIONS] -- COMMAND [ARGUMENT ...]",
         "assume a role, and run a command with its credentials",
-        (*_ASSUMING, ("the command", options.PROGRAM)),
+        _ASSUMING,
         _EXEC,
     ),
     _Command(
@@ -133,12 +160,15 @@ def _unknown(command: _Command, words: Sequence[str]) -> UsageError:
 
     see_help = f"see: stskit {command.name} --help"
     flag = next((word.split("=")[0] for word in words if word.startswith("-")), None)
-    if flag in ("--role", "--role-arn", "--role-name"):
-        remedy = f"a role is given without one: stskit {command.name} ROLE ..."
+    if flag in _ROLE_ARN and command.takes_roles:
+        remedy = f"write the role without an option: stskit {command.name} ROLE ..."
         return UsageError(f"there is no option {flag}", remedy=remedy, option=flag)
     if flag:
-        near = get_close_matches(flag, [option.flag for option in command.options], 1)
-        remedy = f"is it {near[0]}?" if near else see_help
+        known = [option.flag for option in command.options]
+        here, remedy = _ELSEWHERE.get(flag, ("", ""))
+        if not remedy or here not in ("", *known):
+            near = get_close_matches(flag, known, 1)
+            remedy = f"is it {near[0]}?" if near else see_help
         return UsageError(f"there is no option {flag}", remedy=remedy, option=flag)
     text = " ".join(words)
     if command.name == "exec":
@@ -187,7 +217,7 @@ def parser() -> ArgumentParser:
 def _fill(made: ArgumentParser, command: _Command) -> None:
     if command.name == "roles":
         made.add_argument("saml_file", metavar="FILE", help="the response, in whatever way it was saved")
-    elif "[ROLE ...]" in command.usage:
+    elif command.takes_roles:
         made.add_argument(
             "roles",
             nargs="*",
