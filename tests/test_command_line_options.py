@@ -295,6 +295,46 @@ def test_an_endpoint_that_is_not_valid_is_invalid_usage(run: Run, server: FakeSe
     assert (status, out, server.requests) == (2, "", [])
 
 
+# Messages -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("--session-name x", "--session-name has 1 characters; "),
+        ("--session-name a/b", "--session-name 'a/b' has characters that STS refuses; "),
+        ("--duration 1m", "--duration has 60 seconds; "),
+        ("--external-id x", "--external-id has 1 characters; "),
+        ("--external-id a*b", "--external-id has characters that STS refuses; "),
+        ("--source-identity x", "--source-identity has 1 characters; "),
+        ("--tag a=b --tag A=b", "--tag has a and A, which are one key to STS"),
+        ("--tag aws:x=b", "--tag: "),
+        ("--wait-for-new-role 61s", "--wait-for-new-role is 0:01:01; "),
+        ("--endpoint-url https://me:canary@sts.example", "--endpoint-url has a user name or a password in it"),
+        ("--mfa-serial x --token-code 123456", "--mfa-serial: MFA serial has 1 characters; "),
+    ],
+)
+def test_a_message_names_the_option_and_not_the_argument_of_python(
+    server: FakeServer, run: Run, typed: str, said: str
+) -> None:
+    """The option is the subject of the sentence."""
+    status, out, err = run("process", HUB, "--profile", "base", *typed.split())
+    assert (status, out, server.requests) == (2, "", [])
+    assert err.startswith(f"stskit: {said}"), err
+    assert "_" not in err.partition(";")[0]
+    assert "canary" not in err
+
+
+def test_a_duration_that_the_assertion_does_not_allow_is_said_of_the_option(server: FakeServer, run: Run) -> None:
+    """The limit is that of the identity provider."""
+    now = datetime.now(UTC)
+    attributes = {"Role": [f"{ROLE},{PROVIDER}"], "SessionDuration": ["1800"]}
+    Path("saml").write_text(encoded(response(attributes, start=now, end=now + timedelta(minutes=5))))
+    status, _, err = run("process", "app", "--saml-file", "saml", "--duration", "1h")
+    assert (status, server.requests) == (2, [])
+    assert err.startswith("stskit: --duration is 3600 seconds, and the SAML assertion allows 1800; ")
+
+
 # Names of other tools -------------------------------------------------------------------------------------------------
 
 

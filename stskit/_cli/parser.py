@@ -73,7 +73,7 @@ _STATUS: Final = """
 exit status:
   0  done                      4  a person has to sign in, or to give an MFA code
   1  doctor found a fault      5  STS refused
-  2  the command is not right  6  STS did not answer
+  2  invalid usage             6  STS did not answer
   3  no proof that can be used 7  the credentials could not be delivered
 """
 
