@@ -137,6 +137,7 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Executed]]:
         raise OSError(0, "not really run")
 
     monkeypatch.setattr("os.execvpe", replace)
+    monkeypatch.setattr("stskit._cli.commands.which", lambda program: program)
     yield programs
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -246,13 +247,32 @@ def test_a_command_gets_the_credentials_and_no_profile(
 def test_a_command_that_cannot_be_run_has_the_status_that_shells_give(
     stub: Stub, run: Run, executed: list[Executed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """127 where it does not exist, 126 where it is not a program. It would have had the signals that Python ignores."""
+    """127 where it does not exist, 126 where it is not a program. It would have had the signals that Python ignores.
+
+    Here the program changes while STS is called.
+    """
     monkeypatch.setattr("os.execvpe", os.execve)  # without a search in PATH, so that the error is that of one file
     Path("text").write_text("")
     for program, status, why in (("./none", 127, "No such file or directory"), ("./text", 126, "Permission denied")):
         found, _, err = run("exec", HUB, "--profile", "base", "--", program)
         assert (found, err) == (status, f"stskit: {program} cannot be run: {why}\n")
     assert [signal.getsignal(each) for each in (signal.SIGPIPE, signal.SIGXFSZ)] == [signal.SIG_DFL, signal.SIG_DFL]
+
+
+def test_a_command_that_cannot_be_run_costs_no_call(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its status is the one that shells give, and an MFA code is not used up."""
+    Path("text").write_text("")
+    Path("folder").mkdir()
+    monkeypatch.setattr("getpass.getpass", lambda _prompt: pytest.fail("a code was asked for"))
+    for program, status, why in (
+        ("no-such-command", 127, "No such file or directory"),
+        ("folder", 127, "No such file or directory"),
+        ("./none", 127, "No such file or directory"),
+        ("./text", 126, "Permission denied"),
+    ):
+        found, _, err = run("exec", HUB, "--profile", "base", "--mfa-serial", f"{DEVICE}me", "--", program)
+        assert (found, err) == (status, f"stskit: {program} cannot be run: {why}\n")
+    assert stub.requests == []
 
 
 @pytest.mark.parametrize("arguments", [["exec", HUB], ["exec", HUB, "--"], ["exec", HUB, "--", ""]])
@@ -712,9 +732,10 @@ def test_what_a_profile_gets_from_a_process_is_kept_where_that_is_asked_for(run:
     config = Path.home() / ".aws" / "config"
     config.parent.mkdir()
     config.write_text(f"[profile slow]\ncredential_process = sh {tmp_path}/give\n")
-    first = run("process", "--profile", "slow", "--cache")
+    kept = ("process", "--profile", "slow", "--cache", "--cache-key", "me")
+    first = run(*kept)
     assert first[0] == 0
-    assert run("process", "--profile", "slow", "--cache") == first
+    assert run(*kept) == first
     assert (tmp_path / "runs").read_text() == "run\n"
 
 
@@ -756,7 +777,7 @@ def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None
         (["exec", HUB, "--cache-key", "me", "--", "ls"], "--cache-key goes with --cache"),
         (["process", HUB, "--use-fips", "--endpoint-url", "https://a"], "--use-fips and --endpoint-url do not go"),
         (["process", HUB, "--allow-http", "--endpoint-url", "https://a"], "--allow-http has no effect on an https"),
-        (["process", "--keys-file", "a", "--allow-http"], "--allow-http is for a call of STS, and none is made"),
+        (["process", "--keys-file", "a", "--allow-http"], "--allow-http has no effect: no server is called"),
         (["process", HUB, "--external-id", "ab", "--external-id-file", "f"], "--external-id and --external-id-file do"),
         (["process", HUB, "--token-code", "123456"], "--token-code goes with --mfa-serial"),
         (
@@ -767,7 +788,7 @@ def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None
             ["process", HUB, "--keys-file", "-", "--external-id-file", "-"],
             "--keys-file and --external-id-file cannot both read standard input; give a file for one of them",
         ),
-        (["process", "--keys-file", "a", "--endpoint-url", "b"], "--endpoint-url is for a call of STS, and none is"),
+        (["process", "--keys-file", "a", "--endpoint-url", "https://b"], "--endpoint-url is for a call of STS, and none is"),
         (["process", "--keys-file", "a", "--use-fips"], "--use-fips is for a call of STS, and none is made without"),
         (["process", "--keys-file", "a", "--cache"], "--cache would keep what --keys-file has; leave it out"),
         (["assume", "saml.log", "--to-process"], "saml.log is a file, and no role; is it --saml-file"),

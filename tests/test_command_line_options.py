@@ -109,6 +109,7 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, str]]:
         raise OSError(0, "not really run")
 
     monkeypatch.setattr("os.execvpe", replace)
+    monkeypatch.setattr("stskit._cli.commands.which", lambda program: program)
     monkeypatch.setattr("signal.signal", lambda *_: None)
     return environments
 
@@ -190,6 +191,15 @@ def test_the_session_of_the_user_is_kept_under_the_cache_key_and_the_role_beside
         status, out, _ = run("process", role, "--profile", "base", *mfa, "--token-code", code, "--session-name", name)
         assert (status, json.loads(out)["AccessKeyId"].endswith(f".{name}")) == (0, True)
     assert [each.form["Action"] for each in server.requests] == ["GetSessionToken", "AssumeRole", "AssumeRole"]
+
+
+def test_a_cache_asks_for_a_key_where_stskit_cannot_see_the_identity(server: FakeServer, run: Run) -> None:
+    """In the words of the command line, before anything is called."""
+    status, out, err = run("process", HUB, "--cache")
+    assert (status, out, server.requests) == (3, "", [])
+    assert "choose a name for that identity and add it: --cache-key NAME" in err
+    shown = json.loads(run("process", HUB, "--cache", "--json")[2])
+    assert (shown["error"], shown["option"]) == ("SourceMissing", "--cache-key")
 
 
 @pytest.mark.parametrize("source", ["id", "-"])
@@ -288,11 +298,29 @@ def test_plain_http_is_allowed_wherever_the_endpoint_is_named(
     assert "note   endpoint: STS would be asked at http://sts.invalid:1" in run(*doctor, "--allow-http")[1]
 
 
-@pytest.mark.parametrize("url", ["nonsense", "https://[::1", "https://a b"])
-def test_an_endpoint_that_is_not_valid_is_invalid_usage(run: Run, server: FakeServer, url: str) -> None:
-    """It is not a server that did not answer."""
-    status, out, _ = run("process", HUB, "--profile", "base", "--endpoint-url", url)
+@pytest.mark.parametrize(
+    "url",
+    ["canary", "canary:4566", "https://canary@[::1", "http://x:canary", "https://x:99999", "ftp://canary", "https://"],
+)
+@pytest.mark.parametrize("command", [("process", HUB), ("whoami",), ("doctor",)])
+def test_an_endpoint_that_is_not_valid_is_invalid_usage(
+    run: Run, server: FakeServer, command: tuple[str, ...], url: str
+) -> None:
+    """It is not a server that did not answer. The error does not quote it, because it may have a password in it."""
+    status, out, err = run(*command, "--profile", "base", "--endpoint-url", url)
     assert (status, out, server.requests) == (2, "", [])
+    assert "argument --endpoint-url: this is not a valid URL" in err
+    assert "canary" not in err
+
+
+def test_an_endpoint_of_the_environment_that_is_not_valid_is_invalid_usage(
+    run: Run, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was sent, as with an option."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "nonsense")
+    status, out, err = run("process", HUB, "--profile", "base")
+    assert (status, out, server.requests) == (2, "", [])
+    assert "the endpoint URL" in err
 
 
 # Messages -------------------------------------------------------------------------------------------------------------
@@ -356,7 +384,6 @@ def test_a_duration_that_the_assertion_does_not_allow_is_said_of_the_option(serv
         ("--query x", "use --json"),
         ("--ca-bundle x", "set AWS_CA_BUNDLE"),
         ("--no-verify-ssl", "set AWS_CA_BUNDLE"),
-        ("--set-region x", "use --region REGION"),
     ],
 )
 def test_an_option_of_the_aws_cli_is_answered_with_the_option_of_stskit(run: Run, typed: str, said: str) -> None:

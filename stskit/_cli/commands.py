@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from errno import EACCES, ENOENT
+from shutil import which
 from typing import TYPE_CHECKING, Final
 
 from attrs import asdict
@@ -74,15 +76,25 @@ def execute(args: Namespace) -> Result:
     """Replace this process by the program, with the credentials in its environment; return only where that fails."""
     if not any(args.program[:1]):
         raise UsageError("no command is given", remedy="put it after two dashes: stskit exec ROLE -- aws s3 ls")
-    environment = build_recipe(args).fetch().to(Environment(os.environ, region=region_for_command(args)))
+    recipe = build_recipe(args)
+    program = args.program[0]
+    if which(program) is None:  # a wrong name costs no call and no MFA code
+        number = EACCES if os.path.dirname(program) and os.path.exists(program) else ENOENT
+        return _not_run(args, OSError(number, os.strerror(number)))
+    environment = recipe.fetch().to(Environment(os.environ, region=region_for_command(args)))
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and a program inherits that
         signal.signal(number, signal.SIG_DFL)
     try:
-        os.execvpe(args.program[0], args.program, environment)  # noqa: S606 - the caller's own command, without a shell
+        os.execvpe(program, args.program, environment)  # noqa: S606 - the caller's own command, without a shell
     except OSError as error:
-        problem = UsageError(f"{args.program[0]} cannot be run: {error.strerror}")
-        console.write_error(problem, args.argv, in_json=args.json)
-        return Result("", {}, 127 if isinstance(error, FileNotFoundError) else 126)
+        return _not_run(args, error)
+
+
+def _not_run(args: Namespace, error: OSError) -> Result:
+    """Write why the program cannot be run; return the exit status that a shell has then."""
+    problem = UsageError(f"{args.program[0]} cannot be run: {error.strerror}")
+    console.write_error(problem, args.argv, in_json=args.json)
+    return Result("", {}, 127 if isinstance(error, FileNotFoundError) else 126)
 
 
 def process(args: Namespace) -> Result:

@@ -7,6 +7,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, Literal, TypeAlias, get_args
+from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
@@ -62,8 +63,20 @@ def _time(text: str) -> timedelta:
 
 
 def _region(text: str) -> str:
-    if not re.fullmatch(_REGION, text):
+    if text and not re.fullmatch(_REGION, text):
         raise ArgumentTypeError(f"{text!r} is not a valid region. Expected a name such as eu-central-1")
+    return text
+
+
+def _url(text: str) -> str:
+    """Return *text* where it is a URL; no error quotes it, because it may have a password in it."""
+    try:
+        parts = urlsplit(text)
+        is_valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of brackets, or of a port that is not a number up to 65535
+        is_valid = False
+    if text and not is_valid:
+        raise ArgumentTypeError("this is not a valid URL. Expected https://HOST or https://HOST:PORT")
     return text
 
 
@@ -264,6 +277,7 @@ ENDPOINT: Final = (
         "--endpoint-url",
         "URL",
         "another server than AWS's",
+        {"type": _url},
         purpose="call",
         arguments={BotocoreSTS: "endpoint_url"},
     ),
@@ -281,7 +295,6 @@ ENDPOINT: Final = (
         "",
         "allow plain HTTP to a remote endpoint, which the option, the environment or the profile names",
         _SWITCH,
-        purpose="call",
         arguments={BotocoreSTS: "allow_http"},
     ),
 )
@@ -517,8 +530,14 @@ def _check_without_role(given: Mapping[str, Option]) -> None:
             raise UsageError(
                 f"{flag} is for a call of STS, and none is made without a role", remedy="leave it out", option=flag
             )
-    if "--cache" in given and "--keys-file" in given:
+    if "--keys-file" not in given:
+        return
+    if "--cache" in given:
         raise UsageError("--cache would keep what --keys-file has", remedy="leave it out", option="--cache")
+    if "--allow-http" in given:  # a profile may call servers by itself
+        raise UsageError(
+            "--allow-http has no effect: no server is called", remedy="leave it out", option="--allow-http"
+        )
 
 
 def check_only_one(args: Namespace, purpose: Purpose, *, needed: str = "") -> None:

@@ -29,7 +29,6 @@ _ELSEWHERE: Final = {
     "--transitive-tag-keys": ("--transitive-tag", "use --transitive-tag KEY, once for each key"),
     "--web-identity-token": ("--oidc-token-file", "save the token and use --oidc-token-file FILE"),
     "--saml-assertion": ("--saml-file", "save the response and use --saml-file FILE"),
-    "--set-region": ("--region", "use --region REGION"),
     "--output": ("", "use --json for JSON; --set-output FORMAT sets the output of a profile that stskit writes"),
     "--query": ("", "use --json and a program that selects from JSON"),
     "--ca-bundle": ("", "set AWS_CA_BUNDLE, or ca_bundle in the profile"),
