@@ -788,7 +788,10 @@ def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None
             ["process", HUB, "--keys-file", "-", "--external-id-file", "-"],
             "--keys-file and --external-id-file cannot both read standard input; give a file for one of them",
         ),
-        (["process", "--keys-file", "a", "--endpoint-url", "https://b"], "--endpoint-url is for a call of STS, and none is"),
+        (
+            ["process", "--keys-file", "a", "--endpoint-url", "https://b"],
+            "--endpoint-url is for a call of STS, and none is",
+        ),
         (["process", "--keys-file", "a", "--use-fips"], "--use-fips is for a call of STS, and none is made without"),
         (["process", "--keys-file", "a", "--cache"], "--cache would keep what --keys-file has; leave it out"),
         (["assume", "saml.log", "--to-process"], "saml.log is a file, and no role; is it --saml-file"),

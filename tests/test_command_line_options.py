@@ -162,7 +162,7 @@ def test_a_region_that_is_not_valid_is_refused_before_the_code_of_a_device_is_us
 ) -> None:
     """The message names the option and the value."""
     for flag in ("--region", "--sts-region"):
-        for wrong in ("a b", "eu-central-1.", "-eu", "12", "eu_central_1", "a\n"):
+        for wrong in ("a b", "eu-central-1.", "-eu", "12", "eu_central_1"):
             status, out, err = run("exec", HUB, "--profile", "base", f"{flag}={wrong}", "--", "x")
             assert (status, out, server.requests) == (2, "", [])
             assert f"argument {flag}: {wrong!r} is not a valid region" in err
@@ -401,6 +401,50 @@ def test_an_option_that_the_command_does_not_have_is_not_advised(run: Run, flag:
     err = run("whoami", flag, "x")[2]
     assert f"there is no option {flag}; " in err
     assert not any(word in err for word in ("--session-name", "--oidc-token-file", "ROLE"))
+
+
+# Secrets in the wrong place -------------------------------------------------------------------------------------------
+
+_SECRETS = {
+    "token": "eyJhbGciOiJSUzI1NiJ9.canary.c2ln",
+    "keys": '{"AccessKeyId": "AKIA", "SecretAccessKey": "canary"}',
+    "response": "<samlp:Response>canary",
+    "base64": "canary+" * 40,
+    "lines": "canary\nsecret",
+}
+
+
+_PLACES = (
+    "SECRET",
+    "assume SECRET --to-process",
+    f"assume {HUB} SECRET --to-process",
+    "whoami SECRET",
+    "roles saml SECRET",
+    f"exec {HUB} SECRET -- x",
+    "assume --nope=SECRET",
+    "assume --nope SECRET",
+    *(f"assume --{name} SECRET" for name in ("profile", "session-name", "duration", "region", "sts-region")),
+    *(f"assume --{name}=SECRET" for name in ("endpoint-url", "to-profile", "to-shell", "to-dotenv", "set-output")),
+    *(f"assume {HUB} --{name} SECRET" for name in ("policy-arn", "token-code", "mfa-serial", "source-identity")),
+)
+
+
+@pytest.mark.parametrize("secret", _SECRETS.values(), ids=_SECRETS)
+def test_a_secret_in_the_place_of_another_value_is_not_shown(server: FakeServer, run: Run, secret: str) -> None:
+    """The error says where it stands, and what to do instead."""
+    for words in _PLACES:
+        status, out, err = run(*(word.replace("SECRET", secret) for word in words.split()))
+        assert (words, status, out, server.requests) == (words, 2, "", [])
+        assert "canary" not in err
+        assert "--oidc-token-file, --saml-file or --keys-file" in err
+
+
+def test_values_that_may_be_any_text_are_accepted(server: FakeServer, run: Run) -> None:
+    """A long external ID, and a command whose output is the code."""
+    text = ("--external-id", "a" * 300, "--mfa-serial", DEVICE, "--mfa-command", f"echo{' ' * 300}918273")
+    status, _, err = run("process", HUB, "--profile", "base", *text)
+    assert (status, err) == (0, "")
+    assert server.requests[0].form["ExternalId"] == "a" * 300
 
 
 # Streams --------------------------------------------------------------------------------------------------------------

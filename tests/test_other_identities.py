@@ -138,6 +138,15 @@ def test_a_block_has_no_variable_of_another_identity_and_gives_it_back(
     assert dict(os.environ) == before
 
 
+@pytest.mark.parametrize("value", ["httpBearerAuth", "sigv4a, httpBearerAuth", "sigv4a"])
+def test_a_preference_for_tokens_does_not_reach_a_command(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK would look for a token elsewhere; a preference among signatures by keys stays."""
+    monkeypatch.setenv("AWS_AUTH_SCHEME_PREFERENCE", value)
+    is_kept = value == "sigv4a"
+    assert ("AWS_AUTH_SCHEME_PREFERENCE" in MINE.to(Environment(os.environ))) == is_kept
+    assert ("AWS_AUTH_SCHEME_PREFERENCE" not in ShellExports().unset()) == is_kept
+
+
 def test_what_to_remove_names_each_variable_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tokens of services that are not known here are those of the environment that is given."""
     monkeypatch.setenv(UNKNOWN, "of-another-identity")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from attrs import frozen
 
+from stskit._arguments import secret_kind
 from stskit._cli import console, options
 from stskit._cli.options import Option, UsageError, add_group
 
@@ -36,6 +37,13 @@ _ELSEWHERE: Final = {
     "--no-sign-request": ("", "leave it out: SAML and OIDC need no signature, all other calls do"),
     "--color": ("", "set NO_COLOR=1 for output without colours"),
 }
+_ANY_TEXT: Final = frozenset(
+    {
+        *(option.flag for option in (*options.PROOF, *options.ROLE) if option.reads_file),
+        *("--mfa-command", "--external-id", "--tag", "--transitive-tag"),
+        *_ELSEWHERE,  # the answer quotes no value
+    }
+)
 _ROLE_ARN: Final = ("--role", "--role-arn", "--role-name")
 _AMBIENT: Final = "(without any: what the AWS SDKs would find)"
 _ASSUMING: Final = (
@@ -145,12 +153,31 @@ def parse(argv: Sequence[str]) -> Namespace:
         raise UsageError(
             f"{words[0]} is a file, and no command", remedy=f"what it offers is shown by: stskit roles {words[0]}"
         )
+    _check_for_secrets(words)
     args, unknown = parser().parse_known_args(words)
     command = next(each for each in _COMMANDS if each.name == args.command)
     if unknown:
         raise _unknown(command, unknown)
     args.options, args.argv, args.program = command.options, list(argv), list(argv[len(words) + 1 :])
     return args
+
+
+def _check_for_secrets(words: Sequence[str]) -> None:
+    """Raise `UsageError` where a proof or keys stand in the place of another value, because errors quote that value.
+
+    What names a file is checked where the file is read, and some values may be any text.
+    """
+    flag = ""
+    for word in words:
+        is_flag = word.startswith("--")
+        flag, _, value = word.partition("=") if is_flag else (flag, "", word)
+        kind = None if flag in _ANY_TEXT else secret_kind(value)
+        if kind:
+            raise UsageError(
+                f"{flag or 'an argument'} cannot be {kind} ({len(value):,} characters)",
+                remedy="save it in a file, and name the file: --oidc-token-file, --saml-file or --keys-file",
+            )
+        flag = flag if is_flag and "=" not in word else ""
 
 
 def _unknown(command: _Command, words: Sequence[str]) -> UsageError:

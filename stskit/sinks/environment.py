@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -54,7 +54,7 @@ _OTHER_IDENTITIES: Final = (
 )
 # A service's own token, which SDKs prefer to any keys. https://docs.aws.amazon.com/sdkref/latest/guide/feature-bearer-token.html
 _BEARER_TOKEN: Final = re.compile(r"\bAWS_BEARER_TOKEN_[A-Z0-9_]+\b")
-_KEYS, _TOKEN = "sigv4", "httpBearerAuth"
+_KEYS, _TOKEN, _PREFERENCE = "sigv4", "httpBearerAuth", "AWS_AUTH_SCHEME_PREFERENCE"
 _NAMES: Final = {
     "AccessKeyId": "AWS_ACCESS_KEY_ID",
     "SecretAccessKey": "AWS_SECRET_ACCESS_KEY",
@@ -75,12 +75,14 @@ def bearer_tokens(text: str) -> list[str]:
     return sorted({*_BEARER_TOKEN.findall(text)})
 
 
-def to_unset(environ: Iterable[str], region: str | None) -> tuple[str, ...]:
+def to_unset(environ: Mapping[str, str], region: str | None) -> tuple[str, ...]:
     """Return the variables that must not stay beside new credentials, and those that are set for them.
 
-    *environ*: the names in an environment, of which some may belong to a service that is not known here.
+    *environ*: an environment, which may have tokens of services that are not known here.
     """
     tokens = [name for name in environ if _BEARER_TOKEN.fullmatch(name)]
+    if _TOKEN in environ.get(_PREFERENCE, ""):
+        tokens.append(_PREFERENCE)  # a setting otherwise, for example of the signature for several regions
     return tuple(dict.fromkeys((*OWN_VARIABLES, *_OTHER_IDENTITIES, *tokens, *(() if region is None else REGIONS))))
 
 
