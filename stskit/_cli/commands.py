@@ -64,9 +64,9 @@ def roles(args: Namespace) -> Result:
 def assume(args: Namespace) -> Result:
     """Deliver credentials, of a role or as they are, to a sink."""
     check_only_one(args, "destination", needed="say where the credentials go, by one of")
-    check(args)
+    recipe = build_recipe(args)
     deliver = build_delivery(args)
-    credentials = build_recipe(args).fetch()
+    credentials = recipe.fetch()
     if credentials.session_token is None:  # a copy would never expire
         raise UsageError("those are long-term keys, and are not copied", remedy="name a role, or add --session-token")
     return deliver(credentials)
