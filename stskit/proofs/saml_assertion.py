@@ -187,6 +187,7 @@ class SAMLAssertion:
             raise RoleError(
                 f"duration is {seconds} seconds, and the SAML assertion allows {longest.total_seconds():.0f}",
                 remedy="ask for less, or have the identity provider raise its attribute SessionDuration",
+                cli_message=f"is {seconds} seconds, and the SAML assertion allows {longest.total_seconds():.0f}",
                 option="duration",
             )
 

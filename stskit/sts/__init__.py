@@ -42,6 +42,7 @@ def _without_password(_self: object, _field: object, url: str | None) -> None:
         raise RoleError(
             "endpoint_url has a user name or a password in it, which would be shown",
             remedy="leave it out",
+            cli_message="has a user name or a password in it, which would be shown",
             option="endpoint_url",
         )
 

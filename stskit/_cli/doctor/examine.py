@@ -29,6 +29,7 @@ def examine(
     region: str | None = None,
     endpoint_url: str | None = None,
     use_fips: bool = False,
+    allow_http: bool = False,
     offline: bool = False,
     run: bool = False,
     clock: Clock = SystemClock(),
@@ -62,7 +63,7 @@ def examine(
         yield Finding("region", "note", "The region and the endpoint cannot be told before the files are in order")
     else:
         try:
-            sts = BotocoreSTS(region, endpoint_url=endpoint_url, use_fips=use_fips)
+            sts = BotocoreSTS(region, endpoint_url=endpoint_url, use_fips=use_fips, allow_http=allow_http)
         except RoleError as error:
             yield finding_from_error("endpoint", error)
         else:
