@@ -18,6 +18,8 @@ MAX_ENCODED: Final = 100_000  # characters of SAMLAssertion, by the service mode
 _MAX_LENGTH: Final = 10 * MAX_ENCODED  # with blanks and line breaks; a longer text is refused without a look
 
 _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
+# Base64 of text that starts with "<", a blank or a byte order mark, also if it is URL-encoded.
+_START_OF_XML: Final = re.compile(r"\s*+(?:[PCDI7/+]|%2[BbFf])(?:[A-Za-z0-9+/=\s]++|%[0-9A-Fa-f]{2})*+")
 _DECLARED_ENCODING: Final = re.compile(r"""\sencoding\s*=\s*("[^"]*"|'[^']*')""")
 _MAX_DECLARATION: Final = 200  # characters of <?xml ... ?>, which real ones stay far under
 _AROUND_XML: Final = b"\0 \t\r\n\xef\xbb\xbf\xfe\xff"  # blanks and byte order marks, in UTF-16 too
@@ -47,7 +49,7 @@ def canonical(text: str) -> Secret:
 
 def is_whole(text: str) -> bool:
     """Return whether *text* is base64, possibly URL-encoded, of something from ``<`` to ``>``; raises nothing."""
-    if len(text) > _MAX_LENGTH:
+    if len(text) > _MAX_LENGTH or not _START_OF_XML.fullmatch(text):
         return False
     contents = (b64decode(each).strip(_AROUND_XML) for each in _candidates(_unquoted(text)))
     return any(content.startswith(b"<") and content.endswith(b">") for content in contents)

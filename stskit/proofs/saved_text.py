@@ -32,6 +32,7 @@ _TAG: Final = re.compile(r"<[^<>]*+>")
 _ESCAPE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
 _LETTERS: Final = {"n": "\n", "r": "\r", "t": "\t"}
 _QUOTES: Final = "\"'`"
+_MAX_TAG: Final = 400_000  # characters; four times what STS accepts, and html.parser needs much memory for attributes
 
 
 def responses_in(text: str) -> list[Secret]:
@@ -93,7 +94,7 @@ def _fields_of_pages(text: str) -> Iterator[Secret]:
 def _values_of_tag(markup: str) -> list[Secret]:
     form = _Form()
     try:
-        form.feed(markup)
+        form.feed(markup[:_MAX_TAG])
         form.close()
     except (ValueError, AssertionError):  # a character reference of thousands of digits; a broken declaration
         return []
