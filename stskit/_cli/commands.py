@@ -22,6 +22,7 @@ from stskit._cli.recipe import (
 )
 from stskit.engine import caller_identity
 from stskit.sinks import Environment
+from stskit.sources import SAMLFile
 from stskit.sources.profile.process import mark_process
 
 if TYPE_CHECKING:
@@ -49,10 +50,12 @@ _COLOURS: Final = {"ok": "green", "note": "yellow", "wrong": "red"}
 
 def roles(args: Namespace) -> Result:
     """Show what an assertion offers, also one that has expired."""
-    assertion = read_assertion(args.saml_file)
+    assertion = read_assertion(SAMLFile(args.saml_file))
     facts = {name: getattr(assertion, name) for name in _ASSERTION_LABELS}
     pairs = [(role.role_arn.split(":")[4], role.role_arn, role.principal_arn) for role in assertion.roles]
-    listed = console.table(("ACCOUNT", "ROLE", "PROVIDER"), pairs, sys.stdout) if pairs else "It offers no role of AWS."
+    listed = f"It offers no role of AWS{assertion.similar_names('Role')}."
+    if pairs:
+        listed = console.table(("ACCOUNT", "ROLE", "PROVIDER"), pairs, sys.stdout)
     end = console.moment(assertion.not_on_or_after)
     shown = {label: end if label == "good until" else facts[name] for name, label in _ASSERTION_LABELS.items() if label}
     return Result(f"{listed}\n\n{console.fields(shown)}", facts)

@@ -25,7 +25,7 @@ from stskit.refresh import Cached
 from stskit.roles import Role
 from stskit.sinks.environment import REGIONS
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static
-from stskit.sources.proof_file import read_proof
+from stskit.sources.proof_file import display_name, read_proof
 from stskit.sts import BotocoreSTS
 
 if TYPE_CHECKING:
@@ -71,8 +71,11 @@ def build_recipe(args: Namespace) -> Source[Credentials]:
         role = evolve(recipe.role, **_role_arguments(args), **_mfa_of_role(args))
         recipe = evolve(recipe, role=role, **arguments_for(AssumedRole, args))
     else:
-        roles = _roles(args)
-        recipe = AssumedRole.through(*roles, source=_source(args, sts), sts=sts, **arguments_for(AssumedRole, args))
+        saml = None if args.saml_file is None else SAMLFile(**arguments_for(SAMLFile, args))  # once: it may be a pipe
+        roles = _roles(args, saml)
+        recipe = AssumedRole.through(
+            *roles, source=saml or _source(args, sts), sts=sts, **arguments_for(AssumedRole, args)
+        )
     return _cached(args, recipe)
 
 
@@ -83,8 +86,6 @@ def _cached(args: Namespace, source: Source[Credentials]) -> Source[Credentials]
 
 
 def _source(args: Namespace, sts: BotocoreSTS) -> Source[Proof]:
-    if args.saml_file is not None:
-        return SAMLFile(**arguments_for(SAMLFile, args))
     if args.oidc_token_file is not None:
         return OIDCTokenFile(**arguments_for(OIDCTokenFile, args))
     return _session_token(args, sts) if args.session_token else build_source_of_keys(args)
@@ -121,9 +122,9 @@ def region_for_command(args: Namespace) -> str | None:
 # Roles ----------------------------------------------------------------------------------------------------------------
 
 
-def _roles(args: Namespace) -> list[Role]:
+def _roles(args: Namespace, saml: SAMLFile | None) -> list[Role]:
     """Return the roles from left to right: the MFA code is for the first one, the other options are for the last."""
-    arns = [_first_role_arn(args), *args.roles[1:]]
+    arns = [_first_role_arn(args, saml), *args.roles[1:]]
     arguments: list[dict[str, Any]] = [{} for _ in arns]
     arguments[-1].update(_role_arguments(args))
     arguments[0].update(_mfa_of_role(args))
@@ -145,7 +146,7 @@ def _mfa_of_role(args: Namespace) -> dict[str, Any]:
     return {} if mfa is None else {"mfa": mfa}
 
 
-def _first_role_arn(args: Namespace) -> str:
+def _first_role_arn(args: Namespace, saml: SAMLFile | None) -> str:
     """Return the ARN of the first role: as it was given, or by its name among those that the assertion offers."""
     wanted: str = args.roles[0] if args.roles else ""
     for each in args.roles:
@@ -160,8 +161,8 @@ def _first_role_arn(args: Namespace) -> str:
                 "first may be a name",
                 remedy="for two roles call stskit twice",
             )
-    if args.saml_file is not None and not wanted.startswith("arn:"):
-        return _offered_role_arn(args, wanted)
+    if saml is not None and not wanted.startswith("arn:"):
+        return _offered_role_arn(saml, wanted)
     if not wanted.startswith("arn:"):
         raise UsageError(
             f"{wanted!r} is no role ARN" if wanted else "no role is named",
@@ -172,18 +173,19 @@ def _first_role_arn(args: Namespace) -> str:
     return wanted
 
 
-def _offered_role_arn(args: Namespace, wanted: str) -> str:
-    offered = [role.role_arn for role in read_assertion(args.saml_file).roles]
+def _offered_role_arn(saml: SAMLFile, wanted: str) -> str:
+    assertion = read_assertion(saml)
+    offered = [role.role_arn for role in assertion.roles]
     fitting = [arn for arn in offered if not wanted or wanted.lower() in _names(arn)]
     if len(fitting) == 1:
         return fitting[0]
     listed = "".join(f"\n  {arn}" for arn in fitting or offered) or " none"
     what = f"{'several roles' if fitting else 'no role'} called {wanted}" if wanted else f"{len(offered)} roles"
     raise RoleNotOffered(
-        f"{args.saml_file} offers {what}",
+        f"{display_name(saml.path)} offers {what}{'' if offered else assertion.similar_names('Role')}",
         tuple(offered),
         remedy=f"name one of these:{listed}",
-        path=args.saml_file,
+        path=saml.path,
     )
 
 
@@ -196,15 +198,16 @@ def _names(arn: str) -> list[str]:
 # Files that an option names; ``-`` is standard input ------------------------------------------------------------------
 
 
-def read_assertion(path: str) -> SAMLAssertion:
-    """Return the assertion in the file at *path*. Raise `ProofInvalid` where its roles cannot be read."""
-    assertion = SAMLFile(path).read()
+def read_assertion(source: SAMLFile) -> SAMLAssertion:
+    """Return the assertion of *source*. Raise `ProofInvalid` where its roles cannot be read."""
+    assertion = source.read()
     if assertion.is_encrypted:
         raise ProofInvalid(
-            f"{path}: the SAML assertion is encrypted, so that only AWS can read which roles it offers",
+            f"{display_name(source.path)}: the SAML assertion is encrypted, so that only AWS can read which roles it "
+            "offers",
             remedy="ask whoever runs the identity provider, and name the ARN of the role, and of the provider with "
             "--principal-arn",
-            path=path,
+            path=source.path,
         )
     return assertion
 
@@ -218,13 +221,14 @@ def read_credentials(path: str) -> Credentials:
         problem = error.message
     except (ValueError, RecursionError):  # it holds the text, so no error may keep it
         problem = "it is no JSON"
-    name = "standard input" if path == "-" else path
-    raise ProofInvalid(f"{name} holds no credentials: {problem}", remedy="save there what aws sts prints", path=path)
+    raise ProofInvalid(
+        f"{display_name(path)} holds no credentials: {problem}", remedy="save there what aws sts prints", path=path
+    )
 
 
 def _read_text(path: str, what: str) -> str:
     """Return the text in the file at *path*; *what* it should be is for the errors. Raise `SourceError`."""
-    return sys.stdin.read(_MAX_INPUT_BYTES) if path == "-" else read_proof(path, what, _MAX_INPUT_BYTES)
+    return read_proof(path, what, _MAX_INPUT_BYTES)
 
 
 # MFA codes ------------------------------------------------------------------------------------------------------------

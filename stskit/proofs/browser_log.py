@@ -32,7 +32,9 @@ __all__ = ["FoundResponse", "newest"]
 _MESSAGE: Final = re.compile(
     r"(?:<\?[^>]*>|<!--[^>]*-->|\s)*+<(?:[\w.-]+:)?(?:Response|Assertion|EncryptedAssertion|Envelope|\w+(?:Request|Response))[\s/>]"
 )
-_NOT_SEARCHED: Final = frozenset({"url", "get", "headers", "requestHeaders", "responseHeaders", "queryString", "cookies"})
+_NOT_SEARCHED: Final = frozenset(
+    {"url", "get", "headers", "requestHeaders", "responseHeaders", "queryString", "cookies"}
+)
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _MAX_DEPTH: Final = 4  # JSON in the text of JSON
 
@@ -103,7 +105,9 @@ def _newest_post(posts: list[_Post]) -> FoundResponse:
     if not posts:
         raise _nothing_found()
     # The later one of two at the same time, too.
-    _, _, last = max((is_aws_sign_in(post.place.url or ""), post.place.at or _LONG_AGO, at) for at, post in enumerate(posts))
+    _, _, last = max(
+        (is_aws_sign_in(post.place.url or ""), post.place.at or _LONG_AGO, at) for at, post in enumerate(posts)
+    )
     post = posts[last]
     if post.place == _Place():
         which = f"the last of {len(posts)} responses in it" if len(posts) > 1 else ""
@@ -131,8 +135,8 @@ def _posts_in_json(text: str) -> list[_Post] | None:
 
 
 def _documents(text: str) -> Iterator[object]:
-    """Yield the JSON in *text*: one value, or one after the other. Numbers stay text, which no length makes costly."""
-    decoder = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
+    """Yield the JSON in *text*: one value, or one after the other, with None for numbers."""
+    decoder = json.JSONDecoder(strict=False, parse_int=_no_number, parse_float=_no_number)
     at = 0
     while at < len(text):
         value, end = decoder.raw_decode(text, at)
@@ -141,6 +145,10 @@ def _documents(text: str) -> Iterator[object]:
 
 
 _BLANKS: Final = re.compile(r"\s*+")
+
+
+def _no_number(_digits: str) -> None:
+    """Skip a number, because one of thousands of digits would be an error."""
 
 
 def _posts(value: object, place: _Place, depth: int) -> Iterator[_Post]:

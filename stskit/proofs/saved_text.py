@@ -9,7 +9,7 @@ https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#naming-f
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from html import unescape
 from html.parser import HTMLParser
 from typing import Final
@@ -71,7 +71,7 @@ class _Form(HTMLParser):
         self.values: list[Secret] = []
         self._is_open = False
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, _tag: str, attrs: list[tuple[str, str | None]]) -> None:
         attributes = {name: _without_escaped_quotes(value or "") for name, value in reversed(attrs)}
         if attributes.get("name") == FIELD:
             self._is_open = not attributes.get("value")
@@ -169,5 +169,3 @@ def _without_markup(text: str) -> str:
         return unescape(_TAG.sub("", text)) if "&lt;" in text else ""
     except ValueError:  # a character reference of thousands of digits
         return ""
-
-
