@@ -14,7 +14,7 @@ from urllib.parse import quote_plus
 import pytest
 from helpers import START
 from local_aws import LocalAWS
-from saml_samples import AWS, OTHER, PAIR, PROVIDER, ROLE, encoded, response
+from saml_samples import AWS, NAMED, OTHER, PAIR, PROVIDER, ROLE, encoded, response
 
 from stskit import AssumedRole, Cached, Credentials, Role, assume
 from stskit.errors import ProofInvalid, RoleError, RoleNotOffered, SignInRequired, StskitWarning
@@ -24,7 +24,6 @@ from stskit.sts import BotocoreSTS
 from stskit.testing import FakeSTS, ManualClock
 
 MINUTE = timedelta(minutes=1)
-NAMED = {"Role": [PAIR], "RoleSessionName": ["alice"]}
 
 
 @pytest.fixture

@@ -76,6 +76,7 @@ _MISTAKES: Final[tuple[tuple[Callable[[str], object], Mistake], ...]] = (
         _VARIABLE.fullmatch,
         Mistake("the name of a variable", "look at the program that writes it: the variable was not replaced"),
     ),
+    (lambda text: text[:1] in ("{", "["), Mistake("JSON", "save the token alone, as text")),
     (_PLACEHOLDER.fullmatch, Mistake("a placeholder", "put the token in its place")),
     (
         _is_saml,

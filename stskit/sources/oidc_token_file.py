@@ -118,7 +118,7 @@ class OIDCTokenFile:
 
     def _field(self, text: Secret) -> Secret:
         if self.json_field is None:
-            if text.startswith(("{", "[")) and not text.startswith("{{"):
+            if text.startswith(("{", "[{", '["')) and not text.startswith("{{"):
                 raise ProofInvalid(
                     f"{self._name} is JSON",
                     remedy="name the field that holds the token: json_field=...",
