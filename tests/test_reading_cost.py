@@ -65,7 +65,7 @@ SHAPES: dict[str, Callable[[int], str]] = {
     "json list": lambda n: '["SAMLResponse",' + '"x",' * (n // 4) + '"y"]',
     "json lists": lambda n: "[" + '["SAMLResponse","x"],' * (n // 21) + "1]",
     "json objs": lambda n: "[" + '{"SAMLResponse":"x"},' * (n // 21) + "1]",
-    "json keys": lambda n: "{" + ",".join('"k%d":"SAMLResponse"' % i for i in range(n // 22)) + "}",
+    "json keys": lambda n: "{" + ",".join(f'"k{i}":"SAMLResponse"' for i in range(n // 22)) + "}",
     "json digits": lambda n: "[" + "1" * n + "]",
     "json float": lambda n: "[1." + "1" * n + "]",
     "json docs": lambda n: "{} " * (n // 3),

@@ -126,11 +126,17 @@ FILES: Final = (
     Option(
         "--saml-file",
         "FILE",
-        "a SAML response, in whatever way it was saved; a browser's HAR file too",
+        "a SAML response, in whatever way it was saved; a browser's HAR file too; - is standard input",
         purpose="source",
         arguments={SAMLFile: "path"},
     ),
-    Option("--oidc-token-file", "FILE", "an OIDC token", purpose="source", arguments={OIDCTokenFile: "path"}),
+    Option(
+        "--oidc-token-file",
+        "FILE",
+        "an OIDC token; - is standard input",
+        purpose="source",
+        arguments={OIDCTokenFile: "path"},
+    ),
     Option(
         "--json-field",
         "NAME",
