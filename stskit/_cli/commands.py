@@ -55,7 +55,9 @@ def roles(args: Namespace) -> Result:
     assertion = read_assertion(SAMLFile(args.saml_file))
     facts = {name: getattr(assertion, name) for name in _ASSERTION_LABELS}
     pairs = [(role.role_arn.split(":")[4], role.role_arn, role.principal_arn) for role in assertion.roles]
-    listed = console.table(("ACCOUNT", "ROLE", "PROVIDER"), pairs, sys.stdout) if pairs else "It offers no role of AWS."
+    listed = f"It offers no role of AWS{assertion.similar_names('Role')}."
+    if pairs:
+        listed = console.table(("ACCOUNT", "ROLE", "PROVIDER"), pairs, sys.stdout)
     end = console.moment(assertion.not_on_or_after)
     shown = {label: end if label == "good until" else facts[name] for name, label in _ASSERTION_LABELS.items() if label}
     return Result(f"{listed}\n\n{console.fields(shown)}", facts)

@@ -151,7 +151,7 @@ FILES: Final = (
     Option(
         "--saml-file",
         "FILE",
-        "a SAML response, in whatever way it was saved; a browser's HAR file too",
+        "a SAML response, in whatever way it was saved; a browser's HAR file too; - is standard input",
         purpose="source",
         reads_file=True,
         arguments={SAMLFile: "path"},
@@ -159,7 +159,7 @@ FILES: Final = (
     Option(
         "--oidc-token-file",
         "FILE",
-        "an OIDC token",
+        "an OIDC token; - is standard input",
         purpose="source",
         reads_file=True,
         arguments={OIDCTokenFile: "path"},

@@ -25,7 +25,7 @@ from stskit.refresh import Cached
 from stskit.roles import Role
 from stskit.sinks.environment import REGIONS
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static
-from stskit.sources.proof_file import read_proof
+from stskit.sources.proof_file import display_name, read_proof
 from stskit.sts import BotocoreSTS
 
 if TYPE_CHECKING:
@@ -83,8 +83,6 @@ def _cached(args: Namespace, source: Source[Credentials]) -> Source[Credentials]
 
 
 def _source(args: Namespace, sts: BotocoreSTS) -> Source[Proof]:
-    if args.saml_file is not None:
-        return SAMLFile(**arguments_for(SAMLFile, args))
     if args.oidc_token_file is not None:
         return OIDCTokenFile(**arguments_for(OIDCTokenFile, args))
     return _session_token(args, sts) if args.session_token else build_source_of_keys(args)
@@ -175,14 +173,15 @@ def _first_role_arn(args: Namespace, source: Source[Proof]) -> str:
 
 
 def _offered_role_arn(source: SAMLFile, wanted: str) -> str:
-    offered = [role.role_arn for role in read_assertion(source).roles]
+    assertion = read_assertion(source)
+    offered = [role.role_arn for role in assertion.roles]
     fitting = [arn for arn in offered if not wanted or wanted.lower() in _names(arn)]
     if len(fitting) == 1:
         return fitting[0]
     listed = "".join(f"\n  {arn}" for arn in fitting or offered) or " none"
     what = f"{'several roles' if fitting else 'no role'} called {wanted}" if wanted else f"{len(offered)} roles"
     raise RoleNotOffered(
-        f"{source.path} offers {what}",
+        f"{display_name(source.path)} offers {what}{'' if offered else assertion.similar_names('Role')}",
         tuple(offered),
         remedy=f"name one of these:{listed}",
         path=source.path,
@@ -203,7 +202,8 @@ def read_assertion(source: SAMLFile) -> SAMLAssertion:
     assertion = source.read()
     if assertion.is_encrypted:
         raise ProofInvalid(
-            f"{source.path}: the SAML assertion is encrypted, so that only AWS can read which roles it offers",
+            f"{display_name(source.path)}: the SAML assertion is encrypted, so that only AWS can read which roles it "
+            "offers",
             remedy="ask whoever runs the identity provider, and name the ARN of the role, and of the provider with "
             "--principal-arn",
             path=source.path,
@@ -220,13 +220,14 @@ def read_credentials(path: str) -> Credentials:
         problem = error.message
     except (ValueError, RecursionError):  # it holds the text, so no error may keep it
         problem = "it is no JSON"
-    name = "standard input" if path == "-" else path
-    raise ProofInvalid(f"{name} holds no credentials: {problem}", remedy="save there what aws sts prints", path=path)
+    raise ProofInvalid(
+        f"{display_name(path)} holds no credentials: {problem}", remedy="save there what aws sts prints", path=path
+    )
 
 
 def _read_text(path: str, what: str) -> str:
     """Return the text in the file at *path*; *what* it should be is for the errors. Raise `SourceError`."""
-    return sys.stdin.read(_MAX_INPUT_BYTES) if path == "-" else read_proof(path, what, _MAX_INPUT_BYTES)
+    return read_proof(path, what, _MAX_INPUT_BYTES)
 
 
 # MFA codes ------------------------------------------------------------------------------------------------------------

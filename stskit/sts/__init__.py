@@ -19,7 +19,16 @@ from stskit.errors import ProofInvalid, RoleError, StskitError, without_frames
 from stskit.mfa import MFA
 from stskit.proofs import Proof
 from stskit.roles import Role
-from stskit.sts.requests import check_known, credentials_in, identity_in, in_sts_terms, request_for, secrets, with_code
+from stskit.sts.requests import (
+    check_known,
+    check_rules_of_aws,
+    credentials_in,
+    identity_in,
+    in_sts_terms,
+    request_for,
+    secrets,
+    with_code,
+)
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -131,6 +140,7 @@ class BotocoreSTS:
             meta = client.meta
             details = evolve(details, region=meta.region_name, endpoint=meta.endpoint_url, has_client=True)
             check_known(meta.service_model, operation, parameters)
+            check_rules_of_aws(proof, role, meta.endpoint_url)
             if not self.allow_http and clients.is_remote_plaintext(client):
                 raise unavailable("http", "no TLS", details)
             parameters = with_code(parameters)
