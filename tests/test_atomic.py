@@ -225,9 +225,9 @@ def test_what_is_written_is_on_the_disk_before_it_counts(
         order.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
         sync(descriptor)
 
-    def record_rename(*names: str) -> None:
+    def record_rename(old: str, new: str, **folders: int) -> None:
         order.append("rename")
-        rename(*names)
+        rename(old, new, **folders)
 
     monkeypatch.setattr(os, "fsync", record_sync)
     monkeypatch.setattr(os, "rename", record_rename)
@@ -245,13 +245,13 @@ def test_short_writes_are_continued(target: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def fails_with(number: int) -> Callable[..., Any]:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **_folder: object) -> None:
         raise OSError(number, os.strerror(number))
 
     return fail
 
 
-def interrupts(*_: object) -> None:
+def interrupts(*_: object, **_folder: object) -> None:
     raise KeyboardInterrupt
 
 
@@ -356,7 +356,7 @@ def test_a_new_folder_is_private_from_the_start(
 ) -> None:
     """There is no moment in which others can look into it."""
     set_umask(0)
-    monkeypatch.setattr(os, "chmod", lambda *_: None)
+    monkeypatch.setattr(os, "fchmod", lambda *_: None)
     atomic.make_folder(str(tmp_path / "new"))
     assert mode(tmp_path / "new") == 0o700
 
@@ -365,8 +365,8 @@ def test_a_folder_that_somebody_else_makes_first_is_fine(tmp_path: Path, monkeyp
     """Two processes that start together do not trip over each other, and the mode stays the first one's."""
     make = os.mkdir
 
-    def too_late(path: str, _mode: int) -> None:
-        make(path, 0o750)
+    def too_late(path: str, _mode: int, *, dir_fd: int) -> None:
+        make(path, 0o750, dir_fd=dir_fd)
         raise FileExistsError(errno.EEXIST, "it exists", path)
 
     monkeypatch.setattr(os, "mkdir", too_late)

@@ -73,7 +73,7 @@ def test_sixteen_writers_lose_nothing_in_five_rounds(file: Path) -> None:
         writer.communicate()
     assert len(found) == 801
     assert file.read_text().startswith(OTHER)
-    assert folder_of(file) == ["credentials", "credentials.lock"]
+    assert folder_of(file) == ["credentials"]
 
 
 def as_the_aws_cli(file: Path, read: str, name: str) -> None:
@@ -86,8 +86,8 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, step: str, others: list[Callable[
     """Let another program do *others*, one each time that the new content is on the disk, or that it is renamed."""
     real = getattr(os, step)
 
-    def stepped(*arguments: Any) -> Any:
-        result = real(*arguments)
+    def stepped(*arguments: Any, **folders: int) -> Any:
+        result = real(*arguments, **folders)
         if others and (step != "fsync" or stat.S_ISREG(os.fstat(*arguments).st_mode)):
             others.pop(0)()
         return result
@@ -152,13 +152,17 @@ def test_a_file_that_never_rests_is_given_up(file: Path, monkeypatch: pytest.Mon
 @pytest.mark.case("F6")
 def test_what_killed_writers_left_is_swept(file: Path) -> None:
     """Theirs of this file at once, those of others after an hour, and nobody else's at all."""
-    old = [f".credentials.stskit-{'a' * 16}.tmp", f".other.stskit-{'b' * 16}.tmp"]
+    old = [
+        f".credentials.stskit-{'a' * 16}.tmp",
+        f".credentials.bak.stskit-{'a' * 16}.tmp",
+        f".other.stskit-{'b' * 16}.tmp",
+    ]
     young = [f".other.stskit-{'c' * 16}.tmp", f"credentials.stskit-{'d' * 16}.tmp", ".credentials.stskit-1.tmp"]
     for name in old + young:
         (file.parent / name).touch()
-    os.utime(file.parent / old[1], (0, 0))
+    os.utime(file.parent / old[2], (0, 0))
     SESSION.to(CredentialsFile("ours"))
-    assert folder_of(file) == sorted(["credentials", "credentials.lock", *young])
+    assert folder_of(file) == sorted(["credentials", *young])
 
 
 @pytest.mark.case("F18")
