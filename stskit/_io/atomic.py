@@ -145,6 +145,28 @@ def is_unchanged(path: str, status: os.stat_result | None, folder: int | None = 
     return _fingerprint(status_of(path, folder)) == _fingerprint(status)
 
 
+def has_writer(status: os.stat_result) -> bool:
+    """Return whether a program has the file of that *status* open for writing; False where the system does not say.
+
+    Linux says it for the processes of this user, and for all to root.
+    """
+    with suppress(OSError), os.scandir("/proc") as processes:
+        return any(_writes(f"{process.path}/fd", status) for process in processes if process.name.isdigit())
+    return False
+
+
+def _writes(descriptors: str, status: os.stat_result) -> bool:
+    with suppress(OSError), os.scandir(descriptors) as files:
+        return any(_is_for_writing(file.path, status) for file in files)
+    return False
+
+
+def _is_for_writing(descriptor: str, status: os.stat_result) -> bool:
+    with suppress(OSError):  # it was closed meanwhile
+        return os.path.samestat(os.stat(descriptor), status) and bool(os.lstat(descriptor).st_mode & stat.S_IWUSR)
+    return False
+
+
 def temporaries_of(name: str) -> str:
     """What the temporary files for a file of this name are called."""
     return TEMPORARY.replace(".+", re.escape(name))

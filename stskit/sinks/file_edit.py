@@ -34,6 +34,7 @@ _TRIES: Final = 10
 _LOCK_TIMEOUT: Final = 10  # seconds
 _PAUSE: Final = 0.05  # seconds; the AWS CLI empties a file and writes it anew within a few milliseconds
 _PAUSES: Final = 20
+_LONG_AGO: Final = 60  # seconds; a file that has been empty for longer is meant to be
 _VARIABLE: Final = re.compile(r"\$(?:\{\w+\}|[A-Za-z_]\w*)")
 _GET_PERMISSION: Final = "Give yourself the right to write there, or name another path"
 _MOUNTED_ALONE: Final = "It is mounted on its own, as containers do; mount the folder that it is in"
@@ -132,6 +133,10 @@ class FileEdit:
     def _lock_file(self) -> str:
         """Return the lock file that stands for the folder, where the file system cannot lock folders."""
         cache = FileCache().folder
+        if not os.path.isabs(cache):
+            raise SinkError(
+                "its folder cannot be locked.", remedy="Set HOME or XDG_CACHE_HOME, for a lock file in its place"
+            )
         atomic.make_folder(cache)
         return os.path.join(cache, f"folder-{sha256(os.fsencode(self.folder)).hexdigest()}.lock")
 
@@ -141,10 +146,10 @@ class FileEdit:
         with suppress(OSError):
             atomic.sweep(folder, {**own, atomic.TEMPORARY: 3600})
 
-    def status(self, folder: int | None = None) -> os.stat_result | None:
-        """Look at the file. Raises `SinkError`."""
+    def status(self) -> os.stat_result | None:
+        """Look at the file; None where there is none. Raises `SinkError`."""
         with self.as_sink_error():
-            return atomic.status_of(self.real if folder is None else self.name, folder)
+            return atomic.status_of(self.real)
 
     @contextmanager
     def prepared(self, folder: int, seen: os.stat_result | None) -> Iterator[PendingEdit]:
@@ -164,17 +169,15 @@ class FileEdit:
             yield PendingEdit(self, folder, old, new)
 
     def _wait_for_writer(self, folder: int, seen: os.stat_result | None) -> None:
-        """Pause while another program seems to be writing into the file: it is empty, or it has just changed."""
+        """Pause while another program seems to be writing into the file. Raises `SinkError` if it does so for long."""
         for _ in range(_PAUSES):
-            now = self.status(folder)
-            if (
-                now is None
-                or not 0 <= time() - now.st_mtime < _PAUSE
-                or not (now.st_size == 0 or _is_written(seen, now))
-            ):
+            now = atomic.status_of(self.name, folder)
+            if now is None or not _may_be_incomplete(seen, now):
                 return
             sleep(_PAUSE)
             seen = now
+        if seen is not None and atomic.has_writer(seen):
+            raise SinkError("another program is writing into it.", remedy="Try again when that program is done")
 
     @contextmanager
     def as_sink_error(self) -> Iterator[None]:
@@ -313,6 +316,14 @@ def _publish(edits: Sequence[PendingEdit]) -> list[str]:
             remedy=error.remedy,
             path=changed[0],
         ) from None
+
+
+def _may_be_incomplete(seen: os.stat_result | None, now: os.stat_result) -> bool:
+    """Return whether the file looks as if a program, such as the AWS CLI, had emptied it to write it anew."""
+    age = time() - now.st_mtime
+    if 0 <= age < _PAUSE and (now.st_size == 0 or _is_written(seen, now)):
+        return True
+    return now.st_size == 0 and 0 <= age < _LONG_AGO and atomic.has_writer(now)
 
 
 def _is_written(seen: os.stat_result | None, now: os.stat_result) -> bool:

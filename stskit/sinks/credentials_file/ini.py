@@ -225,14 +225,14 @@ def _is_readable(value: str) -> bool:
 def _check_readable(data: bytes) -> None:
     """Let botocore's own reader read *data*. Raises `SinkError` where it cannot."""
     from botocore.configloader import raw_config_parse
-    from botocore.exceptions import ConfigNotFound, ConfigParseError
+    from botocore.exceptions import ConfigNotFound
 
     with _nameless_file(data) as descriptor:
         try:
             raw_config_parse(f"/dev/fd/{descriptor}")
         except ConfigNotFound:  # this system has no /dev/fd; the parser that botocore uses has read it
             return
-        except ConfigParseError:  # it quotes the file
+        except Exception:  # noqa: BLE001 - whatever the reason, and it quotes the file
             raise SinkError(
                 "botocore could not read it afterwards", remedy="look for values on more than one line"
             ) from None
