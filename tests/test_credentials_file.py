@@ -563,6 +563,102 @@ def test_expired_credentials_are_not_written(file: Path) -> None:
     assert file.read_text() == OTHER
 
 
+# What is refused before anything is fetched
+
+
+def test_the_name_of_the_profile_is_required(file: Path) -> None:
+    """Nobody should write to the default profile by leaving something out."""
+    with pytest.raises(TypeError, match="profile"):
+        CredentialsFile()  # type: ignore[call-arg]
+    assert file.read_text() == OTHER
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: CredentialsFile(None), "profile must be the name of a profile, not NoneType"),  # type: ignore[arg-type]
+        (lambda: CredentialsFile(SESSION), "profile must be the name of a profile, not Credentials"),  # type: ignore[arg-type]
+        (lambda: CredentialsFile("dev", 1), "path must be a path as text or os.PathLike"),  # type: ignore[arg-type]
+        (lambda: CredentialsFile("dev", config_path=b"x"), "config_path must be a path"),  # type: ignore[arg-type]
+        (lambda: CredentialsFile("dev", region=1), "region must be text, not int"),  # type: ignore[arg-type]
+        (lambda: CredentialsFile.write_all({None: SESSION}), "profile must be the name"),  # type: ignore[dict-item]
+        (
+            lambda: CredentialsFile("dev", config_path="config", overwrite=True),
+            "config_path has no effect with overwrite=True and without a region or an output",
+        ),
+    ],
+)
+def test_a_wrong_type_or_an_option_without_effect_is_a_type_error(
+    make: Callable[[], object], message: str, home: Path
+) -> None:
+    """It names the argument, and no file is made."""
+    with pytest.raises(TypeError, match=message):
+        make()
+    assert list(home.iterdir()) == []
+
+
+def test_a_check_changes_nothing(file: Path, config: Path) -> None:
+    """No file, no time, no lock and no backup; afterwards `write` succeeds."""
+    sink = CredentialsFile("dev", region="eu-west-1", backup=True)
+    before = file.stat()
+    sink.check()
+    assert folder_of(file) == ["credentials"]
+    assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    SESSION.to(sink)
+    sink.check()
+    assert "placeholder" not in file.read_text() + config.read_text()
+
+
+def protected(file: Path) -> None:
+    file.write_text("[dev]\naws_access_key_id = AKIAMINE\naws_secret_access_key = s\n")
+
+
+def elsewhere(file: Path) -> None:
+    (file.parent / "config").write_text("[profile dev]\ncredential_process = x\n")
+
+
+def read_only(file: Path) -> None:
+    file.chmod(0o400)
+
+
+def bad_config(file: Path) -> None:
+    (file.parent / "config").write_text("stray\n")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [protected, elsewhere, read_only, bad_config, dangling, hard_link, no_folder, a_folder, a_fifo, a_mark, broken],
+)
+def test_a_check_raises_what_writing_would_raise(spoil: Callable[[Path], None], file: Path) -> None:
+    """So that nobody types an MFA code, or uses up an assertion, for credentials that cannot be delivered."""
+    spoil(file)
+    sink = CredentialsFile("dev", region="eu-west-1")
+    errors = []
+    for action in (sink.check, lambda: SESSION.to(sink)):
+        with pytest.raises(SinkError) as caught:
+            action()
+        errors.append((str(caught.value), caught.value.path, caught.value.option))
+    assert errors[0] == errors[1]
+
+
+def test_a_check_finds_a_folder_that_cannot_be_written(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where ~/.aws would have to be made first."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(SinkError, match="Permission denied. Give yourself the right"):
+        CredentialsFile("dev").check()
+    assert list(home.iterdir()) == []
+
+
+def test_two_names_of_one_folder_are_locked_once(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a bind mount makes them, or a file system that takes upper and lower case for the same."""
+    other = tmp_path / "other"
+    other.symlink_to(file.parent)
+    monkeypatch.setattr(os.path, "realpath", os.path.abspath)
+    monkeypatch.setattr(locks, "_FOLDER_FLAGS", os.O_RDONLY)
+    SESSION.to(CredentialsFile("dev", region="eu-west-1", config_path=other / "config"))
+    assert folder_of(file) == ["config", "credentials"]
+
+
 @pytest.mark.case("F16", "F17")
 @pytest.mark.parametrize(
     "name",

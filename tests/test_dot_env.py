@@ -215,6 +215,31 @@ def test_expired_credentials_are_refused(env: Path) -> None:
     assert env.read_text() == OTHER
 
 
+def test_a_check_raises_what_writing_would_raise(env: Path) -> None:
+    """A region, a line or a file that is in the way; nothing changes, also where all is well."""
+    DotEnv(env).check()
+    assert env.read_text() == OTHER
+    assert folder_of(env) == [".env"]
+    with pytest.raises(SinkError, match="AWS_REGION has characters"):
+        DotEnv(env, region="a b").check()
+    open_quote(env)
+    before = env.read_text()
+    for action in (DotEnv(env).check, lambda: SESSION.to(DotEnv(env))):
+        with pytest.raises(SinkError, match="line 1 is not NAME=value"):
+            action()
+    assert env.read_text() == before
+
+
+def test_a_file_is_never_left_half_exported(env: Path) -> None:
+    """The session token is exported like the keys beside it, whatever else is in the file."""
+    env.write_text("DEBUG=1\nexport AWS_ACCESS_KEY_ID=AKIAOLD\nexport AWS_SECRET_ACCESS_KEY=old\n")
+    SESSION.to(DotEnv(env, region="eu-west-1"))
+    lines = env.read_text().splitlines()
+    assert lines[0] == "DEBUG=1"
+    assert len(lines) == 6
+    assert all(line.startswith("export AWS_") for line in lines[1:])
+
+
 # Git --------------------------------------------------------------------------------------------------------------
 
 
