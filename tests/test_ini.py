@@ -280,7 +280,7 @@ def test_botocore_has_the_last_word(text: str, monkeypatch: pytest.MonkeyPatch) 
 def test_a_system_without_files_in_memory_is_enough(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Then it is a temporary file without a name; without /dev/fd the parser that botocore uses has to do."""
     if missing == "/dev/fd":
-        monkeypatch.setattr(configloader.os.path, "isfile", lambda _path: False)
+        monkeypatch.setattr(os.path, "isfile", lambda _path: False)
     else:
         monkeypatch.delattr(os, "memfd_create", raising=False)
     assert "[dev]" in changed("[old]\nk = v\n", "dev", NEW)
