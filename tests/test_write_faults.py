@@ -435,6 +435,38 @@ def test_the_second_user_of_a_groups_file_can_write_it(shared: Path) -> None:
     assert "ASIAOTHER" in path.read_text()
 
 
+class SharedStatus:
+    """The status of a file that belongs to another user and to a group of both."""
+
+    def __init__(self, real: os.stat_result) -> None:
+        self.real, self.st_uid, self.st_gid, self.st_mode = real, 1001, 4242, real.st_mode | 0o060
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.real, name)
+
+
+def test_a_file_that_changes_its_owner_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only root can leave it to the other user; as any user, with the answers that the system would give."""
+    look, inode = os.fstat, file.stat().st_ino
+
+    def shared(descriptor: int) -> object:
+        real = look(descriptor)
+        return SharedStatus(real) if real.st_ino == inode else real
+
+    monkeypatch.setattr(os, "fstat", shared)
+    monkeypatch.setattr(os, "fchown", group_only)
+    with pytest.warns(StskitWarning) as caught:
+        SESSION.to(CredentialsFile("dev"))
+    assert f"{file} belonged to another user (uid 1001) and is yours now; its group keeps access" in [
+        str(each.message) for each in caught
+    ]
+
+
+def group_only(_descriptor: int, owner: int, _group: int) -> None:
+    if owner != -1:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+
 def test_a_file_of_another_user_that_is_not_shared_is_not_taken_over(shared: Path) -> None:
     """Though its folder is: its owner could not read it any more."""
     os.chown(shared, 0, 4242)
