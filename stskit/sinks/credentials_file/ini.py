@@ -28,7 +28,7 @@ from stskit.sinks.file_edit import Pieces
 __all__ = ["Ini"]
 
 _HEADER: Final = re.compile(rb"\[[^\[\]\n]+\](?:[ \t]+[#;][^\[\]\n]*)?[ \t]*\r?(?![^\n])")  # to every reader
-_LINE_ENDS: Final = re.compile(rb"[\x0b\x0c\x1c-\x1e]|\xc2\x85|\xe2\x80[\xa8\xa9]")  # to str.splitlines()
+_LINE_ENDS: Final = tuple(map(str.encode, "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"))  # to str.splitlines()
 _BLANKS: Final = r"[\s\"']+"
 _ODD: Final = re.compile(_BLANKS)
 _VALUE: Final = re.compile(rb"=[ \t]*[^\s][^\n]*")
@@ -171,7 +171,7 @@ def _headers(data: bytes, sections: AbstractSet[str]) -> Iterator[re.Match[bytes
 def _sample(data: bytes) -> bytes | None:
     """Return one section of each shape in *data*, if botocore can certainly read all when it can read these; else None.
 
-    It cannot be told where there is [DEFAULT], an indented header, or a character that is a line end to some readers.
+    It cannot be told where there is [DEFAULT], an indented header, or a nested value with odd line ends.
     The parser reads each shape of a section once, which takes a thirtieth of the time for ten thousand profiles.
     """
     head, *blocks = (b"\n%b" % _without_values(data)).split(b"\n[")  # a line end before each header, the first one too
@@ -180,14 +180,20 @@ def _sample(data: bytes) -> bytes | None:
         name, close, shape = block.partition(b"]")
         names.add(name)
         shapes.add(close + shape)
-    if len(names) < len(blocks) or names & {b"", b"DEFAULT"} or b"\n" in b"".join(names) or _LINE_ENDS.search(data):
+    if len(names) < len(blocks) or names & {b"", b"DEFAULT"} or b"\n" in b"".join(names):
         return None
     sample = head + b"".join(b"\n[%d%b" % numbered for numbered in enumerate(shapes))
     try:
-        plain = len(_parsed(sample).sections()) == len(shapes) and not re.search(rb"\n[^\S\n]+\[", sample)
+        parser = _parsed(sample)
     except SinkError:
         return None
-    return sample if plain else None
+    if len(parser.sections()) != len(shapes) or re.search(rb"\n[^\S\n]+\[", sample):
+        return None
+    return None if _is_nested(parser) and any(end in data for end in _LINE_ENDS) else sample
+
+
+def _is_nested(parser: RawConfigParser) -> bool:
+    return any(value.startswith("\n") for section in parser.sections() for _, value in parser.items(section))
 
 
 def _defaults(data: bytes, sections: AbstractSet[str], found: AbstractSet[str]) -> bytes:
