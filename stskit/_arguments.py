@@ -74,18 +74,22 @@ def path_text(path: object, refusal: type[StskitError], *, remedy: str, argument
     return text
 
 
-def expanded(path: str, refusal: type[StskitError]) -> str:
-    """Return *path* with ``~`` replaced by the home folder.
+def expanded(path: str, refusal: type[StskitError], *, variable: str | None = None) -> str:
+    """Return *path* with ``~`` replaced by the home folder; if it comes from *variable*, with ``$NAME`` replaced too.
 
-    Raises *refusal* where the path has a NUL, where there is no such home folder, or where a variable such as ``$HOME``
-    was not replaced by the shell.
+    botocore replaces variables in the paths that the environment names; in other paths that is the work of the shell.
+    Raises *refusal* where the path has a NUL, where there is no such home folder, or where it begins with a variable
+    that has no value.
     """
-    full = os.path.expanduser(path)
+    full = os.path.expanduser(os.path.expandvars(path) if variable else path)
     first = full.split("/", 1)[0]
-    if "\0" in path or first.startswith(("~", "$")):
+    no_home = path.split("/", 1)[0] == "~" and os.environ.get("HOME") == ""
+    if "\0" in path or first.startswith(("~", "$")) or no_home:
+        setting = f"{variable}={path}" if variable else path
         raise refusal(
-            f"{path!r} cannot be used as a path: {_problem(first)}",
+            f"{setting!r} cannot be used as a path: {_problem('~' if no_home else first)}",
             remedy="write the whole path",
+            variable=variable,
             path=path,
         )
     return full

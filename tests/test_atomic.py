@@ -195,6 +195,63 @@ def test_an_old_file_keeps_its_owner(target: Path, monkeypatch: pytest.MonkeyPat
     assert os.listdir(target.parent) == ["credentials"]
 
 
+def test_a_file_that_a_group_shares_can_change_its_owner(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only root can give a file away; the group and its rights stay, so that the first owner keeps access."""
+    look, inode, given = os.fstat, os.stat(target).st_ino, list[tuple[int, int]]()
+
+    def shared(descriptor: int) -> os.stat_result:
+        real = look(descriptor)
+        mode = real.st_mode | 0o060
+        return os.stat_result((mode, *real[1:4], 1001, 4242, *real[6:])) if real.st_ino == inode else real
+
+    def give(_descriptor: int, owner: int, group: int) -> None:
+        given.append((owner, group))
+        if owner != -1:
+            raise PermissionError(errno.EPERM, "not permitted")
+
+    monkeypatch.setattr(os, "fstat", shared)
+    monkeypatch.setattr(os, "fchown", give)
+    replace(str(target), NEW)
+    assert given == [(1001, 4242), (-1, 4242)]
+    assert target.read_bytes() == NEW
+    assert mode(target) == 0o660
+
+
+def folder_of_a_user(monkeypatch: pytest.MonkeyPatch, folder: Path) -> list[tuple[int, int]]:
+    """Let this process be root and *folder* a user's; return to whom things are given."""
+    given: list[tuple[int, int]] = []
+    inode = folder.stat().st_ino
+
+    def owned(real: Callable[..., os.stat_result]) -> Callable[..., os.stat_result]:
+        def look(*arguments: Any, **options: Any) -> os.stat_result:
+            found = real(*arguments, **options)
+            owner = (1001, 1002) if found.st_ino == inode else (0, 0)
+            return os.stat_result((*found[:4], *owner, *found[6:]))
+
+        return look
+
+    monkeypatch.setattr(os, "fstat", owned(os.fstat))
+    monkeypatch.setattr(os, "stat", owned(os.stat))
+    monkeypatch.setattr(os, "fchown", lambda _descriptor, owner, group: given.append((owner, group)))
+    return given
+
+
+@pytest.mark.parametrize("folder", [None, "descriptor"])
+def test_a_new_file_of_root_belongs_to_the_owner_of_the_folder(
+    folder: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the user could not read their own credentials file."""
+    descriptor = None if folder is None else os.open(tmp_path, os.O_RDONLY)
+    given = folder_of_a_user(monkeypatch, tmp_path)
+    path = str(tmp_path / "new") if descriptor is None else "new"
+    atomic.replace(path, NEW, descriptor)
+    monkeypatch.undo()
+    assert given == [(1001, 1002)]
+    assert (tmp_path / "new").read_bytes() == NEW
+    if descriptor is not None:
+        os.close(descriptor)
+
+
 def test_the_secret_is_only_ever_in_files_of_mode_600(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The temporary file is new, unguessable, beside the target, and private from the first byte."""
     target.chmod(0o644)
@@ -225,9 +282,9 @@ def test_what_is_written_is_on_the_disk_before_it_counts(
         order.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
         sync(descriptor)
 
-    def record_rename(*names: str) -> None:
+    def record_rename(old: str, new: str, **folders: int) -> None:
         order.append("rename")
-        rename(*names)
+        rename(old, new, **folders)
 
     monkeypatch.setattr(os, "fsync", record_sync)
     monkeypatch.setattr(os, "rename", record_rename)
@@ -245,13 +302,13 @@ def test_short_writes_are_continued(target: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def fails_with(number: int) -> Callable[..., Any]:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **_folder: object) -> None:
         raise OSError(number, os.strerror(number))
 
     return fail
 
 
-def interrupts(*_: object) -> None:
+def interrupts(*_: object, **_folder: object) -> None:
     raise KeyboardInterrupt
 
 
@@ -356,7 +413,7 @@ def test_a_new_folder_is_private_from_the_start(
 ) -> None:
     """There is no moment in which others can look into it."""
     set_umask(0)
-    monkeypatch.setattr(os, "chmod", lambda *_: None)
+    monkeypatch.setattr(os, "fchmod", lambda *_: None)
     atomic.make_folder(str(tmp_path / "new"))
     assert mode(tmp_path / "new") == 0o700
 
@@ -365,8 +422,8 @@ def test_a_folder_that_somebody_else_makes_first_is_fine(tmp_path: Path, monkeyp
     """Two processes that start together do not trip over each other, and the mode stays the first one's."""
     make = os.mkdir
 
-    def too_late(path: str, _mode: int) -> None:
-        make(path, 0o750)
+    def too_late(path: str, _mode: int, *, dir_fd: int) -> None:
+        make(path, 0o750, dir_fd=dir_fd)
         raise FileExistsError(errno.EEXIST, "it exists", path)
 
     monkeypatch.setattr(os, "mkdir", too_late)
@@ -379,3 +436,102 @@ def test_a_file_in_the_way_is_told(target: Path) -> None:
     with pytest.raises(NotADirectoryError):
         atomic.make_folder(str(target / "sub"))
     assert target.read_bytes() == OLD
+
+
+def test_a_new_folder_of_root_belongs_to_the_owner_of_the_folder_above(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else root would lock the user out of ~/.aws, or even ~/.cache."""
+    given = folder_of_a_user(monkeypatch, tmp_path)
+    atomic.make_folder(str(tmp_path / "new"))
+    assert given == [(1001, 1002)]
+
+
+def swap(monkeypatch: pytest.MonkeyPatch, put: Callable[[Path], object]) -> None:
+    """Let somebody put something in the place of each new folder."""
+    make = os.mkdir
+
+    def make_then_swap(name: str, mode: int, *, dir_fd: int) -> None:
+        make(name, mode, dir_fd=dir_fd)
+        path = Path(os.readlink(f"/proc/self/fd/{dir_fd}")) / name
+        path.rmdir()
+        put(path)
+
+    monkeypatch.setattr(os, "mkdir", make_then_swap)
+
+
+@pytest.mark.debian
+def test_no_mode_or_owner_is_set_through_a_link_in_the_place_of_a_new_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user who swaps the folder of root gets nothing."""
+    (tmp_path / "precious").mkdir(0o755)
+    given = folder_of_a_user(monkeypatch, tmp_path)
+    swap(monkeypatch, lambda path: path.symlink_to("precious"))
+    with pytest.raises(OSError) as caught:
+        atomic.make_folder(str(tmp_path / "new"))
+    assert caught.value.errno in {errno.ELOOP, errno.ENOTDIR}
+    assert given == []
+    assert mode(tmp_path / "precious") == 0o755
+
+
+@pytest.mark.debian
+def test_a_folder_with_content_is_not_given_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The new one is empty, so this is another one."""
+    (tmp_path / "precious").mkdir(0o755)
+    (tmp_path / "precious" / "file").touch()
+    given = folder_of_a_user(monkeypatch, tmp_path)
+    swap(monkeypatch, (tmp_path / "precious").rename)
+    atomic.make_folder(str(tmp_path / "new"))
+    assert given == []
+
+
+def test_a_umask_without_rights_for_the_owner_makes_a_folder_that_can_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot be opened at first, but for root."""
+    real = os.open
+
+    def refuse(path: str, flags: int, *more: Any, dir_fd: int | None = None) -> int:
+        if path == "new":
+            raise PermissionError(errno.EACCES, "permission denied")
+        return real(path, flags, *more, dir_fd=dir_fd)
+
+    before = os.umask(0o777)
+    try:
+        monkeypatch.setattr(os, "open", refuse)
+        atomic.make_folder(str(tmp_path / "new"))
+    finally:
+        os.umask(before)
+    assert mode(tmp_path / "new") == 0o700
+
+
+# has_writer -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.debian
+def test_a_file_that_is_open_for_writing_has_a_writer(target: Path) -> None:
+    """In this process or another one; who reads it does not count."""
+    with target.open("rb"):
+        assert not atomic.has_writer(os.stat(target))
+    with target.open("ab"):
+        assert atomic.has_writer(os.stat(target))
+    assert not atomic.has_writer(os.stat(target))
+
+
+def test_where_the_system_does_not_say_there_is_no_writer(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no /proc, it is closed, or what is in it ends meanwhile."""
+    scan = os.scandir
+    with target.open("ab"):
+        found = os.stat(target)
+        for missing in ("/proc", "/proc/"):
+            monkeypatch.setattr(os, "scandir", fails_with(errno.EACCES) if missing == "/proc" else processes(scan))
+            assert not atomic.has_writer(found)
+        monkeypatch.setattr(os, "scandir", scan)
+        monkeypatch.setattr(os, "stat", fails_with(errno.ENOENT))
+        assert not atomic.has_writer(found)
+
+
+def processes(scan: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `scandir` that refuses the descriptors of a process."""
+    return lambda path: fails_with(errno.EACCES)() if path.endswith("/fd") else scan(path)

@@ -21,6 +21,7 @@ from readers import NODE, node
 from test_locks import SteppingTime
 
 from stskit import Credentials
+from stskit._io import locks
 from stskit.errors import SinkError, StskitWarning
 from stskit.sinks import CredentialsFile
 
@@ -72,7 +73,7 @@ def test_the_sdk_for_javascript_reads_it(file: Path) -> None:
 
 def test_when_they_expire_is_told_to_tools(file: Path) -> None:
     """Under the name that saml2aws gave it, and others took over; in whole seconds of UTC."""
-    DUE.to(CredentialsFile())
+    DUE.to(CredentialsFile("default"))
     assert file.read_text().endswith("duetoken\nx_security_token_expires = 2099-01-02T03:04:05Z\n")
 
 
@@ -102,13 +103,13 @@ def test_many_profiles_are_one_rewrite(file: Path, config: Path, monkeypatch: py
     renamed: list[str] = []
     rename = os.rename
 
-    def record(old: str, new: str) -> None:
-        renamed.append(os.path.basename(new))
-        rename(old, new)
+    def record(old: str, new: str, **folders: int) -> None:
+        renamed.append(new)
+        rename(old, new, **folders)
 
     monkeypatch.setattr(os, "rename", record)
     given = {"c": SESSION, "b": STATIC, "a": DUE}
-    assert CredentialsFile("unused", region="us-east-1").write_all(given) == str(file)
+    assert CredentialsFile.write_all(given, region="us-east-1") == str(file)
     profiles = Session().full_config["profiles"]
     assert re.findall(r"\[(.*)\]", file.read_text()) == ["other", "b", "c", "a"]
     assert {name: profiles[name]["aws_access_key_id"] for name in given} == {
@@ -116,7 +117,6 @@ def test_many_profiles_are_one_rewrite(file: Path, config: Path, monkeypatch: py
     }
     assert {profiles[name]["region"] for name in given} == {"us-east-1"}
     assert renamed == ["config", "credentials"]
-    assert "unused" not in file.read_text() + config.read_text()
 
 
 def test_many_profiles_are_written_all_or_none(file: Path) -> None:
@@ -124,9 +124,9 @@ def test_many_profiles_are_written_all_or_none(file: Path) -> None:
     stale = Credentials("A", "s", "t", datetime.now(UTC) - timedelta(seconds=1))
     for others in ({"a b": SESSION}, {"b": stale}, {"other": SESSION}):
         with pytest.raises(SinkError):
-            CredentialsFile().write_all({"a": SESSION, **others})
+            CredentialsFile.write_all({"a": SESSION, **others})
     assert file.read_text() == OTHER
-    assert CredentialsFile().write_all({}) == str(file)
+    assert CredentialsFile.write_all({}) == str(file)
     assert file.read_text() == OTHER
 
 
@@ -231,22 +231,43 @@ def test_keys_of_a_session_are_there_to_be_replaced(file: Path, config: Path) ->
         assert "ASIAOLD" not in file.read_text()
 
 
-def test_two_names_for_the_default_profile_are_told(file: Path, config: Path) -> None:
-    """Tools differ about which of them counts."""
-    config.write_text("[profile default]\nregion = eu-west-1\n")
-    with pytest.raises(SinkError, match=r"\[profile default\] goes before \[default\]"):
-        SESSION.to(CredentialsFile(region="us-east-1"))
-    assert config.read_text() == "[profile default]\nregion = eu-west-1\n"
+PROFILE_DEFAULT = "[profile default]\nregion = us-west-2\noutput = yaml\ns3 =\n  max_queue_size = 5\n"
+
+
+def test_profile_default_is_changed_where_it_is(file: Path, config: Path) -> None:
+    """A section [default] beside it would hide its other settings from botocore. `remove` looks there too."""
+    config.write_text(PROFILE_DEFAULT)
+    sink = CredentialsFile("default", region="eu-west-1")
+    SESSION.to(sink)
+    assert config.read_text() == PROFILE_DEFAULT.replace("us-west-2", "eu-west-1")
+    default = Session().full_config["profiles"]["default"]
+    assert (default["region"], default["output"], default["s3"]) == ("eu-west-1", "yaml", {"max_queue_size": "5"})
+    sink.remove()
+    assert config.read_text() == PROFILE_DEFAULT.replace("region = us-west-2\n", "")
+
+
+@pytest.mark.parametrize(
+    "text", ["[default]\nregion = us-west-1\n" + PROFILE_DEFAULT, PROFILE_DEFAULT + "[default]\nregion = us-west-1\n"]
+)
+def test_two_sections_for_the_default_profile_are_both_changed_on_request(text: str, file: Path, config: Path) -> None:
+    """Tools differ about which of them they read, so without `overwrite` it is refused."""
+    config.write_text(text)
+    with pytest.raises(SinkError, match=r"\[default\] and \[profile default\] are the same profile") as caught:
+        SESSION.to(CredentialsFile("default", region="eu-west-1"))
+    assert (caught.value.option, caught.value.path) == ("overwrite", str(config))
+    assert config.read_text() == text
+    SESSION.to(CredentialsFile("default", region="eu-west-1", overwrite=True))
+    assert config.read_text() == text.replace("us-west-1", "eu-west-1").replace("us-west-2", "eu-west-1")
 
 
 @pytest.mark.parametrize("content", [b"stray\n", b"\xff", b"[default]\r", None])
 def test_a_config_file_that_nobody_can_read_is_in_nobodys_way(content: bytes | None, file: Path, config: Path) -> None:
     """It is only looked at; whoever writes to it is told."""
     config.mkdir() if content is None else config.write_bytes(content)
-    SESSION.to(CredentialsFile())
+    SESSION.to(CredentialsFile("default"))
     assert "ASIANEW" in file.read_text()
     with pytest.raises(SinkError, match="config was not changed"):
-        DUE.to(CredentialsFile(region="us-east-1"))
+        DUE.to(CredentialsFile("default", region="us-east-1"))
     assert "ASIADUE" not in file.read_text()
 
 
@@ -257,6 +278,8 @@ def test_paths_come_from_the_argument_else_the_environment(tmp_path: Path, monke
     """The config file lies beside a path that is given, unless a variable or an argument says otherwise."""
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "by-variable"))
     assert SESSION.to(CredentialsFile("dev")) == str(tmp_path / "by-variable")
+    for name in "abcd":
+        (tmp_path / name).mkdir()
     SESSION.to(CredentialsFile("dev", tmp_path / "a" / "keys", "us-east-1"))
     assert (tmp_path / "a" / "config").exists()
     SESSION.to(CredentialsFile("dev", tmp_path / "b" / "keys", "us-east-1", config_path=tmp_path / "c" / "conf"))
@@ -270,7 +293,7 @@ def test_paths_come_from_the_argument_else_the_environment(tmp_path: Path, monke
 
 @pytest.mark.case("F9")
 def test_a_link_stays_and_its_target_changes(file: Path, tmp_path: Path) -> None:
-    """Also a link to a link, and a relative one; the lock lies beside the target."""
+    """Also a link to a link, and a relative one; nothing is left beside the target."""
     target = tmp_path / "real"
     file.rename(target)
     (tmp_path / "middle").symlink_to("real")
@@ -279,7 +302,7 @@ def test_a_link_stays_and_its_target_changes(file: Path, tmp_path: Path) -> None
     assert file.is_symlink()
     assert (tmp_path / "middle").is_symlink()
     assert "[dev]" in target.read_text()
-    assert (tmp_path / "real.lock").exists()
+    assert folder_of(target) == ["middle", "real"]
 
 
 def test_one_file_cannot_be_both(tmp_path: Path) -> None:
@@ -295,13 +318,13 @@ def test_one_file_cannot_be_both(tmp_path: Path) -> None:
 @pytest.mark.case("F11")
 @pytest.mark.parametrize("mask", [0, 0o022, 0o077, 0o777])
 def test_new_files_and_folders_are_for_the_owner_alone(home: Path, umask: Callable[[int], int], mask: int) -> None:
-    """Files, locks and backups 0600, folders 0700, whatever the umask."""
+    """Files and backups 0600, ~/.aws 0700, whatever the umask; no lock file stays."""
     umask(mask)
     for keys in (SESSION, DUE):
-        path = Path(keys.to(CredentialsFile(region="us-east-1", backup=True)))
+        path = Path(keys.to(CredentialsFile("default", region="us-east-1", backup=True)))
     assert path == home / ".aws" / "credentials"
     assert {each.stat().st_mode & 0o777 for each in path.parent.iterdir()} == {0o600}
-    assert folder_of(path) == ["config", "config.lock", "credentials", "credentials.bak", "credentials.lock"]
+    assert folder_of(path) == ["config", "credentials", "credentials.bak"]
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
@@ -420,11 +443,6 @@ def too_large(file: Path) -> None:
     os.truncate(file, 64_000_001)
 
 
-def locked_by_a_link(file: Path) -> None:
-    (file.parent / "victim").write_text("precious")
-    (file.parent / "credentials.lock").symlink_to("victim")
-
-
 def no_folder(file: Path) -> None:
     file.unlink()
     file.parent.rmdir()
@@ -438,7 +456,6 @@ def no_folder(file: Path) -> None:
         pytest.param(loop, "a link to", marks=pytest.mark.case("F9")),
         pytest.param(hard_link, "hard links", marks=pytest.mark.case("F10")),
         pytest.param(no_folder, "Not a directory|File exists", marks=pytest.mark.case("F11")),
-        pytest.param(locked_by_a_link, "symbolic links", marks=pytest.mark.case("F22")),
         (a_folder, "it is a folder, and not a regular file"),
         (a_fifo, "regular file"),
         (a_mark, "byte order mark"),
@@ -456,8 +473,7 @@ def test_what_cannot_be_written_safely_stays_as_it_is(spoil: Callable[[Path], No
     with pytest.raises(SinkError, match=reason) as caught:
         SESSION.to(CredentialsFile("dev", region="us-east-1"))
     after = {each.name: each.read_bytes() for each in file.parent.glob("*") if each.is_file()}
-    locks = {"credentials.lock": b"", "config.lock": b""}
-    assert {name: data for name, data in after.items() if locks.get(name) != data} == contents
+    assert after == contents
     assert caught.value.path in (str(file), str(file.parent / "config"))
     frames = traceback.TracebackException.from_exception(caught.value, capture_locals=True).stack
     shown = "".join(str(frame.locals) for frame in frames if frame.filename != __file__)
@@ -466,23 +482,22 @@ def test_what_cannot_be_written_safely_stays_as_it_is(spoil: Callable[[Path], No
 
 
 @pytest.mark.case("F22")
-def test_a_link_that_is_the_lock_does_no_harm_to_what_it_leads_to(file: Path) -> None:
+def test_a_link_that_looks_like_a_lock_does_no_harm_to_what_it_leads_to(file: Path) -> None:
     """Who can plant a link beside the file gains nothing by it."""
-    locked_by_a_link(file)
-    with pytest.raises(SinkError):
-        SESSION.to(CredentialsFile("dev"))
+    (file.parent / "victim").write_text("precious")
+    (file.parent / "credentials.lock").symlink_to("victim")
+    SESSION.to(CredentialsFile("dev"))
     assert (file.parent / "victim").read_text() == "precious"
 
 
 def test_a_writer_waits_ten_seconds_for_the_lock(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Then the error names the lock, and what to do; the file is as it was."""
-    from fcntl import LOCK_EX, flock
-
     clock = SteppingTime(monkeypatch)
-    with (file.parent / "credentials.lock").open("w") as lock:
-        flock(lock, LOCK_EX)
-        with pytest.raises(SinkError, match=r"another process holds the lock .*credentials\.lock\. Try again"):
-            SESSION.to(CredentialsFile("dev"))
+    with (
+        locks.locked_folder(str(file.parent), 0, str),
+        pytest.raises(SinkError, match=r"another process holds the lock on .*\.aws\. Try again"),
+    ):
+        SESSION.to(CredentialsFile("dev"))
     assert 10 <= clock.seconds < 11
     assert file.read_text() == OTHER
 
@@ -491,8 +506,8 @@ def test_a_writer_waits_ten_seconds_for_the_lock(file: Path, monkeypatch: pytest
     ("make", "option", "remedy", "cli_remedy"),
     [
         (lambda: CredentialsFile("a b"), "profile", "use letters, digits", ""),
-        (lambda: CredentialsFile(region="a b"), "region", "give one such as us-east-1 or json", ""),
-        (lambda: CredentialsFile(output="é"), "output", "give one such as us-east-1 or json", ""),
+        (lambda: CredentialsFile("default", region="a b"), "region", "give one such as us-east-1 or json", ""),
+        (lambda: CredentialsFile("default", output="é"), "output", "give one such as us-east-1 or json", ""),
         (
             lambda: SESSION.to(CredentialsFile("dev", "both/config", "us-east-1")),
             "config_path",
@@ -529,11 +544,11 @@ def test_an_error_carries_the_option_and_the_remedy(
 def test_an_error_of_the_system_carries_a_remedy_for_it(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The errno decides which, and a default stands in for the others."""
 
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **_folders: object) -> None:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "rename", refuse)
-    for number, remedy in ((errno.ENOSPC, "Make room on the disk"), (errno.EIO, "Mend that, or name another path")):
+    for number, remedy in ((errno.ENOSPC, "Make room on the disk"), (errno.EIO, "Correct that, or name another path")):
         with pytest.raises(SinkError) as caught:
             SESSION.to(CredentialsFile("dev"))
         assert caught.value.message == f"{file} was not changed: {os.strerror(number)}."
@@ -548,10 +563,106 @@ def test_expired_credentials_are_not_written(file: Path) -> None:
     assert file.read_text() == OTHER
 
 
+# What is refused before anything is fetched
+
+
+def test_the_name_of_the_profile_is_required(file: Path) -> None:
+    """Nobody should write to the default profile by leaving something out."""
+    with pytest.raises(TypeError, match="profile"):
+        CredentialsFile()  # type: ignore[call-arg]
+    assert file.read_text() == OTHER
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: CredentialsFile(None), "profile must be the name of a profile, not NoneType"),  # type: ignore[arg-type]
+        (lambda: CredentialsFile(SESSION), "profile must be the name of a profile, not Credentials"),  # type: ignore[arg-type]
+        (lambda: CredentialsFile("dev", 1), "path must be a path as text or os.PathLike"),  # type: ignore[arg-type]
+        (lambda: CredentialsFile("dev", config_path=b"x"), "config_path must be a path"),  # type: ignore[arg-type]
+        (lambda: CredentialsFile("dev", region=1), "region must be text, not int"),  # type: ignore[arg-type]
+        (lambda: CredentialsFile.write_all({None: SESSION}), "profile must be the name"),  # type: ignore[dict-item]
+        (
+            lambda: CredentialsFile("dev", config_path="config", overwrite=True),
+            "config_path has no effect with overwrite=True and without a region or an output",
+        ),
+    ],
+)
+def test_a_wrong_type_or_an_option_without_effect_is_a_type_error(
+    make: Callable[[], object], message: str, home: Path
+) -> None:
+    """It names the argument, and no file is made."""
+    with pytest.raises(TypeError, match=message):
+        make()
+    assert list(home.iterdir()) == []
+
+
+def test_a_check_changes_nothing(file: Path, config: Path) -> None:
+    """No file, no time, no lock and no backup; afterwards `write` succeeds."""
+    sink = CredentialsFile("dev", region="eu-west-1", backup=True)
+    before = file.stat()
+    sink.check()
+    assert folder_of(file) == ["credentials"]
+    assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    SESSION.to(sink)
+    sink.check()
+    assert "placeholder" not in file.read_text() + config.read_text()
+
+
+def protected(file: Path) -> None:
+    file.write_text("[dev]\naws_access_key_id = AKIAMINE\naws_secret_access_key = s\n")
+
+
+def elsewhere(file: Path) -> None:
+    (file.parent / "config").write_text("[profile dev]\ncredential_process = x\n")
+
+
+def read_only(file: Path) -> None:
+    file.chmod(0o400)
+
+
+def bad_config(file: Path) -> None:
+    (file.parent / "config").write_text("stray\n")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [protected, elsewhere, read_only, bad_config, dangling, hard_link, no_folder, a_folder, a_fifo, a_mark, broken],
+)
+def test_a_check_raises_what_writing_would_raise(spoil: Callable[[Path], None], file: Path) -> None:
+    """So that nobody types an MFA code, or uses up an assertion, for credentials that cannot be delivered."""
+    spoil(file)
+    sink = CredentialsFile("dev", region="eu-west-1")
+    errors = []
+    for action in (sink.check, lambda: SESSION.to(sink)):
+        with pytest.raises(SinkError) as caught:
+            action()
+        errors.append((str(caught.value), caught.value.path, caught.value.option))
+    assert errors[0] == errors[1]
+
+
+def test_a_check_finds_a_folder_that_cannot_be_written(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where ~/.aws would have to be made first."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(SinkError, match="Permission denied. Give yourself the right"):
+        CredentialsFile("dev").check()
+    assert list(home.iterdir()) == []
+
+
+def test_two_names_of_one_folder_are_locked_once(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a bind mount makes them, or a file system that takes upper and lower case for the same."""
+    other = tmp_path / "other"
+    other.symlink_to(file.parent)
+    monkeypatch.setattr(os.path, "realpath", os.path.abspath)
+    monkeypatch.setattr(locks, "_FOLDER_FLAGS", os.O_RDONLY)
+    SESSION.to(CredentialsFile("dev", region="eu-west-1", config_path=other / "config"))
+    assert folder_of(file) == ["config", "credentials"]
+
+
 @pytest.mark.case("F16", "F17")
 @pytest.mark.parametrize(
     "name",
-    ["", "a b", "a]\n[default", "a]\n[default]", "a\r", "DEFAULT", "__proto__", "[x]", "a#b", "é", "a=b\n", None,
+    ["", "a b", "a]\n[default", "a]\n[default]", "a\r", "DEFAULT", "__proto__", "[x]", "a#b", "é", "a=b\n",
      "profile x", "sso-session x", "services x", "\N{PILE OF POO}", "e\N{COMBINING ACUTE ACCENT}", " a", "a ", "a(b)",
      "a;b", 'a"b', "a'b", "a\\b", "a\nb", "a\x7f", "a\x85", "a\u2028b", "\ufeffa"],
 )  # fmt: skip
@@ -591,7 +702,7 @@ def test_the_second_file_is_not_written_where_the_first_cannot_be(file: Path) ->
     file.write_text("stray\n")
     with pytest.raises(SinkError):
         SESSION.to(CredentialsFile("dev", region="us-east-1"))
-    assert folder_of(file) == ["config.lock", "credentials", "credentials.lock"]
+    assert folder_of(file) == ["credentials"]
 
 
 @pytest.mark.parametrize("there", ["us-west-2", "us-east-1", ""])
@@ -604,10 +715,10 @@ def test_the_first_file_goes_back_where_the_second_cannot_be_replaced(
         config.chmod(0o640)
     rename = os.rename
 
-    def refuse(old: str, new: str) -> None:
-        if new == str(file):
+    def refuse(old: str, new: str, **folders: int) -> None:
+        if new == file.name:
             raise PermissionError(13, "Permission denied")
-        rename(old, new)
+        rename(old, new, **folders)
 
     monkeypatch.setattr(os, "rename", refuse)
     with pytest.raises(SinkError, match="credentials was not changed: Permission denied"):

@@ -62,7 +62,7 @@ def test_what_is_left_of_others_goes(env: Path) -> None:
     env.write_text("AWS_PROFILE=dev\nexport AWS_SECURITY_TOKEN=old\n" + OTHER)
     DUE.to(DotEnv(env, expiration=True))
     STATIC.to(DotEnv(env))
-    assert env.read_text() == OTHER + "AWS_ACCESS_KEY_ID=AKIANEW\nAWS_SECRET_ACCESS_KEY=static/secret\n"
+    assert env.read_text() == OTHER + "export AWS_ACCESS_KEY_ID=AKIANEW\nexport AWS_SECRET_ACCESS_KEY=static/secret\n"
 
 
 @pytest.mark.case("X14")
@@ -72,7 +72,7 @@ def test_the_same_again_writes_nothing(env: Path) -> None:
     before = env.read_bytes(), env.stat().st_ino, env.stat().st_mtime_ns
     SESSION.to(DotEnv(env, backup=True))
     assert (env.read_bytes(), env.stat().st_ino, env.stat().st_mtime_ns) == before
-    assert folder_of(env) == [".env", ".env.lock"]
+    assert folder_of(env) == [".env"]
 
 
 # Safely -----------------------------------------------------------------------------------------------------------
@@ -80,7 +80,8 @@ def test_the_same_again_writes_nothing(env: Path) -> None:
 
 @pytest.mark.case("X14")
 def test_a_new_file_is_for_the_owner_alone(home: Path) -> None:
-    """Its folder too, whatever the umask; the path may begin with a tilde."""
+    """Whatever the umask; the path may begin with a tilde."""
+    (home / "project").mkdir()
     before = os.umask(0)
     try:
         SESSION.to(DotEnv("~/project/.env"))
@@ -88,19 +89,18 @@ def test_a_new_file_is_for_the_owner_alone(home: Path) -> None:
         os.umask(before)
     path = home / "project" / ".env"
     assert {each.stat().st_mode & 0o777 for each in path.parent.iterdir()} == {0o600}
-    assert path.parent.stat().st_mode & 0o777 == 0o700
-    assert folder_of(path) == [".env", ".env.lock"]
+    assert folder_of(path) == [".env"]
 
 
 @pytest.mark.case("X14")
 def test_a_link_stays_and_its_target_changes(env: Path, tmp_path: Path) -> None:
-    """The lock lies beside the target."""
+    """Nothing else is left beside it."""
     link = tmp_path / ".env"
     link.symlink_to("project/.env")
     assert SESSION.to(DotEnv(link)) == str(link)
     assert link.is_symlink()
     assert "ASIANEW" in env.read_text()
-    assert folder_of(env) == [".env", ".env.lock"]
+    assert folder_of(env) == [".env"]
 
 
 @pytest.mark.case("X14")
@@ -126,7 +126,7 @@ KILLED = """
 import os, signal, sys
 from stskit import Credentials
 from stskit.sinks import DotEnv
-os.rename = lambda *paths: os.kill(os.getpid(), signal.SIGKILL)
+os.rename = lambda *paths, **folders: os.kill(os.getpid(), signal.SIGKILL)
 DotEnv(sys.argv[1]).write(Credentials("ASIANEW", "new/secret+", "newtoken=="))
 """
 
@@ -136,9 +136,9 @@ def test_a_kill_leaves_the_old_file_and_the_next_writer_tidies_up(env: Path) -> 
     """Just before the new one takes its place."""
     assert subprocess.run([sys.executable, "-c", KILLED, env], check=False).returncode == -9
     assert env.read_text() == OTHER
-    assert len(folder_of(env)) == 3
+    assert len(folder_of(env)) == 2
     SESSION.to(DotEnv(env))
-    assert folder_of(env) == [".env", ".env.lock"]
+    assert folder_of(env) == [".env"]
 
 
 # Refused ----------------------------------------------------------------------------------------------------------
@@ -215,6 +215,31 @@ def test_expired_credentials_are_refused(env: Path) -> None:
     assert env.read_text() == OTHER
 
 
+def test_a_check_raises_what_writing_would_raise(env: Path) -> None:
+    """A region, a line or a file that is in the way; nothing changes, also where all is well."""
+    DotEnv(env).check()
+    assert env.read_text() == OTHER
+    assert folder_of(env) == [".env"]
+    with pytest.raises(SinkError, match="AWS_REGION has characters"):
+        DotEnv(env, region="a b").check()
+    open_quote(env)
+    before = env.read_text()
+    for action in (DotEnv(env).check, lambda: SESSION.to(DotEnv(env))):
+        with pytest.raises(SinkError, match="line 1 is not NAME=value"):
+            action()
+    assert env.read_text() == before
+
+
+def test_a_file_is_never_left_half_exported(env: Path) -> None:
+    """The session token is exported like the keys beside it, whatever else is in the file."""
+    env.write_text("DEBUG=1\nexport AWS_ACCESS_KEY_ID=AKIAOLD\nexport AWS_SECRET_ACCESS_KEY=old\n")
+    SESSION.to(DotEnv(env, region="eu-west-1"))
+    lines = env.read_text().splitlines()
+    assert lines[0] == "DEBUG=1"
+    assert len(lines) == 6
+    assert all(line.startswith("export AWS_") for line in lines[1:])
+
+
 # Git --------------------------------------------------------------------------------------------------------------
 
 
@@ -246,6 +271,7 @@ def test_a_file_that_git_would_commit_is_told(tree: Path, env: Path) -> None:
         with pytest.warns(StskitWarning, match=rf"{env} is in a git work tree and not ignored.*\.gitignore") as caught:
             DotEnv(env).write(SESSION)
         assert [each.filename for each in caught] == [__file__]
+    (tree / "a" / "b").mkdir(parents=True)
     with pytest.warns(StskitWarning, match="git work tree"):
         SESSION.to(DotEnv(tree / "a" / "b" / ".env"))
     git("-C", tree, "commit", "--allow-empty", "-m", "first")
@@ -271,6 +297,7 @@ def test_a_file_that_git_ignores_is_not_told(tree: Path, env: Path) -> None:
 def test_what_was_there_before_must_be_ignored_too(tree: Path, env: Path) -> None:
     """The backup holds keys as well."""
     (tree / ".gitignore").write_text(".env\n")
+    (tree / "new").mkdir()
     SESSION.to(DotEnv(tree / "new" / ".env", backup=True))  # nothing was there
     with pytest.warns(StskitWarning, match=rf"{env}\.bak is in a git work tree") as caught:
         SESSION.to(DotEnv(env, backup=True))
@@ -368,6 +395,7 @@ def test_nothing_is_fetched_by_a_program_that_the_repository_names(tmp_path: Pat
     git("clone", "--filter=blob:none", "--no-checkout", origin.as_uri(), clone)
     git("-C", clone, "sparse-checkout", "set", "--no-cone", "/none")
     git("-C", clone, "checkout")
+    (clone / "deep").mkdir()
     program, mark = spy(tmp_path)
     git("-C", clone, "config", "remote.origin.uploadpack", program)
     SESSION.to(DotEnv(clone / "deep" / ".env"))

@@ -27,7 +27,7 @@ from stskit.sinks.dot_env.env_file import BARE, updated
 SESSION = Credentials("ASIANEW", "new/secret+", "newtoken==")
 STATIC = Credentials("AKIANEW", "static/secret")
 DUE = Credentials("A", "s", "t", datetime(2099, 1, 2, 3, 4, 5, tzinfo=UTC))
-NEW = {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": None}
+NEW = {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": None, "AWS_PROFILE": None}
 WRITTEN = {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "s"}
 BOTH = "AWS_ACCESS_KEY_ID=A\nAWS_SECRET_ACCESS_KEY=s\n"
 
@@ -51,14 +51,23 @@ def env(tmp_path: Path) -> Path:
         ("X=1", f"X=1\n{BOTH}"[:-1]),
         ("X=1\r\n", "X=1\r\nAWS_ACCESS_KEY_ID=A\r\nAWS_SECRET_ACCESS_KEY=s\r\n"),
         ("export X=1\n", "export X=1\nexport AWS_ACCESS_KEY_ID=A\nexport AWS_SECRET_ACCESS_KEY=s\n"),
+        (
+            "X=1\nexport AWS_PROFILE=dev\n",
+            "X=1\nexport AWS_ACCESS_KEY_ID=A\nexport AWS_SECRET_ACCESS_KEY=s\n",
+        ),
+        (
+            "X=1\nexport AWS_SESSION_TOKEN=1\nAWS_ACCESS_KEY_ID=1\n",
+            "X=1\nexport AWS_ACCESS_KEY_ID=A\nexport AWS_SECRET_ACCESS_KEY=s\n",
+        ),
+        ("export X=1\nAWS_ACCESS_KEY_ID=1\n", f"export X=1\n{BOTH}"),
         ("X=1\nexport Y=2\n", f"X=1\nexport Y=2\n{BOTH}"),
         (
             "  export  AWS_ACCESS_KEY_ID = 'old' # mine\nX=1\nAWS_SECRET_ACCESS_KEY: old\n",
-            "  export  AWS_ACCESS_KEY_ID=A # mine\nX=1\nAWS_SECRET_ACCESS_KEY=s\n",
+            "  export  AWS_ACCESS_KEY_ID=A # mine\nX=1\nexport AWS_SECRET_ACCESS_KEY=s\n",
         ),
         (
             "AWS_ACCESS_KEY_ID=1\nX=1\nexport AWS_ACCESS_KEY_ID=2\nAWS_SECRET_ACCESS_KEY=3\r\n",
-            "AWS_ACCESS_KEY_ID=A\nX=1\nexport AWS_ACCESS_KEY_ID=A\nAWS_SECRET_ACCESS_KEY=s\r\n",
+            "export AWS_ACCESS_KEY_ID=A\nX=1\nexport AWS_ACCESS_KEY_ID=A\nexport AWS_SECRET_ACCESS_KEY=s\r\n",
         ),
         (
             "#AWS_ACCESS_KEY_ID=old\n # AWS_ACCESS_KEY_ID=old\n",

@@ -523,7 +523,9 @@ def have_fail(patch: pytest.MonkeyPatch, folder: Path, step: str, number: int) -
     real = getattr(os, call)
 
     def fail(*arguments: Any, **options: Any) -> Any:
-        if not endings or ((path := str(arguments[0])).startswith(str(folder)) and path.endswith(endings[0])):
+        path = str(arguments[0])
+        within = path.startswith(str(folder)) or "dir_fd" in options
+        if not endings or (within and path.endswith(endings[0])):
             raise OSError(number, os.strerror(number))
         return real(*arguments, **options)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from botocore import configloader
 from botocore.configloader import raw_config_parse
 from botocore.exceptions import ConfigParseError
 from helpers import reachable_text
@@ -107,7 +110,8 @@ def test_only_the_option_changes(before: str, after: str) -> None:
         ("[]SECRET = v\n", "line 1"),
         ("\x0c[dev]\nk = SECRET\n", "header"),
         ("\xa0[dev]\nk = SECRET\n", "cannot be changed safely"),
-        ("[dev]\ns3 =\n  k = SECRET\n  [x]\n", "indented line is a header"),
+        ("[dev]\ns3 =\n  k = SECRET\n  [x]\n", "[dev] has a value on an indented line of its own"),
+        ("[dev]\ns3 =\n  k = SECRET\n  [x=y]\n", "indented line is a header"),
         ("[dev]\n  x =\n  aws_access_key_id = SECRET\n", "follows one without a value"),
         ("[dev]\nk = v\n  aws_access_key_id = SECRET\n", "line of its own to some readers"),
         ("[dev]\naws_access_key_id = SECRET\n  ; note\n", "indented comment"),
@@ -187,3 +191,98 @@ def test_what_botocore_cannot_read_is_refused(text: str, tmp_path_factory: pytes
     except ConfigParseError:
         with pytest.raises(SinkError):
             changed(text, "brand-new", NEW)
+
+
+# What botocore cannot read ----------------------------------------------------------------------------------------
+
+NESTED = [
+    "s3 =\n invalid\n",
+    "aws_access_key_id =\n  CANARY\naws_secret_access_key = x\n",
+    "foo =\n  \n  CANARY\n",
+    "foo =\n  k = v\n  CANARY\n",
+    "foo =\n  k = v\x85CANARY\n",
+    "foo =\n  k = v\u2028CANARY\n",
+    "foo =\n  k = v\x1cCANARY\n",
+    "foo :\n  k : CANARY\n",
+]
+
+
+@pytest.mark.parametrize("section", ["old", "dev", "DEFAULT"])
+@pytest.mark.parametrize("text", NESTED)
+def test_a_file_that_botocore_cannot_read_is_not_written(text: str, section: str, tmp_path: Path) -> None:
+    """A value on the next line: each of its lines has to be NAME = value. Whichever profile it is in."""
+    path = tmp_path / "credentials"
+    path.touch(0o600)
+    before = f"[{section}]\n{text}[x]\nk = v\n".encode()
+    path.write_bytes(before)
+    with pytest.raises(ConfigParseError):
+        raw_config_parse(str(path))
+    for action in (CredentialsFile("dev", path).check, lambda: Credentials("A", "s").to(CredentialsFile("dev", path))):
+        with pytest.raises(SinkError, match="indented line of its own|cannot be changed safely") as caught:
+            action()
+        assert "CANARY" not in reachable_text(caught.value)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_nested_values_that_botocore_can_read_stay(end: str, tmp_path: Path) -> None:
+    """Also after an empty line, and where the value of another option goes on in the next line."""
+    text = end.join(["[old]", "s3 =", "  a = b", "", "  c = d = e", "k = v", "  goes on", "[dev]", "r =", ""])
+    assert read(changed(text, "dev", NEW), tmp_path) == read(text, tmp_path) | {"dev": {"r": "", **WRITTEN}}
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["k =", "k = v", "k:", "k"]), st.lists(st.sampled_from(["a = b", "a", "", "a:b", "#"]))
+        ),
+        max_size=3,
+    )
+)
+def test_whatever_is_written_botocore_can_read(options: list[tuple[str, list[str]]]) -> None:
+    """Its own reader, nested values included, over whole files."""
+    lines = [f"{head}{number}" if head == "k" else f"k{number}{head[1:]}" for number, (head, _) in enumerate(options)]
+    text = "[old]\n" + "".join(
+        "\n  ".join([line, *rest]) + "\n" for line, (_, rest) in zip(lines, options, strict=True)
+    )
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "credentials"
+        path.write_text(text)
+        try:
+            before = raw_config_parse(str(path))
+        except ConfigParseError:
+            before = None
+        try:
+            path.write_text(changed(text, "dev", NEW))
+        except SinkError:
+            assert before is None or "[" in text  # what it refuses beyond that is tested above
+            return
+        assert before is not None
+        assert raw_config_parse(str(path)) == before | {"dev": WRITTEN}
+
+
+@pytest.mark.parametrize("text", ["[old]\nk = v\n", "[DEFAULT]\nk = v\n"])
+def test_botocore_has_the_last_word(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else its reader refuses, of a short file or of the shapes of a long one, is not written."""
+    assert "[dev]" in changed(text, "dev", NEW)
+
+    def refuse(path: str) -> None:
+        assert b"[" in Path(path).read_bytes()
+        raise ConfigParseError(path=path, error="CANARY")
+
+    monkeypatch.setattr(configloader, "raw_config_parse", refuse)
+    with pytest.raises(SinkError, match="botocore could not read it afterwards") as caught:
+        changed(text, "dev", NEW)
+    assert "CANARY" not in str(caught.value)
+
+
+@pytest.mark.parametrize("missing", ["memfd_create", "/dev/fd"])
+def test_a_system_without_files_in_memory_is_enough(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then it is a temporary file without a name; without /dev/fd the parser that botocore uses has to do."""
+    if missing == "/dev/fd":
+        monkeypatch.setattr(os.path, "isfile", lambda _path: False)
+    else:
+        monkeypatch.delattr(os, "memfd_create", raising=False)
+    assert "[dev]" in changed("[old]\nk = v\n", "dev", NEW)
+    with pytest.raises(SinkError, match="indented line of its own"):
+        changed("[old]\nk =\n  v\n", "dev", NEW)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -40,7 +41,7 @@ def taken(path: Path) -> bool:
     """Whether somebody else has the lock."""
     with open(path, "r+b") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
     return False
@@ -67,7 +68,7 @@ def test_a_lock_that_stays_taken_is_a_timeout(tmp_path: Path, monkeypatch: pytes
     before = open_descriptors()
     with (
         locks.locked(path, 0),
-        pytest.raises(TimeoutError, match="another process holds the lock .*lock") as caught,
+        pytest.raises(TimeoutError, match="another process holds the lock on .*lock") as caught,
         locks.locked(path, 1),
     ):
         pytest.fail("two hold the lock")
@@ -133,16 +134,189 @@ def test_an_error_of_the_lock_itself_is_no_timeout(tmp_path: Path, monkeypatch: 
         pass
 
 
+def as_user(monkeypatch: pytest.MonkeyPatch, user: int, owner: int) -> list[tuple[int, int]]:
+    """Let files belong to *user* and folders to *owner*; return to whom files are given."""
+    look, seen = os.fstat, list[tuple[int, int]]()
+
+    def owned(descriptor: int) -> os.stat_result:
+        found = look(descriptor)
+        uid = owner if stat.S_ISDIR(found.st_mode) else user
+        return os.stat_result((*found[:4], uid, 100, *found[6:]))
+
+    monkeypatch.setattr(os, "fstat", owned)
+    monkeypatch.setattr(os, "fchown", lambda _descriptor, user, group: seen.append((user, group)))
+    return seen
+
+
 @pytest.mark.parametrize(
     ("user", "owner", "given"), [(0, 1000, [(1000, 100)]), (0, 0, []), (1000, 0, []), (1000, 1000, [])]
 )
-def test_a_lock_that_root_makes_belongs_to_whom_the_folder_does(
+def test_a_lock_that_root_makes_belongs_to_the_owner_of_the_folder(
     user: int, owner: int, given: list[tuple[int, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else its owner could not open it the next time."""
-    look, seen = os.fstat, list[tuple[int, int]]()
-    monkeypatch.setattr(os, "fstat", lambda descriptor: os.stat_result((*look(descriptor)[:4], user, 0, *[0] * 4)))
-    monkeypatch.setattr(os, "stat", lambda _path: os.stat_result((0, 0, 0, 0, owner, 100, *[0] * 4)))
-    monkeypatch.setattr(os, "fchown", lambda _descriptor, user, group: seen.append((user, group)))
+    seen = as_user(monkeypatch, user, owner)
     with locks.locked(str(tmp_path / "lock"), 0):
         assert seen == given
+
+
+def test_a_lock_file_that_exists_is_never_given_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may find one that a user has put there."""
+    (tmp_path / "lock").touch(0o644)
+    seen = as_user(monkeypatch, 0, 1000)
+    with locks.locked(str(tmp_path / "lock"), 0):
+        assert seen == []
+    assert (tmp_path / "lock").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_second_name_of_another_file_is_not_locked(tmp_path: Path) -> None:
+    """A user could lend the lock a file of root; its owner and mode stay, and no descriptor stays open."""
+    (tmp_path / "precious").touch(0o644)
+    (tmp_path / "lock").hardlink_to(tmp_path / "precious")
+    before = open_descriptors()
+    with (
+        pytest.raises(PermissionError, match="not a regular file with one name"),
+        locks.locked(str(tmp_path / "lock"), 0),
+    ):
+        pass
+    assert (tmp_path / "precious").stat().st_mode & 0o777 == 0o644
+    assert open_descriptors() == before
+
+
+# Folders ----------------------------------------------------------------------------------------------------------
+
+
+def no_fallback() -> str:
+    pytest.fail("this file system can lock folders")
+
+
+def is_locked(folder: Path) -> bool:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def test_a_folder_is_locked_and_nothing_is_left_in_it(tmp_path: Path) -> None:
+    """The descriptor is the folder's, and the lock ends with the block."""
+    before = open_descriptors()
+    with locks.locked_folder(str(tmp_path), 0, no_fallback) as folder:
+        assert is_locked(tmp_path)
+        assert os.path.samestat(os.fstat(folder), tmp_path.stat())
+    assert not is_locked(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert open_descriptors() == before
+
+
+def test_a_folder_that_stays_locked_is_a_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the folder, and no lock file takes its place."""
+    clock = SteppingTime(monkeypatch)
+    with (
+        locks.locked_folder(str(tmp_path), 0, no_fallback),
+        pytest.raises(TimeoutError, match=f"another process holds the lock on {tmp_path}"),
+        locks.locked_folder(str(tmp_path), 1, no_fallback),
+    ):
+        pytest.fail("two hold the lock")
+    assert 1 <= clock.seconds <= 1 + 2 * locks.PAUSE
+
+
+def test_a_lock_file_stands_for_a_folder_that_cannot_be_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NFS locks files only."""
+    lock = fcntl.flock
+
+    def files_only(descriptor: int, how: int) -> None:
+        if stat.S_ISDIR(os.stat(descriptor).st_mode):
+            raise OSError(errno.EBADF, "bad file descriptor")
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", files_only)
+    (tmp_path / "folder").mkdir()
+    with locks.locked_folder(str(tmp_path / "folder"), 0, lambda: str(tmp_path / "lock")):
+        assert taken(tmp_path / "lock")
+    assert not taken(tmp_path / "lock")
+
+
+def test_a_link_is_not_locked_as_a_folder(tmp_path: Path) -> None:
+    """The caller has resolved all links; one that is there now was put there meanwhile."""
+    (tmp_path / "link").symlink_to(tmp_path)
+    with pytest.raises(OSError) as caught, locks.locked_folder(str(tmp_path / "link"), 0, no_fallback):
+        pass
+    assert caught.value.errno in {errno.ELOOP, errno.ENOTDIR}
+
+
+def test_a_folder_that_was_replaced_meanwhile_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written into the old one would be lost."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    lock = fcntl.flock
+
+    def replace_then_lock(descriptor: int, how: int) -> None:
+        folder.rename(tmp_path / f"old{how}")
+        folder.mkdir()
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", replace_then_lock)
+    with (
+        pytest.raises(OSError, match="another folder took the place") as caught,
+        locks.locked_folder(str(folder), 0, no_fallback),
+    ):
+        pass
+    assert caught.value.errno == errno.ESTALE
+
+
+INTERRUPTED = """
+import fcntl, os, sys
+from stskit._io import locks
+
+folder, number, when = sys.argv[1], 0, 0
+
+class Interrupt(BaseException):
+    pass
+
+def count(frame, event, _):
+    global number
+    if frame.f_code.co_filename.endswith(("locks.py", "contextlib.py")):
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            number += 1
+            if number == when:
+                raise Interrupt
+        return count
+
+def stays_locked():
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+
+stuck = 0
+while number >= when:
+    when, number = when + 1, 0
+    sys.settrace(count)
+    try:
+        with locks.locked_folder(folder, 0, str):
+            pass
+    except Interrupt:
+        pass
+    finally:
+        sys.settrace(None)
+    stuck += bool(stays_locked())
+print(when, stuck)
+"""
+
+
+def test_no_lock_stays_taken_wherever_a_signal_handler_raises(tmp_path: Path) -> None:
+    """At each instruction of the lock and of what holds it."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, tmp_path], capture_output=True, text=True, check=True, timeout=60
+    )
+    instructions, stuck = map(int, done.stdout.split())
+    assert instructions > 300
+    assert stuck == 0, done.stderr

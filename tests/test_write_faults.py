@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from conftest import OTHER
 from helpers import folder_of, needs
 
 from stskit import Credentials
-from stskit.errors import SinkError
-from stskit.sinks import CredentialsFile
+from stskit.errors import SinkError, StskitWarning
+from stskit.sinks import CredentialsFile, DotEnv
 
 ERRORS = ["ENOSPC", "EDQUOT", "EIO", "EROFS", "EXDEV", "EACCES", "EINTR"]
-CALLS = ["openat", "write", "fsync", "fchmod", "rename", "unlink"]
+CALLS = ["openat", "write", "fsync", "fchmod", "renameat", "unlinkat"]
 DONE = OTHER + (
     "\n[dev]\naws_access_key_id = ASIA00000000\naws_secret_access_key = CANARY/secret\n"
     "aws_session_token = token-of-0\nx_security_token_expires = 2099-01-01T00:00:00Z\n"
@@ -100,7 +105,7 @@ def test_killed_at_any_system_call_it_leaves_a_whole_file(writer: Writer, file: 
         assert file.read_text() in (OTHER, DONE), (name, number)
         assert writer("-e", "trace=none") == "written"
         assert file.read_text() == DONE
-        assert folder_of(file) == ["credentials", "credentials.lock", "warm"], (name, number)
+        assert folder_of(file) == ["credentials", "warm"], (name, number)
     assert killed >= len(calls) - 3  # the last ones come after the work
 
 
@@ -120,16 +125,18 @@ def test_an_error_of_any_call_leaves_a_whole_file(call: str, writer: Writer, fil
             assert file.read_text() == (DONE if said == "written" else OTHER), cell
             assert "CANARY" not in said, cell
             assert "token-of" not in said, cell
-            assert folder_of(file) == ["credentials", "credentials.lock", "warm"], cell
+            assert folder_of(file) == ["credentials", "warm"], cell
             refused += said != "written"
-    assert refused or call == "unlink"
+    assert refused or call == "unlinkat"
 
 
 @pytest.mark.case("F8")
 @pytest.mark.parametrize("length", [0, 1, 100])
 def test_a_write_that_lies_about_its_length_is_noticed(length: int, writer: Writer, file: Path) -> None:
     """Less was written than the system said: an error, and the old file."""
-    said = writer("-e", "trace=write", "-e", f"inject=write:retval={length}:when=1")
+    said = writer(
+        "-e", "trace=write", "-e", f"inject=write:retval={length}:when=2"
+    )  # the first goes to the file in memory that botocore reads
     assert said.startswith("SinkError: ")
     assert file.read_text() == OTHER
 
@@ -137,9 +144,9 @@ def test_a_write_that_lies_about_its_length_is_noticed(length: int, writer: Writ
 def test_a_write_makes_the_calls_that_it_needs_and_no_more(writer: Writer) -> None:
     """One lock, one rename, two times to the disk; one file read and one written."""
     names = [name for name, _ in calls_of(writer)]
-    assert {name: names.count(name) for name in ("flock", "rename", "fsync", "socket", "connect")} == {
+    assert {name: names.count(name) for name in ("flock", "renameat", "fsync", "socket", "connect")} == {
         "flock": 2,  # and free again
-        "rename": 1,
+        "renameat": 1,
         "fsync": 2,
         "socket": 0,
         "connect": 0,
@@ -172,7 +179,7 @@ def test_a_limit_on_the_size_of_files_is_an_error_like_any_other(file: Path) -> 
     assert done.stdout.startswith("SinkError: ")
     assert "File too large" in done.stdout
     assert file.read_text() == OTHER
-    assert folder_of(file) == ["credentials", "credentials.lock"]
+    assert folder_of(file) == ["credentials"]
 
 
 @pytest.mark.case("F13")
@@ -210,13 +217,14 @@ def test_a_file_that_is_mounted_on_its_own_is_told(file: Path) -> None:
 
 
 @pytest.mark.case("F14")
-def test_root_leaves_a_users_file_and_lock_to_the_user(file: Path) -> None:
-    """Else the user could not write there any more."""
+def test_root_leaves_a_users_file_to_the_user(file: Path) -> None:
+    """Else the user could not write there any more. A warning says whose file it is."""
     if os.geteuid() != 0:
         pytest.skip("only root can write for another user")
     for path in (file.parent, file):
         os.chown(path, 65534, 65534)
-    SESSION.to(CredentialsFile("dev"))
+    with pytest.warns(StskitWarning, match=rf"{file} belongs to another user \(uid 65534\)"):
+        SESSION.to(CredentialsFile("dev"))
     assert {each.stat().st_uid for each in file.parent.iterdir()} == {65534}
     assert {each.stat().st_gid for each in file.parent.iterdir()} == {65534}
 
@@ -241,3 +249,233 @@ def test_a_folder_that_cannot_be_written_is_told(file: Path) -> None:
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert file.read_text() == OTHER
+
+
+# After publishing -------------------------------------------------------------------------------------------------
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, call: str, when: Callable[..., bool]) -> None:
+    """Let a call of the system fail where *when* says so."""
+    real = getattr(os, call)
+
+    def fail(*arguments: Any, **options: Any) -> Any:
+        if when(*arguments):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(os, call, fail)
+
+
+def is_folder(descriptor: int) -> bool:
+    return stat.S_ISDIR(os.stat(descriptor).st_mode)
+
+
+def test_a_folder_that_cannot_be_synchronised_is_a_warning(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The new file is in place, and an error would say that it is not. One warning for each file."""
+    failing(monkeypatch, "fsync", is_folder)
+    with pytest.warns(StskitWarning, match="was written, but a loss of power may undo that") as caught:
+        assert SESSION.to(CredentialsFile("dev", region="eu-west-1")) == str(file)
+    assert [str(each.message).split()[0] for each in caught] == [str(file.parent / "config"), str(file)]
+    assert "ASIANEW" in file.read_text()
+
+
+@pytest.mark.parametrize("call", ["stat", "fstat", "close"])
+def test_nothing_raises_once_the_file_is_in_place(call: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever fails after the last rename."""
+    rename = os.rename
+
+    def rename_then_fail(old: str, new: str, **folders: int) -> None:
+        rename(old, new, **folders)
+        if new == "credentials":
+            failing(monkeypatch, call, lambda *_: True)
+
+    monkeypatch.setattr(os, "rename", rename_then_fail)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StskitWarning)
+        SESSION.to(CredentialsFile("dev", region="eu-west-1"))
+    monkeypatch.undo()
+    assert "ASIANEW" in file.read_text()
+    assert folder_of(file) == ["config", "credentials"]
+
+
+def test_a_file_that_cannot_be_looked_at_before_publishing_is_an_error(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not a bare OSError, and nothing changed."""
+    sync = os.fsync
+
+    def sync_then_fail(descriptor: int) -> None:
+        sync(descriptor)
+        failing(monkeypatch, "stat", lambda path: path == "credentials")
+
+    monkeypatch.setattr(os, "fsync", sync_then_fail)
+    with pytest.raises(SinkError, match=f"{file} was not changed: Input/output error"):
+        SESSION.to(CredentialsFile("dev"))
+    assert file.read_text() == OTHER
+
+
+def test_a_first_file_that_cannot_be_restored_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second file could not be published, and neither could the old content of the first."""
+    seen: list[str] = []
+
+    def later(_old: str, new: str) -> bool:
+        seen.append(new)
+        return seen != ["config"]
+
+    (file.parent / "config").write_text("[default]\n")
+    failing(monkeypatch, "rename", later)
+    with pytest.raises(SinkError, match=f"{file.parent / 'config'} was changed before that, and could not be restored"):
+        SESSION.to(CredentialsFile("dev", region="eu-west-1"))
+    assert seen == ["config", "credentials", "config"]
+    assert file.read_text() == OTHER
+
+
+def test_an_interrupt_after_the_first_file_restores_it(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it comes right after the rename, before anybody could note that it was done."""
+    rename = os.rename
+
+    def rename_then_interrupt(old: str, new: str, **folders: int) -> None:
+        rename(old, new, **folders)
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "rename", rename_then_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        SESSION.to(CredentialsFile("dev", str(file), region="eu-west-1"))
+    assert folder_of(file) == ["credentials"]
+    assert file.read_text() == OTHER
+
+
+KILLED_BACKUP = """
+import os, signal, sys
+from stskit import Credentials
+from stskit.sinks import CredentialsFile, DotEnv
+os.rename = lambda *paths, **folders: os.kill(os.getpid(), signal.SIGKILL)
+Credentials("ASIANEW", "new/secret+", "newtoken==").to(CredentialsFile("dev", sys.argv[1], backup=True))
+"""
+
+
+def test_the_next_writer_removes_a_backup_that_a_kill_left_unfinished(file: Path) -> None:
+    """It holds old keys under a name that nobody looks for."""
+    assert subprocess.run([sys.executable, "-c", KILLED_BACKUP, file], check=False).returncode == -9
+    assert len([name for name in folder_of(file) if name.startswith(".credentials.bak.")]) == 1
+    SESSION.to(CredentialsFile("dev"))
+    assert folder_of(file) == ["credentials"]
+
+
+# Owners -----------------------------------------------------------------------------------------------------------
+
+
+def as_user(user: int, action: Callable[[], object], group: int = 65534) -> str:
+    """What comes of *action* in a process of another user: the error, or nothing."""
+    here, there = os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover - another process
+        said = ""
+        try:
+            os.setgroups([])
+            os.setgid(group)
+            os.setuid(user)
+            os.umask(0o007)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                action()
+            said = "\n".join(str(each.message) for each in caught)
+        except BaseException as error:
+            said = f"{type(error).__name__}: {error}"
+        finally:
+            os.write(there, said.encode())
+            os._exit(0)
+    os.close(there)
+    os.waitpid(child, 0)
+    with open(here) as file:
+        return file.read()
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder that other users can reach, as root."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    with TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+
+
+def test_what_root_creates_in_a_users_home_belongs_to_the_user(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folder, files and backup; the user can go on afterwards."""
+    os.chown(shared, 65534, 65534)
+    monkeypatch.setenv("HOME", str(shared))
+    for sink in (
+        CredentialsFile("dev", region="eu-west-1"),
+        CredentialsFile("more", backup=True),
+        DotEnv(shared / ".env"),
+    ):
+        with pytest.warns(StskitWarning, match=r"belongs to another user \(uid 65534\)"):
+            SESSION.to(sink)
+    made = [shared / ".aws", shared / ".env", *(shared / ".aws").iterdir()]
+    assert len(made) == 5
+    assert {path.stat().st_uid for path in made} == {65534}
+    assert as_user(65534, lambda: SESSION.to(CredentialsFile("mine", region="eu-west-1"))) == ""
+
+
+def test_the_second_user_of_a_groups_file_can_write_it(shared: Path) -> None:
+    """It stays the group's, with its mode; the first user keeps access as one of the group, and a warning says so."""
+    os.chown(shared, 0, 4242)
+    shared.chmod(0o2770)
+    path = shared / "credentials"
+    warning = as_user(1001, lambda: os.close(os.open(path, os.O_CREAT, 0o660)), 4242)
+    assert warning == ""
+    said = [as_user(user, lambda: SESSION.to(CredentialsFile("dev", path)), 4242) for user in (1001, 1002, 1001)]
+    assert all("others may read" in each for each in said[:1])
+    assert path.stat().st_gid == 4242
+    assert path.stat().st_mode & 0o777 == 0o660
+    other = as_user(1002, lambda: Credentials("ASIAOTHER", "s", "t").to(CredentialsFile("dev", path)), 4242)
+    assert f"{path} belonged to another user (uid 1001) and is yours now; its group keeps access" in other
+    assert "ASIAOTHER" in path.read_text()
+
+
+class SharedStatus:
+    """The status of a file that belongs to another user and to a group of both."""
+
+    def __init__(self, real: os.stat_result) -> None:
+        self.real, self.st_uid, self.st_gid, self.st_mode = real, 1001, 4242, real.st_mode | 0o060
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.real, name)
+
+
+def test_a_file_that_changes_its_owner_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only root can leave it to the other user; as any user, with the answers that the system would give."""
+    look, inode = os.fstat, file.stat().st_ino
+
+    def shared(descriptor: int) -> object:
+        real = look(descriptor)
+        return SharedStatus(real) if real.st_ino == inode else real
+
+    monkeypatch.setattr(os, "fstat", shared)
+    monkeypatch.setattr(os, "fchown", group_only)
+    with pytest.warns(StskitWarning) as caught:
+        SESSION.to(CredentialsFile("dev"))
+    assert f"{file} belonged to another user (uid 1001) and is yours now; its group keeps access" in [
+        str(each.message) for each in caught
+    ]
+
+
+def group_only(_descriptor: int, owner: int, _group: int) -> None:
+    if owner != -1:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+def test_a_file_of_another_user_that_is_not_shared_is_not_taken_over(shared: Path) -> None:
+    """Though its folder is: its owner could not read it any more."""
+    os.chown(shared, 0, 4242)
+    shared.chmod(0o2770)
+    path = shared / "credentials"
+    path.write_text(OTHER)
+    os.chown(path, 1001, 4242)
+    path.chmod(0o640)
+    said = as_user(1002, lambda: SESSION.to(CredentialsFile("dev", path)), 4242)
+    assert said.startswith(f"SinkError: {path} was not changed: Operation not permitted.")
+    assert path.read_text() == OTHER
+    assert path.stat().st_uid == 1001

@@ -7,18 +7,22 @@ import re
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from time import time as now
 from typing import Any
 
 import pytest
+from awscli.customizations.configure import writer
 from botocore.configloader import raw_config_parse
 from conftest import OTHER
 from helpers import folder_of
 
 from stskit import Credentials
+from stskit._io import locks
 from stskit.errors import SinkError, StskitWarning
-from stskit.sinks import CredentialsFile
+from stskit.sinks import CredentialsFile, file_edit
 
 SESSION = Credentials("ASIANEW", "new/secret+", "newtoken==")
 WRITERS, PROFILES, ROUNDS = 16, 50, 5
@@ -73,7 +77,7 @@ def test_sixteen_writers_lose_nothing_in_five_rounds(file: Path) -> None:
         writer.communicate()
     assert len(found) == 801
     assert file.read_text().startswith(OTHER)
-    assert folder_of(file) == ["credentials", "credentials.lock"]
+    assert folder_of(file) == ["credentials"]
 
 
 def as_the_aws_cli(file: Path, read: str, name: str) -> None:
@@ -86,8 +90,8 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, step: str, others: list[Callable[
     """Let another program do *others*, one each time that the new content is on the disk, or that it is renamed."""
     real = getattr(os, step)
 
-    def stepped(*arguments: Any) -> Any:
-        result = real(*arguments)
+    def stepped(*arguments: Any, **folders: int) -> Any:
+        result = real(*arguments, **folders)
         if others and (step != "fsync" or stat.S_ISREG(os.fstat(*arguments).st_mode)):
             others.pop(0)()
         return result
@@ -136,6 +140,149 @@ def test_what_another_program_has_lost_by_our_change_is_noticed(file: Path, monk
     assert sorted(raw_config_parse(str(file))) == ["other", "ours"]
 
 
+class Pauses:
+    """Stands for `sleep` of the editor: something happens in each pause, and time goes on by it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *events: Callable[[], object]) -> None:
+        self.events, self.count, self.late = list(events), 0, 0.0
+        monkeypatch.setattr(file_edit, "sleep", self.sleep)
+        monkeypatch.setattr(file_edit, "time", lambda: now() + self.late)
+
+    def sleep(self, seconds: float) -> None:
+        self.count += 1
+        self.late += seconds
+        if self.events:
+            self.events.pop(0)()
+
+
+def put(file: Path, text: str, *, age: float = 0) -> None:
+    """Write in place, as the AWS CLI does, and let it be *age* seconds ago."""
+    file.write_text(text)
+    os.utime(file, (now() - age, now() - age))
+
+
+@pytest.mark.case("F5")
+def test_a_file_that_was_emptied_a_moment_ago_is_read_again(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The AWS CLI empties the file before it writes: its other profiles must not be lost in that moment."""
+    put(file, "")
+    Pauses(monkeypatch, lambda: put(file, OTHER))
+    SESSION.to(CredentialsFile("ours"))
+    assert sorted(raw_config_parse(str(file))) == ["other", "ours"]
+
+
+@pytest.mark.case("F5")
+def test_a_file_that_is_half_written_is_read_again(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was longer, or empty, when the lock was waited for."""
+    long = OTHER + "".join(f"[p{number}]\nk = v\n" for number in range(9))
+    for first in (long, ""):
+        put(file, first)
+        monkeypatch.setattr(locks, "locked_folder", half_written(file, long, locks.locked_folder))
+        Pauses(monkeypatch, lambda: put(file, long))
+        SESSION.to(CredentialsFile("ours"))
+        monkeypatch.undo()
+        assert len(raw_config_parse(str(file))) == 11
+
+
+def half_written(file: Path, text: str, real: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `locked_folder` that another program gets ahead of."""
+
+    def locked_folder(*arguments: Any) -> Any:
+        with file.open("r+") as target:
+            target.truncate(0)
+            target.write(text[: len(OTHER)])
+        return real(*arguments)
+
+    return locked_folder
+
+
+@pytest.mark.parametrize("age", [0.06, 59, 61, 10**6, -1])
+def test_a_file_that_has_been_empty_for_a_while_is_written_at_once(
+    age: float, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after `touch`; also where its time lies in the future."""
+    put(file, "", age=age)
+    pauses = Pauses(monkeypatch)
+    SESSION.to(CredentialsFile("ours"))
+    assert pauses.count == 0
+    assert raw_config_parse(str(file)).keys() == {"ours"}
+
+
+def test_a_file_that_was_just_made_empty_costs_one_pause(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody writes to it, so it is what it is."""
+    put(file, "")
+    pauses = Pauses(monkeypatch)
+    SESSION.to(CredentialsFile("ours"))
+    assert pauses.count == 1
+
+
+def test_what_stskit_has_just_written_costs_no_pause(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is renamed into place, whole."""
+    pauses = Pauses(monkeypatch)
+    for name in "abc":
+        SESSION.to(CredentialsFile(name))
+    assert pauses.count == 0
+
+
+@pytest.mark.case("F5")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says who has a file open")
+def test_a_program_that_emptied_the_file_and_does_not_go_on_is_told(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that it would write could be lost; as soon as it is done, all is well. It may be this very process."""
+    pauses = Pauses(monkeypatch)
+    with file.open("w") as theirs:
+        with pytest.raises(SinkError, match=f"{file} was not changed: another program is writing into it") as caught:
+            SESSION.to(CredentialsFile("ours"))
+        theirs.write(OTHER)
+    assert (caught.value.remedy, caught.value.path) == ("Try again when that program is done", str(file))
+    assert pauses.count == 20
+    SESSION.to(CredentialsFile("ours"))
+    assert sorted(raw_config_parse(str(file))) == ["other", "ours"]
+
+
+def test_a_program_that_changes_the_file_all_the_time_holds_nobody_up_for_ever(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two of its changes the file is whole."""
+    put(file, "")
+    pauses = Pauses(monkeypatch, *[lambda: put(file, OTHER)] * 99)
+    monkeypatch.setattr(file_edit, "time", now)
+    SESSION.to(CredentialsFile("ours"))
+    assert pauses.count == 20
+    assert sorted(raw_config_parse(str(file))) == ["other", "ours"]
+
+
+@pytest.mark.case("F5")
+def test_the_aws_cli_that_writes_at_the_same_time_keeps_its_profiles(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own writer, stopped between emptying the file and writing it, until stskit pauses for it."""
+    emptied, paused = threading.Event(), threading.Event()
+
+    def go_on() -> None:
+        paused.set()
+        cli.join(10)
+
+    Pauses(monkeypatch, go_on)
+
+    def opened(path: str, mode: str = "r") -> Any:
+        handle = open(path, mode)  # noqa: SIM115 - the writer closes it
+        if mode == "w":
+            emptied.set()
+            assert paused.wait(10)
+        return handle
+
+    monkeypatch.setattr(writer, "open", opened, raising=False)
+    change = {"__section__": "other", "aws_access_key_id": "AKIACLI"}
+    cli = threading.Thread(target=writer.ConfigFileWriter().update_config, args=(change, str(file)))
+    cli.start()
+    assert emptied.wait(10)
+    SESSION.to(CredentialsFile("ours"))
+    cli.join(10)
+    found = raw_config_parse(str(file))
+    assert (sorted(found), found["other"]["aws_access_key_id"]) == (["other", "ours"], "AKIACLI")
+
+
 def test_a_file_that_never_rests_is_given_up(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After some tries, with nothing of ours in it and nothing left behind."""
 
@@ -144,6 +291,7 @@ def test_a_file_that_never_rests_is_given_up(file: Path, monkeypatch: pytest.Mon
             print("# more", file=target)
 
     meanwhile(monkeypatch, "fsync", [more] * 99)
+    Pauses(monkeypatch)
     with pytest.raises(SinkError, match="changes all the time"):
         SESSION.to(CredentialsFile("ours"))
     assert "ours" not in file.read_text()
@@ -152,13 +300,17 @@ def test_a_file_that_never_rests_is_given_up(file: Path, monkeypatch: pytest.Mon
 @pytest.mark.case("F6")
 def test_what_killed_writers_left_is_swept(file: Path) -> None:
     """Theirs of this file at once, those of others after an hour, and nobody else's at all."""
-    old = [f".credentials.stskit-{'a' * 16}.tmp", f".other.stskit-{'b' * 16}.tmp"]
+    old = [
+        f".credentials.stskit-{'a' * 16}.tmp",
+        f".credentials.bak.stskit-{'a' * 16}.tmp",
+        f".other.stskit-{'b' * 16}.tmp",
+    ]
     young = [f".other.stskit-{'c' * 16}.tmp", f"credentials.stskit-{'d' * 16}.tmp", ".credentials.stskit-1.tmp"]
     for name in old + young:
         (file.parent / name).touch()
-    os.utime(file.parent / old[1], (0, 0))
+    os.utime(file.parent / old[2], (0, 0))
     SESSION.to(CredentialsFile("ours"))
-    assert folder_of(file) == sorted(["credentials", "credentials.lock", *young])
+    assert folder_of(file) == sorted(["credentials", *young])
 
 
 @pytest.mark.case("F18")

@@ -89,5 +89,6 @@ def killing(path: str, times: int) -> None:
 
 
 if __name__ == "__main__":
-    write(os.path.join(os.path.dirname(path := sys.argv[1]), "warm", "up"), "dev")  # so that all is imported
+    os.makedirs(warm := os.path.join(os.path.dirname(path := sys.argv[1]), "warm"), exist_ok=True)
+    write(os.path.join(warm, "up"), "dev")  # so that all is imported
     killing(path, int(sys.argv[3])) if len(sys.argv) > 2 else on_demand(path)

@@ -1,7 +1,8 @@
 """Files: read from one descriptor, bounded; replaced as a whole, by a temporary file and a rename.
 
 Interrupted anywhere, the old file is there or the new one is, whole. What is here raises `OSError` as the system does;
-who calls says what it means.
+who calls says what it means. A path may be relative to *folder*, the descriptor of an open folder: then nobody can put
+another folder in its place meanwhile.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from attrs import field, frozen
 _CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # opening a FIFO must not hang
+_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _CLOSE_ON_EXEC
+_GROUP: Final = stat.S_IRGRP | stat.S_IWGRP
 TEMPORARY: Final = r"\..+\.stskit-[0-9a-f]{16}\.tmp"
 
 
@@ -69,10 +72,10 @@ def is_private(found: os.stat_result) -> bool:
 
 
 @contextmanager
-def opened(path: str, limit: int) -> Iterator[OpenedFile]:
+def opened(path: str, limit: int, folder: int | None = None) -> Iterator[OpenedFile]:
     """What is at *path*, for the time of the block. Raises `OSError` where it must not be replaced by another file."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | _CLOSE_ON_EXEC | _NO_FOLLOW | _NO_WAIT)
+        descriptor = os.open(path, os.O_RDONLY | _CLOSE_ON_EXEC | _NO_FOLLOW | _NO_WAIT, dir_fd=folder)
     except FileNotFoundError:
         descriptor = None
     if descriptor is None:
@@ -86,48 +89,82 @@ def opened(path: str, limit: int) -> Iterator[OpenedFile]:
             raise PermissionError(EACCES, "it is read-only")
         yield OpenedFile(_content(descriptor, limit), descriptor, status)
     finally:
-        os.close(descriptor)
+        with suppress(OSError):  # it was only read, and by now the new file may be in place
+            os.close(descriptor)
 
 
 @contextmanager
-def staged(path: str, pieces: Sequence[bytes | memoryview], old: OpenedFile) -> Iterator[Staged]:
+def staged(
+    path: str, pieces: Sequence[bytes | memoryview], old: OpenedFile, folder: int | None = None
+) -> Iterator[Staged]:
     """*pieces* in a temporary file beside *path*, with mode, owner and attributes of *old*, or mode 0600. It ends with
-    the block.
+    the block. What root makes belongs to the owner of the folder.
     """
-    folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{name}.stskit-{os.urandom(8).hex()}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CLOSE_ON_EXEC | _NO_FOLLOW, 0o600)
+    above, name = os.path.split(path)
+    temporary = os.path.join(above, f".{name}.stskit-{os.urandom(8).hex()}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CLOSE_ON_EXEC | _NO_FOLLOW
+    descriptor = os.open(temporary, flags, 0o600, dir_fd=folder)
     try:
         with open(descriptor, "wb", buffering=0) as file:
             _write_all(file.fileno(), pieces)
-            _copy_metadata(old, file.fileno())
+            _copy_metadata(old, file.fileno(), os.stat(above or os.curdir, dir_fd=folder))
             os.fsync(file.fileno())
             status = os.fstat(file.fileno())
         yield Staged(temporary, status)
     finally:
         with suppress(OSError):  # most of all: it was published
-            os.unlink(temporary)
+            os.unlink(temporary, dir_fd=folder)
 
 
-def publish(new: Staged, path: str) -> None:
-    """Put *new* in the place of *path*, at once and durably."""
-    os.rename(new.path, path)
-    with suppress(OSError):  # the new file is in place: no error may say that it is not
-        _sync_folder(os.path.dirname(path) or os.curdir)
-
-
-def replace(path: str, data: bytes) -> None:
-    """Put *data* at *path*, for this user alone, whatever is there: a link is replaced, and not what it leads to."""
-    with staged(path, [data], OpenedFile()) as new:
-        publish(new, path)
-
-
-def is_unchanged(path: str, status: os.stat_result | None) -> bool:
-    """Return whether *path* is still the file of that *status*, with the same content; None stands for no file."""
+def publish(new: Staged, path: str, folder: int | None = None) -> bool:
+    """Put *new* in the place of *path*, at once; return whether it is certain to be there after a loss of power."""
+    os.rename(new.path, path, src_dir_fd=folder, dst_dir_fd=folder)
     try:
-        return _fingerprint(os.lstat(path)) == _fingerprint(status)
+        _sync_folder(os.path.dirname(path) or os.curdir, folder)
+    except OSError:  # the new file is in place: no error may say that it is not
+        return False
+    return True
+
+
+def replace(path: str, data: bytes, folder: int | None = None) -> None:
+    """Put *data* at *path*, for this user alone, whatever is there: a link is replaced, and not what it leads to."""
+    with staged(path, [data], OpenedFile(), folder) as new:
+        publish(new, path, folder)
+
+
+def status_of(path: str, folder: int | None = None) -> os.stat_result | None:
+    """Return the status of what is at *path*; None where nothing is."""
+    try:
+        return os.stat(path, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
-        return status is None
+        return None
+
+
+def is_unchanged(path: str, status: os.stat_result | None, folder: int | None = None) -> bool:
+    """Return whether *path* is still the file of that *status*, with the same content; None stands for no file."""
+    return _fingerprint(status_of(path, folder)) == _fingerprint(status)
+
+
+def has_writer(status: os.stat_result) -> bool:
+    """Return whether a program has the file of that *status* open for writing; False where the system does not say.
+
+    Linux says it for the processes of this user, and for all to root.
+    """
+    with suppress(OSError), os.scandir("/proc") as processes:
+        return any(_writes(f"{process.path}/fd", status) for process in processes if process.name.isdigit())
+    return False
+
+
+def _writes(descriptors: str, status: os.stat_result) -> bool:
+    with suppress(OSError), os.scandir(descriptors) as files:
+        return any(_is_for_writing(file.path, status) for file in files)
+    return False
+
+
+def _is_for_writing(descriptor: str, status: os.stat_result) -> bool:
+    with suppress(OSError):  # it was closed meanwhile
+        return os.path.samestat(os.stat(descriptor), status) and bool(os.lstat(descriptor).st_mode & stat.S_IWUSR)
+    return False
 
 
 def temporaries_of(name: str) -> str:
@@ -135,7 +172,7 @@ def temporaries_of(name: str) -> str:
     return TEMPORARY.replace(".+", re.escape(name))
 
 
-def sweep(folder: str, dead: Mapping[str, float]) -> int:
+def sweep(folder: str | int, dead: Mapping[str, float]) -> int:
     """Remove the files in *folder* whose name matches one of *dead*, and that nobody has written to for as many seconds
     as it says; how many.
     """
@@ -145,19 +182,43 @@ def sweep(folder: str, dead: Mapping[str, float]) -> int:
             ages = [seconds for names, seconds in dead.items() if re.fullmatch(names, entry.name)]
             with suppress(OSError):  # somebody else was faster
                 if ages and time() - entry.stat(follow_symlinks=False).st_mtime >= min(ages):
-                    os.unlink(entry.path)
+                    os.unlink(entry.path, dir_fd=folder if isinstance(folder, int) else None)
                     removed += 1
     return removed
 
 
 def make_folder(path: str) -> None:
-    """Make *path* and what is missing above it, each for the owner alone, whatever the umask."""
+    """Make *path* and what is missing above it, each for the owner alone, whatever the umask.
+
+    What root makes belongs to the owner of the folder above.
+    """
     if not path or os.path.isdir(path):
         return
-    make_folder(os.path.dirname(path))
-    with suppress(FileExistsError):
-        os.mkdir(path, 0o700)
-        os.chmod(path, 0o700)
+    above, name = os.path.split(path)
+    make_folder(above)
+    parent = os.open(above or os.curdir, _FOLDER)
+    try:
+        with suppress(FileExistsError):
+            os.mkdir(name, 0o700, dir_fd=parent)
+            _set_permissions(name, parent)
+    finally:
+        os.close(parent)
+
+
+def _set_permissions(name: str, parent: int) -> None:
+    """Set mode and owner of the new folder; by a descriptor, so that no link in its place leads to another folder."""
+    try:
+        new = os.open(name, _FOLDER | _NO_FOLLOW, dir_fd=parent)
+    except PermissionError:  # the umask took the owner's own rights; root does not come here
+        os.chmod(name, 0o700, dir_fd=parent)
+        return
+    try:
+        os.fchmod(new, 0o700)
+        above = os.fstat(parent)
+        if os.fstat(new).st_uid == 0 != above.st_uid and not os.listdir(new):  # a full one cannot be the new one
+            os.fchown(new, above.st_uid, above.st_gid)
+    finally:
+        os.close(new)
 
 
 def _open_at_once(path: str, flags: int, more: int = 0) -> int:
@@ -191,13 +252,24 @@ def _write_all(descriptor: int, pieces: Sequence[bytes | memoryview]) -> None:
         raise OSError(EIO, "the system wrote less than it said")
 
 
-def _copy_metadata(old: OpenedFile, descriptor: int) -> None:
+def _copy_metadata(old: OpenedFile, descriptor: int, folder: os.stat_result) -> None:
     mine = os.fstat(descriptor)
     if old.status is not None and (old.status.st_uid, old.status.st_gid) != (mine.st_uid, mine.st_gid):
-        os.fchown(descriptor, old.status.st_uid, old.status.st_gid)
+        _copy_owner(old.status, descriptor)
+    elif old.status is None and mine.st_uid == 0 != folder.st_uid:
+        os.fchown(descriptor, folder.st_uid, folder.st_gid)
     if old.descriptor is not None:
         _copy_attributes(old.descriptor, descriptor)
     os.fchmod(descriptor, 0o600 if old.status is None else stat.S_IMODE(old.status.st_mode))
+
+
+def _copy_owner(old: os.stat_result, descriptor: int) -> None:
+    try:
+        os.fchown(descriptor, old.st_uid, old.st_gid)
+    except PermissionError:
+        if old.st_mode & _GROUP != _GROUP:
+            raise
+        os.fchown(descriptor, -1, old.st_gid)  # a file that a group shares: the owner keeps access as one of them
 
 
 def _copy_attributes(old: int, new: int) -> None:
@@ -210,8 +282,8 @@ def _copy_attributes(old: int, new: int) -> None:
             os.setxattr(new, name, os.getxattr(old, name))
 
 
-def _sync_folder(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | _CLOSE_ON_EXEC)
+def _sync_folder(path: str, folder: int | None) -> None:
+    descriptor = os.open(path, os.O_RDONLY | _CLOSE_ON_EXEC, dir_fd=folder)
     try:
         os.fsync(descriptor)
     finally:

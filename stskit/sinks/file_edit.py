@@ -1,24 +1,30 @@
 """Edit text files under a lock: all of them or none, each by the smallest possible change.
 
 Other programs write into the same files without a lock. Where one did so between reading and replacing, or right
-after, the edit is made again from the new content.
+after, the edit is made again from the new content. A file that another program seems to be writing right now is read
+again after a pause.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import re
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from hashlib import sha256
 from shlex import quote
+from time import sleep, time
 from typing import Final
 
 from attrs import Factory, field, frozen
 
 from stskit._io import atomic, locks
+from stskit.caches.file import FileCache
 from stskit.errors import SinkError, prefixed
 
-__all__ = ["MAX_BYTES", "FileEdit", "Pieces", "edit_files"]
+__all__ = ["MAX_BYTES", "FileEdit", "Pieces", "check_edits", "edit_files"]
 
 Pieces = Sequence[bytes | memoryview]
 """The content of a file, in parts that need not be joined."""
@@ -26,6 +32,10 @@ Pieces = Sequence[bytes | memoryview]
 MAX_BYTES: Final = 64_000_000
 _TRIES: Final = 10
 _LOCK_TIMEOUT: Final = 10  # seconds
+_PAUSE: Final = 0.05  # seconds; the AWS CLI empties a file and writes it anew within a few milliseconds
+_PAUSES: Final = 20
+_LONG_AGO: Final = 60  # seconds; a file that has been empty for longer is meant to be
+_VARIABLE: Final = re.compile(r"\$(?:\{\w+\}|[A-Za-z_]\w*)")
 _GET_PERMISSION: Final = "Give yourself the right to write there, or name another path"
 _MOUNTED_ALONE: Final = "It is mounted on its own, as containers do; mount the folder that it is in"
 _REMEDIES: Final = {
@@ -37,6 +47,7 @@ _REMEDIES: Final = {
     errno.EBUSY: _MOUNTED_ALONE,
     errno.EXDEV: _MOUNTED_ALONE,
     errno.ETIMEDOUT: "Try again when it is done",
+    errno.ESTALE: "Try again",
 }
 
 
@@ -54,34 +65,119 @@ class FileEdit:
     # a link stays, and the file that it leads to is edited
     real: str = field(init=False, default=Factory(lambda self: os.path.realpath(self.path), takes_self=True))
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the lock of the file for the block."""
+    @property
+    def folder(self) -> str:
+        """The folder of the real file."""
+        return os.path.dirname(self.real)
+
+    @property
+    def name(self) -> str:
+        """The name of the real file in that folder."""
+        return os.path.basename(self.real)
+
+    def check_place(self) -> None:
+        """Raise `SinkError` where no file can be put at the path, or where the path may be a mistake."""
         if os.path.islink(self.path) and not os.path.exists(self.real):
             raise SinkError(
-                f"{self.path} is a link to {self.real}, which is missing", remedy="mend or remove it", path=self.path
+                f"{self.path} is a link to {self.real}, which does not exist.",
+                remedy="Correct or remove the link",
+                path=self.path,
             )
-        folder, name = os.path.split(self.real)
-        with ExitStack() as stack:
-            with self.as_sink_error():
-                if os.path.isdir(self.real):  # its lock would lie outside of it
-                    raise OSError(errno.EINVAL, "it is a folder, and not a regular file")
-                atomic.make_folder(folder)
-                stack.enter_context(locks.locked(f"{self.real}.lock", _LOCK_TIMEOUT))
-            with suppress(OSError):  # this process holds the lock, so the writers of these temporary files have died
-                atomic.sweep(folder or os.curdir, {atomic.temporaries_of(name): 0, atomic.TEMPORARY: 3600})
-            yield
+        with self.as_sink_error():
+            if os.path.isdir(self.real):
+                raise OSError(errno.EINVAL, "it is a folder, and not a regular file")
+            if not os.path.exists(self.real):
+                self._check_spelling()
+
+    def _check_spelling(self) -> None:
+        """Raise `SinkError` for a missing file whose path may be a mistake."""
+        if variable := _VARIABLE.search(self.path):
+            raise SinkError(
+                f"the variable {variable[0]} in the path has no value.",
+                remedy="Set the variable, or write the whole path",
+            )
+        with suppress(FileNotFoundError):
+            if not stat.S_ISDIR(os.stat(self.folder).st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            return
+        if not self._may_make_folder() or not os.path.isdir(os.path.dirname(self.folder)):
+            raise SinkError(
+                f"the folder {self.folder} does not exist.",
+                remedy=f"Create it (mkdir -p {quote(self.folder)}), or correct the path",
+            )
+
+    def _may_make_folder(self) -> bool:
+        return self.folder == os.path.realpath(os.path.expanduser("~/.aws"))
+
+    def check_folder(self) -> None:
+        """Raise `SinkError` where the folder is missing and cannot be made."""
+        with self.as_sink_error():
+            if not os.path.isdir(self.folder) and not os.access(os.path.dirname(self.folder), os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    def made_folder(self) -> tuple[int, int]:
+        """Make the folder if it is missing, and return the numbers that the system knows it by."""
+        with self.as_sink_error():
+            atomic.make_folder(self.folder)
+            found = os.stat(self.folder)
+            return found.st_dev, found.st_ino
 
     @contextmanager
-    def prepared(self) -> Iterator[PendingEdit]:
-        """Read the file and write its new content to a temporary file, which is removed after the block."""
+    def locked(self) -> Iterator[int]:
+        """Hold the lock of the folder for the block, and return a descriptor of the folder."""
         with ExitStack() as stack:
             with self.as_sink_error():
-                old = stack.enter_context(atomic.opened(self.real, MAX_BYTES))
+                folder = stack.enter_context(locks.locked_folder(self.folder, _LOCK_TIMEOUT, self._lock_file))
+            yield folder
+
+    def _lock_file(self) -> str:
+        """Return the lock file that stands for the folder, where the file system cannot lock folders."""
+        cache = FileCache().folder
+        if not os.path.isabs(cache):
+            raise SinkError(
+                "its folder cannot be locked.", remedy="Set HOME or XDG_CACHE_HOME, for a lock file in its place"
+            )
+        atomic.make_folder(cache)
+        return os.path.join(cache, f"folder-{sha256(os.fsencode(self.folder)).hexdigest()}.lock")
+
+    def sweep(self, folder: int) -> None:
+        """Remove what killed writers left: this process holds the lock, so the writers of this file have died."""
+        own = {atomic.temporaries_of(name): 0 for name in (self.name, f"{self.name}.bak")}
+        with suppress(OSError):
+            atomic.sweep(folder, {**own, atomic.TEMPORARY: 3600})
+
+    def status(self) -> os.stat_result | None:
+        """Look at the file; None where there is none. Raises `SinkError`."""
+        with self.as_sink_error():
+            return atomic.status_of(self.real)
+
+    @contextmanager
+    def prepared(self, folder: int, seen: os.stat_result | None) -> Iterator[PendingEdit]:
+        """Read the file and write its new content to a temporary file, which is removed after the block.
+
+        *seen* is an earlier look at the file.
+        """
+        with ExitStack() as stack:
+            with self.as_sink_error():
+                self._wait_for_writer(folder, seen)
+                old = stack.enter_context(atomic.opened(self.name, MAX_BYTES, folder))
                 _check_text(old.data)
                 pieces = self.change(old.data)
-                new = None if _same(pieces, old.data) else stack.enter_context(atomic.staged(self.real, pieces, old))
-            yield PendingEdit(self, old, new)
+                new = None
+                if not _same(pieces, old.data):
+                    new = stack.enter_context(atomic.staged(self.name, pieces, old, folder))
+            yield PendingEdit(self, folder, old, new)
+
+    def _wait_for_writer(self, folder: int, seen: os.stat_result | None) -> None:
+        """Pause while another program seems to be writing into the file. Raises `SinkError` if it does so for long."""
+        for _ in range(_PAUSES):
+            now = atomic.status_of(self.name, folder)
+            if now is None or not _may_be_incomplete(seen, now):
+                return
+            sleep(_PAUSE)
+            seen = now
+        if seen is not None and atomic.has_writer(seen):
+            raise SinkError("another program is writing into it.", remedy="Try again when that program is done")
 
     @contextmanager
     def as_sink_error(self) -> Iterator[None]:
@@ -93,7 +189,7 @@ class FileEdit:
         except OSError as error:
             raise SinkError(
                 f"{self.path} was not changed: {error.strerror}.",
-                remedy=_REMEDIES.get(error.errno or 0, "Mend that, or name another path"),
+                remedy=_REMEDIES.get(error.errno or 0, "Correct that, or name another path"),
                 path=self.path,
             ) from None
 
@@ -103,69 +199,140 @@ class PendingEdit:
     """The file as it was found, and its new content in a temporary file; `new` is None where nothing changes."""
 
     file: FileEdit
+    folder: int
     old: atomic.OpenedFile
     new: atomic.Staged | None
 
     def is_current(self) -> bool:
-        return self.new is None or atomic.is_unchanged(self.file.real, self.old.status)
-
-    def publish(self) -> None:
         with self.file.as_sink_error():
-            if self.new is not None and self.old.status is not None and self.file.backup:
-                atomic.replace(f"{self.file.real}.bak", self.old.data)
-            if self.new is not None:
-                atomic.publish(self.new, self.file.real)
+            return self.new is None or atomic.is_unchanged(self.file.name, self.old.status, self.folder)
 
-    def rollback(self) -> None:
-        with suppress(OSError):
-            if self.new is not None and self.old.status is None:
-                os.unlink(self.file.real)
-            elif self.new is not None:
-                with atomic.staged(self.file.real, [self.old.data], self.old) as old:
-                    atomic.publish(old, self.file.real)
+    def publish(self) -> Iterator[str]:
+        """Put the new content in place, and yield the warnings about how that went."""
+        if self.new is None:
+            return
+        with self.file.as_sink_error():
+            if self.old.status is not None and self.file.backup:
+                atomic.replace(f"{self.file.name}.bak", self.old.data, self.folder)
+            durable = atomic.publish(self.new, self.file.name, self.folder)
+        if not durable:
+            yield f"{self.file.path} was written, but a loss of power may undo that: its folder cannot be synchronised"
+
+    def rollback(self) -> bool:
+        """Put the old content back where the new one is in place; return whether the old one is there."""
+        try:
+            if self.new is None or not atomic.is_unchanged(self.file.name, self.new.status, self.folder):
+                return True
+            if self.old.status is None:
+                os.unlink(self.file.name, dir_fd=self.folder)
+            else:
+                with atomic.staged(self.file.name, [self.old.data], self.old, self.folder) as old:
+                    atomic.publish(old, self.file.name, self.folder)
+        except OSError:
+            return False
+        return True
 
     def is_published(self) -> bool:
-        return self.new is None or atomic.is_unchanged(self.file.real, self.new.status)
+        try:
+            return self.new is None or atomic.is_unchanged(self.file.name, self.new.status, self.folder)
+        except OSError:  # it was published a moment ago, and nothing says that it is gone
+            return True
 
     def warnings(self) -> Iterator[str]:
-        if self.new is not None and self.old.is_changed():
+        if self.new is None:
+            return
+        path = self.file.path
+        if self._is_lost():
             yield (
-                f"another program wrote into {self.file.path} at the same time and without a lock; "
+                f"another program wrote into {path} at the same time and without a lock; "
                 "look whether what it wrote is there, and run it again if not"
             )
-        if self.new is not None and self.file.secret and self.new.status.st_mode & 0o077:
-            path = self.file.path
+        if self.file.secret and self.new.status.st_mode & 0o077:
             yield f"others may read {path}, which holds keys; close it to them: chmod 600 {quote(path)}"
+        if (owner := self.new.status.st_uid) != os.geteuid():
+            yield f"{path} belongs to another user (uid {owner}), who can read and change it"
+        elif self.old.status is not None and (former := self.old.status.st_uid) != owner:
+            yield f"{path} belonged to another user (uid {former}) and is yours now; its group keeps access"
+
+    def _is_lost(self) -> bool:
+        with suppress(OSError):
+            return self.old.is_changed()
+        return False
 
 
 def edit_files(files: Sequence[FileEdit]) -> list[str]:
     """Make all the edits or none, and return the warnings for the user. Raises `SinkError`."""
-    with ExitStack() as held:
-        for file in sorted(files, key=lambda file: file.real):  # in the same order as every other writer
-            held.enter_context(file.locked())
+    with _locked(files) as folders:
+        for file, (folder, _) in folders.items():
+            file.sweep(folder)
         for _ in range(_TRIES):
             with ExitStack() as stack:
-                edits = [stack.enter_context(file.prepared()) for file in files]
+                edits = [stack.enter_context(file.prepared(*folders[file])) for file in files]
                 if all(edit.is_current() for edit in edits):
-                    _publish(edits)
+                    notes = _publish(edits)
                     if all(edit.is_published() for edit in edits):
-                        return [warning for edit in edits for warning in edit.warnings()]
+                        return [*notes, *(warning for edit in edits for warning in edit.warnings())]
+                folders |= {edit.file: (edit.folder, edit.old.status) for edit in edits}
     path = files[-1].path
     raise SinkError(
         f"{path} changes all the time, by a program that takes no lock", remedy="end that, and try again", path=path
     )
 
 
-def _publish(edits: Sequence[PendingEdit]) -> None:
-    done: list[PendingEdit] = []
+def check_edits(files: Sequence[FileEdit]) -> None:
+    """Raise the `SinkError` that `edit_files` would raise, and leave the files as they are."""
+    for file in files:
+        file.check_place()
+        file.check_folder()
+    with _locked([file for file in files if os.path.isdir(file.folder)]) as folders, ExitStack() as stack:
+        for file, (folder, seen) in folders.items():
+            stack.enter_context(file.prepared(folder, seen))
+
+
+@contextmanager
+def _locked(files: Sequence[FileEdit]) -> Iterator[dict[FileEdit, tuple[int, os.stat_result | None]]]:
+    """Hold the locks of all folders; return a descriptor of each file's folder, and an earlier look at the file."""
+    for file in files:
+        file.check_place()
+    seen = [file.status() for file in files]
+    held: dict[tuple[int, int], int] = {}  # by number, because one folder may have two names
+    with ExitStack() as stack:
+        for file in sorted(files, key=lambda file: file.folder):  # in the same order as every other writer
+            if (number := file.made_folder()) not in held:
+                held[number] = stack.enter_context(file.locked())
+        folders = [held[file.made_folder()] for file in files]
+        yield dict(zip(files, zip(folders, seen, strict=True), strict=True))
+
+
+def _publish(edits: Sequence[PendingEdit]) -> list[str]:
     try:
-        for edit in edits:
-            edit.publish()
-            done.append(edit)
-    except BaseException:
-        for edit in done:
-            edit.rollback()
-        raise
+        return [note for edit in edits for note in edit.publish()]
+    except BaseException as error:
+        changed = [edit.file.path for edit in edits if not edit.rollback()]
+        if not changed or not isinstance(error, SinkError):
+            raise
+        raise SinkError(
+            f"{error.message} {changed[0]} was changed before that, and could not be restored.",
+            remedy=error.remedy,
+            path=changed[0],
+        ) from None
+
+
+def _may_be_incomplete(seen: os.stat_result | None, now: os.stat_result) -> bool:
+    """Return whether the file looks as if a program, such as the AWS CLI, had emptied it to write it anew."""
+    age = time() - now.st_mtime
+    if 0 <= age < _PAUSE and (now.st_size == 0 or _is_written(seen, now)):
+        return True
+    return now.st_size == 0 and 0 <= age < _LONG_AGO and atomic.has_writer(now)
+
+
+def _is_written(seen: os.stat_result | None, now: os.stat_result) -> bool:
+    """Return whether somebody wrote into this very file between two looks. A rename, as stskit does it, is whole."""
+    return (
+        seen is not None
+        and (seen.st_dev, seen.st_ino) == (now.st_dev, now.st_ino)
+        and seen.st_mtime_ns != now.st_mtime_ns
+    )
 
 
 def _check_text(data: bytes) -> None:

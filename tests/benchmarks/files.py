@@ -139,8 +139,8 @@ def many(folder: str, setup: Setup) -> Results:
 
     def batch() -> float:
         start = next(numbers)
-        sink, new = CredentialsFile(path=path), {f"account-{each}": keys(each + start) for each in range(1_000)}
-        return timed(partial(sink.write_all, new))
+        new = {f"account-{each}": keys(each + start) for each in range(1_000)}
+        return timed(partial(CredentialsFile.write_all, new, path))
 
     run = {OURS: batch, "one profile": lambda: timed(partial(stskit, path, "account-500", next(numbers)))}
     return turns(run, 2 if setup.quick else 2 * setup.rounds)

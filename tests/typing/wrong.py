@@ -18,7 +18,7 @@ recipe.to(ShellExports())  # type: ignore[arg-type]
 recipe.to(DotEnv(".env"))  # type: ignore[arg-type]
 recipe.to(CredentialProcess())  # type: ignore[arg-type]
 CredentialsFile("name").write(recipe)  # type: ignore[arg-type]
-CredentialsFile().write_all({"name": recipe})  # type: ignore[dict-item]
+CredentialsFile.write_all({"name": recipe})  # type: ignore[dict-item]
 ShellExports("nu")  # type: ignore[arg-type]
 
 # a value where a recipe is needed

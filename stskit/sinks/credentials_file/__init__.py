@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Final
 
 from attrs import field, frozen
 
+from stskit._arguments import check_type, expanded, path_text
 from stskit._io import atomic
 from stskit.credentials import Credentials
 from stskit.errors import SinkError, StskitWarning, prefixed, without_frames
 from stskit.sinks.credentials_file.ini import Ini
-from stskit.sinks.file_edit import MAX_BYTES, FileEdit, Pieces, edit_files
+from stskit.sinks.file_edit import MAX_BYTES, FileEdit, Pieces, check_edits, edit_files
 
 __all__ = ["CredentialsFile"]
 
@@ -26,45 +27,62 @@ _EXPIRY: Final = "x_security_token_expires"  # the name of saml2aws, which other
 _OPTIONS: Final = (_KEY, "aws_secret_access_key", "aws_session_token", "aws_account_id", _EXPIRY)
 # written by other tools and older ones; tools would take what stayed of them to belong to the new credentials
 _OLD: Final = ("aws_security_token", "aws_expiration", "aws_session_expiration", "expiration")
+_PLACEHOLDERS: Final = {**dict.fromkeys(_OLD), **dict.fromkeys(_OPTIONS, "placeholder")}  # for the check alone
 _ELSEWHERE: Final = ("role_arn", "credential_process", "sso_session", "sso_start_url", "login_session")
+
+_DEFAULT: Final = ("default", "profile default")  # both are the default profile of the config file
 
 Values = Mapping[str, str | None]
 """The options of a section; None removes one."""
 
 
-def _expanded(path: str | os.PathLike[str] | None) -> str | None:
-    return None if path is None else os.path.expanduser(os.fspath(path))
+def _credentials_path(path: str | os.PathLike[str] | None) -> str | None:
+    return None if path is None else _expanded(path, "path")
+
+
+def _config_path(path: str | os.PathLike[str] | None) -> str | None:
+    return None if path is None else _expanded(path, "config_path")
+
+
+def _expanded(path: str | os.PathLike[str], argument: str) -> str:
+    return expanded(path_text(path, SinkError, remedy="give the path of the file", argument=argument), SinkError)
 
 
 @frozen
 class CredentialsFile:
     """A profile in the shared credentials file; all else in the file stays as it is, byte by byte.
 
-    `profile`: the name, of letters, digits and ``_./:%@+-``. `path`: None is ``AWS_SHARED_CREDENTIALS_FILE``, else
-    ``~/.aws/credentials``. `region`, `output`: written to the config file, None leaves them alone. `config_path`:
-    that file; None is ``AWS_CONFIG_FILE``, else the file ``config`` beside *path* where that is given, else
-    ``~/.aws/config``. `overwrite`: whether long-term keys may be lost, and whether to write where the profile gets its
-    credentials elsewhere, by a ``role_arn``, ``credential_process``, SSO or a login: one of the two would not be used
-    then. `backup`: whether to keep what was there before in ``<path>.bak``.
+    `profile`: the name, of letters, digits and ``_./:%@+-``; required, also for ``"default"``. `path`: None is
+    ``AWS_SHARED_CREDENTIALS_FILE``, else ``~/.aws/credentials``. `region`, `output`: written to the config file, None
+    leaves them alone. `config_path`: that file; None is ``AWS_CONFIG_FILE``, else the file ``config`` beside *path*
+    where that is given, else ``~/.aws/config``. `overwrite`: whether long-term keys may be lost, and whether to write
+    where the profile gets its credentials elsewhere, by a ``role_arn``, ``credential_process``, SSO or a login: one of
+    the two would not be used then. `backup`: whether to keep what was there before in ``<path>.bak``.
 
-    Writers wait for each other, for up to 10 seconds, by a lock on ``<path>.lock``. A new file has mode 0600, a new
-    folder 0700; a file that is there keeps its mode and owner, with a warning where others may read it. When the
-    credentials expire is written as ``x_security_token_expires``. Raises `SinkError` for a profile, region or output
-    that not all AWS tools read alike.
+    Writers wait for each other, for up to 10 seconds, by a lock on the folder of the file. A new file has mode 0600; a
+    file that is there keeps its mode and owner, with a warning where other users can read it. A missing ``~/.aws`` is
+    created with mode 0700, and no other folder. What root creates belongs to the owner of the folder. When the
+    credentials expire is written as ``x_security_token_expires``.
+
+    Raises `SinkError` for a profile, region or output that not all AWS tools read alike, and for a path that cannot be
+    expanded. Raises `TypeError` for a value of a wrong type, and for a `config_path` without effect: with `overwrite`
+    the config file is used only for a region or an output.
 
     https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-files.html
     """
 
-    profile: str = "default"
-    path: str | None = field(default=None, converter=_expanded)
+    profile: str
+    path: str | None = field(default=None, converter=_credentials_path)
     region: str | None = None
     output: str | None = None
-    config_path: str | None = field(default=None, kw_only=True, converter=_expanded)
+    config_path: str | None = field(default=None, kw_only=True, converter=_config_path)
     overwrite: bool = field(default=False, kw_only=True)
     backup: bool = field(default=False, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
+        check_type("profile", self.profile, str, "the name of a profile", "For example CredentialsFile('deploy').")
         for name, value in self._settings().items():
+            check_type(name, value, str, "text", "For example region='us-east-1', output='json'.")
             if not _is_word(value):
                 raise SinkError(
                     f"{name} {value!r} is no word of visible ASCII characters",
@@ -73,6 +91,8 @@ class CredentialsFile:
                     option=name,
                 )
         _check_name(self.profile)
+        if self.config_path is not None and self.overwrite and not self._settings():
+            raise TypeError("config_path has no effect with overwrite=True and without a region or an output.")
 
     @without_frames  # frames on the way hold all that is in the files
     def write(self, credentials: Credentials, /) -> str:
@@ -84,13 +104,36 @@ class CredentialsFile:
         return self._warn(self._write({self.profile: credentials}))
 
     @without_frames
-    def write_all(self, credentials: Mapping[str, Credentials], /) -> str:
-        """Put the credentials of many profiles there at once, all or none; gives the path of the file.
+    def check(self) -> None:
+        """Check that `write` can put credentials into the profile, before you fetch any. The files stay as they are.
 
-        The keys of *credentials* are the profiles, and `profile` plays no part; what else is set here holds for each of
-        them. Raises as `write` does.
+        Raises the `SinkError` that `write` would raise for temporary credentials: for a protected profile, for a file
+        or folder that cannot be written, and for a file that AWS tools cannot read.
         """
-        return self._warn(self._write(credentials))
+        check_edits(self._edits({self.profile: _PLACEHOLDERS}))
+
+    @classmethod
+    @without_frames
+    def write_all(
+        cls,
+        credentials: Mapping[str, Credentials],
+        /,
+        path: str | os.PathLike[str] | None = None,
+        region: str | None = None,
+        output: str | None = None,
+        *,
+        config_path: str | os.PathLike[str] | None = None,
+        overwrite: bool = False,
+        backup: bool = False,
+    ) -> str:
+        """Put the credentials of many profiles into a file at once, all or none; gives the path of the file.
+
+        The keys of *credentials* are the profiles; the options are those of the class, and hold for each of them.
+        Raises as `write` does.
+        """
+        some = next(iter(credentials), "default")
+        sink = cls(some, path, region, output, config_path=config_path, overwrite=overwrite, backup=backup)
+        return sink._warn(sink._write(credentials))
 
     @without_frames
     def remove(self) -> str:
@@ -110,12 +153,13 @@ class CredentialsFile:
     def _write(self, credentials: Mapping[str, Credentials]) -> list[str]:
         for profile in credentials:
             _check_name(profile)
-        changes = {profile: _options(keys) for profile, keys in credentials.items()}
+        return edit_files(self._edits({profile: _options(keys) for profile, keys in credentials.items()}))
+
+    def _edits(self, changes: Mapping[str, Values]) -> list[FileEdit]:
         if not self.overwrite:
-            _check_config(self._config_path, {_in_config(profile): changes[profile] for profile in changes})
-        settings = {_in_config(profile): self._settings() for profile in changes}
-        return self._edit(
-            partial(_updated, changes=settings, overwrite=True) if self._settings() else None,
+            _check_config(self._config_path, changes, self._settings())
+        return self._files(
+            partial(_configured, profiles=changes.keys(), settings=self._settings()) if self._settings() else None,
             partial(_updated, changes=changes, overwrite=self.overwrite),
         )
 
@@ -124,13 +168,13 @@ class CredentialsFile:
         if not os.path.exists(self._path):
             return []
         keys: Values = dict.fromkeys(_OPTIONS)
-        section = _in_config(self.profile)
-        return self._edit(
-            partial(_without, section=section, options=settings, overwrite=True) if settings else None,
+        files = self._files(
+            partial(_without_settings, profile=self.profile, settings=settings) if settings else None,
             partial(_without, section=self.profile, options=keys, overwrite=self.overwrite),
         )
+        return edit_files(files)
 
-    def _edit(self, config: Callable[[bytes], Pieces] | None, keys: Callable[[bytes], Pieces]) -> list[str]:
+    def _files(self, config: Callable[[bytes], Pieces] | None, keys: Callable[[bytes], Pieces]) -> list[FileEdit]:
         files = [FileEdit(self._path, keys, self.backup)]
         if config is not None:
             files = [FileEdit(self._config_path, config, self.backup, secret=False), *files]
@@ -142,23 +186,30 @@ class CredentialsFile:
                 option="config_path",
                 path=self._path,
             )
-        return edit_files(files)
+        return files
 
     def _settings(self) -> dict[str, str]:
         return {name: value for name, value in (("region", self.region), ("output", self.output)) if value is not None}
 
     @property
     def _path(self) -> str:
-        return self.path or os.path.expanduser(os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials")
+        return self.path or _default_path("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")
 
     @property
     def _config_path(self) -> str:
         beside = os.path.join(os.path.dirname(self.path), "config") if self.path else "~/.aws/config"
-        return os.path.expanduser(self.config_path or os.environ.get("AWS_CONFIG_FILE") or beside)
+        return self.config_path or _default_path("AWS_CONFIG_FILE", beside)
+
+
+def _default_path(variable: str, default: str) -> str:
+    """Return the path that the environment names, read as botocore reads it, else *default*. Raises `SinkError`."""
+    named = os.environ.get(variable)
+    return expanded(named, SinkError, variable=variable) if named else expanded(default, SinkError)
 
 
 def _check_name(name: str) -> None:
-    if not isinstance(name, str) or _NOT_A_NAME.fullmatch(name) or not _NAME.fullmatch(name):
+    check_type("profile", name, str, "the name of a profile")
+    if _NOT_A_NAME.fullmatch(name) or not _NAME.fullmatch(name):
         raise SinkError(
             f"{name!r} is no profile name that all AWS tools read alike",
             remedy="use letters, digits and _./:%@+- (and neither DEFAULT nor __proto__)",
@@ -166,8 +217,15 @@ def _check_name(name: str) -> None:
         )
 
 
-def _in_config(profile: str) -> str:
-    return profile if profile == "default" else f"profile {profile}"
+def _in_config(profile: str) -> tuple[str, ...]:
+    """Return the sections of the config file that can stand for *profile*."""
+    return _DEFAULT if profile == "default" else (f"profile {profile}",)
+
+
+def _present(ini: Ini, profile: str) -> list[str]:
+    """Return the sections that stand for *profile* in a config file, or the one that is to be added."""
+    sections = _in_config(profile)
+    return [section for section in sections if ini.has(section)] or [sections[0]]
 
 
 def _is_word(value: str) -> bool:
@@ -196,6 +254,18 @@ def _options(credentials: Credentials) -> dict[str, str | None]:
                 f"{name} has blanks or other characters that no credentials file can hold", remedy="check its source"
             )
     return options
+
+
+def _configured(data: bytes, *, profiles: Collection[str], settings: Values) -> Pieces:
+    """Return a config file with these settings for *profiles*, wherever a tool may look for them."""
+    ini = Ini(data, {section for profile in profiles for section in _in_config(profile)})
+    return ini.updated({section: settings for profile in profiles for section in _present(ini, profile)})
+
+
+def _without_settings(data: bytes, *, profile: str, settings: Values) -> Pieces:
+    for section in _in_config(profile):
+        data = b"".join(_without(data, section=section, options=settings, overwrite=True))
+    return [data]
 
 
 def _updated(data: bytes, *, changes: Mapping[str, Values], overwrite: bool) -> Pieces:
@@ -237,18 +307,23 @@ def _check(ini: Ini, section: str, key_id: str | None) -> None:
     )
 
 
-def _check_config(path: str, changes: Mapping[str, Values]) -> None:
+def _check_config(path: str, changes: Mapping[str, Values], settings: Values) -> None:
     """Raise as `_check` does for the config file, but not where it cannot be read, because no tool can read it then."""
-    default = {"default", "profile default"} if "default" in changes else set()
+    sections = {section: changes[profile] for profile in changes for section in _in_config(profile)}
     try:
-        ini = Ini(atomic.read(path, MAX_BYTES), changes.keys() | default)
+        ini = Ini(atomic.read(path, MAX_BYTES), sections.keys())
     except (OSError, UnicodeDecodeError, SinkError):
         return
     try:
-        if default and ini.options("profile default"):
-            raise SinkError("[profile default] goes before [default] in some tools", remedy="rename it to [default]")
-        for section in changes:
-            _check(ini, section, changes[section].get(_KEY))
+        if settings and "default" in changes and len(_present(ini, "default")) > 1:
+            raise SinkError(
+                "[default] and [profile default] are the same profile, and tools differ about which one they read",
+                remedy="remove one of them, or pass overwrite=True to change both",
+                cli_remedy="remove one of them, or pass --overwrite to change both",
+                option="overwrite",
+            )
+        for section, values in sections.items():
+            _check(ini, section, values.get(_KEY))
     except SinkError as error:
         raise prefixed(error, f"nothing was written: in {path}, ", path=path) from None
 

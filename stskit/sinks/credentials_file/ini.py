@@ -2,7 +2,8 @@
 
 A header at the start of a line ends whatever was before it, to every reader there is. So a section can be changed on
 its own, and `configparser`, which botocore reads these files with, checks that section alone. A change that some reader
-would not see, or that would change something else for one, is refused with a `SinkError`.
+would not see, or that would change something else for one, is refused with a `SinkError`. At the end botocore itself
+reads what would be written.
 
 What a line means does not depend on the values, so a section is planned by its *shape*: its text with one value for
 all. Nearly all sections of a file have the same shape, and each shape is planned once.
@@ -10,10 +11,12 @@ all. Nearly all sections of a file have the same shape, and each shape is planne
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from configparser import Error, RawConfigParser
+from contextlib import contextmanager
 from functools import cache, partial
 from typing import Final, Literal
 
@@ -25,6 +28,7 @@ from stskit.sinks.file_edit import Pieces
 __all__ = ["Ini"]
 
 _HEADER: Final = re.compile(rb"\[[^\[\]\n]+\](?:[ \t]+[#;][^\[\]\n]*)?[ \t]*\r?(?![^\n])")  # to every reader
+_LINE_ENDS: Final = tuple(map(str.encode, "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"))  # to str.splitlines()
 _BLANKS: Final = r"[\s\"']+"
 _ODD: Final = re.compile(_BLANKS)
 _VALUE: Final = re.compile(rb"=[ \t]*[^\s][^\n]*")
@@ -40,7 +44,8 @@ class Ini:
         self._data = data
         self._end = _line_end(data)
         self._spans = dict(_spans(data, sections))
-        defaults = b"" if _is_plain(data) else _defaults(data, sections, self._spans.keys())
+        self._sample = _sample(data)
+        defaults = b"" if self._sample is not None else _defaults(data, sections, self._spans.keys())
         self._shapes = {section: _shape(data[start:stop]) for section, (start, stop) in self._spans.items()}
         self._plan = cache(partial(_checked_plan, defaults))
         self._options = cache(_options_with_value)
@@ -54,24 +59,31 @@ class Ini:
         start, stop = self._spans.get(section, (0, 0))
         return _parsed(self._data[start:stop]).get(section, option, fallback=None)
 
+    def has(self, section: str) -> bool:
+        """Return whether the file has *section*."""
+        return section in self._spans
+
     def updated(self, changes: Mapping[str, Mapping[str, str | None]]) -> Pieces:
         """Return the file with these values in these sections: what is missing is added, what is None is removed.
 
         Raises `SinkError` where some reader would see something else change, or not see this.
         """
         pieces: list[bytes | memoryview] = []
+        blocks: list[bytes] = []
         at, old = 0, memoryview(self._data)
         for section in sorted(self._spans.keys() & changes.keys(), key=self._spans.__getitem__):
             start, stop = self._spans[section]
-            block = self._changed(self._data[start:stop], self._shapes[section], changes[section])
-            pieces += [old[at:start], block]
+            blocks.append(self._changed(self._data[start:stop], self._shapes[section], changes[section]))
+            pieces += [old[at:start], blocks[-1]]
             at = stop
         new = [
             self._changed(b"[%b]%b" % (section.encode(), self._end), "[x]\n", values)
             for section, values in changes.items()
             if section not in self._spans and any(values.values())
         ]
-        return [*pieces, old[at:], self._appendix(new)]
+        pieces += [old[at:], self._appendix(new)]
+        self._check(pieces, blocks + new)
+        return pieces
 
     def without(self, section: str, options: Collection[str]) -> Pieces:
         """Return the file as it was before `updated` put *options* there, without a section that has nothing else."""
@@ -84,6 +96,7 @@ class Ini:
         rest = _carry_out(steps, block.decode(), {}, self._end.decode()).encode()
         header, _, body = rest.partition(b"\n")
         if body.strip() or header.strip() != b"[%b]" % section.encode():
+            self._check([before, rest, after], [rest])
             return [before, rest, after]
         before = re.sub(rb"(?<=\n)\r?\n\Z", b"", before)  # the empty line that is put before a section
         return [before if block.endswith(b"\n") else re.sub(rb"\r?\n\Z", b"", before), body, after]
@@ -91,6 +104,15 @@ class Ini:
     def _changed(self, block: bytes, shape: str, values: Mapping[str, str | None]) -> bytes:
         steps = self._plan(shape, tuple(values), tuple(name for name in values if values[name] is None))
         return _carry_out(steps, block.decode(), values, self._end.decode()).encode()
+
+    def _check(self, pieces: Pieces, changed: list[bytes]) -> None:
+        """Let botocore read what would be written; of a long file, one section of each shape, which stands for all."""
+        if self._sample is None:
+            _check_readable(b"".join(pieces))
+            return
+        shapes = {_shape(block).partition("]")[2] for block in changed}
+        sections = [f"[new {number}]{shape}".encode() for number, shape in enumerate(shapes)]
+        _check_readable(b"\n".join([self._sample, *sections]))
 
     def _appendix(self, sections: list[bytes]) -> bytes:
         """Return *sections*, each after an empty line; where the last line had no end, it has none then either."""
@@ -146,9 +168,10 @@ def _headers(data: bytes, sections: AbstractSet[str]) -> Iterator[re.Match[bytes
     yield from re.finditer(b"\n" + header, data)  # quicker than to look for the starts of lines
 
 
-def _is_plain(data: bytes) -> bool:
-    """Return whether botocore can certainly read *data*, which has no [DEFAULT] and no indented header.
+def _sample(data: bytes) -> bytes | None:
+    """Return one section of each shape in *data*, if botocore can certainly read all when it can read these; else None.
 
+    It cannot be told where there is [DEFAULT], an indented header, or a nested value with odd line ends.
     The parser reads each shape of a section once, which takes a thirtieth of the time for ten thousand profiles.
     """
     head, *blocks = (b"\n%b" % _without_values(data)).split(b"\n[")  # a line end before each header, the first one too
@@ -158,12 +181,19 @@ def _is_plain(data: bytes) -> bool:
         names.add(name)
         shapes.add(close + shape)
     if len(names) < len(blocks) or names & {b"", b"DEFAULT"} or b"\n" in b"".join(names):
-        return False
+        return None
     sample = head + b"".join(b"\n[%d%b" % numbered for numbered in enumerate(shapes))
     try:
-        return len(_parsed(sample).sections()) == len(shapes) and not re.search(rb"\n[^\S\n]+\[", sample)
+        parser = _parsed(sample)
     except SinkError:
-        return False
+        return None
+    if len(parser.sections()) != len(shapes) or re.search(rb"\n[^\S\n]+\[", sample):
+        return None
+    return None if _is_nested(parser) and any(end in data for end in _LINE_ENDS) else sample
+
+
+def _is_nested(parser: RawConfigParser) -> bool:
+    return any(value.startswith("\n") for section in parser.sections() for _, value in parser.items(section))
 
 
 def _defaults(data: bytes, sections: AbstractSet[str], found: AbstractSet[str]) -> bytes:
@@ -183,7 +213,51 @@ def _parsed(data: bytes) -> RawConfigParser:
         raise SinkError(
             f"line {line}: it cannot be parsed, and so no AWS tool can use it", remedy="correct it"
         ) from None
+    for section in parser.sections():
+        if not all(_is_readable(value) for _, value in parser.items(section)):
+            raise SinkError(
+                f"[{section}] has a value on an indented line of its own, which no AWS tool for Python can read",
+                remedy="write the value after the =",
+            )
     return parser
+
+
+def _is_readable(value: str) -> bool:
+    """Return whether botocore can read *value*: if it begins on the next line, each line has to be NAME = value."""
+    lines = value.splitlines() if value.startswith("\n") else []
+    return all("=" in line for line in lines if line.strip())
+
+
+def _check_readable(data: bytes) -> None:
+    """Let botocore's own reader read *data*. Raises `SinkError` where it cannot."""
+    from botocore.configloader import raw_config_parse
+    from botocore.exceptions import ConfigNotFound
+
+    with _nameless_file(data) as descriptor:
+        try:
+            raw_config_parse(f"/dev/fd/{descriptor}")
+        except ConfigNotFound:  # this system has no /dev/fd; the parser that botocore uses has read it
+            return
+        except Exception:  # noqa: BLE001 - whatever the reason, and it quotes the file
+            raise SinkError(
+                "botocore could not read it afterwards", remedy="look for values on more than one line"
+            ) from None
+
+
+@contextmanager
+def _nameless_file(data: bytes) -> Iterator[int]:
+    """Keep *data* for the block in a file that has no name, so that nothing of it can stay behind."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("stskit")
+    else:
+        from tempfile import TemporaryFile
+
+        with TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    with open(descriptor, "w+b") as file:
+        file.write(data)
+        file.seek(0)
+        yield descriptor
 
 
 def _unsafe() -> SinkError:

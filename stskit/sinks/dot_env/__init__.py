@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
 from attrs import field, frozen
 
+from stskit._arguments import expanded, path_text
 from stskit.credentials import Credentials
 from stskit.errors import SinkError, StskitWarning, without_frames
 from stskit.sinks.dot_env.env_file import BARE, updated
 from stskit.sinks.environment import OWN_VARIABLES, bearer_tokens, variables
-from stskit.sinks.file_edit import FileEdit, edit_files
+from stskit.sinks.file_edit import FileEdit, check_edits, edit_files
 
 __all__ = ["DotEnv"]
 
@@ -22,8 +24,11 @@ _OF_A_HOOK: Final = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_D
 _NO_FETCH: Final = {"GIT_ALLOW_PROTOCOL": "none"}
 
 
+_PLACEHOLDERS: Final = Credentials("ASIAPLACEHOLDER", "placeholder", "placeholder", datetime(9999, 1, 1, tzinfo=UTC))
+
+
 def _path(path: str | os.PathLike[str]) -> str:
-    return os.path.expanduser(os.fspath(path))
+    return expanded(path_text(path, SinkError, remedy="give the path of a .env file"), SinkError)
 
 
 @frozen
@@ -36,8 +41,11 @@ class DotEnv:
     token (``AWS_BEARER_TOKEN_...``), is removed. Variables that come after keys, such as ``AWS_ROLE_ARN``, and the
     marks of other tools stay, because other programs may read the file.
 
-    Writers wait for each other, for up to 10 seconds, by a lock on ``<path>.lock``. The file is replaced as the
-    credentials file is, with the same warnings; and there is one where git would commit it.
+    Writers wait for each other, for up to 10 seconds, by a lock on the folder of the file, which must exist. The file
+    is replaced as the credentials file is, with the same warnings; and there is one where git would commit it. If a
+    line of other AWS credentials is there with ``export``, all new lines have it.
+
+    Raises `SinkError` for a path that cannot be expanded, and `TypeError` for one that is not a path.
     """
 
     path: str = field(converter=_path)
@@ -56,6 +64,18 @@ class DotEnv:
             warnings.warn(note, StskitWarning, 3)  # where the caller called this method, which is wrapped
         return self.path
 
+    @without_frames
+    def check(self) -> None:
+        """Check that `write` can put credentials into the file, before you fetch any. The file stays as it is.
+
+        Raises the `SinkError` that `write` would raise for temporary credentials: for a region that not all readers
+        take alike, for a file or folder that cannot be written, and for lines that readers take differently.
+        """
+        check_edits([self._edit(_PLACEHOLDERS)])
+
+    def _edit(self, credentials: Credentials) -> FileEdit:
+        return FileEdit(self.path, partial(_updated, values=self._values(credentials)), backup=self.backup)
+
     def _write(self, credentials: Credentials) -> list[str]:
         if credentials.is_expired():
             raise SinkError(
@@ -63,7 +83,7 @@ class DotEnv:
                 remedy="fetch new ones, and check the clock",
                 path=self.path,
             )
-        file = FileEdit(self.path, partial(_updated, values=self._values(credentials)), backup=self.backup)
+        file = self._edit(credentials)
         notes = edit_files([file])
         paths = [file.real, f"{file.real}.bak"] if self.backup else [file.real]
         return [*notes, *(note for path in paths if os.path.exists(path) for note in _git_warnings(path))]

@@ -42,14 +42,18 @@ class _Piece:
 def updated(text: str, values: Mapping[str, str | None]) -> str:
     """Return *text* with each of *values* wherever its name is, or else at the end; those that are None are removed.
 
+    All are exported if one of these names was, or if all other lines are: half of the credentials are of no use.
+
     Raises `SinkError` where readers might not all see this and nothing else change.
     """
     bare = bool(text) and not text.endswith("\n")
     end = "\r\n" if text and not bare and text.count("\r\n") == text.count("\n") else "\n"
     before = list(_pieces(text + end if bare else text, values))
-    after = [_changed(piece, values[piece.name]) if piece.name in values else piece.text for piece in before]
     bindings = [piece for piece in before if piece.name]
-    export = "export " if bindings and all("export" in piece.start for piece in bindings) else ""
+    old = [piece for piece in bindings if piece.name in values]
+    exported = any("export" in piece.start for piece in old) or not (old or any(_is_bare(each) for each in bindings))
+    export = "export " if bindings and exported else ""
+    after = [_changed(each, values[each.name], export) if each.name in values else each.text for each in before]
     missing = values.keys() - {piece.name for piece in bindings}
     after += [f"{export}{name}={value}{end}" for name, value in values.items() if name in missing and value is not None]
     return re.sub(r"\r?\n\Z", "", "".join(after)) if bare else "".join(after)
@@ -88,6 +92,11 @@ def _line(text: str, at: int) -> int:
     return text.count("\n", 0, at) + 1
 
 
-def _changed(piece: _Piece, value: str | None) -> str:
+def _is_bare(piece: _Piece) -> bool:
+    return "export" not in piece.start
+
+
+def _changed(piece: _Piece, value: str | None, export: str) -> str:
     end = "\r\n" if piece.text.endswith("\r\n") else "\n"
-    return "" if value is None else f"{piece.start}{piece.name}={value}{piece.comment}{end}"
+    start = piece.start + export if _is_bare(piece) else piece.start
+    return "" if value is None else f"{start}{piece.name}={value}{piece.comment}{end}"

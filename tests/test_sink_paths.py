@@ -1,0 +1,186 @@
+"""Where a sink writes: the path that was meant, or nowhere."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import stat
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from botocore.session import Session
+
+from stskit import Credentials
+from stskit.errors import SinkError
+from stskit.sinks import CredentialsFile, DotEnv
+
+SESSION = Credentials("ASIANEW", "new/secret+", "newtoken==")
+TOKEN = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJDQU5BUlkifQ."
+
+
+def everything_in(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize("value", ["$HOME/.aws/keys", "${HOME}/.aws/keys", "~/.aws/keys"])
+def test_a_path_of_the_environment_is_read_as_botocore_reads_it(
+    value: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that the profile is found afterwards. systemd units and env files pass variables on as they are."""
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", value)
+    monkeypatch.setenv("AWS_CONFIG_FILE", value.replace("keys", "conf"))
+    SESSION.to(CredentialsFile("dev", region="eu-west-1"))
+    assert everything_in(home) == [".aws", ".aws/conf", ".aws/keys"]
+    assert everything_in(tmp_path) == []
+    found = Session(profile="dev").get_credentials()
+    assert found is not None
+    assert found.access_key == "ASIANEW"
+
+
+@pytest.mark.parametrize("variable", ["AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"])
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("$STSKIT_NONE/keys", "the variable $STSKIT_NONE was not replaced by its value"),
+        ("${STSKIT_NONE}/keys", "the variable ${STSKIT_NONE} was not replaced by its value"),
+        ("~stskit-nobody/keys", "the home folder ~stskit-nobody was not found"),
+    ],
+)
+def test_a_path_of_the_environment_that_cannot_be_expanded_is_refused(
+    variable: str, value: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names the variable; no folder of that name is made."""
+    monkeypatch.setenv(variable, value)
+    sink = CredentialsFile("dev", region="eu-west-1")
+    for action in (sink.check, lambda: SESSION.to(sink)):
+        with pytest.raises(
+            SinkError, match=re.escape(f"'{variable}={value}' cannot be used as a path: {reason}")
+        ) as caught:
+            action()
+        assert (caught.value.variable, caught.value.remedy) == (variable, "write the whole path")
+    assert everything_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("unset", [True, False])
+def test_without_a_home_folder_there_is_no_file(unset: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for the user of a container that is not in the list of users; an empty HOME would mean the root folder."""
+    if unset:
+        monkeypatch.delenv("HOME")
+        monkeypatch.setattr(os, "getuid", lambda: 1_000_650_000)
+    else:
+        monkeypatch.setenv("HOME", "")
+    for sink in (lambda: CredentialsFile("dev"), lambda: CredentialsFile("dev", "~/keys"), lambda: DotEnv("~/.env")):
+        with pytest.raises(SinkError, match="the home folder ~ was not found"):
+            SESSION.to(sink())
+    assert everything_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("path", ["~stskit-nobody/.env", "$STSKIT_NONE/.env", "a\0b"])
+def test_an_argument_that_cannot_be_expanded_is_refused(path: str, tmp_path: Path) -> None:
+    """When the sink is built."""
+    for make in (
+        lambda: DotEnv(path),
+        lambda: CredentialsFile("dev", path),
+        lambda: CredentialsFile("dev", config_path=path),
+    ):
+        with pytest.raises(SinkError, match="cannot be used as a path"):
+            make()
+    assert everything_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["$STAGE.env", "x-${STAGE}"])
+def test_a_new_file_is_not_named_after_a_variable(name: str, tmp_path: Path) -> None:
+    """The shell did not replace it. A file that is there already is meant."""
+    path = tmp_path / name
+    sink = DotEnv(path)
+    for action in (sink.check, lambda: SESSION.to(sink)):
+        with pytest.raises(SinkError, match=r"the variable \$.?STAGE.? in the path has no value") as caught:
+            action()
+        assert (caught.value.path, caught.value.remedy) == (str(path), "Set the variable, or write the whole path")
+    assert everything_in(tmp_path) == []
+    path.touch(0o600)
+    assert SESSION.to(sink) == str(path)
+
+
+@pytest.mark.parametrize("make", [DotEnv, lambda path: CredentialsFile("dev", path)])
+def test_a_folder_that_may_be_a_typo_is_not_made(
+    make: Callable[[Path], DotEnv | CredentialsFile], tmp_path: Path
+) -> None:
+    """The error says how to make it."""
+    sink = make(tmp_path / "no such" / "file")
+    for action in (sink.check, lambda: SESSION.to(sink)):
+        with pytest.raises(SinkError, match=f"was not changed: the folder {tmp_path}/no such does not exist") as caught:
+            action()
+        assert caught.value.remedy == f"Create it (mkdir -p '{tmp_path}/no such'), or correct the path"
+    assert everything_in(tmp_path) == []
+
+
+def test_the_standard_folder_is_made_in_a_home_that_exists(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`check` leaves it to `write`; a home that is missing is a typo as well."""
+    sink = CredentialsFile("dev")
+    sink.check()
+    assert everything_in(home) == []
+    SESSION.to(sink)
+    assert everything_in(home) == [".aws", ".aws/credentials"]
+    assert (home / ".aws").stat().st_mode & 0o777 == 0o700
+    monkeypatch.setenv("HOME", str(home / "none"))
+    with pytest.raises(SinkError, match="does not exist"):
+        SESSION.to(sink)
+    assert everything_in(home) == [".aws", ".aws/credentials"]
+
+
+@pytest.mark.parametrize("make", [DotEnv, lambda path: CredentialsFile("dev", path)])
+def test_a_secret_in_the_place_of_a_path_is_not_shown(make: Callable[[str], object]) -> None:
+    """A token where a path is wanted."""
+    with pytest.raises(SinkError, match="path must be the path of a .*file, and this is a JSON Web Token") as caught:
+        make(TOKEN)
+    assert TOKEN not in str(caught.value)
+
+
+# Locks where folders cannot be locked -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def files_only(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A file system that locks files and no folders, as NFS does; the files that were locked."""
+    lock, locked = fcntl.flock, list[str]()
+
+    def flock(descriptor: int, how: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EBADF, "bad file descriptor")
+        if how & fcntl.LOCK_EX:
+            locked.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    return locked
+
+
+@pytest.mark.debian
+def test_a_lock_file_in_the_cache_folder_stands_for_a_folder_that_cannot_be_locked(
+    files_only: list[str], home: Path
+) -> None:
+    """It is named by a digest, and the next process finds it there."""
+    for name in ("dev", "more"):
+        SESSION.to(CredentialsFile(name, region="eu-west-1"))
+    digest = sha256(os.fsencode(os.path.realpath(home / ".aws"))).hexdigest()
+    assert files_only == [os.path.realpath(home / ".cache" / "stskit" / f"folder-{digest}.lock")] * 2
+    assert sorted(os.listdir(home / ".aws")) == ["config", "credentials"]
+
+
+@pytest.mark.debian
+def test_without_any_place_for_a_lock_nothing_is_written(
+    files_only: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another writer could lose what this one writes."""
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os, "getuid", lambda: 1_000_650_000)
+    with pytest.raises(SinkError, match="its folder cannot be locked") as caught:
+        SESSION.to(DotEnv(tmp_path / ".env"))
+    assert caught.value.remedy == "Set HOME or XDG_CACHE_HOME, for a lock file in its place"
+    assert everything_in(tmp_path) == []
+    assert files_only == []
