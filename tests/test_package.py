@@ -25,17 +25,20 @@ HEAVY = ["botocore", "boto3", "urllib3", "dateutil", "ssl", "http.client"]
 ON_FIRST_USE = {
     "stskit._cli.doctor.examine",
     "stskit._io.atomic",
+    "stskit._io.cache_folder",
     "stskit.proofs.browser_log",
     "stskit.proofs.saml_encoding",
     "stskit.proofs.saml_parser",
     "stskit.sources.profile.errors",
     "stskit.sources.profile.cache_key",
+    "stskit.sources.profile.missing",
     "stskit.sources.profile.provider_chain",
     "stskit.sts.clients",
     "stskit.sts.loader",
     "stskit.sts.refusals",
     "stskit.sts.remedies",
     "stskit.sts.retry",
+    "stskit.sts.shared_config",
 }
 
 

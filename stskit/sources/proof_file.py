@@ -6,11 +6,45 @@ import os
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable
 from time import sleep
+from typing import Generic, Protocol, TypeVar
 
+from attrs import field, frozen
+
+from stskit.cache_key import digest
 from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, SourceMissing, without_frames
 
-__all__ = ["path_text", "permission_problem", "read_proof"]
+__all__ = ["FileSnapshot", "path_text", "permission_problem", "read_bytes", "read_proof", "text_in"]
+
+P_co = TypeVar("P_co", covariant=True)
+
+
+class FileReader(Protocol[P_co]):
+    """A source that can tell the proof from the content of its file."""
+
+    def proof_in(self, data: bytes, /) -> P_co: ...
+
+
+@frozen
+class FileSnapshot(Generic[P_co]):
+    """A source whose file has been read: its identity and its proof come from the same bytes.
+
+    `options`: what else of the source decides which proof it returns.
+    """
+
+    source: FileReader[P_co]
+    data: bytes = field(repr=False)
+    options: tuple[str | None, ...] = ()
+
+    @without_frames
+    def fetch(self) -> P_co:
+        """Return the proof in the file as it was read. Raises what the source does."""
+        return self.source.proof_in(self.data)
+
+    @property
+    def identity(self) -> str:
+        """A key for the bytes of the file, without a look into them. Raises nothing."""
+        return digest("file", type(self.source).__name__, self.data, self.options)
 
 
 def path_text(path: str | os.PathLike[str]) -> str:
@@ -20,21 +54,25 @@ def path_text(path: str | os.PathLike[str]) -> str:
 
 @without_frames
 def read_proof(path: str, what: str, limit: int, *, pauses: Iterable[float] = ()) -> Secret:
-    """The text in *path*, without byte order mark and the blanks around it; *what* it should be is for the errors.
+    """The text in *path*, without byte order mark and the blanks around it. Arguments and errors as of `read_bytes` and
+    `text_in`.
+    """
+    return text_in(read_bytes(path, what, limit, pauses=pauses), path, what)
+
+
+@without_frames
+def read_bytes(path: str, what: str, limit: int, *, pauses: Iterable[float] = ()) -> bytes:
+    """Return the content of *path*; *what* it should be is for the errors.
 
     While it is empty it is read again, after each of *pauses*, in seconds. Raises `SourceMissing` where there is no
-    such file, `ProofInvalid` where it is empty, over *limit* bytes or unreadable.
+    such file, `ProofInvalid` where it is over *limit* bytes or cannot be read.
     """
     try:
-        text = _read(path, limit)
+        data = _read(path, limit)
         for pause in pauses:
-            if not text:
+            if data.isspace() or not data:
                 sleep(pause)
-                text = _read(path, limit)
-    except UnicodeDecodeError:  # it holds the file's content, so no error may keep it
-        raise ProofInvalid(
-            f"{path} is no text in UTF-8; it should hold {what}.", remedy="Save it again as plain text", path=path
-        ) from None
+                data = _read(path, limit)
     except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: no path can have a NUL
         raise SourceMissing(
             f"there is no file {path}; it should hold {what}.",
@@ -46,6 +84,23 @@ def read_proof(path: str, what: str, limit: int, *, pauses: Iterable[float] = ()
             f"{path} cannot be read: {error.strerror}; it should hold {what}.",
             remedy="Save it again as a file that you may read",
             path=path,
+        ) from None
+    return data
+
+
+@without_frames
+def text_in(data: bytes, path: str, what: str) -> Secret:
+    """Return the text that *data* of *path* is, without byte order mark and the blanks around it.
+
+    Raises `ProofInvalid` where it is empty or not text.
+    """
+    # The shell of Windows redirects into UTF-16, with a byte order mark.
+    encoding = "utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
+    try:
+        text = Secret(data.decode(encoding).strip())
+    except UnicodeDecodeError:  # it holds the file's content, so no error may keep it
+        raise ProofInvalid(
+            f"{path} is no text in UTF-8; it should hold {what}.", remedy="Save it again as plain text", path=path
         ) from None
     if not text:
         raise ProofInvalid(
@@ -67,10 +122,7 @@ def permission_problem(path: str) -> str:
     return "can be read by every user of this machine" if found.st_mode & 0o004 else ""
 
 
-def _read(path: str, limit: int) -> Secret:
+def _read(path: str, limit: int) -> bytes:
     from stskit._io import atomic
 
-    data = atomic.read(os.path.expanduser(path), limit)
-    # The shell of Windows redirects into UTF-16, with a byte order mark.
-    encoding = "utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
-    return Secret(data.decode(encoding).strip())
+    return atomic.read(os.path.expanduser(path), limit)
