@@ -356,7 +356,7 @@ def test_only_the_very_same_proof_has_the_same_identity(tmp_path: Path) -> None:
     (tmp_path / "token").write_text(forged.value)
     assert OIDCTokenFile(tmp_path / "token").identity != first
     signed = saml().replace("=", "")
-    told = [Static(SAMLAssertion(signed)).identity, Static(SAMLAssertion(signed[:-4] + "AAAA")).identity]
+    told: list[str | None] = [Static(SAMLAssertion(signed)).identity, Static(SAMLAssertion(signed[:-4] + "AAAA")).identity]
     for text in (signed, signed[:-4] + "AAAA"):
         (tmp_path / "saml").write_text(text)
         told.append(SAMLFile(tmp_path / "saml").identity)
@@ -417,7 +417,7 @@ def sealed(number: int) -> str:
 @pytest.mark.case("C1")
 def test_an_encrypted_assertion_is_nobody_elses() -> None:
     """Nothing of it can be read, so each has an identity of its own."""
-    told = [
+    told: list[tuple[str, str | None]] = [
         ("one", Static(SAMLAssertion(sealed(1), PROVIDER)).identity),
         ("another", Static(SAMLAssertion(sealed(2), PROVIDER)).identity),
         ("by another provider", Static(SAMLAssertion(sealed(1), f"{PROVIDER}2")).identity),
