@@ -356,7 +356,10 @@ def test_only_the_very_same_proof_has_the_same_identity(tmp_path: Path) -> None:
     (tmp_path / "token").write_text(forged.value)
     assert OIDCTokenFile(tmp_path / "token").identity != first
     signed = saml().replace("=", "")
-    told: list[str | None] = [Static(SAMLAssertion(signed)).identity, Static(SAMLAssertion(signed[:-4] + "AAAA")).identity]
+    told: list[str | None] = [
+        Static(SAMLAssertion(signed)).identity,
+        Static(SAMLAssertion(signed[:-4] + "AAAA")).identity,
+    ]
     for text in (signed, signed[:-4] + "AAAA"):
         (tmp_path / "saml").write_text(text)
         told.append(SAMLFile(tmp_path / "saml").identity)
