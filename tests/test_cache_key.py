@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from xml.parsers import expat
 
 import attrs
 import pytest
@@ -29,10 +31,11 @@ from test_jwt import token
 from test_profile import configure
 
 from stskit import MFA, AssumedRole, Cached, Credentials, MFACommand, RefreshPolicy, Role
+from stskit._io import atomic
 from stskit.cache_key import digest
 from stskit.caches import FileCache, MemoryCache
 from stskit.errors import CacheWarning, ProofInvalid, RoleError, SignInRequired, SourceMissing
-from stskit.proofs import Proof, SAMLAssertion, WebIdentityToken
+from stskit.proofs import Proof, SAMLAssertion, WebIdentityToken, saml_encoding, saml_parser
 from stskit.protocols import Source
 from stskit.roles import ProvidedContext
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static
@@ -1322,3 +1325,166 @@ def test_a_file_that_is_gone_after_the_fetch_is_not_the_fault_of_the_cache(tmp_p
         warnings.simplefilter("always")
         Cached(recipe, FileCache(tmp_path / "c"), clock=clock).fetch()
     assert not [each for each in told if "FileCache failed with SourceMissing" in str(each.message)]
+
+
+# Endpoints ---------------------------------------------------------------------------------------------------------
+
+REGION = "region = us-east-1\n"
+OLD_SECTION, NEW_SECTION = (f"[services s]\nsts =\n  endpoint_url = https://{host}\n" for host in ("old", "new"))
+# The variables and the config file before and after a change of the server.
+ENDPOINTS: Mapping[str, tuple[Mapping[str, str], str, Mapping[str, str], str]] = {
+    "AWS_ENDPOINT_URL": ({"AWS_ENDPOINT_URL": "https://old"}, "", {"AWS_ENDPOINT_URL": "https://new"}, ""),
+    "AWS_ENDPOINT_URL_STS": ({"AWS_ENDPOINT_URL_STS": "https://old"}, "", {"AWS_ENDPOINT_URL_STS": "https://new"}, ""),
+    "endpoint_url of the default profile": (
+        {},
+        "[default]\nendpoint_url = https://old\n",
+        {},
+        "[default]\nendpoint_url = https://new\n",
+    ),
+    "endpoint_url of AWS_PROFILE": (
+        {"AWS_PROFILE": "p"},
+        "[profile p]\nendpoint_url = https://old\n",
+        {"AWS_PROFILE": "p"},
+        "[profile p]\nendpoint_url = https://new\n",
+    ),
+    "another AWS_PROFILE": (
+        {"AWS_PROFILE": "p"},
+        "[profile p]\nendpoint_url = https://old\n[profile q]\nendpoint_url = https://new\n",
+        {"AWS_PROFILE": "q"},
+        "[profile p]\nendpoint_url = https://old\n[profile q]\nendpoint_url = https://new\n",
+    ),
+    "services section": ({}, f"[default]\nservices = s\n{OLD_SECTION}", {}, f"[default]\nservices = s\n{NEW_SECTION}"),
+    "another section": (
+        {},
+        f"[default]\nservices = s\n{OLD_SECTION}{NEW_SECTION.replace('s]', 't]')}",
+        {},
+        f"[default]\nservices = t\n{OLD_SECTION}{NEW_SECTION.replace('s]', 't]')}",
+    ),
+    "ignored from now on": (
+        {},
+        "[default]\nendpoint_url = https://old\n",
+        {},
+        "[default]\nendpoint_url = https://old\nignore_configured_endpoint_urls = true\n",
+    ),
+    "ignored by the environment": (
+        {},
+        "[default]\nendpoint_url = https://old\n",
+        {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
+        "[default]\nendpoint_url = https://old\n",
+    ),
+    "FIPS": ({}, f"[default]\n{REGION}", {}, f"[default]\n{REGION}use_fips_endpoint = true\n"),
+    "dual stack": ({}, f"[default]\n{REGION}", {}, f"[default]\n{REGION}use_dualstack_endpoint = true\n"),
+    "legacy": ({}, f"[default]\n{REGION}", {}, f"[default]\n{REGION}sts_regional_endpoints = legacy\n"),
+    "region": ({}, f"[default]\n{REGION}", {}, "[default]\nregion = cn-north-1\n"),
+    "region in the environment": ({}, "", {"AWS_DEFAULT_REGION": "cn-north-1"}, ""),
+    "another file": ({}, "[default]\nendpoint_url = https://old\n", {"AWS_CONFIG_FILE": "nowhere"}, ""),
+    "a file that cannot be read": ({}, "", {}, "[default\n"),
+}
+
+
+@pytest.mark.case("C1")
+@pytest.mark.parametrize("change", ENDPOINTS.values(), ids=ENDPOINTS)
+def test_credentials_of_one_server_are_never_found_for_another(
+    change: tuple[Mapping[str, str], str, Mapping[str, str], str], home: Path
+) -> None:
+    """In whatever way the endpoint is configured; and back there, they are found again."""
+    clock, cache = ManualClock(START), FileCache("c")
+    calls = 0
+
+    @attrs.frozen
+    class Counting(BotocoreSTS):
+        def exchange(self, proof: Proof, role: Role) -> Credentials:
+            nonlocal calls
+            calls += 1
+            return credentials(clock, hours=1)
+
+    before, config, after, new_config = change
+    found = []
+    for variables, text in [(before, config), (after, new_config), (before, config)]:
+        configure(home, text)
+        with environment(**variables):
+            found.append(Cached(AssumedRole(ARN, source=BASE, sts=Counting()), cache, clock=clock).fetch())
+    assert found[0] == found[2] != found[1]
+    assert calls == 2
+
+
+def test_another_setting_of_a_profile_leaves_the_entry_where_it_is(home: Path) -> None:
+    """What has nothing to do with servers makes no new call; nor do the settings of other profiles."""
+    told = []
+    for text in (
+        "[default]\nregion = us-east-1\n",
+        "[default]\nregion = us-east-1\noutput = json\n[profile p]\na = b\n",
+    ):
+        configure(home, text)
+        told.append(BotocoreSTS().identity)
+    assert told[0] == told[1]
+
+
+# One read and one parse --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["SAML", "token"])
+@pytest.mark.parametrize("hops", [1, 2], ids=["a role", "a chain"])
+def test_a_fetch_costs_one_read_and_one_parse_and_a_found_entry_one_read(
+    kind: str, hops: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Key and credentials come from the same bytes."""
+    clock, file = ManualClock(START), tmp_path / "proof"
+    file.touch(mode=0o600)
+    file.write_text(saml() if kind == "SAML" else token(CLAIMS).value)
+    source: Source[Any] = SAMLFile(file, clock=clock) if kind == "SAML" else OIDCTokenFile(file)
+    counts: Counter[str] = Counter()
+
+    def count(owner: object, name: str) -> None:
+        real = getattr(owner, name)
+
+        def counted(*arguments: Any, **options: Any) -> Any:
+            counts[name] += 1
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    count(atomic, "read")
+    count(expat, "ParserCreate")
+    count(saml_encoding, "b64decode")
+    count(saml_parser, "b64decode")
+
+    class Reading:
+        identity = "reading"
+
+        def exchange(self, proof: Proof, role: Role) -> Credentials:
+            assert isinstance(proof, Credentials) or proof.subject
+            return credentials(clock, hours=1)
+
+    cache = FileCache(tmp_path / "c")
+    for expected in ({"read": 1} | ({"ParserCreate": 1, "b64decode": 1} if kind == "SAML" else {}), {"read": 1}):
+        counts.clear()
+        recipe = AssumedRole.through(*[f"{ARN}{number}" for number in range(hops)], source=source, sts=Reading())
+        Cached(recipe, cache, clock=clock).fetch()
+        assert counts == expected
+
+
+def test_a_snapshot_returns_the_proof_that_its_identity_is_for(tmp_path: Path) -> None:
+    """Whatever is in the file by then."""
+    file = tmp_path / "token"
+    file.touch(mode=0o600)
+    file.write_text(token(CLAIMS).value)
+    source = OIDCTokenFile(file)
+    snapshot, identity = source.snapshot(), source.identity
+    file.write_text(token({**CLAIMS, "sub": "you"}).value)
+    assert snapshot.identity == identity != source.identity
+    assert snapshot.fetch().subject == "me"
+    assert source.fetch().subject == "you"
+    assert str(token(CLAIMS).value) not in repr(snapshot)
+
+
+def test_a_profile_that_changes_during_the_fetch_is_kept_for_nobody(home: Path) -> None:
+    """Botocore reads the files itself, so it is looked at again after that."""
+    configure(home, credentials=f"[dev]\n{keys('AKIA1')}")
+    snapshot = Profile("dev").snapshot()
+    assert snapshot.fetch().access_key_id == "AKIA1"
+    assert snapshot.identity == Profile("dev").identity
+    configure(home, credentials=f"[dev]\n{keys('AKIA2')}")
+    assert snapshot.fetch().access_key_id == "AKIA2"
+    assert snapshot.identity is None
+    assert "AKIA1" not in repr(snapshot)
