@@ -212,7 +212,6 @@ def test_details_are_facts_for_programs(profiles: None, capsys: pytest.CaptureFi
     ("name", "origin"),
     [
         ("role", f"role_arn {ROLE}, source_profile keys"),
-        ("over", f"role_arn {ROLE}, source_profile mfa"),
         ("lost", f"role_arn {ROLE}, source_profile nobody"),
         ("place", f"role_arn {ROLE}, credential_source Ec2InstanceMetadata"),
         ("token", f"role_arn {ROLE}, web_identity_token_file /nowhere/token"),
@@ -263,11 +262,12 @@ def test_the_token_file_of_a_role_is_judged(profiles: None, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("run", [True, False])
+@pytest.mark.parametrize("name", ["mfa", "over"], ids=["itself", "its source profile"])
 @pytest.mark.usefixtures("profiles")
-def test_a_profile_that_asks_for_an_mfa_code_is_described(run: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_profile_that_asks_for_an_mfa_code_is_described(run: bool, name: str) -> None:
     """Also with --run, since nobody is asked; another command asks."""
-    finding = only(look(profile="mfa", run=run), "profile mfa")
-    assert (finding.state, finding.remedy) == ("note", "Run: stskit whoami --profile mfa")
+    finding = only(look(profile=name, run=run), f"profile {name}")
+    assert (finding.state, finding.remedy) == ("note", f"Run: stskit whoami --profile {name}")
     assert finding.text.endswith(f"mfa_serial {MFA}. They were not fetched, because that asks for an MFA code.")
 
 

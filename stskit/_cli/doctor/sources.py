@@ -120,6 +120,8 @@ def _needs(name: str | None, configured: str | None, profiles: Mapping[str, Any]
     found: dict[str, Any] = {}
     if any(each in settings for each in _NOT_LOCAL):
         found = {each: settings[each] for each in _SETTINGS if each in settings}
+        if serial := _mfa_serial_of_a_source(settings, profiles):
+            found.setdefault("mfa_serial", serial)
     if name is None and (path := os.environ.get(_VARIABLE)):
         found[_VARIABLE] = path
     if not found and "aws_access_key_id" not in settings:
@@ -129,6 +131,17 @@ def _needs(name: str | None, configured: str | None, profiles: Mapping[str, Any]
     if "credential_process" in found:
         found["credential_process"] = ""  # the command may contain a secret
     return {each: value if isinstance(value, str) else "" for each, value in found.items()}
+
+
+def _mfa_serial_of_a_source(settings: Mapping[str, Any], profiles: Mapping[str, Any]) -> Any:
+    """Return the MFA device of the next source profile of *settings* that has one; None where none has."""
+    seen: set[object] = set()
+    while "role_arn" in settings and (following := settings.get("source_profile")) not in {None, *seen}:
+        seen.add(following)
+        settings = profiles.get(following, {})
+        if {"role_arn", "mfa_serial"} <= settings.keys():
+            return settings["mfa_serial"]
+    return None
 
 
 def _asks_for_mfa(needs: Mapping[str, str]) -> bool:
