@@ -23,6 +23,7 @@ from stskit.errors import ProofInvalid, SourceError, prefixed
 from stskit.proofs import SAMLAssertion
 from stskit.protocols import Clock
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile
+from stskit.sources.profile.missing import lacks_credentials
 from stskit.sources.proof_file import permission_problem
 from stskit.sts import clients
 
@@ -117,6 +118,8 @@ def _needs(name: str | None, configured: str | None, profiles: Mapping[str, Any]
     if is_missing or (name is None and os.environ.get(_KEY)):
         return {}
     settings = profiles.get(configured or "default", {})
+    if name is not None and lacks_credentials(name, settings):
+        return {}  # it is refused, and the error says what is missing
     found: dict[str, Any] = {}
     if any(each in settings for each in _NOT_LOCAL):
         found = {each: settings[each] for each in _SETTINGS if each in settings}
