@@ -1,105 +1,149 @@
-"""Who is behind a proof, for the keys of caches: texts that differ between users and hold nothing secret."""
+"""Keys of caches: texts that differ wherever what proves the identity differs, and that hold nothing secret.
+
+A key is an HMAC under random bytes that belong to the user. It covers the proof itself (the bytes of an assertion or a
+token, the whole of some keys) and not what the proof says, because nobody has verified that before STS has.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import attrs
+from attrs import define
 
 from stskit.credentials import Credentials
 from stskit.mfa import MFA
-from stskit.proofs import Proof, SAMLAssertion, WebIdentityToken
+from stskit.proofs import Proof, SAMLAssertion
 from stskit.roles import ProvidedContext, Role, default_session_name
 
-__all__ = ["digest", "identity_of", "proof_key", "role_key", "session_key"]
+if TYPE_CHECKING:
+    from stskit.protocols import Source
 
-_AWS: Final = "https://aws.amazon.com/"
-_CLAIMS: Final = ("iss", "sub", "aud", "azp", f"{_AWS}tags", f"{_AWS}source_identity")
+__all__ = [
+    "anonymous_part",
+    "digest",
+    "identity_for",
+    "identity_of",
+    "proof_key",
+    "role_key",
+    "session_key",
+    "snapshot_of",
+]
+
+P_co = TypeVar("P_co", covariant=True)
 
 
 def identity_of(part: object) -> str | None:
-    """Return the attribute ``identity`` of a source or an STS; None where it has none, or one that is no text."""
+    """Return the attribute ``identity`` of a source or an STS; None where it has none, or one that is not text."""
     identity = getattr(part, "identity", None)
     return identity if isinstance(identity, str) and identity else None
 
 
-def digest(*parts: object) -> str:
-    """One short text for all *parts*, from which none of them can be read; hexadecimal."""
-    import hashlib
-    import json
-
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=_plain)
-    return hashlib.sha256(text.encode()).hexdigest()
+def identity_for(source: object, name: str) -> str | None:
+    """Return the identity of *source* if *name* says whose proof it starts from, whatever the source itself says."""
+    derived = getattr(source, "identity_for", None)
+    return digest("named", name) if derived is None else derived(name)
 
 
-def proof_key(proof: Proof) -> str | None:
-    """Whose *proof* it is, as it says itself; None for a token that says nothing. Raises `ProofInvalid` where it cannot
-    be read.
+def snapshot_of(source: Source[P_co]) -> Source[P_co]:
+    """Return *source* as it is now: its `identity` is for the very proof that its `fetch` returns.
+
+    Raises what the source does.
     """
+    take = getattr(source, "snapshot", None)
+    return _Observed(source, identity_of(source)) if take is None else take()
+
+
+def anonymous_part(source: object, sts: object | None = None) -> object | None:
+    """Return which of *source*, its parts and *sts* has no identity, so that no key can be made; None where all have.
+
+    A file that a source would have to read for that is not read. Raises what the identity of another source does.
+    """
+    if sts is not None and identity_of(sts) is None:
+        return sts
+    ask: Callable[[], object | None] | None = getattr(source, "anonymous_part", None)
+    if ask is not None:
+        return ask()
+    return source if not hasattr(source, "snapshot") and identity_of(source) is None else None
+
+
+@define(eq=False)
+class _Observed(Generic[P_co]):
+    """A source that cannot be held still: its identity before the fetch, and None if another one was there after it."""
+
+    source: Source[P_co]
+    identity: str | None
+
+    def fetch(self) -> P_co:
+        proof = self.source.fetch()
+        if self.identity is not None and identity_of(self.source) != self.identity:
+            self.identity = None
+        return proof
+
+
+def digest(*parts: object) -> str:
+    """Return one short text for all *parts*, from which none of them can be read or guessed; hexadecimal."""
+    from hashlib import sha256
+    from hmac import new
+
+    from stskit._io.cache_folder import user_key
+
+    return new(user_key(), _encoded(parts), sha256).hexdigest()
+
+
+def proof_key(proof: Proof) -> str:
+    """Return a key for *proof* itself. Raises nothing."""
     match proof:
         case Credentials():
-            return digest("key", proof.access_key_id)
+            return digest("credentials", proof.access_key_id, proof.secret_access_key, proof.session_token)
         case SAMLAssertion():
-            return _of_assertion(proof)
+            return digest("assertion", proof.value, proof.principal_arn)
         case _:
-            return _of_token(proof)
+            return digest("token", proof.value, proof.provider_id)
 
 
-def role_key(role: Role, source: str | None, sts: object) -> str | None:
-    """*role* and each of its options, for whom *source* says it is, by *sts*; None where *source* says nothing."""
-    if source is None:
+def role_key(role: Role, source: str | None, sts: object, *, sts_name: str | None = None) -> str | None:
+    """Return a key for *role* with each of its options, by the proof that *source* stands for, at *sts*.
+
+    None where *source* is None, or the STS has no identity and no *sts_name* stands for it.
+    """
+    server = identity_of(sts) or sts_name
+    if source is None or server is None:
         return None
     session = role.session_name or os.environ.get("AWS_ROLE_SESSION_NAME") or default_session_name()
-    options = attrs.asdict(role, recurse=False) | {"session_name": session, "extra": _ordered(role.extra)}
-    return digest("role", options, source, _server(sts))
+    options = attrs.asdict(role, recurse=False) | {"session_name": session}
+    return digest("role", options, source, server)
 
 
-def session_key(source: str | None, duration: int | None, mfa: MFA | None, sts: object) -> str | None:
-    """The same for a session of the user's own."""
-    return source and digest("session", duration, mfa, source, _server(sts))
+def session_key(
+    source: str | None, duration: int | None, mfa: MFA | None, sts: object, *, sts_name: str | None = None
+) -> str | None:
+    """Return the same for a session of the user's own."""
+    server = identity_of(sts) or sts_name
+    return None if source is None or server is None else digest("session", duration, mfa, source, server)
 
 
-def _server(sts: object) -> str:
-    return identity_of(sts) or f"{type(sts).__module__}.{type(sts).__qualname__}"
-
-
-def _ordered(value: object) -> object:
-    """Whatever a parameter may be, in an order of its own."""
+def _encoded(value: object) -> bytes:
+    """Return *value* as bytes that no other value has: its kind, its length and its content."""
     match value:
-        case Mapping():
-            return sorted([repr(key), _ordered(each)] for key, each in value.items())
-        case list() | tuple():
-            return [_ordered(each) for each in value]
-        case set() | frozenset():
-            return sorted(map(repr, value))
-    return value
-
-
-def _of_assertion(assertion: SAMLAssertion) -> str | None:
-    if assertion.is_encrypted:
-        return digest("saml", assertion.principal_arn, assertion.value)
-    if assertion.subject is None:
-        return None
-    tags = dict(assertion.tags), assertion.transitive_tag_keys
-    session = assertion.session_name, assertion.session_duration, assertion.source_identity, tags
-    offered = sorted((role.role_arn, role.principal_arn) for role in assertion.roles)
-    return digest("saml", assertion.principal_arn, assertion.issuer, assertion.subject, session, offered)
-
-
-def _of_token(token: WebIdentityToken) -> str | None:
-    claims = token.claims if token.is_jwt else {}
-    if not claims.get("sub"):
-        return None
-    told = [claims.get(name) for name in _CLAIMS]
-    return digest("token", token.provider_id, told)
-
-
-def _plain(value: object) -> object:
-    match value:
-        case MFA():
-            return "mfa", value.serial  # a code is of the moment
+        case None:
+            kind, content = b"-", b""
+        case str():
+            kind, content = b"s", value.encode("utf-8", "surrogatepass")
+        case bytes():
+            kind, content = b"b", value
+        case MFA():  # a code is good for one call only
+            kind, content = b"m", _encoded(value.serial)
         case ProvidedContext():
-            return value.provider_arn, value.context_assertion
-    return str(value)
+            kind, content = b"c", _encoded((value.provider_arn, value.context_assertion))
+        case Mapping():
+            kind, content = b"d", b"".join(sorted(_encoded(key) + _encoded(each) for key, each in value.items()))
+        case set() | frozenset():
+            kind, content = b"u", b"".join(sorted(map(_encoded, value)))
+        case list() | tuple():
+            kind, content = b"l", b"".join(map(_encoded, value))
+        case _:
+            kind, content = b"o", f"{type(value).__qualname__} {value!r}".encode("utf-8", "surrogatepass")
+    return b"%b%d:%b" % (kind, len(content), content)

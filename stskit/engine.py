@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from attrs import evolve, field, frozen
 
-from stskit.cache_key import identity_of, role_key
+from stskit.cache_key import anonymous_part, identity_for, identity_of, role_key, snapshot_of
 from stskit.credentials import CallerIdentity, Credentials
 from stskit.errors import RoleError, SourceMissing
 from stskit.proofs import Proof
@@ -126,11 +126,26 @@ class AssumedRole:
 
     @property
     def identity(self) -> str | None:
-        """The role with all its options, by whose proof and at which STS, as one text for the keys of caches.
+        """A key for caches: by the role with all its options, the proof and the STS. It holds nothing secret.
 
-        It holds nothing secret. None where the source does not say whose proof it gives. Raises what the source does.
+        None where `source` or `sts` has no identity. Raises what the source does.
         """
         return role_key(self.role, identity_of(self.source), self.sts)
+
+    def identity_for(self, name: str, /) -> str | None:
+        """Return the same where *name* says whose proof it is that `source` starts from. Raises nothing."""
+        return role_key(self.role, identity_for(self.source, name), self.sts, sts_name=name)
+
+    def anonymous_part(self) -> object | None:
+        """Return what leaves it without identity: `sts`, or a part of `source`; None otherwise."""
+        return anonymous_part(self.source, self.sts)
+
+    def snapshot(self) -> AssumedRole:
+        """Return the same with the source as it is now, so that its identity and its credentials are one person's.
+
+        Raises what the source does.
+        """
+        return evolve(self, source=snapshot_of(self.source))
 
     def wrap_source(self, wrap: Callable[[Source[Credentials]], Source[Credentials]], /) -> AssumedRole:
         """Return the same recipe with *wrap* around the role that it is assumed from, so that `Cached` refreshes each.

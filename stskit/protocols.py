@@ -45,8 +45,12 @@ class Source(Protocol[P_co]):
     """Where proof comes from.
 
     One that takes part in caches which outlive the process has an attribute ``identity`` besides: a text, never secret,
-    that says whose proof it gives, and that another user's source never has; None where it cannot be told. It may raise
-    what `fetch` raises.
+    that says whose proof it gives, and that another user's source never has; None where it cannot be told. It must
+    cover what proves the identity, not what an unverified proof says. It may raise what `fetch` raises.
+
+    A source that reads a file may have a method ``snapshot()``, which returns a source that has read it: its
+    ``identity`` and its ``fetch`` are about the same bytes. Without it, credentials are put into a cache only if the
+    identity is the same before and after the fetch.
     """
 
     def fetch(self) -> P_co:
@@ -61,8 +65,8 @@ class Source(Protocol[P_co]):
 class STS(Protocol):
     """What turns a proof into credentials.
 
-    For the keys of caches one may have an attribute ``identity``, a text that says which server it asks; of one that
-    has none, its class says it.
+    To take part in caches which outlive the process, it needs an attribute ``identity``: a text that says which server
+    it asks. The name of its class says nothing about that, because two objects of one class may ask two servers.
     """
 
     def exchange(self, proof: Proof, role: Role) -> Credentials:

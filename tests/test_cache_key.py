@@ -1,13 +1,15 @@
-"""Nobody is given what a cache keeps for somebody else: whatever decides whose credentials they are is in the key."""
+"""Credentials kept for one caller are never returned to another: the key covers what proves the identity."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import subprocess
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,6 +17,7 @@ from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from xml.parsers import expat
 
 import attrs
 import pytest
@@ -28,9 +31,11 @@ from test_jwt import token
 from test_profile import configure
 
 from stskit import MFA, AssumedRole, Cached, Credentials, MFACommand, RefreshPolicy, Role
+from stskit._io import atomic
+from stskit.cache_key import digest
 from stskit.caches import FileCache, MemoryCache
 from stskit.errors import CacheWarning, ProofInvalid, RoleError, SignInRequired, SourceMissing
-from stskit.proofs import Proof, SAMLAssertion, WebIdentityToken
+from stskit.proofs import Proof, SAMLAssertion, WebIdentityToken, saml_encoding, saml_parser
 from stskit.protocols import Source
 from stskit.roles import ProvidedContext
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static
@@ -102,9 +107,8 @@ ENVIRONMENT = [
     ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"),
     ("AWS_USE_FIPS_ENDPOINT", "true"),
     ("AWS_USE_DUALSTACK_ENDPOINT", "true"),
-    ("AWS_PROFILE", "dev"),  # which may say the region and the endpoint
-    ("AWS_DEFAULT_PROFILE", "dev"),
-    ("AWS_CONFIG_FILE", "elsewhere"),
+    ("AWS_STS_REGIONAL_ENDPOINTS", "legacy"),
+    ("AWS_DATA_PATH", "elsewhere"),
 ]
 
 
@@ -247,8 +251,8 @@ def test_a_session_is_named_the_same_by_option_or_variable() -> None:
 
 
 @pytest.mark.case("C1")
-def test_another_sts_makes_another_recipe() -> None:
-    """One that says which it is by that, one that does not by its class."""
+def test_an_sts_without_identity_leaves_the_role_without_one() -> None:
+    """The name of a class says nothing about the server: two instances may ask two servers."""
 
     class Mine:
         def exchange(self, proof: Proof, role: Role) -> Credentials: ...  # type: ignore[empty-body]
@@ -257,19 +261,22 @@ def test_another_sts_makes_another_recipe() -> None:
         def __init__(self, identity: Any) -> None:
             self.identity = identity
 
-    servers = [BotocoreSTS(), Mine(), Saying("a"), Saying("b"), Saying(""), type("Other", (Mine,), {})()]
-    told = [AssumedRole(ARN, source=BASE, sts=each).identity for each in servers]
-    assert len({*told, None}) == len(told) + 1
-    assert AssumedRole(ARN, source=BASE, sts=Mine()).identity == told[1]
-    assert AssumedRole(ARN, source=BASE, sts=Saying(5)).identity == told[4]  # no text, so it does not count
+    told = [AssumedRole(ARN, source=BASE, sts=each).identity for each in (BotocoreSTS(), Saying("a"), Saying("b"))]
+    assert len({*told, None}) == 4
+    for sts in (Mine(), Saying(""), Saying(5)):
+        recipe = AssumedRole(ARN, source=BASE, sts=sts)
+        assert recipe.identity is None
+        assert SessionToken(BASE, sts=sts).identity is None  # type: ignore[arg-type]
+        assert AssumedRole(ARN, source=recipe).identity is None
+        with pytest.raises(SourceMissing, match=f"{type(sts).__name__} does not say whose"):
+            Cached(recipe, FileCache("c"))
 
 
 def test_a_recipe_for_nobody_known_has_no_identity() -> None:
     """Where the source does not say whose proof it gives, neither does the role; nor the next one."""
-    for source in (ScriptedSource(), Static(WebIdentityToken("opaque-token"))):
-        recipe = AssumedRole(ARN, source=source)
-        assert recipe.identity is None
-        assert AssumedRole(ARN, source=recipe).identity is None
+    recipe = AssumedRole(ARN, source=ScriptedSource())
+    assert recipe.identity is None
+    assert AssumedRole(ARN, source=recipe).identity is None
 
 
 # Nothing secret ----------------------------------------------------------------------------------------------------
@@ -283,33 +290,44 @@ def test_nothing_can_be_read_from_an_identity() -> None:
     assert re.fullmatch(HEXADECIMAL, BotocoreSTS("eu-west-1").identity)
 
 
-def test_a_secret_is_not_what_an_identity_is_made_of(home: Path) -> None:
-    """Keys that differ in nothing but the secret, or in what goes with it, have one identity: it gives no way to try
-    secrets against it.
-    """
-    later = datetime(2036, 1, 1, tzinfo=UTC)
-    variants = [
-        Credentials("AKIABASE", "other"),
-        Credentials("AKIABASE", "other", "other", later),
-        Credentials("AKIABASE", "secret-canary", "token-canary", account_id="123456789012", subject="me"),
-    ]
-    assert {Static(each).identity for each in variants} == {BASE.identity}
-    told = set()
+@pytest.mark.case("C1")
+def test_another_secret_or_token_makes_another_identity(home: Path) -> None:
+    """Who knows a key id alone, with a wrong secret, never finds the credentials of its owner."""
+    told = [Static(Credentials("AKIA1", *rest)).identity for rest in [("a",), ("b",), ("a", "t"), ("a", "u")]]
     for secrets in (
-        keys("AKIA1"),
-        keys("AKIA1", "other"),
-        f"{keys('AKIA1')}aws_session_token = t\n",
-        f"{keys('AKIA1')}aws_security_token = t\n",
+        keys("AKIA1", "a"),
+        keys("AKIA1", "b"),
+        f"{keys('AKIA1', 'a')}aws_session_token = t\n",
+        f"{keys('AKIA1', 'a')}aws_session_token = u\n",
+        f"{keys('AKIA1', 'a')}aws_security_token = t\n",
     ):
-        for config, shared in ((f"[profile dev]\n{secrets}", ""), ("", f"[dev]\n{secrets}")):
-            configure(home, config, shared)
-            told.add(Profile("dev").identity)
-    assert len(told) == 1
-    told = set()
-    for secret in ("one", "two"):
-        with environment(AWS_ACCESS_KEY_ID="AKIA1", AWS_SECRET_ACCESS_KEY=secret, AWS_SESSION_TOKEN=secret):
-            told.add(Profile().identity)
-    assert told == {Static(Credentials("AKIA1", "s")).identity}
+        configure(home, credentials=f"[dev]\n{secrets}[sub]\nrole_arn = {ARN}\nsource_profile = dev\n")
+        told += [Profile("dev").identity, Profile("sub").identity]
+    for secret, session in [("one", "t"), ("two", "t"), ("one", "u")]:
+        with environment(AWS_ACCESS_KEY_ID="AKIA1", AWS_SECRET_ACCESS_KEY=secret, AWS_SESSION_TOKEN=session):
+            told.append(Profile().identity)
+    with environment(AWS_ACCESS_KEY_ID="AKIA1", AWS_SECRET_ACCESS_KEY="one", AWS_SECURITY_TOKEN="v"):
+        told.append(Profile().identity)
+    assert len({*told, None}) == len(told) + 1
+    same = Credentials("AKIA1", "a", None, datetime(2036, 1, 1, tzinfo=UTC), account_id="123456789012", subject="me")
+    assert Static(same).identity == told[0]
+
+
+def test_the_parts_of_a_key_cannot_move_into_each_other() -> None:
+    """Each part goes in with its length, so that no two lists of parts give the same bytes."""
+    one = (
+        ["a", "bc"],
+        ["ab", "c"],
+        ["abc"],
+        ["a", ["bc"]],
+        ["a", "bc", None],
+        ["a", b"bc"],
+        ["a", {"b": "c"}],
+        ["1"],
+        [1],
+    )
+    assert len({digest(*parts) for parts in one}) == len(one)
+    assert digest({"b": 1, "a": 2}, {"y", "x"}) == digest({"a": 2, "b": 1}, {"x", "y"})
 
 
 @pytest.mark.parametrize("make", [lambda mfa: Role(ARN, mfa=mfa), lambda mfa: mfa], ids=["role", "session"])
@@ -332,65 +350,68 @@ def test_the_device_counts_and_not_its_code(make: Callable[[MFA], Any]) -> None:
 
 
 @pytest.mark.case("C1")
-def test_a_renewed_token_of_the_same_subject_is_the_same_persons() -> None:
-    """Its times, its number and its signature are of the moment."""
-    renewed = [
-        {**CLAIMS, "iat": 1},
-        {**CLAIMS, "exp": 2},
-        {**CLAIMS, "nbf": 3},
-        {**CLAIMS, "jti": "another"},
-        dict(reversed(CLAIMS.items())),
+def test_only_the_very_same_proof_has_the_same_identity(tmp_path: Path) -> None:
+    """What a token or an assertion says is not verified: one with a forged signature has another identity."""
+    real, forged = token(CLAIMS), token(CLAIMS, signature="Zm9yZ2Vk")
+    assert Static(real).identity == Static(token(CLAIMS)).identity != Static(forged).identity
+    (tmp_path / "token").write_text(real.value)
+    first = OIDCTokenFile(tmp_path / "token").identity
+    (tmp_path / "token").write_text(forged.value)
+    assert OIDCTokenFile(tmp_path / "token").identity != first
+    signed = saml().replace("=", "")
+    told: list[str | None] = [
+        Static(SAMLAssertion(signed)).identity,
+        Static(SAMLAssertion(signed[:-4] + "AAAA")).identity,
     ]
-    told = {Static(token(each, signature="b3RoZXI")).identity for each in [CLAIMS, *renewed]}
-    assert told == {Static(token(CLAIMS)).identity}
-
-
-@pytest.mark.case("C1")
-def test_a_new_assertion_of_the_same_person_is_the_same_persons(tmp_path: Path) -> None:
-    """With other times and another number, and in whatever way it was saved."""
-    values = {"Role": [f"{ARN},{PROVIDER}"]}
-    new = response(values, start=datetime(2030, 1, 1, tzinfo=UTC), end=None, audiences=["other"])
-    new = new.replace("<a:Assertion ", '<a:Assertion ID="another" ')
-    told = {Static(SAMLAssertion(encoded(new))).identity}
-    for text in (saml(), new, f"SAMLResponse={saml().replace('+', '%2B').replace('=', '%3D')}"):
+    for text in (signed, signed[:-4] + "AAAA"):
         (tmp_path / "saml").write_text(text)
-        told.add(SAMLFile(tmp_path / "saml").identity)
-    assert told == {Static(SAMLAssertion(saml())).identity}
+        told.append(SAMLFile(tmp_path / "saml").identity)
+    assert not alike([(str(number), identity) for number, identity in enumerate(told)])
 
 
-@pytest.mark.parametrize("value", ["opaque-token", token({"iss": "i"}).value, token({**CLAIMS, "sub": ""}).value])
-def test_a_token_that_names_nobody_has_no_identity(value: str, tmp_path: Path) -> None:
-    """Opaque, or without a subject: it could be anybody's."""
-    (tmp_path / "token").write_text(value)
-    assert Static(WebIdentityToken(value)).identity is None
-    assert OIDCTokenFile(tmp_path / "token").identity is None
+def test_an_opaque_token_has_the_identity_of_its_bytes(tmp_path: Path) -> None:
+    """Nothing has to be read in it."""
+    told = []
+    for value in ("opaque-one", "opaque-two"):
+        (tmp_path / "token").write_text(value)
+        told += [OIDCTokenFile(tmp_path / "token").identity, Static(WebIdentityToken(value)).identity]
+    assert len({*told, None}) == 5
 
 
-def test_a_proof_that_has_ended_still_is_somebodys(tmp_path: Path) -> None:
+def test_an_expired_proof_still_has_its_identity(tmp_path: Path) -> None:
     """What is kept of a session outlives the proof that it came by."""
     clock = ManualClock(START)
-    clock.advance(timedelta(days=1))
     (tmp_path / "saml").write_text(saml())
     (tmp_path / "token").write_text(token({**CLAIMS, "exp": 1}).value)
     (tmp_path / "early").write_text(token({**CLAIMS, "nbf": 9_999_999_999}).value)
     assertion = SAMLFile(tmp_path / "saml", clock=clock)
+    before = assertion.identity
+    clock.advance(timedelta(days=1))
     with pytest.raises(SignInRequired):
         assertion.fetch()
-    assert assertion.identity == Static(SAMLAssertion(saml())).identity
+    assert assertion.identity == before
     for name in ("token", "early"):
         source = OIDCTokenFile(tmp_path / name, clock=clock)
         with pytest.raises(ProofInvalid):
             source.fetch()
-        assert source.identity == Static(token(CLAIMS)).identity
+        assert source.identity
 
 
-def test_what_is_in_a_file_counts_and_not_where_it_is(tmp_path: Path) -> None:
-    """The same person's token in another file, as plain text or as a field, is the same person's."""
-    (tmp_path / "one").write_text(token(CLAIMS).value)
-    (tmp_path / "two").write_text(json.dumps({"id": token(CLAIMS).value, "other": token({"sub": "you"}).value}))
-    one, two = OIDCTokenFile(tmp_path / "one"), OIDCTokenFile(tmp_path / "two", json_field="id")
-    assert one.identity == two.identity == Static(token(CLAIMS)).identity
-    assert OIDCTokenFile(tmp_path / "two", json_field="other").identity not in (None, one.identity)
+def test_the_content_of_a_file_counts_and_not_its_path(tmp_path: Path) -> None:
+    """With the options that decide which proof it is: the field of JSON, the principal of an assertion."""
+    text = json.dumps({"id": token(CLAIMS).value, "other": token({"sub": "you"}).value})
+    for name in ("one", "two"):
+        (tmp_path / name).write_text(text)
+    one, two = (OIDCTokenFile(tmp_path / name, json_field="id") for name in ("one", "two"))
+    assert one.identity == two.identity
+    told = [
+        one.identity,
+        OIDCTokenFile(tmp_path / "one", json_field="other").identity,
+        OIDCTokenFile(tmp_path / "one").identity,
+        SAMLFile(tmp_path / "one").identity,
+        SAMLFile(tmp_path / "one", PROVIDER).identity,
+    ]
+    assert len({*told, None}) == 6
 
 
 def sealed(number: int) -> str:
@@ -402,7 +423,7 @@ def sealed(number: int) -> str:
 @pytest.mark.case("C1")
 def test_an_encrypted_assertion_is_nobody_elses() -> None:
     """Nothing of it can be read, so each has an identity of its own."""
-    told = [
+    told: list[tuple[str, str | None]] = [
         ("one", Static(SAMLAssertion(sealed(1), PROVIDER)).identity),
         ("another", Static(SAMLAssertion(sealed(2), PROVIDER)).identity),
         ("by another provider", Static(SAMLAssertion(sealed(1), f"{PROVIDER}2")).identity),
@@ -444,10 +465,6 @@ PROFILES: Mapping[str, tuple[str, str]] = {
     "by another role in between": (BY_A.replace("/R2", "/R3"), f"[b]\n{keys('AKIA1')}"),
     "itself": (f"{DEV}source_profile = dev\n", f"[dev]\n{keys('AKIA1')}"),
     "itself with other keys": (f"{DEV}source_profile = dev\n", f"[dev]\n{keys('AKIA2')}"),
-    "a process": ("[profile dev]\ncredential_process = one --for alice\n", ""),
-    "the process for another": ("[profile dev]\ncredential_process = one --for bob\n", ""),
-    "a role by a process": (f"{DEV}source_profile = a\n[profile a]\ncredential_process = one\n", ""),
-    "a role by another process": (f"{DEV}source_profile = a\n[profile a]\ncredential_process = two\n", ""),
     "SSO": (SSO + CORP, ""),
     "another start page": (SSO + CORP.replace("//corp", "//other"), ""),
     "another SSO role": (SSO.replace("_name = R", "_name = S") + CORP, ""),
@@ -484,7 +501,7 @@ def tokens() -> None:
 @pytest.mark.case("C1")
 @pytest.mark.usefixtures("tokens")
 def test_whatever_decides_for_a_profile_changes_its_identity(home: Path) -> None:
-    """Keys, roles, sources however far, processes, sign-ins and tokens: no two are alike."""
+    """Keys, roles, sources however far, sign-ins and tokens: no two are alike."""
     told = [(what, identity_with(home, *files)) for what, files in PROFILES.items()]
     assert not alike(told)
     assert all(re.fullmatch(HEXADECIMAL, identity or "") for _, identity in told)
@@ -499,10 +516,25 @@ def test_a_name_may_be_quoted_in_the_config_file(header: str, home: Path) -> Non
     assert key_of_botocore("dev") == "AKIA1"
 
 
-def test_how_long_a_process_may_take_makes_no_difference(home: Path) -> None:
-    """It is the same profile."""
-    usual = identity_with(home, *PROFILES["a process"])
-    assert Profile("dev", process_timeout=1).identity == usual
+@pytest.mark.case("C1")
+@pytest.mark.parametrize(
+    "config",
+    [
+        "[profile dev]\ncredential_process = one\n",
+        f"{DEV}source_profile = a\n[profile a]\ncredential_process = one\n",
+        f"[profile dev]\ncredential_process = one\n{keys('AKIA1')}",
+    ],
+    ids=["alone", "of the source profile", "beside keys"],
+)
+def test_a_profile_with_a_process_needs_a_key(config: str, home: Path) -> None:
+    """Nobody can see who is behind a credential_process: two people may run the same one."""
+    configure(home, config)
+    recipe = AssumedRole(ARN, source=Profile("dev"))
+    assert Profile("dev").identity is None
+    assert recipe.identity is None
+    with pytest.raises(SourceMissing, match=r"Profile does not say whose .*key=\.\.\."):
+        Cached(recipe, FileCache("c"))
+    assert Cached(recipe, FileCache("c"), key="me")
 
 
 def test_the_default_profile_is_found_in_either_file(home: Path) -> None:
@@ -598,9 +630,15 @@ def test_without_any_file_there_is_no_identity(home: Path) -> None:
     assert Profile().identity is None
 
 
-def test_a_profile_with_a_region_alone_has_no_identity(home: Path) -> None:
-    """Botocore goes on to the container or the instance, though it was named."""
-    assert identity_with(home, "[profile dev]\nregion = eu-west-1\noutput = json\n") is None
+def test_only_the_default_chain_may_go_on_to_the_machine(home: Path) -> None:
+    """A named profile without credentials is refused when it is fetched, so nothing is ever kept for it."""
+    region = "region = eu-west-1\noutput = json\n"
+    assert identity_with(home, f"[profile dev]\n{region}[default]\n{region}") is not None
+    assert Profile("default").identity is None
+    with environment(AWS_PROFILE="dev"):
+        assert Profile("dev").identity is None
+        assert Profile().identity is None
+    assert identity_with(home, f"[profile dev]\n{region}credential_source = Ec2InstanceMetadata\n") is None
 
 
 def test_a_profile_that_does_not_exist_is_told_of_when_it_is_fetched(home: Path) -> None:
@@ -671,16 +709,41 @@ def test_a_token_that_the_environment_names_counts_for_the_default_chain(home: P
 
 
 @pytest.mark.case("C1")
-def test_a_token_file_that_is_renewed_is_the_same_persons_until_another_ones_is_there(home: Path) -> None:
+def test_the_bytes_of_a_token_file_count(home: Path) -> None:
     """Whether a profile names it or the environment does."""
     configure(home, f"{DEV}web_identity_token_file = token\n")
-    told: list[tuple[str | None, ...]] = []
+    told: list[str | None] = []
     for claims in (CLAIMS, {**CLAIMS, "iat": 5, "exp": 9}, {**CLAIMS, "sub": "you"}):
         Path("token").write_text(token(claims).value)
+        told.append(Profile("dev").identity)
         with environment(AWS_WEB_IDENTITY_TOKEN_FILE="token", AWS_ROLE_ARN=ARN):
-            told.append((Profile("dev").identity, Profile().identity))
-    assert told[0] == told[1]
-    assert not {*told[0], None} & {*told[2]}
+            told.append(Profile().identity)
+    assert len({*told, None}) == 7
+
+
+@pytest.mark.case("C1")
+@pytest.mark.parametrize("kind", ["sso session", "sso page", "login"])
+def test_two_people_who_sign_in_to_one_profile_have_two_identities(kind: str, home: Path) -> None:
+    """By the token file that botocore would use: another person's sign-in replaces it."""
+    config, name, folder = {
+        "sso session": (SSO + CORP, "corp", "sso/cache"),
+        "sso page": (PROFILES["SSO without a session"][0], "https://a", "sso/cache"),
+        "login": (PROFILES["a sign-in"][0], "arn:aws:iam::123456789012:user/alice", "login/cache"),
+    }[kind]
+    configure(home, config)
+    make = hashlib.sha256 if kind == "login" else hashlib.sha1
+    file = home / ".aws" / folder / f"{make(name.encode()).hexdigest()}.json"
+    told = [Profile("dev").identity]
+    file.parent.mkdir(parents=True)
+    for person in ("alice", "bob"):
+        file.write_text(json.dumps({"accessToken": person}))
+        told.append(Profile("dev").identity)
+    assert len({*told, None}) == 4
+    if kind == "login":
+        elsewhere = home / "elsewhere"
+        file.parent.rename(elsewhere)
+        with environment(AWS_LOGIN_CACHE_DIRECTORY="$HOME/elsewhere"):
+            assert Profile("dev").identity == told[-1]
 
 
 # As botocore finds them --------------------------------------------------------------------------------------------
@@ -775,8 +838,12 @@ def test_where_botocore_finds_other_keys_the_identity_is_another(
                 key = key_of_botocore(name)
             except Exception:  # which is told when it is fetched
                 continue
-        if key is None:
-            assert identity is None
+        if key is None and identity is not None:
+            assert name in NAMES[1:]
+            with pytest.raises(SourceMissing, match="it holds no credentials"):
+                Profile(name).fetch()
+        elif key is None:
+            assert name in (None, "default", *world.variables.values())
         else:
             assert identity is not None
             found.append((key, identity))
@@ -807,18 +874,29 @@ def test_a_session_of_the_users_own_is_told_by_user_length_device_and_server() -
     assert SessionToken(ScriptedSource()).identity is None
 
 
-def test_what_is_cached_is_told_by_the_source_else_by_the_key() -> None:
-    """Else by nothing; and around a source it changes nothing of the identity of what is made from it."""
+def test_a_key_stands_for_the_proof_that_a_source_starts_from() -> None:
+    """The roles, their options and the STS count as ever; without a key a `Cached` has the identity of its source."""
     recipe = AssumedRole(ARN, source=BASE)
-    assert Cached(recipe).identity == Cached(recipe, key="mine").identity == recipe.identity
-    assert Cached(Cached(recipe)).identity == recipe.identity
+    assert Cached(recipe).identity == Cached(Cached(recipe)).identity == recipe.identity
     assert AssumedRole(ARN, source=Cached(recipe)).identity == AssumedRole(ARN, source=recipe).identity
     chain = AssumedRole(ARN, source=recipe)
     assert Cached(chain).identity == chain.identity  # though each role of it is refreshed on its own
-    assert Cached(ScriptedSource(), key="mine").identity == "mine"
-    assert Cached(ScriptedSource()).identity is None
-    named = [AssumedRole(ARN, source=Cached(ScriptedSource(), key=key)).identity for key in ("mine", "yours")]
-    assert len({*named, None}) == 3
+    unknown = ScriptedSource()
+    assert Cached(unknown).identity is None
+    told = [
+        Cached(unknown, key="mine").identity,
+        Cached(unknown, key="yours").identity,
+        Cached(AssumedRole(ARN, source=unknown), key="mine").identity,
+        Cached(AssumedRole(f"{ARN}2", source=unknown), key="mine").identity,
+        Cached(AssumedRole(Role(ARN, duration=900), source=unknown), key="mine").identity,
+        Cached(AssumedRole(ARN, source=unknown, sts=BotocoreSTS("eu-west-1")), key="mine").identity,
+        Cached(AssumedRole.through(ARN, f"{ARN}2", source=unknown), key="mine").identity,
+        Cached(SessionToken(unknown), key="mine").identity,
+    ]
+    assert len({*told, None}) == len(told) + 1
+    assert Cached(AssumedRole(ARN, source=BASE), key="mine").identity == told[2]
+    assert AssumedRole(ARN, source=Cached(unknown, key="mine")).identity == told[2]
+    assert Cached(AssumedRole(ARN, source=Cached(unknown, key="mine")), key="yours").identity == told[2]
 
 
 # The place in a cache ----------------------------------------------------------------------------------------------
@@ -826,6 +904,8 @@ def test_what_is_cached_is_told_by_the_source_else_by_the_key() -> None:
 
 class Telling:
     """An STS that answers with the key id of the proof, and with whom that was for; counts its calls."""
+
+    identity = "telling"
 
     def __init__(self, clock: ManualClock) -> None:
         self.clock = clock
@@ -849,9 +929,9 @@ def test_in_a_cache_that_lasts_a_source_without_identity_needs_a_key(tmp_path: P
     folder, source = tmp_path / "c", Unnamed(credentials(clock, hours=1))
     with pytest.raises(SourceMissing, match=r"Unnamed does not say whose .*key=\.\.\..* attribute identity"):
         Cached(source, FileCache(folder))
-    with pytest.raises(SourceMissing, match="AssumedRole does not say whose"):
+    with pytest.raises(SourceMissing, match="Unnamed does not say whose"):
         Cached(AssumedRole(ARN, source=source), FileCache(folder))
-    with pytest.raises(SourceMissing, match="AssumedRole does not say whose"):
+    with pytest.raises(SourceMissing, match="Unnamed does not say whose"):
         Cached(AssumedRole.through(ARN, ARN, source=source), FileCache(folder))
     assert source.calls == 0
     assert not folder.exists()
@@ -890,17 +970,35 @@ def test_what_is_no_cache_is_told_at_once(tmp_path: Path) -> None:
         Cached(BASE, str(tmp_path))  # type: ignore[arg-type]
 
 
-def test_a_key_that_is_given_is_the_place_whatever_the_source_says() -> None:
-    """Else the place is the identity of the source."""
-    clock, cache = ManualClock(START), MemoryCache()
-    source = Unnamed(lambda: credentials(clock, hours=1))
+@pytest.mark.case("C1")
+def test_a_key_never_finds_the_entry_of_another_role(tmp_path: Path) -> None:
+    """It names the source alone; and whatever the source says, the key stands for it."""
+    clock, cache = ManualClock(START), FileCache(tmp_path / "c")
+    sts, source = Telling(clock), Unnamed(credentials(clock))
+    for role, calls in [(ARN, 1), (f"{ARN}2", 2), (ARN, 2)]:
+        cached = Cached(AssumedRole(role, source=source, sts=sts), cache, key="me", clock=clock)
+        assert (cached.fetch().session_token or "").startswith(role[-1])
+        assert sts.calls == calls
     source.identity = "alice"  # type: ignore[attr-defined]
-    for key, place in [("mine", "mine"), (None, "alice")]:
-        mine = Cached(source, cache, key=key, clock=clock).fetch()
-        entry = cache.get(place)
-        assert entry is not None
-        assert entry.credentials is mine
-    assert source.calls == 2
+    assert Cached(AssumedRole(ARN, source=source, sts=sts), cache, key="me", clock=clock).fetch()
+    assert sts.calls == 2
+
+
+def test_the_keys_of_a_cache_are_never_plain_text() -> None:
+    """Neither the key that you pass nor what a source says stands in a cache."""
+    clock, seen = ManualClock(START), []
+
+    class Watched(MemoryCache):
+        def get(self, key: str, /) -> Any:
+            seen.append(key)
+            return super().get(key)
+
+    source = Unnamed(credentials(clock, hours=1))
+    source.identity = "alice"  # type: ignore[attr-defined]
+    for key in ("mine", None):
+        Cached(source, Watched(), key=key, clock=clock).fetch()
+    assert all(re.fullmatch(HEXADECIMAL, each) for each in seen)
+    assert len(set(seen)) == 2
 
 
 @pytest.mark.case("C1")
@@ -1013,9 +1111,17 @@ def test_what_was_fetched_for_somebody_else_by_then_is_not_kept() -> None:
 
     source = Unnamed(change)
     source.identity = "alice"  # type: ignore[attr-defined]
-    assert Cached(source, cache, clock=clock).fetch()
-    assert cache.get("alice") is None
-    assert cache.get("bob") is None
+    first = Cached(source, cache, clock=clock)
+    mixed = first.fetch()
+    assert first.identity is None
+    for name in ("alice", "bob"):
+        source.identity = name  # type: ignore[attr-defined]
+        assert Cached(source, cache, clock=clock).fetch() is not mixed
+
+
+def key_of(cached: Cached) -> str:
+    """The key of its entry in a cache."""
+    return digest("entry", cached.identity)
 
 
 def test_while_another_one_is_at_it_what_is_at_hand_is_used() -> None:
@@ -1025,7 +1131,7 @@ def test_while_another_one_is_at_it_what_is_at_hand_is_used() -> None:
     one, other = (Cached(source, cache, policy, "mine", clock) for _ in range(2))
     first = one.fetch()
     clock.advance(timedelta(minutes=50))
-    with cache.exclusive("mine", wait=True):
+    with cache.exclusive(key_of(one), wait=True):
         assert one.fetch() is first
     assert other.fetch() is not first
     assert source.calls == 2
@@ -1043,7 +1149,7 @@ def test_while_another_one_is_at_it_what_is_at_hand_is_used() -> None:
     late = Cached(source, slow, policy, "mine", clock)
     assert late.fetch() is other.fetch()
     assert Cached(source, slow, policy, "mine", clock).fetch() is other.fetch()
-    assert entered == ["mine"]  # once: what is fresh is used as it is
+    assert entered == [key_of(one)]  # once: what is fresh is used as it is
     assert source.calls == 2
 
 
@@ -1110,15 +1216,15 @@ def test_an_sso_session_may_be_quoted(header: str, home: Path) -> None:
 
 @pytest.mark.case("C1")
 @pytest.mark.parametrize("name", [None, "dev"])
-def test_a_profile_with_an_opaque_token_has_no_identity(name: str | None, home: Path) -> None:
-    """As the token itself has none: the next one at that path could be anybody's."""
+def test_two_opaque_tokens_have_two_identities(name: str | None, home: Path) -> None:
+    """The next one at that path could be anybody's."""
     configure(home, f"{DEV}web_identity_token_file = token\n")
     told = []
     for value in ("opaque-one", "opaque-two"):
         Path("token").write_text(value)
         with environment(AWS_WEB_IDENTITY_TOKEN_FILE="token", AWS_ROLE_ARN=ARN):
             told.append(Profile(name).identity)
-    assert told == [None, None]
+    assert len({*told, None}) == 3
 
 
 @pytest.mark.case("C1")
@@ -1180,13 +1286,6 @@ def test_all_that_sts_takes_from_an_assertion_counts(attributes: Mapping[str, li
     assert Static(SAMLAssertion(encoded(response(attributes)))).identity != Static(SAMLAssertion(saml())).identity
 
 
-def test_an_assertion_that_names_nobody_has_no_identity() -> None:
-    """As a token without a subject has none."""
-    nobody = response().replace("<a:NameID>alice</a:NameID>", "")
-    assert SAMLAssertion(encoded(nobody)).subject is None
-    assert Static(SAMLAssertion(encoded(nobody))).identity is None
-
-
 def test_a_session_name_that_is_not_sent_is_not_judged(tmp_path: Path) -> None:
     """SAML brings its own, so that a cache makes no error where there is none without."""
     recipe = AssumedRole(ARN, source=Static(SAMLAssertion(saml())), sts=Telling(ManualClock(START)))
@@ -1226,3 +1325,166 @@ def test_a_file_that_is_gone_after_the_fetch_is_not_the_fault_of_the_cache(tmp_p
         warnings.simplefilter("always")
         Cached(recipe, FileCache(tmp_path / "c"), clock=clock).fetch()
     assert not [each for each in told if "FileCache failed with SourceMissing" in str(each.message)]
+
+
+# Endpoints ---------------------------------------------------------------------------------------------------------
+
+REGION = "region = us-east-1\n"
+OLD_SECTION, NEW_SECTION = (f"[services s]\nsts =\n  endpoint_url = https://{host}\n" for host in ("old", "new"))
+# The variables and the config file before and after a change of the server.
+ENDPOINTS: Mapping[str, tuple[Mapping[str, str], str, Mapping[str, str], str]] = {
+    "AWS_ENDPOINT_URL": ({"AWS_ENDPOINT_URL": "https://old"}, "", {"AWS_ENDPOINT_URL": "https://new"}, ""),
+    "AWS_ENDPOINT_URL_STS": ({"AWS_ENDPOINT_URL_STS": "https://old"}, "", {"AWS_ENDPOINT_URL_STS": "https://new"}, ""),
+    "endpoint_url of the default profile": (
+        {},
+        "[default]\nendpoint_url = https://old\n",
+        {},
+        "[default]\nendpoint_url = https://new\n",
+    ),
+    "endpoint_url of AWS_PROFILE": (
+        {"AWS_PROFILE": "p"},
+        "[profile p]\nendpoint_url = https://old\n",
+        {"AWS_PROFILE": "p"},
+        "[profile p]\nendpoint_url = https://new\n",
+    ),
+    "another AWS_PROFILE": (
+        {"AWS_PROFILE": "p"},
+        "[profile p]\nendpoint_url = https://old\n[profile q]\nendpoint_url = https://new\n",
+        {"AWS_PROFILE": "q"},
+        "[profile p]\nendpoint_url = https://old\n[profile q]\nendpoint_url = https://new\n",
+    ),
+    "services section": ({}, f"[default]\nservices = s\n{OLD_SECTION}", {}, f"[default]\nservices = s\n{NEW_SECTION}"),
+    "another section": (
+        {},
+        f"[default]\nservices = s\n{OLD_SECTION}{NEW_SECTION.replace('s]', 't]')}",
+        {},
+        f"[default]\nservices = t\n{OLD_SECTION}{NEW_SECTION.replace('s]', 't]')}",
+    ),
+    "ignored from now on": (
+        {},
+        "[default]\nendpoint_url = https://old\n",
+        {},
+        "[default]\nendpoint_url = https://old\nignore_configured_endpoint_urls = true\n",
+    ),
+    "ignored by the environment": (
+        {},
+        "[default]\nendpoint_url = https://old\n",
+        {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
+        "[default]\nendpoint_url = https://old\n",
+    ),
+    "FIPS": ({}, f"[default]\n{REGION}", {}, f"[default]\n{REGION}use_fips_endpoint = true\n"),
+    "dual stack": ({}, f"[default]\n{REGION}", {}, f"[default]\n{REGION}use_dualstack_endpoint = true\n"),
+    "legacy": ({}, f"[default]\n{REGION}", {}, f"[default]\n{REGION}sts_regional_endpoints = legacy\n"),
+    "region": ({}, f"[default]\n{REGION}", {}, "[default]\nregion = cn-north-1\n"),
+    "region in the environment": ({}, "", {"AWS_DEFAULT_REGION": "cn-north-1"}, ""),
+    "another file": ({}, "[default]\nendpoint_url = https://old\n", {"AWS_CONFIG_FILE": "nowhere"}, ""),
+    "a file that cannot be read": ({}, "", {}, "[default\n"),
+}
+
+
+@pytest.mark.case("C1")
+@pytest.mark.parametrize("change", ENDPOINTS.values(), ids=ENDPOINTS)
+def test_credentials_of_one_server_are_never_found_for_another(
+    change: tuple[Mapping[str, str], str, Mapping[str, str], str], home: Path
+) -> None:
+    """In whatever way the endpoint is configured; and back there, they are found again."""
+    clock, cache = ManualClock(START), FileCache("c")
+    calls = 0
+
+    @attrs.frozen
+    class Counting(BotocoreSTS):
+        def exchange(self, proof: Proof, role: Role) -> Credentials:
+            nonlocal calls
+            calls += 1
+            return credentials(clock, hours=1)
+
+    before, config, after, new_config = change
+    found = []
+    for variables, text in [(before, config), (after, new_config), (before, config)]:
+        configure(home, text)
+        with environment(**variables):
+            found.append(Cached(AssumedRole(ARN, source=BASE, sts=Counting()), cache, clock=clock).fetch())
+    assert found[0] == found[2] != found[1]
+    assert calls == 2
+
+
+def test_another_setting_of_a_profile_leaves_the_entry_where_it_is(home: Path) -> None:
+    """What has nothing to do with servers makes no new call; nor do the settings of other profiles."""
+    told = []
+    for text in (
+        "[default]\nregion = us-east-1\n",
+        "[default]\nregion = us-east-1\noutput = json\n[profile p]\na = b\n",
+    ):
+        configure(home, text)
+        told.append(BotocoreSTS().identity)
+    assert told[0] == told[1]
+
+
+# One read and one parse --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["SAML", "token"])
+@pytest.mark.parametrize("hops", [1, 2], ids=["a role", "a chain"])
+def test_a_fetch_costs_one_read_and_one_parse_and_a_found_entry_one_read(
+    kind: str, hops: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Key and credentials come from the same bytes."""
+    clock, file = ManualClock(START), tmp_path / "proof"
+    file.touch(mode=0o600)
+    file.write_text(saml() if kind == "SAML" else token(CLAIMS).value)
+    source: Source[Any] = SAMLFile(file, clock=clock) if kind == "SAML" else OIDCTokenFile(file)
+    counts: Counter[str] = Counter()
+
+    def count(owner: object, name: str) -> None:
+        real = getattr(owner, name)
+
+        def counted(*arguments: Any, **options: Any) -> Any:
+            counts[name] += 1
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    count(atomic, "read")
+    count(expat, "ParserCreate")
+    count(saml_encoding, "b64decode")
+    count(saml_parser, "b64decode")
+
+    class Reading:
+        identity = "reading"
+
+        def exchange(self, proof: Proof, role: Role) -> Credentials:
+            assert isinstance(proof, Credentials) or proof.subject
+            return credentials(clock, hours=1)
+
+    cache = FileCache(tmp_path / "c")
+    for expected in ({"read": 1} | ({"ParserCreate": 1, "b64decode": 1} if kind == "SAML" else {}), {"read": 1}):
+        counts.clear()
+        recipe = AssumedRole.through(*[f"{ARN}{number}" for number in range(hops)], source=source, sts=Reading())
+        Cached(recipe, cache, clock=clock).fetch()
+        assert counts == expected
+
+
+def test_a_snapshot_returns_the_proof_that_its_identity_is_for(tmp_path: Path) -> None:
+    """Whatever is in the file by then."""
+    file = tmp_path / "token"
+    file.touch(mode=0o600)
+    file.write_text(token(CLAIMS).value)
+    source = OIDCTokenFile(file)
+    snapshot, identity = source.snapshot(), source.identity
+    file.write_text(token({**CLAIMS, "sub": "you"}).value)
+    assert snapshot.identity == identity != source.identity
+    assert snapshot.fetch().subject == "me"
+    assert source.fetch().subject == "you"
+    assert str(token(CLAIMS).value) not in repr(snapshot)
+
+
+def test_a_profile_that_changes_during_the_fetch_is_kept_for_nobody(home: Path) -> None:
+    """Botocore reads the files itself, so it is looked at again after that."""
+    configure(home, credentials=f"[dev]\n{keys('AKIA1')}")
+    snapshot = Profile("dev").snapshot()
+    assert snapshot.fetch().access_key_id == "AKIA1"
+    assert snapshot.identity == Profile("dev").identity
+    configure(home, credentials=f"[dev]\n{keys('AKIA2')}")
+    assert snapshot.fetch().access_key_id == "AKIA2"
+    assert snapshot.identity is None
+    assert "AKIA1" not in repr(snapshot)

@@ -13,12 +13,15 @@ from threading import Event
 import pytest
 from attrs import Factory, define
 from helpers import START, Down, ScriptedSource, credentials
+from test_jwt import token
 
 from stskit import AssumedRole, Cached, Credentials, RefreshPolicy, Role
+from stskit.cache_key import digest
 from stskit.caches import FileCache, MemoryCache
 from stskit.errors import CacheWarning, SourceMissing
-from stskit.proofs import Proof
+from stskit.proofs import Proof, WebIdentityToken
 from stskit.protocols import CacheEntry, Source
+from stskit.sources import OIDCTokenFile
 from stskit.testing import ManualClock
 
 ARN = "arn:aws:iam::123456789012:role/"
@@ -27,6 +30,11 @@ ARN = "arn:aws:iam::123456789012:role/"
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock(START)
+
+
+def place() -> str:
+    """The key under which `cached` finds and puts its entry."""
+    return digest("entry", digest("named", "key"))
 
 
 def cached(source: Source[Credentials], cache: object, clock: ManualClock) -> Cached:
@@ -54,6 +62,7 @@ class Telling:
 
     clock: ManualClock
     calls: list[str] = Factory(list)
+    identity = "telling"
 
     def exchange(self, proof: Proof, role: Role) -> Credentials:
         assert isinstance(proof, Credentials)
@@ -102,9 +111,9 @@ def test_in_the_advisory_window_nobody_waits_for_another_process(clock: ManualCl
     both = cached(source, cache, clock)
     first = both.fetch()
     clock.advance(timedelta(minutes=50))
-    with cache.exclusive("key", wait=True):
+    with cache.exclusive(place(), wait=True):
         assert both.fetch() is first
-        cache.put("key", CacheEntry(new := credentials(clock, hours=1), clock.now()))
+        cache.put(place(), CacheEntry(new := credentials(clock, hours=1), clock.now()))
     assert both.fetch() is new
     assert source.calls == 1
 
@@ -114,7 +123,7 @@ def test_who_starts_with_something_to_go_on_with_does_not_wait_either(clock: Man
     cache = MemoryCache()
     first = cached(ScriptedSource(credentials(clock, hours=1)), cache, clock).fetch()
     clock.advance(timedelta(minutes=50))
-    with cache.exclusive("key", wait=True):
+    with cache.exclusive(place(), wait=True):
         assert cached(ScriptedSource(), cache, clock).fetch() is first
 
 
@@ -135,10 +144,10 @@ def test_in_the_mandatory_window_another_process_is_waited_for(clock: ManualCloc
 
     both = cached(source, Watched(), clock)
     with ThreadPoolExecutor(1) as pool:
-        with cache.exclusive("key", wait=True):
+        with cache.exclusive(place(), wait=True):
             waiting = pool.submit(both.fetch)
             assert wanted.wait(10)
-            cache.put("key", CacheEntry(new := credentials(clock, hours=1), clock.now()))
+            cache.put(place(), CacheEntry(new := credentials(clock, hours=1), clock.now()))
         assert waiting.result(10) is new
     assert source.calls == 0
 
@@ -167,7 +176,7 @@ def test_what_a_service_has_refused_is_not_taken_again(clock: ManualClock) -> No
 def test_what_cannot_be_right_is_not_taken(clock: ManualClock, since: timedelta, end: timedelta) -> None:
     """Nor is it what is left when the source fails."""
     cache, now = MemoryCache(), clock.now()
-    cache.put("key", CacheEntry(Credentials("AKIA", "s", "t", now + end), now + since))
+    cache.put(place(), CacheEntry(Credentials("AKIA", "s", "t", now + end), now + since))
     with pytest.raises(Down):
         cached(ScriptedSource(Down()), cache, clock).fetch()
 
@@ -175,7 +184,7 @@ def test_what_cannot_be_right_is_not_taken(clock: ManualClock, since: timedelta,
 def test_a_clock_that_is_a_little_behind_does_no_harm(clock: ManualClock) -> None:
     """An entry from five minutes later is taken: the clocks of processes need not agree to the second."""
     cache = MemoryCache()
-    cache.put("key", CacheEntry(keys := credentials(clock, hours=1), clock.now() + timedelta(minutes=5)))
+    cache.put(place(), CacheEntry(keys := credentials(clock, hours=1), clock.now() + timedelta(minutes=5)))
     assert cached(ScriptedSource(Down()), cache, clock).fetch() is keys
 
 
@@ -183,7 +192,7 @@ def test_long_term_keys_are_put_nowhere(clock: ManualClock, tmp_path: Path) -> N
     """They have a place of their own."""
     cache = FileCache(tmp_path / "cache")
     cached(ScriptedSource(credentials(clock)), cache, clock).fetch()
-    assert cache.get("key") is None
+    assert cache.get(place()) is None
 
 
 class Broken:
@@ -302,6 +311,8 @@ def test_who_changes_in_the_middle_is_not_kept_at_all(clock: ManualClock, tmp_pa
     person, cache = Person(), FileCache(tmp_path / "cache")
 
     class Switching:
+        identity = "switching"
+
         def exchange(self, proof: Proof, role: Role) -> Credentials:
             person.name = "bob"
             return credentials(clock, hours=1)
@@ -313,16 +324,53 @@ def test_who_changes_in_the_middle_is_not_kept_at_all(clock: ManualClock, tmp_pa
     assert [cache.get(name or "") for name in (alice, recipe.identity)] == [None, None]
 
 
-def test_a_key_that_is_given_is_for_the_last_role_alone(clock: ManualClock, tmp_path: Path) -> None:
-    """The roles before it need no name: nothing is put for them, and they are called when the last one is."""
+def test_a_key_serves_every_role_of_a_chain(clock: ManualClock, tmp_path: Path) -> None:
+    """Each has an entry of its own under it: another chain through the same hub finds the hub."""
     sts, cache = Telling(clock), FileCache(tmp_path / "cache")
-    recipe = AssumedRole.through(ARN + "Hub", ARN + "R", source=ScriptedSource(credentials(clock)), sts=sts)
-    with pytest.raises(SourceMissing, match="does not say whose"):
-        Cached(recipe, cache, clock=clock)
-    for _ in range(2):
+
+    def fetch(target: str) -> None:
+        recipe = AssumedRole.through(ARN + "Hub", ARN + target, source=ScriptedSource(credentials(clock)), sts=sts)
+        with pytest.raises(SourceMissing, match="does not say whose"):
+            Cached(recipe, cache, clock=clock)
         Cached(recipe, cache, key="mine", clock=clock).fetch()
-    assert len(sts.calls) == 2
-    assert cache.get("mine")
+
+    for target, calls in [("R", 2), ("R", 2), ("S", 3)]:
+        fetch(target)
+        assert len(sts.calls) == calls
+
+
+@pytest.mark.parametrize("asked", [True, False], ids=["after its identity was asked for", "before"])
+def test_what_a_hub_holds_keeps_the_identity_it_came_with(asked: bool, clock: ManualClock, tmp_path: Path) -> None:
+    """A file that another person has replaced since does not make the first person's credentials theirs."""
+    sts, cache, file = Telling(clock), FileCache(tmp_path / "cache"), tmp_path / "token"
+
+    class Reading:
+        identity = "reading"
+
+        def exchange(self, proof: Proof, role: Role) -> Credentials:
+            if isinstance(proof, Credentials):
+                return sts.exchange(proof, role)
+            assert isinstance(proof, WebIdentityToken)
+            return Credentials("AKIA", "s", f"Hub for {proof.subject}", clock.now() + timedelta(hours=1))
+
+    def write(subject: str) -> None:
+        file.touch(0o600)
+        file.write_text(token({"iss": "i", "sub": subject}).value)
+
+    def target(hub: Source[Credentials]) -> str | None:
+        recipe = AssumedRole(ARN + "R", source=hub, sts=Reading())
+        return Cached(recipe, cache, clock=clock).fetch().session_token
+
+    write("alice")
+    hub = Cached(AssumedRole(ARN + "Hub", source=OIDCTokenFile(file), sts=Reading()), clock=clock)
+    alice = AssumedRole(ARN + "Hub", source=OIDCTokenFile(file), sts=Reading()).identity
+    hub.fetch()
+    if asked:
+        assert hub.identity == alice
+    write("bob")
+    assert hub.identity == alice
+    assert target(hub) == "R for Hub for alice"
+    assert target(AssumedRole(ARN + "Hub", source=OIDCTokenFile(file), sts=Reading())) == "R for Hub for bob"
 
 
 def test_what_says_whose_it_was_says_so_until_it_is_replaced(clock: ManualClock) -> None:

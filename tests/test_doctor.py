@@ -469,9 +469,9 @@ def test_without_a_home_there_are_no_files(monkeypatch: pytest.MonkeyPatch) -> N
         (
             lambda path: path.mkdir(0o755, parents=True),
             "wrong",
-            "it must be a folder, no link, of this user, with mode 0700",
+            "it must be a folder, not a link, of this user, with mode 0700",
         ),
-        (lambda path: secret(path, ""), "wrong", "it must be a folder, no link, of this user, with mode 0700."),
+        (lambda path: secret(path, ""), "wrong", "it must be a folder, not a link, of this user, with mode 0700."),
         (lambda path: secret(path.parent, ""), "wrong", "Not a directory"),
     ],
 )

@@ -128,7 +128,7 @@ def program(home: Path, tmp_path: Path) -> Path:
         ("swapped", "ok: The credentials of the profile 'swapped' (method config-file) are long-term keys."),
         ("half", "wrong: the profile 'half': it is not complete: aws_secret_access_key is missing"),
         ("nested", "wrong: the profile 'nested': the access key id is empty"),
-        ("bare", "wrong: the profile 'bare': nothing found, neither elsewhere nor in "),
+        ("bare", "wrong: the profile 'bare': it holds no credentials"),
     ],
 )
 @pytest.mark.usefixtures("profiles")
@@ -212,7 +212,6 @@ def test_details_are_facts_for_programs(profiles: None, capsys: pytest.CaptureFi
     ("name", "origin"),
     [
         ("role", f"role_arn {ROLE}, source_profile keys"),
-        ("over", f"role_arn {ROLE}, source_profile mfa"),
         ("lost", f"role_arn {ROLE}, source_profile nobody"),
         ("place", f"role_arn {ROLE}, credential_source Ec2InstanceMetadata"),
         ("token", f"role_arn {ROLE}, web_identity_token_file /nowhere/token"),
@@ -264,10 +263,22 @@ def test_the_token_file_of_a_role_is_judged(profiles: None, monkeypatch: pytest.
 
 @pytest.mark.parametrize("run", [True, False])
 @pytest.mark.usefixtures("profiles")
-def test_a_profile_that_asks_for_an_mfa_code_is_described(run: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_profile_without_credentials_is_not_said_to_use_the_machine(
+    run: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused, so nobody is asked."""
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+    finding = only(look(profile="bare", run=run), "profile bare")
+    assert (finding.state, finding.text) == ("wrong", "the profile 'bare': it holds no credentials.")
+
+
+@pytest.mark.parametrize("run", [True, False])
+@pytest.mark.parametrize("name", ["mfa", "over"], ids=["itself", "its source profile"])
+@pytest.mark.usefixtures("profiles")
+def test_a_profile_that_asks_for_an_mfa_code_is_described(run: bool, name: str) -> None:
     """Also with --run, since nobody is asked; another command asks."""
-    finding = only(look(profile="mfa", run=run), "profile mfa")
-    assert (finding.state, finding.remedy) == ("note", "Run: stskit whoami --profile mfa")
+    finding = only(look(profile=name, run=run), f"profile {name}")
+    assert (finding.state, finding.remedy) == ("note", f"Run: stskit whoami --profile {name}")
     assert finding.text.endswith(f"mfa_serial {MFA}. They were not fetched, because that asks for an MFA code.")
 
 
@@ -336,7 +347,6 @@ def test_with_run_a_role_is_assumed_or_the_refusal_is_reported(
         ("process", "wrong: the profile 'process': its credential_process ended with status 127"),
         ("block", "wrong: the profile 'block': "),
         ("sso", "wrong: the profile 'sso': nobody is signed in, or no longer"),
-        ("over", "wrong: the profile 'over': it needs an MFA code, and nobody can be asked here"),
         (
             "keys",
             "ok: The credentials of the profile 'keys' (access key id AKIA, method config-file) are long-term keys",

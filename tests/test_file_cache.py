@@ -20,7 +20,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -30,7 +30,7 @@ import pytest
 from helpers import PACKAGE, START, Down, ScriptedSource, credentials
 from hypothesis import given
 from hypothesis import strategies as st
-from test_locks import SteppingTime
+from test_transient_locks import SteppingTime
 
 from stskit import Cached, RefreshPolicy
 from stskit.caches import FileCache
@@ -91,7 +91,8 @@ def mode(path: Path) -> int:
 
 
 def names(folder: Path) -> set[str]:
-    return set(os.listdir(folder))
+    """The names of all files but the one whose time says when the folder was swept."""
+    return {*os.listdir(folder)} - {".swept"}
 
 
 def inside(folder: Path) -> dict[str, tuple[object, ...]]:
@@ -104,8 +105,24 @@ def inside(folder: Path) -> dict[str, tuple[object, ...]]:
     return seen
 
 
+class OneKey:
+    """A cache that keeps everything under KEY, so that tests know the file."""
+
+    def __init__(self, cache: FileCache) -> None:
+        self.cache = cache
+
+    def get(self, key: str, /) -> CacheEntry | None:
+        return self.cache.get(KEY)
+
+    def put(self, key: str, entry: CacheEntry, /) -> None:
+        self.cache.put(KEY, entry)
+
+    def exclusive(self, key: str, /, *, wait: bool) -> AbstractContextManager[bool]:
+        return self.cache.exclusive(KEY, wait=wait)
+
+
 def cached(source: ScriptedSource, cache: FileCache, clock: ManualClock) -> Cached:
-    return Cached(source, cache, RefreshPolicy(jitter=0), KEY, clock)
+    return Cached(source, OneKey(cache), RefreshPolicy(jitter=0), KEY, clock)
 
 
 def fetched_anew(cache: FileCache, clock: ManualClock) -> CacheEntry:
@@ -138,10 +155,11 @@ def test_a_key_is_no_path(cache: FileCache, entry: CacheEntry, folder: Path, tmp
     with cache.exclusive(key, wait=True) as alone:
         assert alone
         cache.put(key, entry)
+        assert len(names(folder)) == 2
+        assert all(re.fullmatch(r"[0-9a-f]{64}\.(json|lock)", name) for name in names(folder))
     assert cache.get(key) == entry
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
-    assert all(re.fullmatch(r"[0-9a-f]{64}\.(json|lock)", name) for name in names(folder))
-    assert len(names(folder)) == 2
+    assert len(names(folder)) == 1  # the lock has left nothing
 
 
 @pytest.mark.case("C2")
@@ -369,7 +387,7 @@ def test_a_folder_that_others_can_reach_is_not_used(
     """Nothing is read, written or removed there; one warning says what it must be; credentials come at every read."""
     make(folder)
     before = inside(folder.parent)
-    with pytest.warns(CacheWarning, match="it must be a folder, no link, of this user, with mode 0700") as told:
+    with pytest.warns(CacheWarning, match="it must be a folder, not a link, of this user, with mode 0700") as told:
         always_served(cache, clock)
     assert len(told) == 1
     assert cache.get(KEY) is None
@@ -481,7 +499,7 @@ def test_a_folder_in_the_place_of_a_file_is_told(cache: FileCache, clock: Manual
         always_served(cache, clock)
     assert len(told) == 1
     assert odd.is_dir()
-    assert names(folder) == {f"{NAME}.json", f"{NAME}.lock"}
+    assert names(folder) == {f"{NAME}.json", odd.name}
 
 
 @pytest.mark.case("C9")
@@ -509,7 +527,7 @@ def test_every_umask_gives_the_same_modes(
     assert cache.get(KEY) == new
     above = tmp_path / "above"
     found = {path.name: mode(path) for path in (above, *above.rglob("*"))}
-    assert found == {"above": 0o700, "cache": 0o700, f"{NAME}.json": 0o600, f"{NAME}.lock": 0o600}
+    assert found == {"above": 0o700, "cache": 0o700, f"{NAME}.json": 0o600, ".swept": 0o600}
 
 
 # Faults ------------------------------------------------------------------------------------------------------------
@@ -580,7 +598,7 @@ def test_each_reason_is_told_once(
         serve_through(errno.ENOSPC, errno.EIO, errno.ENOSPC)
     assert [str(each.message) for each in told] == [
         f"the cache {folder} cannot keep credentials: {os.strerror(number)}. "
-        "Mend that, or name another folder: FileCache(folder)"
+        "Correct that, or name another folder: FileCache(folder)"
         for number in (errno.ENOSPC, errno.EIO)
     ]
 
@@ -792,7 +810,7 @@ def put_aged(path: Path, age: float) -> Path:
 
 @pytest.mark.case("C17")
 def test_purge_removes_what_it_made_and_nothing_else(cache: FileCache, folder: Path, file: Path) -> None:
-    """Entries, locks and temporary files, of any age; a link of such a name goes, and not what it leads to."""
+    """Entries, unused locks and temporary files, of any age; a link of such a name goes, and not what it leads to."""
     others = {
         "README", "x.json", f"{'a' * 63}.json", f"{'A' * 64}.json", f"{'g' * 64}.json", f"{NAME}.json~", f"{NAME}.txt",
         f"x{NAME}.json", f"{NAME}.json\n", ".x.stskit-1.tmp",
@@ -803,9 +821,11 @@ def test_purge_removes_what_it_made_and_nothing_else(cache: FileCache, folder: P
     (folder / f"{'b' * 64}.lock").mkdir()  # it was made by somebody else, whatever its name
     put_aged(folder / f".x.stskit-{'0' * 16}.tmp", 0)
     (folder / f"{'c' * 64}.json").symlink_to("README")
+    put_aged(folder / f"{'d' * 64}.lock", 0)  # left by a process that died
     with cache.exclusive(KEY, wait=True):
-        pass
-    assert cache.purge() == 4
+        assert cache.purge() == 4
+        with FileCache(folder).exclusive(KEY, wait=False) as second:
+            assert not second  # a held lock stays
     assert names(folder) == others | {f"{'b' * 64}.lock"}
     assert cache.purge() == 0
     assert cache.get(KEY) is None
@@ -827,22 +847,36 @@ def test_a_purge_that_fails_is_told(cache: FileCache, file: Path, monkeypatch: p
 
 
 @pytest.mark.case("C12")
-def test_a_put_sweeps_what_is_long_dead(cache: FileCache, entry: CacheEntry, folder: Path, file: Path) -> None:
-    """Temporary files after an hour and entries after two days; what is younger, locks and other files stay."""
+def test_a_put_sweeps_what_is_long_dead_once_an_hour(
+    cache: FileCache, entry: CacheEntry, folder: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Temporary files and locks after an hour, entries after two days; what is younger and other files stay."""
     dead = {
         put_aged(folder / f".x.stskit-{'0' * 16}.tmp", HOUR + 5),
         put_aged(folder / f"{'0' * 64}.json", 2 * DAY + 5),
+        put_aged(folder / f"{'0' * 64}.lock", HOUR + 5),
     }
     alive = {
         file,
         put_aged(folder / f".x.stskit-{'1' * 16}.tmp", HOUR - 60),
         put_aged(folder / f"{'1' * 64}.json", 2 * DAY - 60),
-        put_aged(folder / f"{'0' * 64}.lock", 100 * DAY),
+        put_aged(folder / f"{'1' * 64}.lock", HOUR - 60),
         put_aged(folder / "notes.json", 100 * DAY),
+        put_aged(folder / ".swept", HOUR - 60),
     }
     cache.get(KEY)
+    cache.put(KEY, entry)
     assert dead | alive == set(folder.iterdir())
-    cache.put("another", entry)
+    put_aged(folder / ".swept", HOUR + 5)
+    scans = []
+    real = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: scans.append(path) or real(path))  # type: ignore[func-returns-value]
+    for number in range(100):
+        cache.put("another", entry)
+        with cache.exclusive(f"{number}", wait=True):
+            cache.get(f"{number}")
+    assert len(scans) == 2  # files by their age, and locks that nobody holds
+    monkeypatch.undo()
     assert set(folder.iterdir()) == alive | {file_of(folder, "another")}
 
 

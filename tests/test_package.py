@@ -25,6 +25,7 @@ HEAVY = ["botocore", "boto3", "urllib3", "dateutil", "ssl", "http.client"]
 ON_FIRST_USE = {
     "stskit._cli.doctor.examine",
     "stskit._io.atomic",
+    "stskit._io.cache_folder",
     "stskit._io.streams",
     "stskit.proofs.browser_log",
     "stskit.proofs.saml_encoding",
@@ -32,12 +33,14 @@ ON_FIRST_USE = {
     "stskit.proofs.token_form",
     "stskit.sources.profile.errors",
     "stskit.sources.profile.cache_key",
+    "stskit.sources.profile.missing",
     "stskit.sources.profile.provider_chain",
     "stskit.sts.clients",
     "stskit.sts.loader",
     "stskit.sts.refusals",
     "stskit.sts.remedies",
     "stskit.sts.retry",
+    "stskit.sts.shared_config",
 }
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
+import pty
 import re
 import shlex
 import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
 
@@ -421,12 +425,20 @@ def test_a_command_with_an_open_quote_is_invalid(home: Path) -> None:
     assert "see why with: aws sts get-caller-identity --profile p" in failure(Profile("p"))
 
 
+def has_ended(pid: int) -> bool:
+    """Whether the process ends at once; the system may take a moment for that."""
+    deadline = time.monotonic() + 10
+    while is_running(pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return not is_running(pid)
+
+
 def is_running(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended; its parent may be slow to notice that."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
         return False
-    return True
 
 
 @pytest.mark.case("B5")
@@ -441,21 +453,91 @@ def test_a_process_that_hangs_is_ended(is_source: bool, home: Path, tmp_path: Pa
         failure(Profile("p", process_timeout=0.3))
     )
     assert time.monotonic() - start < 5
-    assert not is_running(int((tmp_path / "pid").read_text()))
+    assert has_ended(int((tmp_path / "pid").read_text()))
 
 
 @pytest.mark.case("B5")
 @pytest.mark.parametrize("rest", ["", "; wait"], ids=["process ended", "process waits"])
-def test_what_a_process_has_started_holds_nobody_up(rest: str, home: Path, tmp_path: Path) -> None:
-    """Though it keeps the output open, and is not ours to end."""
+def test_the_children_of_a_process_that_hangs_are_stopped_too(rest: str, home: Path, tmp_path: Path) -> None:
+    """They keep its output open, and one that asks the same profile again would grow for ever."""
     script = f"sleep 30 & echo $! > {tmp_path}/pid; echo {shlex.quote(document())}{rest}"
     configure(home, process(home, script))
-    start = time.monotonic()
+    assert "had not ended after 0.3 s" in failure(Profile("p", process_timeout=0.3))
+    assert has_ended(int((tmp_path / "pid").read_text()))
+
+
+def test_a_process_is_stopped_with_its_children_when_the_fetch_is_interrupted(home: Path, tmp_path: Path) -> None:
+    """By Ctrl-C or another exception of a signal handler, which comes out."""
+    configure(home, process(home, f"sleep 30 & echo $! > {tmp_path}/pid; sleep 0.3; kill -USR1 $PPID; wait"))
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
     try:
-        assert "had not ended after 0.3 s" in failure(Profile("p", process_timeout=0.3))
-        assert time.monotonic() - start < 5
+        with pytest.raises(KeyboardInterrupt):
+            Profile("p").fetch()
     finally:
-        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+        signal.signal(signal.SIGUSR1, before)
+    assert has_ended(int((tmp_path / "pid").read_text()))
+
+
+def test_a_process_with_an_answer_leaves_what_it_started(home: Path, tmp_path: Path) -> None:
+    """An agent that it starts in the background goes on."""
+    script = f"sleep 30 > /dev/null & echo $! > {tmp_path}/pid; echo {shlex.quote(document())}"
+    configure(home, process(home, script))
+    assert Profile("p").fetch()
+    pid = int((tmp_path / "pid").read_text())
+    assert is_running(pid)
+    os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("hangs", [False, True], ids=["answers", "hangs"])
+def test_a_process_may_ask_the_user_at_the_terminal(hangs: bool, home: Path, tmp_path: Path) -> None:
+    """It stays in the group of the terminal, else the system would stop it at the first read."""
+    wait = f"echo $$ > {tmp_path}/pid; exec sleep 30" if hangs else f"echo {shlex.quote(document(AccessKeyId='$key'))}"
+    wait = wait.replace("$key", "'$key'")
+    configure(home, process(home, f"read key < /dev/tty; {wait}"))
+    code = f"from stskit.sources import Profile; print(Profile('p', process_timeout={2 if hangs else 60}).fetch())"
+    child, terminal = pty.fork()
+    if not child:  # pragma: no cover - another process
+        os.execv(sys.executable, [sys.executable, "-c", code])
+    os.write(terminal, b"AKIATYPED\n")
+    shown = b""
+    with suppress(OSError):  # the other end is closed when the process ends
+        while part := os.read(terminal, 1024):
+            shown += part
+    os.close(terminal)
+    os.waitpid(child, 0)
+    if hangs:
+        assert b"had not ended after 2 s" in shown
+        assert has_ended(int((tmp_path / "pid").read_text()))
+    else:
+        assert b"access_key_id='AKIATYPED'" in shown
+
+
+@pytest.mark.parametrize("seconds", [3600, 800, 300])
+@pytest.mark.parametrize("is_source", [False, True], ids=["itself", "source"])
+def test_a_process_runs_once_for_each_fetch(
+    seconds: int, is_source: bool, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However little time is left: it may open a browser, or use up a code."""
+    end = datetime.now(UTC) + timedelta(seconds=seconds)
+    header = "[profile q]" if is_source else "[profile p]"
+    script = f"echo run >> {tmp_path}/runs; echo {shlex.quote(document(Expiration=end.isoformat()))}"
+    configure(home, process(home, script, header) + (f"[profile p]\n{ROLE_OF}q\n" if is_source else ""))
+    with fake_server(granted) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+        for number in (1, 2):
+            Profile("p").fetch()
+            assert (tmp_path / "runs").read_text().split() == ["run"] * number
+
+
+@pytest.mark.parametrize("start", ["~", "$HOME"])
+def test_a_path_that_only_a_shell_would_replace_is_named_as_that(start: str, home: Path) -> None:
+    """No shell runs the command."""
+    configure(home, f"[profile p]\ncredential_process = {start}/process\n")
+    assert f"write the whole path: no shell replaces the '{start[0]}' at its beginning" in failure(Profile("p"))
 
 
 @pytest.mark.case("H12")
@@ -474,6 +556,103 @@ def test_a_process_gets_the_environment_that_botocore_gives_it(
     of_a_terminal = ("COLUMNS", "LINES")  # which a library may set behind Python's back
     assert seen[0] == {name: value for name, value in seen[1].items() if name not in of_a_terminal}
     assert seen[0]["AWS_SECRET_ACCESS_KEY"] == "secret-environment"
+
+
+# The role of the machine ------------------------------------------------------------------------------------------
+
+
+class MachineRole(BaseHTTPRequestHandler):
+    """What a container or an instance answers."""
+
+    def do_GET(self) -> None:
+        end = "2036-11-25T12:00:00Z"
+        answer = {"AccessKeyId": "AKIA-machine", "SecretAccessKey": "s", "Token": "t", "Expiration": end}
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(answer).encode())
+
+    def log_message(self, *_: object) -> None:
+        """Write nothing."""
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A container with a role."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), MachineRole) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{server.server_port}/")
+        yield
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("settings", "missing"),
+    [
+        ("region = eu-west-1", "it holds no credentials;"),
+        ("", "it holds no credentials;"),
+        ("aws_secret_access_key = canary", "it holds no credentials: aws_access_key_id is missing;"),
+        ("aws_acces_key_id = A\naws_secret_access_key = canary", "Did you mean aws_access_key_id?"),
+        ("sso_session = corp", "it holds no credentials: sso_account_id and sso_role_name are missing;"),
+        ("sso_start_url = https://a\nsso_region = b", "sso_account_id and sso_role_name are missing;"),
+        ("source_profile = q", "it holds no credentials: role_arn is missing;"),
+        ("credential_source = Environment", "it holds no credentials: role_arn is missing;"),
+        ("canary canary = canary", "it holds no credentials;"),
+    ],
+)
+@pytest.mark.usefixtures("machine")
+def test_a_named_profile_without_credentials_is_refused(settings: str, missing: str, home: Path) -> None:
+    """It must not silently become the role of the machine, which is somebody else's."""
+    configure(home, f"[profile p]\n{settings}\n[sso-session corp]\nsso_start_url = a\n[profile q]\nregion = x\n")
+    text = failure(Profile("p"), SourceMissing)
+    assert "the profile 'p': it holds no credentials" in text
+    assert missing in text.replace("? C", "?; c")
+    assert "for the role of this machine, use Profile() without a name" in text
+    configure(home, "", f"[p]\n{settings}\n")
+    assert "it holds no credentials" in failure(Profile("p"), SourceMissing)
+
+
+@pytest.mark.parametrize(
+    ("name", "variables", "config"),
+    [
+        (None, {}, ""),
+        (None, {}, "[default]\nregion = eu-west-1\n"),
+        ("default", {}, "[default]\nregion = eu-west-1\n"),
+        (None, {"AWS_PROFILE": "p"}, "[profile p]\nregion = eu-west-1\n"),
+        (None, {"AWS_DEFAULT_PROFILE": "p"}, "[profile p]\nregion = eu-west-1\n"),
+        ("p", {"AWS_PROFILE": "p"}, "[profile p]\nregion = eu-west-1\n"),
+        ("p", {}, "[profile p]\ncredential_source = EcsContainer\n"),
+    ],
+)
+@pytest.mark.usefixtures("machine")
+def test_the_default_chain_may_use_the_role_of_the_machine(
+    name: str | None,
+    variables: dict[str, str],
+    config: str,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A line at INFO says so; a profile that names the machine as its source of credentials means it."""
+    configure(home, config)
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    with caplog.at_level(logging.INFO, "stskit"):
+        assert Profile(name).fetch().access_key_id == "AKIA-machine"
+    profile = "p" if "[profile p]" in config else "default"
+    assert caplog.messages == [
+        f"the profile '{profile}' holds no credentials; using those of this machine (container-role)"
+    ]
+
+
+@pytest.mark.usefixtures("machine")
+def test_no_line_is_logged_for_a_profile_with_credentials(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Also where the machine has a role."""
+    configure(home, credentials=keys_of("p"))
+    with caplog.at_level(logging.INFO, "stskit"):
+        assert Profile("p").fetch().access_key_id == "AKIA-p"
+    assert not caplog.messages
 
 
 # Roles and source profiles ---------------------------------------------------------------------------------------

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-import stat
+import re
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from errno import EACCES, ENOENT
 from hashlib import sha256
 from typing import Final
 
 from attrs import field, frozen
 from attrs.validators import ge
 
-from stskit._io import atomic, locks
+from stskit._io import atomic, cache_folder, transient_locks
 from stskit.caches.entry import entry_from_bytes, entry_to_bytes, is_newer
 from stskit.errors import CacheWarning
 from stskit.protocols import CacheEntry
@@ -22,17 +22,18 @@ from stskit.protocols import CacheEntry
 __all__ = ["FileCache"]
 
 _MAX_BYTES: Final = 1_000_000  # far over the longest session token
-_OURS: Final = r"[0-9a-f]{64}\.(json|lock)|" + atomic.TEMPORARY
+_ENTRY: Final = r"[0-9a-f]{64}\.json"
+_LOCK: Final = r"[0-9a-f]{64}\.lock"
+_SWEPT: Final = ".swept"  # an empty file; its time says when the folder was swept last
+_HOUR: Final = 3600
 _MAX_AGE: Final = {  # patterns of names, and the age in seconds from which no process needs such a file
-    atomic.TEMPORARY: 3600,
-    r"[0-9a-f]{64}\.json": 48 * 3600,  # longer than any session
+    atomic.TEMPORARY: _HOUR,
+    _ENTRY: 48 * _HOUR,  # longer than any session
 }
 
 
 def _folder(folder: str | os.PathLike[str] | None) -> str:
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    usual = os.path.join(base if os.path.isabs(base) else "~/.cache", "stskit")
-    path = os.path.expanduser(usual if folder is None else os.fspath(folder))
+    path = cache_folder.default_folder() if folder is None else os.path.expanduser(os.fspath(folder))
     return path if path.startswith("~") else os.path.abspath(path)  # the first, where there is no home, is never used
 
 
@@ -43,7 +44,9 @@ class FileCache:
     `folder`: None is ``$XDG_CACHE_HOME/stskit``, else ``~/.cache/stskit``; made with mode 0700 where it is missing.
     `lock_timeout`: for how many seconds to wait for another process that makes the call, before making one as well.
 
-    Files have mode 0600 and are replaced whole. The keys in them are in clear, as in the credentials file. A folder
+    Files have mode 0600 and are replaced whole. The keys in them are in clear, as in the credentials file: anyone who
+    can read the folder as this user gets the credentials without an MFA code. Once an hour, a `put` removes what is
+    left of dead processes and of sessions that have expired long ago. A folder
     that is a link, is somebody else's or lets others in is not used, and a file that is anything but this user's own is
     not read. Whatever goes wrong with files or locks is a `CacheWarning`, said once, and no caller goes without
     credentials for it. A holder of a lock that dies makes room at once.
@@ -69,8 +72,9 @@ class FileCache:
             self._prepare()
             atomic.replace(self._path(key, "json"), entry_to_bytes(key, entry))
         with self._warn_once("cannot be swept"):
-            if self._exists():
+            if cache_folder.is_there(self.folder) and self._is_sweep_due():
                 atomic.sweep(self.folder, _MAX_AGE)
+                self._remove_locks(_HOUR)
 
     @contextmanager
     def exclusive(self, key: str, /, *, wait: bool) -> Iterator[bool]:
@@ -84,7 +88,7 @@ class FileCache:
             with self._warn_once("cannot lock, and so several processes may make the same call"):
                 self._prepare()
                 try:
-                    stack.enter_context(locks.locked(self._path(key, "lock"), self.lock_timeout if wait else 0))
+                    stack.enter_context(transient_locks.hold(self._path(key, "lock"), self.lock_timeout if wait else 0))
                 except TimeoutError:
                     alone = False
                     if wait:
@@ -92,15 +96,38 @@ class FileCache:
             yield alone
 
     def purge(self) -> int:
-        """Remove all that stskit has put there, and nothing else; gives how many files that were. Raises nothing."""
+        """Remove all entries and what processes that died have left, and nothing else; return how many files that were.
+
+        Locks that are held stay. Raises nothing.
+        """
         with self._warn_once("cannot be emptied"):
-            if self._exists():
-                return atomic.sweep(self.folder, {_OURS: 0})
+            if cache_folder.is_there(self.folder):
+                return atomic.sweep(self.folder, {_ENTRY: 0, atomic.TEMPORARY: 0}) + self._remove_locks(0)
         return 0
+
+    def _is_sweep_due(self) -> bool:
+        """Return whether nobody has swept the folder for an hour, and note that it is swept now."""
+        path = os.path.join(self.folder, _SWEPT)
+        with suppress(FileNotFoundError):
+            if 0 <= time.time() - os.lstat(path).st_mtime < _HOUR:
+                return False
+        atomic.replace(path, b"")
+        return True
+
+    def _remove_locks(self, age: float) -> int:
+        """Remove the lock files that nobody holds and that are older than *age* in seconds; return their number."""
+        removed = 0
+        with os.scandir(self.folder) as entries:
+            for entry in entries:
+                if re.fullmatch(_LOCK, entry.name):
+                    with suppress(OSError):  # another process was faster
+                        old = time.time() - entry.stat(follow_symlinks=False).st_mtime >= age
+                        removed += old and transient_locks.remove_unused(entry.path)
+        return removed
 
     def _read(self, key: str) -> bytes | None:
         with self._warn_once("cannot be read"):
-            if self._exists():
+            if cache_folder.is_there(self.folder):
                 with suppress(OSError):  # a file that is not what it should be is no entry, and will be replaced
                     return atomic.read_own(self._path(key, "json"), _MAX_BYTES)
         return None
@@ -109,21 +136,9 @@ class FileCache:
         return os.path.join(self.folder, f"{sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()}.{kind}")
 
     def _prepare(self) -> None:
-        if not self._exists():
+        if not cache_folder.is_there(self.folder):
             atomic.make_folder(self.folder)
-            self._exists()
-
-    def _exists(self) -> bool:
-        """Whether the folder exists. Raises `OSError` where it could not, and where it is not this user's alone."""
-        if not os.path.isabs(self.folder):
-            raise OSError(ENOENT, "there is no home folder")
-        try:
-            found = os.lstat(self.folder)
-        except FileNotFoundError:
-            return False
-        if not stat.S_ISDIR(found.st_mode) or not atomic.is_private(found):
-            raise PermissionError(EACCES, "it must be a folder, no link, of this user, with mode 0700")
-        return True
+            cache_folder.is_there(self.folder)
 
     @contextmanager
     def _warn_once(self, what: str) -> Iterator[None]:
@@ -134,5 +149,5 @@ class FileCache:
             why = str(error.strerror)
         if why not in self._warned:
             self._warned.add(why)
-            message = f"the cache {self.folder} {what}: {why}. Mend that, or name another folder: FileCache(folder)"
+            message = f"the cache {self.folder} {what}: {why}. Correct that, or name another folder: FileCache(folder)"
             warnings.warn(message, CacheWarning, 4)

@@ -60,9 +60,23 @@ class SAMLAssertion:
 
         Raises `ProofInvalid` where it is none of these.
         """
-        from stskit.proofs import browser_log, saml_encoding
+        from stskit.proofs import browser_log
 
-        return cls(saml_encoding.canonical(browser_log.newest(text).value), principal_arn)
+        return cls.from_encoding(browser_log.newest(text).value, principal_arn)
+
+    @classmethod
+    @without_frames
+    def from_encoding(cls, text: str, principal_arn: str | None = None) -> SAMLAssertion:
+        """Read one without judging it, as `from_text`, but not from a form body or a browser log.
+
+        Raises `ProofInvalid` where *text* is no SAML response.
+        """
+        from stskit.proofs import saml_encoding
+
+        decoded = saml_encoding.decode(text)
+        assertion = cls(decoded.value, principal_arn)
+        object.__setattr__(assertion, "_parsed", decoded.response)
+        return assertion
 
     @property
     def is_encrypted(self) -> bool:

@@ -8,11 +8,13 @@ from typing import Final
 from urllib.parse import unquote
 from zlib import decompressobj, error
 
+from attrs import frozen
+
 from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, without_frames
-from stskit.proofs.saml_parser import NEXT_STEP, read
+from stskit.proofs.saml_parser import NEXT_STEP, Response, read_xml
 
-__all__ = ["canonical", "is_whole"]
+__all__ = ["DecodedResponse", "canonical", "decode", "is_whole"]
 
 MAX_ENCODED: Final = 100_000  # characters of SAMLAssertion, by the service model of STS
 _MAX_LENGTH: Final = 10 * MAX_ENCODED  # with blanks and line breaks; a longer text is refused without a look
@@ -25,12 +27,26 @@ _MAX_DECLARATION: Final = 200  # characters of <?xml ... ?>, which real ones sta
 _AROUND_XML: Final = b"\0 \t\r\n\xef\xbb\xbf\xfe\xff"  # blanks and byte order marks, in UTF-16 too
 
 
+@frozen
+class DecodedResponse:
+    """A SAML response as it is sent, with what was read in it meanwhile."""
+
+    value: Secret
+    response: Response
+
+
 @without_frames
 def canonical(text: str) -> Secret:
-    """Standard base64 on one line, of the very bytes that the identity provider signed.
+    """Return the `value` of `decode`, and raise as it does."""
+    return decode(text).value
 
-    *text* is base64, in one line or several and with or without padding, or that URL-encoded, or the XML itself.
-    Raises `ProofInvalid` for what is no SAML response.
+
+@without_frames
+def decode(text: str) -> DecodedResponse:
+    """Return standard base64 on one line, of the very bytes that the identity provider signed, and what they say.
+
+    *text* is base64, in one line or several and with or without padding, or that URL-encoded, or the XML itself. It is
+    decoded once and parsed once. Raises `ProofInvalid` for what is no SAML response.
     """
     text = Secret(text.lstrip("\ufeff").strip())
     _check_size(len(text), _MAX_LENGTH)
@@ -51,7 +67,7 @@ def is_whole(text: str) -> bool:
     """Return whether *text* is base64, possibly URL-encoded, of something from ``<`` to ``>``; raises nothing."""
     if len(text) > _MAX_LENGTH or not _START_OF_XML.fullmatch(text):
         return False
-    contents = (b64decode(each).strip(_AROUND_XML) for each in _candidates(_unquoted(text)))
+    contents = (each.strip(_AROUND_XML) for each in _candidates(_unquoted(text)))
     return any(content.startswith(b"<") and content.endswith(b">") for content in contents)
 
 
@@ -68,25 +84,25 @@ def _not_base64(text: str) -> ProofInvalid:
     return ProofInvalid("this is neither base64 nor XML, so it is no SAML response", remedy=NEXT_STEP)
 
 
-def _candidates(text: str) -> list[Secret]:
-    """What *text* may be as base64: a blank in it is formatting, or a plus that a form decoder took for a blank."""
+def _candidates(text: str) -> list[bytes]:
+    """What *text* may hold as base64: a blank in it is formatting, or a plus that a form decoder took for a blank."""
     compact = "".join(text.split())
     restored = "".join(text.replace(" ", "+").split())
-    found = (_reencoded(each) for each in dict.fromkeys([compact, restored]))
+    found = (_decoded(each) for each in dict.fromkeys([compact, restored]))
     return [each for each in found if each is not None]
 
 
-def _reencoded(compact: str) -> Secret | None:
+def _decoded(compact: str) -> bytes | None:
     bare = compact.rstrip("=")  # some tools drop the padding
     try:
-        return Secret(b64encode(b64decode(bare + "=" * (-len(bare) % 4), validate=True)).decode())
+        return b64decode(bare + "=" * (-len(bare) % 4), validate=True)
     except ValueError:
         return None
 
 
-def _encoded_xml(text: str) -> Secret:
+def _encoded_xml(text: str) -> bytes:
     try:  # as text it has no encoding any more, whatever it declares
-        return Secret(b64encode(_without_declared_encoding(text).encode()).decode())
+        return _without_declared_encoding(text).encode()
     except UnicodeEncodeError:
         raise ProofInvalid("this is neither base64 nor XML, so it is no SAML response", remedy=NEXT_STEP) from None
 
@@ -100,15 +116,15 @@ def _unquoted(text: str) -> Secret:
     return Secret(unquote(text))  # once; not unquote_plus, for a plus is one in base64 and a blank never is
 
 
-def _checked(encoded: Secret) -> Secret:
+def _checked(xml: bytes) -> DecodedResponse:
+    encoded = Secret(b64encode(xml).decode())
     _check_size(len(encoded), MAX_ENCODED)
-    if _is_deflated(encoded):
+    if _is_deflated(xml):
         raise ProofInvalid(
             "this is a deflated response, as the redirect binding of SAML has it, and STS takes none",
             remedy="save the one that the browser posts to the AWS sign-in page",
         )
-    read(encoded)
-    return encoded
+    return DecodedResponse(encoded, read_xml(xml))
 
 
 def _check_size(size: int, most: int) -> None:
@@ -119,9 +135,9 @@ def _check_size(size: int, most: int) -> None:
         )
 
 
-def _is_deflated(encoded: str) -> bool:
+def _is_deflated(data: bytes) -> bool:
     try:
-        start = decompressobj(-15).decompress(b64decode(encoded), 64)
+        start = decompressobj(-15).decompress(data, 64)
     except error:
         return False
     return start.lstrip().startswith(b"<")

@@ -18,7 +18,7 @@ from attrs import frozen
 
 from stskit.errors import ProofInvalid, without_frames
 
-__all__ = ["NEXT_STEP", "Response", "is_aws", "is_aws_sign_in", "read"]
+__all__ = ["NEXT_STEP", "Response", "is_aws", "is_aws_sign_in", "read", "read_xml"]
 
 NEXT_STEP: Final = (
     "save the value of the form field SAMLResponse, exactly as the browser sent it, or the browser's network log (HAR)"
@@ -157,7 +157,13 @@ class _Reader:
 @without_frames
 def read(encoded: str) -> Response:
     """What the base64 *encoded* says. Raises `ProofInvalid` where it is no response with exactly one assertion."""
-    reader = _parsed(encoded)
+    return read_xml(b64decode(encoded))
+
+
+@without_frames
+def read_xml(xml: bytes) -> Response:
+    """Return what *xml* says. Raises as `read`."""
+    reader = _parsed(xml)
     status = [text.rpartition(":")[2] for name in ("status", "status detail") for text in reader.texts.get(name, ())]
     if status and status[0] != "Success":
         raise ProofInvalid(
@@ -172,7 +178,7 @@ def read(encoded: str) -> Response:
     return Response(bool(reader.encrypted), reader.texts, reader.attributes)
 
 
-def _parsed(encoded: str) -> _Reader:
+def _parsed(xml: bytes) -> _Reader:
     reader = _Reader()
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.StartElementHandler = reader.start
@@ -180,7 +186,7 @@ def _parsed(encoded: str) -> _Reader:
     parser.CharacterDataHandler = reader.text
     parser.StartDoctypeDeclHandler = reader.doctype
     try:
-        parser.Parse(b64decode(encoded), True)
+        parser.Parse(xml, True)
     except expat.ExpatError as error:
         raise _not_well_formed(f"{expat.ErrorString(error.code)} in line {error.lineno}") from None
     except (LookupError, ValueError, Warning):  # how expat reports an encoding that Python lacks, or cannot lend it

@@ -29,16 +29,17 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from typing import Final, NoReturn, TypeVar
 
-from attrs import evolve, field, frozen
+from attrs import define, evolve, field, frozen
 
 from stskit._io.fork import reset_in_children
 from stskit._time import SystemClock
-from stskit.cache_key import identity_of
+from stskit.cache_key import anonymous_part, digest, identity_for, identity_of, snapshot_of
 from stskit.credentials import Credentials
 from stskit.errors import CacheWarning, SourceError, SourceMissing, StskitWarning
 from stskit.protocols import Cache, CacheEntry, Clock, LiveSink, RefreshListener, Source, attach
@@ -126,11 +127,12 @@ class Cached:
         self._wall_seconds = time.time if isinstance(clock, SystemClock) else lambda: clock.now().timestamp()
         wrap = getattr(source, "wrap_source", None)
         self._source: Source[Credentials] = source if wrap is None else wrap(self._cached_parent)
-        self._access = None if cache is None else _CacheAccess(cache, self._source, key)
+        self._access = None if cache is None else _CacheAccess(cache, key)
+        if self._access:
+            self._access.check(self._source)
         self._events = EventQueue(listener)
         self._held: CachedCredentials | None = None
         self._failure: RefreshFailure | None = None
-        self._identity: str | None = None
         self.reset_after_fork()
         reset_in_children(self)
 
@@ -148,17 +150,38 @@ class Cached:
 
     @property
     def identity(self) -> str | None:
-        """Whose credentials these are, as the source said when they came, else the key. Raises what the source does."""
-        if self._identity is None or self._held is None:
-            self._identity = self._identity_now()
-        return self._identity
+        """A key for caches: for the source as it was when these credentials came, else as it is now.
+
+        Where a `key` was given, that stands for the proof that the source starts from. Raises what the source does.
+        """
+        held = self._held
+        return self._identity_of(held.origin if held else self._source)
+
+    def identity_for(self, name: str, /) -> str | None:
+        """Return the same where *name* says whose the credentials are that the source starts from. Raises nothing."""
+        return identity_for(self._source, self._options.key or name)
+
+    def anonymous_part(self) -> object | None:
+        """Return the part of the source that leaves this without identity; None where there is none, or a `key`."""
+        return None if self._options.key else anonymous_part(self._source)
+
+    def snapshot(self) -> Source[Credentials]:
+        """Return a source with the identity that belongs to the credentials which it fetches from this object.
+
+        Raises what the source does.
+        """
+        held = self._held
+        if held is not None and self._action_now() == "use":
+            return _Snapshot(self._fetch_slow, self._identity_of, self.identity_for, held.origin)
+        source = snapshot_of(self._source)
+        return _Snapshot(partial(self._fetch_slow, source), self._identity_of, self.identity_for, source)
 
     def fetch(self) -> Credentials:
         """Credentials that are valid for a while. Raises what the source raises, once nothing valid is left."""
         held = self._held
         if held is not None and self._wall_seconds() < held.fresh_until:
             return held.credentials
-        return self._fetch_slow()
+        return self._fetch_slow().credentials
 
     def invalidate(self, access_key_id: str | None = None) -> None:
         """Have the next read fetch new credentials, because a service has refused these.
@@ -184,22 +207,24 @@ class Cached:
         self._lock = threading.Lock()
         self._refreshing: int | None = None  # the thread that has the lock
 
-    def _identity_now(self) -> str | None:
-        return identity_of(self._source) or self._options.key
+    def _identity_of(self, source: object) -> str | None:
+        key = self._options.key
+        return identity_of(source) if key is None else identity_for(source, key)
 
     def _cached_parent(self, parent: Source[Credentials]) -> Cached:
         """Return a `Cached` for the role that the source is assumed from; it belongs to this object alone."""
         given = self._options
-        # The next role has expired credentials of its own to serve, and a key names the last role only.
+        # The next role has expired credentials of its own to serve.
         refresh = evolve(given.refresh, on_expired="raise")
-        return Cached(parent, None if given.key else given.cache, refresh, clock=given.clock)
+        return Cached(parent, given.cache, refresh, given.key, given.clock)
 
     # One read ---------------------------------------------------------------------------------------------------
 
-    def _fetch_slow(self) -> Credentials:
+    def _fetch_slow(self, source: Source[Credentials] | None = None) -> CachedCredentials:
+        """Return what to use now. *source*: a snapshot to fetch from, if that is needed; defaults to one taken then."""
         reading = self._assess()
         if reading.action in ("refresh", "wait"):
-            reading = self._refresh_or_wait(reading)
+            reading = self._refresh_or_wait(reading, source)
         try:
             return self._resolve(reading)
         finally:
@@ -213,7 +238,7 @@ class Cached:
         action = held.action(self._policy, now, failed) if held else self._policy.decide(_ZERO, _ZERO, 0, failed)
         return _Reading(action, held, failure)
 
-    def _refresh_or_wait(self, reading: _Reading) -> _Reading:
+    def _refresh_or_wait(self, reading: _Reading, source: Source[Credentials] | None) -> _Reading:
         lock = self._lock  # a forked child has another one
         if self._refreshing == threading.get_ident():
             if reading.action == "wait":
@@ -223,13 +248,13 @@ class Cached:
         elif lock.acquire(blocking=reading.action == "wait"):
             self._refreshing = threading.get_ident()
             try:
-                return self._refresh()
+                return self._refresh(source)
             finally:
                 self._refreshing = None
                 lock.release()
         return evolve(reading, action="use")
 
-    def _resolve(self, reading: _Reading) -> Credentials:
+    def _resolve(self, reading: _Reading) -> CachedCredentials:
         held, failure = reading.held, reading.failure
         if failure and (reading.action == "raise" or held is None):
             _raise_again(failure.error)
@@ -237,60 +262,61 @@ class Cached:
         if failure and reading.action == "serve":
             self._events.add("served_stale", held.credentials, failure.error)
             warnings.warn(f"serving expired credentials, for there are no new ones: {failure.error}", StskitWarning, 4)
-        return held.credentials
+        return held
 
     # One refresh, by the caller that has the lock ------------------------------------------------------------------
 
-    def _refresh(self) -> _Reading:
+    def _refresh(self, source: Source[Credentials] | None) -> _Reading:
         reading = self._assess()
         if reading.action not in ("refresh", "wait"):  # another thread was faster
             return reading
         try:
-            self._renew()
+            self._renew(snapshot_of(self._source) if source is None else source)
         except Exception as error:  # noqa: BLE001 - a source is a third party's code
             return self._record_failure(error.with_traceback(None))
         return _Reading("use", self._held)
 
-    def _renew(self) -> None:
-        """Keep a fresh entry of the cache, or fetch from the source, or leave that to another process."""
+    def _renew(self, source: Source[Credentials]) -> None:
+        """Keep a fresh entry of the cache, or fetch from *source*, or leave that to another process.
+
+        *source* is a snapshot, so that the key and the credentials belong to the same proof.
+        """
         access = self._access
         if access is None:
-            self._fetch_new()
+            self._fetch_new(source)
             return
-        key = access.key()
-        self._keep_if_better(access.get(key))
+        key = access.key(source)
+        self._keep_if_better(access.get(key), source)
         action = self._action_now()
         if action == "use":
             return
         with access.exclusive(key, wait=action == "wait") as alone:
             if not alone and action == "refresh":
                 return  # another process is making the call, and the credentials in hand are valid
-            self._keep_if_better(access.get(key))
+            self._keep_if_better(access.get(key), source)
             if self._action_now() != "use":
-                access.put(key, self._fetch_new())
+                access.put(key, self._fetch_new(source), source)
 
-    def _fetch_new(self) -> CacheEntry:
-        credentials, now = self._source.fetch(), self._clock.now()
-        self._keep(CachedCredentials.fetched(credentials, now, self._policy, _uniform(0, 1)))
+    def _fetch_new(self, source: Source[Credentials]) -> CacheEntry:
+        credentials, now = source.fetch(), self._clock.now()
+        self._keep(CachedCredentials.fetched(credentials, now, self._policy, _uniform(0, 1)), source)
         return CacheEntry(credentials, now)
 
-    def _keep_if_better(self, entry: CacheEntry | None) -> None:
-        """Keep *entry* of the cache if it is usable and valid for longer than the credentials in hand."""
+    def _keep_if_better(self, entry: CacheEntry | None, source: Source[Credentials]) -> None:
+        """Keep *entry*, found for *source*, if it is usable and valid for longer than the credentials in hand."""
         now = self._clock.now()
         held = self._held
         if entry and is_usable(entry, now) and (held is None or held.is_replaced_by(entry, now)):
             found = CachedCredentials.since(entry.credentials, entry.since, self._policy, _uniform(0, 1))
-            self._keep(found, from_cache=True)
+            self._keep(found, source, from_cache=True)
 
     def _action_now(self) -> Action:
         return self._held.action(self._policy, self._clock.now()) if self._held else "wait"
 
-    def _keep(self, held: CachedCredentials, *, from_cache: bool = False) -> None:
+    def _keep(self, held: CachedCredentials, origin: object, *, from_cache: bool = False) -> None:
         self._failure = None
+        held.origin = origin
         self._held = held
-        if self._identity is not None:  # a cache keeps other credentials under it
-            with suppress(SourceError):
-                self._identity = self._identity_now()
         self._events.add("refreshed", held.credentials, from_cache=from_cache)
 
     def _record_failure(self, error: Exception) -> _Reading:
@@ -306,16 +332,34 @@ class Cached:
         return _Reading(self._policy.after_failure(lifetime, left, kind), held, failure)
 
 
+@define(eq=False)
+class _Snapshot:
+    """A `Cached` with the identity that belongs to the credentials which it returns."""
+
+    fetch_held: Callable[[], CachedCredentials]
+    identity_of: Callable[[object], str | None]
+    identity_for: Callable[[str], str | None]
+    origin: object
+
+    @property
+    def identity(self) -> str | None:
+        return self.identity_of(self.origin)
+
+    def fetch(self) -> Credentials:
+        held = self.fetch_held()
+        self.origin = held.origin
+        return held.credentials
+
+
 @frozen
 class _CacheAccess:
-    """The place in a cache for the credentials of one source: under the key that is given, else by its identity.
+    """The places in a cache for the credentials of one source: by its identity, in which `given_key` may stand for the
+    identity of the proof that it starts from.
 
-    Raises `SourceMissing` where the cache outlives the process and neither is known, and `TypeError` for an object
-    that is not a cache.
+    Raises `TypeError` for an object that is not a cache.
     """
 
     cache: Cache
-    source: object
     given_key: str | None
     # for a source that does not say whose credentials it returns: nobody else can have the same key
     _unique_fallback_key: str = field(init=False, factory=lambda: f"unnamed-{os.urandom(16).hex()}")
@@ -323,29 +367,30 @@ class _CacheAccess:
     def __attrs_post_init__(self) -> None:
         if not hasattr(self.cache, "exclusive"):
             raise TypeError(f"cache is {type(self.cache).__name__}, which is none; give it as FileCache(folder)")
-        try:
-            name = self._name()
-        except SourceError:  # it is raised again when the credentials are fetched
-            return
-        self._require(name)
 
-    def key(self) -> str:
-        """Return the key, by whose credentials the source returns at this time."""
-        return self._require(self._name())
+    def check(self, source: Source[Credentials]) -> None:
+        """Raise `SourceMissing` where the cache outlives the process and *source* can have no key."""
+        nameless: object | None = None
+        with suppress(SourceError):  # it is raised again when the credentials are fetched
+            nameless = None if self.given_key else anonymous_part(source)
+        if nameless is not None:
+            self._unnamed(type(nameless).__name__)
 
-    def _name(self) -> str | None:
-        return self.given_key or identity_of(self.source)
+    def key(self, source: Source[Credentials]) -> str:
+        """Return the key for the credentials of *source*. Raises as `check`."""
+        identity = identity_of(source) if self.given_key is None else identity_for(source, self.given_key)
+        return self._unnamed(type(source).__name__) if identity is None else digest("entry", identity)
 
-    def _require(self, name: str | None) -> str:
-        if name is None and getattr(self.cache, "persistent", True):
+    def _unnamed(self, name: str) -> str:
+        if getattr(self.cache, "persistent", True):
             raise SourceMissing(
-                f"{type(self.source).__name__} does not say whose credentials it gives, and in a cache that outlives "
-                "the process they could be taken for another user's",
+                f"{name} does not say whose credentials it gives, and in a cache that outlives the process they could "
+                "be taken for another user's",
                 remedy="name them: Cached(source, cache, key=...), or give what is behind them an attribute identity",
                 cli_remedy="choose a name for that identity and add it: --cache-key NAME",
                 option="key",
             )
-        return name or self._unique_fallback_key
+        return self._unique_fallback_key
 
     def get(self, key: str) -> CacheEntry | None:
         """Return the entry for *key*, if there is one."""
@@ -353,12 +398,12 @@ class _CacheAccess:
             return self.cache.get(key)
         return None
 
-    def put(self, key: str, entry: CacheEntry) -> None:
-        """Keep *entry*, unless the source returns somebody else's credentials by now."""
+    def put(self, key: str, entry: CacheEntry, source: Source[Credentials]) -> None:
+        """Keep *entry*, unless *source* has found another proof since *key* was made."""
         if entry.credentials.expiration is None:  # long-term keys have their own place
             return
         with suppress(SourceError):  # then it cannot be known whose these are
-            if self.key() == key:
+            if self.key(source) == key:
                 with self._warn_on_error():
                     self.cache.put(key, entry)
 

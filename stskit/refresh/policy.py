@@ -132,13 +132,17 @@ class RefreshPolicy:
 
 @define(eq=False)
 class CachedCredentials:
-    """One set of credentials in hand. Only `fresh_until` and `rejected` change, towards a refresh and never back."""
+    """One set of credentials in hand. Only `fresh_until` and `rejected` change, towards a refresh and never back.
+
+    `origin`, with which its identity can be told later, is set once.
+    """
 
     credentials: Credentials
     lifetime: timedelta
     jitter_fraction: float
     fresh_until: float  # seconds since 1970, for a quick look
     rejected: bool = False
+    origin: object = field(default=None, repr=False)  # the source as it was when they came
 
     @classmethod
     def fetched(

@@ -13,15 +13,23 @@ from warnings import warn
 from attrs import field, frozen
 
 from stskit._time import SystemClock
-from stskit.cache_key import proof_key
 from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, SourceMissing, StskitWarning, without_frames
 from stskit.proofs import WebIdentityToken
 from stskit.protocols import Clock
-from stskit.sources.proof_file import KeptStream, display_name, path_text, permission_problem, read_proof
+from stskit.sources.proof_file import (
+    FileSnapshot,
+    KeptStream,
+    display_name,
+    path_text,
+    permission_problem,
+    read_bytes,
+    text_in,
+)
 
 __all__ = ["OIDCTokenFile"]
 
+_WHAT: Final = "an OIDC token"
 _VARIABLE: Final = "AWS_WEB_IDENTITY_TOKEN_FILE"
 _MAX_BYTES: Final = 100_000  # far over the token itself, for blanks around it, or the JSON that it is in
 _PAUSES: Final = (0.05, 0.15)  # seconds before an empty file is read again: its writer may be at work
@@ -76,30 +84,41 @@ class OIDCTokenFile:
         Raises `SourceMissing` where it is not there, `ProofInvalid` where it holds no token, or one that has expired or
         does not count yet.
         """
-        token = self._read()
+        return self.proof_in(self._bytes())
+
+    @property
+    @without_frames
+    def identity(self) -> str:
+        """A key for caches: for the bytes of the file as it is now, also where the token has expired.
+
+        Raises `SourceMissing` where the file is not there, `ProofInvalid` where it cannot be read.
+        """
+        return self.snapshot().identity
+
+    @without_frames
+    def snapshot(self) -> FileSnapshot[WebIdentityToken]:
+        """Read the file now: return a source whose `identity` and `fetch` use these bytes. Raises as `identity`."""
+        return FileSnapshot(self, self._bytes(), (self.json_field,))
+
+    def proof_in(self, data: bytes, /) -> WebIdentityToken:
+        """Return the token in *data*, the content of the file. Raises as `fetch`."""
+        token = self._token_in(text_in(data, self.path, _WHAT))
         self._judge_time(token)
         self._judge_form(token)
         self._judge_mode()
         return token
 
-    @property
-    @without_frames
-    def identity(self) -> str | None:
-        """Whose token it is by its issuer, subject and audience, for the keys of caches; None where it is opaque.
-
-        Raises what `fetch` raises, except for its time.
-        """
-        return proof_key(self._read())
+    def _bytes(self) -> bytes:
+        return read_bytes(self.path, _WHAT, _MAX_BYTES, pauses=_PAUSES, stream=self._stream)
 
     @property
     def _name(self) -> str:
         return display_name(self.path)
 
-    def _read(self) -> WebIdentityToken:
-        text = read_proof(self.path, "an OIDC token", _MAX_BYTES, pauses=_PAUSES, stream=self._stream)
-        text = self._field(text)
+    def _token_in(self, text: Secret) -> WebIdentityToken:
         from stskit.proofs.token_form import mistake_in
 
+        text = self._field(text)
         if mistake := mistake_in(text):
             raise ProofInvalid(
                 f"{self._name} holds {mistake.what}, not an OIDC token",
@@ -181,4 +200,4 @@ class OIDCTokenFile:
 
 
 def _warn(message: str) -> None:
-    warn(message, StskitWarning, stacklevel=5)  # where `fetch` was called, and so shown once for each such place
+    warn(message, StskitWarning, stacklevel=6)  # where `fetch` was called, and so shown once for each such place

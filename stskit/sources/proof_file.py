@@ -7,34 +7,78 @@ from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable
 from threading import Lock
 from time import sleep
+from typing import Generic, Protocol, TypeVar
 
+from attrs import field, frozen
+
+from stskit.cache_key import digest
 from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, SourceMissing, without_frames
 
-__all__ = ["KeptStream", "display_name", "path_text", "permission_problem", "read_proof"]
+__all__ = [
+    "FileSnapshot",
+    "KeptStream",
+    "display_name",
+    "path_text",
+    "permission_problem",
+    "read_bytes",
+    "read_proof",
+    "text_in",
+]
+
+P_co = TypeVar("P_co", covariant=True)
+
+
+class FileReader(Protocol[P_co]):
+    """A source that can tell the proof from the content of its file."""
+
+    def proof_in(self, data: bytes, /) -> P_co: ...
+
+
+@frozen
+class FileSnapshot(Generic[P_co]):
+    """A source whose file has been read: its identity and its proof come from the same bytes.
+
+    `options`: what else of the source decides which proof it returns.
+    """
+
+    source: FileReader[P_co]
+    data: bytes = field(repr=False)
+    options: tuple[str | None, ...] = ()
+
+    @without_frames
+    def fetch(self) -> P_co:
+        """Return the proof in the file as it was read. Raises what the source does."""
+        return self.source.proof_in(self.data)
+
+    @property
+    def identity(self) -> str:
+        """A key for the bytes of the file, without a look into them. Raises nothing."""
+        return digest("file", type(self.source).__name__, self.data, self.options)
+
 
 STANDARD_INPUT = "-"
 
 
 class KeptStream:
-    """Keeps the text of a stream, which can be read only once. Its pickle is empty."""
+    """Keeps the content of a stream, which can be read only once. Its pickle is empty."""
 
     def __init__(self) -> None:
-        self._text: Secret | None = None
+        self._data: bytes | None = None
         self._lock, self._process = Lock(), os.getpid()
 
-    def read(self, path: str, limit: int) -> Secret:
-        """Return the text of the stream at *path*, which is read at the first call; raise `OSError` as it does."""
+    def read(self, path: str, limit: int) -> bytes:
+        """Return the content of the stream at *path*, which is read at the first call; raise `OSError` as it does."""
         if self._process != os.getpid():  # another thread of the parent may have held the lock when this was forked
             self._lock, self._process = Lock(), os.getpid()
         with self._lock:
-            if self._text is None:
-                self._text = _read_stream(path, limit)
-            return self._text
+            if self._data is None:
+                self._data = _read_stream(path, limit)
+            return self._data
 
     def has_read(self) -> bool:
         """Return whether the stream has been read."""
-        return self._text is not None
+        return self._data is not None
 
     def __reduce__(self) -> tuple[type[KeptStream], tuple[()]]:
         return type(self), ()
@@ -54,27 +98,30 @@ def path_text(path: str | os.PathLike[str]) -> str:
 
 
 @without_frames
-def read_proof(
-    path: str, what: str, limit: int, *, pauses: Iterable[float] = (), stream: KeptStream | None = None
-) -> Secret:
-    """Return the text in *path*, without byte order mark and blanks around it; *what* it should be is for the errors.
-
-    ``-`` is standard input. It and pipes are read once, and *stream* keeps their text. While a file is empty it is read
-    again, after each of *pauses*, in seconds. Raises `SourceMissing` if there is no such file, `ProofInvalid` if it is
-    empty, over *limit* bytes or unreadable.
+def read_proof(path: str, what: str, limit: int, *, pauses: Iterable[float] = ()) -> Secret:
+    """The text in *path*, without byte order mark and the blanks around it. Arguments and errors as of `read_bytes` and
+    `text_in`.
     """
-    name = display_name(path)
+    return text_in(read_bytes(path, what, limit, pauses=pauses), path, what)
+
+
+@without_frames
+def read_bytes(
+    path: str, what: str, limit: int, *, pauses: Iterable[float] = (), stream: KeptStream | None = None
+) -> bytes:
+    """Return the content of *path*; *what* it should be is for the errors.
+
+    ``-`` is standard input. It and pipes are read once, and *stream* keeps what they held. While a file is empty it is
+    read again, after each of *pauses*, in seconds. Raises `SourceMissing` if there is no such file, `ProofInvalid` if
+    it is over *limit* bytes or cannot be read.
+    """
     stream = KeptStream() if stream is None else stream
     try:
-        text = _read(path, limit, stream)
+        data = _read(path, limit, stream)
         for pause in pauses:
-            if not text and not stream.has_read():
+            if not data.strip() and not stream.has_read():
                 sleep(pause)
-                text = _read(path, limit, stream)
-    except UnicodeDecodeError:  # it holds the file's content, so no error may keep it
-        raise ProofInvalid(
-            f"{name} is no text in UTF-8; it should hold {what}.", remedy="Save it again as plain text", path=path
-        ) from None
+                data = _read(path, limit, stream)
     except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: no path can have a NUL
         raise SourceMissing(
             f"there is no file {path}; it should hold {what}.",
@@ -83,13 +130,32 @@ def read_proof(
         ) from None
     except OSError as error:
         raise ProofInvalid(
-            f"{name} cannot be read: {error.strerror}; it should hold {what}.",
+            f"{display_name(path)} cannot be read: {error.strerror}; it should hold {what}.",
             remedy="Save it again as a file that you may read",
+            path=path,
+        ) from None
+    return data
+
+
+@without_frames
+def text_in(data: bytes, path: str, what: str) -> Secret:
+    """Return the text that *data* of *path* is, without byte order mark and the blanks around it.
+
+    Raises `ProofInvalid` where it is empty or not text.
+    """
+    # The shell of Windows redirects into UTF-16, with a byte order mark.
+    encoding = "utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
+    try:
+        text = Secret(data.decode(encoding).strip())
+    except UnicodeDecodeError:  # it holds the file's content, so no error may keep it
+        raise ProofInvalid(
+            f"{display_name(path)} is no text in UTF-8; it should hold {what}.",
+            remedy="Save it again as plain text",
             path=path,
         ) from None
     if not text:
         raise ProofInvalid(
-            f"{name} is empty; it should hold {what}.",
+            f"{display_name(path)} is empty; it should hold {what}.",
             remedy="Save it again, and look whether something was written",
             path=path,
         )
@@ -109,23 +175,16 @@ def permission_problem(path: str) -> str:
     return "can be read by every user of this machine" if found.st_mode & 0o004 else ""
 
 
-def _read(path: str, limit: int, stream: KeptStream) -> Secret:
+def _read(path: str, limit: int, stream: KeptStream) -> bytes:
     from stskit._io import atomic, streams
 
     full = os.path.expanduser(path)
     if stream.has_read() or path == STANDARD_INPUT or streams.is_pipe(full):
         return stream.read(full, limit)
-    return _text(atomic.read(full, limit))
+    return atomic.read(full, limit)
 
 
-def _read_stream(path: str, limit: int) -> Secret:
+def _read_stream(path: str, limit: int) -> bytes:
     from stskit._io import streams
 
-    data = streams.read_standard_input(limit) if path == STANDARD_INPUT else streams.read_pipe(path, limit)
-    return _text(data)
-
-
-def _text(data: bytes) -> Secret:
-    # The shell of Windows redirects into UTF-16, with a byte order mark.
-    encoding = "utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
-    return Secret(data.decode(encoding).strip())
+    return streams.read_standard_input(limit) if path == STANDARD_INPUT else streams.read_pipe(path, limit)

@@ -9,14 +9,14 @@ from warnings import warn
 from attrs import field, frozen
 
 from stskit._time import SystemClock
-from stskit.cache_key import proof_key
 from stskit.errors import ProofInvalid, SignInRequired, SourceError, StskitWarning, prefixed, without_frames
 from stskit.proofs import SAMLAssertion
 from stskit.protocols import Clock
-from stskit.sources.proof_file import KeptStream, display_name, path_text, read_proof
+from stskit.sources.proof_file import FileSnapshot, KeptStream, display_name, path_text, read_bytes, text_in
 
 __all__ = ["SAMLFile"]
 
+_WHAT: Final = "a SAML response"
 _MAX_BYTES: Final = 50_000_000  # a browser log holds everything that was loaded
 
 
@@ -56,7 +56,7 @@ class SAMLFile:
         Raises `SourceMissing` where it is not there, `SignInRequired` where the assertion has ended, `ProofInvalid`
         where it is none, is not valid yet, or is for another `audience`.
         """
-        return self._read(judge=True)
+        return self.proof_in(self._bytes())
 
     @without_frames
     def read(self) -> SAMLAssertion:
@@ -64,26 +64,38 @@ class SAMLFile:
 
         Raises `SourceMissing` where the file is not there, `ProofInvalid` where it holds no SAML response.
         """
-        return self._read(judge=False)
+        return self._parse(self._bytes(), judge=False)
 
     @property
     @without_frames
-    def identity(self) -> str | None:
-        """Whose assertion it is by its issuer, subject and session, for the keys of caches, also when it has ended.
+    def identity(self) -> str:
+        """A key for caches: for the bytes of the file as it is now, also where the assertion has ended.
 
-        Raises what `fetch` raises, except for time and audience.
+        Raises `SourceMissing` where the file is not there, `ProofInvalid` where it cannot be read.
         """
-        return proof_key(self._read(judge=False))
+        return self.snapshot().identity
 
-    def _read(self, *, judge: bool) -> SAMLAssertion:
-        from stskit.proofs import browser_log, saml_encoding
+    @without_frames
+    def snapshot(self) -> FileSnapshot[SAMLAssertion]:
+        """Read the file now: return a source whose `identity` and `fetch` use these bytes. Raises as `identity`."""
+        return FileSnapshot(self, self._bytes(), (self.principal_arn,))
+
+    def proof_in(self, data: bytes, /) -> SAMLAssertion:
+        """Return the assertion in *data*, the content of the file. Raises as `fetch`."""
+        return self._parse(data, judge=True)
+
+    def _bytes(self) -> bytes:
+        return read_bytes(self.path, _WHAT, _MAX_BYTES, stream=self._stream)
+
+    def _parse(self, data: bytes, *, judge: bool) -> SAMLAssertion:
+        from stskit.proofs import browser_log
 
         which = ""
-        text = read_proof(self.path, "a SAML response", _MAX_BYTES, stream=self._stream)
+        text = text_in(data, self.path, _WHAT)
         try:
             found = browser_log.newest(text)
             which = f", {found.which}" if found.which else ""
-            assertion = SAMLAssertion(saml_encoding.canonical(found.value), self.principal_arn)
+            assertion = SAMLAssertion.from_encoding(found.value, self.principal_arn)
             if judge and not assertion.is_encrypted:  # then it is AWS that judges
                 self._judge_time(assertion)
                 self._judge_audience(assertion.audiences)
@@ -126,5 +138,5 @@ class SAMLFile:
                 f"{display_name(self.path)}{which}: {number} values of the attribute Role are no pair of a role ARN "
                 "and a SAML provider ARN, and were left out; have the identity provider correct them",
                 StskitWarning,
-                stacklevel=5,
+                stacklevel=6,
             )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from stskit.cache_key import identity_of, session_key
+from stskit.cache_key import anonymous_part, identity_for, identity_of, session_key, snapshot_of
 from stskit.credentials import Credentials
 from stskit.errors import ProofInvalid
 from stskit.limits import check_size, duration_in_seconds
@@ -55,8 +55,21 @@ class SessionToken:
 
     @property
     def identity(self) -> str | None:
-        """Whose session it is and how it is asked for, for the keys of caches; None where *source* does not say.
+        """A key for caches: by whose credentials the session is and what is asked for; None where `source` or `sts` has
+        no identity.
 
-        Raises what that does.
+        Raises what the source does.
         """
         return session_key(identity_of(self.source), self.duration, self.mfa, self.sts)
+
+    def identity_for(self, name: str, /) -> str | None:
+        """Return the same where *name* says whose the credentials of `source` are. Raises nothing."""
+        return session_key(identity_for(self.source, name), self.duration, self.mfa, self.sts, sts_name=name)
+
+    def anonymous_part(self) -> object | None:
+        """Return what leaves it without identity: `sts`, or a part of `source`; None otherwise."""
+        return anonymous_part(self.source, self.sts)
+
+    def snapshot(self) -> SessionToken:
+        """Return the same with the source as it is now. Raises what the source does."""
+        return evolve(self, source=snapshot_of(self.source))

@@ -25,9 +25,6 @@ class Static(Generic[P]):
         return self.proof
 
     @property
-    def identity(self) -> str | None:
-        """Whose proof it is, as it says itself, for the keys of caches; None for a token that says nothing.
-
-        Raises `ProofInvalid` where it is an assertion that cannot be read.
-        """
+    def identity(self) -> str:
+        """A key for caches: for the whole proof, which cannot be read from it. Raises nothing."""
         return proof_key(self.proof)

@@ -6,10 +6,9 @@ for any, so no profile and no ``credential_process`` is touched; nothing secret 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from attrs import evolve, field, frozen
 
@@ -37,13 +36,6 @@ __all__ = ["BotocoreSTS"]
 
 T = TypeVar("T")
 Reader: TypeAlias = Callable[[Mapping[str, Any]], T]
-
-# What the environment says about the server. The profile is named in it, and may say the rest.
-_WHICH_SERVER: Final = (
-    *("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE"),
-    *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"),
-    *("AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"),
-)
 
 
 def _without_password(_self: object, _field: object, url: str | None) -> None:
@@ -87,12 +79,13 @@ class BotocoreSTS:
 
     @property
     def identity(self) -> str:
-        """Which server is asked, by what is set here and in the environment, as one text for the keys of caches.
-
-        Raises nothing.
+        """A key for caches: by all that decides which server is asked, here, in the environment and in the profile that
+        the environment names. Raises nothing.
         """
+        from stskit.sts.shared_config import endpoint_settings, read_shared_config
+
         set_here = self.region, self.endpoint_url, self.use_fips, self.use_dualstack
-        return digest("sts", set_here, [os.environ.get(name) for name in _WHICH_SERVER])
+        return digest("sts", set_here, endpoint_settings(read_shared_config()))
 
     @without_frames
     def exchange(self, proof: Proof, role: Role) -> Credentials:

@@ -23,6 +23,7 @@ from stskit.errors import ProofInvalid, SourceError, prefixed
 from stskit.proofs import SAMLAssertion
 from stskit.protocols import Clock
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile
+from stskit.sources.profile.missing import lacks_credentials
 from stskit.sources.proof_file import permission_problem
 from stskit.sts import clients
 
@@ -122,9 +123,13 @@ def _needs(name: str | None, configured: str | None, profiles: Mapping[str, Any]
     if is_missing or (name is None and os.environ.get(_KEY)):
         return {}
     settings = profiles.get(configured or "default", {})
+    if name is not None and lacks_credentials(name, settings):
+        return {}  # it is refused, and the error says what is missing
     found: dict[str, Any] = {}
     if any(each in settings for each in _NOT_LOCAL):
         found = {each: settings[each] for each in _SETTINGS if each in settings}
+        if serial := _mfa_serial_of_a_source(settings, profiles):
+            found.setdefault("mfa_serial", serial)
     if name is None and (path := os.environ.get(_VARIABLE)):
         found[_VARIABLE] = path
     if not found and "aws_access_key_id" not in settings:
@@ -134,6 +139,17 @@ def _needs(name: str | None, configured: str | None, profiles: Mapping[str, Any]
     if "credential_process" in found:
         found["credential_process"] = ""  # the command may contain a secret
     return {each: value if isinstance(value, str) else "" for each, value in found.items()}
+
+
+def _mfa_serial_of_a_source(settings: Mapping[str, Any], profiles: Mapping[str, Any]) -> Any:
+    """Return the MFA device of the next source profile of *settings* that has one; None where none has."""
+    seen: set[object] = set()
+    while "role_arn" in settings and (following := str(settings.get("source_profile", ""))) not in {"", *seen}:
+        seen.add(following)
+        settings = profiles.get(following, {})
+        if {"role_arn", "mfa_serial"} <= settings.keys():
+            return settings["mfa_serial"]
+    return None
 
 
 def _asks_for_mfa(needs: Mapping[str, str]) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 from attrs.validators import and_, gt, le
 
+from stskit.cache_key import digest
 from stskit.credentials import Credentials
 from stskit.errors import SourceError, prefixed, without_frames
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from botocore.session import Session
 
 __all__ = ["Profile"]
+
+_OF_THE_MACHINE: Final = ("container-role", "iam-role")  # botocore's names
 
 
 @frozen
@@ -34,12 +37,20 @@ class Profile:
 
     @property
     def identity(self) -> str | None:
-        """Whose credentials these are, by the configuration alone, for the keys of caches: the profiles and variables
-        that decide it, without their secrets. None where the container or the instance decides. Raises nothing.
+        """A key for caches: by the profiles, files and variables that decide whose credentials these are, with their
+        keys and tokens. None where a process, the container or the instance decides. Raises nothing.
         """
-        from stskit.sources.profile.cache_key import profile_key
+        return self.snapshot().identity
 
-        return profile_key(self.name)
+    def snapshot(self) -> ProfileSnapshot:
+        """Return a source whose `identity` is for the credentials that its `fetch` returns. Raises nothing."""
+        from stskit.sources.profile.cache_key import profile_parts
+
+        return ProfileSnapshot(self, profile_parts(self.name))
+
+    def anonymous_part(self) -> Profile | None:
+        """Return this profile where it has no identity, else None. Raises nothing."""
+        return self if self.identity is None else None
 
     @without_frames
     def fetch(self) -> Credentials:
@@ -60,6 +71,7 @@ class Profile:
         try:
             with silence_secret_loggers():
                 harden_chain(session, self.process_timeout)
+                self._check(session)
                 found = _found(session)
         except SourceError as error:
             raise prefixed(error, f"{where}: ") from None
@@ -70,11 +82,47 @@ class Profile:
             raise errors.not_found(session, what, "run: aws configure, or name another source")
         return found
 
+    def _check(self, session: Session) -> None:
+        from stskit.sources.profile.missing import check_credentials
+
+        settings = session.full_config["profiles"].get(self.name)
+        if self.name is not None and settings is not None:
+            check_credentials(self.name, settings)
+
+
+@define(eq=False)
+class ProfileSnapshot:
+    """A profile with what decided whose credentials it gives; without, if that has changed during the fetch."""
+
+    profile: Profile
+    _parts: tuple[object, ...] | None = field(repr=False)
+
+    @property
+    def identity(self) -> str | None:
+        """As of `Profile`. Raises nothing."""
+        return None if self._parts is None else digest(*self._parts)
+
+    def fetch(self) -> Credentials:
+        """As of `Profile`, which reads the files again."""
+        from stskit.sources.profile.cache_key import profile_parts
+
+        credentials = self.profile.fetch()
+        if profile_parts(self.profile.name) != self._parts:
+            self._parts = None
+        return credentials
+
 
 def _found(session: Session) -> Credentials | None:
     found = session.get_credentials()
     if found is None:
         return None
+    if found.method in _OF_THE_MACHINE:
+        from logging import getLogger
+
+        profile = session.get_config_variable("profile") or "default"
+        getLogger("stskit").info(
+            "the profile %r holds no credentials; using those of this machine (%s)", profile, found.method
+        )
     keys = found.get_frozen_credentials()
     return Credentials(
         access_key_id=keys.access_key if isinstance(keys.access_key, str) else "",  # an indented block is no text

@@ -1,71 +1,96 @@
-"""Whose credentials a profile gives, told from its configuration alone: nothing is asked and nothing is run."""
+"""What decides whose credentials a profile gives, from its configuration alone: nothing is asked and nothing is run."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
-from botocore.exceptions import BotoCoreError
-from botocore.session import Session
+from stskit.sts.shared_config import SharedConfig, ambient_profile, endpoint_variables, read_shared_config
 
-from stskit.cache_key import digest, proof_key
-from stskit.errors import SourceError
-from stskit.proofs import WebIdentityToken
-from stskit.sources.proof_file import read_proof
+__all__ = ["profile_parts"]
 
-__all__ = ["profile_key"]
+Parts: TypeAlias = tuple[object, ...]
 
-Settings: TypeAlias = Mapping[str, Any]
-
-_SECRETS: Final = ("aws_secret_access_key", "aws_session_token", "aws_security_token")
-# Each of these makes botocore find the credentials by the profile; without, it asks the container or the instance.
-_MARKS: Final = ("aws_access_key_id", "credential_process", "login_session", "role_arn", "sso_account_id")
+# With each of these, botocore finds the credentials by the profile; without, it asks the container or the instance.
+_MARKS: Final = ("aws_access_key_id", "login_session", "role_arn", "sso_account_id", "sso_role_name")
+_KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
 _OF_THE_DEFAULT: Final = ("AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME")  # botocore looks at them where no profile is named
-_OF_STS: Final = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS")
-_TOKEN_BYTES: Final = 100_000
+_MAX_BYTES: Final = 1_000_000  # of a token file
 
 
-def profile_key(name: str | None) -> str | None:
-    """What decides whose credentials *name* gives, None for the default chain, as one text without its secrets.
+def profile_parts(name: str | None) -> Parts | None:
+    """Return all that decides whose credentials the profile *name* gives, secrets included; None as *name* is the
+    default chain.
 
-    None where that is decided elsewhere: by the container or the instance that this runs on, or by an opaque token.
+    None where that cannot be seen: where a process, the container or the instance decides.
     """
-    if name is None and (key := os.environ.get("AWS_ACCESS_KEY_ID")):
-        return digest("key", key)
-    session = Session(profile=name)
-    try:  # by botocore, for nobody else reads these files as it does
-        config = session.full_config
-        profile = session.get_config_variable("profile") or "default"
-    except BotoCoreError:
-        return digest("unreadable")  # which is told when it is fetched
+    if name is None and os.environ.get("AWS_ACCESS_KEY_ID"):
+        return "environment", _values(_KEYS)
+    config = read_shared_config()
+    if config is None:
+        return ("unreadable",)  # fetch() says so
+    profile = name or ambient_profile()
     chain = list(_chain(config, profile))
-    tokens = [settings["web_identity_token_file"] for settings in chain if settings.get("web_identity_token_file")]
+    files = [path for settings in chain for path in _token_files(settings)]
     if name is None and (path := os.environ.get("AWS_WEB_IDENTITY_TOKEN_FILE")):
-        tokens.append(path)
-    subjects = [_subject(path) for path in tokens]
-    is_missing = name is not None and profile not in config["profiles"]  # which is told when it is fetched
-    is_here = tokens or is_missing or any(mark in settings for settings in chain for mark in _MARKS)
+        files.append(path)
+    is_here = files or any(mark in settings for settings in chain for mark in _MARKS)
+    machine_decides = not is_here and (name is None or _may_use_machine(name, chain))
     elsewhere = chain[-1].get("credential_source") if chain and "role_arn" in chain[-1] else None
-    if not is_here or None in subjects or elsewhere not in (None, "Environment"):
+    if machine_decides or elsewhere not in (None, "Environment"):
         return None
-    counting = (*_OF_STS, *(_OF_THE_DEFAULT if name is None else ()), *(["AWS_ACCESS_KEY_ID"] if elsewhere else []))
-    variables = {variable: os.environ[variable] for variable in counting if variable in os.environ}
-    return digest("profile", profile, tokens, subjects, chain, variables)
+    if any("credential_process" in settings for settings in chain):
+        return None
+    variables = (*(_OF_THE_DEFAULT if name is None else ()), *(_KEYS if elsewhere else ()))
+    return "profile", profile, chain, [_content(path) for path in files], _values(variables), endpoint_variables()
 
 
-def _chain(config: Settings, profile: str | None) -> Iterator[dict[str, Any]]:
-    """The settings of *profile* without what is secret, and of those that it gets its credentials from."""
+def _may_use_machine(name: str, chain: list[dict[str, Any]]) -> bool:
+    """Return whether `Profile.fetch` lets botocore go on to the container or the instance for a named profile."""
+    from stskit.sources.profile.missing import lacks_credentials
+
+    return bool(chain) and not lacks_credentials(name, chain[0])
+
+
+def _chain(config: SharedConfig, profile: str) -> Iterator[dict[str, Any]]:
+    """Yield the settings of *profile*, and of each one that it gets its credentials from, with the sections that they
+    refer to.
+    """
+    following: object = profile
     seen: set[str] = set()
-    while profile and profile in config["profiles"] and profile not in seen:
-        seen.add(profile)
-        settings = {key: value for key, value in config["profiles"][profile].items() if key not in _SECRETS}
-        yield {**settings, "session": config.get("sso_sessions", {}).get(settings.get("sso_session"))}
-        profile = settings.get("source_profile") if "role_arn" in settings else None
+    while isinstance(following, str) and following in config.profiles and following not in seen:
+        seen.add(following)
+        settings = config.profiles[following]
+        sections = {f"[{name}]": config.section_of(settings, name) for name in ("sso_session", "services")}
+        yield {**settings, **sections}
+        following = settings.get("source_profile") if "role_arn" in settings else None
 
 
-def _subject(path: str) -> str | None:
-    try:
-        return proof_key(WebIdentityToken(read_proof(path, "a token", _TOKEN_BYTES)))
-    except SourceError:
-        return "unreadable"  # which is told when it is fetched
+def _token_files(settings: dict[str, Any]) -> Iterator[str]:
+    """Yield the files with the tokens that botocore would use for a profile with these *settings*."""
+    from hashlib import sha1, sha256
+
+    session = settings["[sso_session]"] or {}
+    if isinstance(path := settings.get("web_identity_token_file"), str) and path:
+        yield path
+    for name in (settings.get("sso_session"), settings.get("sso_start_url"), session.get("sso_start_url")):
+        if isinstance(name, str):
+            file = sha1(name.encode(), usedforsecurity=False).hexdigest()
+            yield os.path.expanduser(os.path.join("~", ".aws", "sso", "cache", f"{file}.json"))
+    if isinstance(name := settings.get("login_session"), str):
+        folder = os.path.expandvars(os.environ.get("AWS_LOGIN_CACHE_DIRECTORY", "~/.aws/login/cache"))
+        yield os.path.join(os.path.expanduser(folder), f"{sha256(name.encode()).hexdigest()}.json")
+
+
+def _content(path: str) -> bytes | None:
+    from stskit._io import atomic
+
+    with suppress(OSError, ValueError):  # fetch() says so
+        return atomic.read(path, _MAX_BYTES)
+    return None
+
+
+def _values(variables: tuple[str, ...]) -> dict[str, str]:
+    return {name: os.environ[name] for name in variables if name in os.environ}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-from functools import partial
 from threading import current_thread, main_thread
 
 from attrs import field, frozen
@@ -18,7 +17,7 @@ from botocore.credentials import (
 from botocore.session import Session
 
 from stskit.errors import SignInRequired
-from stskit.sources.profile.process import run_process
+from stskit.sources.profile.process import CompletedProcess, run_process
 
 __all__ = ["SourceProviders", "harden_chain"]
 
@@ -50,6 +49,7 @@ class SourceProviders:
     session: Session
     process_timeout: float
     cache: dict[str, object] = field(factory=dict)  # for this session only
+    _runs: dict[tuple[str, ...], CompletedProcess] = field(init=False, factory=dict, repr=False)
 
     def providers(self, profile_name: str, disable_env_vars: bool = False) -> list[CredentialProvider]:
         """Return the providers for the profile of that name, in botocore's order."""
@@ -57,8 +57,8 @@ class SourceProviders:
         return [self.process(profile_name) if isinstance(each, ProcessProvider) else each for each in built]
 
     def process(self, profile: str) -> ProcessProvider:
-        """Return a provider that ends the process in time and checks what it printed."""
-        return ProcessProvider(profile, self._config, popen=partial(run_process, self.process_timeout))
+        """Return a provider that ends the process in time, checks what it printed and runs it once."""
+        return ProcessProvider(profile, self._config, popen=self._run_once)
 
     def role(self, profile: str, elsewhere: CanonicalNameCredentialSourcer) -> AssumeRoleProvider:
         """Return a provider that asks for MFA codes in the main thread only."""
@@ -71,6 +71,13 @@ class SourceProviders:
             credential_sourcer=elsewhere,
             profile_provider_builder=self,
         )
+
+    def _run_once(self, command: list[str], **_pipes: object) -> CompletedProcess:
+        """Run *command*, or return its earlier answer: botocore asks again at once if less than 15 minutes are left."""
+        key = tuple(command)
+        if key not in self._runs:
+            self._runs[key] = run_process(self.process_timeout, command)
+        return self._runs[key]
 
     def _config(self) -> dict[str, object]:
         return self.session.full_config

@@ -1,0 +1,116 @@
+"""The random bytes that cache keys are made with: one set for a user, in one file, and never an error."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stskit import Credentials
+from stskit._io import cache_folder
+from stskit._io.cache_folder import default_folder, user_key
+from stskit.sources import Static
+
+
+@pytest.fixture(autouse=True)
+def forget() -> None:
+    """Start as a new process does."""
+    cache_folder._user_key_in.cache_clear()
+
+
+@pytest.fixture
+def file(home: Path) -> Path:
+    return home / ".cache" / "stskit" / "cache-key"
+
+
+def test_it_is_created_once_for_its_user_alone(file: Path) -> None:
+    """32 bytes of mode 0600, in a folder of mode 0700, with nothing temporary beside it."""
+    key = user_key()
+    assert file.read_bytes() == key
+    assert len(key) == 32
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.parent.stat().st_mode & 0o777 == 0o700
+    assert file.stat().st_nlink == 1
+    assert os.listdir(file.parent) == ["cache-key"]
+    cache_folder._user_key_in.cache_clear()
+    assert user_key() == key
+
+
+def test_eight_processes_at_once_agree(home: Path, file: Path) -> None:
+    """None of them has the bytes of its own, and none replaces the file of another one."""
+    code = "import sys; from stskit._io.cache_folder import user_key; sys.stdin.read(1); print(user_key().hex())"
+    children = [
+        subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(8)
+    ]
+    for child in children:
+        assert child.stdin
+        child.stdin.write("x")
+        child.stdin.flush()
+    told = {child.communicate()[0].strip() for child in children}
+    assert told == {file.read_bytes().hex()}
+
+
+def _broken(file: Path) -> None:
+    file.write_bytes(b"short")
+    file.chmod(0o600)
+
+
+def _shared(file: Path) -> None:
+    file.write_bytes(b"x" * 32)
+    file.chmod(0o644)
+
+
+def _link(file: Path) -> None:
+    target = file.parent.parent / "target"
+    target.write_bytes(b"x" * 32)
+    target.chmod(0o600)
+    file.symlink_to(target)
+
+
+def _folder(file: Path) -> None:
+    file.mkdir()
+
+
+def _open_folder(file: Path) -> None:
+    file.parent.chmod(0o755)
+
+
+def _no_folder(file: Path) -> None:
+    file.parent.rmdir()
+    file.parent.write_text("a file")
+
+
+@pytest.mark.parametrize("spoil", [_broken, _shared, _link, _folder, _open_folder, _no_folder])
+def test_bytes_that_cannot_be_trusted_are_those_of_the_process(spoil: Callable[[Path], None], file: Path) -> None:
+    """A cold cache, and no error; they stay the same as long as the process runs."""
+    file.parent.mkdir(parents=True, mode=0o700)
+    spoil(file)
+    key = user_key()
+    assert len(key) == 32
+    assert key not in (b"x" * 32, b"short")
+    assert user_key() == key
+    cache_folder._user_key_in.cache_clear()
+    assert user_key() != key
+
+
+def test_without_a_home_folder_the_process_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no folder called ~ appears."""
+    monkeypatch.setenv("HOME", "")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    assert default_folder().startswith("~")
+    assert len(user_key()) == 32
+    assert not os.listdir()
+
+
+def test_another_users_bytes_make_other_keys(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So nobody can try secrets against the keys of a cache."""
+    source = Static(Credentials("AKIA", "secret"))
+    mine = source.identity
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+    assert source.identity != mine
+    assert "secret" not in mine

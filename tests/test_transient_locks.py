@@ -1,0 +1,206 @@
+"""Locks whose files are removed by their holder: one holder at a time, and nothing left behind."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from stskit._io import transient_locks
+from stskit._io.transient_locks import hold, remove_unused
+
+
+class SteppingTime:
+    """Time for the lock: every pause moves it, and may do something."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None] = lambda: None) -> None:
+        self.seconds, self.pauses, self.meanwhile = 0.0, 0, meanwhile
+        monkeypatch.setattr(transient_locks, "monotonic", lambda: self.seconds)
+        monkeypatch.setattr(transient_locks, "sleep", self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+        self.pauses += 1
+        self.meanwhile()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "x.lock")
+
+
+def is_free(path: str) -> bool:
+    try:
+        with hold(path, 0):
+            return True
+    except TimeoutError:
+        return False
+
+
+@pytest.mark.parametrize("problem", [None, ValueError, KeyboardInterrupt])
+def test_the_lock_ends_with_the_block_and_its_file_too(path: str, problem: type[BaseException] | None) -> None:
+    """Also where the block raises."""
+    try:
+        with hold(path, 0):
+            assert os.path.exists(path)
+            assert not is_free(path)
+            if problem:
+                raise problem
+    except (ValueError, KeyboardInterrupt):
+        pass
+    assert not os.path.exists(path)
+    assert is_free(path)
+
+
+def test_a_waiter_gets_the_lock_when_the_holder_has_finished(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the removed file open by then, and must not take it for the lock."""
+    first = hold(path, 0)
+    first.__enter__()
+    time = SteppingTime(monkeypatch, lambda: first.__exit__(None, None, None) if time.pauses == 3 else None)
+    with hold(path, 10):
+        assert time.pauses == 3
+        assert not is_free(path)
+    assert not os.path.exists(path)
+
+
+def test_a_removed_file_that_is_locked_is_not_the_lock(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A waiter that opened the file before its holder removed it, and locks it afterwards, starts again."""
+    real, opened = fcntl.flock, []
+
+    def flock(file: object, operation: int) -> None:
+        if operation != fcntl.LOCK_UN and not opened:
+            opened.append(os.stat(path).st_ino)
+            os.unlink(path)  # as the holder does
+        real(file, operation)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with hold(path, 0):
+        assert os.path.exists(path)
+        monkeypatch.undo()
+        assert not is_free(path)
+
+
+def test_a_waiter_gives_up_in_time(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the path."""
+    time = SteppingTime(monkeypatch)
+    with hold(path, 0), pytest.raises(TimeoutError, match="another process holds the lock"), hold(path, 7):
+        pytest.fail("two holders")
+    assert 7 <= time.seconds <= 8
+
+
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_only_a_file_is_a_lock(path: str, kind: str) -> None:
+    """A link is not followed, and its target is not created."""
+    if kind == "folder":
+        os.mkdir(path)
+    else:
+        os.symlink("victim", path)
+    with pytest.raises(OSError, match=os.strerror(errno.EISDIR if kind == "folder" else errno.ELOOP)), hold(path, 0):
+        pytest.fail("it was locked")
+    assert os.listdir(os.path.dirname(path)) == ["x.lock"]
+
+
+def test_a_file_system_without_locks_says_so(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error of the system comes out, and no file stays open."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks")
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with pytest.raises(OSError, match="no locks"), hold(path, 0):
+        pytest.fail("it was locked")
+
+
+def test_what_a_dead_process_left_is_removed_and_a_held_lock_is_not(path: str) -> None:
+    """A link goes as well, and not its target."""
+    victim = Path(path).with_name("victim")
+    victim.touch()
+    with hold(path, 0):
+        assert not remove_unused(path)
+        assert os.path.exists(path)
+    Path(path).touch()
+    assert remove_unused(path)
+    os.symlink(victim, path)
+    assert remove_unused(path)
+    assert os.listdir(victim.parent) == ["victim"]
+    with pytest.raises(FileNotFoundError):
+        remove_unused(path)
+
+
+def test_a_process_that_is_killed_frees_the_lock(path: str) -> None:
+    """The file that it leaves is used by the next holder, who removes it."""
+    code = f"from stskit._io.transient_locks import hold\nwith hold({path!r}, 0): print('held', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout
+        assert child.stdout.readline() == b"held\n"
+        assert not is_free(path)
+        child.send_signal(signal.SIGKILL)
+    assert os.path.exists(path)
+    assert is_free(path)
+    assert not os.path.exists(path)
+
+
+@pytest.mark.parametrize("umask", [0, 0o777])
+def test_every_umask_gives_a_file_of_mode_0600(path: str, umask: int) -> None:
+    """So that the next process of this user can open it."""
+    before = os.umask(umask)
+    try:
+        with hold(path, 0):
+            assert os.stat(path).st_mode & 0o777 == 0o600
+    finally:
+        os.umask(before)
+
+
+def test_a_forked_child_holds_nothing_and_frees_nothing(path: str) -> None:
+    """It has closed the file; when it leaves the block, the lock of its parent stays."""
+    with hold(path, 0):
+        child = os.fork()
+        if not child:  # pragma: no cover - another process
+            os._exit(bool(list(transient_locks._held)) and not all(file.closed for file in transient_locks._held))
+        assert os.waitpid(child, 0)[1] == 0
+        assert not is_free(path)
+    closing = hold(path, 0)
+    closing.__enter__()
+    transient_locks._close_all()  # as in the child
+    Path(path).touch()
+    closing.__exit__(None, None, None)
+    assert os.path.exists(path)
+
+
+def test_many_threads_are_never_in_the_block_together(path: str) -> None:
+    """Each has a file of its own, and some of them remove what seems to be left over."""
+    inside, most, entered = 0, 0, 0
+    counting = threading.Lock()
+
+    def turns(seed: int) -> Iterator[None]:
+        nonlocal inside, most, entered
+        random = Random(seed)
+        for _ in range(40):
+            if random.random() < 0.3:
+                with suppress(FileNotFoundError):
+                    remove_unused(path)
+            with hold(path, 60):
+                with counting:
+                    inside, entered = inside + 1, entered + 1
+                    most = max(most, inside)
+                yield
+                with counting:
+                    inside -= 1
+
+    threads = [threading.Thread(target=lambda seed=seed: [*turns(seed)]) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (most, entered, inside) == (1, 240, 0)
+    assert not os.path.exists(path)
