@@ -28,6 +28,7 @@ ON_FIRST_USE = {
     "stskit.proofs.browser_log",
     "stskit.proofs.saml_encoding",
     "stskit.proofs.saml_parser",
+    "stskit.sinks.live_credentials",
     "stskit.sources.profile.errors",
     "stskit.sources.profile.cache_key",
     "stskit.sources.profile.provider_chain",

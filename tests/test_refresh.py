@@ -824,7 +824,7 @@ def test_the_clock_of_the_system_is_the_system_s() -> None:
     assert time.monotonic() <= clock.monotonic() <= time.monotonic()
 
 
-@pytest.mark.parametrize("wrong", ['{"Statement": []}', {"Statement": []}, None, RefreshPolicy])
+@pytest.mark.parametrize("wrong", ['{"Statement": []}', {"Statement": []}, RefreshPolicy])
 @pytest.mark.parametrize(
     "make",
     [

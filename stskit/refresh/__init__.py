@@ -203,6 +203,21 @@ class Cached:
         held = self._held
         return None if held is None else held.credentials
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether a read returns the credentials in hand without a look at the source. Raises nothing."""
+        held = self._held
+        return (
+            held is not None
+            and self._wall_seconds() < held.fresh_until
+            and self._clock.monotonic() < held.fresh_until_monotonic
+        )
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that it was made with. Raises nothing."""
+        return self._options.clock
+
     def fetch(self) -> Credentials:
         """Return credentials that are valid for a while.
 
