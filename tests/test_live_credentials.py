@@ -51,9 +51,10 @@ def live(source: Any, clock: ManualClock) -> Any:
 def test_they_are_refreshable_credentials_with_an_expiry(clock: ManualClock) -> None:
     """By type, and by what Polars and others read: the expiry of the set in hand, for which nothing is fetched."""
     source = ScriptedSource(credentials(clock, hours=1), credentials(clock, hours=3))
-    keys = live(source, clock)
-    assert isinstance(keys, RefreshableCredentials)
-    assert isinstance(keys, BotocoreCredentials)
+    found = live(source, clock)
+    assert isinstance(found, RefreshableCredentials)
+    assert isinstance(found, BotocoreCredentials)
+    keys: Any = found
     assert (keys._expiry_time, keys._access_key, keys._frozen_credentials) == (None, None, None)
     assert keys.refresh_needed()
     assert source.calls == 0
@@ -118,7 +119,9 @@ def test_it_has_every_attribute_of_the_installed_botocores_class(clock: ManualCl
 
 def test_its_pickle_is_the_recipe_and_its_copy_is_itself(clock: ManualClock) -> None:
     """No secret is in the bytes, nor in the repr."""
-    keys = Cached(AssumedRole("arn:aws:iam::123456789012:role/R", sts=Canned())).to(BotocoreSession()).get_credentials()
+    keys: Any = (
+        Cached(AssumedRole("arn:aws:iam::123456789012:role/R", sts=Canned())).to(BotocoreSession()).get_credentials()
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", "AKIAENV")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "environment")
@@ -300,7 +303,7 @@ def test_an_error_of_the_operation_itself_is_not_about_the_key(
 ) -> None:
     """Step Functions answers so about a task's token, Marketplace about a buyer's."""
     source = ScriptedSource(lambda: credentials(clock, hours=1))
-    session = Cached(source, clock=clock).to(Boto3Session("us-east-1"))
+    session: Any = Cached(source, clock=clock).to(Boto3Session("us-east-1"))
     answer = Answer(f'{{"__type": "{code}", "message": "no"}}', 400, {"x-amzn-requestid": "1"})
     with fake_server(answer) as server:
         client: Any = session.client(service, endpoint_url=server.url)

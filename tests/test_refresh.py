@@ -570,7 +570,7 @@ def test_threads_that_wait_get_nothing_of_an_exception_that_is_not_stskits() -> 
     bug, new = Bug(), credentials(clock, hours=1)
     source = ScriptedSource(bug, new)
     got = read_together(cached(source, clock), clock)
-    assert got.count(bug) == 1  # type: ignore[arg-type]
+    assert got.count(bug) == 1
     assert got.count(new) == THREADS - 1
     assert source.calls == 2
 

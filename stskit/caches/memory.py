@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
-from weakref import WeakValueDictionary
+from weakref import ref
 
 from stskit._io.fork import reset_in_children
 from stskit.protocols import CacheEntry
@@ -68,9 +68,13 @@ class MemoryCache:
         again. Raises nothing.
         """
         with self._lock:
-            turn = self._turns.get(key)
+            known = self._turns.get(key)
+            turn = known and known()
             if turn is None:
-                turn = self._turns[key] = threading.RLock()
+                turn = threading.RLock()
+                if len(self._turns) > self._max_entries:
+                    self._turns = {name: each for name, each in self._turns.items() if each() is not None}
+                self._turns[key] = ref(turn)
         return turn if wait or _is_free(turn) else nullcontext(False)
 
     def clear(self) -> None:
@@ -81,7 +85,9 @@ class MemoryCache:
     def reset_after_fork(self) -> None:
         """Forget which threads are in a block: in a forked child they do not exist. Raises nothing."""
         self._lock = threading.RLock()  # a signal handler may acquire it a second time
-        self._turns: WeakValueDictionary[str, Any] = WeakValueDictionary()  # a lock stays while somebody uses it
+        # A lock stays while somebody uses it. The references have no callback: an exception of the handler of a signal
+        # that strikes there would be lost.
+        self._turns: dict[str, ref[Any]] = {}
 
 
 def _is_free(lock: Any) -> bool:

@@ -6,11 +6,16 @@ import warnings
 from collections import deque
 from contextlib import suppress
 from datetime import timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from stskit.errors import StskitWarning
 from stskit.protocols import RefreshEvent, RefreshListener
+
+if TYPE_CHECKING:
+    from logging import Logger
 
 __all__ = ["EventQueue", "Notice", "describe_left"]
 
@@ -22,6 +27,8 @@ class Notice:
     event: RefreshEvent
     log: str = ""
     warning: str = ""
+    is_own: bool = True
+    """False for what happened in an inner queue: the listener hears of its own `Cached` only."""
 
 
 @frozen
@@ -36,9 +43,9 @@ class EventQueue:
     _notices: deque[Notice] = field(init=False, factory=deque)
 
     def add(self, notice: Notice) -> None:
-        """Keep *notice*. A listener hears of its own `Cached` only, so what comes from an inner queue is logged."""
+        """Keep *notice*."""
         if self.outer is not None:
-            self.outer.add(notice)
+            self.outer.add(evolve(notice, is_own=False))
         else:
             self._notices.append(notice)
 
@@ -50,10 +57,9 @@ class EventQueue:
 
     def _send(self, notice: Notice) -> None:
         if notice.log:
-            from logging import INFO, WARNING, getLogger
-
-            getLogger("stskit").log(INFO if notice.event.kind == "refreshed" else WARNING, "%s", notice.log)
-        if self.listener is not None:
+            log = _logger().info if notice.event.kind == "refreshed" else _logger().warning
+            log("%s", notice.log)
+        if self.listener is not None and notice.is_own:
             try:
                 self.listener.notify(notice.event)
             except Exception as error:  # noqa: BLE001 - a listener is a third party's code
@@ -61,6 +67,14 @@ class EventQueue:
                 warnings.warn(text, StskitWarning, 5)
         if notice.warning:
             warnings.warn(notice.warning, StskitWarning, 5)
+
+
+@lru_cache(maxsize=1)
+def _logger() -> Logger:
+    """Return the logger. It is looked up once, for the handler of a signal can leave the lock of the look-up taken."""
+    from logging import getLogger
+
+    return getLogger("stskit")
 
 
 def describe_left(left: timedelta | None) -> str:
