@@ -31,7 +31,7 @@ _REFUSALS: Final = frozenset(
 def provide(session: Session, cached: Cached) -> None:
     """Have the clients of *session* sign with the credentials of *cached*, and replace a key that a service refuses."""
     refusals = _Refusals(cached)
-    session.register_component("credential_provider", _Provider(LiveCredentials(cached)))
+    session.register_component("credential_provider", LiveCredentials(cached))
     session.get_component("event_emitter").register_last("request-created", refusals.keep_key_id)
     session.get_component("event_emitter").register_last("needs-retry", refusals.retry_with_new_key)
 
@@ -86,6 +86,10 @@ class LiveCredentials(RefreshableCredentials):
     def __deepcopy__(self, _memo: object) -> LiveCredentials:
         return self
 
+    def load_credentials(self) -> LiveCredentials:
+        """Return these, for to botocore this object is the provider of credentials as well. Raises nothing."""
+        return self
+
     def get_frozen_credentials(self) -> ReadOnlyCredentials:
         """Return one whole set, after a refresh where it is needed. Raises what the source raises."""
         frozen = self._freeze(self._cached.fetch())
@@ -138,18 +142,6 @@ class LiveCredentials(RefreshableCredentials):
             "expiry_time": expiration and expiration.isoformat(),
             "account_id": keys.account_id,
         }
-
-
-class _Provider:
-    """To botocore, the only provider of credentials."""
-
-    method = "stskit"
-
-    def __init__(self, credentials: LiveCredentials) -> None:
-        self._credentials = credentials
-
-    def load_credentials(self) -> LiveCredentials:
-        return self._credentials
 
 
 class _Refusals:
