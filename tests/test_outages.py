@@ -280,3 +280,14 @@ def test_long_term_keys_can_be_refused_too(clock: ManualClock) -> None:
     both.fetch()
     both.invalidate()
     assert both.fetch() is new
+
+
+def test_a_refused_key_that_cannot_be_replaced_is_no_error(clock: ManualClock) -> None:
+    """Also where nothing valid is left: whoever was refused has an error already."""
+    old = credentials(clock, hours=1)
+    both = cached(source := ScriptedSource(old, Down()), clock)
+    assert not both.replace_refused(old.access_key_id)  # nothing is in hand
+    both.fetch()
+    clock.advance(timedelta(hours=2))
+    assert not both.replace_refused(old.access_key_id)
+    assert source.calls == 2

@@ -31,6 +31,9 @@ class MemoryCache:
             raise ValueError(f"max_entries is {max_entries}; there must be room for one")
         self._max_entries = max_entries
         self._entries: OrderedDict[str, CacheEntry] = OrderedDict()
+        # A lock stays while somebody uses it. The references have no callback: an exception of the handler of a signal
+        # that strikes there would be lost.
+        self._turns: dict[str, ref[Any]] = {}
         self.reset_after_fork()
         reset_in_children(self)
 
@@ -69,7 +72,7 @@ class MemoryCache:
         """
         with self._lock:
             known = self._turns.get(key)
-            turn = known and known()
+            turn: Any = None if known is None else known()
             if turn is None:
                 turn = threading.RLock()
                 if len(self._turns) > self._max_entries:
@@ -85,9 +88,7 @@ class MemoryCache:
     def reset_after_fork(self) -> None:
         """Forget which threads are in a block: in a forked child they do not exist. Raises nothing."""
         self._lock = threading.RLock()  # a signal handler may acquire it a second time
-        # A lock stays while somebody uses it. The references have no callback: an exception of the handler of a signal
-        # that strikes there would be lost.
-        self._turns: dict[str, ref[Any]] = {}
+        self._turns = {}
 
 
 def _is_free(lock: Any) -> bool:

@@ -245,15 +245,16 @@ class Cached:
             self._failure = None
 
     def replace_refused(self, access_key_id: str) -> bool:
-        """Return whether there are other credentials than those that a service has just refused; fetch them if needed.
+        """Fetch new credentials because a service has refused the key *access_key_id*; return whether there are others.
 
-        They are fetched for credentials that are older than a minute, and at most once in 5 minutes, for all threads
-        together. Raises nothing that the source raises as a `StskitError`: then there are none.
+        Only credentials that are older than a minute are fetched again, at most once in 5 minutes for all threads
+        together. Where others are in use by now, nothing is fetched. No `StskitError` is raised: a source that fails has
+        no others.
         """
         held = self._held
         if held is None:
             return False
-        if held.credentials.access_key_id == access_key_id and not held.rejected and not self._act_upon_refusal(held):
+        if held.credentials.access_key_id == access_key_id and not self._act_upon_refusal(held):
             return False
         try:
             return self.fetch().access_key_id != access_key_id
