@@ -15,7 +15,7 @@ from attrs import evolve, frozen
 from stskit._time import SystemClock
 from stskit.credentials import Credentials
 from stskit.engine import AssumedRole
-from stskit.errors import RoleError, SourceError, STSError, StskitError, without_frames
+from stskit.errors import RoleError, SourceError, STSError, StskitError, prefixed, without_frames
 from stskit.proofs import Proof, SAMLAssertion
 from stskit.protocols import STS, Clock, Source
 from stskit.roles import Role
@@ -205,9 +205,9 @@ class _SharedProof:
                 try:
                     self._proof = self._source.fetch()
                 except SourceError as error:
-                    self._failed = error
+                    self._failed = prefixed(error, "")  # without frames, whose locals may hold secrets
             if self._failed is not None:
-                raise self._failed
+                raise prefixed(self._failed, "")  # no two roles share one error
             assert self._proof is not None
             return self._proof
 

@@ -245,10 +245,13 @@ def test_when_no_new_proof_is_to_be_had_the_rest_fails_without_a_call() -> None:
     shared = fleet._SharedProof(source, Stepping(START))
     for _ in range(9):
         shared.fetch()
+    errors = []
     for _ in range(3):
-        with pytest.raises(SignInRequired, match="sign in again"):
+        with pytest.raises(SignInRequired, match="sign in again") as caught:
             shared.fetch()
+        errors.append(caught.value)
     assert source.calls == 2
+    assert len({id(error) for error in [*errors, source.proofs[-1]]}) == 4  # each role has an error of its own
 
 
 def test_a_proof_without_an_end_is_fetched_once() -> None:

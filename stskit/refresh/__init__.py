@@ -248,8 +248,8 @@ class Cached:
         """Fetch new credentials because a service has refused the key *access_key_id*; return whether there are others.
 
         Only credentials that are older than a minute are fetched again, at most once in 5 minutes for all threads
-        together. Where others are in use by now, nothing is fetched. No `StskitError` is raised: a source that fails has
-        no others.
+        together. Where others are in use by now, nothing is fetched. A `StskitError` of the source is not raised: then
+        there are no others.
         """
         held = self._held
         if held is None:
