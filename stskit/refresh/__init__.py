@@ -33,13 +33,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
-from threading import RLock
 from typing import Final, NoReturn, TypeVar
 
 from attrs import evolve, field, frozen
 
 from stskit._arguments import check_method
-from stskit._io.fork import Occupied, OneAtATime, reset_in_children
+from stskit._io.fork import Occupied, OneAtATime, lock_across_forks
 from stskit._time import SystemClock
 from stskit.cache_key import identity_of
 from stskit.credentials import Credentials
@@ -175,8 +174,7 @@ class Cached:
         self._identity: str | None = None
         self._refused_at: float | None = None  # monotonic seconds
         self._turn = OneAtATime()
-        self.reset_after_fork()
-        reset_in_children(self)
+        self._refusals = lock_across_forks()
 
     def __repr__(self) -> str:
         return f"Cached({self.source!r})"
@@ -267,10 +265,6 @@ class Cached:
         Raises `TypeError` for a sink that takes credentials as a value: write ``cached.fetch().to(sink)`` for these.
         """
         return attach(sink, self)
-
-    def reset_after_fork(self) -> None:
-        """Make a new lock: in a forked child the threads of its parent do not exist. Raises nothing."""
-        self._refusals = RLock()
 
     def _act_upon_refusal(self, held: CachedCredentials) -> bool:
         """Invalidate *held*, whose key was refused, within the bounds; return whether it is invalid now."""
