@@ -246,8 +246,8 @@ class Cached:
         """Fetch new credentials because a service has refused the key *access_key_id*; return whether there are others.
 
         Only credentials that are older than a minute are fetched again, at most once in 5 minutes for all threads
-        together. Where others are in use by now, nothing is fetched. A `StskitError` of the source is not raised: then
-        there are no others.
+        together. Where others are in use by now, nothing is fetched. Raises nothing for a `StskitError` of the source:
+        then there are no others.
         """
         held = self._held
         if held is None:
