@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 from attrs import evolve, field, frozen
 
+from stskit._arguments import check_type
 from stskit.cache_key import anonymous_part, identity_for, identity_of, role_key, snapshot_of
 from stskit.credentials import CallerIdentity, Credentials
 from stskit.errors import RoleError, SourceMissing
@@ -46,7 +47,7 @@ class AssumedRole:
     `role`: a `Role`, or an ARN as text. `source`: where the proof comes from; the default is the ambient credentials,
     as the AWS SDKs find them. `sts`: what exchanges the one for the other.
     `wait_for_new_role`: for how long, up to a minute, to try again where access is denied, as it is for some seconds
-    after a role or its trust policy was made.
+    after a role or its trust policy was made. Not together with `mfa` of the role: a code is valid once.
 
     Raises `RoleError` where the role is chained onto another `AssumedRole` for more than the hour that STS allows, and
     `TypeError` where *source* is none, but a proof or a path.
@@ -58,6 +59,17 @@ class AssumedRole:
     wait_for_new_role: timedelta = field(default=timedelta(0), kw_only=True)
 
     def __attrs_post_init__(self) -> None:
+        check_type(
+            "wait_for_new_role", self.wait_for_new_role, timedelta, "a timedelta", "Write timedelta(seconds=30)."
+        )
+        if self.wait_for_new_role and self.role.mfa is not None:
+            raise RoleError(
+                "wait_for_new_role cannot be used together with mfa: each try needs an MFA code, and a code is valid "
+                "once.",
+                remedy="Leave out wait_for_new_role, or use Cached(SessionToken(source, mfa)) as the source",
+                cli_remedy="Leave out --wait-for-new-role, or use --session-token",
+                option="wait_for_new_role",
+            )
         if not timedelta(0) <= self.wait_for_new_role <= _LONGEST_WAIT:
             raise RoleError(
                 f"wait_for_new_role is {self.wait_for_new_role}",
@@ -108,14 +120,15 @@ class AssumedRole:
         return cls(role, source=OIDCTokenFile.from_env(environ), sts=BotocoreSTS() if sts is None else sts)
 
     def fetch(self) -> Credentials:
-        """New credentials: one fetch of the source, one call of STS. Raises what these two raise.
+        """Return new credentials: one fetch of the source, one call of STS. Raises what these two raise.
 
-        Where STS could not fetch the identity provider's keys it is tried again, five times in all, and with
-        `wait_for_new_role` where it denies access; each time with a fresh proof.
+        The call is made again, with a fresh assertion or token, where STS could not fetch the identity provider's keys
+        (five tries in all), and with `wait_for_new_role` where it denies access. If STS refuses the key of a `Cached`
+        source, it is made once more with a new key. In a chain, only the call that was refused is made again.
         """
-        from stskit.sts.retry import retry_exchange
+        from stskit.sts.retry import exchange_with_retries
 
-        return retry_exchange(lambda: self.sts.exchange(self.source.fetch(), self.role), self.wait_for_new_role)
+        return exchange_with_retries(self.sts, self.source, self.role, self.wait_for_new_role)
 
     def to(self, sink: LiveSink[R]) -> R:
         """Attach *sink* to this recipe, and give back what keeps itself fresh by it.

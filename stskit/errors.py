@@ -169,8 +169,8 @@ class ProofInvalid(SourceError):
 class SignInRequired(ProofInvalid):
     """Only a person can go on: the SAML assertion or the SSO session has ended, or a new MFA code is needed.
 
-    Nothing was sent. A recipe that refreshes raises it once nothing valid is left, and tries again at every use, so
-    that it goes on as soon as the person has done their part.
+    Nothing was sent. A recipe that refreshes raises it once nothing valid is left. It tries again as soon as the file
+    of the source changes, and after the pauses of any other failure.
     """
 
 

@@ -15,7 +15,7 @@ from attrs import evolve, frozen
 from stskit._time import SystemClock
 from stskit.credentials import Credentials
 from stskit.engine import AssumedRole
-from stskit.errors import RoleError, SourceError, STSError, StskitError, without_frames
+from stskit.errors import RoleError, SourceError, STSError, StskitError, prefixed, without_frames
 from stskit.proofs import Proof, SAMLAssertion
 from stskit.protocols import STS, Clock, Source
 from stskit.roles import Role
@@ -88,7 +88,9 @@ def _outcomes(recipes: list[AssumedRole], workers: int, progress: Callable[[int,
     def work() -> None:
         try:
             while not stop.is_set() and (recipe := _next(todo)):
-                results.put(_assume(recipe, pace))
+                results.put(_assume(evolve(recipe, sts=_StoppableSTS(recipe.sts, stop)), pace))
+        except _Stopped:
+            return
         except BaseException as error:  # noqa: BLE001 - it is raised where it was waited for
             results.put(error)
 
@@ -104,6 +106,23 @@ def _outcomes(recipes: list[AssumedRole], workers: int, progress: Callable[[int,
             yield result
     finally:
         stop.set()
+
+
+class _Stopped(Exception):
+    """Nobody waits for the call that a worker was about to make."""
+
+
+@frozen
+class _StoppableSTS:
+    """An STS that makes no call once the iteration has been stopped, however long a worker has paused before it."""
+
+    sts: STS
+    stop: threading.Event
+
+    def exchange(self, proof: Proof, role: Role) -> Credentials:
+        if self.stop.is_set():
+            raise _Stopped
+        return self.sts.exchange(proof, role)
 
 
 def _next(todo: deque[AssumedRole]) -> AssumedRole | None:
@@ -186,9 +205,9 @@ class _SharedProof:
                 try:
                     self._proof = self._source.fetch()
                 except SourceError as error:
-                    self._failed = error
+                    self._failed = prefixed(error, "")  # without frames, whose locals may hold secrets
             if self._failed is not None:
-                raise self._failed
+                raise prefixed(self._failed, "")  # no two roles share one error
             assert self._proof is not None
             return self._proof
 

@@ -166,7 +166,9 @@ class RefreshEvent:
 
     `kind`: ``"refreshed"``, ``"refresh_failed"`` or ``"served_stale"``. `access_key_id`, `expiration`: of the
     credentials at hand then, None where there are none. `error`: what went wrong; of an error that is not stskit's, its
-    class alone. `from_cache`: whether new credentials were found in the cache, without a call.
+    class alone. `from_cache`: whether new credentials were found in the cache, without a call. `role_arn`: the role
+    that is refreshed, None where the source names none. `seconds`: how long the refresh or the failed try took; None
+    for expired credentials that were served.
     """
 
     kind: RefreshEventKind
@@ -174,6 +176,8 @@ class RefreshEvent:
     expiration: datetime | None = None
     error: str | None = None
     from_cache: bool = False
+    role_arn: str | None = None
+    seconds: float | None = None
 
 
 class RefreshListener(Protocol):

@@ -14,6 +14,7 @@ import pytest
 
 from stskit import errors
 from stskit.credentials import Credentials, Secret
+from stskit.errors import SourceError
 from stskit.protocols import Clock, Source
 from stskit.refresh import Cached, RefreshPolicy
 from stskit.testing import ManualClock
@@ -51,8 +52,12 @@ class ScriptedSource:
         return answer if isinstance(answer, Credentials) else answer()
 
 
-class Down(Exception):
-    """What a source of somebody else raises."""
+class Down(SourceError):
+    """What a source of somebody else raises while it has no credentials."""
+
+
+class Bug(Exception):
+    """What a source of somebody else raises by mistake, or the handler of a signal: it is not stskit's."""
 
 
 Draw = Callable[[float, float], float]

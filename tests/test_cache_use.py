@@ -266,7 +266,7 @@ def test_what_is_no_cache_and_what_is_no_source_are_told_at_once(clock: ManualCl
     """When it is built, with what to write."""
     with pytest.raises(TypeError, match=r"cache is str, which is none; give it as FileCache\(folder\)"):
         Cached(ScriptedSource(), "folder")  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"it is Credentials; what refreshes is a recipe: AssumedRole\("):
+    with pytest.raises(TypeError, match=r"source must be a recipe, not Credentials\. Write AssumedRole\("):
         Cached(credentials(clock))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="lock_timeout"):
         FileCache(lock_timeout=-1)

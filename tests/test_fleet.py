@@ -33,7 +33,7 @@ from stskit.errors import (
 from stskit.proofs import Proof
 from stskit.sources import Profile, SAMLFile, Static
 from stskit.sts import BotocoreSTS
-from stskit.testing import ManualClock
+from stskit.testing import FakeSTS, ManualClock, Throttle
 
 BASE = Credentials("AKIABASE", "base-secret")
 
@@ -245,10 +245,13 @@ def test_when_no_new_proof_is_to_be_had_the_rest_fails_without_a_call() -> None:
     shared = fleet._SharedProof(source, Stepping(START))
     for _ in range(9):
         shared.fetch()
+    errors = []
     for _ in range(3):
-        with pytest.raises(SignInRequired, match="sign in again"):
+        with pytest.raises(SignInRequired, match="sign in again") as caught:
             shared.fetch()
+        errors.append(caught.value)
     assert source.calls == 2
+    assert len({id(error) for error in [*errors, source.proofs[-1]]}) == 4  # each role has an error of its own
 
 
 def test_a_proof_without_an_end_is_fetched_once() -> None:
@@ -409,6 +412,32 @@ def test_who_stops_iterating_stops_the_rest() -> None:
     for thread in [thread for thread in threading.enumerate() if thread.name == "stskit-fleet"]:
         thread.join(10)
     assert len(sts.asked) < 50
+
+
+def test_who_stops_while_sts_throttles_makes_no_new_call() -> None:
+    """Workers that pause before their next call end without it, and none waits for its whole pause."""
+    sts = FakeSTS()
+    sts.next(None)
+    sts.always(Throttle())
+    outcomes = assume_all([arn(number) for number in range(200)], source=Static(sts.user()), sts=sts)
+    next(outcomes)
+    outcomes.close()  # type: ignore[attr-defined]
+    under_way = sts.count() + 8
+    for thread in [thread for thread in threading.enumerate() if thread.name == "stskit-fleet"]:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert sts.count() <= under_way
+
+
+def test_a_worker_that_has_been_stopped_makes_no_call() -> None:
+    """However long it has paused before it."""
+    asked, stop = CannedSTS(), threading.Event()
+    sts = fleet._StoppableSTS(asked, stop)
+    sts.exchange(BASE, Role(arn(1)))
+    stop.set()
+    with pytest.raises(fleet._Stopped):
+        sts.exchange(BASE, Role(arn(2)))
+    assert asked.asked == [arn(1)]
 
 
 def test_an_iteration_that_never_starts_makes_no_call() -> None:

@@ -31,6 +31,7 @@ ON_FIRST_USE = {
     "stskit.proofs.saml_encoding",
     "stskit.proofs.saml_parser",
     "stskit.proofs.token_form",
+    "stskit.sinks.live_credentials",
     "stskit.sources.profile.errors",
     "stskit.sources.profile.cache_key",
     "stskit.sources.profile.missing",

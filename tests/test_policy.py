@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stskit.errors import SignInRequired, SourceMissing
 from stskit.refresh import RefreshPolicy
-from stskit.refresh.policy import Action, FailureKind, RefreshFailure
+from stskit.refresh.policy import Action, RefreshFailure, file_of, file_state
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 NOTHING, EVER = timedelta(0), timedelta.max
@@ -44,14 +47,15 @@ def test_the_windows_are_those_of_the_aws_sdks(lifetime: timedelta, advisory: ti
     [
         (RefreshPolicy(advisory=10 * MINUTE), (10 * MINUTE, MINUTE)),
         (RefreshPolicy(advisory=10 * MINUTE, mandatory=3 * MINUTE), (10 * MINUTE, 3 * MINUTE)),
-        (RefreshPolicy(advisory=2 * MINUTE, mandatory=3 * MINUTE), (3 * MINUTE, 3 * MINUTE)),
+        (RefreshPolicy(advisory=2 * MINUTE), (2 * MINUTE, MINUTE)),
+        (RefreshPolicy(advisory=30 * SECOND), (30 * SECOND, 30 * SECOND)),
         (RefreshPolicy(mandatory=20 * MINUTE), (15 * MINUTE, 15 * MINUTE)),
         (RefreshPolicy(advisory=60 * MINUTE), (54 * MINUTE, MINUTE)),
         (RefreshPolicy(advisory=timedelta(0), mandatory=timedelta(0)), (timedelta(0), timedelta(0))),
     ],
 )
 def test_a_window_that_is_given_counts(policy: RefreshPolicy, windows: tuple[timedelta, timedelta]) -> None:
-    """An advisory window is as configured, never below the mandatory one, and never a whole life."""
+    """An advisory window is as configured, never a whole lifetime, and the mandatory one lies inside of it."""
     assert policy.windows(timedelta(hours=1), 0) == windows
 
 
@@ -60,6 +64,14 @@ def test_jitter_opens_the_advisory_window_earlier(jitter: float, chance: float, 
     """By up to a fifth of itself, and never the mandatory one."""
     windows = RefreshPolicy(jitter=jitter).windows(timedelta(hours=1), chance)
     assert windows == (timedelta(minutes=minutes), MINUTE)
+
+
+@pytest.mark.parametrize("advisory", [None, 9 * MINUTE])
+def test_under_ten_minutes_the_advisory_window_is_half_of_the_lifetime(advisory: timedelta | None) -> None:
+    """Also where a longer one is configured; its jitter comes on top."""
+    policy = RefreshPolicy(advisory=advisory)
+    assert policy.windows(8 * MINUTE, 0) == (4 * MINUTE, MINUTE)
+    assert policy.windows(8 * MINUTE, 1) == (4.8 * MINUTE, MINUTE)
 
 
 @given(st.timedeltas(SECOND, timedelta(hours=36)), st.floats(0, 1))
@@ -113,28 +125,21 @@ def test_chance_moves_the_start_of_the_advisory_window_and_nothing_else(chance: 
     assert decide(HOUR, MINUTE, chance) == "wait"
 
 
-# While the pause after a failure lasts: by its kind, what is left, and what the policy does with what has expired.
-PAUSING: list[tuple[FailureKind, timedelta, str, Action]] = [
-    ("passing", 10 * MINUTE, "raise", "use"),
-    ("passing", SECOND, "raise", "use"),
-    ("passing", NOTHING, "raise", "raise"),
-    ("passing", NOTHING, "serve", "serve"),
-    ("final", 10 * MINUTE, "raise", "raise"),
-    ("final", 10 * MINUTE, "serve", "raise"),
-    ("final", NOTHING, "serve", "raise"),
-    ("sign-in", 10 * MINUTE, "serve", "use"),
-    ("sign-in", NOTHING, "raise", "raise"),
-    ("sign-in", NOTHING, "serve", "raise"),
+# While the pause after a failure lasts: by what is left, and what the policy does with what has expired.
+PAUSING: list[tuple[timedelta, str, Action]] = [
+    (10 * MINUTE, "raise", "use"),
+    (SECOND, "raise", "use"),
+    (10 * MINUTE, "serve", "use"),
+    (NOTHING, "raise", "raise"),
+    (NOTHING, "serve", "serve"),
 ]
 
 
 @pytest.mark.case("R1")
-@pytest.mark.parametrize(("kind", "left", "on_expired", "step"), PAUSING)
-def test_what_is_done_in_the_pause_after_a_failure(
-    kind: FailureKind, left: timedelta, on_expired: Any, step: Action
-) -> None:
-    """The source is left alone; what is valid is used, unless STS said that trying again will not help."""
-    assert RefreshPolicy(on_expired=on_expired).decide(HOUR, left, 0, kind) == step
+@pytest.mark.parametrize(("left", "on_expired", "step"), PAUSING)
+def test_what_is_done_in_the_pause_after_a_failure(left: timedelta, on_expired: Any, step: Action) -> None:
+    """The source is left alone, and what is valid is used."""
+    assert RefreshPolicy(on_expired=on_expired).decide(HOUR, left, 0, pausing=True) == step
 
 
 @pytest.mark.case("R1")
@@ -147,18 +152,41 @@ def test_what_is_done_in_the_pause_after_a_failure(
         (False, 99.9, False, True),
         (False, 100.0, False, False),
         (False, 99.9, True, True),
+        (True, 39.9, True, False),  # a test that froze the time has ended
     ],
 )
 def test_how_long_the_source_is_left_alone(while_valid: bool, now: float, valid: bool, lasts: bool) -> None:
     """Up to a moment of the clock that nobody sets, or until the credentials expire that it began with."""
-    failed = RefreshFailure(ValueError(), "passing", while_valid, until=100.0)
-    assert failed.pausing(now, valid=valid) == ("passing" if lasts else None)
+    failed = RefreshFailure(SourceMissing("m"), 1, while_valid, began=40.0, pause=60.0)
+    assert failed.pausing(now, valid=valid) is lasts
+
+
+@pytest.mark.parametrize("error", [SignInRequired("m"), SourceMissing("m")])
+def test_a_pause_ends_when_the_file_of_the_sign_in_changes(error: Any, tmp_path: Path) -> None:
+    """A person has signed in; after any other failure the pause lasts."""
+    path = tmp_path / "saml"
+    failed = RefreshFailure(error, 1, True, began=40.0, pause=60.0, file=file_state(str(path)))
+    assert failed.pausing(50.0, valid=True, path=str(path))
+    path.write_text("new")
+    assert failed.pausing(50.0, valid=True, path=str(path)) is isinstance(error, SourceMissing)
+
+
+def test_the_file_of_a_source_is_found_behind_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through roles and caches, with the home folder; a source without one, or a circle of sources, has none."""
+    monkeypatch.setenv("HOME", "/home/me")
+    file = SimpleNamespace(path="~/saml")
+    assert file_of(SimpleNamespace(source=SimpleNamespace(source=file))) == "/home/me/saml"
+    assert file_of(SimpleNamespace(path=7)) is None
+    circle = SimpleNamespace()
+    circle.source = circle
+    assert file_of(circle) is None
+    assert file_state(None) is file_state("\0") is None
 
 
 @pytest.mark.parametrize("on_expired", ["raise", "serve"])
 def test_with_nothing_at_hand_a_failure_is_raised(on_expired: Any) -> None:
     """There is nothing to serve."""
-    assert RefreshPolicy(on_expired=on_expired).decide(NOTHING, NOTHING, 0, "passing") == "raise"
+    assert RefreshPolicy(on_expired=on_expired).decide(NOTHING, NOTHING, 0, pausing=True) == "raise"
 
 
 @pytest.mark.parametrize("left", [HOUR, 10 * MINUTE, MINUTE, EVER])
@@ -166,44 +194,40 @@ def test_what_a_service_has_refused_is_waited_for(left: timedelta) -> None:
     """However much is left; and after a failure it is used again while it is valid."""
     lifetime = EVER if left == EVER else HOUR
     assert RefreshPolicy().decide(lifetime, left, 0, rejected=True) == "wait"
-    assert RefreshPolicy().decide(lifetime, left, 0, "passing", rejected=True) == "use"
+    assert RefreshPolicy().decide(lifetime, left, 0, pausing=True, rejected=True) == "use"
 
 
-@pytest.mark.parametrize(
-    ("kind", "valid", "seconds"),
-    [
-        ("passing", True, (300, 600)),
-        ("passing", False, (1, 10)),
-        ("final", True, (1, 5)),
-        ("final", False, (1, 5)),
-        ("sign-in", True, (0, 0)),
-        ("sign-in", False, (0, 0)),
-    ],
-)
-def test_the_pauses_are_those_of_the_aws_sdks(kind: FailureKind, valid: bool, seconds: tuple[int, int]) -> None:
-    """5 to 10 minutes while the credentials are valid, 1 to 10 seconds after; 1 to 5 where it will not help."""
-    assert RefreshPolicy().pause(kind, valid=valid) == tuple(timedelta(seconds=each) for each in seconds)
+@pytest.mark.parametrize("failures", [1, 2, 100])
+def test_while_valid_the_next_try_comes_in_five_to_ten_minutes(failures: int) -> None:
+    """However often it has failed before."""
+    assert RefreshPolicy().pause(failures, valid=True) == (300, 600)
+
+
+def test_with_nothing_valid_the_pauses_grow_to_ten_seconds() -> None:
+    """After the first failure the next caller tries at once."""
+    pauses = [RefreshPolicy().pause(failures, valid=False) for failures in (1, 2, 3, 4, 5, 6, 10_000)]
+    assert pauses == [(each, each) for each in (0, 1, 2, 4, 8, 10, 10)]
 
 
 @given(
     lifetime=st.timedeltas(NOTHING, timedelta(hours=36)),
     part=st.floats(-1, 1),
     chance=st.floats(0, 1),
-    failed=st.sampled_from([None, "passing", "final", "sign-in"]),
+    pausing=st.booleans(),
     on_expired=st.sampled_from(["raise", "serve"]),
     rejected=st.booleans(),
 )
 def test_nothing_expired_is_used(
-    lifetime: timedelta, part: float, chance: float, failed: FailureKind | None, on_expired: Any, rejected: bool
+    lifetime: timedelta, part: float, chance: float, pausing: bool, on_expired: Any, rejected: bool
 ) -> None:
     """Whatever happens, expired credentials are given out only by a policy that serves them; and never without one
     there is an error without a failure.
     """
     left = lifetime * part
-    step = RefreshPolicy(on_expired=on_expired).decide(lifetime, left, chance, failed, rejected=rejected)
+    step = RefreshPolicy(on_expired=on_expired).decide(lifetime, left, chance, pausing=pausing, rejected=rejected)
     if left <= NOTHING:
         assert step in (("wait", "raise", "serve") if on_expired == "serve" and lifetime else ("wait", "raise"))
-    if failed is None:
+    if not pausing:
         assert step in ("use", "refresh", "wait")
 
 
@@ -214,16 +238,24 @@ def test_nothing_expired_is_used(
     ("options", "told"),
     [
         ({"advisory": -SECOND}, "advisory is .* not negative"),
-        ({"advisory": 300}, "advisory is 300; it is a timedelta"),
         ({"mandatory": -SECOND}, "mandatory is"),
-        ({"mandatory": None}, "mandatory is None"),
-        ({"jitter": -0.1}, "jitter is -0.1; it is a part, from 0 to 1"),
+        ({"jitter": -0.1}, "jitter is -0.1; it must be from 0 to 1"),
         ({"jitter": 1.1}, "jitter is 1.1"),
-        ({"on_expired": "Serve"}, 'on_expired is \'Serve\'; it is "raise" or "serve"'),
+        ({"on_expired": "Serve"}, 'on_expired is \'Serve\'; it must be "raise" or "serve"'),
+        ({"jitter": float("nan")}, "jitter is nan"),
         ({"on_expired": None}, "on_expired is None"),
+        ({"advisory": MINUTE, "mandatory": 2 * MINUTE}, "advisory .* is shorter than mandatory"),
     ],
 )
 def test_a_number_out_of_its_limits_is_refused(options: dict[str, Any], told: str) -> None:
     """When the policy is built, with its name, its value and the rule."""
     with pytest.raises(ValueError, match=told):
         RefreshPolicy(**options)
+
+
+@pytest.mark.parametrize("option", ["advisory", "mandatory", "jitter"])
+@pytest.mark.parametrize("value", ["300", [300], timedelta])
+def test_a_value_of_the_wrong_type_is_named(option: str, value: Any) -> None:
+    """The error names the argument and what it must be."""
+    with pytest.raises(TypeError, match=f"{option} must be a (timedelta|number)"):
+        RefreshPolicy(**{option: value})

@@ -16,10 +16,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import PACKAGE, START, CrowdedClock, Down, Draw, ScriptedSource, cached, credentials, highest, lowest
+from helpers import PACKAGE, START, Bug, CrowdedClock, Down, Draw, ScriptedSource, cached, credentials, highest, lowest
 
 from stskit import AssumedRole, Role
 from stskit._time import SystemClock
@@ -181,7 +182,7 @@ def read_together(both: Cached, clock: CrowdedClock) -> list[Credentials | Excep
     def read(_: int) -> Credentials | Exception:
         try:
             return both.fetch()
-        except Down as error:
+        except (Down, Bug) as error:
             return error
 
     clock.crowded = True
@@ -225,11 +226,13 @@ def test_a_crowd_in_the_mandatory_window_survives_a_failure() -> None:
 
 
 def test_a_crowd_without_credentials_gets_one_failure() -> None:
-    """One tries and fails; all get its error, and nobody tries again at once."""
+    """One tries and fails; all who waited get a copy of its error, and none of them tries again."""
     clock = CrowdedClock(THREADS)
-    down = Down()
-    source = ScriptedSource(down)
-    assert all(each is down for each in read_together(cached(source, clock), clock))
+    source = ScriptedSource(Down("no network"))
+    got = read_together(cached(source, clock), clock)
+    assert [type(each) for each in got] == [Down] * THREADS
+    assert {str(each) for each in got} == {"no network"}
+    assert len({id(each) for each in got}) == THREADS  # each has a copy of its own
     assert source.calls == 1
 
 
@@ -360,24 +363,33 @@ def test_the_long_pause_ends_where_the_credentials_do(clock: ManualClock) -> Non
     assert source.calls == 3
 
 
-@pytest.mark.parametrize(("draw", "pause"), [(lowest, 1), (highest, 10)])
 @pytest.mark.parametrize("cold", [True, False], ids=["cold", "expired"])
-def test_with_nothing_valid_the_pause_is_short(
-    clock: ManualClock, monkeypatch: pytest.MonkeyPatch, draw: Draw, pause: int, cold: bool
-) -> None:
-    """The next try comes 1 to 10 seconds later; until then everybody gets the error without a call."""
+def test_with_nothing_valid_the_pauses_grow(clock: ManualClock, cold: bool) -> None:
+    """The next caller tries at once; then the pauses are 1, 2, 4, 8 and 10 seconds, in which nobody makes a call and
+    everybody gets a copy of the error.
+    """
     source = ScriptedSource(*([] if cold else [credentials(clock, hours=1)]), Down())
-    monkeypatch.setattr(random, "uniform", draw)
     both = Cached(source, clock=clock)
     if not cold:
         both.fetch()
         clock.advance(timedelta(hours=1))
-    before = source.calls
-    for step in (0.0, pause - 0.001, 0.001):
-        clock.advance(timedelta(seconds=step))
-        with pytest.raises(Down):
+    before, errors = source.calls, []
+
+    def read(calls: int) -> None:
+        with pytest.raises(Down) as caught:
             both.fetch()
-    assert source.calls == before + 2
+        errors.append(caught.value)
+        assert source.calls == before + calls
+
+    read(1)
+    for number, pause in enumerate((0, 1, 2, 4, 8, 10, 10), 2):
+        if pause:
+            read(number - 1)
+            clock.advance(timedelta(seconds=pause - 0.001))
+            read(number - 1)
+            clock.advance(timedelta(seconds=0.001))
+        read(number)
+    assert len({id(each) for each in errors}) == len(errors)
 
 
 def test_a_success_forgets_the_failure(clock: ManualClock) -> None:
@@ -406,7 +418,7 @@ def test_an_answer_that_has_expired_is_a_failure(clock: ManualClock, life: timed
     assert both.fetch() is old
     assert both.fetch() is old
     assert source.calls == 2
-    with pytest.raises(ProofInvalid, match="that came back expired at .* and it is 2026-11-25 12:45"):
+    with pytest.raises(ProofInvalid, match="credentials that expired at .* and it is 2026-11-25 12:45"):
         cached(ScriptedSource(stale), clock).fetch()
 
 
@@ -430,16 +442,21 @@ def test_expired_credentials_are_not_given_out(clock: ManualClock) -> None:
         both.fetch()
 
 
-def test_serving_expired_credentials_is_said_aloud(clock: ManualClock) -> None:
-    """Each read warns, at the line that asked, and gives out the last good ones."""
+def test_serving_expired_credentials_is_one_warning_for_each_failure(clock: ManualClock) -> None:
+    """At the line that asked, with the last good ones; a read in the pause after that failure warns no more."""
     old = credentials(clock, hours=1)
-    both = cached(ScriptedSource(old, Down("no network")), clock, on_expired="serve")
+    source = ScriptedSource(old, Down("no network"))
+    both = cached(source, clock, on_expired="serve")
     both.fetch()
     clock.advance(timedelta(hours=1))
-    for _ in range(2):
-        with pytest.warns(StskitWarning, match="serving expired credentials.*no network") as caught:
+    for seconds in (0, 0, 1, 2):  # each read is a try
+        clock.advance(timedelta(seconds=seconds))
+        with pytest.warns(StskitWarning, match="using the expired ones.*no network") as caught:
             assert both.fetch() is old
-        assert caught[0].filename == __file__
+        assert [each.filename for each in caught] == [__file__]
+        if seconds:
+            assert both.fetch() is old
+    assert source.calls == 5
 
 
 def test_there_is_nothing_to_serve_at_the_start(clock: ManualClock) -> None:
@@ -458,59 +475,104 @@ def test_that_a_person_is_needed_is_said_once_and_in_time(clock: ManualClock) ->
     both = cached(ScriptedSource(old, SignInRequired("sign in again")), clock)
     both.fetch()
     clock.advance(timedelta(minutes=50))
-    with pytest.warns(StskitWarning, match=r"end at 2026-11-25 13:00:00\+00:00 .* sign in again") as told:
+    with pytest.warns(StskitWarning, match=r"expire at 2026-11-25 13:00:00\+00:00, .* sign in again") as told:
         assert [both.fetch() for _ in range(3)] == [old] * 3
     assert len(told) == 1
     assert told[0].filename == __file__
 
 
-@pytest.mark.parametrize("on_expired", ["raise", "serve"])
-def test_once_they_have_expired_the_person_is_called_for_by_an_error(clock: ManualClock, on_expired: str) -> None:
-    """Also where expired credentials would be served: nothing but the person will change that."""
-    both = cached(
-        ScriptedSource(credentials(clock, hours=1), SignInRequired("sign in again")), clock, on_expired=on_expired
-    )
-    both.fetch()
+def test_once_they_have_expired_the_person_is_called_for_by_an_error(clock: ManualClock) -> None:
+    """And again by each read in the pause; a session serves the expired ones with a warning."""
+    answers = credentials(clock, hours=1), SignInRequired("sign in again")
+    both, session = cached(ScriptedSource(*answers), clock), cached(ScriptedSource(*answers), clock, on_expired="serve")
+    both.fetch(), session.fetch()
     clock.advance(timedelta(minutes=61))
-    for _ in range(2):
+    for _ in range(3):
         with pytest.raises(SignInRequired, match="sign in again"):
             both.fetch()
+    with pytest.warns(StskitWarning, match="using the expired ones.*sign in again"):
+        assert session.fetch() is answers[0]
 
 
-@pytest.mark.parametrize("minutes", [50, 61], ids=["still valid", "expired"])
+class SavedResponse:
+    """A source that reads a file, and needs a person while the text in it is old."""
+
+    def __init__(self, path: Path, clock: ManualClock) -> None:
+        self.path, self.clock, self.calls = str(path), clock, 0
+
+    def fetch(self) -> Credentials:
+        self.calls += 1
+        if "old" in Path(self.path).read_text():
+            raise SignInRequired("sign in")
+        return credentials(self.clock, hours=1)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "chained"), [(50, False), (61, False), (61, True)], ids=["still valid", "expired", "expired hub"]
+)
 @pytest.mark.filterwarnings("ignore::stskit.errors.StskitWarning")
-def test_what_the_person_brings_is_taken_at_once(clock: ManualClock, minutes: int) -> None:
-    """No pause is waited for: the very next use has the new credentials."""
-    new = credentials(clock, hours=3)
-    both = cached(ScriptedSource(credentials(clock, hours=1), *[SignInRequired("sign in")] * 2, new), clock)
-    both.fetch()
+def test_what_the_person_brings_is_taken_at_once(
+    clock: ManualClock, tmp_path: Path, minutes: int, chained: bool
+) -> None:
+    """No pause is waited for: the first use after the file has changed has the new ones, and those before it read
+    nothing.
+    """
+    path = tmp_path / "response"
+    path.write_text("fresh")
+    source = SavedResponse(path, clock)
+    both = cached(cached(source, clock) if chained else source, clock)
+    first = both.fetch()
+    path.write_text("old")
     clock.advance(timedelta(minutes=minutes))
-    for _ in range(2):
+    for _ in range(100):
         with suppress(SignInRequired):
-            both.fetch()
-    assert both.fetch() is new
+            assert both.fetch() is first
+    assert source.calls <= 3  # the second one at once where nothing valid is left
+    path.write_text("new one")
+    assert both.fetch() is not first
 
 
 @pytest.mark.filterwarnings("ignore::stskit.errors.StskitWarning")
-def test_another_failure_in_between_waits_as_ever(clock: ManualClock) -> None:
-    """Only where a person is needed is there no pause."""
+def test_a_person_who_has_no_file_is_waited_for_as_after_any_failure(clock: ManualClock) -> None:
+    """Five minutes while the credentials are valid, though another failure comes in between."""
     source = ScriptedSource(credentials(clock, hours=1), SignInRequired("sign in"), Down(), credentials(clock, hours=2))
     both = cached(source, clock)
-    for minutes in (0, 50, 0, 0):
+    for minutes in (0, 45, 0, 4, 1, 0, 5):
         clock.advance(timedelta(minutes=minutes))
         both.fetch()
-    assert source.calls == 3
+    assert source.calls == 4
 
 
 @pytest.mark.case("R12")
-@pytest.mark.parametrize("problem", [KeyboardInterrupt, SystemExit])
-def test_an_interrupt_goes_through_and_is_no_failure(clock: ManualClock, problem: type[BaseException]) -> None:
-    """The lock is free and no pause begins: the next read tries at once."""
-    source = ScriptedSource(problem(), credentials(clock, hours=1))
-    both = cached(source, clock)
-    with pytest.raises(problem):
+@pytest.mark.parametrize("minutes", [0, 50, 59.5, 61])
+@pytest.mark.parametrize("problem", [KeyboardInterrupt, SystemExit, Bug, TimeoutError])
+def test_an_exception_that_is_not_stskits_reaches_the_caller_it_hit(
+    clock: ManualClock, problem: type[BaseException], minutes: float
+) -> None:
+    """It is not remembered: the lock is free, no pause begins, and the next read tries at once."""
+    new, raised = credentials(clock, hours=3), problem()
+    source = ScriptedSource(credentials(clock, hours=1), raised, new)
+    both = cached(source, clock, on_expired="serve")
+    if minutes:
         both.fetch()
-    assert both.fetch() is source.answers[1]
+    else:
+        source.answers.pop(0)
+    clock.advance(timedelta(minutes=minutes))
+    with pytest.raises(problem) as caught:
+        both.fetch()
+    assert caught.value is raised
+    assert both.fetch() is new
+
+
+def test_threads_that_wait_get_nothing_of_an_exception_that_is_not_stskits() -> None:
+    """One of them refreshes next, and all of them have its credentials."""
+    clock = CrowdedClock(THREADS)
+    bug, new = Bug(), credentials(clock, hours=1)
+    source = ScriptedSource(bug, new)
+    got = read_together(cached(source, clock), clock)
+    assert got.count(bug) == 1
+    assert got.count(new) == THREADS - 1
+    assert source.calls == 2
 
 
 def test_an_error_that_is_raised_again_takes_nothing_along(clock: ManualClock) -> None:
@@ -566,37 +628,41 @@ class Noted:
             raise self.error
 
 
-@pytest.mark.filterwarnings("ignore:serving expired")
+@pytest.mark.filterwarnings("ignore:Could not refresh")
 def test_a_listener_is_told_what_happens(clock: ManualClock) -> None:
     """Each refresh, each failure and each time that expired ones are served, once; and nothing of a fresh read."""
     one, two = credentials(clock, hours=1), credentials(clock, hours=3)
     noted, policy = Noted(), RefreshPolicy(jitter=0, on_expired="serve")
     both = Cached(
-        ScriptedSource(one, SourceMissing("no file"), Down("canary"), two),
+        ScriptedSource(one, SourceMissing("no file"), Down("down"), Down("down"), two),
         refresh=policy,
         clock=clock,
         listener=noted,
     )
-    for minutes in (0, 10, 40, 11, 0, 1):
+    for minutes in (0, 10, 40, 11, 0, 0, 1):
         clock.advance(timedelta(minutes=minutes))
         both.fetch()
     about_one = (one.access_key_id, one.expiration)
     assert noted.events == [
-        RefreshEvent("refreshed", *about_one),
-        RefreshEvent("refresh_failed", *about_one, error="no file"),
-        RefreshEvent("refresh_failed", *about_one, error="Down"),
-        RefreshEvent("served_stale", *about_one, error="Down"),
-        RefreshEvent("served_stale", *about_one, error="Down"),
-        RefreshEvent("refreshed", two.access_key_id, two.expiration),
+        RefreshEvent("refreshed", *about_one, seconds=0),
+        RefreshEvent("refresh_failed", *about_one, error="no file", seconds=0),
+        RefreshEvent("refresh_failed", *about_one, error="down", seconds=0),
+        RefreshEvent("served_stale", *about_one, error="down"),
+        RefreshEvent("refresh_failed", *about_one, error="down", seconds=0),
+        RefreshEvent("served_stale", *about_one, error="down"),
+        RefreshEvent("served_stale", *about_one, error="down"),
+        RefreshEvent("refreshed", two.access_key_id, two.expiration, seconds=0),
     ]
 
 
 def test_a_listener_is_told_of_a_failure_with_nothing_at_hand(clock: ManualClock) -> None:
-    """The error is raised all the same."""
+    """The error is raised all the same; of one that is not stskit's, the event has the class alone."""
     noted = Noted()
     with pytest.raises(Down):
-        Cached(ScriptedSource(Down()), clock=clock, listener=noted).fetch()
-    assert noted.events == [RefreshEvent("refresh_failed", error="Down")]
+        Cached(ScriptedSource(Down("down")), clock=clock, listener=noted).fetch()
+    with pytest.raises(Bug):
+        Cached(ScriptedSource(Bug("canary")), clock=clock, listener=noted).fetch()
+    assert noted.events == [RefreshEvent("refresh_failed", error=error, seconds=0) for error in ("down", "Bug")]
 
 
 def test_a_listener_is_told_whether_a_call_was_needed(clock: ManualClock) -> None:
@@ -627,7 +693,7 @@ def test_a_listener_may_read_what_it_is_told_of(clock: ManualClock) -> None:
 def test_a_listener_that_fails_costs_nobody_credentials(clock: ManualClock) -> None:
     """It is a warning, at the line that read, with the class of the error alone."""
     both = Cached(ScriptedSource(credentials(clock, hours=1)), clock=clock, listener=Noted(Down("canary")))
-    with pytest.warns(StskitWarning, match="listener failed at 'refreshed' with Down; mend it$") as told:
+    with pytest.warns(StskitWarning, match="listener raised Down at 'refreshed'; correct notify") as told:
         both.fetch()
     assert told[0].filename == __file__
 
@@ -758,7 +824,7 @@ def test_the_clock_of_the_system_is_the_system_s() -> None:
     assert time.monotonic() <= clock.monotonic() <= time.monotonic()
 
 
-@pytest.mark.parametrize("wrong", ['{"Statement": []}', {"Statement": []}, None, RefreshPolicy])
+@pytest.mark.parametrize("wrong", ['{"Statement": []}', {"Statement": []}, RefreshPolicy])
 @pytest.mark.parametrize(
     "make",
     [

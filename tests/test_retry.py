@@ -6,6 +6,7 @@ import pickle
 import random
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from fake_server import Answer, Request, fake_server, granted, refused
@@ -13,12 +14,12 @@ from helpers import START, ScriptedSource
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stskit import AssumedRole, Credentials, Role, WebIdentityToken, assume
+from stskit import MFA, AssumedRole, Cached, Credentials, Role, WebIdentityToken, assume
 from stskit.errors import RoleError, STSError
 from stskit.proofs import Proof
 from stskit.sources import Static
 from stskit.sts import BotocoreSTS, retry
-from stskit.testing import ManualClock
+from stskit.testing import FakeSTS, ManualClock, Refuse, Trust
 
 ROLE = "arn:aws:iam::123456789012:role/R"
 KEYS = "Couldn't retrieve verification key from your identity provider, please reference documentation"
@@ -34,6 +35,11 @@ class Renewed:
     def fetch(self) -> WebIdentityToken:
         self.number += 1
         return WebIdentityToken(f"token-{self.number}")
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(START)
 
 
 @pytest.fixture
@@ -186,13 +192,15 @@ def test_the_pauses_never_pass_the_end(seconds: float) -> None:
             pauses.append(length)
             clock.advance(timedelta(seconds=length))
 
-        def denied() -> None:
-            raise STSError("no", "AccessDenied")
+        class Denying:
+            def exchange(self, proof: Proof, role: Role) -> Credentials:
+                raise STSError("no", "AccessDenied")
 
         patch.setattr(retry, "monotonic", clock.monotonic)
         patch.setattr(retry, "sleep", pause)
         with pytest.raises(STSError):
-            retry.retry_exchange(denied, timedelta(seconds=seconds))
+            source = Static(Credentials("AKIA", "secret"))
+            retry.exchange_with_retries(Denying(), source, Role(ROLE), timedelta(seconds=seconds))
     assert all(0 < length <= 10 for length in pauses)
     assert sum(pauses) == pytest.approx(seconds, abs=1e-3)
 
@@ -217,3 +225,127 @@ def test_an_sts_of_somebody_else_is_treated_alike(pauses: list[float]) -> None:
         AssumedRole(ROLE, source=ScriptedSource(Credentials("AKIA", "secret")), sts=sts).fetch()
     assert caught.value.code == "Throttling"
     assert pauses == [1]
+
+
+# Chains: only the call that was refused is made again ----------------------------------------------------------------
+
+
+CHAIN = [f"arn:aws:iam::123456789012:role/R{number}" for number in range(3)]
+OIDC_KEYS = Refuse("InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider")
+
+
+@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize("hops", [1, 2, 3])
+def test_retries_do_not_multiply_along_a_chain(hops: int, cached: bool, pauses: list[float]) -> None:
+    """Keys that STS could not fetch cost five calls and 15 seconds, however many roles come after that one."""
+    sts = FakeSTS()
+    sts.always(OIDC_KEYS)
+    source = Static(WebIdentityToken(sts.idp.oidc_token()))
+    recipe = AssumedRole.through(*CHAIN[:hops], source=source, sts=sts, wait_for_new_role=timedelta(minutes=1))
+    with pytest.raises(STSError, match="InvalidIdentityToken"):
+        (Cached(recipe) if cached else recipe).fetch()
+    assert (sts.count(), sum(pauses)) == (5, 15)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize("new", [0, 1, 2])
+def test_a_new_role_of_a_chain_is_waited_for_and_no_other_is_called_again(
+    new: int, cached: bool, pauses: list[float]
+) -> None:
+    """It takes a minute in all, and the roles before it are assumed once."""
+    sts = FakeSTS(roles={role: None if number == new else Trust() for number, role in enumerate(CHAIN)})
+    recipe = AssumedRole.through(*CHAIN, source=Static(sts.user()), sts=sts, wait_for_new_role=timedelta(minutes=1))
+    with pytest.raises(STSError, match="AccessDenied"):
+        (Cached(recipe) if cached else recipe).fetch()
+    assert [sts.count("AssumeRole"), sum(pauses)] == [new + 10, 60]
+
+
+@pytest.mark.parametrize("code", ["123456", lambda _serial: "123456"], ids=["text", "callable"])
+def test_waiting_for_a_new_role_and_an_mfa_code_are_refused_together(code: object) -> None:
+    """Before any call, and before anybody is asked for the code; the hint names a session with MFA."""
+    role = Role(ROLE, mfa=MFA("arn:aws:iam::123456789012:mfa/me", code))  # type: ignore[arg-type]
+    with pytest.raises(RoleError, match="wait_for_new_role cannot be used together with mfa.*SessionToken") as caught:
+        AssumedRole(role, wait_for_new_role=timedelta(seconds=20))
+    assert caught.value.option == "wait_for_new_role"
+    assert AssumedRole(role).role is role
+
+
+@pytest.mark.parametrize("wrong", [30, 30.0, "30s", None, timedelta])
+def test_a_wait_that_is_not_a_timedelta_is_a_type_error(wrong: Any) -> None:
+    """It names the argument and says what to write."""
+    with pytest.raises(TypeError, match=r"wait_for_new_role must be a timedelta, not .*timedelta\(seconds=30\)"):
+        AssumedRole(ROLE, wait_for_new_role=wrong)
+
+
+# STS refuses the key of a hop ----------------------------------------------------------------------------------------
+
+
+class Dead:
+    """STS, which may refuse the keys that it gave out for a hub; it notes the calls, and those keys."""
+
+    def __init__(self, sts: FakeSTS, code: str) -> None:
+        self.sts, self.code, self.dead, self.all_dead = sts, code, set[str](), False
+        self.calls: list[str] = []
+        self.given: list[str] = []
+
+    def exchange(self, proof: Proof, role: Role) -> Credentials:
+        assert isinstance(proof, Credentials)
+        self.calls.append(role.arn.rpartition("/")[2])
+        if proof.access_key_id in self.dead or (self.all_dead and proof.session_token):
+            raise STSError(f"{self.code}: not any more", self.code)
+        given = self.sts.exchange(proof, role)
+        self.given.append(given.access_key_id)
+        return given
+
+
+HOP_CODES = ["ExpiredToken", "InvalidClientTokenId", "InvalidSubjectCredentials"]
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["chain", "hub of the user"])
+@pytest.mark.parametrize("code", HOP_CODES)
+def test_a_hub_whose_key_sts_refuses_is_assumed_again(code: str, shared: bool, clock: ManualClock) -> None:
+    """Once, and the call is made again with the new key; nothing is called again where the hub is new."""
+    fake = FakeSTS(clock=clock)
+    sts = Dead(fake, code)
+    hub = AssumedRole(CHAIN[0], source=Static(fake.user()), sts=sts)
+    both = Cached(AssumedRole(CHAIN[1], source=Cached(hub, clock=clock) if shared else hub, sts=sts), clock=clock)
+    both.fetch()
+    clock.advance(timedelta(seconds=61))
+    sts.dead.add(sts.given[0])
+    both.invalidate()
+    both.fetch()
+    assert sts.calls == ["R0", "R1", "R1", "R0", "R1"]
+
+
+@pytest.mark.parametrize("code", [*HOP_CODES, "AccessDenied"])
+def test_a_hub_whose_keys_sts_always_refuses_is_not_assumed_for_each_call(code: str, clock: ManualClock) -> None:
+    """Not before a minute, and once in 5 minutes; other codes are no reason at all."""
+    fake = FakeSTS(clock=clock)
+    sts = Dead(fake, code)
+    hub = Cached(AssumedRole(CHAIN[0], source=Static(fake.user()), sts=sts), clock=clock)
+    hub.fetch()
+    sts.all_dead = True
+
+    def ask() -> int:
+        with pytest.raises(STSError, match=code):
+            AssumedRole(CHAIN[1], source=hub, sts=sts).fetch()
+        return sts.calls.count("R0")
+
+    known = code in HOP_CODES
+    clock.advance(timedelta(seconds=59))
+    assert [ask() for _ in range(3)] == [1] * 3
+    clock.advance(timedelta(seconds=1))
+    assert [ask() for _ in range(21)] == [1 + known] * 21
+    clock.advance(timedelta(seconds=299))
+    assert [ask() for _ in range(3)] == [1 + known] * 3
+    clock.advance(timedelta(seconds=1))
+    assert [ask() for _ in range(3)] == [1 + 2 * known] * 3
+
+
+def test_a_refused_key_of_a_source_that_keeps_nothing_is_the_error(clock: ManualClock) -> None:
+    """There is nothing to invalidate: one call."""
+    fake = FakeSTS(clock=clock)
+    fake.next(Refuse("ExpiredToken", "too old", 403))
+    with pytest.raises(STSError, match="ExpiredToken"):
+        AssumedRole(ROLE, source=Static(fake.user()), sts=fake).fetch()
+    assert fake.count() == 1

@@ -20,7 +20,7 @@ from fake_server import Answer, Request, fake_server, granted
 from helpers import START, CrowdedClock, Down, ScriptedSource, credentials
 from local_aws import LocalAWS
 
-from stskit import AssumedRole, Cached, Credentials
+from stskit import AssumedRole, Cached, Credentials, RefreshPolicy
 from stskit.caches import FileCache, MemoryCache
 from stskit.errors import SinkError, StskitWarning
 from stskit.protocols import Cache
@@ -74,13 +74,13 @@ def test_a_live_session_fetches_on_first_use_and_when_it_must(monkeypatch: pytes
 
 
 def test_a_live_session_serves_what_it_has_while_the_source_fails() -> None:
-    """As the SDKs do, with a warning; `policy` may say otherwise."""
+    """As the SDKs do, with a warning; `refresh` may say otherwise."""
     clock = ManualClock(START)
     good = credentials(clock, hours=1)
-    live = credentials_of(BotocoreSession(clock=clock).attach(ScriptedSource(good, OSError("down"))))
+    live = credentials_of(BotocoreSession(clock=clock).attach(ScriptedSource(good, Down("down"))))
     assert live.access_key == good.access_key_id
     clock.advance(timedelta(hours=2))
-    with pytest.warns(StskitWarning, match="serving expired"):
+    with pytest.warns(StskitWarning, match="using the expired ones"):
         assert live.get_frozen_credentials().access_key == good.access_key_id
 
 
@@ -95,6 +95,20 @@ def test_a_cache_that_is_attached_is_used_as_it_is() -> None:
     new = credentials_of(one).access_key
     assert new == cached.fetch().access_key_id == credentials_of(two).access_key
     assert source.calls == 2
+
+
+@pytest.mark.parametrize("sink", [BotocoreSession, Boto3Session])
+@pytest.mark.parametrize(
+    ("option", "value"), [("refresh", RefreshPolicy()), ("cache", MemoryCache()), ("clock", ManualClock(START))]
+)
+def test_an_option_that_would_have_no_effect_is_refused(sink: Any, option: str, value: object) -> None:
+    """At a `Cached`, which has its own, and for fixed credentials, which are not refreshed; the error names it."""
+    made = sink("us-east-1", **{option: value})
+    with pytest.raises(TypeError, match=f"{option} has no effect on a session that is attached to a Cached"):
+        Cached(Static(SESSION)).to(made)
+    with pytest.raises(TypeError, match=f"{option} has no effect on a session that is made of fixed credentials"):
+        SESSION.to(made)
+    assert credentials_of(made.attach(Static(STATIC))).access_key == STATIC.access_key_id
 
 
 def test_the_parts_of_what_is_signed_belong_together() -> None:

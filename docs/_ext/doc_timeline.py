@@ -32,11 +32,11 @@ def picture(policy: RefreshPolicy = RefreshPolicy()) -> str:
 def failures(policy: RefreshPolicy) -> list[timedelta]:
     """When a source that always fails is tried while the credentials are valid, each pause the middle of its range."""
     advisory, _ = policy.windows(LIFETIME, 0.5)
-    least, most = policy.pause("passing", valid=True)
+    least, most = policy.pause(1, valid=True)
     tries, moment = [], LIFETIME - advisory
     while moment < LIFETIME:
         tries.append(moment)
-        moment += (least + most) / 2
+        moment += timedelta(seconds=(least + most) / 2)
     return tries
 
 
@@ -98,9 +98,10 @@ def _fresh(x: int, end: timedelta) -> Iterator[str]:
 def _legend(policy: RefreshPolicy) -> str:
     latest, mandatory = policy.windows(LIFETIME, 0)
     earliest, _ = policy.windows(LIFETIME, 1)
-    valid, expired = policy.pause("passing", valid=True), policy.pause("passing", valid=False)
-    minutes = f"{valid[0] / _MINUTE:g} to {valid[1] / _MINUTE:g} minutes"
-    seconds = f"{expired[0].total_seconds():g} to {expired[1].total_seconds():g} seconds"
+    shortest, longest = policy.pause(1, valid=True)
+    minutes = f"{shortest / 60:g} to {longest / 60:g} minutes"
+    first, *_, last = (policy.pause(failures, valid=False)[0] for failures in range(2, 10))
+    seconds = f"at once and then {first:g} to {last:g} seconds"
     return (
         f"The advisory window opens {earliest / _MINUTE:g} to {latest / _MINUTE:g} minutes before the end, the "
         f"mandatory one {mandatory / _MINUTE:g} minute before it. After a failure the next try comes {minutes} later, "

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import ClassVar
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ClassVar
+from weakref import ref
 
 from stskit._io.fork import reset_in_children
 from stskit.protocols import CacheEntry
@@ -31,6 +31,9 @@ class MemoryCache:
             raise ValueError(f"max_entries is {max_entries}; there must be room for one")
         self._max_entries = max_entries
         self._entries: OrderedDict[str, CacheEntry] = OrderedDict()
+        # A lock stays while somebody uses it. The references have no callback: an exception of the handler of a signal
+        # that strikes there would be lost.
+        self._turns: dict[str, ref[Any]] = {}
         self.reset_after_fork()
         reset_in_children(self)
 
@@ -61,24 +64,21 @@ class MemoryCache:
             if len(self._entries) > self.max_entries:
                 self._entries.popitem(last=False)
 
-    @contextmanager
-    def exclusive(self, key: str, /, *, wait: bool) -> Iterator[bool]:
-        """A block that one thread is in at a time, for each *key*; False where another one is and nobody shall wait.
+    def exclusive(self, key: str, /, *, wait: bool) -> AbstractContextManager[bool]:
+        """Return a block that one thread is in at a time, for each *key*.
 
-        Raises nothing.
+        It gives False where somebody is in it and *wait* is False. With *wait*, the thread that is in it may enter it
+        again. Raises nothing.
         """
         with self._lock:
-            turn, users = self._turns.get(key, (threading.Lock(), 0))
-            self._turns[key] = turn, users + 1
-        try:
-            alone = turn.acquire(blocking=wait)
-            try:
-                yield alone
-            finally:
-                if alone:
-                    turn.release()
-        finally:
-            self._leave(key, turn)
+            known = self._turns.get(key)
+            turn: Any = None if known is None else known()
+            if turn is None:
+                turn = threading.RLock()
+                if len(self._turns) > self._max_entries:
+                    self._turns = {name: each for name, each in self._turns.items() if each() is not None}
+                self._turns[key] = ref(turn)
+        return turn if wait or _is_free(turn) else nullcontext(False)
 
     def clear(self) -> None:
         """Forget all entries. Raises nothing."""
@@ -88,12 +88,20 @@ class MemoryCache:
     def reset_after_fork(self) -> None:
         """Forget which threads are in a block: in a forked child they do not exist. Raises nothing."""
         self._lock = threading.RLock()  # a signal handler may acquire it a second time
-        self._turns: dict[str, tuple[threading.Lock, int]] = {}  # with how many want it, so that none stays for ever
+        self._turns = {}
 
-    def _leave(self, key: str, turn: threading.Lock) -> None:
-        with self._lock:
-            now, users = self._turns.get(key, (None, 0))
-            if now is turn and users > 1:
-                self._turns[key] = turn, users - 1
-            elif now is turn:  # else this was entered before a fork
-                del self._turns[key]
+
+def _is_free(lock: Any) -> bool:
+    """Whether nobody holds *lock*: for an instant this thread does.
+
+    Where another thread is as fast, both find it free, and the second waits for the first.
+    """
+    if lock._is_owned():  # noqa: SLF001 - each lock has it, since threading.Condition asks for it
+        return False
+    try:
+        return bool(lock.acquire(False))
+    finally:
+        try:  # noqa: SIM105 - a call before release() would be a moment for a signal
+            lock.release()
+        except RuntimeError:  # another thread has it
+            pass

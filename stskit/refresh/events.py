@@ -1,51 +1,87 @@
-"""Events for a listener, kept until the lock is free again."""
+"""What a listener, the log and warnings say about refreshes, kept until the lock is free again."""
 
 from __future__ import annotations
 
 import warnings
 from collections import deque
 from contextlib import suppress
+from datetime import timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from stskit.credentials import Credentials
-from stskit.errors import StskitError, StskitWarning
-from stskit.protocols import RefreshEvent, RefreshEventKind, RefreshListener
+from stskit.errors import StskitWarning
+from stskit.protocols import RefreshEvent, RefreshListener
 
-__all__ = ["EventQueue"]
+if TYPE_CHECKING:
+    from logging import Logger
+
+__all__ = ["EventQueue", "Notice", "describe_left"]
+
+
+@frozen
+class Notice:
+    """One thing that happened. The log gets `log`, and `warning` is shown to the caller, where they are not empty."""
+
+    event: RefreshEvent
+    log: str = ""
+    warning: str = ""
+    is_own: bool = True
+    """False for what happened in an inner queue: the listener hears of its own `Cached` only."""
 
 
 @frozen
 class EventQueue:
-    """Events for one listener: added where they happen, sent later. Without a listener nothing is kept."""
+    """Notices: added where they happen, sent later.
+
+    `outer`: the queue that sends them instead, because its lock is still held when this one's is free.
+    """
 
     listener: RefreshListener | None
-    _events: deque[RefreshEvent] = field(init=False, factory=deque)
+    outer: EventQueue | None = None
+    _notices: deque[Notice] = field(init=False, factory=deque)
 
-    def add(
-        self,
-        kind: RefreshEventKind,
-        credentials: Credentials | None,
-        error: Exception | None = None,
-        *,
-        from_cache: bool = False,
-    ) -> None:
-        """Keep an event. The text of an error that is not stskit's may hold a secret, and is left out."""
-        if self.listener is None:
-            return
-        key_id, expiration = (credentials.access_key_id, credentials.expiration) if credentials else (None, None)
-        text = str(error) if isinstance(error, StskitError) else type(error).__name__ if error else None
-        self._events.append(RefreshEvent(kind, key_id, expiration, text, from_cache))
+    def add(self, notice: Notice) -> None:
+        """Keep *notice*."""
+        if self.outer is not None:
+            self.outer.add(evolve(notice, is_own=False))
+        else:
+            self._notices.append(notice)
 
     def send(self) -> None:
-        """Send all events. An exception of the listener becomes a warning, and costs no caller its credentials."""
-        if self.listener is None:
-            return
-        with suppress(IndexError):  # until the queue is empty; another thread may take events as well
-            while True:
-                event = self._events.popleft()
-                try:
-                    self.listener.notify(event)
-                except Exception as error:  # noqa: BLE001 - a listener is a third party's code
-                    text = f"the refresh listener failed at {event.kind!r} with {type(error).__name__}; mend it"
-                    warnings.warn(text, StskitWarning, 4)
+        """Send all notices. An exception of the listener becomes a warning, and costs no caller its credentials."""
+        with suppress(IndexError):  # until the queue is empty; another thread may take notices as well
+            while self.outer is None:
+                self._send(self._notices.popleft())
+
+    def _send(self, notice: Notice) -> None:
+        if notice.log:
+            log = _logger().info if notice.event.kind == "refreshed" else _logger().warning
+            log("%s", notice.log)
+        if self.listener is not None and notice.is_own:
+            try:
+                self.listener.notify(notice.event)
+            except Exception as error:  # noqa: BLE001 - a listener is a third party's code
+                text = f"The refresh listener raised {type(error).__name__} at {notice.event.kind!r}; correct notify()."
+                warnings.warn(text, StskitWarning, 5)
+        if notice.warning:
+            warnings.warn(notice.warning, StskitWarning, 5)
+
+
+@lru_cache(maxsize=1)
+def _logger() -> Logger:
+    """Return the logger. It is looked up once, for the handler of a signal can leave the lock of the look-up taken."""
+    from logging import getLogger
+
+    return getLogger("stskit")
+
+
+def describe_left(left: timedelta | None) -> str:
+    """Return how long credentials are still valid, in words; None stands for no credentials."""
+    if left is None:
+        return "there are no credentials"
+    if left == timedelta.max:
+        return "the credentials do not expire"
+    seconds = timedelta(seconds=round(left.total_seconds()))
+    return f"{seconds} left" if left > timedelta(0) else "the credentials have expired"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import asdict, field, frozen
+from attrs.converters import optional
 
 from stskit._io.fork import lock_across_forks
 from stskit._time import SystemClock
@@ -13,11 +14,8 @@ from stskit.refresh import Cached, RefreshPolicy, check_refresh
 from stskit.sinks.environment import sign_with_keys_only
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import boto3.session
     import botocore.session
-    from botocore.credentials import ReadOnlyCredentials
 
     from stskit.credentials import Credentials
     from stskit.protocols import Cache, Clock, Source
@@ -32,10 +30,15 @@ _loader_lock: Final = lock_across_forks()
 class BotocoreSession:
     """A `botocore.session.Session` that uses these credentials, whatever others the environment holds.
 
-    `region_name`: the region of its clients; None leaves it to the environment and the config file. The others are of
-    the `Cached` that a session which renews itself is made on. `refresh`: by default it goes on with expired
-    credentials, and a warning, where new ones cannot be had, as the AWS SDKs do. `cache`: where credentials are shared
-    with others. `clock`: what it takes the time from.
+    `region_name`: the region of its clients; None leaves it to the environment and the config file. The other options
+    are for a session that is made from a recipe and refreshes itself, and a `TypeError` elsewhere. `refresh`: when to
+    refresh; by default the session goes on with expired credentials, and a warning, where no new ones can be fetched,
+    as the AWS SDKs do. `cache`: where credentials are shared with others. `clock`: the source of the time.
+
+    To botocore, the credentials of a session that refreshes itself are `RefreshableCredentials` with an expiry. Where a
+    service refuses the key (ExpiredToken and the like), new credentials are fetched and the request is sent once more:
+    for credentials older than a minute, and at most once in 5 minutes. This does not cover HEAD requests, presigned
+    URLs, transfers by the AWS CRT, and bodies that cannot be read twice.
 
     A session reads the config file, so making one raises `SinkError` where that file is broken, or where
     ``AWS_PROFILE`` names a profile that is not there.
@@ -44,13 +47,17 @@ class BotocoreSession:
     """
 
     region_name: str | None = None
-    refresh: RefreshPolicy = field(default=_LIKE_THE_SDKS, kw_only=True, converter=check_refresh)
+    refresh: RefreshPolicy | None = field(default=None, kw_only=True, converter=optional(check_refresh))
     cache: Cache | None = field(default=None, kw_only=True)
-    clock: Clock = field(factory=SystemClock, kw_only=True)
+    clock: Clock | None = field(default=None, kw_only=True)
 
     @without_frames
     def write(self, credentials: Credentials, /) -> botocore.session.Session:
-        """A session whose credentials stay as they are, until they expire. Raises `SinkError` as said above."""
+        """A session whose credentials stay as they are, until they expire. Raises `SinkError` as said above.
+
+        Raises `TypeError` where `refresh`, `cache` or `clock` is given: fixed credentials are not refreshed.
+        """
+        self._refuse_options("made of fixed credentials", "Attach a recipe: AssumedRole(...).to(...).")
         session = self._session()
         session.set_credentials(
             credentials.access_key_id, credentials.secret_access_key, credentials.session_token, credentials.account_id
@@ -61,17 +68,29 @@ class BotocoreSession:
     def attach(self, source: Source[Credentials], /) -> botocore.session.Session:
         """A session that fetches from *source* on first use, and again whenever its credentials are about to expire.
 
-        Its clients raise what the source raises, once nothing valid is left. A `Cached` is used as it is.
-        Raises `SinkError` as said above, and nothing of the source yet.
+        Its clients raise what the source raises, once nothing is left. A `Cached` is used as it is: `TypeError` where
+        `refresh`, `cache` or `clock` is given here as well. Raises `SinkError` as said above, and nothing of the source
+        yet.
         """
+        cached = self._cached(source)
         session = self._session()
-        session.register_component("credential_provider", _LiveCredentials(self._cached(source)))
+        from stskit.sinks.live_credentials import provide
+
+        provide(session, cached)
         return session
 
     def _cached(self, source: Source[Credentials]) -> Cached:
         if isinstance(source, Cached):
+            self._refuse_options("attached to a Cached", "Pass it to that Cached.")
             return source
-        return Cached(source, self.cache, self.refresh, clock=self.clock)
+        refresh = _LIKE_THE_SDKS if self.refresh is None else self.refresh
+        return Cached(source, self.cache, refresh, clock=SystemClock() if self.clock is None else self.clock)
+
+    def _refuse_options(self, where: str, hint: str) -> None:
+        """Raise `TypeError` for an option that would have no effect."""
+        for option in ("refresh", "cache", "clock"):
+            if getattr(self, option) is not None:
+                raise TypeError(f"{option} has no effect on a session that is {where}. {hint}")
 
     def _session(self) -> botocore.session.Session:
         from botocore.exceptions import ConfigParseError, ProfileNotFound
@@ -103,9 +122,9 @@ class Boto3Session:
     """
 
     region_name: str | None = None
-    refresh: RefreshPolicy = field(default=_LIKE_THE_SDKS, kw_only=True, converter=check_refresh)
+    refresh: RefreshPolicy | None = field(default=None, kw_only=True, converter=optional(check_refresh))
     cache: Cache | None = field(default=None, kw_only=True)
-    clock: Clock = field(factory=SystemClock, kw_only=True)
+    clock: Clock | None = field(default=None, kw_only=True)
 
     @without_frames
     def write(self, credentials: Credentials, /) -> boto3.session.Session:
@@ -119,7 +138,6 @@ class Boto3Session:
     def attach(self, source: Source[Credentials], /) -> boto3.session.Session:
         """A session that fetches from *source* on first use, and again whenever its credentials are about to expire.
 
-        Its clients raise what the source raises, once nothing valid is left. A `Cached` is used as it is.
         Raises `SinkError` without boto3, and as `BotocoreSession` does.
         """
         return _boto3(self._core().attach(source))
@@ -140,51 +158,3 @@ def _boto3(core: botocore.session.Session) -> boto3.session.Session:
         while paths.count(paths[-1]) > 1:  # boto3 adds its own, again and again since all sessions have one loader
             paths.pop()
     return session
-
-
-class _LiveCredentials:
-    """To botocore a provider of credentials and the credentials themselves, which it may keep for ever.
-
-    What is signed comes from `get_frozen_credentials`, so it is one whole set. The attributes are for callers who
-    look at one thing; two of them read one after the other may be of different sets.
-    """
-
-    method = "stskit"
-
-    def __init__(self, cached: Cached) -> None:
-        self._fetch = cached.fetch
-        self._frozen: tuple[Credentials | None, ReadOnlyCredentials | None] = None, None
-
-    def load_credentials(self) -> _LiveCredentials:
-        return self
-
-    def get_frozen_credentials(self) -> ReadOnlyCredentials | None:
-        keys = self._fetch()
-        of, frozen = self._frozen  # a pair, so that no thread sees the keys of one set with another set
-        if of is not keys:
-            from botocore.credentials import ReadOnlyCredentials
-
-            frozen = ReadOnlyCredentials(
-                keys.access_key_id, keys.secret_access_key, keys.session_token, keys.account_id
-            )
-            self._frozen = keys, frozen
-        return frozen
-
-    def get_deferred_property(self, name: str) -> Callable[[], Any]:
-        return lambda: getattr(self, name)
-
-    @property
-    def access_key(self) -> str:
-        return self._fetch().access_key_id
-
-    @property
-    def secret_key(self) -> str:
-        return self._fetch().secret_access_key
-
-    @property
-    def token(self) -> str | None:
-        return self._fetch().session_token
-
-    @property
-    def account_id(self) -> str | None:
-        return self._fetch().account_id

@@ -1,36 +1,61 @@
-"""The two refusals of STS that pass by themselves and that botocore does not know, tried again with a fresh proof."""
+"""One call of STS for a role, with the retries that botocore does not make.
+
+1. STS could not fetch the identity provider's keys: five tries in all, each with a fresh proof.
+2. Access is denied, as it is for some seconds after a role was made: for as long as the caller wants to wait.
+3. STS refuses the key of the role that the call was signed by: once, with a new key.
+
+Each retry repeats the call that was refused, and none of the calls that its proof came from.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from time import monotonic, sleep
-from typing import Final, TypeVar
+from typing import Final
 
+from stskit.credentials import Credentials
 from stskit.errors import STSError
+from stskit.proofs import Proof
+from stskit.protocols import STS, Source
+from stskit.roles import Role
 
-__all__ = ["retry_exchange"]
-
-T = TypeVar("T")
+__all__ = ["exchange_with_retries"]
 
 _KEY_PAUSES: Final = (1.0, 2.0, 4.0, 8.0)  # seconds at most: STS could not fetch the identity provider's keys in time
 _ROLE_PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 10.0)  # seconds; the last one again and again
+_KEY_REFUSED: Final = ("ExpiredToken", "InvalidClientTokenId", "InvalidSubjectCredentials")
 
 
-def retry_exchange(attempt: Callable[[], T], wait_for_new_role: timedelta) -> T:
-    """What *attempt* gives, tried again where STS could not fetch the identity provider's keys (five tries in all), and
-    for *wait_for_new_role* where it denies access, as it does for some seconds after a role was made.
-    """
-    keys, role = _key_pauses(), _role_pauses(wait_for_new_role.total_seconds())
+def exchange_with_retries(
+    sts: STS, source: Source[Proof], role: Role, wait_for_new_role: timedelta = timedelta(0)
+) -> Credentials:
+    """Return the credentials of *role* for the proof of *source*. Raises what *source* and *sts* raise."""
+    keys, new_role = _key_pauses(), _role_pauses(wait_for_new_role.total_seconds())
+    proof, key_replaced = source.fetch(), False
     while True:
         try:
-            return attempt()
+            return sts.exchange(proof, role)
         except STSError as error:
-            pauses = keys if _is_about_keys(error) else role if error.code == "AccessDenied" else iter(())
-            pause = next(pauses, None)
-            if pause is None:
-                raise
-        sleep(pause)
+            if not key_replaced and _replace_key(source, proof, error):
+                pause, key_replaced = None, True
+            else:
+                pauses = keys if _is_about_keys(error) else new_role if error.code == "AccessDenied" else iter(())
+                pause = next(pauses, None)
+                if pause is None:
+                    raise
+        if pause is not None:
+            sleep(pause)
+        if pause is None or not isinstance(proof, Credentials):  # a role's credentials would cost one more call
+            proof = source.fetch()
+
+
+def _replace_key(source: Source[Proof], proof: Proof, error: STSError) -> bool:
+    """Whether STS has refused the key that the call was signed with, and *source* has another one by now."""
+    if error.code not in _KEY_REFUSED or not isinstance(proof, Credentials):
+        return False
+    replace_refused = getattr(source, "replace_refused", None)
+    return replace_refused is not None and bool(replace_refused(proof.access_key_id))
 
 
 def _is_about_keys(error: STSError) -> bool:

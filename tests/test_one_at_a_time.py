@@ -1,0 +1,418 @@
+"""One refresh at a time: whatever signals, greenlets, forks and sources that ask for themselves do meanwhile."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from forking import in_child
+from helpers import START, Bug, Down, ScriptedSource, credentials
+
+from stskit import AssumedRole, Cached, Credentials
+from stskit._io import fork
+from stskit._io.fork import Occupied, OneAtATime
+from stskit.caches import MemoryCache
+from stskit.errors import SourceMissing
+from stskit.protocols import Cache, RefreshEvent
+from stskit.refresh import RefreshPolicy
+from stskit.sources import Static
+from stskit.testing import FakeSTS, ManualClock, Refuse
+
+SECONDS = 10  # after which a thread that should have ended is taken to hang
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(START)
+
+
+def in_thread(work: Callable[[], Any]) -> Any:
+    """What *work* returns in another thread; an error where it hangs."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result(SECONDS)
+
+
+# Signals ------------------------------------------------------------------------------------------------------------
+
+
+class Interrupt(BaseException):
+    """What the handler of a signal raises."""
+
+
+@contextmanager
+def alarms() -> Iterator[Callable[[float], None]]:
+    """Alarms raise `Interrupt`, wherever they strike, after as many seconds as the function that is given gets."""
+
+    def strike(*_arguments: object) -> None:
+        raise Interrupt
+
+    before = signal.signal(signal.SIGALRM, strike)
+    try:
+        yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds) and None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no interval timers here")
+@pytest.mark.parametrize("cache", [None, MemoryCache()], ids=["no cache", "memory"])
+def test_an_exception_of_a_signal_handler_leaves_no_lock_taken(cache: Cache | None) -> None:
+    """Wherever in 400 reads it strikes, another thread can refresh afterwards."""
+    chance = random.Random(16)
+    both = Cached(ScriptedSource(*(Credentials(f"AKIA{number}", "secret") for number in range(10**5))), cache, key="k")
+    both.fetch()  # which looks up the logger
+    struck = 0
+    for _ in range(400):
+        with alarms() as alarm:
+            try:
+                alarm(chance.uniform(1e-5, 5e-4))
+                while True:
+                    both.invalidate()
+                    both.fetch()
+            except Interrupt:
+                struck += 1
+        both.invalidate()
+        assert in_thread(both.fetch)
+    assert struck == 400
+
+
+def test_a_handler_that_reads_during_a_refresh_gets_what_is_held(clock: ManualClock) -> None:
+    """Or a clear error where nothing is; the refresh goes on, and the lock is free afterwards."""
+    got: list[object] = []
+
+    def read(*_arguments: object) -> None:
+        try:
+            got.append(both.fetch())
+        except SourceMissing as error:
+            got.append(error)
+
+    def interrupted() -> Credentials:
+        signal.raise_signal(signal.SIGUSR1)
+        return credentials(clock, hours=1)
+
+    both = Cached(ScriptedSource(interrupted), clock=clock)
+    before = signal.signal(signal.SIGUSR1, read)
+    try:
+        first = both.fetch()
+        clock.advance(timedelta(minutes=59))  # the mandatory window
+        second = both.fetch()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert "waits for them itself" in str(got[0])
+    assert got[1] is first
+    assert second is not first
+    assert in_thread(both.fetch) is second
+
+
+# A source that asks for itself ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("minutes", "calls"), [(0, 1), (50, 1), (61, 2)], ids=["cold", "advisory", "expired"])
+def test_a_source_that_delegates_to_another_cached_with_the_same_key_does_not_hang(
+    clock: ManualClock, minutes: int, calls: int
+) -> None:
+    """Both have one place in one `MemoryCache`, and the inner source is asked once, or what is valid is used."""
+    cache, source = MemoryCache(), ScriptedSource(lambda: credentials(clock, hours=1))
+    inner = Cached(source, cache, key="same", clock=clock)
+    outer = Cached(inner, cache, key="same", clock=clock)
+    if minutes:
+        Cached(source, cache, key="same", clock=clock).fetch()
+        clock.advance(timedelta(minutes=minutes))
+    assert not in_thread(outer.fetch).is_expired(now=clock.now())
+    assert source.calls == calls
+
+
+# Greenlets -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def greenlets(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Modules as `greenlet` and `gevent` are: a current greenlet, and a sleep in which the others run."""
+    now = SimpleNamespace(current="one", meanwhile=lambda: None)
+
+    def sleep(_seconds: float) -> None:
+        now.meanwhile()
+
+    monkeypatch.setitem(sys.modules, "greenlet", SimpleNamespace(getcurrent=lambda: now.current))
+    monkeypatch.setitem(sys.modules, "gevent", SimpleNamespace(sleep=sleep))
+    return now
+
+
+def test_another_greenlet_of_the_thread_waits_while_the_first_one_works(greenlets: SimpleNamespace) -> None:
+    """It lets the others run until the work is done, and then does its own."""
+    turn, done = OneAtATime(), []
+
+    def first() -> None:
+        greenlets.current = "two"  # the hub switches to it in the middle of the work
+        assert turn.run(list, wait=False) is Occupied.BY_ANOTHER_GREENLET
+        greenlets.current = "one"
+        assert turn.run(list, wait=True) is Occupied.BY_THIS_CALLER
+        done.append("first")
+
+    turn.run(first, wait=True)
+    lock = turn._lock
+    lock.acquire()
+    turn._holder = "one"
+    greenlets.current, greenlets.meanwhile = "two", lock.release
+    assert turn.run(lambda: done.append("second"), wait=True) is None
+    assert done == ["first", "second"]
+    assert turn._holder is None
+
+
+def test_a_greenlet_that_cannot_wait_gets_a_true_sentence(
+    clock: ManualClock, greenlets: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without gevent nothing can run the one that works: what is valid is used, else the error says so."""
+    monkeypatch.delitem(sys.modules, "gevent")
+    got: list[object] = []
+
+    def switched() -> Credentials:
+        greenlets.current = "two"
+        try:
+            got.append(both.fetch())
+        except SourceMissing as error:
+            got.append(str(error))
+        greenlets.current = "one"
+        return credentials(clock, hours=1)
+
+    both = Cached(ScriptedSource(switched), clock=clock)
+    first = both.fetch()
+    clock.advance(timedelta(minutes=59))
+    both.fetch()
+    assert "another greenlet of this thread is fetching these credentials" in str(got[0])
+    assert got[1] is first
+
+
+GEVENT = """
+from gevent import monkey
+monkey.patch_all(thread={thread})
+import gevent, datetime
+from stskit import Cached, Credentials
+
+class Slow:
+    calls = 0
+    def fetch(self):
+        self.calls += 1
+        gevent.sleep(0.01)
+        return Credentials("AKIA", "s", "t", datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1))
+
+source = Slow()
+both = Cached(source)
+for _ in range(2):
+    both.invalidate()
+    jobs = [gevent.spawn(both.fetch) for _ in range(20)]
+    gevent.joinall(jobs, timeout=20)
+    print([type(job.value).__name__ for job in jobs].count("Credentials"), source.calls)
+    Slow.fetch = lambda self, fetch=Slow.fetch: __import__("attrs").evolve(fetch(self), access_key_id="AKIA2")
+"""
+
+
+@pytest.mark.parametrize("thread", [True, False])
+def test_twenty_greenlets_cost_one_call(thread: bool) -> None:
+    """With gevent itself, patched or not: at the start, and after a refusal."""
+    pytest.importorskip("gevent")
+    code = GEVENT.format(thread=thread)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout.split("\n")[:2], done.stderr) == (["20 1", "20 2"], "")
+
+
+# Forks ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_fork_waits_for_no_lock_and_the_child_has_its_own() -> None:
+    """Another thread holds it all the while; it stays held in the parent, and works in both afterwards."""
+    lock, held, leave = fork.lock_across_forks(), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            held.set()
+            assert leave.wait(SECONDS)
+
+    def child() -> str:
+        with lock, lock:
+            return "free"
+
+    with ThreadPoolExecutor(1) as pool:
+        holding = pool.submit(hold)
+        assert held.wait(SECONDS)
+        assert in_child(child) == "free"
+        assert not holding.done()
+        leave.set()
+    with lock:
+        pass
+
+
+# What leaves when ----------------------------------------------------------------------------------------------------
+
+
+def test_log_records_events_and_warnings_leave_when_the_lock_is_free(
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever a handler, a listener or a filter of warnings does with the credentials then, in another thread; also
+    for the hub of a chain, whose refresh is a part of the refresh of the last role.
+    """
+    free: list[str] = []
+
+    def note(what: str) -> None:
+        locks = [chain._turn, chain._source.source._turn]  # type: ignore[attr-defined]
+        if [in_thread(partial(lock.run, str, wait=False)) for lock in locks] == ["", ""]:
+            free.append(what)
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            note(record.levelname)
+
+    class Listener:
+        def notify(self, event: RefreshEvent, /) -> None:
+            note(event.kind)
+
+    sts = FakeSTS(clock=clock)
+    roles = [f"arn:aws:iam::123456789012:role/{name}" for name in ("Hub", "Target")]
+    recipe = AssumedRole.through(*roles, source=Static(sts.user()), sts=sts)
+    chain = Cached(recipe, refresh=RefreshPolicy(on_expired="serve", jitter=0), clock=clock, listener=Listener())
+    logger, handler = logging.getLogger("stskit"), Handler()
+    logger.addHandler(handler)
+    caplog.set_level(logging.INFO, "stskit")
+    try:
+        chain.fetch()
+        assert free == ["INFO", "INFO", "refreshed"]  # the hub, the target
+        free.clear()
+        sts.always(Refuse("AccessDenied", "no"))
+        clock.advance(timedelta(minutes=50))
+        chain.fetch()
+        assert free == ["WARNING", "WARNING", "refresh_failed"]
+        free.clear()
+        clock.advance(timedelta(minutes=50))
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            monkeypatch.setattr(warnings, "showwarning", lambda *_arguments: note("warning"))
+            chain.fetch()
+        assert free == ["WARNING", "WARNING", "refresh_failed", "served_stale", "warning"]
+    finally:
+        logger.removeHandler(handler)
+
+
+@pytest.mark.parametrize("role", [True, False])
+def test_the_log_names_the_role_the_account_and_the_time_that_is_left(
+    clock: ManualClock, caplog: pytest.LogCaptureFixture, role: bool
+) -> None:
+    """At INFO for a refresh, at WARNING for a failure; the text of an exception that is not stskit's is left out."""
+    caplog.set_level(logging.INFO, "stskit")
+    sts, arn = FakeSTS(clock=clock), "arn:aws:iam::123456789012:role/R"
+    source: Any = AssumedRole(arn, source=Static(sts.user()), sts=sts) if role else Spy(credentials(clock, hours=1))
+    name = f"{arn} in account 123456789012" if role else "Spy"
+    both = Cached(source, clock=clock)
+    both.fetch()
+    assert caplog.messages == [f"Refreshed the credentials of {name}: 1:00:00 left."]
+    clock.advance(timedelta(minutes=50))
+    caplog.clear()
+    if role:
+        sts.always(Refuse("AccessDenied", "no"))
+    else:
+        source.answers.append(Down("no network"))
+    both.fetch()
+    assert caplog.messages[0].startswith(f"Could not refresh the credentials of {name} (0:10:00 left): ")
+    clock.advance(timedelta(minutes=11))
+    caplog.clear()
+    with suppress(Exception):
+        both.fetch()
+    assert caplog.messages[0].startswith(f"Could not refresh the credentials of {name} (the credentials have expired)")
+    caplog.clear()
+    with pytest.raises(Bug):
+        Cached(Spy(Bug("canary")), clock=clock).fetch()
+    assert caplog.messages == ["Could not refresh the credentials of Spy (there are no credentials): Bug"]
+    assert {record.levelname for record in caplog.records} == {"WARNING"}
+    caplog.clear()
+    Cached(Spy(credentials(clock)), clock=clock).fetch()
+    assert caplog.messages == ["Refreshed the credentials of Spy: the credentials do not expire."]
+
+
+class Spy(ScriptedSource):
+    """A source with a short name."""
+
+
+def test_an_event_has_the_role_and_how_long_the_call_took(clock: ManualClock) -> None:
+    """In seconds, of the clock that nobody sets; a source without a role has none."""
+    events: list[RefreshEvent] = []
+    listener = SimpleNamespace(notify=events.append)
+
+    class Slow:
+        def __init__(self) -> None:
+            self.sts = FakeSTS(clock=clock)
+
+        def exchange(self, proof: Any, role: Any) -> Credentials:
+            clock.advance(timedelta(seconds=3))
+            return self.sts.exchange(proof, role)
+
+    sts = Slow()
+    arn = "arn:aws:iam::123456789012:role/R"
+    Cached(AssumedRole(arn, source=Static(sts.sts.user()), sts=sts), clock=clock, listener=listener).fetch()
+    with pytest.raises(Down):
+        Cached(ScriptedSource(Down()), clock=clock, listener=listener).fetch()
+    assert [(event.kind, event.role_arn, event.seconds) for event in events] == [
+        ("refreshed", arn, 3),
+        ("refresh_failed", None, 0),
+    ]
+
+
+@pytest.mark.parametrize("wrong", [print, "log", SimpleNamespace, logging.getLogger()])
+def test_a_listener_without_notify_is_refused_at_once(wrong: Any) -> None:
+    """It would fail at each event."""
+    with pytest.raises(TypeError, match=r"listener must be a RefreshListener, not .*notify\(\)"):
+        Cached(ScriptedSource(), listener=wrong)
+
+
+# A cache that fails ---------------------------------------------------------------------------------------------------
+
+
+class Leaving:
+    """A cache whose lock fails when it is released."""
+
+    persistent = False
+
+    def get(self, key: str, /) -> None:
+        return None
+
+    def put(self, key: str, entry: object, /) -> None:
+        return None
+
+    @contextmanager
+    def exclusive(self, key: str, /, *, wait: bool) -> Iterator[bool]:
+        try:
+            yield True
+        finally:
+            raise OSError("cannot unlock")
+
+
+@pytest.mark.parametrize(
+    "answer", [Credentials("AKIA", "secret"), Down("no network"), Bug("mine"), KeyboardInterrupt()]
+)
+def test_a_lock_that_fails_when_it_is_released_costs_nobody_anything(answer: Any, clock: ManualClock) -> None:
+    """One call, and its credentials, or its own error."""
+    source = ScriptedSource(answer)
+    both = Cached(source, Leaving(), clock=clock)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            got: object = both.fetch()
+        except BaseException as error:
+            got = error
+    assert type(got) is type(answer)
+    assert source.calls == 1
+    assert "Leaving failed with OSError" in str(caught[0].message)
