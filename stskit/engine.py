@@ -150,7 +150,7 @@ class AssumedRole:
         return role_key(self.role, identity_for(self.source, name), self.sts, sts_name=name)
 
     def anonymous_part(self) -> object | None:
-        """Return what leaves it without identity: `sts`, or a part of `source`; None otherwise."""
+        """Return what leaves it without identity: `sts`, or a part of `source`; None otherwise. Raises nothing."""
         return anonymous_part(self.source, self.sts)
 
     def snapshot(self) -> AssumedRole:

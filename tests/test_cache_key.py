@@ -293,7 +293,8 @@ def test_nothing_can_be_read_from_an_identity() -> None:
 @pytest.mark.case("C1")
 def test_another_secret_or_token_makes_another_identity(home: Path) -> None:
     """Who knows a key id alone, with a wrong secret, never finds the credentials of its owner."""
-    told = [Static(Credentials("AKIA1", *rest)).identity for rest in [("a",), ("b",), ("a", "t"), ("a", "u")]]
+    parts: list[tuple[str, str | None]] = [("a", None), ("b", None), ("a", "t"), ("a", "u")]
+    told: list[str | None] = [Static(Credentials("AKIA1", *each)).identity for each in parts]
     for secrets in (
         keys("AKIA1", "a"),
         keys("AKIA1", "b"),

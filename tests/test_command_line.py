@@ -724,19 +724,36 @@ def test_long_term_keys_are_not_copied(stub: Stub, run: Run) -> None:
     assert not Path(".env").exists()
 
 
-def test_what_a_profile_gets_from_a_process_is_kept_where_that_is_asked_for(run: Run, tmp_path: Path) -> None:
+def test_what_a_profile_gets_from_a_process_is_kept_under_a_name(run: Run, tmp_path: Path) -> None:
     """Two commands, one run of it."""
     keys = {"Version": 1, "AccessKeyId": "ASIA", "SecretAccessKey": "s", "SessionToken": "t"}
     (tmp_path / "keys.json").write_text(json.dumps({**keys, "Expiration": in_an_hour()}))
     (tmp_path / "give").write_text(f"echo run >>{tmp_path}/runs; cat {tmp_path}/keys.json")
     config = Path.home() / ".aws" / "config"
     config.parent.mkdir()
-    config.write_text(f"[profile slow]\ncredential_process = sh {tmp_path}/give\n")
+    config.write_text(f"[profile slow]
+credential_process = sh {tmp_path}/give
+")
     kept = ("process", "--profile", "slow", "--cache", "--cache-key", "me")
     first = run(*kept)
     assert first[0] == 0
     assert run(*kept) == first
-    assert (tmp_path / "runs").read_text() == "run\n"
+    assert (tmp_path / "runs").read_text() == "run
+"
+
+
+def test_what_a_process_returns_is_kept_for_nobody_without_a_key(run: Run, tmp_path: Path) -> None:
+    """Two people may run the same command; it is not run to find that out."""
+    config = Path.home() / ".aws" / "config"
+    config.parent.mkdir()
+    config.write_text(f"[profile slow]
+credential_process = touch {tmp_path}/run
+")
+    status, output, error = run("process", "--profile", "slow", "--cache")
+    assert (status, output) == (3, "")
+    assert "--cache-key NAME" in error
+    assert not (tmp_path / "run").exists()
+
 
 
 @pytest.mark.parametrize(

@@ -925,3 +925,15 @@ def test_only_two_parts_of_the_search_of_botocore_are_replaced(name: str | None,
     theirs = ProfileProviderBuilder(session).providers("p")
     ours = SourceProviders(session, 60).providers("p")
     assert [type(each) for each in ours] == [type(each) for each in theirs]
+
+
+def test_at_a_terminal_the_process_itself_is_stopped(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It shares the process group of this process there, which must not be stopped."""
+    configure(home, process(home, f"echo $$ > {tmp_path}/pid; exec sleep 30"))
+    real = os.open
+    monkeypatch.setattr(os, "open", lambda path, *rest: real(os.devnull if path == "/dev/tty" else path, *rest))
+    monkeypatch.setattr(os, "tcgetpgrp", lambda _descriptor: os.getpgrp())
+    assert "had not ended after 0.3 s" in failure(Profile("p", process_timeout=0.3))
+    assert has_ended(int((tmp_path / "pid").read_text()))

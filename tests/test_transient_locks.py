@@ -23,7 +23,7 @@ from stskit._io.transient_locks import hold, remove_unused
 class SteppingTime:
     """Time for the lock: every pause moves it, and may do something."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object] = lambda: None) -> None:
         self.seconds, self.pauses, self.meanwhile = 0.0, 0, meanwhile
         monkeypatch.setattr(transient_locks, "monotonic", lambda: self.seconds)
         monkeypatch.setattr(transient_locks, "sleep", self.sleep)
@@ -75,7 +75,8 @@ def test_a_waiter_gets_the_lock_when_the_holder_has_finished(path: str, monkeypa
 
 def test_a_removed_file_that_is_locked_is_not_the_lock(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A waiter that opened the file before its holder removed it, and locks it afterwards, starts again."""
-    real, opened = fcntl.flock, []
+    real = fcntl.flock
+    opened: list[int] = []
 
     def flock(file: object, operation: int) -> None:
         if operation != fcntl.LOCK_UN and not opened:

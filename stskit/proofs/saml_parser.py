@@ -157,7 +157,11 @@ class _Reader:
 @without_frames
 def read(encoded: str) -> Response:
     """What the base64 *encoded* says. Raises `ProofInvalid` where it is no response with exactly one assertion."""
-    return read_xml(b64decode(encoded))
+    try:
+        xml = b64decode(encoded)
+    except ValueError:
+        raise _not_well_formed("its encoding is not supported") from None
+    return read_xml(xml)
 
 
 @without_frames

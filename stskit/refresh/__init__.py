@@ -203,7 +203,10 @@ class Cached:
         return identity_for(self._source, self._options.key or name)
 
     def anonymous_part(self) -> object | None:
-        """Return the part of the source that leaves this without identity; None where there is none, or a `key`."""
+        """Return the part of the source that leaves this without identity; None where there is none, or a `key`.
+
+        Raises nothing.
+        """
         return None if self._options.key else anonymous_part(self._source)
 
     def snapshot(self) -> Source[Credentials]:

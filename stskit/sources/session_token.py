@@ -67,7 +67,7 @@ class SessionToken:
         return session_key(identity_for(self.source, name), self.duration, self.mfa, self.sts, sts_name=name)
 
     def anonymous_part(self) -> object | None:
-        """Return what leaves it without identity: `sts`, or a part of `source`; None otherwise."""
+        """Return what leaves it without identity: `sts`, or a part of `source`; None otherwise. Raises nothing."""
         return anonymous_part(self.source, self.sts)
 
     def snapshot(self) -> SessionToken:

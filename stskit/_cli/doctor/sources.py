@@ -143,8 +143,10 @@ def _needs(name: str | None, configured: str | None, profiles: Mapping[str, Any]
 
 def _mfa_serial_of_a_source(settings: Mapping[str, Any], profiles: Mapping[str, Any]) -> Any:
     """Return the MFA device of the next source profile of *settings* that has one; None where none has."""
-    seen: set[object] = set()
-    while "role_arn" in settings and (following := str(settings.get("source_profile", ""))) not in {"", *seen}:
+    seen: set[str] = set()
+    while "role_arn" in settings and isinstance(following := settings.get("source_profile"), str):
+        if following in seen:
+            break
         seen.add(following)
         settings = profiles.get(following, {})
         if {"role_arn", "mfa_serial"} <= settings.keys():
