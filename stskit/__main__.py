@@ -40,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         with console.console_logging(quiet=args.json or args.command in ("exec", "process")):
             result = _COMMANDS[args.command](args)
     except StskitError as error:
-        console.write_error(error, in_json="--json" in before_double_dash(words))
+        ours = before_double_dash(words)
+        console.write_error(error, ours, in_json="--json" in ours)
         return _status(error)
     except KeyboardInterrupt:
         return 130
@@ -49,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _status(error: StskitError) -> int:
+    if isinstance(error, STSUnavailable) and error.kind == "setup":
+        return 2  # nothing was sent: the region, the endpoint or another setting cannot be used
     if isinstance(error, STSError) and (error.operation, error.code) == ("AssumeRoleWithSAML", "ExpiredToken"):
         return 4  # an assertion may be sent within the allowance for clocks; a person has to sign in again all the same
     return next(status for kind, status in _STATUS if isinstance(error, kind))

@@ -62,6 +62,7 @@ class AssumedRole:
             raise RoleError(
                 f"wait_for_new_role is {self.wait_for_new_role}",
                 remedy=f"it may be up to {_LONGEST_WAIT}",
+                cli_message=f"is {self.wait_for_new_role}",
                 option="wait_for_new_role",
             )
         if not hasattr(self.source, "fetch"):

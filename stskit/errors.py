@@ -65,6 +65,9 @@ class StskitError(Exception):
     """What to do next, in the words of a Python program; empty where nothing is known."""
     cli_remedy: str = field(default="", kw_only=True)
     """The same in the words of the command line; empty where `remedy` fits both."""
+    cli_message: str = field(default="", kw_only=True)
+    """The message as it continues after the option of the command line: "has 60 seconds" follows "--duration". Empty
+    where `message` does not begin with the name of the argument."""
     option: str | None = field(default=None, kw_only=True)
     """The argument that was wrong, for example ``"duration"``; None where it was none."""
     variable: str | None = field(default=None, kw_only=True)
@@ -76,7 +79,9 @@ class StskitError(Exception):
         """Set the defaults, so that a subclass whose ``__init__`` does not call this class's has them as well."""
         error = super().__new__(cls, *args)
         text = str(args[0]) if args else ""
-        vars(error).update(message=text, remedy="", cli_remedy="", option=None, variable=None, path=None)
+        vars(error).update(
+            message=text, remedy="", cli_remedy="", cli_message="", option=None, variable=None, path=None
+        )
         return error
 
     def __str__(self) -> str:
@@ -98,7 +103,7 @@ def prefixed(error: E, prefix: str, *, path: str | None = None) -> E:
 
     All other attributes, the remedy included, stay as they are; *path* is set where it is given. Raises nothing.
     """
-    attributes = vars(error) | ({} if path is None else {"path": path})
+    attributes = vars(error) | {"cli_message": ""} | ({} if path is None else {"path": path})
     return _rebuilt(type(error), f"{prefix}{error.message}", attributes)
 
 

@@ -104,6 +104,7 @@ def check(option: str, value: object, *, argument: str | None = None, variable: 
         raise RoleError(
             f"{option}{shown} has characters that STS refuses",
             remedy=f"it takes {limit.characters}",
+            cli_message=f"{shown} has characters that STS refuses".lstrip() if argument == option else "",
             option=argument,
             variable=variable,
         )
@@ -128,7 +129,11 @@ def _check_range(option: str, limit: Limit, size: int, argument: str | None, var
         takes = f"{limit.least} to {limit.most}" if limit.most is not None else f"{limit.least} or more"
         takes = str(limit.least) if limit.least == limit.most else takes
         raise RoleError(
-            f"{option} has {size} {limit.unit}", remedy=f"STS takes {takes}", option=argument, variable=variable
+            f"{option} has {size} {limit.unit}",
+            remedy=f"STS takes {takes}",
+            cli_message=f"has {size} {limit.unit}" if argument == option else "",
+            option=argument,
+            variable=variable,
         )
 
 

@@ -235,6 +235,7 @@ class Role:
             raise RoleError(
                 f"tags has {' and '.join(twice)}, which are one key to STS: it ignores case",
                 remedy="keep one of them",
+                cli_message=f"has {' and '.join(twice)}, which are one key to STS: it ignores case",
                 option="tags",
             )
         for option, keys in ("tags", self.tags), ("transitive_tag_keys", self.transitive_tag_keys):

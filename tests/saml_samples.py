@@ -15,6 +15,7 @@ ROLE = "arn:aws:iam::123456789012:role/app"
 OTHER = "arn:aws:iam::123456789012:role/other"
 PROVIDER = "arn:aws:iam::123456789012:saml-provider/Example"
 PAIR = f"{ROLE},{PROVIDER}"
+NAMED = {"Role": [PAIR], "RoleSessionName": ["alice"]}
 
 
 def stamp(moment: datetime) -> str:

@@ -137,6 +137,7 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Executed]]:
         raise OSError(0, "not really run")
 
     monkeypatch.setattr("os.execvpe", replace)
+    monkeypatch.setattr("stskit._cli.commands.which", lambda program: program)
     yield programs
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -163,7 +164,7 @@ def two_responses(name: str) -> str:
 def test_a_saml_response_becomes_a_profile_in_one_line(stskit_aws: FakeSTS, run: Run) -> None:
     """The role and its provider are found in it."""
     Path("saml.log").write_text(stskit_aws.idp.saml_response(roles=[HUB]))
-    status, out, err = run("assume", "--saml-file", "saml.log", "--to-profile", "deploy", "--set-region", "eu-west-1")
+    status, out, err = run("assume", "--saml-file", "saml.log", "--to-profile", "deploy", "--region", "eu-west-1")
     assert (status, err) == (0, "")
     assert out.startswith(f"profile deploy in {Path.home()}/.aws/credentials\n  account  123456789012\n  arn ")
     session = Session(profile="deploy")
@@ -235,7 +236,7 @@ def test_a_command_gets_the_credentials_and_no_profile(
 ) -> None:
     """Its arguments stay as they are; what the environment says of other credentials is gone."""
     monkeypatch.setenv("AWS_PROFILE", "other")
-    run("exec", HUB, "--profile", "base", "--set-region", "eu-west-1", "--", "aws", "--json", "--profile")
+    run("exec", HUB, "--profile", "base", "--region", "eu-west-1", "--", "aws", "--json", "--profile")
     (command,) = executed
     assert command.program == ["aws", "--json", "--profile"]
     assert command.environment["AWS_SESSION_TOKEN"] == SESSION_TOKEN
@@ -246,13 +247,32 @@ def test_a_command_gets_the_credentials_and_no_profile(
 def test_a_command_that_cannot_be_run_has_the_status_that_shells_give(
     stub: Stub, run: Run, executed: list[Executed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """127 where it does not exist, 126 where it is not a program. It would have had the signals that Python ignores."""
+    """127 where it does not exist, 126 where it is not a program. It would have had the signals that Python ignores.
+
+    Here the program changes while STS is called.
+    """
     monkeypatch.setattr("os.execvpe", os.execve)  # without a search in PATH, so that the error is that of one file
     Path("text").write_text("")
     for program, status, why in (("./none", 127, "No such file or directory"), ("./text", 126, "Permission denied")):
         found, _, err = run("exec", HUB, "--profile", "base", "--", program)
         assert (found, err) == (status, f"stskit: {program} cannot be run: {why}\n")
     assert [signal.getsignal(each) for each in (signal.SIGPIPE, signal.SIGXFSZ)] == [signal.SIG_DFL, signal.SIG_DFL]
+
+
+def test_a_command_that_cannot_be_run_costs_no_call(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its status is the one that shells give, and an MFA code is not used up."""
+    Path("text").write_text("")
+    Path("folder").mkdir()
+    monkeypatch.setattr("getpass.getpass", lambda _prompt: pytest.fail("a code was asked for"))
+    for program, status, why in (
+        ("no-such-command", 127, "No such file or directory"),
+        ("folder", 127, "No such file or directory"),
+        ("./none", 127, "No such file or directory"),
+        ("./text", 126, "Permission denied"),
+    ):
+        found, _, err = run("exec", HUB, "--profile", "base", "--mfa-serial", f"{DEVICE}me", "--", program)
+        assert (found, err) == (status, f"stskit: {program} cannot be run: {why}\n")
+    assert stub.requests == []
 
 
 @pytest.mark.parametrize("arguments", [["exec", HUB], ["exec", HUB, "--"], ["exec", HUB, "--", ""]])
@@ -270,7 +290,7 @@ def test_a_command_has_to_be_there(stub: Stub, run: Run, arguments: list[str]) -
     ("environment", "arguments", "expected"),
     [
         ({}, ["--profile", "base"], "eu-north-1"),
-        ({}, ["--profile", "base", "--set-region", "eu-west-3"], "eu-west-3"),
+        ({}, ["--profile", "base", "--region", "eu-west-3"], "eu-west-3"),
         ({}, ["--profile", "other"], None),
         ({}, ["--profile", "empty"], None),
         ({}, ["--profile", "block"], None),
@@ -413,7 +433,7 @@ def test_the_server_is_the_one_that_is_named(stub: Stub, run: Run, monkeypatch: 
     assert run(*asked, "--endpoint-url", stub.server.url)[0] == 0
     assert "/eu-west-3/sts/" in stub.requests[0].headers["authorization"]
     status, _, err = run(*asked, "--endpoint-url", "http://192.0.2.1")
-    assert status in (5, 6)
+    assert status == 2
     assert "TLS" in err
     assert run(*asked, "--endpoint-url", "http://[::1]:1", "--allow-http")[0] == 6
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
@@ -548,12 +568,12 @@ def test_a_wrong_code_that_was_typed_names_no_option(stub: Stub, run: Run, monke
 def test_a_shell_gets_text_or_json(stub: Stub, run: Run) -> None:
     """That is what the command is for, so it shows them."""
     to_shell = ("assume", HUB, "--profile", "base", "--to-shell")
-    status, out, _ = run(*to_shell, "--set-region", "eu-west-1")
+    status, out, _ = run(*to_shell, "--region", "eu-west-1")
     assert status == 0
     assert f"export AWS_SESSION_TOKEN='{SESSION_TOKEN}';\n" in out
     assert "export AWS_REGION='eu-west-1';\n" in out
     assert f"set -gx AWS_SESSION_TOKEN '{SESSION_TOKEN}';\n" in run(*to_shell, "fish")[1]
-    assert json.loads(run(*to_shell, "--set-region", "eu-west-1", "--json")[1])["AWS_REGION"] == "eu-west-1"
+    assert json.loads(run(*to_shell, "--region", "eu-west-1", "--json")[1])["AWS_REGION"] == "eu-west-1"
 
 
 def test_a_dotenv_file_and_a_profile_take_their_options(stub: Stub, run: Run, tmp_path: Path) -> None:
@@ -562,7 +582,7 @@ def test_a_dotenv_file_and_a_profile_take_their_options(stub: Stub, run: Run, tm
     env.touch(0o600)
     env.write_text("A=1\n")
     to = ("assume", HUB, "--profile", "base")
-    assert run(*to, "--to-dotenv", str(env), "--backup", "--set-region", "eu-west-1")[0] == 0
+    assert run(*to, "--to-dotenv", str(env), "--backup", "--region", "eu-west-1")[0] == 0
     assert env.with_name(".env.bak").read_text() == "A=1\n"
     assert "AWS_REGION=eu-west-1\n" in env.read_text()
     assert run(*to, "--to-profile", "kept", "--backup")[0] == 0
@@ -712,9 +732,10 @@ def test_what_a_profile_gets_from_a_process_is_kept_where_that_is_asked_for(run:
     config = Path.home() / ".aws" / "config"
     config.parent.mkdir()
     config.write_text(f"[profile slow]\ncredential_process = sh {tmp_path}/give\n")
-    first = run("process", "--profile", "slow", "--cache")
+    kept = ("process", "--profile", "slow", "--cache", "--cache-key", "me")
+    first = run(*kept)
     assert first[0] == 0
-    assert run("process", "--profile", "slow", "--cache") == first
+    assert run(*kept) == first
     assert (tmp_path / "runs").read_text() == "run\n"
 
 
@@ -747,14 +768,36 @@ def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None
         (["assume", "--to-process"], "no role is named; give its ARN, such as arn:aws:iam::123456789012:role/Deploy"),
         (["assume", "--to-process"], "used as they are: name them by --profile or --keys-file, or ask for --session-"),
         (["exec", "--profile", "a", "--mfa-serial", "123456789", "--", "ls"], "is for a role, or for --session-token"),
-        (["exec", "--profile", "a", "--region", "b", "--", "ls"], "--region is for a call of STS, and none is made"),
-        (["process", "--keys-file", "a", "--endpoint-url", "b"], "--endpoint-url is for a call of STS, and none is"),
+        (["exec", "--profile", "a", "--sts-region", "b", "--", "ls"], "--sts-region is for a call of STS, and none is"),
+        (["process", "--profile", "a", "--region", "b"], "--region has no effect: STS is not called without a role"),
+        (["assume", "--profile", "a", "--region", "b", "--to-process"], "--region has no effect: STS is not called"),
+        (["process", HUB, "--region", "b", "--sts-region", "c"], "--region has no effect beside --sts-region"),
+        (["exec", HUB, "--region", "a b", "--", "ls"], "'a b' is not a valid region"),
+        (["assume", HUB, "--sts-region", "-", "--to-shell"], "'-' is not a valid region"),
+        (["exec", HUB, "--cache-key", "me", "--", "ls"], "--cache-key goes with --cache"),
+        (["process", HUB, "--use-fips", "--endpoint-url", "https://a"], "--use-fips and --endpoint-url do not go"),
+        (["process", HUB, "--allow-http", "--endpoint-url", "https://a"], "--allow-http has no effect on an https"),
+        (["process", "--keys-file", "a", "--allow-http"], "--allow-http has no effect: no server is called"),
+        (["process", HUB, "--external-id", "ab", "--external-id-file", "f"], "--external-id and --external-id-file do"),
+        (["process", HUB, "--token-code", "123456"], "--token-code goes with --mfa-serial"),
+        (
+            ["process", HUB, "--mfa-serial", "123456789", "--mfa-command", "x", "--token-code", "123456"],
+            "--token-code and --mfa-command do not go together",
+        ),
+        (
+            ["process", HUB, "--keys-file", "-", "--external-id-file", "-"],
+            "--keys-file and --external-id-file cannot both read standard input; give a file for one of them",
+        ),
+        (
+            ["process", "--keys-file", "a", "--endpoint-url", "https://b"],
+            "--endpoint-url is for a call of STS, and none is",
+        ),
         (["process", "--keys-file", "a", "--use-fips"], "--use-fips is for a call of STS, and none is made without"),
         (["process", "--keys-file", "a", "--cache"], "--cache would keep what --keys-file has; leave it out"),
         (["assume", "saml.log", "--to-process"], "saml.log is a file, and no role; is it --saml-file"),
         (
             ["assume", HUB, "--role-arn", "x", "--to-process"],
-            "no option --role-arn; a role is given without one: stskit",
+            "no option --role-arn; write the role without an option: stskit assume ROLE",
         ),
         (["assume", HUB, "Deploy", "--to-process"], "'Deploy' is no role ARN. Several roles are a chain, each assumed"),
         (["roles", "saml.log", "x"], "roles takes no 'x'; see: stskit roles --help"),
@@ -766,7 +809,6 @@ def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None
         ),
         (["assume", HUB, "--overwrite", "--to-process"], "--overwrite goes with --to-profile"),
         (["assume", HUB, "--backup", "--to-process"], "--backup goes with --to-profile or --to-dotenv"),
-        (["assume", HUB, "--set-region", "x", "--to-process"], "--set-region goes with --to-profile or --to-dotenv"),
         (
             ["assume", HUB, "--session-token", "--saml-file", "a", "--to-process"],
             "--session-token is for the long-term",
@@ -815,7 +857,7 @@ def test_what_is_called_wrongly_says_how_it_is_called(run: Run, arguments: list[
         (["assume", HUB, "--profile", "", "--saml-file", "x", "--to-process"], "--profile is empty; leave it out"),
         (["assume", HUB, "--json-field", "", "--to-process"], "--json-field is empty"),
         (["assume", HUB, "--endpoint-url", "", "--to-process"], "--endpoint-url is empty"),
-        (["assume", HUB, "--to-profile", ""], "is no profile name"),
+        (["assume", HUB, "--to-profile", ""], "--to-profile is empty"),
         (["assume", "--from-env", "--policy-file", "", "--to-process"], "--policy-file is empty"),
         (["assume", "--from-env", "--session-name", "", "--to-process"], "--session-name is empty"),
         (["assume", "--from-env", "--duration", "0", "--to-process"], "duration has 0 seconds"),
@@ -830,7 +872,7 @@ def test_an_option_that_is_empty_is_not_one_that_is_left_out(
     monkeypatch.setenv("AWS_ROLE_ARN", HUB)
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "token")
     status, out, err = run(*arguments)
-    assert (status in (2, 7), out, stub.requests) == (True, "", [])
+    assert (status, out, stub.requests) == (2, "", [])
     assert said in err
 
 
@@ -857,7 +899,8 @@ def fails(run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Output]:
             raise error
 
         monkeypatch.setattr(Profile, "fetch", fetch)
-        return run("process", *arguments, "--profile", "base", HUB)
+        command = "assume" if "--to-profile" in arguments else "process"
+        return run(command, *arguments, "--profile", "base", HUB)
 
     return fail
 
@@ -870,26 +913,49 @@ def fails(run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Output]:
         (ProofInvalid("It is odd.", remedy="Look."), 3, "It is odd. Look."),
         (ProofInvalid("a; b.txt is odd. ", remedy="look; again"), 3, "a; b.txt is odd. ; look; again"),
         (ProofInvalid("it is odd", remedy="set it=True", cli_remedy="pass --it"), 3, "it is odd; pass --it"),
-        (RoleError("it is short", remedy="wait", option="duration"), 2, "--duration: it is short; wait"),
-        (RoleError("tags are odd", option="tags"), 2, "--tag: tags are odd"),
-        (RoleError("odd region", option="region"), 2, "--region: odd region"),
-        (SinkError("odd region", option="region"), 7, "--set-region: odd region"),
-        (SinkError("odd path", option="config_path"), 7, "--config-file: odd path"),
-        (SourceMissing("no device", option="mfa"), 3, "--mfa-serial: no device"),
-        (SourceMissing("no profile", option="name"), 3, "--profile: no profile"),
         (RoleError("it is new", cli_remedy="add --duration 1h", option="duration"), 2, "it is new; add --duration 1h"),
         (ProofInvalid("odd path", option="path"), 3, "odd path"),
         (RoleError("nothing of the command line", option="provided_contexts"), 2, "nothing of the command line"),
         (SignInRequired("it has expired"), 4, "it has expired"),
         (STSError("refused", code="AccessDenied"), 5, "refused"),
         (STSUnavailable("not there"), 6, "not there"),
+        (STSUnavailable("no such endpoint", kind="setup"), 2, "no such endpoint"),
     ],
 )
-def test_an_error_shows_the_option_the_message_and_the_remedy(
+def test_an_error_shows_the_message_and_the_remedy(
     fails: Callable[..., Output], error: StskitError, status: int, shown: str
 ) -> None:
-    """The remedy is that for the command line; the option is not shown twice, nor where it could be one of several."""
+    """The remedy is that for the command line; an option that was not typed is not shown."""
     assert fails(error) == (status, "", f"stskit: {shown}\n")
+
+
+@pytest.mark.parametrize(
+    ("typed", "error", "shown"),
+    [
+        ("--duration 1h", RoleError("it is short", remedy="wait", option="duration"), "--duration: it is short; wait"),
+        (
+            "--duration=1h",
+            RoleError("duration has 0 s", cli_message="has 0 s", option="duration"),
+            "--duration has 0 s",
+        ),
+        ("--tag a=b", RoleError("tags are odd", option="tags"), "--tag: tags are odd"),
+        ("--region a", RoleError("odd region", option="region"), "--region: odd region"),
+        ("--sts-region a", RoleError("odd region", option="region"), "--sts-region: odd region"),
+        ("--region a --sts-region b --to-profile p", RoleError("odd", option="region"), "--sts-region: odd"),
+        ("--region a --sts-region b --to-profile p", SinkError("odd", option="region"), "--region: odd"),
+        ("--config-file a --to-profile p", SinkError("odd", option="config_path"), "--config-file: odd"),
+        ("--external-id-file id", RoleError("odd", option="external_id"), "--external-id-file: odd"),
+        ("--mfa-serial 123456789", SourceMissing("no device", option="mfa"), "--mfa-serial: no device"),
+        ("--cache --cache-key me", SourceMissing("odd", option="key"), "--cache-key: odd"),
+    ],
+)
+def test_an_error_begins_with_the_option_that_was_typed(
+    stub: Stub, fails: Callable[..., Output], typed: str, error: StskitError, shown: str
+) -> None:
+    """The name of the Python argument does not stand behind it."""
+    Path("id").touch(0o600)
+    Path("id").write_text("shared")
+    assert fails(error, *typed.split())[2] == f"stskit: {shown}\n"
 
 
 @pytest.mark.parametrize(
@@ -1074,7 +1140,7 @@ def test_a_stream_that_is_full_is_dropped(
     ("arguments", "status", "said"),
     [
         (["whoami", "--keys-file", "-"], 3, "standard input holds no credentials: it is no JSON"),
-        (["process", HUB, "--profile", "base", "--policy-file", "-"], 2, "policy has 0 characters"),
+        (["process", HUB, "--profile", "base", "--policy-file", "-"], 2, "--policy-file has 0 characters"),
         (["whoami", "--nope"], 2, "there is no option --nope"),
     ],
 )

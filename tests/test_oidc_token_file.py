@@ -122,8 +122,8 @@ def test_a_token_may_be_a_field_of_a_json_file(path: Path) -> None:
         ('["id_token", "canary"]', "has no field 'id_token' with a token as text"),
         ('{"token": "canary"}', "has no field 'id_token'"),
         ('{"id_token": ["canary"]}', "has no field 'id_token'"),
-        ('{"id_token": "canary canary"}', "holds no OIDC token"),
-        ('{"id_token": ""}', "holds no OIDC token"),
+        ('{"id_token": "canary canary"}', "does not hold an OIDC token"),
+        ('{"id_token": ""}', "does not hold an OIDC token"),
     ],
 )
 def test_a_json_file_without_the_field_is_told(content: str, message: str, path: Path) -> None:
@@ -412,7 +412,7 @@ def test_a_saml_response_is_not_sent_as_a_token(tmp_path: Path, xml: str) -> Non
     (tmp_path / "token").touch(0o600)
     (tmp_path / "token").write_text(b64encode(xml.encode()).decode())
     with pytest.raises(
-        ProofInvalid, match=r"holds a SAML response, and no OIDC token; name it as one: SAMLFile\(path\)"
+        ProofInvalid, match=r"holds a SAML response, not an OIDC token; name it as one: SAMLFile\(path\)"
     ):
         OIDCTokenFile(tmp_path / "token").fetch()
     for opaque in ("PHoVQ2xv", "opaque.token", b64encode(b"no xml here").decode()):

@@ -25,9 +25,11 @@ HEAVY = ["botocore", "boto3", "urllib3", "dateutil", "ssl", "http.client"]
 ON_FIRST_USE = {
     "stskit._cli.doctor.examine",
     "stskit._io.atomic",
+    "stskit._io.streams",
     "stskit.proofs.browser_log",
     "stskit.proofs.saml_encoding",
     "stskit.proofs.saml_parser",
+    "stskit.proofs.token_form",
     "stskit.sources.profile.errors",
     "stskit.sources.profile.cache_key",
     "stskit.sources.profile.provider_chain",

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from helpers import needs, reachable_text
+from other_identities import ALL
 
 from stskit import Credentials
 from stskit.errors import SinkError
@@ -19,11 +20,6 @@ from stskit.sinks.shell_exports import Shell
 
 SESSION = Credentials("ASIANEW", "new/secret+", "IQoJb3JpZ2luX2Vj/A-Za+z0_9==", datetime(2099, 1, 2, tzinfo=UTC))
 STATIC = Credentials("AKIANEW", "static/secret")
-LEFT_OVER = (
-    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_PROFILE",
-    "AWS_DEFAULT_PROFILE", "AWS_CREDENTIAL_EXPIRATION", "AWS_SESSION_EXPIRATION", "AWS_CREDENTIAL_SCOPE",
-    "AWS_ACCOUNT_ID",
-)  # fmt: skip
 REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
 NASTY = (
     "it's",
@@ -78,7 +74,9 @@ def run(shell: str, script: str, *options: str, **variables: str) -> subprocess.
 def told(file: str) -> dict[str, bytes]:
     """The variables of AWS in what ``env -0`` put into *file*."""
     pairs = (each.partition(b"=") for each in Path(file).read_bytes().split(b"\0"))
-    return {name.decode(): value for name, _, value in pairs if name.startswith(b"AWS_")}
+    return {
+        name.decode(): value for name, _, value in pairs if name.startswith((b"AWS", b"EC2_", b"GRANTED_", b"SAML2AWS"))
+    }
 
 
 def put(file: str, text: str) -> None:
@@ -142,7 +140,7 @@ def test_what_sts_gives_needs_no_quotes_around_the_command(shell: str, way: str)
     put("session", SESSION.to(region))
     put("static", STATIC.to(ShellExports(DIALECTS[shell])))
     script = "".join(f"{way.format(name)}\nenv -0 >{name}.got\n" for name in ("session", "static"))
-    done = run(shell, script, **dict.fromkeys(LEFT_OVER, "stale"))
+    done = run(shell, script, **dict.fromkeys(ALL, "stale"))
     assert (done.stdout, done.stderr, done.returncode) == (b"", b"", 0)
     assert told("session.got") == {
         "AWS_ACCESS_KEY_ID": b"ASIANEW",
@@ -185,7 +183,7 @@ def test_what_is_run_would_be_seen(shell: str) -> None:
 @pytest.mark.debian
 @pytest.mark.case("X8")
 @pytest.mark.parametrize("shell", BARE)
-@pytest.mark.parametrize("before", [{}, dict.fromkeys((*LEFT_OVER, *REGION), "stale")], ids=["unset", "set"])
+@pytest.mark.parametrize("before", [{}, dict.fromkeys((*ALL, *REGION), "stale")], ids=["unset", "set"])
 def test_what_is_taken_out_need_not_be_there(shell: str, before: dict[str, str]) -> None:
     """Every line of it succeeds, in silence, and the children have none of the variables."""
     text = ShellExports(DIALECTS[shell], region="eu-west-1").unset()
@@ -227,7 +225,7 @@ TEXTS: dict[tuple[Shell, ...], tuple[str, str]] = {
 def test_old_variables_go_first(shell: Shell, unset: str, sets: str) -> None:
     """One statement a line, of which the last has its end too; the region only where there is one."""
     wanted = {"AWS_ACCESS_KEY_ID": "AKIANEW", "AWS_SECRET_ACCESS_KEY": "static/secret", **dict.fromkeys(REGION, "r")}
-    gone = [unset.format(name) for name in (*LEFT_OVER, *REGION)]
+    gone = [unset.format(name) for name in (*ALL, *REGION)]
     sink = ShellExports(shell, region="r")
     assert sorted(sink.unset().splitlines()) == sorted(gone)
     text = STATIC.to(sink)

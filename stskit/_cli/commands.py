@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from errno import EACCES, ENOENT
+from shutil import which
 from typing import TYPE_CHECKING, Final
 
 from attrs import asdict
@@ -22,6 +24,7 @@ from stskit._cli.recipe import (
 )
 from stskit.engine import caller_identity
 from stskit.sinks import Environment
+from stskit.sources import SAMLFile
 from stskit.sources.profile.process import mark_process
 
 if TYPE_CHECKING:
@@ -49,10 +52,12 @@ _COLOURS: Final = {"ok": "green", "note": "yellow", "wrong": "red"}
 
 def roles(args: Namespace) -> Result:
     """Show what an assertion offers, also one that has expired."""
-    assertion = read_assertion(args.saml_file)
+    assertion = read_assertion(SAMLFile(args.saml_file))
     facts = {name: getattr(assertion, name) for name in _ASSERTION_LABELS}
     pairs = [(role.role_arn.split(":")[4], role.role_arn, role.principal_arn) for role in assertion.roles]
-    listed = console.table(("ACCOUNT", "ROLE", "PROVIDER"), pairs, sys.stdout) if pairs else "It offers no role of AWS."
+    listed = f"It offers no role of AWS{assertion.similar_names('Role')}."
+    if pairs:
+        listed = console.table(("ACCOUNT", "ROLE", "PROVIDER"), pairs, sys.stdout)
     end = console.moment(assertion.not_on_or_after)
     shown = {label: end if label == "good until" else facts[name] for name, label in _ASSERTION_LABELS.items() if label}
     return Result(f"{listed}\n\n{console.fields(shown)}", facts)
@@ -61,8 +66,9 @@ def roles(args: Namespace) -> Result:
 def assume(args: Namespace) -> Result:
     """Deliver credentials, of a role or as they are, to a sink."""
     check_only_one(args, "destination", needed="say where the credentials go, by one of")
+    recipe = build_recipe(args)
     deliver = build_delivery(args)
-    credentials = build_recipe(args).fetch()
+    credentials = recipe.fetch()
     if credentials.session_token is None:  # a copy would never expire
         raise UsageError("those are long-term keys, and are not copied", remedy="name a role, or add --session-token")
     return deliver(credentials)
@@ -72,14 +78,25 @@ def execute(args: Namespace) -> Result:
     """Replace this process by the program, with the credentials in its environment; return only where that fails."""
     if not any(args.program[:1]):
         raise UsageError("no command is given", remedy="put it after two dashes: stskit exec ROLE -- aws s3 ls")
-    environment = build_recipe(args).fetch().to(Environment(os.environ, region=region_for_command(args)))
+    recipe = build_recipe(args)
+    program = args.program[0]
+    if which(program) is None:  # a wrong name costs no call and no MFA code
+        number = EACCES if os.path.dirname(program) and os.path.exists(program) else ENOENT
+        return _not_run(args, OSError(number, os.strerror(number)))
+    environment = recipe.fetch().to(Environment(os.environ, region=region_for_command(args)))
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and a program inherits that
         signal.signal(number, signal.SIG_DFL)
     try:
-        os.execvpe(args.program[0], args.program, environment)  # noqa: S606 - the caller's own command, without a shell
+        os.execvpe(program, args.program, environment)  # noqa: S606 - the caller's own command, without a shell
     except OSError as error:
-        console.write_error(UsageError(f"{args.program[0]} cannot be run: {error.strerror}"), in_json=args.json)
-        return Result("", {}, 127 if isinstance(error, FileNotFoundError) else 126)
+        return _not_run(args, error)
+
+
+def _not_run(args: Namespace, error: OSError) -> Result:
+    """Write why the program cannot be run; return the exit status that a shell has then."""
+    problem = UsageError(f"{args.program[0]} cannot be run: {error.strerror}")
+    console.write_error(problem, args.argv, in_json=args.json)
+    return Result("", {}, 127 if isinstance(error, FileNotFoundError) else 126)
 
 
 def process(args: Namespace) -> Result:
@@ -112,6 +129,7 @@ def doctor(args: Namespace) -> Result:
             region=args.region,
             endpoint_url=args.endpoint_url,
             use_fips=args.use_fips,
+            allow_http=args.allow_http,
             offline=args.offline,
             run=args.run,
         )

@@ -16,7 +16,7 @@ from typing import Any, Final, TextIO
 from attrs import asdict
 
 from stskit._cli.formatting import format_deadline, iso, printable
-from stskit._cli.options import flag_for
+from stskit._cli.options import flag_for, is_among
 from stskit.errors import StskitError, StskitWarning, joined
 
 __all__ = [
@@ -85,18 +85,22 @@ def _write(text: str, stream: TextIO) -> None:
 # Errors, warnings and notes -------------------------------------------------------------------------------------------
 
 
-def write_error(error: StskitError, *, in_json: bool) -> None:
-    """Write to standard error what happened, and what to do: the remedy for the command line where there is one."""
-    remedy, flag = error.cli_remedy or error.remedy, flag_for(error)
+def write_error(error: StskitError, words: Sequence[str], *, in_json: bool) -> None:
+    """Write to standard error what happened, and what to do: the remedy for the command line where there is one.
+
+    *words*: the arguments of the command line. The option that was wrong comes first if it is one of them.
+    """
+    remedy, flag = error.cli_remedy or error.remedy, flag_for(error, words)
     if in_json:
         data = {"error": type(error).__name__, "message": error.message, "remedy": remedy}
         known = {**vars(error), "option": flag or error.option}
-        shown = {name: value for name, value in known.items() if name not in (*data, "cli_remedy") and _has(value)}
+        hidden = (*data, "cli_message", "cli_remedy")
+        shown = {name: value for name, value in known.items() if name not in hidden and _has(value)}
         write_stderr(as_json({**data, **shown}))
         return
-    text = joined(error.message, remedy)
-    if flag is not None and flag not in text:
-        text = f"{flag}: {text}"
+    is_typed = flag is not None and is_among(flag, words)
+    start = f"{flag} {error.cli_message}" if error.cli_message else f"{flag}: {error.message}"
+    text = joined(start if is_typed else error.message, remedy)
     write_stderr(f"{paint('stskit:', 'red', sys.stderr)} {printable(text)}")
 
 
@@ -131,9 +135,12 @@ def _show_warning(message: Warning | str, *_where: Any, **_more: Any) -> None:
 # Text and JSON --------------------------------------------------------------------------------------------------------
 
 
-def paint(text: str, colour: str, stream: TextIO) -> str:
-    """Return *text* in a colour where *stream* is a terminal that has them. https://no-color.org/"""
-    plain = not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+def paint(text: str, colour: str, stream: TextIO | None) -> str:
+    """Return *text* in a colour where *stream* is a terminal that has them. https://no-color.org/
+
+    *stream* is None where it is closed.
+    """
+    plain = stream is None or not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return text if plain else f"\033[{_COLOURS[colour]}m{text}\033[0m"
 
 
@@ -161,7 +168,7 @@ def fields(values: Mapping[str, object]) -> str:
     return "\n".join(f"  {name.ljust(width)}  {printable(str(value))}" for name, value in present.items())
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO) -> str:
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO | None) -> str:
     """Return *rows* in columns under *heads*."""
     rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]

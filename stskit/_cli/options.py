@@ -7,12 +7,14 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, Literal, TypeAlias, get_args
+from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
 from stskit import mfa
 from stskit.engine import AssumedRole
 from stskit.errors import SinkError, StskitError
+from stskit.refresh import Cached
 from stskit.roles import Role
 from stskit.sinks import CredentialsFile, DotEnv, Environment, ShellExports
 from stskit.sinks.shell_exports import Shell
@@ -26,7 +28,6 @@ __all__ = [
     "JSON",
     "KEYS",
     "MFA",
-    "PROGRAM",
     "PROOF",
     "ROLE",
     "SERVER",
@@ -38,6 +39,7 @@ __all__ = [
     "check",
     "check_only_one",
     "flag_for",
+    "is_among",
     "uses_no_role",
 ]
 
@@ -45,6 +47,7 @@ Purpose: TypeAlias = Literal["source", "role", "call", "destination"]
 
 _SINKS: Final = frozenset({CredentialsFile, DotEnv, ShellExports, Environment})
 _TIME: Final = r"(?=.)(?:(\d{1,3})h)?(?:(\d{1,5})m)?(?:(\d{1,6})s?)?"
+_REGION: Final = r"(?![0-9]+$)(?!-)[a-zA-Z0-9-]{,63}(?<!-)"  # a part of a host name, as botocore checks it
 
 
 class UsageError(StskitError):
@@ -57,6 +60,24 @@ def _time(text: str) -> timedelta:
         raise ArgumentTypeError(f"{text!r} is no time; write it as 3600, 90s, 15m or 1h30m")
     hours, minutes, seconds = (int(each or 0) for each in found.groups())
     return timedelta(hours=hours, minutes=minutes, seconds=seconds)
+
+
+def _region(text: str) -> str:
+    if text and not re.fullmatch(_REGION, text):
+        raise ArgumentTypeError(f"{text!r} is not a valid region. Expected a name such as eu-central-1")
+    return text
+
+
+def _url(text: str) -> str:
+    """Return *text* where it is a URL; no error quotes it, because it may have a password in it."""
+    try:
+        parts = urlsplit(text)
+        is_valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of brackets, or of a port that is not a number up to 65535
+        is_valid = False
+    if text and not is_valid:
+        raise ArgumentTypeError("this is not a valid URL. Expected https://HOST or https://HOST:PORT")
+    return text
 
 
 def _tag(text: str) -> tuple[str, str]:
@@ -87,6 +108,8 @@ class Option:
     """Other options; without one of them this option has no effect."""
     excludes: Sequence[str] = field(default=(), kw_only=True)
     """Other options; none of them can be given with this one."""
+    reads_file: bool = field(default=False, kw_only=True)
+    """Whether its value is a file to read, of which ``-`` is standard input."""
     arguments: Mapping[type, str] = field(factory=dict, kw_only=True)
     """The Python arguments that it stands for: each class, and the name of its argument."""
 
@@ -103,6 +126,7 @@ class Option:
 
 _SWITCH: Final[dict[str, Any]] = {"action": "store_true"}
 _DURATION: Final[dict[str, Any]] = {"type": _time}
+_PLACE: Final[dict[str, Any]] = {"type": _region}
 _REPEATED: Final[dict[str, Any]] = {"action": "append", "default": []}
 _SHELL: Final[dict[str, Any]] = {"nargs": "?", "const": "sh", "choices": get_args(Shell)}
 
@@ -119,6 +143,7 @@ KEYS: Final = (
         "FILE",
         "credentials in JSON, as aws sts prints them; - is standard input",
         purpose="source",
+        reads_file=True,
     ),
 )
 FILES: Final = (
@@ -126,11 +151,19 @@ FILES: Final = (
     Option(
         "--saml-file",
         "FILE",
-        "a SAML response, in whatever way it was saved; a browser's HAR file too",
+        "a SAML response, in whatever way it was saved; a browser's HAR file too; - is standard input",
         purpose="source",
+        reads_file=True,
         arguments={SAMLFile: "path"},
     ),
-    Option("--oidc-token-file", "FILE", "an OIDC token", purpose="source", arguments={OIDCTokenFile: "path"}),
+    Option(
+        "--oidc-token-file",
+        "FILE",
+        "an OIDC token; - is standard input",
+        purpose="source",
+        reads_file=True,
+        arguments={OIDCTokenFile: "path"},
+    ),
     Option(
         "--json-field",
         "NAME",
@@ -169,6 +202,14 @@ MFA: Final = (
         "what prints the code, such as 'ykman oath accounts code -s aws'",
         needs=["--mfa-serial"],
     ),
+    Option(
+        "--token-code",
+        "CODE",
+        "the code of the device, which works once; without it and --mfa-command, stskit asks for it",
+        needs=["--mfa-serial"],
+        excludes=["--mfa-command"],
+        arguments={mfa.MFA: "code"},
+    ),
     Option("--session-token", "", "give the code to GetSessionToken, and go on from that session", _SWITCH),
 )
 ROLE: Final = (
@@ -179,6 +220,7 @@ ROLE: Final = (
         "FILE",
         "a session policy, in JSON; - is standard input",
         purpose="role",
+        reads_file=True,
         arguments={Role: "policy"},
     ),
     Option(
@@ -208,8 +250,18 @@ ROLE: Final = (
     Option(
         "--external-id",
         "ID",
-        "what a third party's trust policy asks for",
+        "the external ID that a third party's trust policy requires; other users of this machine can see it in the "
+        "process list, so prefer --external-id-file",
         purpose="role",
+        excludes=["--external-id-file"],
+        arguments={Role: "external_id"},
+    ),
+    Option(
+        "--external-id-file",
+        "FILE",
+        "a file with the external ID; - is standard input",
+        purpose="role",
+        reads_file=True,
         arguments={Role: "external_id"},
     ),
     Option(
@@ -221,29 +273,52 @@ ROLE: Final = (
     ),
 )
 ENDPOINT: Final = (
-    Option("--region", "REGION", "the region of STS", purpose="call", arguments={BotocoreSTS: "region"}),
     Option(
         "--endpoint-url",
         "URL",
         "another server than AWS's",
+        {"type": _url},
         purpose="call",
         arguments={BotocoreSTS: "endpoint_url"},
     ),
-    Option("--use-fips", "", "the FIPS endpoint", _SWITCH, purpose="call", arguments={BotocoreSTS: "use_fips"}),
-)
-SERVER: Final = (
-    *ENDPOINT,
+    Option(
+        "--use-fips",
+        "",
+        "the FIPS endpoint",
+        _SWITCH,
+        purpose="call",
+        excludes=["--endpoint-url"],
+        arguments={BotocoreSTS: "use_fips"},
+    ),
     Option(
         "--allow-http",
         "",
-        "let that server be one without TLS on another machine",
+        "allow plain HTTP to a remote endpoint, which the option, the environment or the profile names",
         _SWITCH,
-        needs=["--endpoint-url"],
         arguments={BotocoreSTS: "allow_http"},
     ),
 )
+SERVER: Final = (
+    Option("--region", "REGION", "the region of STS", _PLACE, purpose="call", arguments={BotocoreSTS: "region"}),
+    *ENDPOINT,
+)
 CALL: Final = (
-    *SERVER,
+    Option(
+        "--region",
+        "REGION",
+        "the region of STS, and of the profile, shell, file or command that receives the credentials",
+        _PLACE,
+        arguments=dict.fromkeys((BotocoreSTS, *_SINKS), "region"),
+    ),
+    Option(
+        "--sts-region",
+        "REGION",
+        "the region of STS, if it differs from --region",
+        _PLACE,
+        purpose="call",
+        arguments={BotocoreSTS: "region"},
+    ),
+    *ENDPOINT,
     Option(
         "--wait-for-new-role",
         "TIME",
@@ -253,6 +328,14 @@ CALL: Final = (
         arguments={AssumedRole: "wait_for_new_role"},
     ),
     Option("--cache", "", "keep credentials in ~/.cache/stskit until they expire, for later calls", _SWITCH),
+    Option(
+        "--cache-key",
+        "NAME",
+        "a name for the identity that --profile or the machine stands for. --cache needs it if stskit cannot see that "
+        "identity: with a credential_process, container or instance credentials",
+        needs=["--cache"],
+        arguments={Cached: "key"},
+    ),
 )
 WHERE: Final = (
     Option(
@@ -272,13 +355,6 @@ WHERE: Final = (
     ),
     Option("--to-dotenv", "FILE", "a .env file", purpose="destination", arguments={DotEnv: "path"}),
     Option("--to-process", "", "the document of a credential_process", _SWITCH, purpose="destination"),
-    Option(
-        "--set-region",
-        "REGION",
-        "the region to write there, for a profile to the config file",
-        needs=["--to-profile", "--to-dotenv", "--to-shell"],
-        arguments={CredentialsFile: "region", DotEnv: "region", ShellExports: "region", Environment: "region"},
-    ),
     Option(
         "--set-output",
         "FORMAT",
@@ -317,16 +393,8 @@ WHERE: Final = (
         arguments={CredentialsFile: "backup", DotEnv: "backup"},
     ),
 )
-PROGRAM: Final = (
-    Option(
-        "--set-region",
-        "REGION",
-        "the region for the command; else it is that of --profile",
-        arguments={Environment: "region"},
-    ),
-)
 DOCTOR: Final = (
-    *ENDPOINT,
+    *SERVER,
     Option("--offline", "", "do not ask STS what time it is", _SWITCH),
     Option(
         "--run",
@@ -355,19 +423,27 @@ def arguments_for(target: type, args: Namespace) -> dict[str, Any]:
     return {option.arguments[target]: value for option in options if (value := option.value_in(args)) is not None}
 
 
-def flag_for(error: StskitError) -> str | None:
+def is_among(flag: str, words: Sequence[str]) -> bool:
+    """Return whether the option *flag* is one of *words*, the arguments of the command line."""
+    return any(word == flag or word.startswith(f"{flag}=") for word in words)
+
+
+def flag_for(error: StskitError, words: Sequence[str]) -> str | None:
     """Return the option that stands for the Python argument that *error* names; None where there is none, or several.
 
-    Both STS and a sink have an argument ``region``, so the class of the error decides between these two.
+    Both STS and a sink have an argument ``region``, so the class of the error decides between these two. Where several
+    options set one argument, it is the last of them that is in *words*, the arguments of the command line.
     """
     of_sink = isinstance(error, SinkError)
-    flags = {
-        option.flag
+    options = [
+        option
         for option in (*PROOF, *MFA, *ROLE, *CALL, *WHERE)
-        for target, argument in option.arguments.items()
-        if argument == error.option and (target in _SINKS) == of_sink
-    }
-    return flags.pop() if len(flags) == 1 else None
+        if any(
+            argument == error.option and (target in _SINKS) == of_sink for target, argument in option.arguments.items()
+        )
+    ]
+    chosen = [option for option in options if is_among(option.flag, words)][-1:] or options
+    return chosen[0].flag if len(chosen) == 1 else None
 
 
 def check(args: Namespace) -> None:
@@ -383,19 +459,55 @@ def check(args: Namespace) -> None:
         if option.needs and not given.keys() & {*option.needs}:
             needed = " or ".join(option.needs[:2])
             raise UsageError(f"{flag} goes with {needed}", remedy="leave it out, or add that", option=flag)
+    _check_standard_input(args, given)
     if "--session-token" in given and given.keys() & {"--saml-file", "--oidc-token-file", "--from-env"}:
         raise UsageError(
             "--session-token is for the long-term keys of a user: --profile or --keys-file",
             remedy="leave it out",
             option="--session-token",
         )
-    if hasattr(args, "roles") and uses_no_role(args):
-        _check_without_role(given)
+    if "--allow-http" in given and str(getattr(args, "endpoint_url", "")).startswith("https:"):
+        raise UsageError(
+            "--allow-http has no effect on an https endpoint", remedy="leave it out", option="--allow-http"
+        )
+    if hasattr(args, "roles"):
+        _check_region(args, given)
+        if uses_no_role(args):
+            _check_without_role(given)
     if "--from-env" in given and args.roles:
         raise UsageError(
             "--from-env takes the role from AWS_ROLE_ARN",
             remedy="name no other, or leave --from-env out",
             option="--from-env",
+        )
+
+
+def _check_standard_input(args: Namespace, given: Mapping[str, Option]) -> None:
+    readers = [flag for flag, option in given.items() if option.reads_file and option.value_in(args) == "-"]
+    if len(readers) > 1:
+        raise UsageError(
+            f"{' and '.join(readers)} cannot both read standard input",
+            remedy="give a file for one of them",
+            option=readers[0],
+        )
+
+
+def _check_region(args: Namespace, given: Mapping[str, Option]) -> None:
+    """Raise `UsageError` where ``--region`` has no effect: where it is neither that of STS nor of a destination."""
+    is_of_destination = args.command == "exec" or bool(given.keys() & {"--to-profile", "--to-shell", "--to-dotenv"})
+    if "--region" not in given or is_of_destination:
+        return
+    if "--sts-region" in given:
+        raise UsageError(
+            "--region has no effect beside --sts-region: this output has no region",
+            remedy="leave one of them out",
+            option="--region",
+        )
+    if uses_no_role(args) and not args.session_token:
+        raise UsageError(
+            "--region has no effect: STS is not called without a role, and this output has no region",
+            remedy="leave it out",
+            option="--region",
         )
 
 
@@ -418,8 +530,14 @@ def _check_without_role(given: Mapping[str, Option]) -> None:
             raise UsageError(
                 f"{flag} is for a call of STS, and none is made without a role", remedy="leave it out", option=flag
             )
-    if "--cache" in given and "--keys-file" in given:
+    if "--keys-file" not in given:
+        return
+    if "--cache" in given:
         raise UsageError("--cache would keep what --keys-file has", remedy="leave it out", option="--cache")
+    if "--allow-http" in given:  # a profile may call servers by itself
+        raise UsageError(
+            "--allow-http has no effect: no server is called", remedy="leave it out", option="--allow-http"
+        )
 
 
 def check_only_one(args: Namespace, purpose: Purpose, *, needed: str = "") -> None:

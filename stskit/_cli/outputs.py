@@ -34,7 +34,10 @@ Delivery: TypeAlias = "Callable[[Credentials], Result]"
 
 
 def build_delivery(args: Namespace) -> Delivery:
-    """Return what delivers credentials where *args* say. Raise `SinkError` where that place is not valid."""
+    """Return what delivers credentials where *args* say.
+
+    Raise `SinkError` where the credentials could not be delivered there, so that no call and no MFA code is wasted.
+    """
     if args.to_shell is not None:
         return _to_shell(args)
     if args.to_process:
@@ -66,6 +69,9 @@ def _to_shell(args: Namespace) -> Delivery:
 
 
 def _to_file(sink: DotEnv | CredentialsFile, what: str, named: Mapping[str, str]) -> Delivery:
+    if check := getattr(sink, "check", None):  # a sink that can see beforehand what it would refuse
+        check()
+
     def write(credentials: Credentials) -> Result:
         path = credentials.to(sink)
         about = {"account": credentials.account_id, "arn": credentials.assumed_role_arn}

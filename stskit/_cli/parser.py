@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from attrs import frozen
 
+from stskit._arguments import secret_kind
 from stskit._cli import console, options
 from stskit._cli.options import Option, UsageError, add_group
 
@@ -16,6 +17,34 @@ if TYPE_CHECKING:
 
 __all__ = ["before_double_dash", "parse", "parser"]
 
+# What other tools call it, above all the AWS CLI: the option here if there is one, and the answer.
+_ELSEWHERE: Final = {
+    "--role-session-name": ("--session-name", "use --session-name NAME"),
+    "--duration-seconds": ("--duration", "use --duration TIME"),
+    "--serial-number": ("--mfa-serial", "use --mfa-serial SERIAL"),
+    "--mfa-code": ("--token-code", "use --token-code CODE, or leave it out: stskit asks for the code"),
+    "--mfa-token": ("--token-code", "use --token-code CODE, or leave it out: stskit asks for the code"),
+    "--policy": ("--policy-file", "use --policy-file FILE"),
+    "--policy-arns": ("--policy-arn", "use --policy-arn ARN, once for each policy"),
+    "--tags": ("--tag", "use --tag KEY=VALUE, once for each tag"),
+    "--transitive-tag-keys": ("--transitive-tag", "use --transitive-tag KEY, once for each key"),
+    "--web-identity-token": ("--oidc-token-file", "save the token and use --oidc-token-file FILE"),
+    "--saml-assertion": ("--saml-file", "save the response and use --saml-file FILE"),
+    "--output": ("", "use --json for JSON; --set-output FORMAT sets the output of a profile that stskit writes"),
+    "--query": ("", "use --json and a program that selects from JSON"),
+    "--ca-bundle": ("", "set AWS_CA_BUNDLE, or ca_bundle in the profile"),
+    "--no-verify-ssl": ("", "TLS is always verified. For a CA of your own set AWS_CA_BUNDLE to its certificate file"),
+    "--no-sign-request": ("", "leave it out: SAML and OIDC need no signature, all other calls do"),
+    "--color": ("", "set NO_COLOR=1 for output without colours"),
+}
+_ANY_TEXT: Final = frozenset(
+    {
+        *(option.flag for option in (*options.PROOF, *options.ROLE) if option.reads_file),
+        *("--mfa-command", "--external-id", "--tag", "--transitive-tag"),
+        *_ELSEWHERE,  # the answer quotes no value
+    }
+)
+_ROLE_ARN: Final = ("--role", "--role-arn", "--role-name")
 _AMBIENT: Final = "(without any: what the AWS SDKs would find)"
 _ASSUMING: Final = (
     (f"the proof {_AMBIENT}", options.PROOF),
@@ -51,7 +80,7 @@ _STATUS: Final = """
 exit status:
   0  done                      4  a person has to sign in, or to give an MFA code
   1  doctor found a fault      5  STS refused
-  2  the command is not right  6  STS did not answer
+  2  invalid usage             6  STS did not answer
   3  no proof that can be used 7  the credentials could not be delivered
 """
 
@@ -63,6 +92,11 @@ class _Command:
     about: str
     groups: Sequence[tuple[str, tuple[Option, ...]]]
     more: str = ""
+
+    @property
+    def takes_roles(self) -> bool:
+        """Whether roles are its arguments."""
+        return "[ROLE ...]" in self.usage
 
     @property
     def options(self) -> list[Option]:
@@ -83,7 +117,7 @@ _COMMANDS: Final = (
         "exec",
         "[ROLE ...] [PROOF] [OPTIONS] -- COMMAND [ARGUMENT ...]",
         "assume a role, and run a command with its credentials",
-        (*_ASSUMING, ("the command", options.PROGRAM)),
+        _ASSUMING,
         _EXEC,
     ),
     _Command(
@@ -119,6 +153,7 @@ def parse(argv: Sequence[str]) -> Namespace:
         raise UsageError(
             f"{words[0]} is a file, and no command", remedy=f"what it offers is shown by: stskit roles {words[0]}"
         )
+    _check_for_secrets(words)
     args, unknown = parser().parse_known_args(words)
     command = next(each for each in _COMMANDS if each.name == args.command)
     if unknown:
@@ -127,18 +162,39 @@ def parse(argv: Sequence[str]) -> Namespace:
     return args
 
 
+def _check_for_secrets(words: Sequence[str]) -> None:
+    """Raise `UsageError` where a proof or keys stand in the place of another value, because errors quote that value.
+
+    What names a file is checked where the file is read, and some values may be any text.
+    """
+    flag = ""
+    for word in words:
+        is_flag = word.startswith("--")
+        flag, _, value = word.partition("=") if is_flag else (flag, "", word)
+        kind = None if flag in _ANY_TEXT else secret_kind(value)
+        if kind:
+            raise UsageError(
+                f"{flag or 'an argument'} cannot be {kind} ({len(value):,} characters)",
+                remedy="save it in a file, and name the file: --oidc-token-file, --saml-file or --keys-file",
+            )
+        flag = flag if is_flag and "=" not in word else ""
+
+
 def _unknown(command: _Command, words: Sequence[str]) -> UsageError:
     """Return the error for *words* that *command* does not take."""
     from difflib import get_close_matches
 
     see_help = f"see: stskit {command.name} --help"
     flag = next((word.split("=")[0] for word in words if word.startswith("-")), None)
-    if flag in ("--role", "--role-arn", "--role-name"):
-        remedy = f"a role is given without one: stskit {command.name} ROLE ..."
+    if flag in _ROLE_ARN and command.takes_roles:
+        remedy = f"write the role without an option: stskit {command.name} ROLE ..."
         return UsageError(f"there is no option {flag}", remedy=remedy, option=flag)
     if flag:
-        near = get_close_matches(flag, [option.flag for option in command.options], 1)
-        remedy = f"is it {near[0]}?" if near else see_help
+        known = [option.flag for option in command.options]
+        here, remedy = _ELSEWHERE.get(flag, ("", ""))
+        if not remedy or here not in ("", *known):
+            near = get_close_matches(flag, known, 1)
+            remedy = f"is it {near[0]}?" if near else see_help
         return UsageError(f"there is no option {flag}", remedy=remedy, option=flag)
     text = " ".join(words)
     if command.name == "exec":
@@ -187,7 +243,7 @@ def parser() -> ArgumentParser:
 def _fill(made: ArgumentParser, command: _Command) -> None:
     if command.name == "roles":
         made.add_argument("saml_file", metavar="FILE", help="the response, in whatever way it was saved")
-    elif "[ROLE ...]" in command.usage:
+    elif command.takes_roles:
         made.add_argument(
             "roles",
             nargs="*",

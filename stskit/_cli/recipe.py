@@ -25,7 +25,7 @@ from stskit.refresh import Cached
 from stskit.roles import Role
 from stskit.sinks.environment import REGIONS
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static
-from stskit.sources.proof_file import read_proof
+from stskit.sources.proof_file import display_name, read_proof
 from stskit.sts import BotocoreSTS
 
 if TYPE_CHECKING:
@@ -71,20 +71,18 @@ def build_recipe(args: Namespace) -> Source[Credentials]:
         role = evolve(recipe.role, **_role_arguments(args), **_mfa_of_role(args))
         recipe = evolve(recipe, role=role, **arguments_for(AssumedRole, args))
     else:
-        roles = _roles(args)
-        recipe = AssumedRole.through(*roles, source=_source(args, sts), sts=sts, **arguments_for(AssumedRole, args))
+        source = _source(args, sts)
+        recipe = AssumedRole.through(*_roles(args, source), source=source, sts=sts, **arguments_for(AssumedRole, args))
+    if args.cache and args.session_token:  # the session of the user has the key, and the role has its identity
+        return Cached(recipe, FileCache())
     return _cached(args, recipe)
 
 
 def _cached(args: Namespace, source: Source[Credentials]) -> Source[Credentials]:
-    if not args.cache:
-        return source
-    return Cached(source, FileCache())
+    return Cached(source, FileCache(), **arguments_for(Cached, args)) if args.cache else source
 
 
 def _source(args: Namespace, sts: BotocoreSTS) -> Source[Proof]:
-    if args.saml_file is not None:
-        return SAMLFile(**arguments_for(SAMLFile, args))
     if args.oidc_token_file is not None:
         return OIDCTokenFile(**arguments_for(OIDCTokenFile, args))
     return _session_token(args, sts) if args.session_token else build_source_of_keys(args)
@@ -105,11 +103,11 @@ def use_profile(profile: str | None) -> None:
 
 
 def region_for_command(args: Namespace) -> str | None:
-    """Return ``--set-region``, else the region of ``--profile`` where the environment has none.
+    """Return ``--region``, else the region of ``--profile`` where the environment has none.
 
     Raises what botocore raises where the profile cannot be read.
     """
-    given: str | None = args.set_region
+    given: str | None = args.region
     if given or args.profile is None or any(map(os.environ.get, REGIONS)):
         return given
     from botocore.session import Session
@@ -121,9 +119,9 @@ def region_for_command(args: Namespace) -> str | None:
 # Roles ----------------------------------------------------------------------------------------------------------------
 
 
-def _roles(args: Namespace) -> list[Role]:
+def _roles(args: Namespace, source: Source[Proof]) -> list[Role]:
     """Return the roles from left to right: the MFA code is for the first one, the other options are for the last."""
-    arns = [_first_role_arn(args), *args.roles[1:]]
+    arns = [_first_role_arn(args, source), *args.roles[1:]]
     arguments: list[dict[str, Any]] = [{} for _ in arns]
     arguments[-1].update(_role_arguments(args))
     arguments[0].update(_mfa_of_role(args))
@@ -135,6 +133,8 @@ def _role_arguments(args: Namespace) -> dict[str, Any]:
     arguments.pop("mfa", None)
     if "policy" in arguments:
         arguments["policy"] = str(_read_text(arguments["policy"], "a session policy in JSON"))
+    if args.external_id_file is not None:
+        arguments["external_id"] = _read_text(args.external_id_file, "an external ID").strip()
     if "tags" in arguments:
         arguments["tags"] = dict(arguments["tags"])
     return arguments
@@ -145,7 +145,7 @@ def _mfa_of_role(args: Namespace) -> dict[str, Any]:
     return {} if mfa is None else {"mfa": mfa}
 
 
-def _first_role_arn(args: Namespace) -> str:
+def _first_role_arn(args: Namespace, source: Source[Proof]) -> str:
     """Return the ARN of the first role: as it was given, or by its name among those that the assertion offers."""
     wanted: str = args.roles[0] if args.roles else ""
     for each in args.roles:
@@ -160,8 +160,8 @@ def _first_role_arn(args: Namespace) -> str:
                 "first may be a name",
                 remedy="for two roles call stskit twice",
             )
-    if args.saml_file is not None and not wanted.startswith("arn:"):
-        return _offered_role_arn(args, wanted)
+    if isinstance(source, SAMLFile) and not wanted.startswith("arn:"):
+        return _offered_role_arn(source, wanted)
     if not wanted.startswith("arn:"):
         raise UsageError(
             f"{wanted!r} is no role ARN" if wanted else "no role is named",
@@ -172,18 +172,19 @@ def _first_role_arn(args: Namespace) -> str:
     return wanted
 
 
-def _offered_role_arn(args: Namespace, wanted: str) -> str:
-    offered = [role.role_arn for role in read_assertion(args.saml_file).roles]
+def _offered_role_arn(source: SAMLFile, wanted: str) -> str:
+    assertion = read_assertion(source)
+    offered = [role.role_arn for role in assertion.roles]
     fitting = [arn for arn in offered if not wanted or wanted.lower() in _names(arn)]
     if len(fitting) == 1:
         return fitting[0]
     listed = "".join(f"\n  {arn}" for arn in fitting or offered) or " none"
     what = f"{'several roles' if fitting else 'no role'} called {wanted}" if wanted else f"{len(offered)} roles"
     raise RoleNotOffered(
-        f"{args.saml_file} offers {what}",
+        f"{display_name(source.path)} offers {what}{'' if offered else assertion.similar_names('Role')}",
         tuple(offered),
         remedy=f"name one of these:{listed}",
-        path=args.saml_file,
+        path=source.path,
     )
 
 
@@ -196,15 +197,16 @@ def _names(arn: str) -> list[str]:
 # Files that an option names; ``-`` is standard input ------------------------------------------------------------------
 
 
-def read_assertion(path: str) -> SAMLAssertion:
-    """Return the assertion in the file at *path*. Raise `ProofInvalid` where its roles cannot be read."""
-    assertion = SAMLFile(path).read()
+def read_assertion(source: SAMLFile) -> SAMLAssertion:
+    """Return the assertion in the file of *source*. Raise `ProofInvalid` where its roles cannot be read."""
+    assertion = source.read()
     if assertion.is_encrypted:
         raise ProofInvalid(
-            f"{path}: the SAML assertion is encrypted, so that only AWS can read which roles it offers",
+            f"{display_name(source.path)}: the SAML assertion is encrypted, so that only AWS can read which roles it "
+            "offers",
             remedy="ask whoever runs the identity provider, and name the ARN of the role, and of the provider with "
             "--principal-arn",
-            path=path,
+            path=source.path,
         )
     return assertion
 
@@ -218,13 +220,14 @@ def read_credentials(path: str) -> Credentials:
         problem = error.message
     except (ValueError, RecursionError):  # it holds the text, so no error may keep it
         problem = "it is no JSON"
-    name = "standard input" if path == "-" else path
-    raise ProofInvalid(f"{name} holds no credentials: {problem}", remedy="save there what aws sts prints", path=path)
+    raise ProofInvalid(
+        f"{display_name(path)} holds no credentials: {problem}", remedy="save there what aws sts prints", path=path
+    )
 
 
 def _read_text(path: str, what: str) -> str:
     """Return the text in the file at *path*; *what* it should be is for the errors. Raise `SourceError`."""
-    return sys.stdin.read(_MAX_INPUT_BYTES) if path == "-" else read_proof(path, what, _MAX_INPUT_BYTES)
+    return read_proof(path, what, _MAX_INPUT_BYTES)
 
 
 # MFA codes ------------------------------------------------------------------------------------------------------------
@@ -235,7 +238,7 @@ def _mfa(args: Namespace) -> MFA | None:
     if args.mfa_serial is None:
         return None
     if args.mfa_command is None:
-        return MFA(args.mfa_serial, _ask_for_code)
+        return MFA(args.mfa_serial, args.token_code or _ask_for_code)
     words: list[str] = []
     with suppress(ValueError):  # a quote that does not end
         words = shlex.split(args.mfa_command)

@@ -1,40 +1,42 @@
 """Finds the newest SAML response in what a browser has written down: a HAR file, a saved log, a form, a page.
 
-What a browser posts is the form field ``SAMLResponse``. In a HAR file it is looked for in the requests, and where none
-was kept there in the pages that were received; in any other text wherever the name of the field stands.
+What a browser posts is the form field ``SAMLResponse``. In JSON, such as a HAR file or the export of SAML-tracer, the
+requests are searched first and the received pages after them.
 
 http://www.softwareishard.com/blog/har-12-spec/
+https://github.com/SimpleSAMLphp/SAML-tracer
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from html import unescape
 from typing import Final
 from urllib.parse import urlsplit
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from stskit._time import instant
 from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, without_frames
-from stskit.proofs.saml_parser import is_aws
+from stskit.proofs.saml_parser import is_aws_sign_in
+from stskit.proofs.saved_text import FIELD, responses_in, without_quotes
 
 __all__ = ["FoundResponse", "newest"]
 
-_FORM_BODY: Final = re.compile(r"(?:[\w.-]+=[^&\s]*&)*SAMLResponse=([^&\r\n]+)(?:&\S*)?\s*")
-# The field as lists of parameters, command lines and JSON have it, or as HTML does, its value in clear or escaped.
-_FIELD: Final = re.compile(
-    r"""\bSAMLResponse(?:=|\\?["']?\s{0,20}[:=]\s{0,20}|\\?["'][^<>]{0,200}?\bvalue\s?=\s?)\\?["']?"""
-    r"""(?P<value>(?:[A-Za-z0-9+/%=]|&\#(?:x[0-9a-fA-F]{1,4}|[0-9]{1,5});){4,})""",
-    re.VERBOSE,
+# The first element of a SAML message, or of what people save in place of it; anything else with "<" may be a page.
+_MESSAGE: Final = re.compile(
+    r"(?:<\?[^>]*>|<!--[^>]*-->|\s)*+<(?:[\w.-]+:)?(?:Response|Assertion|EncryptedAssertion|Envelope|\w+(?:Request|Response))[\s/>]"
 )
-_XML: Final = re.compile(r"<(?!!doctype\s+html|html\b)", re.IGNORECASE)
+_NOT_SEARCHED: Final = frozenset(
+    {"url", "get", "headers", "requestHeaders", "responseHeaders", "queryString", "cookies"}
+)
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+_MAX_DEPTH: Final = 4  # JSON in the text of JSON
 
 
 @frozen
@@ -50,32 +52,38 @@ class FoundResponse:
 
 
 @frozen
+class _Place:
+    """The entry of a log that a text belongs to."""
+
+    url: str | None = None
+    at: datetime | None = None
+    is_received: bool = False
+
+
+@frozen
 class _Post:
-    """One response of a HAR file: when and where it went."""
+    """One response of a log, and the entry that holds it."""
 
     value: Secret = field(converter=Secret)
-    at: datetime
-    url: str
+    place: _Place
 
 
 @without_frames
 def newest(text: str) -> FoundResponse:
-    """The response in *text* that was posted last, to AWS if any was. What is no log is given back as it is.
+    """Return the response in *text* that was posted last, to AWS if any was; *text* itself if it is not a log.
 
-    Raises `ProofInvalid` where *text* is a log without any response.
+    Raises `ProofInvalid` if *text* is a log without a response.
     """
-    text = Secret(text.lstrip("\ufeff").strip())
-    if body := _FORM_BODY.fullmatch(text):
-        return FoundResponse(body[1])
-    if text.startswith("{"):
-        posts = _posts(text)
-        if posts is not None:
-            return _newest_post(posts)
-    elif "SAMLResponse" not in text or _XML.match(text):
+    text = without_quotes(text.lstrip("\ufeff").strip())
+    posts = _posts_in_json(text) if text[:1] in ("{", "[") else None
+    if posts is not None:
+        return _newest_post(posts)
+    is_log = FIELD in text or "quoted-printable" in text
+    if not is_log or _MESSAGE.match(text):
         return FoundResponse(text)
-    values = list(_values(text))
+    values = responses_in(text)
     if not values:
-        raise _nothing_found()
+        raise _not_whole() if text[0] == "{" else _nothing_found()
     which = f"the last of {len(values)} responses in it" if len(values) > 1 else ""
     return FoundResponse(values[-1], which, len(values))
 
@@ -88,59 +96,139 @@ def _nothing_found() -> ProofInvalid:
     )
 
 
-def _values(text: str) -> Iterator[Secret]:
-    return (Secret(unescape(match["value"])) for match in _FIELD.finditer(text))
+def _not_whole() -> ProofInvalid:
+    return ProofInvalid("it starts as JSON, as a HAR file does, and is not whole", remedy="save the browser log again")
 
 
 def _newest_post(posts: list[_Post]) -> FoundResponse:
+    posts = [post for post in posts if not post.place.is_received] or posts
     if not posts:
         raise _nothing_found()
-    # the later one of two at the same time, too
-    _, _, post = max(((is_aws(post.url), post.at), at, post) for at, post in enumerate(posts))
-    when = "an unknown time" if post.at == _LONG_AGO else post.at.replace(microsecond=0)
+    # The later one of two at the same time, too.
+    _, _, last = max(
+        (is_aws_sign_in(post.place.url or ""), post.place.at or _LONG_AGO, at) for at, post in enumerate(posts)
+    )
+    post = posts[last]
+    if post.place == _Place():
+        which = f"the last of {len(posts)} responses in it" if len(posts) > 1 else ""
+        return FoundResponse(post.value, which, len(posts))
+    when = post.place.at.replace(microsecond=0) if post.place.at else "an unknown time"
     one = f"of {len(posts)} responses the one" if len(posts) > 1 else "the response"
-    return FoundResponse(post.value, f"{one} posted at {when} to {_host(post.url)}", len(posts))
+    return FoundResponse(post.value, f"{one} posted at {when} to {_host(post.place.url or '')}", len(posts))
 
 
-def _posts(text: str) -> list[_Post] | None:
-    """What the HAR file *text* holds; None where it is other JSON."""
+# JSON -----------------------------------------------------------------------------------------------------------------
+
+
+def _posts_in_json(text: str) -> list[_Post] | None:
+    """Return what the JSON in *text* holds; None if *text* is not JSON. Raise `ProofInvalid` if a log is cut off."""
     try:
-        entries = _get(json.loads(text), "log", "entries")
-    except (ValueError, RecursionError):  # it holds the text, so no error may keep it
-        raise ProofInvalid(
-            "it starts as JSON, as a HAR file does, and is not whole", remedy="save the browser log again"
-        ) from None
-    if not isinstance(entries, list):
-        return None
-    return list(_each(entries, _sent)) or list(_each(entries, _received))
+        documents = list(_documents(text))
+    except (ValueError, RecursionError):  # the error holds the text, so none may keep it
+        documents = []
+    if documents:
+        return list(_posts(documents, _Place(), 0))
+    start = text[:1000]
+    if '"log"' in start or '"requests"' in start or (text[0] == "{" and FIELD not in text):
+        raise _not_whole() from None
+    return None
 
 
-def _each(entries: list[object], look: Callable[[object], Iterable[Secret]]) -> Iterator[_Post]:
-    for entry in entries:
-        for value in look(entry):
-            yield _Post(value, _moment(_get(entry, "startedDateTime")), str(_get(entry, "request", "url")))
+def _documents(text: str) -> Iterator[object]:
+    """Yield the JSON in *text*: one value, or one after the other, with None for numbers."""
+    decoder = json.JSONDecoder(strict=False, parse_int=_no_number, parse_float=_no_number)
+    at = 0
+    while at < len(text):
+        value, end = decoder.raw_decode(text, at)
+        yield value
+        at = _BLANKS.match(text, end).end()  # type: ignore[union-attr]  # it matches everywhere
 
 
-def _sent(entry: object) -> Iterator[Secret]:
-    body = _get(entry, "request", "postData", "text")
-    if isinstance(body, str) and (values := list(_form_values(body))):
-        yield from values
+_BLANKS: Final = re.compile(r"\s*+")
+
+
+def _no_number(_digits: str) -> None:
+    """Skip a number, because one of thousands of digits would be an error."""
+
+
+def _posts(value: object, place: _Place, depth: int) -> Iterator[_Post]:
+    """Yield the responses in *value*, in its order, without recursion into its structure."""
+    rest = [(value, place)]
+    while rest:
+        value, place = rest.pop()
+        match value:
+            case str():
+                yield from _posts_in_text(value, place, depth)
+            case [str(name), *values] if name == FIELD:
+                rest += [(_Response(each), place) for each in reversed(_texts(values))]
+            case list():
+                rest += [(each, place) for each in reversed(value)]
+            case dict():
+                place = _place_of(value, place)
+                rest += [(each, inner) for each, inner in reversed(list(_parts(value, place)))]
+            case _Response():
+                yield _Post(value.text, place)
+
+
+@frozen
+class _Response:
+    """A text that is the value of the field."""
+
+    text: Secret = field(converter=Secret)
+
+
+def _parts(value: Mapping[str, object], place: _Place) -> Iterator[tuple[object, _Place]]:
+    """Yield what is searched in an object of JSON, each with its place."""
+    if FIELD in (value.get("name"), value.get("key")):
+        yield from ((_Response(each), place) for each in _texts(value.get("value")))
         return
-    fields = _get(entry, "request", "postData", "params")
-    for each in fields if isinstance(fields, list) else ():
-        value = _get(each, "value")
-        if _get(each, "name") == "SAMLResponse" and isinstance(value, str):
-            yield Secret(value)
+    for name, each in value.items():
+        if name == FIELD:
+            yield from ((_Response(text), place) for text in _texts(each))
+        elif name == "text" and value.get("encoding") == "base64":
+            yield _decoded(each), place
+        elif name == "params" and isinstance(text := value.get("text"), str) and FIELD in text:
+            pass  # the same again
+        elif name not in _NOT_SEARCHED:
+            yield each, evolve(place, is_received=True) if name == "response" else place
 
 
-def _received(entry: object) -> Iterator[Secret]:
-    page = _get(entry, "response", "content", "text")
-    return _values(page) if isinstance(page, str) else iter(())
+def _place_of(value: Mapping[str, object], place: _Place) -> _Place:
+    if "request" not in value and "url" not in value and "startedDateTime" not in value:
+        return place
+    url = value.get("url") or _get(value, "request", "url")
+    return evolve(
+        place,
+        url=url if isinstance(url, str) else place.url or "",
+        at=_moment(value.get("startedDateTime")) or place.at,
+    )
 
 
-def _form_values(body: str) -> Iterator[Secret]:
-    match = _FORM_BODY.fullmatch(body.strip())
-    return iter([Secret(match[1])] if match else ())
+def _posts_in_text(text: str, place: _Place, depth: int) -> Iterator[_Post]:
+    if FIELD not in text or depth > _MAX_DEPTH:
+        return
+    inner = None
+    if text.lstrip()[:1] in ("{", "["):
+        with suppress(ValueError, RecursionError):
+            inner = list(_documents(text.strip()))
+    if inner:
+        yield from _posts(inner, place, depth + 1)
+    else:
+        yield from (_Post(value, place) for value in responses_in(text))
+
+
+def _texts(value: object) -> list[str]:
+    """Return the texts in *value*: itself, or those of a list."""
+    values = value if isinstance(value, list) else [value]
+    values = [text for each in values for text in (each if isinstance(each, list) else [each])]
+    return [each for each in values if isinstance(each, str) and each.strip()]
+
+
+def _decoded(text: object) -> str:
+    with suppress(ValueError):
+        if isinstance(text, str):
+            return b64decode(text).decode("utf-8", "replace")
+    return ""
 
 
 def _get(value: object, *names: str) -> object:
@@ -149,11 +237,11 @@ def _get(value: object, *names: str) -> object:
     return value
 
 
-def _moment(text: object) -> datetime:
+def _moment(text: object) -> datetime | None:
     with suppress(ValueError):
         if isinstance(text, str):
             return instant(text, zone_needed=False)
-    return _LONG_AGO
+    return None
 
 
 def _host(url: str) -> str:

@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 _AWS: Final = "https://aws.amazon.com/SAML/Attributes/"
 _ROLE_ARN: Final = r"arn:[a-z0-9-]+:iam::(\d{12})?:role/\S+"
+_NAME: Final = r"[\w+=,.@-]{2,64}"
 _PROVIDER_ARN: Final = r"arn:[a-z0-9-]+:iam::(\d{12})?:saml-provider/[^\s,]+"
 
 
@@ -73,6 +74,11 @@ class SAMLAssertion:
         """What the assertion offers, each once, in its order; values of the attribute that are no pair are left out."""
         pairs = (_pair(value) for value in self._attribute("Role"))
         return tuple(dict.fromkeys(pair for pair in pairs if pair is not None))
+
+    @property
+    def attribute_names(self) -> tuple[str, ...]:
+        """The names of all attributes, in their order, as the identity provider wrote them."""
+        return tuple(self._open().attributes)
 
     @property
     def invalid_role_count(self) -> int:
@@ -174,7 +180,7 @@ class SAMLAssertion:
             return self.principal_arn
         listed = ", ".join(offered) or "none at all"
         raise RoleNotOffered(
-            f"the SAML assertion does not offer {role_arn}; it offers: {listed}.",
+            f"the SAML assertion does not offer {role_arn}; it offers: {listed}{self.similar_names('Role')}.",
             tuple(offered),
             remedy="Ask for one of these, or have the identity provider grant the role and get a new assertion",
             option="role",
@@ -187,8 +193,52 @@ class SAMLAssertion:
             raise RoleError(
                 f"duration is {seconds} seconds, and the SAML assertion allows {longest.total_seconds():.0f}",
                 remedy="ask for less, or have the identity provider raise its attribute SessionDuration",
+                cli_message=f"is {seconds} seconds, and the SAML assertion allows {longest.total_seconds():.0f}",
                 option="duration",
             )
+
+    def similar_names(self, attribute: str) -> str:
+        """Return "", or a sentence about attributes whose name is almost that of the AWS *attribute*, which is missing.
+
+        The sentence starts with a semicolon. Raises `ProofInvalid` if the assertion cannot be read.
+        """
+        if self._attribute(attribute):
+            return ""
+        similar = [each for each in self.attribute_names if _last_part(each) == attribute.lower()]
+        names = similar or list(self.attribute_names)
+        if not names:
+            return f"; it has no attributes, and AWS reads {_AWS}{attribute}"
+        listed = ", ".join(ascii(each[:100]) for each in names[:10])
+        return f"; AWS reads the attribute {_AWS}{attribute}, and the assertion has {listed}"
+
+    def check_for_aws(self, duration: int | None = None) -> None:
+        """Check what STS of AWS always refuses; call it only if the assertion goes there.
+
+        Raises `RoleError` for a *duration*, in seconds, over `session_duration`, and `ProofInvalid` for an assertion
+        that is for another audience, or whose RoleSessionName or SourceIdentity STS does not accept. If the assertion
+        cannot be read, only STS can judge it.
+
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_saml_assertions.html
+        """
+        from stskit.proofs.saml_parser import is_aws
+
+        if not self._can_be_read():
+            return
+        self.check_duration(duration)
+        if self.audiences and not any(map(is_aws, self.audiences)):
+            raise ProofInvalid(
+                f"the SAML assertion is for {', '.join(self.audiences)[:200]}, and not for AWS",
+                remedy="save the response posted to the AWS sign-in page",
+                option="audience",
+            )
+        if self.session_name is None:
+            raise ProofInvalid(
+                f"the SAML assertion has no session name{self.similar_names('RoleSessionName')}",
+                remedy="have the identity provider send the attribute RoleSessionName",
+            )
+        _check_name("RoleSessionName", self.session_name, _NAME)
+        if self.source_identity is not None:
+            _check_name("SourceIdentity", self.source_identity, f"(?!aws:){_NAME}", ", and must not begin with aws:")
 
     def _can_be_read(self) -> bool:
         """Whether it is worth a look. Where the provider was given, what cannot be read is for AWS to judge."""
@@ -238,6 +288,19 @@ class SAMLAssertion:
 
 def _first(values: Sequence[T]) -> T | None:
     return values[0] if values else None
+
+
+def _last_part(name: str) -> str:
+    return re.split(r"[/:]", name.strip())[-1].lower()
+
+
+def _check_name(attribute: str, value: str, pattern: str, rule: str = "") -> None:
+    if not re.fullmatch(pattern, value, re.ASCII):
+        raise ProofInvalid(
+            f"the attribute {attribute} of the SAML assertion is {value[:70]!a}, which STS does not accept: it "
+            f"must have 2 to 64 letters, digits or characters of _+=,.@-{rule}",
+            remedy="have the identity provider correct it",
+        )
 
 
 def _pair(value: str) -> SAMLRole | None:

@@ -12,13 +12,17 @@ from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, without_frames
 from stskit.proofs.saml_parser import NEXT_STEP, read
 
-__all__ = ["canonical"]
+__all__ = ["canonical", "is_whole"]
 
 MAX_ENCODED: Final = 100_000  # characters of SAMLAssertion, by the service model of STS
 _MAX_LENGTH: Final = 10 * MAX_ENCODED  # with blanks and line breaks; a longer text is refused without a look
 
 _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
-_DECLARED_ENCODING: Final = re.compile(r"""(<\?xml[^>]*?)\sencoding\s*=\s*("[^"]*"|'[^']*')""")
+# Base64 of text that starts with "<", a blank or a byte order mark, also if it is URL-encoded.
+_START_OF_XML: Final = re.compile(r"\s*+(?:[PCDI7/+]|%2[BbFf])(?:[A-Za-z0-9+/=\s]++|%[0-9A-Fa-f]{2})*+")
+_DECLARED_ENCODING: Final = re.compile(r"""\sencoding\s*=\s*("[^"]*"|'[^']*')""")
+_MAX_DECLARATION: Final = 200  # characters of <?xml ... ?>, which real ones stay far under
+_AROUND_XML: Final = b"\0 \t\r\n\xef\xbb\xbf\xfe\xff"  # blanks and byte order marks, in UTF-16 too
 
 
 @without_frames
@@ -41,6 +45,14 @@ def canonical(text: str) -> Secret:
         except ProofInvalid as error:
             problem = error
     raise problem
+
+
+def is_whole(text: str) -> bool:
+    """Return whether *text* is base64, possibly URL-encoded, of something from ``<`` to ``>``; raises nothing."""
+    if len(text) > _MAX_LENGTH or not _START_OF_XML.fullmatch(text):
+        return False
+    contents = (b64decode(each).strip(_AROUND_XML) for each in _candidates(_unquoted(text)))
+    return any(content.startswith(b"<") and content.endswith(b">") for content in contents)
 
 
 def _not_base64(text: str) -> ProofInvalid:
@@ -74,9 +86,14 @@ def _reencoded(compact: str) -> Secret | None:
 
 def _encoded_xml(text: str) -> Secret:
     try:  # as text it has no encoding any more, whatever it declares
-        return Secret(b64encode(_DECLARED_ENCODING.sub(r"\1", text, count=1).encode()).decode())
+        return Secret(b64encode(_without_declared_encoding(text).encode()).decode())
     except UnicodeEncodeError:
         raise ProofInvalid("this is neither base64 nor XML, so it is no SAML response", remedy=NEXT_STEP) from None
+
+
+def _without_declared_encoding(text: str) -> str:
+    end = text.find("?>", 0, _MAX_DECLARATION) if text.startswith("<?xml") else -1
+    return text if end < 0 else _DECLARED_ENCODING.sub("", text[:end], count=1) + text[end:]
 
 
 def _unquoted(text: str) -> Secret:

@@ -18,7 +18,7 @@ from attrs import frozen
 
 from stskit.errors import ProofInvalid, without_frames
 
-__all__ = ["NEXT_STEP", "Response", "is_aws", "read"]
+__all__ = ["NEXT_STEP", "Response", "is_aws", "is_aws_sign_in", "read"]
 
 NEXT_STEP: Final = (
     "save the value of the form field SAMLResponse, exactly as the browser sent it, or the browser's network log (HAR)"
@@ -61,12 +61,34 @@ _OTHERS: Final = {
     "http://www.w3.org/1999/xhtml html": "a web page",
     "html": "a web page",
 }
-_OF_AWS: Final = r"urn:amazon:webservices\b.*|https://([^/]*\.)?(signin|aws|amazon|amazonaws)\b[^/]*(/.*)?"
+_AUDIENCE: Final = re.compile(r"urn:amazon:webservices(?::[\w:-]*)?", re.ASCII)
+# The sign-in hosts of all partitions, as botocore's endpoint rules for AWS Sign-In list them. Each may have a region
+# in front.
+_SIGN_IN_HOSTS: Final = (
+    "signin.aws.amazon.com",
+    "signin.amazonaws.cn",
+    "signin.amazonaws-us-gov.com",
+    "signin-fips.amazonaws-us-gov.com",
+    "signin.amazonaws-eusc.eu",
+    "signin.c2shome.ic.gov",
+    "signin.sc2shome.sgov.gov",
+    "signin.csphome.hci.ic.gov",
+    "signin.csphome.adc-e.uk",
+)
+_SIGN_IN: Final = re.compile(
+    rf"https://(?:[a-z0-9-]+\.)?(?:{'|'.join(map(re.escape, _SIGN_IN_HOSTS))})(?::443)?(?:[/?#].*)?",
+    re.ASCII | re.IGNORECASE | re.DOTALL,
+)
 
 
 def is_aws(audience: str) -> bool:
-    """Whether *audience*, or a place to post to, may be AWS, in any partition, also one newer than this code."""
-    return re.fullmatch(_OF_AWS, audience) is not None
+    """Return whether *audience* is AWS, in any partition: its URN, or the URL of one of its sign-in pages."""
+    return _AUDIENCE.fullmatch(audience) is not None or is_aws_sign_in(audience)
+
+
+def is_aws_sign_in(url: str) -> bool:
+    """Return whether *url* is a sign-in page of AWS, in any partition; the host is compared as a whole."""
+    return _SIGN_IN.fullmatch(url) is not None
 
 
 @frozen

@@ -342,6 +342,8 @@ class _CacheAccess:
                 f"{type(self.source).__name__} does not say whose credentials it gives, and in a cache that outlives "
                 "the process they could be taken for another user's",
                 remedy="name them: Cached(source, cache, key=...), or give what is behind them an attribute identity",
+                cli_remedy="choose a name for that identity and add it: --cache-key NAME",
+                option="key",
             )
         return name or self._unique_fallback_key
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 
 from stskit.credentials import Credentials
 
-__all__ = ["REGIONS", "STALE", "Environment", "names_to_unset", "variables"]
+if TYPE_CHECKING:
+    from botocore.session import Session
+
+__all__ = ["OWN_VARIABLES", "REGIONS", "Environment", "bearer_tokens", "sign_with_keys_only", "to_unset", "variables"]
 
 REGIONS: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")  # boto3 reads the second alone, the SDK for JavaScript the first
-# Left over from before, each of these could mix with new credentials, or go before them.
-STALE: Final = (
+# Credentials under the names that `Environment` writes, what describes them, and what SDKs prefer to them. One of an
+# older set would mix with the new credentials or win over them.
+OWN_VARIABLES: Final = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -27,6 +32,29 @@ STALE: Final = (
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
 )
+# All else by which an SDK or a tool finds other credentials, or says whose credentials it set. Each group is of one
+# feature or tool.
+_OTHER_IDENTITIES: Final = (
+    # https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html
+    *("AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME", "AWS_WEB_IDENTITY_TOKEN_FILE"),
+    # https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
+    *("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+    *("AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+    # older SDKs, the EC2 tools, boto 2, Ansible, the EB CLI
+    *("AWS_ACCESS_KEY", "AWS_SECRET_KEY", "AWS_DELEGATION_TOKEN", "AWS_CREDENTIAL_FILE", "AWS_EB_PROFILE"),
+    *("EC2_ACCESS_KEY", "EC2_SECRET_KEY", "EC2_SECURITY_TOKEN"),
+    "AWS_VAULT",
+    *("AWSUME_PROFILE", "AWSUME_EXPIRATION", "AWSUME_COMMAND"),
+    *("AWSU_PROFILE", "AWSU_EXPIRES"),
+    *("GRANTED_SSO", "GRANTED_SSO_START_URL", "GRANTED_SSO_ROLE_NAME", "GRANTED_SSO_REGION", "GRANTED_SSO_ACCOUNT_ID"),
+    "SAML2AWS_PROFILE",
+    *("AWS_OKTA_PROFILE", "AWS_OKTA_ASSUMED_ROLE", "AWS_OKTA_ASSUMED_ROLE_ARN", "AWS_OKTA_SESSION_EXPIRATION"),
+    *("AWS_SSO_PROFILE", "AWS_SSO_ACCOUNT_ID", "AWS_SSO_ROLE_NAME", "AWS_SSO_ROLE_ARN", "AWS_SSO_SESSION_EXPIRATION"),
+    "AWS_BEARER_TOKEN_BEDROCK",
+)
+# A service's own token, which SDKs prefer to any keys. https://docs.aws.amazon.com/sdkref/latest/guide/feature-bearer-token.html
+_BEARER_TOKEN: Final = re.compile(r"\bAWS_BEARER_TOKEN_[A-Z0-9_]+\b")
+_KEYS, _TOKEN, _PREFERENCE = "sigv4", "httpBearerAuth", "AWS_AUTH_SCHEME_PREFERENCE"
 _NAMES: Final = {
     "AccessKeyId": "AWS_ACCESS_KEY_ID",
     "SecretAccessKey": "AWS_SECRET_ACCESS_KEY",
@@ -42,19 +70,32 @@ def variables(credentials: Credentials, region: str | None, expiration: bool) ->
     return found | ({} if region is None else dict.fromkeys(REGIONS, region))
 
 
-def names_to_unset(region: str | None) -> tuple[str, ...]:
-    """What must not be set beside new credentials, and what is set for them."""
-    return STALE + (() if region is None else REGIONS)
+def bearer_tokens(text: str) -> list[str]:
+    """Return the variables with a bearer token that *text* names."""
+    return sorted({*_BEARER_TOKEN.findall(text)})
+
+
+def to_unset(environ: Mapping[str, str], region: str | None) -> tuple[str, ...]:
+    """Return the variables that must not stay beside new credentials, and those that are set for them.
+
+    *environ*: an environment, which may have tokens of services that are not known here.
+    """
+    tokens = [name for name in environ if _BEARER_TOKEN.fullmatch(name)]
+    if _TOKEN in environ.get(_PREFERENCE, ""):
+        tokens.append(_PREFERENCE)  # a setting otherwise, for example of the signature for several regions
+    return tuple(dict.fromkeys((*OWN_VARIABLES, *_OTHER_IDENTITIES, *tokens, *(() if region is None else REGIONS))))
 
 
 @frozen
 class Environment:
     """Environment variables, as a new dict: nothing is set in this process, unless by `applied`.
 
-    `environ`: an environment to put them into, for example ``os.environ`` for a child process; what it says about other
-    credentials is left out, and it is not changed. `expiration`: whether to tell the time of expiry too, as
-    ``AWS_CREDENTIAL_EXPIRATION``; botocore stops 10 minutes before that time, since nothing renews the variables.
-    `region`: told under both names that SDKs read; None leaves them as they are.
+    `environ`: an environment to put them into, for example ``os.environ`` for a child process; it is not changed. The
+    variables by which an SDK would find other credentials are left out: keys, profiles, bearer tokens, roles, web
+    identity, containers, and the marks of other tools such as ``AWS_VAULT``.
+    `expiration`: whether to set ``AWS_CREDENTIAL_EXPIRATION`` too; botocore stops 10 minutes before that time, since
+    nothing renews the variables.
+    `region`: set under both names that SDKs read. Defaults to leaving them as they are.
 
     https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
     """
@@ -65,15 +106,18 @@ class Environment:
 
     @property
     def unset(self) -> tuple[str, ...]:
-        """What must not be set beside these credentials: the names of old ones, of a profile, and of what is written.
+        """The variables to remove before you set these credentials, and again when you are done with them.
 
-        Whoever sets variables takes these out first; whoever is done takes them out again. Raises nothing.
+        They are the names of the credentials themselves and of everything by which an SDK would find other ones. Raises
+        nothing.
         """
-        return names_to_unset(self.region)
+        return to_unset(os.environ if self.environ is None else self.environ, self.region)
 
     def write(self, credentials: Credentials, /) -> dict[str, str]:
         """The variables for *credentials*, in plain text. Raises nothing."""
-        kept = {name: value for name, value in (self.environ or {}).items() if name not in STALE}
+        environ = {} if self.environ is None else self.environ
+        removed = to_unset(environ, None)
+        kept = {name: value for name, value in environ.items() if name not in removed}
         return kept | variables(credentials, self.region, self.expiration)
 
     @contextmanager
@@ -83,15 +127,43 @@ class Environment:
         For code that looks nowhere else. The environment is one for all threads of a process: where other threads
         might see it, give the variables to a child process, or use a session. `environ` plays no part. Raises nothing.
         """
-        before = {name: os.environ[name] for name in self.unset if name in os.environ}
-        _replace(self.unset, variables(credentials, self.region, self.expiration))
+        names = to_unset(os.environ, self.region)
+        before = {name: os.environ[name] for name in names if name in os.environ}
+        _replace(names, variables(credentials, self.region, self.expiration))
         try:
             yield
         finally:
-            _replace(self.unset, before)
+            _replace(names, before)
 
 
 def _replace(names: tuple[str, ...], values: Mapping[str, str]) -> None:
     for name in names:
         os.environ.pop(name, None)
     os.environ.update(values)
+
+
+def sign_with_keys_only(session: Session) -> None:
+    """Let the clients of *session* sign with its credentials and never send a bearer token in their place.
+
+    botocore prefers a token of the environment or of an SSO sign-in, which is another identity, wherever a service
+    accepts both.
+    """
+    session.register_component("token_provider", _NoTokens())
+    session.get_component("event_emitter").register_first("choose-signer", _choose_keys)
+
+
+class _NoTokens:
+    """A provider of bearer tokens for botocore that has none."""
+
+    def load_token(self, **_options: object) -> None:
+        return None
+
+
+def _choose_keys(signing_name: str, signature_version: object, context: Mapping[str, Any], **_: object) -> str | None:
+    """Return the signature with keys where botocore might choose a token; None leaves the choice to botocore."""
+    schemes = {scheme.partition("#")[2] for scheme in context.get("auth_options") or ()}
+    has_token = f"AWS_BEARER_TOKEN_{signing_name.replace('-', '_').replace(' ', '_').upper()}" in os.environ
+    takes_both = {_KEYS, _TOKEN} <= schemes
+    if signature_version == "v4" and (takes_both or has_token):
+        return "v4"
+    return "v4" if context.get("auth_type") == "bearer" and takes_both else None

@@ -10,6 +10,7 @@ from stskit._io.fork import lock_across_forks
 from stskit._time import SystemClock
 from stskit.errors import SinkError, without_frames
 from stskit.refresh import Cached, RefreshPolicy, check_refresh
+from stskit.sinks.environment import sign_with_keys_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +80,7 @@ class BotocoreSession:
         from stskit.sts.loader import loader_for
 
         session = Session()
+        sign_with_keys_only(session)
         try:
             session.register_component("data_loader", loader_for(session))
         except (ProfileNotFound, ConfigParseError) as error:

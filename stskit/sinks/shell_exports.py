@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Literal, get_args
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 from attrs import field, frozen
 
 from stskit.errors import SinkError, without_frames
-from stskit.sinks.environment import names_to_unset, variables
+from stskit.sinks.environment import to_unset, variables
 
 if TYPE_CHECKING:
     from stskit.credentials import Credentials
@@ -70,7 +71,7 @@ _DIALECTS: Final = {
 
 @frozen
 class ShellExports:
-    """Text that sets the variables in the shell that evaluates it, and takes out what is left of others.
+    """Text that sets the variables in the shell that evaluates it, and removes what would select other credentials.
 
     `shell`: ``"sh"`` (also bash, dash, ksh, zsh), ``"fish"``, ``"tcsh"`` (also csh) or ``"powershell"`` (also
     pwsh). `region`, `expiration`: as in `Environment`. Each line is a statement of its own::
@@ -79,6 +80,9 @@ class ShellExports:
         python my_login.py | source                               # fish
         eval "`python my_login.py`"                               # tcsh
         python my_login.py | Out-String | Invoke-Expression       # PowerShell
+
+    What it removes is what `Environment` leaves out. Of bearer tokens it removes those for the services known here, and
+    those in the environment of this process, which is usually that of the shell.
 
     A universal variable of fish belongs to the user, and stays: erase what it says of other credentials.
 
@@ -112,6 +116,6 @@ class ShellExports:
         return self.unset() + "\n".join(lines) + "\n"
 
     def unset(self) -> str:
-        """The text that takes out all that `write` sets, and what would mix with it. Raises nothing."""
-        names = names_to_unset(self.region)
+        """Return the text that removes what `write` sets, and what would select other credentials. Raises nothing."""
+        names = to_unset(os.environ, self.region)
         return "".join(f"{_DIALECTS[self.shell].unset.format(name)}\n" for name in names)

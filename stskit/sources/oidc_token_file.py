@@ -18,7 +18,7 @@ from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, SourceMissing, StskitWarning, without_frames
 from stskit.proofs import WebIdentityToken
 from stskit.protocols import Clock
-from stskit.sources.proof_file import path_text, permission_problem, read_proof
+from stskit.sources.proof_file import KeptStream, display_name, path_text, permission_problem, read_proof
 
 __all__ = ["OIDCTokenFile"]
 
@@ -32,7 +32,9 @@ _WHOLE: Final = r"[!-~]{4,20000}"  # by the service model of STS; what is no vis
 class OIDCTokenFile:
     """A file that holds an OpenID Connect token, and nothing else but blanks around it.
 
-    `path`: of the file; ``~`` is the home. `json_field`: the file is a JSON object, and this field of it is the token.
+    `path`: of the file; ``~`` is the home, and ``-`` is standard input. That and pipes, such as ``<(command)``, are
+    read once and kept in memory for this object. `json_field`: the file is a JSON object, and this field of it is the
+    token.
     `strict`: refuse what is no signed JSON Web Token; else it is sent with a warning, since some providers' tokens are
     opaque. `skew`: by how much the clock of this machine may be behind the provider's, for tokens that do not count
     yet. `clock`: what it takes the time from.
@@ -47,6 +49,7 @@ class OIDCTokenFile:
     strict: bool = field(default=False, kw_only=True, repr=False)
     skew: timedelta = field(default=timedelta(minutes=4), kw_only=True, repr=False)
     clock: Clock = field(factory=SystemClock, kw_only=True, repr=False)
+    _stream: KeptStream = field(factory=KeptStream, init=False, repr=False, eq=False)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> OIDCTokenFile:
@@ -88,30 +91,36 @@ class OIDCTokenFile:
         """
         return proof_key(self._read())
 
+    @property
+    def _name(self) -> str:
+        return display_name(self.path)
+
     def _read(self) -> WebIdentityToken:
-        text = read_proof(self.path, "an OIDC token", _MAX_BYTES, pauses=_PAUSES)
+        text = read_proof(self.path, "an OIDC token", _MAX_BYTES, pauses=_PAUSES, stream=self._stream)
         text = self._field(text)
-        if not re.fullmatch(_WHOLE, text):
+        from stskit.proofs.token_form import mistake_in
+
+        if mistake := mistake_in(text):
             raise ProofInvalid(
-                f"{self.path} holds no OIDC token: STS takes 4 to 20,000 characters, without blanks or line breaks "
-                f"inside; this has {len(text):,}.",
-                remedy="Save the token alone, as it was issued",
+                f"{self._name} holds {mistake.what}, not an OIDC token",
+                remedy=mistake.remedy,
+                cli_remedy=mistake.cli_remedy,
                 path=self.path,
             )
-        if _is_saml(text):
+        if not re.fullmatch(_WHOLE, text):
             raise ProofInvalid(
-                f"{self.path} holds a SAML response, and no OIDC token",
-                remedy="name it as one: SAMLFile(path)",
-                cli_remedy="name it as one: --saml-file",
+                f"{self._name} does not hold an OIDC token: STS accepts 4 to 20,000 characters, without blanks or line "
+                f"breaks inside; this has {len(text):,}.",
+                remedy="Save the token alone, as it was issued",
                 path=self.path,
             )
         return WebIdentityToken(text)
 
     def _field(self, text: Secret) -> Secret:
         if self.json_field is None:
-            if text.startswith("{"):
+            if text.startswith(("{", "[{", '["')) and not text.startswith("{{"):
                 raise ProofInvalid(
-                    f"{self.path} is JSON",
+                    f"{self._name} is JSON",
                     remedy="name the field that holds the token: json_field=...",
                     cli_remedy="name the field that holds the token: --json-field NAME",
                     path=self.path,
@@ -128,7 +137,7 @@ class OIDCTokenFile:
         except (ValueError, RecursionError):  # it holds the text, so no error may keep it
             problem = "is no JSON"
         raise ProofInvalid(
-            f"{self.path} {problem}",
+            f"{self._name} {problem}",
             remedy="have a look at what writes it, or name another field: json_field=...",
             cli_remedy="have a look at what writes it, or name another field: --json-field NAME",
             path=self.path,
@@ -139,13 +148,13 @@ class OIDCTokenFile:
         now, begin, end = self.clock.now(), token.not_before, token.expiration
         if end is not None and now >= end:
             raise ProofInvalid(
-                f"{self.path}: the token expired at {end}, and it is {now.replace(microsecond=0)}",
+                f"{self._name}: the token expired at {end}, and it is {now.replace(microsecond=0)}",
                 remedy="see why nothing has renewed the file, and check the clock of this machine",
                 path=self.path,
             )
         if begin is not None and now < begin - self.skew:
             raise ProofInvalid(
-                f"{self.path}: the token counts from {begin}, and it is {now.replace(microsecond=0)}",
+                f"{self._name}: the token counts from {begin}, and it is {now.replace(microsecond=0)}",
                 remedy="check the clock of this machine",
                 path=self.path,
             )
@@ -156,11 +165,11 @@ class OIDCTokenFile:
         what = "a token without signature" if token.is_jwt else "a token that is no JSON Web Token"
         if self.strict:
             raise ProofInvalid(
-                f"{self.path} holds {what}",
+                f"{self._name} holds {what}",
                 remedy="save the ID token, as it was issued, or leave out strict",
                 path=self.path,
             )
-        _warn(f"{self.path} holds {what}, which STS may refuse; save the ID token, as it was issued")
+        _warn(f"{self._name} holds {what}, which STS may refuse; save the ID token, as it was issued")
 
     def _judge_mode(self) -> None:
         with suppress(OSError):  # it has been read, and may be gone by now
@@ -168,15 +177,7 @@ class OIDCTokenFile:
                 from shlex import quote
 
                 command = f"chmod 600 {quote(self.path)}"
-                _warn(f"{self.path} holds a token and {problem}; make it yours alone: {command}")
-
-
-def _is_saml(text: str) -> bool:
-    from base64 import b64decode
-
-    with suppress(ValueError):
-        return bool(re.match(rb"<(\?xml\s|[A-Za-z][\w.-]*[:\s>])", b64decode(text[:64], validate=True)))
-    return False
+                _warn(f"{self._name} holds a token and {problem}; make it yours alone: {command}")
 
 
 def _warn(message: str) -> None:

@@ -13,7 +13,7 @@ from stskit.cache_key import proof_key
 from stskit.errors import ProofInvalid, SignInRequired, SourceError, StskitWarning, prefixed, without_frames
 from stskit.proofs import SAMLAssertion
 from stskit.protocols import Clock
-from stskit.sources.proof_file import path_text, read_proof
+from stskit.sources.proof_file import KeptStream, display_name, path_text, read_proof
 
 __all__ = ["SAMLFile"]
 
@@ -29,12 +29,15 @@ class SAMLFile:
     browser: a HAR file, or text copied from its developer tools, of up to 50 MB. Of several the newest is taken, of
     those posted to AWS if there are any; the logger ``stskit`` says at INFO which it was.
 
-    `path`: of the file; ``~`` is the home. `principal_arn`: the ARN of the SAML provider; None finds it in the
+    `path`: of the file; ``~`` is the home, and ``-`` is standard input. That and pipes, such as ``<(command)``, are
+    read once and kept in memory for this object. `principal_arn`: the ARN of the SAML provider; None finds it in the
     assertion, beside the role. `skew`: by how much the clocks of this machine and of the identity provider may differ.
-    `audience`: whom the assertion must be for; None: AWS. `clock`: what it takes the time from.
+    `audience`: whom the assertion must be for; defaults to what the server accepts.
+    `clock`: what it takes the time from.
 
     The file is read again for every fetch. An assertion is good for a few minutes, so a recipe that refreshes needs a
-    person to sign in again and save a new response; until then it raises `SignInRequired`.
+    person to sign in again and save a new response; until then it raises `SignInRequired`. What only STS of AWS demands
+    of an assertion, such as its audience, is judged when the assertion is about to be sent there.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_saml_view-saml-response.html
     """
@@ -44,13 +47,14 @@ class SAMLFile:
     skew: timedelta = field(default=timedelta(minutes=4), kw_only=True, repr=False)
     audience: str | None = field(default=None, kw_only=True, repr=False)
     clock: Clock = field(factory=SystemClock, kw_only=True, repr=False)
+    _stream: KeptStream = field(factory=KeptStream, init=False, repr=False, eq=False)
 
     @without_frames
     def fetch(self) -> SAMLAssertion:
         """Read the file, as it is now. All errors name the file, and nothing of what is in it.
 
         Raises `SourceMissing` where it is not there, `SignInRequired` where the assertion has ended, `ProofInvalid`
-        where it is none, is not valid yet, or is not for AWS.
+        where it is none, is not valid yet, or is for another `audience`.
         """
         return self._read(judge=True)
 
@@ -75,7 +79,7 @@ class SAMLFile:
         from stskit.proofs import browser_log, saml_encoding
 
         which = ""
-        text = read_proof(self.path, "a SAML response", _MAX_BYTES)
+        text = read_proof(self.path, "a SAML response", _MAX_BYTES, stream=self._stream)
         try:
             found = browser_log.newest(text)
             which = f", {found.which}" if found.which else ""
@@ -84,7 +88,7 @@ class SAMLFile:
                 self._judge_time(assertion)
                 self._judge_audience(assertion.audiences)
         except SourceError as error:
-            raise prefixed(error, f"{self.path}{which}: ", path=self.path) from None
+            raise prefixed(error, f"{display_name(self.path)}{which}: ", path=self.path) from None
         if judge:
             self._report(assertion, which, found.among)
         return assertion
@@ -94,7 +98,9 @@ class SAMLFile:
         if end is not None and now >= end + self.skew:
             raise SignInRequired(
                 f"the SAML assertion ended at {end}, and it is {now.replace(microsecond=0)}",
-                remedy=f"sign in again and save the new response as {self.path}",
+                remedy=f"sign in again and save the new response as {self.path}"
+                if self.path != "-"
+                else "sign in again and pass the new response to a new command",
             )
         if begin is not None and now < begin - self.skew:
             raise ProofInvalid(
@@ -103,16 +109,10 @@ class SAMLFile:
             )
 
     def _judge_audience(self, audiences: tuple[str, ...]) -> None:
-        from stskit.proofs.saml_parser import is_aws
-
-        if audiences and not any(
-            is_aws(each) if self.audience is None else each == self.audience for each in audiences
-        ):
+        if self.audience is not None and audiences and self.audience not in audiences:
             raise ProofInvalid(
-                f"the SAML assertion is for {', '.join(audiences)[:200]}, and not for {self.audience or 'AWS'}",
-                remedy="save the response posted to the AWS sign-in page, or name the audience: "
-                "SAMLFile(path, audience=...)",
-                cli_remedy="save the response posted to the AWS sign-in page",
+                f"the SAML assertion is for {', '.join(audiences)[:200]}, and not for {self.audience}",
+                remedy="save the response for that audience, or name another one: SAMLFile(path, audience=...)",
                 option="audience",
             )
 
@@ -120,11 +120,11 @@ class SAMLFile:
         if among > 1:
             from logging import getLogger
 
-            getLogger("stskit").info("%s%s: this SAML response is taken", self.path, which)
+            getLogger("stskit").info("%s%s: this SAML response is taken", display_name(self.path), which)
         if not assertion.is_encrypted and (number := assertion.invalid_role_count):
             warn(
-                f"{self.path}{which}: {number} values of the attribute Role are no pair of a role ARN and a SAML "
-                "provider ARN, and were left out; have the identity provider correct them",
+                f"{display_name(self.path)}{which}: {number} values of the attribute Role are no pair of a role ARN "
+                "and a SAML provider ARN, and were left out; have the identity provider correct them",
                 StskitWarning,
                 stacklevel=5,
             )

@@ -19,7 +19,16 @@ from stskit.errors import ProofInvalid, RoleError, StskitError, without_frames
 from stskit.mfa import MFA
 from stskit.proofs import Proof
 from stskit.roles import Role
-from stskit.sts.requests import check_known, credentials_in, identity_in, in_sts_terms, request_for, secrets, with_code
+from stskit.sts.requests import (
+    check_known,
+    check_rules_of_aws,
+    credentials_in,
+    identity_in,
+    in_sts_terms,
+    request_for,
+    secrets,
+    with_code,
+)
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -42,6 +51,7 @@ def _without_password(_self: object, _field: object, url: str | None) -> None:
         raise RoleError(
             "endpoint_url has a user name or a password in it, which would be shown",
             remedy="leave it out",
+            cli_message="has a user name or a password in it, which would be shown",
             option="endpoint_url",
         )
 
@@ -130,6 +140,7 @@ class BotocoreSTS:
             meta = client.meta
             details = evolve(details, region=meta.region_name, endpoint=meta.endpoint_url, has_client=True)
             check_known(meta.service_model, operation, parameters)
+            check_rules_of_aws(proof, role, meta.endpoint_url)
             if not self.allow_http and clients.is_remote_plaintext(client):
                 raise unavailable("http", "no TLS", details)
             parameters = with_code(parameters)

@@ -21,9 +21,11 @@ __all__ = [
     "OPERATIONS",
     "Operation",
     "check_known",
+    "check_rules_of_aws",
     "credentials_in",
     "identity_in",
     "in_sts_terms",
+    "is_aws_endpoint",
     "options",
     "request_for",
     "secrets",
@@ -40,6 +42,12 @@ class Operation:
 
 
 _LONGEST: Final = timedelta(days=20 * 365)  # STS gives 36 hours, other servers up to a year
+# The DNS suffixes of all partitions, of dual-stack endpoints too, as botocore lists them.
+_SUFFIXES: Final = (
+    *("amazonaws.com", "amazonaws.com.cn", "amazonaws.eu", "c2s.ic.gov", "sc2s.sgov.gov", "cloud.adc-e.uk"),
+    *("csp.hci.ic.gov", "api.aws", "api.amazonwebservices.com.cn", "api.amazonwebservices.eu"),
+    *("api.aws.ic.gov", "api.aws.scloud", "api.cloud-aws.adc-e.uk", "api.aws.hci.ic.gov"),
+)
 _ANY: Final = ("arn", "duration", "policy", "policy_arns", "minimum_session_token_size")
 OPERATIONS: Final[Mapping[str, Operation]] = {
     "AssumeRole": Operation(
@@ -69,7 +77,6 @@ def request_for(proof: Proof, role: Role) -> tuple[str, dict[str, object]]:
             return "AssumeRole", options("AssumeRole", OPERATIONS["AssumeRole"], role)
         case SAMLAssertion():
             operation, values = "AssumeRoleWithSAML", (proof.principal_for(role.arn), proof.value)
-            proof.check_duration(role.duration)
         case WebIdentityToken():
             operation, values = "AssumeRoleWithWebIdentity", (proof.value, proof.provider_id)
         case _:
@@ -80,6 +87,25 @@ def request_for(proof: Proof, role: Role) -> tuple[str, dict[str, object]]:
             )
     sent = {name: value for name, value in zip(OPERATIONS[operation].proof, values, strict=True) if value is not None}
     return operation, sent | options(operation, OPERATIONS[operation], role)
+
+
+def check_rules_of_aws(proof: Proof, role: Role | None, endpoint: str) -> None:
+    """Check what STS of AWS always refuses, if *endpoint* is AWS's; other servers have rules of their own.
+
+    Raises what `SAMLAssertion.check_for_aws` raises.
+    """
+    if isinstance(proof, SAMLAssertion) and role is not None and is_aws_endpoint(endpoint):
+        proof.check_for_aws(role.duration)
+
+
+def is_aws_endpoint(url: str) -> bool:
+    """Return whether *url* is an endpoint of STS at AWS, in any partition; VPC endpoints are."""
+    from urllib.parse import urlsplit
+
+    host = (urlsplit(url).hostname or "").removesuffix(".")
+    suffix = next((each for each in _SUFFIXES if host.endswith(f".{each}")), None)
+    labels = host.removesuffix(f".{suffix}").split(".")
+    return suffix is not None and len(labels) <= 4 and bool({"sts", "sts-fips"} & set(labels[:2]))
 
 
 def check_known(model: ServiceModel, operation: str, sent: Mapping[str, object]) -> None:

@@ -16,7 +16,7 @@ from stskit._time import SystemClock
 from stskit.credentials import CallerIdentity, Credentials
 from stskit.errors import ProofInvalid, without_frames
 from stskit.mfa import MFA
-from stskit.proofs import Proof
+from stskit.proofs import Proof, SAMLAssertion
 from stskit.protocols import Clock
 from stskit.roles import Role
 from stskit.sts.refusals import CallDetails, translate, unavailable
@@ -144,6 +144,8 @@ class FakeSTS:
     def exchange(self, proof: Proof, role: Role) -> Credentials:
         """Return credentials of *role*. Raises what `BotocoreSTS.exchange` raises."""
         operation, parameters = request_for(proof, role)
+        if isinstance(proof, SAMLAssertion):
+            proof.check_duration(role.duration)
         credentials = self._call(operation, parameters, proof, role, self._credentials)
         return credentials if credentials.account_id else evolve(credentials, account_id=role.account)
 

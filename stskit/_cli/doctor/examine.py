@@ -5,6 +5,7 @@ Without `run` no program runs, and no server is called but STS, for its time. No
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from stskit._cli.doctor.files import of_cache, of_shared_file, shared_file
@@ -15,6 +16,7 @@ from stskit._time import SystemClock
 from stskit.errors import RoleError
 from stskit.protocols import Clock
 from stskit.sts import BotocoreSTS
+from stskit.sts.requests import is_aws_endpoint
 
 __all__ = ["Finding", "examine"]
 
@@ -29,6 +31,7 @@ def examine(
     region: str | None = None,
     endpoint_url: str | None = None,
     use_fips: bool = False,
+    allow_http: bool = False,
     offline: bool = False,
     run: bool = False,
     clock: Clock = SystemClock(),
@@ -44,7 +47,8 @@ def examine(
     partition: str | None = None
     is_ambient = saml_file is oidc_token_file is keys_file is None
     if saml_file is not None:
-        for finding in of_saml_file(saml_file, clock):
+        other = endpoint_url or os.environ.get("AWS_ENDPOINT_URL_STS") or os.environ.get("AWS_ENDPOINT_URL")
+        for finding in of_saml_file(saml_file, clock, is_for_aws=not other or is_aws_endpoint(other)):
             partition = partition or str(finding.facts.get("partition", "")) or None
             yield finding
     elif oidc_token_file is not None:
@@ -62,7 +66,7 @@ def examine(
         yield Finding("region", "note", "The region and the endpoint cannot be told before the files are in order")
     else:
         try:
-            sts = BotocoreSTS(region, endpoint_url=endpoint_url, use_fips=use_fips)
+            sts = BotocoreSTS(region, endpoint_url=endpoint_url, use_fips=use_fips, allow_http=allow_http)
         except RoleError as error:
             yield finding_from_error("endpoint", error)
         else:

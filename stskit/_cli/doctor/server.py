@@ -75,13 +75,14 @@ def of_server(
             yield Finding("region", "note", "The region and the endpoint cannot be told before the profile is there")
             return
         text = f"STS could not be asked anywhere, for botocore cannot make a client ({name})"
-        yield Finding("endpoint", "wrong", text, getattr(translate(error, CallDetails("the call")), "remedy", ""))
+        translated = translate(error, CallDetails("the call"))
+        yield Finding("endpoint", "wrong", text, translated.cli_remedy or translated.remedy)
         return
     url = client.meta.endpoint_url
     url_from = _url_from(sts, "the profile" if url != no_profile.meta.endpoint_url else "")
     yield from _of_variables()
     yield _of_region(sts, client.meta.region_name, profile.get("region"), is_at_aws=not url_from)
-    yield _of_endpoint(client, url_from)
+    yield _of_endpoint(client, url_from, is_allowed=sts.allow_http)
     yield from _of_proxy(url)
     bundle = os.environ.get("AWS_CA_BUNDLE") or profile.get("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
     if bundle and not (os.path.isfile(bundle) and os.access(bundle, os.R_OK)):
@@ -134,13 +135,14 @@ def _of_region(sts: BotocoreSTS, region: str, profile_region: str | None, *, is_
     return Finding("region", "ok", text, facts=facts)
 
 
-def _of_endpoint(client: BaseClient, url_from: str) -> Finding:
+def _of_endpoint(client: BaseClient, url_from: str, *, is_allowed: bool) -> Finding:
     url = _without_user(client.meta.endpoint_url)
     facts = {"endpoint": url, "from": url_from or "AWS"}
     text = f"STS would be asked at {url}{f', as {url_from} says' if url_from else ''}"
     if clients.is_remote_plaintext(client):
         text = f"{text}, where others can read on the way what is sent"
-        return Finding("endpoint", "wrong", text, "use an https endpoint", facts)
+        remedy = "use an https endpoint" if is_allowed else "use an https endpoint, or allow it: --allow-http"
+        return Finding("endpoint", "note" if is_allowed else "wrong", text, remedy, facts)
     return Finding("endpoint", "ok", text, facts=facts)
 
 

@@ -41,8 +41,11 @@ _SETTINGS: Final = (*_NOT_LOCAL, "source_profile", "credential_source", "mfa_ser
 _CONTAINER: Final = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
 
 
-def of_saml_file(path: str, clock: Clock) -> Iterator[Finding]:
-    """Whether the assertion can be sent, which roles it offers, and when it expires."""
+def of_saml_file(path: str, clock: Clock, *, is_for_aws: bool = True) -> Iterator[Finding]:
+    """Whether the assertion can be sent, which roles it offers, and when it expires.
+
+    *is_for_aws*: report what STS of AWS always refuses.
+    """
     source = SAMLFile(path, clock=clock)
     try:
         assertion, warned = collect_warnings(source.fetch)
@@ -53,6 +56,8 @@ def of_saml_file(path: str, clock: Clock) -> Iterator[Finding]:
         yield finding_from_error(_SAML, error, facts)
         return
     try:
+        if is_for_aws:
+            assertion.check_for_aws()
         yield _of_assertion(path, assertion, clock.now())
     except ProofInvalid as error:  # of an attribute that is read on demand
         yield finding_from_error(_SAML, prefixed(error, f"{path}: "), {"path": path})
@@ -186,7 +191,7 @@ def _of_assertion(path: str, assertion: SAMLAssertion, now: datetime) -> Finding
     number = len(assertion.roles)
     if not number:
         remedy = "have the identity provider send the attribute Role, or save the response that is posted to AWS"
-        return Finding(_SAML, "wrong", f"{path} offers no role", remedy, facts)
+        return Finding(_SAML, "wrong", f"{path} offers no role{assertion.similar_names('Role')}", remedy, facts)
     offers = f"{path} offers {number} {'role' if number == 1 else 'roles'}"
     late = assertion.issued_at and assertion.issued_at + _LIFETIME
     end = min((each for each in (assertion.not_on_or_after, late) if each), default=None)

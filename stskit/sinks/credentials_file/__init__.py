@@ -87,6 +87,7 @@ class CredentialsFile:
                 raise SinkError(
                     f"{name} {value!r} is no word of visible ASCII characters",
                     remedy="give one such as us-east-1 or json",
+                    cli_message=f"{value!r} is no word of visible ASCII characters",
                     option=name,
                 )
         _check_name(self.profile)

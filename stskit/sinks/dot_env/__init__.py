@@ -15,7 +15,7 @@ from stskit._arguments import expanded, path_text
 from stskit.credentials import Credentials
 from stskit.errors import SinkError, StskitWarning, without_frames
 from stskit.sinks.dot_env.env_file import BARE, updated
-from stskit.sinks.environment import STALE, variables
+from stskit.sinks.environment import OWN_VARIABLES, bearer_tokens, variables
 from stskit.sinks.file_edit import FileEdit, check_edits, edit_files
 
 __all__ = ["DotEnv"]
@@ -37,7 +37,9 @@ class DotEnv:
 
     `path`: the file, made with mode 0600 where it is missing. `region`, `expiration`: as in `Environment`. `backup`:
     whether to keep what was there before in ``<path>.bak``. A variable that is there more than once is changed
-    everywhere; what says something of other credentials, such as ``AWS_PROFILE``, is taken out.
+    everywhere; what AWS SDKs would mix with these credentials or prefer to them, such as ``AWS_PROFILE`` or a bearer
+    token (``AWS_BEARER_TOKEN_...``), is removed. Variables that come after keys, such as ``AWS_ROLE_ARN``, and the
+    marks of other tools stay, because other programs may read the file.
 
     Writers wait for each other, for up to 10 seconds, by a lock on the folder of the file, which must exist. The file
     is replaced as the credentials file is, with the same warnings; and there is one where git would commit it. If a
@@ -97,11 +99,12 @@ class DotEnv:
                     variable=name,
                     path=self.path,
                 )
-        return {**dict.fromkeys(STALE), **found}
+        return {**dict.fromkeys(OWN_VARIABLES), **found}
 
 
 def _updated(data: bytes, *, values: Mapping[str, str | None]) -> list[bytes]:
-    return [updated(data.decode(), values).encode()]
+    text = data.decode()
+    return [updated(text, {**dict.fromkeys(bearer_tokens(text)), **values}).encode()]
 
 
 def _git_warnings(path: str) -> list[str]:

@@ -85,4 +85,5 @@ def _ask(question: str) -> str:
     raise SignInRequired(
         "it needs an MFA code, and nobody can be asked here",
         remedy="fetch once in the main thread, at a terminal, or use a profile that needs none",
+        cli_remedy="run the command at a terminal, or use a profile that needs none",
     )

@@ -1,0 +1,81 @@
+"""Streams: standard input and pipes, read to their end, bounded.
+
+A stream can be read only once. What is here raises `OSError`, as the system does.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from errno import EFBIG, ETIMEDOUT
+from select import poll
+from typing import Final
+
+__all__ = ["SECONDS_FOR_A_WRITER", "is_pipe", "read_pipe", "read_standard_input"]
+
+SECONDS_FOR_A_WRITER: Final = 60
+_CHUNK: Final = 65_536
+
+
+def is_pipe(path: str) -> bool:
+    """Return whether *path* is a pipe, also one that a shell made for ``<(command)``."""
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)
+    except (OSError, ValueError):  # whoever opens it reports this
+        return False
+
+
+def read_standard_input(limit: int) -> bytes:
+    """Return everything up to the end of standard input; raise `OSError` for more than *limit* bytes."""
+    if sys.stdin is None:
+        return b""
+    buffer = getattr(sys.stdin, "buffer", None)  # a test may have put a text stream there
+    data: bytes = buffer.read(limit + 1) if buffer else sys.stdin.read(limit + 1).encode("utf-8", "surrogateescape")
+    return _bounded(data, limit)
+
+
+def read_pipe(path: str, limit: int) -> bytes:
+    """Return everything up to the end of the pipe at *path*; raise `OSError` for more than *limit* bytes.
+
+    While a program has it open for writing this waits without a limit, because that program may ask its user for
+    something. If no program opens it within `SECONDS_FOR_A_WRITER`, this raises `TimeoutError`.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
+    try:
+        return _bounded(b"".join(_chunks(descriptor, limit)), limit)
+    finally:
+        os.close(descriptor)
+
+
+def _chunks(descriptor: int, limit: int) -> list[bytes]:
+    chunks: list[bytes] = []
+    size = 0
+    waiting = poll()
+    waiting.register(descriptor)
+    has_writer = is_over = False
+    while size <= limit:
+        try:
+            chunk = os.read(descriptor, _CHUNK)
+        except BlockingIOError:  # a program has it open, and has not written yet
+            has_writer = True
+            waiting.poll()
+            continue
+        if chunk:
+            has_writer = True
+            chunks.append(chunk)
+            size += len(chunk)
+        elif has_writer:
+            break
+        elif is_over:
+            raise TimeoutError(ETIMEDOUT, f"no program has written to this pipe within {SECONDS_FOR_A_WRITER} seconds")
+        else:
+            is_over = not waiting.poll(SECONDS_FOR_A_WRITER * 1000)
+            has_writer = not is_over
+    return chunks
+
+
+def _bounded(data: bytes, limit: int) -> bytes:
+    if len(data) > limit:
+        raise OSError(EFBIG, f"it is larger than {limit:,} bytes")
+    return data

@@ -1,0 +1,123 @@
+"""What files hold in place of a web identity token, as scripts leave it there when they go wrong.
+
+STS refuses all of it, and some of it is a secret of another kind, so it is recognised before anything is sent. Opaque
+tokens, such as those of Login with Amazon and of Facebook, are none of these.
+
+https://www.rfc-editor.org/rfc/rfc7519
+https://www.rfc-editor.org/rfc/rfc7516
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from attrs import frozen
+
+__all__ = ["Mistake", "mistake_in"]
+
+_JWT: Final = re.compile(r"eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.(?:[A-Za-z0-9_-]+)?")
+_ENCRYPTED: Final = re.compile(r"eyJ[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*){4}")
+_ASSIGNMENT: Final = re.compile(r"(?:export\s+|set\s+)?(?!eyJ)[A-Za-z_]\w*\s*(?:=\s*[^=\s]|:\s*[\"']?eyJ)", re.ASCII)
+_VARIABLE: Final = re.compile(r"[$#@]\{.*|\$.*|%\w+%|\{\{.*", re.ASCII | re.DOTALL)
+_PLACEHOLDER: Final = re.compile(r"<[\w -]{1,60}>", re.ASCII)
+_NOTHING: Final = frozenset({"null", "undefined", "none", "nil", "nan", "true", "false", "(null)", "[object object]"})
+
+
+@frozen
+class Mistake:
+    """What a text is instead of a token, and what to do about it. It holds nothing of the text."""
+
+    what: str
+    remedy: str
+    cli_remedy: str = ""
+
+
+def mistake_in(text: str) -> Mistake | None:
+    """Return what *text* is, if it is certainly not a token that STS accepts; None for a signed or an opaque token."""
+    if _JWT.fullmatch(text):
+        return None
+    if text.lower() in _NOTHING:
+        return Mistake(f"the word {text.lower()!r}", "look at the program that writes it: it found no token")
+    for is_it, mistake in _MISTAKES:
+        if is_it(text):
+            return mistake
+    return None
+
+
+def _is_saml(text: str) -> bool:
+    from base64 import b64decode
+
+    with suppress(ValueError):
+        return bool(re.match(rb"<(\?xml\s|[A-Za-z][\w.-]*[:\s>])", b64decode(text[:64], validate=True)))
+    return False
+
+
+def _is_saml_xml(text: str) -> bool:
+    return bool(re.match(r"<(?:\?xml\s|(?:[A-Za-z][\w.-]*:)?Response[\s>])", text))
+
+
+def _is_encoded_token(text: str) -> bool:
+    from base64 import b64decode
+
+    with suppress(ValueError):
+        return bool(_JWT.fullmatch(b64decode(text + "=" * (-len(text) % 4), validate=True).decode().strip()))
+    return False
+
+
+_MISTAKES: Final[tuple[tuple[Callable[[str], object], Mistake], ...]] = (
+    (
+        lambda text: text[:1] in ("'", '"', "`") or text[:2] == '\\"',
+        Mistake("a text in quotes", "save the token without the quotes; jq does that with -r"),
+    ),
+    (
+        _VARIABLE.fullmatch,
+        Mistake("the name of a variable", "look at the program that writes it: the variable was not replaced"),
+    ),
+    (lambda text: text[:1] in ("{", "["), Mistake("JSON", "save the token alone, as text")),
+    (_PLACEHOLDER.fullmatch, Mistake("a placeholder", "put the token in its place")),
+    (
+        _is_saml,
+        Mistake("a SAML response", "name it as one: SAMLFile(path)", "name it as one: --saml-file"),
+    ),
+    (
+        _is_saml_xml,
+        Mistake("a SAML response or other XML", "name it as one: SAMLFile(path)", "name it as one: --saml-file"),
+    ),
+    (
+        lambda text: text.startswith("<"),
+        Mistake("a web page", "look at the program that writes it: it got an error page or a sign-in page"),
+    ),
+    (
+        lambda text: re.match(r"(?:authorization\s*:|bearer[\s:])", text, re.IGNORECASE),
+        Mistake("an Authorization header", "save only the part after Bearer"),
+    ),
+    (_ASSIGNMENT.match, Mistake("a line NAME=VALUE", "save only the value")),
+    (
+        lambda text: text.startswith("-----BEGIN"),
+        Mistake("a key or a certificate", "save the token that was signed with it"),
+    ),
+    (lambda text: re.match(r"\w+://", text), Mistake("a URL", "save the token that it returns")),
+    (
+        lambda text: re.fullmatch(r"A[KS]IA[A-Z0-9]{12,}", text),
+        Mistake("an AWS access key ID", "save the token of the identity provider"),
+    ),
+    (
+        lambda text: re.search(r"%[0-9A-Fa-f]{2}", text),
+        Mistake("a URL-encoded text", "save the token decoded, as it was issued"),
+    ),
+    (
+        _ENCRYPTED.fullmatch,
+        Mistake(
+            "an encrypted token (JWE)", "STS cannot decrypt it: have the identity provider issue a signed ID token"
+        ),
+    ),
+    (
+        lambda text: text.startswith("eyJ") and text.count(".") != 2,
+        Mistake("a part of a JSON Web Token, or JSON in base64", "save the whole token: three parts with dots between"),
+    ),
+    (_is_encoded_token, Mistake("the base64 of a token", "save the token decoded, as it was issued")),
+)
+"""What a text can be instead of a token; the first that fits is reported."""

@@ -1,0 +1,167 @@
+"""Standard input and pipes are read once, to their end, and kept for the source that read them."""
+
+from __future__ import annotations
+
+import copy
+import io
+import os
+import pickle
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from helpers import START
+from saml_samples import NAMED, ROLE, encoded, response
+
+from stskit import AssumedRole, Cached
+from stskit.errors import ProofInvalid
+from stskit.sources import OIDCTokenFile, SAMLFile
+from stskit.testing import FakeSTS, ManualClock
+
+RESPONSE = encoded(response(NAMED))
+TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"
+
+
+class Input:
+    """Standard input with these bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self.buffer = io.BytesIO(data)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(START)
+
+
+def feed(path: Path, data: bytes) -> threading.Thread:
+    """Write *data* into the pipe at *path* as another program does."""
+
+    def write() -> None:
+        with suppress(BrokenPipeError):  # the reader has had enough
+            path.write_bytes(data)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    return writer
+
+
+def test_standard_input_is_read_once_and_kept(monkeypatch: pytest.MonkeyPatch, clock: ManualClock) -> None:
+    """A second fetch of the same source finds the same proof; another source finds the end of the input."""
+    monkeypatch.setattr(sys, "stdin", Input(RESPONSE.encode()))
+    source = SAMLFile("-", clock=clock)
+    assert source.read().value == source.fetch().value == source.fetch().value == RESPONSE
+    assert copy.deepcopy(source).fetch().value == copy.copy(source).fetch().value == RESPONSE
+    with pytest.raises(ProofInvalid, match="^standard input is empty; it should hold a SAML response"):
+        SAMLFile("-", clock=clock).fetch()
+    monkeypatch.setattr(sys, "stdin", Input(f"{TOKEN}\n".encode()))
+    token = OIDCTokenFile("-")
+    assert token.fetch().value == token.fetch().value == TOKEN
+
+
+def test_a_recipe_refreshes_from_what_standard_input_held(monkeypatch: pytest.MonkeyPatch, clock: ManualClock) -> None:
+    """A token is good for many calls, though the input can be read only once."""
+    sts = FakeSTS(clock=clock)
+    monkeypatch.setattr(sys, "stdin", Input(sts.idp.oidc_token().encode()))
+    cached = Cached(AssumedRole(ROLE, source=OIDCTokenFile("-", clock=clock), sts=sts), clock=clock)
+    first = cached.fetch()
+    cached.invalidate(first.access_key_id)
+    assert cached.fetch() != first
+
+
+def test_a_pickle_of_a_source_holds_nothing_of_the_stream(monkeypatch: pytest.MonkeyPatch, clock: ManualClock) -> None:
+    """A recipe that goes to another process holds no secret, and neither do its repr and its hash."""
+    monkeypatch.setattr(sys, "stdin", Input(RESPONSE.encode()))
+    source = SAMLFile("-", clock=clock)
+    source.fetch()
+    assert RESPONSE[:40].encode() not in pickle.dumps(source)
+    assert RESPONSE[:40] not in repr(source)
+    assert pickle.loads(pickle.dumps(source)).path == "-"
+    assert SAMLFile("-", clock=clock) == source
+
+
+@pytest.mark.parametrize("stdin", [None, io.StringIO(" \n"), Input(b"")])
+def test_an_empty_standard_input_is_an_error(stdin: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the process has none, or a test has put text there."""
+    monkeypatch.setattr(sys, "stdin", stdin)
+    with pytest.raises(ProofInvalid, match="standard input is empty"):
+        OIDCTokenFile("-").fetch()
+
+
+def test_an_expired_response_of_standard_input_needs_a_new_command(
+    monkeypatch: pytest.MonkeyPatch, clock: ManualClock
+) -> None:
+    """No file can be replaced then."""
+    monkeypatch.setattr(sys, "stdin", Input(RESPONSE.encode()))
+    clock.set(START.replace(hour=15))
+    with pytest.raises(ProofInvalid, match=r"^standard input: the SAML .* pass the new response to a new command$"):
+        SAMLFile("-", clock=clock).fetch()
+
+
+def test_too_much_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The bounds of files hold for standard input and for pipes."""
+    monkeypatch.setattr(sys, "stdin", Input(b"x" * 100_001))
+    with pytest.raises(ProofInvalid, match=r"^standard input cannot be read: it is larger than 100,000 bytes"):
+        OIDCTokenFile("-").fetch()
+    os.mkfifo(pipe := tmp_path / "pipe", 0o600)
+    feed(pipe, b"x" * 300_000)
+    with pytest.raises(ProofInvalid, match=r"pipe cannot be read: it is larger than 100,000 bytes"):
+        OIDCTokenFile(pipe).fetch()
+
+
+@pytest.mark.parametrize("make", [lambda folder: folder / "pipe", lambda folder: folder / "link"])
+def test_a_pipe_is_read_to_its_end(make: Callable[[Path], Path], tmp_path: Path, clock: ManualClock) -> None:
+    """The whole response arrives, though it is larger than what a pipe holds, and it is kept."""
+    large = "\n".join([RESPONSE, *[""] * 200_000])
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    writer = feed(tmp_path / "pipe", large.encode())
+    source = SAMLFile(make(tmp_path), clock=clock)
+    assert source.fetch().value == RESPONSE
+    writer.join()
+    assert source.fetch().value == RESPONSE
+
+
+def test_a_descriptor_of_a_shell_is_read(clock: ManualClock) -> None:
+    """That is what <(command) is: a pipe whose writer may not have written yet."""
+    reader, writer = os.pipe()
+    source = SAMLFile(f"/dev/fd/{reader}", clock=clock)
+    found: list[str] = []
+    fetching = threading.Thread(target=lambda: found.append(source.fetch().value))
+    fetching.start()
+    for piece in (RESPONSE[:100], RESPONSE[100:]):
+        os.write(writer, piece.encode())
+    os.close(writer)
+    fetching.join()
+    os.close(reader)
+    assert found == [RESPONSE]
+
+
+def test_a_pipe_without_a_writer_is_an_error_in_the_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It waits for a program that opens the pipe, and not for ever."""
+    monkeypatch.setattr("stskit._io.streams.SECONDS_FOR_A_WRITER", 0)
+    os.mkfifo(pipe := tmp_path / "pipe")
+    with pytest.raises(ProofInvalid, match="cannot be read: no program has written to this pipe within 0 seconds"):
+        SAMLFile(pipe).fetch()
+
+
+def test_a_pipe_that_is_closed_without_a_word_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program has failed, and says why itself; the pipe ends at once or after a wait."""
+    monkeypatch.setattr("stskit._io.streams.SECONDS_FOR_A_WRITER", 9)
+    reader, writer = os.pipe()
+    os.close(writer)
+    with pytest.raises(ProofInvalid, match="cannot be read|is empty"):
+        OIDCTokenFile(f"/dev/fd/{reader}").fetch()
+    os.close(reader)
+
+
+def test_a_child_of_a_fork_does_not_wait_for_the_parent(monkeypatch: pytest.MonkeyPatch, clock: ManualClock) -> None:
+    """Another thread of the parent may read when this process is forked; the child has a lock of its own."""
+    monkeypatch.setattr(sys, "stdin", Input(RESPONSE.encode()))
+    source = SAMLFile("-", clock=clock)
+    with source._stream._lock:
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        assert source.fetch().value == RESPONSE
