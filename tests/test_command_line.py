@@ -847,6 +847,10 @@ def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None
         (["assume", HUB, "--tag", "=blue", "--to-process"], "'=blue' is no tag; write it as KEY=VALUE"),
         (["assume", HUB, "--to-shell", "nushell"], "invalid choice: 'nushell'"),
         (["whoami", "--profile", "a", "--keys-file", "b"], "--profile and --keys-file do not go together"),
+        (
+            ["assume", HUB, "--to-profile", "p", "--config-file", "c", "--overwrite"],
+            "--config-file has no effect with --overwrite and without a region or an output format",
+        ),
         (["exec", HUB, "--profile", "a", "ls", "x"], "the command to run comes after two dashes: -- ls x"),
         (["whoami", "x"], "whoami takes no 'x'; is it --profile x?"),
         (["exec", HUB, "--saml", "a"], "there is no option --saml; is it --saml-file?"),

@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from stskit._cli import console
 from stskit._cli.formatting import printable
-from stskit._cli.options import arguments_for
+from stskit._cli.options import UsageError, arguments_for
 from stskit.sinks import CredentialProcess, CredentialsFile, DotEnv, Environment, ShellExports
 
 if TYPE_CHECKING:
@@ -45,7 +45,14 @@ def build_delivery(args: Namespace) -> Delivery:
     if args.to_dotenv is not None:
         return _to_file(DotEnv(**arguments_for(DotEnv, args)), "variables", {})
     profile = args.to_profile
-    sink = CredentialsFile(**arguments_for(CredentialsFile, args))
+    options = arguments_for(CredentialsFile, args)
+    if "config_path" in options and "overwrite" in options and not options.keys() & {"region", "output"}:
+        raise UsageError(
+            "--config-file has no effect with --overwrite and without a region or an output format",
+            remedy="leave it out",
+            option="--config-file",
+        )
+    sink = CredentialsFile(**options)
     return _to_file(sink, f"profile {profile}", {"profile": profile})
 
 
