@@ -18,7 +18,7 @@ from stskit.protocols import STS, LiveSink, Source, STSOperations, attach
 from stskit.refresh import Cached
 from stskit.roles import Role
 from stskit.sources import OIDCTokenFile, Profile
-from stskit.sts import BotocoreSTS
+from stskit.sts import BotocoreSTS, sts_for
 
 __all__ = ["AssumedRole", "assume", "caller_identity"]
 
@@ -114,7 +114,16 @@ class AssumedRole:
         """
         from stskit.sts.retry import retry_exchange
 
-        return retry_exchange(lambda: self.sts.exchange(self.source.fetch(), self.role), self.wait_for_new_role)
+        sts = sts_for(self.source, self.sts)
+        return retry_exchange(lambda: sts.exchange(self.source.fetch(), self.role), self.wait_for_new_role)
+
+    @property
+    def settings_profile(self) -> str | None:
+        """The profile whose endpoint, region and CA bundle count for calls that are signed with these credentials.
+
+        Raises nothing.
+        """
+        return getattr(self.source, "settings_profile", None)
 
     def to(self, sink: LiveSink[R]) -> R:
         """Attach *sink* to this recipe, and give back what keeps itself fresh by it.

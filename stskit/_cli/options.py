@@ -236,10 +236,9 @@ SERVER: Final = (
     Option(
         "--allow-http",
         "",
-        "let that server be one without TLS on another machine",
+        "allow plain HTTP to a remote endpoint",
         _SWITCH,
-        needs=["--endpoint-url"],
-        arguments={BotocoreSTS: "allow_http"},
+        arguments={BotocoreSTS: "allow_http", Profile: "allow_http"},
     ),
 )
 CALL: Final = (

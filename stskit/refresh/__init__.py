@@ -147,6 +147,14 @@ class Cached:
         return self._options.source
 
     @property
+    def settings_profile(self) -> str | None:
+        """The profile whose endpoint, region and CA bundle count for calls that are signed with these credentials.
+
+        Raises nothing.
+        """
+        return getattr(self.source, "settings_profile", None)
+
+    @property
     def identity(self) -> str | None:
         """Whose credentials these are, as the source said when they came, else the key. Raises what the source does."""
         if self._identity is None or self._held is None:

@@ -10,7 +10,7 @@ from stskit.errors import ProofInvalid
 from stskit.limits import check_size, duration_in_seconds
 from stskit.mfa import MFA
 from stskit.protocols import Source, STSOperations
-from stskit.sts import BotocoreSTS
+from stskit.sts import BotocoreSTS, sts_for
 
 __all__ = ["SessionToken"]
 
@@ -51,7 +51,16 @@ class SessionToken:
                 "without --session-token",
                 option="source",
             )
-        return self.sts.session_token(credentials, duration=self.duration, mfa=self.mfa)
+        sts = sts_for(self.source, self.sts)
+        return sts.session_token(credentials, duration=self.duration, mfa=self.mfa)
+
+    @property
+    def settings_profile(self) -> str | None:
+        """The profile whose endpoint, region and CA bundle count for calls that are signed with these credentials.
+
+        Raises nothing.
+        """
+        return getattr(self.source, "settings_profile", None)
 
     @property
     def identity(self) -> str | None:
