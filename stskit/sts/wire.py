@@ -117,9 +117,22 @@ class _Exchange:
         self.connection: _Connection | None = None
         self.is_over = False
 
+    def use(self, connection: _Connection) -> None:
+        """Note the connection that serves it now."""
+        self.connection = connection
+
+    def fail(self, problem: Exception) -> None:
+        """Let the call raise *problem*, without another attempt."""
+        self.problem = problem
+
+    def end(self) -> None:
+        """Forget its connection, which may serve another exchange next."""
+        self.is_over = True
+        self.connection = None
+
     def stop(self) -> None:
         """Shut its connection down, so that the thread that waits for it goes on."""
-        self.problem = TimeoutError("the exchange took too long")
+        self.fail(TimeoutError("the exchange took too long"))
         connection = self.connection
         sock = getattr(connection, "sock", None)
         if sock is not None and connection is not None and connection.exchange is self:
@@ -148,7 +161,7 @@ def _check_request(allow_http: bool, request: AWSPreparedRequest, **_event: obje
 
 def _end_exchange(**_event: object) -> None:
     if (exchange := _current.get()) is not None:
-        exchange.is_over, exchange.connection = True, None
+        exchange.end()
         _current.set(exchange.outer)
 
 
@@ -228,7 +241,7 @@ class _BoundedStream(io.RawIOBase):
         if self._left < 0:
             problem = AnswerTooLongError(f"more than {MAX_ANSWER_BYTES:,} bytes")
             if self._exchange is not None:
-                self._exchange.problem = problem
+                self._exchange.fail(problem)
             raise problem
         return size
 
@@ -260,7 +273,7 @@ class _Connection:
     def _serve_exchange(self) -> None:
         self.exchange = exchange = _current.get()
         if exchange is not None:
-            exchange.connection = self
+            exchange.use(self)
 
 
 class _HTTPConnection(_Connection, AWSHTTPConnection):  # type: ignore[misc]
