@@ -37,7 +37,12 @@ def test_sessions_parse_a_file_of_botocore_once(monkeypatch: pytest.MonkeyPatch)
     """The second session gets the same data without reading the file."""
     opened: list[str] = []
     load = JSONFileLoader.load_file
-    monkeypatch.setattr(JSONFileLoader, "load_file", lambda self, path: (opened.append(path), load(self, path))[1])
+
+    def noting(self: JSONFileLoader, path: str) -> object:
+        opened.append(path)
+        return load(self, path)
+
+    monkeypatch.setattr(JSONFileLoader, "load_file", noting)
     names = ("lambda/2015-03-31/paginators-1", "lambda/2015-03-31/waiters-2")
     expected = [Session().get_component("data_loader").load_data(name) for name in names]
     opened.clear()

@@ -27,7 +27,6 @@ __all__ = [
 
 _IGNORE: Final = "ignore_configured_endpoint_urls"
 _ENDPOINT_VARIABLES: Final = ("AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL")  # botocore prefers the first
-_BUNDLES: Final = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 
 
 @frozen
@@ -165,7 +164,7 @@ def unused_settings(kinds: tuple[str, ...] = ("endpoint_url", "region", "ca_bund
         found = {
             "endpoint_url": _endpoint_of_profile(session) and not any(map(os.environ.get, _ENDPOINT_VARIABLES)),
             "region": profile.get("region") and not any(map(os.environ.get, ("AWS_REGION", "AWS_DEFAULT_REGION"))),
-            "ca_bundle": _is_set(profile.get("ca_bundle")) and not any(map(os.environ.get, _BUNDLES)),
+            "ca_bundle": _is_set(profile.get("ca_bundle")) and not os.environ.get("AWS_CA_BUNDLE"),
         }
         variables = {"endpoint_url": "AWS_ENDPOINT_URL", "region": "AWS_REGION", "ca_bundle": "AWS_CA_BUNDLE"}
         if names := [name for name in kinds if found[name]]:

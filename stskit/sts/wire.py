@@ -134,18 +134,18 @@ class _Exchange:
         """Shut its connection down, so that the thread that waits for it goes on."""
         self.fail(TimeoutError("the exchange took too long"))
         connection = self.connection
-        sock = getattr(connection, "sock", None)
-        if sock is not None and connection is not None and connection.exchange is self:
-            # An SSLSocket's own shutdown() would let a later send() go out without TLS.
+        if connection is not None and connection.exchange is self:
+            # An SSLSocket's own shutdown() would let a later send() go out without TLS. Without a socket: TypeError.
             with suppress(OSError, TypeError):
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+                socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
 
 
+_KEY: Final = "stskit_exchange"  # in the context that botocore hands to the handlers of one call
 _current: ContextVar[_Exchange | None] = ContextVar("stskit_exchange", default=None)
 
 
-def _begin_exchange(total_timeout: float | None, **_event: object) -> None:
-    exchange = _Exchange(_current.get())
+def _begin_exchange(total_timeout: float | None, context: dict[str, Any], **_event: object) -> None:
+    exchange = context[_KEY] = _Exchange(_current.get())
     _current.set(exchange)
     if total_timeout is not None:
         _watchdog.watch(exchange, total_timeout)
@@ -159,16 +159,17 @@ def _check_request(allow_http: bool, request: AWSPreparedRequest, **_event: obje
         check_url(str(request.url))
 
 
-def _end_exchange(**_event: object) -> None:
-    if (exchange := _current.get()) is not None:
+def _end_exchange(**event: Any) -> None:
+    # A handler that answers before the request is made, as a stub does, keeps an exchange from beginning.
+    if (exchange := event["context"].get(_KEY)) is not None:
         exchange.end()
         _current.set(exchange.outer)
 
 
-def _end_failed_exchange(**_event: object) -> None:
-    exchange = _current.get()
-    _end_exchange()
-    if exchange is not None and exchange.problem is not None:
+def _end_failed_exchange(**event: Any) -> None:
+    _end_exchange(**event)
+    exchange: _Exchange = event["context"][_KEY]
+    if exchange.problem is not None:
         raise exchange.problem
 
 
@@ -186,12 +187,11 @@ class _Watchdog:
 
     def watch(self, exchange: _Exchange, seconds: float) -> None:
         """Stop *exchange* after that many *seconds*, unless it is over."""
-        if self._new is None:
-            with self._lock:
-                if self._new is None:
-                    new: SimpleQueue[tuple[float, int, _Exchange]] = SimpleQueue()
-                    threading.Thread(target=_stop_late, args=(new,), name="stskit-watchdog", daemon=True).start()
-                    self._new = new
+        with self._lock:
+            if self._new is None:
+                new: SimpleQueue[tuple[float, int, _Exchange]] = SimpleQueue()
+                threading.Thread(target=_stop_late, args=(new,), name="stskit-watchdog", daemon=True).start()
+                self._new = new
         self._new.put((monotonic() + seconds, next(self._number), exchange))
 
 
@@ -260,6 +260,7 @@ class _Connection:
     """Mixed into botocore's connections: notes the exchange that a connection serves."""
 
     exchange: _Exchange | None = None
+    sock: socket.socket
     response_class = _Response
 
     def connect(self) -> None:
