@@ -24,7 +24,7 @@ from stskit.sts.requests import check_known, credentials_in, identity_in, in_sts
 if TYPE_CHECKING:
     from botocore.client import BaseClient
 
-__all__ = ["BotocoreSTS", "close_clients", "sts_for"]
+__all__ = ["BotocoreSTS", "close_clients"]
 
 S = TypeVar("S")
 T = TypeVar("T")
