@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import ssl
@@ -23,6 +24,7 @@ from stskit import Credentials, Role, WebIdentityToken
 from stskit.errors import ProofInvalid, STSUnavailable
 from stskit.sources import Profile
 from stskit.sts import BotocoreSTS, close_clients, wire
+from stskit.sts.clients import silence_secret_loggers
 from stskit.sts.wire import PlaintextError, check_url
 
 ROLE = "arn:aws:iam::123456789012:role/R"
@@ -151,7 +153,7 @@ def test_the_calls_of_a_profile_need_tls_too(
         monkeypatch.setenv("http_proxy", proxy.url)
         for url in ("http://sts.example", "http://127.0.0.1:9"):
             monkeypatch.setenv("AWS_ENDPOINT_URL_STS", url)
-            with pytest.raises(ProofInvalid, match="without TLS .*HTTP_PROXY"):
+            with pytest.raises(ProofInvalid, match="travel in clear .no TLS.*check endpoint_url"):
                 Profile("x").fetch()
         assert proxy.requests == []
         assert Profile("x", allow_http=True).fetch().access_key_id
@@ -204,7 +206,7 @@ def test_an_empty_ca_bundle_does_not_switch_tls_off(
 
 
 @contextmanager
-def dripping(begin: bytes, piece: bytes) -> Iterator[tuple[str, list[int]]]:
+def dripping(begin: bytes, piece: bytes, tls: ssl.SSLContext | None = None) -> Iterator[tuple[str, list[int]]]:
     """A server that answers with *begin*, then with *piece* again and again for as long as somebody reads."""
     calls: list[int] = []
     stop = threading.Event()
@@ -216,7 +218,8 @@ def dripping(begin: bytes, piece: bytes) -> Iterator[tuple[str, list[int]]]:
                 calls.append(1)
                 threading.Thread(target=drip, args=(connection,), daemon=True).start()
 
-    def drip(connection: socket.socket) -> None:
+    def drip(accepted: socket.socket) -> None:
+        connection = tls.wrap_socket(accepted, server_side=True) if tls else accepted
         with connection, suppress(OSError):
             connection.recv(65_536)
             connection.sendall(begin)
@@ -226,7 +229,7 @@ def dripping(begin: bytes, piece: bytes) -> Iterator[tuple[str, list[int]]]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=serve, daemon=True).start()
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}", calls
+            yield f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}", calls
         finally:
             stop.set()
             listener.shutdown(socket.SHUT_RDWR)
@@ -247,6 +250,18 @@ def test_a_server_that_drips_is_left_after_the_total_timeout(answer: tuple[bytes
                 sts.exchange(proof, Role(ROLE))
             assert (caught.value.kind, caught.value.retryable) == ("timeout", True)
     assert len(calls) == 2
+
+
+def test_a_server_that_drips_by_tls_is_left_too(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The socket under TLS is shut down."""
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with dripping(*HEADER, tls=context) as (url, calls):
+        with pytest.raises(STSUnavailable) as caught:
+            BotocoreSTS(endpoint_url=url, read_timeout=30, total_timeout=1).exchange(WEB, Role(ROLE))
+        assert caught.value.kind == "timeout"
+    assert len(calls) == 1
 
 
 def test_a_profile_leaves_a_server_that_drips(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -359,6 +374,34 @@ def test_a_forked_child_has_a_watchdog_of_its_own() -> None:
             finally:
                 os._exit(2)
         assert os.waitpid(child, 0)[1] == 0
+
+
+# Logs ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_password_in_an_endpoint_of_a_profile_is_not_logged(
+    home: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Botocore's rules for endpoints log the URL at DEBUG; the profile's own calls are refused with such a URL."""
+    hop(home)
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "https://user:canary@127.0.0.1:9")
+    with pytest.raises(ProofInvalid, match="a user name or a password") as caught:
+        Profile("x").fetch()
+    assert "canary" not in caplog.text
+    assert "canary" not in str(caught.value)
+
+
+def test_a_logger_of_a_newer_botocore_is_silent_too(caplog: pytest.LogCaptureFixture) -> None:
+    """Only loggers that are known to be harmless speak during a call."""
+    caplog.set_level(logging.DEBUG)
+    new, harmless = logging.getLogger("botocore.brand_new"), logging.getLogger("botocore.hooks")
+
+    with silence_secret_loggers():
+        new.debug("canary")
+        harmless.debug("harmless")
+    new.debug("after")
+    assert [record.message for record in caplog.records] == ["harmless", "after"]
 
 
 # Shared clients --------------------------------------------------------------------------------------------------

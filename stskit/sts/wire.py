@@ -182,24 +182,25 @@ class _Watchdog:
 
     def reset_after_fork(self) -> None:
         self._lock = threading.Lock()
-        self._new: SimpleQueue[tuple[float, int, _Exchange]] | None = None
-        self._number = count()
+        self._new: SimpleQueue[tuple[float, _Exchange]] | None = None
 
     def watch(self, exchange: _Exchange, seconds: float) -> None:
         """Stop *exchange* after that many *seconds*, unless it is over."""
         with self._lock:
             if self._new is None:
-                new: SimpleQueue[tuple[float, int, _Exchange]] = SimpleQueue()
+                new: SimpleQueue[tuple[float, _Exchange]] = SimpleQueue()
                 threading.Thread(target=_stop_late, args=(new,), name="stskit-watchdog", daemon=True).start()
                 self._new = new
-        self._new.put((monotonic() + seconds, next(self._number), exchange))
+        self._new.put((seconds, exchange))
 
 
-def _stop_late(new: SimpleQueue[tuple[float, int, _Exchange]]) -> None:
+def _stop_late(new: SimpleQueue[tuple[float, _Exchange]]) -> None:
     watched: list[tuple[float, int, _Exchange]] = []
+    numbers = count()  # two exchanges cannot be compared
     while True:
         with suppress(Empty):
-            heappush(watched, new.get(timeout=max(0.0, watched[0][0] - monotonic()) if watched else None))
+            seconds, exchange = new.get(timeout=max(0.0, watched[0][0] - monotonic()) if watched else None)
+            heappush(watched, (monotonic() + seconds, next(numbers), exchange))  # by the clock of this thread alone
         while watched and (watched[0][2].is_over or watched[0][0] <= monotonic()):
             _, number, exchange = heappop(watched)
             if not exchange.is_over:

@@ -32,10 +32,6 @@ _REMEDIES: Final = {
     "ConnectionError": ("a server that it needs cannot be reached", "check the network, the proxy and the endpoint"),
     "HTTPClientError": ("a server that it needs does not answer", "check the network, the proxy and the endpoint"),
     "ResponseParserError": ("a server that it needs gave no answer that can be read", "check the endpoint"),
-    "PlaintextError": (
-        "a request with its proof would leave this machine without TLS",
-        "use an https endpoint: check endpoint_url, AWS_ENDPOINT_URL and HTTP_PROXY",
-    ),
     "AnswerTooLongError": ("a server that it needs returned too long an answer", "check the endpoint"),
     "TimeoutError": ("a server that it needs does not answer in time", "check the network, the proxy and the endpoint"),
     "gaierror": ("the name of a server that it needs cannot be resolved", "check the network and the endpoint"),
@@ -56,6 +52,7 @@ _SIGN_IN: Final = {
     "LoginRefreshRequired": "login",
     "LoginTokenLoadError": "login",
 }
+_ENDPOINT_REMEDY: Final = "use an https endpoint: check endpoint_url, AWS_ENDPOINT_URL and HTTP_PROXY"
 _CODE: Final = re.compile(r"[A-Za-z.]{1,64}")
 
 
@@ -139,6 +136,8 @@ def _describe(error: Exception, details: Mapping[str, Any], session: Session) ->
             return f"its source_profile leads back to itself: {loop}", "break the loop"
         case "InvalidConfigError" if (last := _path(session)[-1]) not in session.full_config["profiles"]:
             return f"its source_profile {last!r} does not exist", "correct the name, or make that profile"
+        case "PlaintextError":
+            return f"its request was not sent, because it would travel in clear ({error})", _ENDPOINT_REMEDY
         case "CredentialRetrievalError" if details["provider"] == "custom-process":
             return "its credential_process gave no document with a Version of 1", "correct it"
         case "CredentialRetrievalError":
