@@ -19,7 +19,7 @@ from stskit.protocols import STS, LiveSink, Source, STSOperations, attach
 from stskit.refresh import Cached
 from stskit.roles import Role
 from stskit.sources import OIDCTokenFile, Profile
-from stskit.sts import BotocoreSTS
+from stskit.sts import BotocoreSTS, sts_for
 
 __all__ = ["AssumedRole", "assume", "caller_identity"]
 
@@ -128,7 +128,15 @@ class AssumedRole:
         """
         from stskit.sts.retry import exchange_with_retries
 
-        return exchange_with_retries(self.sts, self.source, self.role, self.wait_for_new_role)
+        return exchange_with_retries(sts_for(self.source, self.sts), self.source, self.role, self.wait_for_new_role)
+
+    @property
+    def settings_profile(self) -> str | None:
+        """The profile whose endpoint, region and CA bundle count for calls that are signed with these credentials.
+
+        Raises nothing.
+        """
+        return getattr(self.source, "settings_profile", None)
 
     def to(self, sink: LiveSink[R]) -> R:
         """Attach *sink* to this recipe, and give back what keeps itself fresh by it.
@@ -143,11 +151,11 @@ class AssumedRole:
 
         None where `source` or `sts` has no identity. Raises what the source does.
         """
-        return role_key(self.role, identity_of(self.source), self.sts)
+        return role_key(self.role, identity_of(self.source), sts_for(self.source, self.sts))
 
     def identity_for(self, name: str, /) -> str | None:
         """Return the same where *name* says whose proof it is that `source` starts from. Raises nothing."""
-        return role_key(self.role, identity_for(self.source, name), self.sts, sts_name=name)
+        return role_key(self.role, identity_for(self.source, name), sts_for(self.source, self.sts), sts_name=name)
 
     def anonymous_part(self) -> object | None:
         """Return what leaves it without identity: `sts`, or a part of `source`; None otherwise. Raises nothing."""
@@ -158,7 +166,7 @@ class AssumedRole:
 
         Raises what the source does.
         """
-        return evolve(self, source=snapshot_of(self.source))
+        return evolve(self, source=snapshot_of(self.source), sts=sts_for(self.source, self.sts))
 
     def wrap_source(self, wrap: Callable[[Source[Credentials]], Source[Credentials]], /) -> AssumedRole:
         """Return the same recipe with *wrap* around the role that it is assumed from, so that `Cached` refreshes each.

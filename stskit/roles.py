@@ -12,7 +12,7 @@ from typing import Final, TypedDict, TypeVar, Unpack
 from attrs import field, frozen
 
 from stskit.credentials import Secret, secret
-from stskit.errors import RoleError
+from stskit.errors import RoleError, prefixed
 from stskit.limits import PARAMETERS, check, check_size, duration_in_seconds
 from stskit.mfa import MFA
 
@@ -293,7 +293,10 @@ def default_session_name() -> str:
     """
     given = os.environ.get("AWS_ROLE_SESSION_NAME")
     if given:
-        check("session_name", given, variable="AWS_ROLE_SESSION_NAME")
+        try:
+            check("session_name", given, variable="AWS_ROLE_SESSION_NAME")
+        except RoleError as error:
+            raise prefixed(error, "AWS_ROLE_SESSION_NAME: ") from None
         return given
     from getpass import getuser
     from platform import node

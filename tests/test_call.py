@@ -60,13 +60,19 @@ def test_an_endpoint_holds_no_password() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://user:canary@sts.example", "http://user:canary@127.0.0.1:9"])
-def test_a_password_in_a_variable_is_not_shown(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever becomes of the call."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", url)
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    with pytest.raises(STSUnavailable) as caught:
-        BotocoreSTS().exchange(WEB, Role(ROLE))
-    assert "canary" not in told(caught.value)
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"])
+def test_a_password_in_a_variable_is_refused_by_name(
+    url: str, variable: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in the argument; neither the error nor a log record at any level shows it."""
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv(variable, url)
+    for proof in (WEB, BASE):
+        with pytest.raises(RoleError, match=f"^{variable} contains a user name or a password") as caught:
+            BotocoreSTS().exchange(proof, Role(ROLE))
+        assert (caught.value.option, caught.value.variable) == (None, variable)
+        assert "canary" not in told(caught.value)
+    assert "canary" not in caplog.text
 
 
 @pytest.mark.case("E10")
@@ -77,7 +83,7 @@ def test_the_whole_exchange_has_a_deadline() -> None:
         fake_server("hang") as server,
         pytest.raises(STSUnavailable, match=r"did not answer in time \(TimeoutError\)") as caught,
     ):
-        BotocoreSTS(endpoint_url=server.url, total_timeout=0.3).exchange(BASE, Role(ROLE))
+        BotocoreSTS(endpoint_url=server.url, read_timeout=60, total_timeout=0.3).exchange(BASE, Role(ROLE))
     assert time.monotonic() - start < 5
     assert (caught.value.kind, caught.value.retryable) == ("timeout", True)
     assert "canary" not in told(caught.value)
@@ -93,8 +99,8 @@ def test_within_its_deadline_a_call_is_like_any_other() -> None:
     assert server.requests[0].is_signed_with("base-secret-canary")
 
 
-def test_without_a_deadline_no_thread_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The usual call costs none."""
+def test_a_deadline_costs_no_thread_for_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One thread looks after all calls, and the first call starts it."""
     with fake_server(granted) as server:
         names: list[str] = []
         start = threading.Thread.start
@@ -105,7 +111,9 @@ def test_without_a_deadline_no_thread_is_made(monkeypatch: pytest.MonkeyPatch) -
 
         monkeypatch.setattr(threading.Thread, "start", starting)
         BotocoreSTS(endpoint_url=server.url).exchange(BASE, Role(ROLE))
-    assert "stskit-call" not in names
+        BotocoreSTS(endpoint_url=server.url).exchange(BASE, Role(ROLE))
+    assert {name for name in names if name.startswith("stskit")} <= {"stskit-watchdog"}
+    assert len([each for each in threading.enumerate() if each.name == "stskit-watchdog"]) == 1
 
 
 @pytest.mark.case("H5")

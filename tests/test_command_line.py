@@ -731,29 +731,23 @@ def test_what_a_profile_gets_from_a_process_is_kept_under_a_name(run: Run, tmp_p
     (tmp_path / "give").write_text(f"echo run >>{tmp_path}/runs; cat {tmp_path}/keys.json")
     config = Path.home() / ".aws" / "config"
     config.parent.mkdir()
-    config.write_text(f"[profile slow]
-credential_process = sh {tmp_path}/give
-")
+    config.write_text(f"[profile slow]\ncredential_process = sh {tmp_path}/give\n")
     kept = ("process", "--profile", "slow", "--cache", "--cache-key", "me")
     first = run(*kept)
     assert first[0] == 0
     assert run(*kept) == first
-    assert (tmp_path / "runs").read_text() == "run
-"
+    assert (tmp_path / "runs").read_text() == "run\n"
 
 
 def test_what_a_process_returns_is_kept_for_nobody_without_a_key(run: Run, tmp_path: Path) -> None:
     """Two people may run the same command; it is not run to find that out."""
     config = Path.home() / ".aws" / "config"
     config.parent.mkdir()
-    config.write_text(f"[profile slow]
-credential_process = touch {tmp_path}/run
-")
+    config.write_text(f"[profile slow]\ncredential_process = touch {tmp_path}/run\n")
     status, output, error = run("process", "--profile", "slow", "--cache")
     assert (status, output) == (3, "")
     assert "--cache-key NAME" in error
     assert not (tmp_path / "run").exists()
-
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def test_keys_in_files_are_fetched_and_reported(name: str, found: str) -> None:
                 "AWS_SESSION_TOKEN": "t",
                 "AWS_CREDENTIAL_EXPIRATION": "2020-01-01T00:00:00Z",
             },
-            "wrong: the ambient AWS credentials: what it gives has expired already",
+            "wrong: the ambient AWS credentials: AWS_CREDENTIAL_EXPIRATION has passed",
         ),
         (
             {"AWS_PROFILE": "other"},

@@ -72,6 +72,12 @@ from stskit.testing import ManualClock
             {"AWS_ENDPOINT_URL": "https://u:canary@a.example/x?y=z"},
             {},
             "",
+            "AWS_ENDPOINT_URL contains a user name or a password",
+        ),
+        (
+            {"AWS_ENDPOINT_URL": "https://a.example/x?y=z"},
+            {},
+            "",
             "https://a.example, as AWS_ENDPOINT_URL says.",
         ),
         (

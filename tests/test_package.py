@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
 from importlib.metadata import requires
 from pathlib import Path
 
@@ -27,6 +26,7 @@ ON_FIRST_USE = {
     "stskit._io.atomic",
     "stskit._io.cache_folder",
     "stskit._io.streams",
+    "stskit._version",
     "stskit.proofs.browser_log",
     "stskit.proofs.saml_encoding",
     "stskit.proofs.saml_parser",
@@ -42,6 +42,8 @@ ON_FIRST_USE = {
     "stskit.sts.remedies",
     "stskit.sts.retry",
     "stskit.sts.shared_config",
+    "stskit.sts.settings",
+    "stskit.sts.wire",
 }
 
 
@@ -123,5 +125,6 @@ def test_nothing_else_lies_at_the_top() -> None:
 
 def test_the_changelog_tells_of_this_version() -> None:
     """Either as released or as what is to come."""
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert re.search(rf"^## \[({re.escape(version)}|Unreleased)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert re.search(
+        rf"^## \[({re.escape(stskit.__version__)}|Unreleased)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE
+    )

@@ -289,10 +289,8 @@ def test_tls_to_a_plain_port_is_a_matter_of_tls(once: None) -> None:
     ("settings_", "environment"),
     [
         (BotocoreSTS("no region"), {}),
-        (BotocoreSTS(endpoint_url="no URL"), {}),
         (BotocoreSTS(read_timeout=-1, endpoint_url="http://127.0.0.1:9"), {}),
         (BotocoreSTS(), {"AWS_PROFILE": "nobody"}),
-        (BotocoreSTS(), {"AWS_MAX_ATTEMPTS": "many"}),
     ],
 )
 def test_settings_that_cannot_work_are_told_apart(

@@ -290,13 +290,12 @@ def test_botocores_own_refresh_does_not_matter(monkeypatch: pytest.MonkeyPatch, 
     assert seen == [1, 1, 2, 2, 3]
 
 
-def test_all_sessions_have_one_reader_of_service_models() -> None:
-    """So that each new client does not parse megabytes; and boto3's own folder is in its list once."""
+def test_boto3_adds_its_folder_to_the_loader_of_each_session_once() -> None:
+    """Each session has a loader of its own; what the loaders share is tested with them."""
     sessions = [Boto3Session("us-east-1").attach(Static(Credentials("AKIA", "secret"))) for _ in range(5)]
     loaders = [session._session.get_component("data_loader") for session in sessions]
-    assert len({id(each) for each in loaders}) == 1
-    paths = loaders[0].search_paths
-    assert len(paths) == len(set(paths))
+    assert len({id(each) for each in loaders}) == 5
+    assert all(len(each.search_paths) == len(set(each.search_paths)) for each in loaders)
     assert "ec2" in sessions[0].get_available_resources()
 
 

@@ -8,6 +8,7 @@ import sys
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, get_args
 
 import jwt
@@ -22,6 +23,8 @@ from signxml.verifier import XMLVerifier
 
 from stskit import Role, SAMLAssertion, WebIdentityToken
 from stskit.errors import SourceMissing, STSError
+from stskit.sources import SAMLFile
+from stskit.sts import BotocoreSTS
 from stskit.testing import FakeSTS, Flaw, IdentityProvider, ManualClock
 
 ROLE = "arn:aws:iam::123456789012:role/Deploy"
@@ -278,3 +281,21 @@ def test_a_missing_extra_is_named(name: str, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(SourceMissing, match="without the package") as caught:
         MAKERS[name]()
     assert caught.value.remedy == "install it with: pip install 'stskit[testing]'"
+
+
+@pytest.mark.parametrize("seconds", [0, 899, 43_201, 10**12, -5])
+def test_an_assertion_with_a_session_duration_out_of_range_is_refused(seconds: int, tmp_path: Path) -> None:
+    """STS answers with ValidationError, also over HTTP; the fake server goes on."""
+    fake = FakeSTS()
+    path = tmp_path / "response"
+    path.touch(0o600)
+    path.write_text(fake.idp.saml_response(roles=[SAML_ROLE], duration=seconds))
+    proof = SAMLFile(path).fetch()
+    with fake.serve() as url:
+        for sts in (fake, BotocoreSTS(endpoint_url=url)):
+            with pytest.raises(STSError, match="900 to 43,200") as caught:
+                sts.exchange(proof, Role(SAML_ROLE))
+            assert caught.value.code == "ValidationError"
+
+
+SAML_ROLE = "arn:aws:iam::123456789012:role/R"

@@ -295,7 +295,7 @@ ENDPOINT: Final = (
         "",
         "allow plain HTTP to a remote endpoint, which the option, the environment or the profile names",
         _SWITCH,
-        arguments={BotocoreSTS: "allow_http"},
+        arguments={BotocoreSTS: "allow_http", Profile: "allow_http"},
     ),
 )
 SERVER: Final = (

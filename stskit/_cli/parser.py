@@ -258,9 +258,9 @@ def _fill(made: ArgumentParser, command: _Command) -> None:
 
 
 class _Version(Action):
-    """Look up the version only where it is asked for."""
+    """Print the version."""
 
     def __call__(self, parser: ArgumentParser, *_arguments: object) -> None:
-        from importlib.metadata import version
+        from stskit._version import __version__
 
-        parser.exit(console.output(f"stskit {version('stskit')}"))
+        parser.exit(console.output(f"stskit {__version__}"))

@@ -190,6 +190,14 @@ class Cached:
         return self._options.source
 
     @property
+    def settings_profile(self) -> str | None:
+        """The profile whose endpoint, region and CA bundle count for calls that are signed with these credentials.
+
+        Raises nothing.
+        """
+        return getattr(self.source, "settings_profile", None)
+
+    @property
     def identity(self) -> str | None:
         """A key for caches: for the source as it was when these credentials came, else as it is now.
 

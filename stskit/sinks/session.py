@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 from attrs import asdict, field, frozen
 from attrs.converters import optional
 
-from stskit._io.fork import lock_across_forks
 from stskit._time import SystemClock
 from stskit.errors import SinkError, without_frames
 from stskit.refresh import Cached, RefreshPolicy, check_refresh
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["Boto3Session", "BotocoreSession"]
 
 _LIKE_THE_SDKS: Final = RefreshPolicy(on_expired="serve")
-_loader_lock: Final = lock_across_forks()
 
 
 @frozen
@@ -97,9 +95,11 @@ class BotocoreSession:
         from botocore.session import Session
 
         from stskit.sts.loader import loader_for
+        from stskit.sts.settings import verify_tls
 
         session = Session()
         sign_with_keys_only(session)
+        verify_tls(session)
         try:
             session.register_component("data_loader", loader_for(session))
         except (ProfileNotFound, ConfigParseError) as error:
@@ -152,9 +152,4 @@ def _boto3(core: botocore.session.Session) -> boto3.session.Session:
     except ImportError as error:
         remedy = "install it with: pip install 'stskit[boto3]', or use BotocoreSession"
         raise SinkError(str(error), remedy=remedy) from None
-    paths: list[str] = core.get_component("data_loader").search_paths
-    with _loader_lock:
-        session = Session(botocore_session=core)
-        while paths.count(paths[-1]) > 1:  # boto3 adds its own, again and again since all sessions have one loader
-            paths.pop()
-    return session
+    return Session(botocore_session=core)

@@ -10,7 +10,7 @@ from stskit.errors import ProofInvalid
 from stskit.limits import check_size, duration_in_seconds
 from stskit.mfa import MFA
 from stskit.protocols import Source, STSOperations
-from stskit.sts import BotocoreSTS
+from stskit.sts import BotocoreSTS, sts_for
 
 __all__ = ["SessionToken"]
 
@@ -51,7 +51,16 @@ class SessionToken:
                 "without --session-token",
                 option="source",
             )
-        return self.sts.session_token(credentials, duration=self.duration, mfa=self.mfa)
+        sts = sts_for(self.source, self.sts)
+        return sts.session_token(credentials, duration=self.duration, mfa=self.mfa)
+
+    @property
+    def settings_profile(self) -> str | None:
+        """The profile whose endpoint, region and CA bundle count for calls that are signed with these credentials.
+
+        Raises nothing.
+        """
+        return getattr(self.source, "settings_profile", None)
 
     @property
     def identity(self) -> str | None:
@@ -60,11 +69,13 @@ class SessionToken:
 
         Raises what the source does.
         """
-        return session_key(identity_of(self.source), self.duration, self.mfa, self.sts)
+        return session_key(identity_of(self.source), self.duration, self.mfa, sts_for(self.source, self.sts))
 
     def identity_for(self, name: str, /) -> str | None:
         """Return the same where *name* says whose the credentials of `source` are. Raises nothing."""
-        return session_key(identity_for(self.source, name), self.duration, self.mfa, self.sts, sts_name=name)
+        return session_key(
+            identity_for(self.source, name), self.duration, self.mfa, sts_for(self.source, self.sts), sts_name=name
+        )
 
     def anonymous_part(self) -> object | None:
         """Return what leaves it without identity: `sts`, or a part of `source`; None otherwise. Raises nothing."""
@@ -72,4 +83,4 @@ class SessionToken:
 
     def snapshot(self) -> SessionToken:
         """Return the same with the source as it is now. Raises what the source does."""
-        return evolve(self, source=snapshot_of(self.source))
+        return evolve(self, source=snapshot_of(self.source), sts=sts_for(self.source, self.sts))

@@ -7,7 +7,7 @@ for any, so no profile and no ``credential_process`` is touched; nothing secret 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from copy import copy
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from attrs import evolve, field, frozen
@@ -32,8 +32,9 @@ from stskit.sts.requests import (
 if TYPE_CHECKING:
     from botocore.client import BaseClient
 
-__all__ = ["BotocoreSTS"]
+__all__ = ["BotocoreSTS", "close_clients"]
 
+S = TypeVar("S")
 T = TypeVar("T")
 Reader: TypeAlias = Callable[[Mapping[str, Any]], T]
 
@@ -57,12 +58,16 @@ class BotocoreSTS:
     and is a `RoleError` where it is given here. `endpoint_url`: another server than AWS's; None takes
     ``AWS_ENDPOINT_URL_STS`` or ``AWS_ENDPOINT_URL``. `use_fips`, `use_dualstack`: that kind of endpoint.
     `connect_timeout`, `read_timeout`: seconds, for each attempt. `total_timeout`: seconds for the whole exchange, all
-    attempts and the search for the server's address included; None: there is no such limit.
-    `allow_http`: whether an endpoint without TLS may be on another machine. `trace_wire`: whether botocore's loggers
-    may show everything that is sent and received, proofs and new keys included.
+    attempts included, but not the search for the server's address; None: there is no such limit. An answer of more than
+    1 MB is an error. `allow_http`: whether an endpoint without TLS may be on another machine, or behind a proxy.
+    `trace_wire`: whether botocore's loggers may show all that is sent and received, proofs and new keys included.
 
-    AssumeRoleWithSAML and AssumeRoleWithWebIdentity go out unsigned, and see neither the config file nor the
-    credentials file. Equal values of this class share their connections, also between threads.
+    A call that is signed with the credentials of a named `Profile`, or of a source derived from it, uses the endpoint,
+    region and CA bundle of that profile where neither an argument nor an environment variable sets them.
+    AssumeRoleWithSAML and AssumeRoleWithWebIdentity are not signed and use neither the config file nor the credentials
+    file; an error names the settings that were not used.
+
+    Equal values of this class share their connections, also between threads.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_region-endpoints.html
     """
@@ -73,9 +78,20 @@ class BotocoreSTS:
     use_dualstack: bool = field(default=False, kw_only=True)
     connect_timeout: float = field(default=5, kw_only=True)
     read_timeout: float = field(default=10, kw_only=True)
-    total_timeout: float | None = field(default=None, kw_only=True)
+    total_timeout: float | None = field(default=60, kw_only=True)
     allow_http: bool = field(default=False, kw_only=True)
     trace_wire: bool = field(default=False, kw_only=True)
+    _profile: str | None = field(default=None, init=False, repr=False)
+
+    def with_profile(self, profile: str) -> BotocoreSTS:
+        """Return the same, with endpoint, region and CA bundle of *profile* for signed calls where nothing else is set.
+
+        `AssumedRole`, `SessionToken` and others call it where their source gets its credentials from a named profile.
+        Arguments and environment variables still come first. Raises nothing.
+        """
+        configured = copy(self)
+        object.__setattr__(configured, "_profile", profile)
+        return configured
 
     @property
     def identity(self) -> str:
@@ -85,7 +101,7 @@ class BotocoreSTS:
         from stskit.sts.shared_config import endpoint_settings, read_shared_config
 
         set_here = self.region, self.endpoint_url, self.use_fips, self.use_dualstack
-        return digest("sts", set_here, endpoint_settings(read_shared_config()))
+        return digest("sts", set_here, self._profile, endpoint_settings(read_shared_config(), self._profile))
 
     @without_frames
     def exchange(self, proof: Proof, role: Role) -> Credentials:
@@ -119,6 +135,7 @@ class BotocoreSTS:
     ) -> T:
         from stskit.sts import clients
         from stskit.sts.refusals import CallDetails, translate, unavailable
+        from stskit.sts.wire import check_url
 
         details = CallDetails(
             operation,
@@ -134,12 +151,11 @@ class BotocoreSTS:
             details = evolve(details, region=meta.region_name, endpoint=meta.endpoint_url, has_client=True)
             check_known(meta.service_model, operation, parameters)
             check_rules_of_aws(proof, role, meta.endpoint_url)
-            if not self.allow_http and clients.is_remote_plaintext(client):
-                raise unavailable("http", "no TLS", details)
+            if not self.allow_http:  # before an MFA code is used up
+                check_url(meta.endpoint_url)
             parameters = with_code(parameters)
             details = evolve(details, secrets=secrets(proof, parameters))
-            send = partial(clients.call, client, operation, parameters, proof, log_secrets=self.trace_wire)
-            answer = send() if self.total_timeout is None else clients.run_with_deadline(self.total_timeout, send)
+            answer = clients.call(client, operation, parameters, proof, log_secrets=self.trace_wire)
         except StskitError:
             raise
         except Exception as error:  # noqa: BLE001 - what botocore raises has no common base
@@ -159,8 +175,36 @@ class BotocoreSTS:
         from stskit.sts import clients
 
         return clients.client_for(
-            self.region, partition, signed=signed, endpoint_url=self.endpoint_url, options=options
+            self.region,
+            partition,
+            signed=signed,
+            endpoint_url=self.endpoint_url,
+            options=options,
+            profile=self._profile,
+            allow_http=self.allow_http,
+            total_timeout=self.total_timeout,
         )
+
+
+def sts_for(source: object, sts: S) -> S:
+    """Return *sts* as the profile configures it that *source* gets its credentials from, if it names one.
+
+    A source names it by an attribute ``settings_profile``, and an STS takes it by a method ``with_profile``; both are
+    optional. Raises nothing of its own.
+    """
+    profile, configure = getattr(source, "settings_profile", None), getattr(sts, "with_profile", None)
+    return sts if profile is None or configure is None else configure(profile)
+
+
+def close_clients() -> None:
+    """Drop the clients that all `BotocoreSTS` share, and close their connections; the next call makes new ones.
+
+    Call it in tests that start a mock of AWS, such as moto, after a call was made. A call that is under way in another
+    thread goes on. Raises nothing.
+    """
+    from stskit.sts import clients
+
+    clients.close_clients()
 
 
 def _partition(proof: Proof) -> str | None:

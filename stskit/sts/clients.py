@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar, copy_context
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import lru_cache
-from ipaddress import ip_address
-from typing import Any, Final, TypeAlias, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, Final, TypeAlias
+from weakref import WeakSet
 
 from botocore import xform_name
 from botocore.client import BaseClient
@@ -24,23 +22,31 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.session import Session
 
 from stskit._io.fork import lock_across_forks
+from stskit._version import __version__
 from stskit.credentials import Credentials, Secret
 from stskit.errors import RoleError
 from stskit.proofs import Proof
 from stskit.sts.loader import partitions, sts_loader_for
+from stskit.sts.settings import check_endpoint, new_session
+from stskit.sts.wire import TOTAL_TIMEOUT, guard
 
-T = TypeVar("T")
 Options: TypeAlias = tuple[tuple[str, Any], ...]
 """Arguments for `botocore.config.Config`, by name."""
 
 # What botocore reads from the environment when it makes a client, beside the variables that its sessions list.
 _VARIABLES: Final = (
-    *("HOME", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "REQUESTS_CA_BUNDLE"),
+    *("HOME", "AWS_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "REQUESTS_CA_BUNDLE"),
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
 )
-# They log requests, answers, and exceptions that quote a header, an answer or what a credential_process said.
+# The loggers of botocore that show no value of a request, an answer or a setting. All others, new ones too, may show
+# one: a proof, a key, what a credential_process printed, or the password in an endpoint.
+_HARMLESS_LOGGERS: Final = frozenset(
+    {"botocore", *(f"botocore.{name}" for name in ("client", "configprovider", "hooks", "loaders", "session"))}
+)
+# These are there before botocore imports their modules.
 _SECRET_LOGGERS: Final = tuple(
-    f"botocore.{name}" for name in ("auth", "credentials", "endpoint", "httpsession", "parsers", "tokens", "utils")
+    f"botocore.{name}"
+    for name in ("auth", "credentials", "endpoint", "httpsession", "parsers", "regions", "signers", "tokens", "utils")
 )
 _NOWHERE: Final = (None, None, os.devnull, None)  # to botocore: in no file and no variable; by default an empty file
 _MAX_CONNECTIONS: Final = 50  # kept open between calls; urllib3 warns when more threads than this come back at once
@@ -48,6 +54,7 @@ _MAX_CONNECTIONS: Final = 50  # kept open between calls; urllib3 warns when more
 _proof_in_use: ContextVar[Proof | None] = ContextVar("stskit_proof_in_use", default=None)
 _is_silent: ContextVar[bool] = ContextVar("stskit_is_silent", default=False)
 _lock: Final = lock_across_forks()
+_open: Final[WeakSet[BaseClient]] = WeakSet()
 
 
 @contextmanager
@@ -56,8 +63,9 @@ def silence_secret_loggers(silent: bool = True) -> Iterator[None]:
 
     With *silent* False they write again, also inside of another such block.
     """
-    for name in _SECRET_LOGGERS:
-        logging.getLogger(name).addFilter(_may_be_logged)
+    for name in (*_SECRET_LOGGERS, *logging.root.manager.loggerDict):
+        if name.startswith("botocore.") and name not in _HARMLESS_LOGGERS:
+            logging.getLogger(name).addFilter(_may_be_logged)
     before = _is_silent.set(silent)
     try:
         yield
@@ -66,16 +74,47 @@ def silence_secret_loggers(silent: bool = True) -> Iterator[None]:
 
 
 def client_for(
-    region: str | None, partition: str | None, *, signed: bool, endpoint_url: str | None, options: Options
+    region: str | None,
+    partition: str | None,
+    *,
+    signed: bool,
+    endpoint_url: str | None,
+    options: Options,
+    profile: str | None = None,
+    allow_http: bool = False,
+    total_timeout: float | None = TOTAL_TIMEOUT,
 ) -> BaseClient:
-    """The client for calls in *partition*, None where it is not known; made once.
+    """Return the client for calls in *partition*, None where it is not known; made once.
 
-    Raises `RoleError` where no region fits, and what botocore raises.
+    *profile*: the profile whose settings count for signed calls; None is the one that the environment names.
+    Raises `RoleError` where no region fits or the endpoint is not valid, and what botocore raises.
+    """
+    with _lock, silence_secret_loggers():
+        limits = allow_http, total_timeout
+        session = _session(signed, profile if signed else None, limits, _environment(), _files() if signed else ())
+        given = dict(options)
+        check_endpoint(
+            session,
+            endpoint_url,
+            use_fips=bool(given.get("use_fips_endpoint")),
+            use_dualstack=bool(given.get("use_dualstack_endpoint")),
+        )
+        wanted = region or session.get_config_variable("region")
+        return _client(session, _region(wanted, partition, strict=bool(region)), endpoint_url, options)
+
+
+def close_clients() -> None:
+    """Drop the clients that all `BotocoreSTS` share, and close their connections; the next call makes new ones.
+
+    This is for tests that start a mock of AWS after the first call. A call under way in another thread goes on.
+    Raises nothing.
     """
     with _lock:
-        session = _session(signed, _environment())
-        wanted = region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
-        return _client(session, _region(wanted, partition, strict=bool(region)), endpoint_url, options)
+        for client in _open:
+            client.close()
+        _open.clear()
+        _client.cache_clear()
+        _session.cache_clear()
 
 
 def call(
@@ -96,46 +135,24 @@ def call(
         _proof_in_use.reset(before)
 
 
-def run_with_deadline(seconds: float, work: Callable[[], T]) -> T:
-    """Run *work* in another thread, and return or raise its result; raise `TimeoutError` after *seconds*.
-
-    A result that comes later is lost.
-
-    The socket's own time-outs cannot do it: they begin anew with each attempt and each piece of an answer, and looking
-    up a name has none.
-    """
-    results: list[T] = []
-    problems: list[BaseException] = []
-    done = threading.Event()
-
-    def run() -> None:
-        try:
-            results.append(work())
-        except BaseException as error:  # noqa: BLE001 - it is raised where it was waited for
-            problems.append(error)
-        done.set()
-
-    threading.Thread(target=copy_context().run, args=(run,), name="stskit-call", daemon=True).start()
-    if not done.wait(seconds):
-        raise TimeoutError
-    for problem in problems:
-        raise problem
-    return results[0]
-
-
-def is_remote_plaintext(client: BaseClient) -> bool:
-    """Whether the requests of *client* go to another machine without TLS."""
-    url = urlsplit(client.meta.endpoint_url)
-    if url.scheme != "http" or url.hostname == "localhost":
-        return False
-    try:
-        return not ip_address(url.hostname or "").is_loopback
-    except ValueError:
-        return True
-
-
 def _environment() -> tuple[object, ...]:
     return os.getpid(), *map(os.environ.get, _variables())  # by process: connections do not survive a fork
+
+
+def _files() -> tuple[object, ...]:
+    """Return what changes when the config file or the credentials file does."""
+    paths = (
+        os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config",
+        os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials",
+    )
+    return tuple(_state(os.path.expanduser(os.path.expandvars(path))) for path in paths)
+
+
+def _state(path: str) -> tuple[int, ...]:
+    with suppress(OSError, ValueError):
+        found = os.stat(path)
+        return found.st_mtime_ns, found.st_size, found.st_ino
+    return ()
 
 
 @lru_cache(maxsize=1)
@@ -145,10 +162,14 @@ def _variables() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=8)
-def _session(signed: bool, _environment: tuple[object, ...]) -> Session:
+def _session(
+    signed: bool, profile: str | None, limits: tuple[bool, float | None], _environment: object, _files: object
+) -> Session:
     # Calls that need no keys must work whatever the state of the caller's files: they do not see them.
     ignored = {} if signed else {"profile": (None,) * 4, "config_file": _NOWHERE, "credentials_file": _NOWHERE}
-    session = Session(session_vars=ignored)
+    session = new_session(profile, session_vars=ignored)
+    allow_http, total_timeout = limits
+    guard(session, allow_http=allow_http, total_timeout=total_timeout)
     session.set_config_variable("sts_regional_endpoints", "regional")
     session.register_component("data_loader", sts_loader_for(session))
     for component in ("credential_provider", "token_provider"):
@@ -160,15 +181,16 @@ def _session(signed: bool, _environment: tuple[object, ...]) -> Session:
 
 @lru_cache(maxsize=64)
 def _client(session: Session, region: str, endpoint_url: str | None, options: Options) -> BaseClient:
-    from importlib.metadata import version
-
     config = Config(
         **dict(options),
         retries={"mode": "standard"},  # three attempts, or AWS_MAX_ATTEMPTS
+        defaults_mode="legacy",  # type: ignore[arg-type]  # a text; `auto` would ask the instance where it is, and what it decides is set here
         max_pool_connections=_MAX_CONNECTIONS,
-        user_agent_extra=f"stskit/{version('stskit')}",
+        user_agent_extra=f"stskit/{__version__}",
     )
-    return session.create_client("sts", region_name=region, endpoint_url=endpoint_url, config=config)
+    client = session.create_client("sts", region_name=region, endpoint_url=endpoint_url, config=config)
+    _open.add(client)
+    return client
 
 
 def _region(wanted: str | None, partition: str | None, *, strict: bool) -> str:

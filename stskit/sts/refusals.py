@@ -14,9 +14,10 @@ from urllib.parse import unquote
 from attrs import field, frozen
 
 from stskit.credentials import Credentials, Secret
-from stskit.errors import ProofInvalid, STSError, StskitError, STSUnavailable
+from stskit.errors import ProofInvalid, STSError, StskitError, STSUnavailable, joined
 from stskit.proofs import Proof, SAMLAssertion
 from stskit.sts.remedies import Remedy, remedy_for
+from stskit.sts.settings import bad_variable, unused_settings
 
 __all__ = ["CallDetails", "describe_policy", "describe_proof", "translate", "unavailable"]
 
@@ -28,13 +29,21 @@ _UNAVAILABLE: Final = {
     "tls": ("could not be reached by TLS", "Check the endpoint, its certificate, the clock, and AWS_CA_BUNDLE.", ""),
     "answer": ("gave no answer of STS", "Check the endpoint: a proxy or a sign-in page may have answered.", ""),
     "http": (
-        "was not called, for what is sent would travel in clear",
+        "was not called, because the request would travel in clear",
         "Use an https endpoint, or allow it: BotocoreSTS(allow_http=True).",
         "Use an https endpoint, or allow it: --allow-http.",
     ),
+    "size": ("returned too long an answer", "Check the endpoint: this server is not an STS.", ""),
     "setup": ("could not be called", "Check the region, the endpoint URL, AWS_PROFILE and the AWS config file.", ""),
 }
+# The kind that an error shows, where it is another one.
+_SHOWN_KINDS: Final = {"http": "setup", "size": "answer"}
+# What of a profile could have made a difference, had the call been signed.
+_SETTINGS: Final = {"tls": ("ca_bundle", "endpoint_url")}
 _KINDS: Final = {
+    "PlaintextError": "http",
+    "AnswerTooLongError": "size",
+    "gaierror": "connection",
     "TimeoutError": "timeout",
     "ConnectTimeoutError": "timeout",
     "ReadTimeoutError": "timeout",
@@ -102,23 +111,30 @@ def translate(error: Exception, details: CallDetails) -> StskitError:
             remedy="Check its source",
             option="source",
         )
-    kinds = (_KINDS[name] for name in names if name in _KINDS)
-    return unavailable(next(kinds, "answer" if details.has_client else "setup"), names[0], details)
+    kind = next((_KINDS[name] for name in names if name in _KINDS), "answer" if details.has_client else "setup")
+    return unavailable(kind, str(error) if kind in ("http", "size") else names[0], details)
 
 
 def unavailable(kind: str, detail: str, details: CallDetails) -> STSUnavailable:
     """The error for a call that got no usable answer."""
     happened, remedy, cli_remedy = _UNAVAILABLE[kind]
+    bad = bad_variable() if kind in ("setup", "tls", "connection") else None
+    if bad is not None:
+        remedy, cli_remedy = f"Correct {bad.variable}={bad.value!r}: it must be {bad.name}.", ""
+    if details.proof is not None and not isinstance(details.proof, Credentials):
+        unused = unused_settings(_SETTINGS.get(kind, ("endpoint_url", "region")))
+        remedy, cli_remedy = joined(remedy, unused), cli_remedy and joined(cli_remedy, unused)
     return STSUnavailable(
         f"{_what(details)}: STS{f' at {details.endpoint}' if details.endpoint else ''} {happened} ({detail}).",
-        kind="setup" if kind == "http" else kind,
+        kind=_SHOWN_KINDS.get(kind, kind),
         operation=details.operation,
         role_arn=details.role_arn,
         region=details.region,
         endpoint=details.endpoint,
-        retryable=kind in ("connection", "timeout", "answer"),
+        retryable=bad is None and kind in ("connection", "timeout", "answer"),
         remedy=remedy,
         cli_remedy=cli_remedy,
+        variable=bad.variable if bad else None,
     )
 
 
@@ -155,6 +171,8 @@ def _context(row: Remedy, details: CallDetails, skew: timedelta | None) -> list[
     if row.context in ("clock", "both") and skew is not None and abs(skew) > _NOTABLE:
         ahead = "behind" if skew > timedelta(0) else "ahead of"
         told.append(f"The clock of this machine is {abs(skew).total_seconds() / 60:.0f} min {ahead} that of STS.")
+    if details.proof is not None and not isinstance(details.proof, Credentials):
+        told.append(unused_settings(("endpoint_url",)))
     if row.context == "policy" and details.policy is not None:
         told.append(describe_policy(details.policy))
     return told

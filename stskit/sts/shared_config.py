@@ -89,12 +89,12 @@ def endpoint_variables() -> list[str | None]:
     return [os.environ.get(name) for name in _ENDPOINT_VARIABLES]
 
 
-def endpoint_settings(config: SharedConfig | None) -> tuple[object, ...]:
-    """Return the same with what the ambient profile says. *config*: None if it cannot be read."""
+def endpoint_settings(config: SharedConfig | None, profile_name: str | None = None) -> tuple[object, ...]:
+    """Return the same with what the profile says, by default the ambient one. *config*: None if it cannot be read."""
     variables = endpoint_variables()
     if config is None:
         return variables, "unreadable"
-    profile = config.profiles.get(ambient_profile(), {})
+    profile = config.profiles.get(profile_name or ambient_profile(), {})
     settings = [profile.get(name) for name in _ENDPOINT_SETTINGS]
     return variables, settings, profile.get("services"), config.section_of(profile, "services")
 

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from attrs import evolve
 
+from stskit.errors import ProofInvalid
 from stskit.roles import RoleARN
 from stskit.testing._account import (
     HOUR,
@@ -67,7 +68,11 @@ def assume_role_with_saml(account: Account, request: RequestContext) -> dict[str
         trust, provider, found.subject, assertion.tags, assertion.source_identity
     ):
         raise access_denied("Not authorized to perform sts:AssumeRoleWithSAML")
-    default = int(assertion.session_duration.total_seconds()) if assertion.session_duration else HOUR
+    try:
+        duration = assertion.session_duration
+    except ProofInvalid as error:
+        raise Refusal("ValidationError", error.message) from None
+    default = int(duration.total_seconds()) if duration else HOUR
     session = RoleSession(
         *(role, trust, found.session_name, assertion.tags, assertion.transitive_tag_keys),
         source_identity=assertion.source_identity,

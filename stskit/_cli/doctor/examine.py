@@ -77,14 +77,18 @@ def examine(
 
 
 def _versions() -> Finding:
-    from importlib.metadata import PackageNotFoundError, version
     from platform import python_version
 
-    facts: dict[str, str | int] = {"stskit": version("stskit"), "Python": python_version()}
-    facts["botocore"] = version("botocore")
+    import botocore
+
+    from stskit._version import __version__
+
+    facts: dict[str, str | int] = {"stskit": __version__, "Python": python_version(), "botocore": botocore.__version__}
     without = ""
     try:
-        facts["boto3"] = version("boto3")
-    except PackageNotFoundError:
+        import boto3
+    except ImportError:
         without = ", and no boto3, which only its sessions need"
+    else:
+        facts["boto3"] = boto3.__version__
     return Finding("versions", "ok", ", ".join(f"{name} {of}" for name, of in facts.items()) + without, facts=facts)

@@ -6,7 +6,7 @@ One request is made, for the time there. It is not signed, and contains nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
@@ -22,6 +22,7 @@ from botocore.httpsession import URLLib3Session
 from botocore.session import Session
 from botocore.utils import get_environ_proxies
 
+from stskit._cli.doctor.deadline import run_with_deadline
 from stskit._cli.doctor.findings import Finding, finding_from_error
 from stskit._cli.formatting import format_duration
 from stskit.errors import RoleError
@@ -30,6 +31,8 @@ from stskit.sinks.environment import REGIONS
 from stskit.sts import BotocoreSTS, clients
 from stskit.sts.loader import regions
 from stskit.sts.refusals import CallDetails, translate
+from stskit.sts.settings import unused_settings
+from stskit.sts.wire import PlaintextError, check_url
 
 __all__ = ["of_server"]
 
@@ -67,7 +70,7 @@ def of_server(
         no_profile = _client(evolve(sts, region=client.meta.region_name), partition, signed=False)
         profile = _profile_settings() if signed else {}
     except RoleError as error:
-        yield finding_from_error("region", error)
+        yield finding_from_error("region" if error.option == "region" else "endpoint", error)
         return
     except Exception as error:  # noqa: BLE001 - what botocore raises has no common base
         name = type(error).__name__
@@ -84,7 +87,11 @@ def of_server(
     yield _of_region(sts, client.meta.region_name, profile.get("region"), is_at_aws=not url_from)
     yield _of_endpoint(client, url_from, is_allowed=sts.allow_http)
     yield from _of_proxy(url)
-    bundle = os.environ.get("AWS_CA_BUNDLE") or profile.get("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
+    yield from _of_empty_bundles(profile)
+    if not signed and (unused := unused_settings()):
+        yield Finding("profile", "note", unused)
+    bundles = os.environ.get("AWS_CA_BUNDLE"), profile.get("ca_bundle"), os.environ.get("REQUESTS_CA_BUNDLE")
+    bundle = next((each for each in bundles if each and each.strip()), None)
     if bundle and not (os.path.isfile(bundle) and os.access(bundle, os.R_OK)):
         text = f"The certificates of servers are to be found in {bundle}, which is no file that can be read"
         remedy = "correct AWS_CA_BUNDLE or REQUESTS_CA_BUNDLE or ca_bundle, or unset it"
@@ -104,6 +111,14 @@ def _client(sts: BotocoreSTS, partition: str | None, *, signed: bool) -> BaseCli
 def _profile_settings() -> dict[str, str]:
     """Return the settings of the ambient profile, without those that are an indented block."""
     return {name: value for name, value in Session().get_scoped_config().items() if isinstance(value, str)}
+
+
+def _of_empty_bundles(profile: Mapping[str, str]) -> Iterator[Finding]:
+    values = {name: os.environ.get(name) for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")}
+    values["ca_bundle of the profile"] = profile.get("ca_bundle")
+    if empty := [name for name, value in values.items() if value is not None and not value.strip()]:
+        text = f"{' and '.join(empty)} {'is' if len(empty) == 1 else 'are'} empty: stskit verifies TLS as if unset"
+        yield Finding("certificates", "note", text, "unset it, because other tools may not verify certificates then")
 
 
 def _of_variables() -> Iterator[Finding]:
@@ -139,8 +154,10 @@ def _of_endpoint(client: BaseClient, url_from: str, *, is_allowed: bool) -> Find
     url = _without_user(client.meta.endpoint_url)
     facts = {"endpoint": url, "from": url_from or "AWS"}
     text = f"STS would be asked at {url}{f', as {url_from} says' if url_from else ''}"
-    if clients.is_remote_plaintext(client):
-        text = f"{text}, where others can read on the way what is sent"
+    try:
+        check_url(client.meta.endpoint_url)
+    except PlaintextError as error:
+        text = f"{text}, where others can read on the way what is sent ({error})"
         remedy = "use an https endpoint" if is_allowed else "use an https endpoint, or allow it: --allow-http"
         return Finding("endpoint", "note" if is_allowed else "wrong", text, remedy, facts)
     return Finding("endpoint", "ok", text, facts=facts)
@@ -172,7 +189,7 @@ def _of_clock(url: str, bundle: str | None, clock: Clock) -> Finding:
     try:
         with clients.silence_secret_loggers():
             before = clock.now()
-            date = clients.run_with_deadline(2 * _SECONDS, lambda: _date(url, bundle))
+            date = run_with_deadline(2 * _SECONDS, lambda: _date(url, bundle))
             here = before + (clock.now() - before) / 2
     except Exception as error:  # noqa: BLE001 - what botocore raises has no common base
         why, remedy = _why(error)

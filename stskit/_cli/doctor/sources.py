@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from botocore.session import Session
 
+from stskit._cli.doctor.deadline import run_with_deadline
 from stskit._cli.doctor.findings import Facts, Finding, collect_warnings, finding_from_error
 from stskit._cli.formatting import format_deadline, iso
 from stskit._cli.recipe import read_credentials
@@ -25,7 +26,6 @@ from stskit.protocols import Clock
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile
 from stskit.sources.profile.missing import lacks_credentials
 from stskit.sources.proof_file import permission_problem
-from stskit.sts import clients
 
 __all__ = ["of_keys_file", "of_profile", "of_saml_file", "of_token_file"]
 
@@ -171,7 +171,7 @@ def _of_settings(about: str, who: str, name: str | None, needs: Mapping[str, str
 def _of_fetch(about: str, who: str, name: str | None, session: Session | None, clock: Clock) -> Finding:
     """What the fetch returns or raises. Where *session* is given, it tells how botocore found the credentials."""
     try:  # in another thread, because in the main thread a profile asks for its MFA code at the terminal
-        keys = clients.run_with_deadline(TIMEOUT_MAX, Profile(name).fetch)
+        keys = run_with_deadline(TIMEOUT_MAX, Profile(name).fetch)
     except SourceError as error:
         return finding_from_error(about, error)
     facts: dict[str, str | int] = {}

@@ -29,11 +29,15 @@ class Profile:
     a day, after which a ``credential_process`` is stopped. Where the profile asks for an MFA code, the main thread asks
     for it at the terminal, for every fetch; other threads never do.
 
+    `allow_http`: whether the calls that the profile itself makes (AssumeRole, web identity, SSO) may go to another
+    machine without TLS. Each of these calls takes a minute at most, and ``AWS_REGION`` counts for them.
+
     https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
     """
 
     name: str | None = None
     process_timeout: float = field(default=60, kw_only=True, repr=False, validator=and_(gt(0), le(86_400)))
+    allow_http: bool = field(default=False, kw_only=True, repr=False)
 
     @property
     def identity(self) -> str | None:
@@ -52,6 +56,14 @@ class Profile:
         """Return this profile where it has no identity, else None. Raises nothing."""
         return self if self.identity is None else None
 
+    @property
+    def settings_profile(self) -> str | None:
+        """The profile whose endpoint, region and CA bundle count for calls that are signed with these credentials.
+
+        None where no profile is named; then that of the environment counts. Raises nothing.
+        """
+        return self.name
+
     @without_frames
     def fetch(self) -> Credentials:
         """The credentials as botocore finds them now.
@@ -60,14 +72,15 @@ class Profile:
         login session has ended or an MFA code is needed and nobody can be asked, and `ProofInvalid` where something is
         there and does not work; none with what a process or a server said, since that may hold secrets.
         """
-        from botocore.session import Session
-
         from stskit.sources.profile import errors
         from stskit.sources.profile.provider_chain import harden_chain
         from stskit.sts.clients import silence_secret_loggers
+        from stskit.sts.settings import new_session
+        from stskit.sts.wire import guard
 
         where = "the ambient AWS credentials" if self.name is None else f"the profile {self.name!r}"
-        session = Session(profile=self.name)
+        session = new_session(self.name)
+        guard(session, allow_http=self.allow_http)
         try:
             with silence_secret_loggers():
                 harden_chain(session, self.process_timeout)

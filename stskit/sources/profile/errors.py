@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stskit.errors import ProofInvalid, SignInRequired, SourceError, SourceMissing
 from stskit.sts import refusals
+from stskit.sts.settings import bad_variable
 
 if TYPE_CHECKING:
     from botocore.session import Session
@@ -31,6 +32,9 @@ _REMEDIES: Final = {
     "ConnectionError": ("a server that it needs cannot be reached", "check the network, the proxy and the endpoint"),
     "HTTPClientError": ("a server that it needs does not answer", "check the network, the proxy and the endpoint"),
     "ResponseParserError": ("a server that it needs gave no answer that can be read", "check the endpoint"),
+    "AnswerTooLongError": ("a server that it needs returned too long an answer", "check the endpoint"),
+    "TimeoutError": ("a server that it needs does not answer in time", "check the network, the proxy and the endpoint"),
+    "gaierror": ("the name of a server that it needs cannot be resolved", "check the network and the endpoint"),
     "OSError": ("a file that it names cannot be read", "check its web_identity_token_file"),
     "RecursionError": ("too many source profiles follow each other", "shorten the chain"),
     "RuntimeError": ("what it gives has expired already", "check the clock, and where its credentials come from"),
@@ -48,6 +52,7 @@ _SIGN_IN: Final = {
     "LoginRefreshRequired": "login",
     "LoginTokenLoadError": "login",
 }
+_ENDPOINT_REMEDY: Final = "use an https endpoint: check endpoint_url, AWS_ENDPOINT_URL and HTTP_PROXY"
 _CODE: Final = re.compile(r"[A-Za-z.]{1,64}")
 
 
@@ -76,8 +81,27 @@ def translate(error: Exception, session: Session, where: str, profile: str | Non
     if isinstance(getattr(error, "response", None), dict):
         return _refused(error, f"{where}: {getattr(error, 'operation_name', '')} was refused with", kind)
     what, remedy = _describe(error, details, session)
+    if (bad := bad_variable()) is not None:
+        return ProofInvalid(
+            f"{where}: {what} ({kind})",
+            remedy=f"correct {bad.variable}={bad.value!r}: it must be {bad.name}",
+            variable=bad.variable,
+        )
+    if profile is None and _is_expiration_wrong(error):
+        problem = "has passed" if isinstance(error, RuntimeError) else "is not a valid time"
+        return ProofInvalid(
+            f"{where}: AWS_CREDENTIAL_EXPIRATION {problem} ({kind})",
+            remedy="get new credentials, or correct the variable: 2030-01-01T00:00:00Z is an example",
+            variable="AWS_CREDENTIAL_EXPIRATION",
+        )
     path = details.get("path") if kind == "ConfigParseError" else None
     return ProofInvalid(f"{where}: {what} ({kind})", remedy=remedy, path=path)
+
+
+def _is_expiration_wrong(error: Exception) -> bool:
+    """Whether *error* is about the time of expiry in the environment, without which no expiry is looked at there."""
+    is_used = all(map(os.environ.get, ("AWS_ACCESS_KEY_ID", "AWS_CREDENTIAL_EXPIRATION")))
+    return is_used and isinstance(error, RuntimeError | TypeError | ValueError)
 
 
 def not_found(session: Session, what: str, remedy: str) -> SourceMissing:
@@ -112,6 +136,8 @@ def _describe(error: Exception, details: Mapping[str, Any], session: Session) ->
             return f"its source_profile leads back to itself: {loop}", "break the loop"
         case "InvalidConfigError" if (last := _path(session)[-1]) not in session.full_config["profiles"]:
             return f"its source_profile {last!r} does not exist", "correct the name, or make that profile"
+        case "PlaintextError":
+            return f"its request was not sent, because it would travel in clear ({error})", _ENDPOINT_REMEDY
         case "CredentialRetrievalError" if details["provider"] == "custom-process":
             return "its credential_process gave no document with a Version of 1", "correct it"
         case "CredentialRetrievalError":

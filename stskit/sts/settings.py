@@ -1,0 +1,236 @@
+"""The settings of environment and profile that decide how STS is called: which one counts, and which is wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+from attrs import frozen
+from botocore.exceptions import BotoCoreError
+from botocore.session import Session
+
+from stskit.errors import RoleError
+
+__all__ = [
+    "Setting",
+    "bad_variable",
+    "check_endpoint",
+    "configured_endpoint",
+    "new_session",
+    "profile_name",
+    "unused_settings",
+    "verify_tls",
+]
+
+_IGNORE: Final = "ignore_configured_endpoint_urls"
+_ENDPOINT_VARIABLES: Final = ("AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL")  # botocore prefers the first
+
+
+@frozen
+class Setting:
+    """A value and the place that it comes from."""
+
+    value: str
+    name: str
+    """As an error shows it: the argument, the variable or the setting of a profile."""
+    option: str | None = None
+    variable: str | None = None
+
+
+def new_session(profile: str | None = None, **options: Any) -> Session:
+    """Return a session of botocore that verifies TLS always and knows ``AWS_REGION``.
+
+    *options* are those of `Session`. Raises nothing; the files are read later.
+    """
+    session = Session(profile=profile, **options)
+    verify_tls(session)
+    if region := os.environ.get("AWS_REGION"):
+        session.set_config_variable("region", region)
+    return session
+
+
+# TLS ------------------------------------------------------------------------------------------------------------------
+
+
+def verify_tls(session: Session) -> None:
+    """Let *session* verify the certificates of servers also where the setting of the CA bundle is empty.
+
+    botocore takes an empty ``AWS_CA_BUNDLE``, ``REQUESTS_CA_BUNDLE`` or ``ca_bundle`` for an order not to verify up to
+    1.43.50, and later for an error.
+    """
+    session.get_component("config_store").set_config_provider("ca_bundle", _CABundle(session))
+
+
+@frozen
+class _CABundle:
+    """A provider of botocore's configuration that skips empty settings."""
+
+    session: Session
+
+    def provide(self) -> str | bool | None:
+        of_profile = self.session.get_scoped_config().get("ca_bundle")
+        first = next(filter(_is_set, (os.environ.get("AWS_CA_BUNDLE"), of_profile)), None)
+        if first is None and not _is_set(os.environ.get("REQUESTS_CA_BUNDLE", "unset")):
+            return True
+        return first
+
+
+def _is_set(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+# Endpoints ------------------------------------------------------------------------------------------------------------
+
+
+def configured_endpoint(session: Session, endpoint_url: str | None) -> Setting | None:
+    """Return the endpoint that counts for STS in *session*, None where it is AWS's own.
+
+    *endpoint_url* is the argument. Raises what botocore raises where the profile cannot be read.
+    """
+    if endpoint_url:
+        return Setting(endpoint_url, "endpoint_url", option="endpoint_url")
+    if session.get_config_variable(_IGNORE):
+        return None
+    for name in _ENDPOINT_VARIABLES:
+        if url := os.environ.get(name):
+            return Setting(url, name, variable=name)
+    if url := _endpoint_of_profile(session):
+        return Setting(url, f"endpoint_url of the profile {profile_name(session)!r}", option="profile")
+    return None
+
+
+def check_endpoint(session: Session, endpoint_url: str | None, *, use_fips: bool, use_dualstack: bool) -> None:
+    """Raise `RoleError` where the endpoint of STS in *session* is not valid or does not fit FIPS or dual stack.
+
+    AWS's rules for endpoints refuse that pair too, and botocore sends the call to the endpoint in silence.
+    """
+    endpoint = configured_endpoint(session, endpoint_url)
+    if endpoint is None:
+        return
+    if "@" in endpoint.value:
+        raise _endpoint_error(
+            endpoint, "contains a user name or a password, which errors and logs would show", "remove it"
+        )
+    if not re.match(r"https?://[^/?#\\]", endpoint.value, re.IGNORECASE):
+        raise _endpoint_error(
+            endpoint,
+            "is not a valid URL",
+            "write it with its scheme, such as https://sts.example or http://127.0.0.1:4566",
+        )
+    for kind, argument, is_given in (("FIPS", "use_fips", use_fips), ("dual stack", "use_dualstack", use_dualstack)):
+        place = _place_of_kind(session, argument) if not is_given else f"{argument}=True"
+        if place:
+            raise _endpoint_error(
+                endpoint, f"cannot be used together with a {kind} endpoint ({place})", "remove one of the two"
+            )
+
+
+def _endpoint_error(endpoint: Setting, problem: str, remedy: str) -> RoleError:
+    return RoleError(f"{endpoint.name} {problem}", remedy=remedy, option=endpoint.option, variable=endpoint.variable)
+
+
+def _place_of_kind(session: Session, argument: str) -> str | None:
+    name = f"{argument}_endpoint"
+    if not session.get_config_variable(name):
+        return None
+    variable = f"AWS_{name.upper()}"
+    return variable if os.environ.get(variable) else f"{name} of the profile {profile_name(session)!r}"
+
+
+def _endpoint_of_profile(session: Session) -> str | None:
+    profile = session.get_scoped_config()
+    services = session.full_config.get("services", {}).get(profile.get("services"), {})
+    of_sts = services.get("sts", {})
+    found = (of_sts.get("endpoint_url") if isinstance(of_sts, Mapping) else None) or profile.get("endpoint_url")
+    return found if isinstance(found, str) else None
+
+
+def profile_name(session: Session) -> str:
+    """Return the name of the profile that *session* uses."""
+    return session.get_config_variable("profile") or "default"
+
+
+# Settings that do not apply to unsigned calls -------------------------------------------------------------------------
+
+
+def unused_settings(kinds: tuple[str, ...] = ("endpoint_url", "region", "ca_bundle")) -> str:
+    """Return a sentence about the settings of the ambient profile that a call without keys did not use; "" for none."""
+    with suppress(BotoCoreError, ValueError):
+        session = Session()
+        profile = session.get_scoped_config()
+        found = {
+            "endpoint_url": _endpoint_of_profile(session) and not any(map(os.environ.get, _ENDPOINT_VARIABLES)),
+            "region": profile.get("region") and not any(map(os.environ.get, ("AWS_REGION", "AWS_DEFAULT_REGION"))),
+            "ca_bundle": _is_set(profile.get("ca_bundle")) and not os.environ.get("AWS_CA_BUNDLE"),
+        }
+        variables = {"endpoint_url": "AWS_ENDPOINT_URL", "region": "AWS_REGION", "ca_bundle": "AWS_CA_BUNDLE"}
+        if names := [name for name in kinds if found[name]]:
+            return (
+                f"SAML and web identity calls do not use {', '.join(names)} of the profile {profile_name(session)!r}: "
+                f"set {', '.join(variables[name] for name in names)} instead."
+            )
+    return ""
+
+
+# Variables with a bad value -------------------------------------------------------------------------------------------
+
+
+def _is_number(least: int, most: int) -> Callable[[str], bool]:
+    return lambda value: bool(re.fullmatch(r"\s*\+?\d{1,9}\s*", value)) and least <= int(value) <= most
+
+
+def _is_one_of(*values: str) -> Callable[[str], bool]:
+    return lambda value: value.lower() in values
+
+
+def _is_file(value: str) -> bool:
+    return not value.strip() or os.access(value, os.R_OK)
+
+
+def _is_list_of_regions(value: str) -> bool:
+    return bool(re.fullmatch(r"[\w*-]+(,[\w*-]+)*", value))
+
+
+_WHENS: Final = ("when_supported", "when_required")
+_VALID: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
+    "AWS_MAX_ATTEMPTS": (_is_number(1, 10**9), "a number from 1 on"),
+    "AWS_RETRY_MODE": (_is_one_of("legacy", "standard", "adaptive"), "legacy, standard or adaptive"),
+    "AWS_DEFAULTS_MODE": (
+        _is_one_of("legacy", "standard", "in-region", "cross-region", "mobile", "auto"),
+        "legacy, standard, in-region, cross-region, mobile or auto",
+    ),
+    "AWS_STS_REGIONAL_ENDPOINTS": (_is_one_of("legacy", "regional"), "legacy or regional"),
+    "AWS_REQUEST_CHECKSUM_CALCULATION": (_is_one_of(*_WHENS), "when_supported or when_required"),
+    "AWS_RESPONSE_CHECKSUM_VALIDATION": (_is_one_of(*_WHENS), "when_supported or when_required"),
+    "AWS_ACCOUNT_ID_ENDPOINT_MODE": (
+        _is_one_of("preferred", "disabled", "required"),
+        "preferred, disabled or required",
+    ),
+    "AWS_REQUEST_MIN_COMPRESSION_SIZE_BYTES": (_is_number(0, 10_485_760), "a number up to 10485760"),
+    "AWS_METADATA_SERVICE_TIMEOUT": (_is_number(1, 10**9), "a number of seconds"),
+    "AWS_METADATA_SERVICE_NUM_ATTEMPTS": (_is_number(1, 10**9), "a number from 1 on"),
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE": (_is_one_of("ipv4", "ipv6"), "ipv4 or ipv6"),
+    "AWS_CSM_PORT": (_is_number(1, 65_535), "the number of a port"),
+    "AWS_SIGV4A_SIGNING_REGION_SET": (
+        lambda value: bool(re.fullmatch(r"[\w*-]+(,[\w*-]+)*", value)),
+        "a list of regions",
+    ),
+    "AWS_CA_BUNDLE": (_is_file, "a file that can be read"),
+    "REQUESTS_CA_BUNDLE": (_is_file, "a file that can be read"),
+}
+_QUOTED: Final = 100  # characters of a value
+
+
+def bad_variable() -> Setting | None:
+    """Return the first variable of the environment that has a value that botocore cannot use; None for none.
+
+    `Setting.name` says what its value must be. Call it where something has failed, so that nothing valid is refused.
+    """
+    for name, (is_valid, expected) in _VALID.items():
+        value = os.environ.get(name)
+        if value is not None and not is_valid(value):
+            return Setting(value[:_QUOTED], expected, variable=name)
+    return None

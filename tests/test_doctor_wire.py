@@ -1,0 +1,70 @@
+"""What `stskit doctor` says about settings of the wire, and the switch for plain HTTP on the command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from doctoring import look, texts
+from fake_server import fake_server, granted
+from saml_samples import PAIR, ROLE, encoded, response
+
+
+@pytest.mark.parametrize("variable", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_an_empty_bundle_is_noted(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Because other tools may take it for an order not to verify TLS."""
+    monkeypatch.setenv(variable, "")
+    (note,) = [each for each in texts(look(), "certificates") if "empty" in each]
+    assert note.startswith(f"note: {variable} is empty: stskit verifies TLS as if unset")
+
+
+def test_an_empty_bundle_of_the_profile_is_noted(home: Path) -> None:
+    """For signed calls, which would use it."""
+    (home / ".aws").mkdir(exist_ok=True)
+    (home / ".aws" / "config").write_text("[default]\nca_bundle =\n")
+    assert any("ca_bundle of the profile is empty" in each for each in texts(look(), "certificates"))
+
+
+def test_settings_that_a_saml_call_does_not_use_are_noted(home: Path, tmp_path: Path) -> None:
+    """With the variables to set instead."""
+    (home / ".aws").mkdir(exist_ok=True)
+    (home / ".aws" / "config").write_text("[default]\nca_bundle = /ca.pem\nendpoint_url = https://sts.example\n")
+    path = tmp_path / "response"
+    path.touch(0o600)
+    path.write_text(encoded(response({"Role": [PAIR]})))
+    (note,) = texts(look(saml_file=str(path)), "profile")
+    assert "do not use endpoint_url, ca_bundle of the profile 'default'" in note
+
+
+def test_offline_nothing_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also with the defaults mode `auto`, for which botocore asks the metadata service where the instance is."""
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+    monkeypatch.setenv("AWS_DEFAULTS_MODE", "auto")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    with fake_server(granted) as metadata:
+        monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata.url)
+        look(offline=True)
+    assert metadata.connections == set()
+
+
+@pytest.mark.parametrize("where", ["variable", "profile"])
+def test_allow_http_works_for_an_endpoint_that_no_option_names(where: str, home: Path) -> None:
+    """The advice of the error can be followed where the environment or the profile names the endpoint."""
+    endpoint = "http://192.0.2.1:9"
+    (home / ".aws").mkdir(exist_ok=True)
+    of_profile = f"endpoint_url = {endpoint}\n" if where == "profile" else ""
+    keys = "aws_access_key_id = AKIA\naws_secret_access_key = s\n"
+    (home / ".aws" / "config").write_text(f"[profile base]\nregion = us-east-1\n{keys}{of_profile}")
+    environ = {**os.environ, "AWS_ENDPOINT_URL": endpoint} if where == "variable" else {**os.environ}
+    with fake_server(granted) as proxy:  # in the place of the other machine
+        environ |= {"http_proxy": proxy.url, "AWS_MAX_ATTEMPTS": "1"}
+        command = [sys.executable, "-m", "stskit", "process", ROLE, "--profile", "base"]
+        refused = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+        assert "--allow-http" in refused.stderr
+        assert proxy.requests == []
+        subprocess.run([*command, "--allow-http"], env=environ, capture_output=True, check=True)
+        assert len(proxy.requests) == 1

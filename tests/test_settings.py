@@ -1,0 +1,297 @@
+"""Which endpoint, region and CA bundle count for a call, and which setting an error names."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from botocore.session import Session
+from fake_server import fake_server, granted, refused
+
+from stskit import AssumedRole, Cached, Credentials, Role, WebIdentityToken, assume, caller_identity
+from stskit.errors import ProofInvalid, RoleError, STSError, StskitError, STSUnavailable
+from stskit.protocols import Source
+from stskit.sources import Profile, SessionToken, Static
+from stskit.sts import BotocoreSTS
+from stskit.sts.settings import bad_variable, unused_settings
+from stskit.testing import FakeSTS
+
+ROLE = "arn:aws:iam::123456789012:role/R"
+OTHER = "arn:aws:iam::123456789012:role/Other"
+KEYS = Credentials("AKIABASE", "base-secret-canary", "base-token-canary")
+WEB = WebIdentityToken(jwt.encode({"sub": "alice"}, "a key that is long enough for it"))
+
+
+def configure(home: Path, text: str) -> None:
+    (home / ".aws").mkdir(exist_ok=True)
+    (home / ".aws" / "config").write_text(text)
+
+
+def base(settings: str, *, token: str = "aws_session_token = t\n") -> str:
+    return f"[profile base]\naws_access_key_id = AKIABASE\naws_secret_access_key = s\n{token}{settings}\n"
+
+
+# A named profile -------------------------------------------------------------------------------------------------
+
+DERIVED: dict[str, Callable[[Source[Credentials]], Source[Credentials]]] = {
+    "role": lambda profile: AssumedRole(ROLE, source=profile),
+    "chain": lambda profile: AssumedRole(OTHER, source=AssumedRole(ROLE, source=profile)),
+    "cached": lambda profile: AssumedRole(ROLE, source=Cached(profile)),
+    "cached chain": lambda profile: Cached(AssumedRole(OTHER, source=Cached(AssumedRole(ROLE, source=profile)))),
+    "session token": SessionToken,
+    "role by session token": lambda profile: AssumedRole(ROLE, source=Cached(SessionToken(profile))),
+}
+
+
+@pytest.mark.parametrize("derived", DERIVED)
+@pytest.mark.parametrize("setting", ["endpoint_url = {0}", "services = s\n[services s]\nsts =\n  endpoint_url = {0}"])
+def test_a_named_profile_brings_its_endpoint(derived: str, setting: str, home: Path) -> None:
+    """For each call that is signed with its credentials or with credentials that were derived from them."""
+    with fake_server(granted) as server:
+        configure(home, base(setting.format(server.url), token=""))
+        DERIVED[derived](Profile("base")).fetch()
+        assert len(server.requests) == (2 if "chain" in derived or derived == "role by session token" else 1)
+
+
+def test_a_named_profile_brings_its_region_and_ca_bundle(home: Path, certificate: Path) -> None:
+    """As on the command line: the region of the signature and the certificate that is trusted are the profile's."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with fake_server(granted, tls=context) as server:
+        configure(home, base(f"endpoint_url = {server.url}\nregion = eu-west-3\nca_bundle = {certificate}"))
+        assume(ROLE, source=Profile("base"))
+        assert "/eu-west-3/sts/" in server.requests[0].headers["authorization"]
+
+
+def test_arguments_and_variables_come_before_the_profile(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In botocore's order; and keys that are given as they are use no profile."""
+    with fake_server(granted) as server, fake_server(granted) as of_profile:
+        configure(home, base(f"endpoint_url = {of_profile.url}\nregion = eu-west-3"))
+        assume(ROLE, source=Profile("base"), sts=BotocoreSTS("eu-west-1", endpoint_url=server.url))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        monkeypatch.setenv("AWS_REGION", "eu-west-2")
+        assume(ROLE, source=Profile("base"))
+        assert of_profile.requests == []
+        regions = [request.headers["authorization"].split("/")[2] for request in server.requests]
+        assert regions == ["eu-west-1", "eu-west-2"]
+        monkeypatch.delenv("AWS_ENDPOINT_URL")
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+        caller_identity(KEYS)
+        assert len(server.requests) == 3
+
+
+def test_a_changed_file_is_seen_by_the_next_call(home: Path) -> None:
+    """The client that was made for the old endpoint is not used any more."""
+    with fake_server(granted) as old, fake_server(granted) as new:
+        for server in (old, new):
+            configure(home, base(f"endpoint_url = {server.url}"))
+            assume(ROLE, source=Profile("base"))
+        assert (len(old.requests), len(new.requests)) == (1, 1)
+
+
+def test_an_sts_of_a_third_party_is_used_as_it_is() -> None:
+    """It has no with_profile, so the profile of the source changes nothing."""
+    fake = FakeSTS()
+    user = fake.user()
+
+    class Named:
+        settings_profile = "base"
+
+        def fetch(self) -> Credentials:
+            return user
+
+    assert AssumedRole(ROLE, source=Named(), sts=fake).fetch().access_key_id
+    assert fake.count() == 1
+
+
+# Endpoints that are refused --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("https://user:canary@sts.example", "contains a user name or a password"),
+        ("localhost:4566", "is not a valid URL"),
+        ("//localhost", "is not a valid URL"),
+    ],
+)
+@pytest.mark.parametrize("setting", ["endpoint_url = {0}", "services = s\n[services s]\nsts =\n  endpoint_url = {0}"])
+def test_a_wrong_endpoint_of_a_profile_is_named(url: str, problem: str, setting: str, home: Path) -> None:
+    """The error says which profile has it, and does not show the password."""
+    configure(home, base(setting.format(url)))
+    with pytest.raises(RoleError, match=f"^endpoint_url of the profile 'base' {problem}") as caught:
+        assume(ROLE, source=Profile("base"))
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("sts", "environment", "place"),
+    [
+        (BotocoreSTS(use_fips=True), {}, "use_fips=True"),
+        (BotocoreSTS(use_dualstack=True), {}, "use_dualstack=True"),
+        (BotocoreSTS(), {"AWS_USE_FIPS_ENDPOINT": "true"}, "AWS_USE_FIPS_ENDPOINT"),
+        (BotocoreSTS(), {"AWS_USE_DUALSTACK_ENDPOINT": "true"}, "AWS_USE_DUALSTACK_ENDPOINT"),
+        (BotocoreSTS(), {"AWS_PROFILE": "fips"}, "use_fips_endpoint of the profile 'fips'"),
+    ],
+)
+def test_fips_and_dual_stack_are_refused_with_an_endpoint(
+    sts: BotocoreSTS, environment: dict[str, str], place: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AWS's rules for endpoints refuse the pair; botocore would leave the FIPS endpoint out and say nothing."""
+    configure(home, "[profile fips]\nuse_fips_endpoint = true\n")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://sts.example")
+    with pytest.raises(RoleError) as caught:
+        sts.exchange(KEYS, Role(ROLE))
+    assert place in str(caught.value)
+    assert caught.value.variable == "AWS_ENDPOINT_URL"
+
+
+# Settings that do not count for unsigned calls -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ("region = eu-west-1", "use region of the profile 'default': set AWS_REGION"),
+        ("endpoint_url = https://sts.example", "use endpoint_url of the profile 'default': set AWS_ENDPOINT_URL"),
+        ("ca_bundle = /ca.pem", "use ca_bundle of the profile 'default': set AWS_CA_BUNDLE"),
+        ("ca_bundle =", ""),
+        ("output = json", ""),
+    ],
+)
+def test_settings_that_an_unsigned_call_does_not_use_are_named(settings: str, named: str, home: Path) -> None:
+    """With the variable to set instead."""
+    configure(home, f"[default]\n{settings}\n")
+    assert (named in unused_settings()) if named else unused_settings() == ""
+
+
+def test_csm_is_named_where_it_keeps_botocore_from_making_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Botocore looks at the port only where client-side monitoring is on."""
+    monkeypatch.setenv("AWS_CSM_PORT", "x")
+    monkeypatch.setenv("AWS_CSM_ENABLED", "true")
+    with pytest.raises(STSUnavailable, match="AWS_CSM_PORT='x'"):
+        BotocoreSTS().exchange(WEB, Role(ROLE))
+
+
+def test_a_set_variable_leaves_nothing_to_name(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does a file that cannot be read."""
+    configure(home, "[default]\nregion = eu-west-1\n")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-2")
+    assert unused_settings() == ""
+    configure(home, "[default\n")
+    assert unused_settings() == ""
+
+
+@pytest.mark.parametrize(("proof", "is_named"), [(WEB, True), (KEYS, False)], ids=["token", "keys"])
+def test_errors_name_the_endpoint_that_was_not_used(
+    proof: WebIdentityToken | Credentials, is_named: bool, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where STS refuses and where it cannot be reached, for the calls that do not see the file."""
+    configure(home, "[default]\nendpoint_url = https://sts.example\n")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with fake_server(refused("AccessDenied"), "reset") as server:
+        sts = BotocoreSTS(endpoint_url=server.url)
+        for kind in (STSError, STSUnavailable):
+            with pytest.raises(kind) as caught:
+                sts.exchange(proof, Role(ROLE))
+            assert ("do not use endpoint_url of the profile 'default'" in str(caught.value)) is is_named
+
+
+# Variables with a bad value --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("AWS_MAX_ATTEMPTS", "abc"),
+        ("AWS_MAX_ATTEMPTS", "0"),
+        ("AWS_REQUEST_CHECKSUM_CALCULATION", "x"),
+        ("AWS_RESPONSE_CHECKSUM_VALIDATION", "x"),
+        ("AWS_ACCOUNT_ID_ENDPOINT_MODE", "x"),
+        ("AWS_REQUEST_MIN_COMPRESSION_SIZE_BYTES", "x"),
+        ("AWS_REQUEST_MIN_COMPRESSION_SIZE_BYTES", "99999999"),
+    ],
+)
+def test_a_bad_setting_is_named(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the attribute, and in the text with its value and with what it must be."""
+    monkeypatch.setenv(variable, value)
+    with fake_server(granted) as server:
+        sts = BotocoreSTS(endpoint_url=server.url)
+        with pytest.raises(STSUnavailable) as caught:
+            sts.exchange(WEB, Role(ROLE))
+    assert (caught.value.kind, caught.value.variable, caught.value.retryable) == ("setup", variable, False)
+    assert f"{variable}={value!r}" in caught.value.remedy
+
+
+@pytest.mark.parametrize("value", ["standard", "2", "auto", "when_required", "us-east-1,*", "ipv4", "preferred"])
+def test_good_settings_are_not_named(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each value is right for one of the variables at least."""
+    names = {
+        "standard": "AWS_RETRY_MODE",
+        "2": "AWS_METADATA_SERVICE_TIMEOUT",
+        "auto": "AWS_DEFAULTS_MODE",
+        "when_required": "AWS_REQUEST_CHECKSUM_CALCULATION",
+        "us-east-1,*": "AWS_SIGV4A_SIGNING_REGION_SET",
+        "ipv4": "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
+        "preferred": "AWS_ACCOUNT_ID_ENDPOINT_MODE",
+    }
+    monkeypatch.setenv(names[value], value)
+    assert bad_variable() is None
+
+
+def test_a_ca_bundle_that_is_not_there_is_named(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its path; an empty one is not a bad one."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "")
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/nowhere/ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with fake_server(granted, tls=context) as server, pytest.raises(StskitError) as caught:
+        BotocoreSTS(endpoint_url=server.url).exchange(WEB, Role(ROLE))
+    assert caught.value.variable == "AWS_CA_BUNDLE"
+    assert "/nowhere/ca.pem" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("expiration", "problem"), [("2030-01-01T00:00:00", "is not a valid time"), ("2020-01-01T00:00:00Z", "has passed")]
+)
+def test_a_wrong_expiration_in_the_environment_is_named(
+    expiration: str, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Botocore's own error names neither the variable nor its value."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", expiration)
+    with pytest.raises(ProofInvalid, match=f"AWS_CREDENTIAL_EXPIRATION {problem}") as caught:
+        Profile().fetch()
+    assert caught.value.variable == "AWS_CREDENTIAL_EXPIRATION"
+
+
+def test_a_bad_setting_is_named_for_a_profile_too(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where botocore cannot make the profile's chain because of it."""
+    configure(home, base(""))
+    monkeypatch.setenv("AWS_METADATA_SERVICE_TIMEOUT", "1s")
+    with pytest.raises(ProofInvalid, match="AWS_METADATA_SERVICE_TIMEOUT='1s'") as caught:
+        Profile("base").fetch()
+    assert caught.value.variable == "AWS_METADATA_SERVICE_TIMEOUT"
+
+
+def test_a_bad_session_name_in_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the text as well as by the attribute."""
+    monkeypatch.setenv("AWS_ROLE_SESSION_NAME", "octo/hello")
+    with pytest.raises(RoleError, match="^AWS_ROLE_SESSION_NAME: ") as caught:
+        BotocoreSTS().exchange(WEB, Role(ROLE))
+    assert caught.value.variable == "AWS_ROLE_SESSION_NAME"
+
+
+def test_the_session_of_a_plain_botocore_is_left_alone() -> None:
+    """What stskit sets is set on its own sessions only."""
+    before: Any = Session().get_config_variable("ca_bundle")
+    assert before is None
+    assert Static(KEYS).fetch() is KEYS
