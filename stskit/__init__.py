@@ -39,7 +39,7 @@ __all__ = [  # noqa: RUF022 - sorted as sorted() does it
 
 def __getattr__(name: str) -> str:
     if name == "__version__":
-        from importlib.metadata import version
+        from stskit._version import __version__
 
-        return version("stskit")
+        return __version__
     raise AttributeError(f"module 'stskit' has no attribute {name!r}")

@@ -10,9 +10,10 @@ from typing import Final, TypeVar
 
 from attrs import evolve, field, frozen
 
+from stskit._arguments import check_environ, check_source, check_sts, check_timespan, check_type
 from stskit.cache_key import identity_of, role_key
-from stskit.credentials import CallerIdentity, Credentials
-from stskit.errors import RoleError, SourceMissing
+from stskit.credentials import CallerIdentity, Credentials, check_credentials
+from stskit.errors import RoleError, SourceMissing, init_without_frames, without_frames
 from stskit.proofs import Proof
 from stskit.protocols import STS, LiveSink, Source, STSOperations, attach
 from stskit.refresh import Cached
@@ -36,9 +37,11 @@ def _uncached(source: object) -> object:
 
 
 def _role(role: Role | str) -> Role:
+    check_type("role", role, (Role, str), "a Role or the ARN of a role as text")
     return role if isinstance(role, Role) else Role(role)
 
 
+@init_without_frames
 @frozen
 class AssumedRole:
     """How to get the credentials of a role: a recipe. It holds no credentials, and is itself a source of them.
@@ -49,7 +52,7 @@ class AssumedRole:
     after a role or its trust policy was made.
 
     Raises `RoleError` where the role is chained onto another `AssumedRole` for more than the hour that STS allows, and
-    `TypeError` where *source* is none, but a proof or a path.
+    `TypeError` for an argument of the wrong type, for example a path or a proof as the source.
     """
 
     role: Role = field(converter=_role)
@@ -58,16 +61,14 @@ class AssumedRole:
     wait_for_new_role: timedelta = field(default=timedelta(0), kw_only=True)
 
     def __attrs_post_init__(self) -> None:
+        check_source("source", self.source)
+        check_sts(self.sts, "exchange")
+        check_timespan("wait_for_new_role", self.wait_for_new_role)
         if not timedelta(0) <= self.wait_for_new_role <= _LONGEST_WAIT:
             raise RoleError(
                 f"wait_for_new_role is {self.wait_for_new_role}",
                 remedy=f"it may be up to {_LONGEST_WAIT}",
                 option="wait_for_new_role",
-            )
-        if not hasattr(self.source, "fetch"):
-            raise TypeError(
-                f"source has no fetch(), for it is {type(self.source).__name__}; give it as a source: "
-                "Static(credentials), SAMLFile(path), OIDCTokenFile(path), Profile(name)"
             )
         duration = self.role.duration
         is_chained = isinstance(_uncached(self.source), AssumedRole)
@@ -80,6 +81,7 @@ class AssumedRole:
             )
 
     @classmethod
+    @without_frames
     def from_env(cls, environ: Mapping[str, str] | None = None, *, sts: STS | None = None) -> AssumedRole:
         """The role of the environment: ``AWS_ROLE_ARN`` with the token in ``AWS_WEB_IDENTITY_TOKEN_FILE``.
 
@@ -89,6 +91,7 @@ class AssumedRole:
 
         https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html
         """
+        check_environ(environ)
         environ = os.environ if environ is None else environ
         arn = environ.get("AWS_ROLE_ARN")
         if not arn:
@@ -106,6 +109,7 @@ class AssumedRole:
             raise
         return cls(role, source=OIDCTokenFile.from_env(environ), sts=BotocoreSTS() if sts is None else sts)
 
+    @without_frames
     def fetch(self) -> Credentials:
         """New credentials: one fetch of the source, one call of STS. Raises what these two raise.
 
@@ -116,6 +120,7 @@ class AssumedRole:
 
         return retry_exchange(lambda: self.sts.exchange(self.source.fetch(), self.role), self.wait_for_new_role)
 
+    @without_frames
     def to(self, sink: LiveSink[R]) -> R:
         """Attach *sink* to this recipe, and give back what keeps itself fresh by it.
 
@@ -124,6 +129,7 @@ class AssumedRole:
         return attach(sink, self)
 
     @property
+    @without_frames
     def identity(self) -> str | None:
         """The role with all its options, by whose proof and at which STS, as one text for the keys of caches.
 
@@ -139,6 +145,7 @@ class AssumedRole:
         return evolve(self, source=wrap(self.source)) if isinstance(self.source, AssumedRole) else self
 
     @classmethod
+    @without_frames
     def through(
         cls,
         first: Role | str,
@@ -161,6 +168,7 @@ class AssumedRole:
         return recipe
 
 
+@without_frames
 def assume(
     role: Role | str,
     *then: Role | str,
@@ -182,12 +190,17 @@ def assume(
     return recipe.fetch()
 
 
+@without_frames
 def caller_identity(credentials: Credentials | None = None, *, sts: STSOperations | None = None) -> CallerIdentity:
     """Account, ARN and user id behind *credentials*, as STS sees them; None: the ambient credentials.
 
-    Raises `STSError` where STS does not know them, `STSUnavailable` where it does not answer.
+    Raises `STSError` where STS does not know them, `STSUnavailable` where it does not answer, and `TypeError` for an
+    argument of the wrong type.
 
     https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
     """
     sts = BotocoreSTS() if sts is None else sts
+    check_sts(sts, "caller_identity")
+    if credentials is not None:
+        check_credentials(credentials)
     return sts.caller_identity(Profile().fetch() if credentials is None else credentials)

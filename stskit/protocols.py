@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, TypeVar
 
 from attrs import frozen
 
+from stskit._arguments import check_method
 from stskit.credentials import Sink
 
 if TYPE_CHECKING:
@@ -101,11 +102,12 @@ class LiveSink(Protocol[R_co]):
 
 def attach(sink: LiveSink[R], source: Source[Credentials]) -> R:
     """Attach *sink* to *source*. Raises `TypeError`, with what to write, for a sink that cannot be attached."""
-    if not hasattr(sink, "attach"):
+    if hasattr(sink, "write") and not hasattr(sink, "attach"):
         raise TypeError(
             f"{type(sink).__name__} takes credentials as a value and does not refresh them; "
             "write .fetch().to(...) in place of .to(...)"
         )
+    check_method("sink", sink, "attach", "a sink", "Write for example Boto3Session().")
     return sink.attach(source)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stskit import WebIdentityToken
 from stskit._arguments import check_method, check_type, expanded, path_text
 from stskit.errors import ProofInvalid, SinkError
 from stskit.sources import Static
@@ -26,7 +27,7 @@ def test_a_class_in_the_place_of_an_instance_is_named_so() -> None:
         check_method("source", Static, "fetch", "a source")
     with pytest.raises(TypeError, match=r"^source must be a source, not str\. Did you mean Profile"):
         check_method("source", "base", "fetch", "a source", "Did you mean Profile('base')?")
-    check_method("source", Static(None), "fetch", "a source")  # type: ignore[type-var]
+    check_method("source", Static(WebIdentityToken("token")), "fetch", "a source")
 
 
 @pytest.mark.parametrize(

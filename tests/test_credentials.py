@@ -96,7 +96,8 @@ def test_a_secret_is_text_wherever_it_has_to_go() -> None:
 @pytest.mark.parametrize("value", ["", None, b"bytes", 5], ids=repr)
 def test_a_secret_that_is_no_text_is_refused(make: Callable[[Any], object], value: object) -> None:
     """An empty or a binary secret never gets as far as a request."""
-    with pytest.raises(ProofInvalid, match="must be text and not empty"):
+    kind, message = (ProofInvalid, "is empty") if value == "" else (TypeError, "must be text, not")
+    with pytest.raises(kind, match=f"^(secret_access_key|value) {message}"):
         make(value)
 
 
@@ -132,7 +133,7 @@ def test_values_do_not_change(value: object) -> None:
 
 def test_an_empty_access_key_id_is_refused() -> None:
     """A key id that is empty in a file is a key id to botocore; here it stops."""
-    with pytest.raises(ProofInvalid, match="access key id is empty"):
+    with pytest.raises(ProofInvalid, match="access_key_id is empty"):
         Credentials("", Secret("secret"))
 
 
@@ -214,7 +215,7 @@ def test_to_gives_back_what_the_sink_makes() -> None:
 
 # as_dict and from_dict --------------------------------------------------------------------------------------------
 
-texts = st.text(min_size=1)
+texts = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1)  # visible
 moments = st.datetimes(timezones=st.timezones() | st.just(UTC)).filter(lambda moment: 1 < moment.year < 9999)
 
 
@@ -224,7 +225,8 @@ def test_as_dict_and_from_dict_are_inverse(key: str, secret: str, token: str | N
     keys = Credentials(key, Secret(secret), None if token is None else Secret(token), moment)
     back = Credentials.from_dict(keys.as_dict())
     assert back == attrs.evolve(keys, expiration=keys.expiration and keys.expiration.replace(microsecond=0))
-    assert all(type(value) is str for value in keys.as_dict().values())
+    assert json.loads(json.dumps(keys.as_dict())) == keys.as_dict()
+    assert secret not in repr(keys.as_dict()) or secret in f"Secret{key}{moment}"
 
 
 def test_as_dict_leaves_out_what_is_not_there() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 from collections.abc import Callable
@@ -58,6 +59,8 @@ def test_the_versions_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
         return "1"
 
     monkeypatch.setattr(metadata, "version", version)
+    assert only(look(), "versions").facts["boto3"] == "of unknown version"
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     assert only(look(), "versions").text.endswith("botocore 1, and no boto3, which only its sessions need.")
 
 

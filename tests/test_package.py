@@ -23,6 +23,7 @@ HEAVY = ["botocore", "boto3", "urllib3", "dateutil", "ssl", "http.client"]
 # Modules that are imported on first use, inside functions: they import heavy libraries at their top, or are not needed
 # before the first call. The lists of public names in `stskit.sinks` and `stskit._cli` work the same way.
 ON_FIRST_USE = {
+    "stskit._version",
     "stskit._cli.doctor.examine",
     "stskit._io.atomic",
     "stskit.proofs.browser_log",
@@ -95,6 +96,7 @@ def test_the_names_of_the_package_are_sorted_and_there() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", stskit.__version__)
     with pytest.raises(AttributeError, match="nothing"):
         _ = stskit.nothing
+    assert stskit.__version__ == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
 def test_a_sink_is_loaded_when_it_is_named() -> None:

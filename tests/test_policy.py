@@ -213,10 +213,8 @@ def test_nothing_expired_is_used(
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"advisory": -SECOND}, "advisory is .* not negative"),
-        ({"advisory": 300}, "advisory is 300; it is a timedelta"),
+        ({"advisory": -SECOND}, "advisory is .* not be negative"),
         ({"mandatory": -SECOND}, "mandatory is"),
-        ({"mandatory": None}, "mandatory is None"),
         ({"jitter": -0.1}, "jitter is -0.1; it is a part, from 0 to 1"),
         ({"jitter": 1.1}, "jitter is 1.1"),
         ({"on_expired": "Serve"}, 'on_expired is \'Serve\'; it is "raise" or "serve"'),

@@ -10,6 +10,7 @@ from attrs import frozen
 
 from stskit._cli import console, options
 from stskit._cli.options import Option, UsageError, add_group
+from stskit._version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -205,6 +206,4 @@ class _Version(Action):
     """Look up the version only where it is asked for."""
 
     def __call__(self, parser: ArgumentParser, *_arguments: object) -> None:
-        from importlib.metadata import version
-
-        parser.exit(console.output(f"stskit {version('stskit')}"))
+        parser.exit(console.output(f"stskit {__version__}"))

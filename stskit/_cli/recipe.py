@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
 
+from stskit._arguments import path_text
 from stskit._cli.options import UsageError, arguments_for, check, uses_no_role
 from stskit.caches import FileCache
 from stskit.credentials import Credentials
@@ -211,6 +212,7 @@ def read_assertion(path: str) -> SAMLAssertion:
 
 def read_credentials(path: str) -> Credentials:
     """Return the credentials in the JSON file at *path*. Raise `SourceError`, which quotes nothing of the file."""
+    path = path_text(path, ProofInvalid, remedy="Save the keys in a file and write its path", argument="keys_file")
     text = _read_text(path, "credentials in JSON, as aws sts prints them")
     try:
         return Credentials.from_dict(json.loads(text))

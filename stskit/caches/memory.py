@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
+from stskit._arguments import wrong_type
 from stskit._io.fork import reset_in_children
 from stskit.protocols import CacheEntry
 
@@ -27,6 +28,8 @@ class MemoryCache:
     persistent: ClassVar[bool] = False
 
     def __init__(self, max_entries: int = 1000) -> None:
+        if type(max_entries) is not int:
+            wrong_type("max_entries", max_entries, "a whole number")
         if max_entries < 1:
             raise ValueError(f"max_entries is {max_entries}; there must be room for one")
         self._max_entries = max_entries

@@ -36,11 +36,12 @@ from typing import Final, NoReturn, TypeVar
 
 from attrs import evolve, field, frozen
 
+from stskit._arguments import check_method, check_source, check_type
 from stskit._io.fork import reset_in_children
 from stskit._time import SystemClock
 from stskit.cache_key import identity_of
 from stskit.credentials import Credentials
-from stskit.errors import CacheWarning, SourceError, SourceMissing, StskitWarning
+from stskit.errors import CacheWarning, SourceError, SourceMissing, StskitWarning, remove_frames, without_frames
 from stskit.protocols import Cache, CacheEntry, Clock, LiveSink, RefreshListener, Source, attach
 from stskit.refresh.events import EventQueue
 from stskit.refresh.policy import (
@@ -106,6 +107,7 @@ class Cached:
     wrong type.
     """
 
+    @without_frames
     def __init__(
         self,
         source: Source[Credentials],
@@ -115,11 +117,9 @@ class Cached:
         clock: Clock = SystemClock(),
         listener: RefreshListener | None = None,
     ) -> None:
-        if not hasattr(source, "fetch"):
-            raise TypeError(
-                f"source has no fetch(), for it is {type(source).__name__}; what refreshes is a recipe: "
-                "AssumedRole(role, source=...), and credentials at hand are a value: credentials.to(sink)"
-            )
+        check_source("source", source)
+        check_type("key", key, (str, type(None)), "text or None")
+        check_method("clock", clock, "now", "a clock")
         self._options = _Options(source, cache, check_refresh(refresh), key, clock, listener)
         self._policy = refresh
         self._clock = clock
@@ -147,6 +147,7 @@ class Cached:
         return self._options.source
 
     @property
+    @without_frames
     def identity(self) -> str | None:
         """Whose credentials these are, as the source said when they came, else the key. Raises what the source does."""
         if self._identity is None or self._held is None:
@@ -158,7 +159,11 @@ class Cached:
         held = self._held
         if held is not None and self._wall_seconds() < held.fresh_until:
             return held.credentials
-        return self._fetch_slow()
+        try:
+            return self._fetch_slow()
+        except BaseException as error:  # `without_frames` would cost each read a call
+            remove_frames(error)
+            raise
 
     def invalidate(self, access_key_id: str | None = None) -> None:
         """Have the next read fetch new credentials, because a service has refused these.
@@ -172,6 +177,7 @@ class Cached:
             held.reject()
             self._failure = None
 
+    @without_frames
     def to(self, sink: LiveSink[R]) -> R:
         """Attach *sink* to this, so that all that is made of it shares one set of credentials.
 
@@ -321,8 +327,8 @@ class _CacheAccess:
     _unique_fallback_key: str = field(init=False, factory=lambda: f"unnamed-{os.urandom(16).hex()}")
 
     def __attrs_post_init__(self) -> None:
-        if not hasattr(self.cache, "exclusive"):
-            raise TypeError(f"cache is {type(self.cache).__name__}, which is none; give it as FileCache(folder)")
+        hint = "Did you mean FileCache(folder)?" if isinstance(self.cache, str | os.PathLike) else ""
+        check_method("cache", self.cache, "exclusive", "a cache", hint)
         try:
             name = self._name()
         except SourceError:  # it is raised again when the credentials are fetched
@@ -381,11 +387,8 @@ class _CacheAccess:
 
 def check_refresh(refresh: RefreshPolicy) -> RefreshPolicy:
     """Return *refresh*. Raises `TypeError` where it is not a `RefreshPolicy`: IAM policies belong to the role."""
-    if not isinstance(refresh, RefreshPolicy):
-        raise TypeError(
-            f"refresh must be a RefreshPolicy, not {type(refresh).__name__}. A session policy of IAM belongs to the "
-            "role: Role(arn, policy=...)"
-        )
+    hint = "A session policy of IAM belongs to the role: Role(arn, policy=...)."
+    check_type("refresh", refresh, RefreshPolicy, "a RefreshPolicy", hint)
     return refresh
 
 

@@ -14,6 +14,7 @@ import attrs
 from attrs import define, field, frozen
 from attrs.validators import optional
 
+from stskit._arguments import check_timespan, number
 from stskit.credentials import Credentials
 from stskit.errors import ProofInvalid, SignInRequired, STSError
 from stskit.protocols import CacheEntry
@@ -38,8 +39,9 @@ _AFTER_FINAL: Final = timedelta(seconds=1), timedelta(seconds=5)
 
 
 def _span(_policy: object, attribute: attrs.Attribute[timedelta], value: timedelta) -> None:
-    if not isinstance(value, timedelta) or value < _ZERO:
-        raise ValueError(f"{attribute.name} is {value!r}; it is a timedelta, and not negative")
+    check_timespan(attribute.name, value)
+    if value < _ZERO:
+        raise ValueError(f"{attribute.name} is {value}; it must not be negative")
 
 
 @frozen(kw_only=True)
@@ -64,7 +66,7 @@ class RefreshPolicy:
 
     advisory: timedelta | None = field(default=None, validator=optional(_span))
     mandatory: timedelta = field(default=timedelta(minutes=1), validator=_span)
-    jitter: float = 0.2
+    jitter: float = field(default=0.2, validator=number)
     on_expired: Literal["raise", "serve"] = "raise"
 
     def __attrs_post_init__(self) -> None:

@@ -9,7 +9,9 @@ from typing import Final
 
 from attrs import field, frozen
 
-from stskit.credentials import Credentials
+from stskit._arguments import check_environ, flag, optional_text
+from stskit.credentials import Credentials, Secret, check_credentials
+from stskit.errors import init_without_frames, without_frames
 
 __all__ = ["REGIONS", "STALE", "Environment", "names_to_unset", "variables"]
 
@@ -36,7 +38,7 @@ _NAMES: Final = {
 
 
 def variables(credentials: Credentials, region: str | None, expiration: bool) -> dict[str, str]:
-    """What every SDK reads, in plain text."""
+    """Return the variables that every SDK reads. Their secrets are `Secret` texts."""
     fields = credentials.as_dict()
     found = {name: fields[key] for key, name in _NAMES.items() if key in fields and (expiration or key != "Expiration")}
     return found | ({} if region is None else dict.fromkeys(REGIONS, region))
@@ -47,6 +49,11 @@ def names_to_unset(region: str | None) -> tuple[str, ...]:
     return STALE + (() if region is None else REGIONS)
 
 
+def _check_environ(_self: object, _attribute: object, environ: Mapping[str, str] | None) -> None:
+    check_environ(environ)
+
+
+@init_without_frames
 @frozen
 class Environment:
     """Environment variables, as a new dict: nothing is set in this process, unless by `applied`.
@@ -59,9 +66,9 @@ class Environment:
     https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
     """
 
-    environ: Mapping[str, str] | None = field(default=None, repr=False)  # it may hold secrets
-    expiration: bool = field(default=False, kw_only=True)
-    region: str | None = field(default=None, kw_only=True)
+    environ: Mapping[str, str] | None = field(default=None, repr=False, validator=_check_environ)  # may hold secrets
+    expiration: bool = field(default=False, kw_only=True, validator=flag)
+    region: str | None = field(default=None, kw_only=True, validator=optional_text)
 
     @property
     def unset(self) -> tuple[str, ...]:
@@ -71,8 +78,12 @@ class Environment:
         """
         return names_to_unset(self.region)
 
+    @without_frames
     def write(self, credentials: Credentials, /) -> dict[str, str]:
-        """The variables for *credentials*, in plain text. Raises nothing."""
+        """The variables for *credentials*. Their secrets are `Secret` texts: a process gets them in clear, a repr masks
+        them. Raises `TypeError` where *credentials* has another type.
+        """
+        check_credentials(credentials)
         kept = {name: value for name, value in (self.environ or {}).items() if name not in STALE}
         return kept | variables(credentials, self.region, self.expiration)
 
@@ -83,7 +94,8 @@ class Environment:
         For code that looks nowhere else. The environment is one for all threads of a process: where other threads
         might see it, give the variables to a child process, or use a session. `environ` plays no part. Raises nothing.
         """
-        before = {name: os.environ[name] for name in self.unset if name in os.environ}
+        check_credentials(credentials)
+        before = {name: Secret(os.environ[name]) for name in self.unset if name in os.environ}
         _replace(self.unset, variables(credentials, self.region, self.expiration))
         try:
             yield

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import asdict, field, frozen
 
+from stskit._arguments import check_source, has_method, optional_text
 from stskit._io.fork import lock_across_forks
 from stskit._time import SystemClock
+from stskit.credentials import check_credentials
 from stskit.errors import SinkError, without_frames
 from stskit.refresh import Cached, RefreshPolicy, check_refresh
 
@@ -42,14 +44,15 @@ class BotocoreSession:
     https://docs.aws.amazon.com/boto3/latest/guide/credentials.html
     """
 
-    region_name: str | None = None
+    region_name: str | None = field(default=None, validator=optional_text)
     refresh: RefreshPolicy = field(default=_LIKE_THE_SDKS, kw_only=True, converter=check_refresh)
-    cache: Cache | None = field(default=None, kw_only=True)
-    clock: Clock = field(factory=SystemClock, kw_only=True)
+    cache: Cache | None = field(default=None, kw_only=True, validator=has_method("exclusive", "a cache"))
+    clock: Clock = field(factory=SystemClock, kw_only=True, validator=has_method("now", "a clock"))
 
     @without_frames
     def write(self, credentials: Credentials, /) -> botocore.session.Session:
         """A session whose credentials stay as they are, until they expire. Raises `SinkError` as said above."""
+        check_credentials(credentials)
         session = self._session()
         session.set_credentials(
             credentials.access_key_id, credentials.secret_access_key, credentials.session_token, credentials.account_id
@@ -63,6 +66,7 @@ class BotocoreSession:
         Its clients raise what the source raises, once nothing valid is left. A `Cached` is used as it is.
         Raises `SinkError` as said above, and nothing of the source yet.
         """
+        check_source("source", source)
         session = self._session()
         session.register_component("credential_provider", _LiveCredentials(self._cached(source)))
         return session
@@ -100,10 +104,10 @@ class Boto3Session:
     https://docs.aws.amazon.com/boto3/latest/reference/core/session.html
     """
 
-    region_name: str | None = None
+    region_name: str | None = field(default=None, validator=optional_text)
     refresh: RefreshPolicy = field(default=_LIKE_THE_SDKS, kw_only=True, converter=check_refresh)
-    cache: Cache | None = field(default=None, kw_only=True)
-    clock: Clock = field(factory=SystemClock, kw_only=True)
+    cache: Cache | None = field(default=None, kw_only=True, validator=has_method("exclusive", "a cache"))
+    clock: Clock = field(factory=SystemClock, kw_only=True, validator=has_method("now", "a clock"))
 
     @without_frames
     def write(self, credentials: Credentials, /) -> boto3.session.Session:

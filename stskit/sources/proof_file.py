@@ -10,12 +10,7 @@ from time import sleep
 from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, SourceMissing, without_frames
 
-__all__ = ["path_text", "permission_problem", "read_proof"]
-
-
-def path_text(path: str | os.PathLike[str]) -> str:
-    """*path* as text; typed for what it takes, which `os.fspath` is not in the eyes of mypy."""
-    return os.fspath(path)
+__all__ = ["permission_problem", "read_proof"]
 
 
 @without_frames

@@ -24,6 +24,7 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.session import Session
 
 from stskit._io.fork import lock_across_forks
+from stskit._version import __version__
 from stskit.credentials import Credentials, Secret
 from stskit.errors import RoleError
 from stskit.proofs import Proof
@@ -160,13 +161,11 @@ def _session(signed: bool, _environment: tuple[object, ...]) -> Session:
 
 @lru_cache(maxsize=64)
 def _client(session: Session, region: str, endpoint_url: str | None, options: Options) -> BaseClient:
-    from importlib.metadata import version
-
     config = Config(
         **dict(options),
         retries={"mode": "standard"},  # three attempts, or AWS_MAX_ATTEMPTS
         max_pool_connections=_MAX_CONNECTIONS,
-        user_agent_extra=f"stskit/{version('stskit')}",
+        user_agent_extra=f"stskit/{__version__}",
     )
     return session.create_client("sts", region_name=region, endpoint_url=endpoint_url, config=config)
 

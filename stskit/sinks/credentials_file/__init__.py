@@ -11,9 +11,10 @@ from typing import Final
 
 from attrs import field, frozen
 
+from stskit._arguments import check_mapping, expanded, flag, optional_text, path_text, quoted, text
 from stskit._io import atomic
-from stskit.credentials import Credentials
-from stskit.errors import SinkError, StskitWarning, prefixed, without_frames
+from stskit.credentials import Credentials, check_credentials
+from stskit.errors import SinkError, StskitWarning, init_without_frames, prefixed, without_frames
 from stskit.sinks.credentials_file.ini import Ini
 from stskit.sinks.file_edit import MAX_BYTES, FileEdit, Pieces, edit_files
 
@@ -33,9 +34,20 @@ Values = Mapping[str, str | None]
 
 
 def _expanded(path: str | os.PathLike[str] | None) -> str | None:
-    return None if path is None else os.path.expanduser(os.fspath(path))
+    return _path_of("path", path)
 
 
+def _expanded_config(path: str | os.PathLike[str] | None) -> str | None:
+    return _path_of("config_path", path)
+
+
+def _path_of(argument: str, path: str | os.PathLike[str] | None) -> str | None:
+    if path is None:
+        return None
+    return expanded(path_text(path, SinkError, remedy="write the path of the file", argument=argument), SinkError)
+
+
+@init_without_frames
 @frozen
 class CredentialsFile:
     """A profile in the shared credentials file; all else in the file stays as it is, byte by byte.
@@ -55,19 +67,19 @@ class CredentialsFile:
     https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-files.html
     """
 
-    profile: str = "default"
+    profile: str = field(default="default", validator=text)
     path: str | None = field(default=None, converter=_expanded)
-    region: str | None = None
-    output: str | None = None
-    config_path: str | None = field(default=None, kw_only=True, converter=_expanded)
-    overwrite: bool = field(default=False, kw_only=True)
-    backup: bool = field(default=False, kw_only=True)
+    region: str | None = field(default=None, validator=optional_text)
+    output: str | None = field(default=None, validator=optional_text)
+    config_path: str | None = field(default=None, kw_only=True, converter=_expanded_config)
+    overwrite: bool = field(default=False, kw_only=True, validator=flag)
+    backup: bool = field(default=False, kw_only=True, validator=flag)
 
     def __attrs_post_init__(self) -> None:
         for name, value in self._settings().items():
             if not _is_word(value):
                 raise SinkError(
-                    f"{name} {value!r} is no word of visible ASCII characters",
+                    f"{name} {quoted(value)} is no word of visible ASCII characters",
                     remedy="give one such as us-east-1 or json",
                     option=name,
                 )
@@ -89,6 +101,7 @@ class CredentialsFile:
         The keys of *credentials* are the profiles, and `profile` plays no part; what else is set here holds for each of
         them. Raises as `write` does.
         """
+        check_mapping("credentials", credentials, "a mapping of profiles to Credentials")
         return self._warn(self._write(credentials))
 
     @without_frames
@@ -107,8 +120,9 @@ class CredentialsFile:
         return self._path
 
     def _write(self, credentials: Mapping[str, Credentials]) -> list[str]:
-        for profile in credentials:
+        for profile, each in credentials.items():
             _check_name(profile)
+            check_credentials(each)
         changes = {profile: _options(keys) for profile, keys in credentials.items()}
         if not self.overwrite:
             _check_config(self._config_path, {_in_config(profile): changes[profile] for profile in changes})
@@ -159,7 +173,7 @@ class CredentialsFile:
 def _check_name(name: str) -> None:
     if not isinstance(name, str) or _NOT_A_NAME.fullmatch(name) or not _NAME.fullmatch(name):
         raise SinkError(
-            f"{name!r} is no profile name that all AWS tools read alike",
+            f"{quoted(name)} is no profile name that all AWS tools read alike",
             remedy="use letters, digits and _./:%@+- (and neither DEFAULT nor __proto__)",
             option="profile",
         )

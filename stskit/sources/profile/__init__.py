@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 from attrs.validators import and_, gt, le
 
+from stskit._arguments import number, optional_text, quoted
 from stskit.credentials import Credentials
 from stskit.errors import SourceError, prefixed, without_frames
 
@@ -29,8 +30,8 @@ class Profile:
     https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
     """
 
-    name: str | None = None
-    process_timeout: float = field(default=60, kw_only=True, repr=False, validator=and_(gt(0), le(86_400)))
+    name: str | None = field(default=None, validator=optional_text)
+    process_timeout: float = field(default=60, kw_only=True, repr=False, validator=and_(number, gt(0), le(86_400)))
 
     @property
     def identity(self) -> str | None:
@@ -55,7 +56,7 @@ class Profile:
         from stskit.sources.profile.provider_chain import harden_chain
         from stskit.sts.clients import silence_secret_loggers
 
-        where = "the ambient AWS credentials" if self.name is None else f"the profile {self.name!r}"
+        where = "the ambient AWS credentials" if self.name is None else f"the profile {quoted(self.name)}"
         session = Session(profile=self.name)
         try:
             with silence_secret_loggers():
@@ -77,9 +78,14 @@ def _found(session: Session) -> Credentials | None:
         return None
     keys = found.get_frozen_credentials()
     return Credentials(
-        access_key_id=keys.access_key if isinstance(keys.access_key, str) else "",  # an indented block is no text
-        secret_access_key=keys.secret_key or "",
-        session_token=keys.token or None,
+        access_key_id=_text(keys.access_key),
+        secret_access_key=_text(keys.secret_key),
+        session_token=_text(keys.token) or None,
         expiration=getattr(found, "_expiry_time", None),  # botocore has no public name for it (boto/botocore#2694)
-        account_id=getattr(keys, "account_id", None),
+        account_id=_text(getattr(keys, "account_id", None)) or None,
     )
+
+
+def _text(value: object) -> str:
+    """Return *value*, and "" where it is not text but the mapping that botocore makes of an indented block."""
+    return value if isinstance(value, str) else ""
