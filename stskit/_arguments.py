@@ -18,6 +18,7 @@ _Validator = Callable[[Any, "Attribute[Any]", Any], None]
 """A validator of attrs."""
 
 __all__ = [
+    "aware",
     "callable_or_none",
     "check_aware",
     "check_environ",
@@ -40,6 +41,7 @@ __all__ = [
     "path_text",
     "profile_hint",
     "quoted",
+    "refuse_secret",
     "secret_kind",
     "text",
     "timespan",
@@ -48,6 +50,7 @@ __all__ = [
 ]
 
 _MAX_COMPONENT: Final = 255  # bytes; no common file system allows a longer file name
+_LONG_WORD: Final = 40  # characters
 _MAX_QUOTED: Final = 200  # characters
 _SHORTEST_SECRET: Final = 12  # characters; a shorter text is quoted
 _JWT: Final = re.compile(r"(?<![\w.-])eyJ[\w-]{10,}")  # a word that begins with `{"` in base64url
@@ -202,6 +205,11 @@ def whole_number(_self: object, attribute: Attribute[Any], value: object) -> Non
         wrong_type(attribute.name, value, "a whole number")
 
 
+def aware(_self: object, attribute: Attribute[Any], value: object) -> None:
+    """Validate a datetime with a time zone."""
+    check_aware(attribute.name, value)
+
+
 def timespan(_self: object, attribute: Attribute[Any], value: object) -> None:
     """Validate a timedelta."""
     check_timespan(attribute.name, value)
@@ -238,7 +246,8 @@ def secret_kind(text: str) -> str | None:
         return "text of several lines"
     if any(len(part.encode("utf-8", "surrogatepass")) > _MAX_COMPONENT for part in text.split("/")):
         return "a long text without slashes"
-    return "base64" if _BASE64.fullmatch(text) and "/" not in text[:1] else None
+    is_run = any(len(part) >= _LONG_WORD for part in text.split("/"))  # a long path has shorter names
+    return "base64" if is_run and _BASE64.fullmatch(text) and not text.startswith("/") else None
 
 
 def _is_encoded_xml(text: str) -> bool:
@@ -257,6 +266,27 @@ def quoted(value: object) -> str:
         return f"{kind} ({len(value):,} characters)"
     shown = repr(value)
     return shown if len(shown) <= _MAX_QUOTED else f"{shown[:_MAX_QUOTED]}..."
+
+
+def refuse_secret(
+    argument: str,
+    text: str,
+    expected: str,
+    refusal: type[StskitError],
+    *,
+    remedy: str,
+    cli_remedy: str = "",
+    variable: str | None = None,
+) -> None:
+    """Raise *refusal* where *text* seems to be a secret and not what is *expected*; the error does not quote it."""
+    if kind := secret_kind(text):
+        raise refusal(
+            f"{variable or argument} must be {expected}, and this is {kind} ({len(text):,} characters)",
+            remedy=remedy,
+            cli_remedy=cli_remedy,
+            option=None if variable else argument,
+            variable=variable,
+        )
 
 
 # Paths ----------------------------------------------------------------------------------------------------------------
@@ -278,14 +308,9 @@ def path_text(
     """
     if not isinstance(path, str | os.PathLike) or not isinstance(text := os.fspath(path), str):
         wrong_type(argument, path, "a path as text or os.PathLike[str]")
-    if kind := secret_kind(text):
-        raise refusal(
-            f"{variable or argument} must be the path of a file, and this is {kind} ({len(text):,} characters)",
-            remedy=remedy,
-            cli_remedy=cli_remedy,
-            option=None if variable else argument,
-            variable=variable,
-        )
+    refuse_secret(
+        argument, text, "the path of a file", refusal, remedy=remedy, cli_remedy=cli_remedy, variable=variable
+    )
     return text
 
 

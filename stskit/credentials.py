@@ -159,17 +159,19 @@ class Credentials:
     issuer: str | None = field(default=None, kw_only=True, validator=optional_text)
     audience: str | None = field(default=None, kw_only=True, validator=optional_text)
 
+    @without_frames
     def expires_in(self, *, now: datetime | None = None) -> timedelta | None:
         """The time left: negative once expired, None for long-term keys. *now* is aware; default: the system clock.
 
         Raises `TypeError` where *now* is not an aware datetime.
         """
-        if self.expiration is None:
-            return None
         if now is not None:
             check_aware("now", now)
+        if self.expiration is None:
+            return None
         return self.expiration - (now or datetime.now(UTC))
 
+    @without_frames
     def is_expired(self, *, now: datetime | None = None) -> bool:
         """Whether no time is left. Long-term keys never expire. *now* as of `expires_in`, and raises as it does."""
         left = self.expires_in(now=now)
@@ -261,6 +263,7 @@ def _moment(value: object) -> datetime | None:
     )
 
 
+@init_without_frames
 @frozen
 class CallerIdentity:
     """Whose credentials these are, as STS sees it.

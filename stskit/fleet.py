@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
-from stskit._arguments import check_list, wrong_type
+from stskit._arguments import check_list, is_type, wrong_type
 from stskit._time import SystemClock
 from stskit.credentials import Credentials
 from stskit.engine import AssumedRole
-from stskit.errors import SourceError, STSError, StskitError, remove_frames, without_frames
+from stskit.errors import SourceError, STSError, StskitError, init_without_frames, remove_frames, without_frames
 from stskit.proofs import Proof, SAMLAssertion
 from stskit.protocols import STS, Clock, Source
 from stskit.roles import Role
@@ -31,12 +31,15 @@ _FIRST_PAUSE: Final = 0.1
 _MARGIN: Final = timedelta(minutes=1)  # a proof that ends sooner is fetched anew
 
 
+@init_without_frames
 @frozen
 class Outcome:
     """What became of one `role`: its `credentials`, or the `error`; the other is None."""
 
-    role: Role
-    credentials: Credentials | None = None
+    role: Role = field(validator=is_type(Role, "a Role"))
+    credentials: Credentials | None = field(
+        default=None, validator=is_type((Credentials, type(None)), "Credentials or None")
+    )
     error: StskitError | None = None
 
 

@@ -15,7 +15,7 @@ from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, RoleError, SignInRequired, SourceMissing, init_without_frames, without_frames
 from stskit.limits import check
 
-__all__ = ["MFA", "MFACommand"]
+__all__ = ["MFA", "MFACommand", "check_mfa"]
 
 Code: TypeAlias = "str | Callable[[str], str] | MFACommand"
 
@@ -70,6 +70,11 @@ class MFACommand:
         if done.returncode != 0:
             raise ProofInvalid(f"{program} failed with exit status {done.returncode}", remedy="run it to see why")
         return Secret(done.stdout.decode("ascii", "replace").strip())
+
+
+def check_mfa(value: object) -> None:
+    """Check that the argument ``mfa`` is an `MFA` or None. Raises `TypeError`."""
+    check_type("mfa", value, (MFA, type(None)), "MFA(serial, code) or None")
 
 
 def _code(code: Code) -> Code:

@@ -13,9 +13,9 @@ from attrs import field, frozen
 
 from stskit._arguments import check_list, check_mapping, check_type, is_type, quoted, text
 from stskit.credentials import Secret, check_secret, secret
-from stskit.errors import RoleError, init_without_frames
+from stskit.errors import RoleError, init_without_frames, without_frames
 from stskit.limits import PARAMETERS, check, check_size, duration_in_seconds
-from stskit.mfa import MFA
+from stskit.mfa import MFA, check_mfa
 
 __all__ = ["ProvidedContext", "Role", "RoleARN", "RoleOptions", "default_session_name", "sanitize_session_name"]
 
@@ -29,6 +29,7 @@ _ROLE: Final = r"arn:([a-z0-9-]+):iam::(\d{12})?:role(/(?:[!-~]+/)?)([\w+=,.@-]{
 _is_account: Final = is_type((str, type(None)), "text of twelve digits", "Write account='123456789012'.")
 
 
+@init_without_frames
 @frozen
 class RoleARN:
     """The ARN of a role: ``arn:aws:iam::123456789012:role/path/NAME``; ``str()`` builds it.
@@ -52,6 +53,7 @@ class RoleARN:
         return f"arn:{self.partition}:iam::{self.account or ''}:role{self.path}{self.name}"
 
     @classmethod
+    @without_frames
     def parse(cls, text: str) -> RoleARN:
         """The parts of *text*. Raises `RoleError` where it is no ARN of a role, of up to 2,048 characters."""
         check_type("text", text, str, "the ARN of a role as text")
@@ -217,7 +219,7 @@ class Role:
             check_size(option, len(getattr(self, option)))
         for arn in self.policy_arns:
             check("policy ARN", arn)
-        check_type("mfa", self.mfa, (MFA, type(None)), "MFA(serial, code) or None")
+        check_mfa(self.mfa)
         for context in self.provided_contexts:
             check_type("provided_contexts", context, ProvidedContext, "a list of ProvidedContext")
         self._check_tags()
@@ -250,6 +252,7 @@ class Role:
                 )
 
     @classmethod
+    @without_frames
     def named(
         cls, name: str, *, account: str, path: str = "/", partition: str = "aws", **options: Unpack[RoleOptions]
     ) -> Role:
@@ -273,6 +276,7 @@ class Role:
         return self.arn.split(":")[4] or None
 
 
+@without_frames
 def sanitize_session_name(text: str) -> str:
     """*text* as STS takes it for a session name: other characters become ``-``, and it is cut to 64.
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
 
-from stskit._arguments import path_text
+from stskit._arguments import path_text, quoted
 from stskit._cli.options import UsageError, arguments_for, check, uses_no_role
 from stskit.caches import FileCache
 from stskit.credentials import Credentials
@@ -157,15 +157,15 @@ def _first_role_arn(args: Namespace) -> str:
     for each in args.roles[1:]:
         if not each.startswith("arn:"):
             raise UsageError(
-                f"{each!r} is no role ARN. Several roles are a chain, each assumed from the one before, and only the "
-                "first may be a name",
+                f"{quoted(each)} is no role ARN. Several roles are a chain, each assumed from the one before, and only "
+                "the first may be a name",
                 remedy="for two roles call stskit twice",
             )
     if args.saml_file is not None and not wanted.startswith("arn:"):
         return _offered_role_arn(args, wanted)
     if not wanted.startswith("arn:"):
         raise UsageError(
-            f"{wanted!r} is no role ARN" if wanted else "no role is named",
+            f"{quoted(wanted)} is no role ARN" if wanted else "no role is named",
             remedy="give its ARN, such as arn:aws:iam::123456789012:role/Deploy, or say by --saml-file which response "
             "offers it: then its name is enough. Without a role, credentials are used as they are: name them by "
             "--profile or --keys-file, or ask for --session-token",
@@ -212,7 +212,6 @@ def read_assertion(path: str) -> SAMLAssertion:
 
 def read_credentials(path: str) -> Credentials:
     """Return the credentials in the JSON file at *path*. Raise `SourceError`, which quotes nothing of the file."""
-    path = path_text(path, ProofInvalid, remedy="Save the keys in a file and write its path", argument="keys_file")
     text = _read_text(path, "credentials in JSON, as aws sts prints them")
     try:
         return Credentials.from_dict(json.loads(text))
@@ -226,7 +225,10 @@ def read_credentials(path: str) -> Credentials:
 
 def _read_text(path: str, what: str) -> str:
     """Return the text in the file at *path*; *what* it should be is for the errors. Raise `SourceError`."""
-    return sys.stdin.read(_MAX_INPUT_BYTES) if path == "-" else read_proof(path, what, _MAX_INPUT_BYTES)
+    if path == "-":
+        return sys.stdin.read(_MAX_INPUT_BYTES)
+    remedy = "Save it in a file and write the path of that file"
+    return read_proof(path_text(path, ProofInvalid, remedy=remedy), what, _MAX_INPUT_BYTES)
 
 
 # MFA codes ------------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from stskit._arguments import wrong_type
 from stskit._io.fork import reset_in_children
+from stskit.errors import without_frames
 from stskit.protocols import CacheEntry
 
 __all__ = ["MemoryCache"]
@@ -27,6 +28,7 @@ class MemoryCache:
     __slots__ = ("__weakref__", "_entries", "_lock", "_max_entries", "_turns")
     persistent: ClassVar[bool] = False
 
+    @without_frames
     def __init__(self, max_entries: int = 1000) -> None:
         if type(max_entries) is not int:
             wrong_type("max_entries", max_entries, "a whole number")

@@ -16,7 +16,7 @@ from attrs.validators import optional
 
 from stskit._arguments import check_timespan, number
 from stskit.credentials import Credentials
-from stskit.errors import ProofInvalid, SignInRequired, STSError
+from stskit.errors import ProofInvalid, SignInRequired, STSError, init_without_frames
 from stskit.protocols import CacheEntry
 
 __all__ = ["Action", "CachedCredentials", "FailureKind", "RefreshFailure", "RefreshPolicy", "failure_kind", "is_usable"]
@@ -44,6 +44,7 @@ def _span(_policy: object, attribute: attrs.Attribute[timedelta], value: timedel
         raise ValueError(f"{attribute.name} is {value}; it must not be negative")
 
 
+@init_without_frames
 @frozen(kw_only=True)
 class RefreshPolicy:
     """How early to refresh, and what to do when that fails.

@@ -10,7 +10,7 @@ from stskit._arguments import check_source, has_method, optional_text
 from stskit._io.fork import lock_across_forks
 from stskit._time import SystemClock
 from stskit.credentials import check_credentials
-from stskit.errors import SinkError, without_frames
+from stskit.errors import SinkError, init_without_frames, without_frames
 from stskit.refresh import Cached, RefreshPolicy, check_refresh
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ _LIKE_THE_SDKS: Final = RefreshPolicy(on_expired="serve")
 _loader_lock: Final = lock_across_forks()
 
 
+@init_without_frames
 @frozen
 class BotocoreSession:
     """A `botocore.session.Session` that uses these credentials, whatever others the environment holds.
@@ -95,6 +96,7 @@ class BotocoreSession:
         return session
 
 
+@init_without_frames
 @frozen
 class Boto3Session:
     """A `boto3.session.Session` that uses these credentials. Needs ``stskit[boto3]``.

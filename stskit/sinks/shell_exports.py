@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from stskit._arguments import flag, optional_text, quoted, text
 from stskit.credentials import check_credentials
-from stskit.errors import SinkError, without_frames
+from stskit.errors import SinkError, init_without_frames, without_frames
 from stskit.sinks.environment import names_to_unset, variables
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ _DIALECTS: Final = {
 }
 
 
+@init_without_frames
 @frozen
 class ShellExports:
     """Text that sets the variables in the shell that evaluates it, and takes out what is left of others.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from stskit._arguments import check_source, check_sts, is_type
+from stskit._arguments import check_source, check_sts
 from stskit.cache_key import identity_of, session_key
 from stskit.credentials import Credentials
 from stskit.errors import ProofInvalid, init_without_frames, without_frames
 from stskit.limits import check_size, duration_in_seconds
-from stskit.mfa import MFA
+from stskit.mfa import MFA, check_mfa
 from stskit.protocols import Source, STSOperations
 from stskit.sts import BotocoreSTS
 
@@ -31,12 +31,13 @@ class SessionToken:
     """
 
     source: Source[Credentials]
-    mfa: MFA | None = field(default=None, validator=is_type((MFA, type(None)), "MFA(serial, code) or None"))
+    mfa: MFA | None = None
     duration: int | None = field(default=None, converter=duration_in_seconds)
     sts: STSOperations = field(factory=BotocoreSTS, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         check_source("source", self.source)
+        check_mfa(self.mfa)
         check_sts(self.sts, "session_token")
         check_size("duration of a session token", self.duration)
 

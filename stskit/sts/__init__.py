@@ -18,7 +18,8 @@ from stskit._arguments import check_type, flag, number, optional_text
 from stskit.cache_key import digest
 from stskit.credentials import CallerIdentity, Credentials, check_credentials
 from stskit.errors import ProofInvalid, RoleError, StskitError, init_without_frames, without_frames
-from stskit.mfa import MFA
+from stskit.limits import duration_in_seconds
+from stskit.mfa import MFA, check_mfa
 from stskit.proofs import Proof
 from stskit.roles import Role
 from stskit.sts.requests import check_known, credentials_in, identity_in, in_sts_terms, request_for, secrets, with_code
@@ -114,7 +115,8 @@ class BotocoreSTS:
         https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html
         """
         check_credentials(credentials)
-        asked = in_sts_terms({"duration": duration, "mfa": mfa})
+        check_mfa(mfa)
+        asked = in_sts_terms({"duration": duration_in_seconds(duration), "mfa": mfa})
         return self._call("GetSessionToken", asked, credentials, None, credentials_in)
 
     def _call(

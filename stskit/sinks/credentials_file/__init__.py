@@ -11,7 +11,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from stskit._arguments import check_mapping, expanded, flag, optional_text, path_text, quoted, text
+from stskit._arguments import check_mapping, expanded, flag, optional_text, path_text, quoted, secret_kind, text
 from stskit._io import atomic
 from stskit.credentials import Credentials, check_credentials
 from stskit.errors import SinkError, StskitWarning, init_without_frames, prefixed, without_frames
@@ -171,7 +171,7 @@ class CredentialsFile:
 
 
 def _check_name(name: str) -> None:
-    if not isinstance(name, str) or _NOT_A_NAME.fullmatch(name) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or secret_kind(name) or _NOT_A_NAME.fullmatch(name) or not _NAME.fullmatch(name):
         raise SinkError(
             f"{quoted(name)} is no profile name that all AWS tools read alike",
             remedy="use letters, digits and _./:%@+- (and neither DEFAULT nor __proto__)",

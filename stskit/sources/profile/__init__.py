@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 from attrs.validators import and_, gt, le
 
-from stskit._arguments import number, optional_text, quoted
+from stskit._arguments import check_type, number, refuse_secret
 from stskit.credentials import Credentials
-from stskit.errors import SourceError, prefixed, without_frames
+from stskit.errors import ProofInvalid, SourceError, init_without_frames, prefixed, without_frames
 
 if TYPE_CHECKING:
     from botocore.session import Session
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["Profile"]
 
 
+def _check_name(_self: object, _attribute: object, name: str | None) -> None:
+    check_type("name", name, (str, type(None)), "the name of a profile or None")
+    if name is not None:
+        refuse_secret("name", name, "the name of a profile", ProofInvalid, remedy="write Static(proof) for a proof")
+
+
+@init_without_frames
 @frozen
 class Profile:
     """The credentials of a profile in the shared config and credentials files, whatever that profile uses: keys, SSO, a
@@ -30,7 +37,7 @@ class Profile:
     https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
     """
 
-    name: str | None = field(default=None, validator=optional_text)
+    name: str | None = field(default=None, validator=_check_name)
     process_timeout: float = field(default=60, kw_only=True, repr=False, validator=and_(number, gt(0), le(86_400)))
 
     @property
@@ -56,7 +63,7 @@ class Profile:
         from stskit.sources.profile.provider_chain import harden_chain
         from stskit.sts.clients import silence_secret_loggers
 
-        where = "the ambient AWS credentials" if self.name is None else f"the profile {quoted(self.name)}"
+        where = "the ambient AWS credentials" if self.name is None else f"the profile {self.name!r}"
         session = Session(profile=self.name)
         try:
             with silence_secret_loggers():
