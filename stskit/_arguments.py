@@ -19,7 +19,6 @@ _Validator = Callable[[Any, "Attribute[Any]", Any], None]
 
 __all__ = [
     "aware",
-    "callable_or_none",
     "check_aware",
     "check_environ",
     "check_list",
@@ -213,12 +212,6 @@ def aware(_self: object, attribute: Attribute[Any], value: object) -> None:
 def timespan(_self: object, attribute: Attribute[Any], value: object) -> None:
     """Validate a timedelta."""
     check_timespan(attribute.name, value)
-
-
-def callable_or_none(_self: object, attribute: Attribute[Any], value: object) -> None:
-    """Validate a function, or None."""
-    if value is not None and not callable(value):
-        wrong_type(attribute.name, value, "a function or None")
 
 
 text: Final = is_type(str, "text")

@@ -76,9 +76,14 @@ def _check_key(self: object, attribute: Attribute[Any], value: str | None) -> No
     check_secret(self, attribute, value)
     is_id = attribute.name == "access_key_id"
     if value and not (value.isprintable() and value == value.strip() and not (is_id and " " in value)):
-        begin, end = len(value) - len(value.lstrip()), len(value.rstrip())
-        wrong = next(at for at, each in enumerate(value) if not (begin <= at < end) or _is_invisible(each, blank=is_id))
-        place = "at its start" if wrong == 0 else "at its end" if wrong >= end else "inside"
+        visible = [at for at, each in enumerate(value) if not _is_invisible(each)] or [len(value)]
+        begin, end = visible[0], visible[-1]
+        wrong = next(
+            at
+            for at, each in enumerate(value)
+            if _is_invisible(each) and (is_id or each != " " or not begin < at < end)
+        )
+        place = "at its start" if wrong < begin else "at its end" if wrong > end else "inside"
         raise ProofInvalid(
             f"{attribute.name} has {_described(value[wrong])} {place}",
             remedy="remove it where the credentials are stored",
@@ -86,8 +91,8 @@ def _check_key(self: object, attribute: Attribute[Any], value: str | None) -> No
         )
 
 
-def _is_invisible(character: str, *, blank: bool) -> bool:
-    return not character.isprintable() or (blank and character == " ")
+def _is_invisible(character: str) -> bool:
+    return not character.isprintable() or character == " "
 
 
 def _described(character: str) -> str:

@@ -105,7 +105,7 @@ PLACES: dict[str, Callable[[str], object]] = {
     "FileCache": FileCache,
     "Role": Role,
     "the session name": lambda secret: Role(ROLE, session_name=f"{secret[:60]} x"),
-    "ShellExports": ShellExports,
+    "ShellExports": lambda secret: ShellExports(shell=secret),  # type: ignore[arg-type]
     "Profile": lambda secret: Profile(secret).fetch(),
     "RoleARN": RoleARN.parse,
 }

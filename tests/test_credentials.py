@@ -13,6 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Any
+from unittest import TestCase
 
 import attrs
 import pytest
@@ -131,6 +132,62 @@ def test_values_do_not_change(value: object) -> None:
             setattr(value, name, "x")
 
 
+PARTS = ("access_key_id", "secret_access_key", "session_token")
+ENDS = {
+    "\n": "a line break",
+    "\r\n": "a line break",
+    "\r": "a line break",
+    " ": "a blank",
+    "\t": "a blank",
+    "\N{NO-BREAK SPACE}": "a blank",
+    "\N{ZERO WIDTH SPACE}": r"an invisible character \(U\+200B\)",
+    "\ufeff": r"an invisible character \(U\+FEFF\)",
+    "\0": r"an invisible character \(U\+0000\)",
+    "\x1b": r"an invisible character \(U\+001B\)",
+    "\ud800": r"an invisible character \(U\+D800\)",
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("extra", ENDS, ids=ascii)
+@pytest.mark.parametrize(
+    ("text", "place"), [("{}canary", "at its start"), ("canary{}", "at its end"), ("can{}ary", "inside")]
+)
+def test_a_part_with_an_invisible_character_is_refused(part: str, extra: str, text: str, place: str) -> None:
+    """The error names the part, the kind of the character and its place, and shows nothing of the value."""
+    given = {"access_key_id": "AKIA", "secret_access_key": "s", part: text.format(extra)}
+    if place == "inside" and extra == " " and part != "access_key_id":
+        assert getattr(Credentials(**given), part) == given[part]  # servers that are not AWS may have such secrets
+        return
+    with pytest.raises(ProofInvalid, match=f"^{part} has {ENDS[extra]} {place}; remove it where") as caught:
+        Credentials(**given)
+    assert caught.value.option == part
+    assert "canary" not in f"{caught.value!r}{caught.value}"
+
+
+@pytest.mark.parametrize("field", [field.name for field in attrs.fields(Credentials)])
+def test_a_part_of_the_wrong_type_is_refused(field: str) -> None:
+    """Each part, when the value is made: no later call can take it for another fault."""
+    wrong: object = b"canary"
+    with pytest.raises(TypeError, match=f"^{field} must be .*, not bytes") as caught:
+        Credentials(**{"access_key_id": "AKIA", "secret_access_key": "s", field: wrong})  # type: ignore[arg-type]
+    assert "canary" not in str(caught.value)
+
+
+def test_a_document_with_a_line_end_in_a_key_is_refused() -> None:
+    """What a secret store or a process returned, too."""
+    with pytest.raises(ProofInvalid, match="^secret_access_key has a line break at its end"):
+        Credentials.from_dict({"AccessKeyId": "AKIA", "SecretAccessKey": "canary\n"})
+
+
+def test_the_lines_of_a_secret_are_its_mask() -> None:
+    """Because difflib asks for lines to show where two texts differ, whatever the test runner."""
+    assert "canary" not in "".join(Secret("canary\nx").splitlines(keepends=True))
+    with pytest.raises(AssertionError) as caught:
+        TestCase().assertMultiLineEqual(Secret("canary-one"), Secret("canary-two"))  # noqa: PT009 - it is looked at
+    assert "canary" not in str(caught.value)
+
+
 def test_an_empty_access_key_id_is_refused() -> None:
     """A key id that is empty in a file is a key id to botocore; here it stops."""
     with pytest.raises(ProofInvalid, match="access_key_id is empty"):
@@ -226,7 +283,8 @@ def test_as_dict_and_from_dict_are_inverse(key: str, secret: str, token: str | N
     back = Credentials.from_dict(keys.as_dict())
     assert back == attrs.evolve(keys, expiration=keys.expiration and keys.expiration.replace(microsecond=0))
     assert json.loads(json.dumps(keys.as_dict())) == keys.as_dict()
-    assert secret not in repr(keys.as_dict()) or secret in f"Secret{key}{moment}"
+    assert type(keys.as_dict()["SecretAccessKey"]) is Secret
+    assert {type(value) for name, value in keys.as_dict().items() if name == "SessionToken"} <= {Secret}
 
 
 def test_as_dict_leaves_out_what_is_not_there() -> None:

@@ -112,7 +112,7 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 
 def _masked(line: str, secrets: list[str]) -> str:
     for secret in secrets:
-        line = line.replace(secret, "***")
+        line = line.replace(secret, "***") if len(secret) >= _SHORTEST else line
     return line
 
 
@@ -125,7 +125,7 @@ def _secrets_in(value: object) -> Iterator[str]:
     todo, seen = [value], {id(value)}
     while todo and len(seen) < _MAX_PARTS:
         each = todo.pop()
-        if isinstance(each, str) and _is_of_stskit(each) and len(each) >= _SHORTEST:
+        if isinstance(each, str) and _is_of_stskit(each):
             yield str(each)
         keys = list(each) if isinstance(each, Mapping | AbstractSet) else []
         parts = [part for part in (*_parts(each).values(), *keys) if id(part) not in seen]
