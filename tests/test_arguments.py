@@ -164,7 +164,7 @@ def test_a_path_is_text_or_a_path_object() -> None:
         path_text(b"a/b", SinkError, remedy="")
 
 
-@pytest.mark.parametrize("path", ["~nobody-here/x", "$HOME/x", "${HOME}/x", "a\0b"])
+@pytest.mark.parametrize("path", ["~nobody-here/x", "$HOME/x", "${HOME}/x", "a\0b", "\ud800"])
 def test_a_path_that_was_not_expanded_is_refused(path: str) -> None:
     """A folder of that name in the working directory is never meant."""
     with pytest.raises(SinkError, match="cannot be used as a path"):

@@ -155,7 +155,7 @@ ENDS = {
 )
 def test_a_part_with_an_invisible_character_is_refused(part: str, extra: str, text: str, place: str) -> None:
     """The error names the part, the kind of the character and its place, and shows nothing of the value."""
-    given = {"access_key_id": "AKIA", "secret_access_key": "s", part: text.format(extra)}
+    given: dict[str, Any] = {"access_key_id": "AKIA", "secret_access_key": "s", part: text.format(extra)}
     if place == "inside" and extra == " " and part != "access_key_id":
         assert getattr(Credentials(**given), part) == given[part]  # servers that are not AWS may have such secrets
         return

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import pickle
+import signal
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from types import FunctionType
 from typing import Any
 
 import pytest
+from fake_server import Answer, Request, fake_server, granted
 from helpers import shown_locals
 
 from stskit import MFA, AssumedRole, Cached, Credentials, Role, SAMLAssertion, WebIdentityToken, assume, errors
@@ -32,8 +36,9 @@ from stskit.errors import (
 )
 from stskit.proofs import Proof
 from stskit.roles import ProvidedContext
-from stskit.sinks import CredentialsFile
+from stskit.sinks import CredentialsFile, DotEnv
 from stskit.sources import OIDCTokenFile, Static
+from stskit.sts import BotocoreSTS
 
 ROLE = "arn:aws:iam::123456789012:role/app"
 PARENTS: dict[type[Exception], type[Exception]] = {
@@ -183,6 +188,43 @@ def test_no_exception_of_any_class_keeps_the_frames_of_stskit(problem: BaseExcep
         with pytest.raises(type(problem)) as caught:
             call()
         assert shown_locals(caught.value) == ""
+
+
+def test_an_alarm_in_the_middle_of_a_call_shows_nothing_of_it() -> None:
+    """A time limit of the caller, while the answer is awaited: no frame of botocore and of what it called is left."""
+
+    def limit(_signal: int, _frame: object) -> None:
+        raise Interrupted
+
+    def answer(request: Request) -> Answer:
+        os.kill(os.getpid(), signal.SIGALRM)
+        return granted(request)
+
+    before = signal.signal(signal.SIGALRM, limit)
+    try:
+        with fake_server(answer) as server, pytest.raises(Interrupted) as caught:
+            keys = Credentials("AKIA", "CANARY" * 4, "CANARY" * 9)
+            assume(ROLE, source=Static(keys), sts=BotocoreSTS(endpoint_url=server.url, total_timeout=None))
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    names = [frame.name for frame in caught.traceback]
+    assert names == ["test_an_alarm_in_the_middle_of_a_call_shows_nothing_of_it", "limit"]
+
+
+@pytest.mark.parametrize("sink", [CredentialsFile("p"), DotEnv(".env")], ids=lambda sink: type(sink).__name__)
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, MemoryError])
+def test_an_interrupted_sink_shows_nothing(
+    sink: CredentialsFile | DotEnv, kind: type[BaseException], file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its frames hold all that is in the files, in clear."""
+
+    def interrupted(*_arguments: object, **_options: object) -> None:
+        raise kind
+
+    monkeypatch.setattr("os.fsync", interrupted)
+    with pytest.raises(kind) as caught:
+        Credentials("AKIA", "CANARY" * 4, "CANARY" * 9).to(sink)
+    assert [frame.name for frame in caught.traceback] == ["test_an_interrupted_sink_shows_nothing", "interrupted"]
 
 
 class Vault:

@@ -89,6 +89,14 @@ def test_what_a_callable_gives_must_be_a_code(given: Any) -> None:
     assert "canary" not in told(caught.value)
 
 
+@pytest.mark.parametrize("given", [None, 739154, b"739154"])
+def test_a_callable_that_returns_no_text_has_a_bug(given: Any) -> None:
+    """The error says what is expected, and not what was returned."""
+    with pytest.raises(TypeError, match="^code must be a function that returns text, not ") as caught:
+        MFA(SERIAL, lambda _serial: given).token_code()
+    assert "739154" not in told(caught.value)
+
+
 def test_what_a_callable_raises_comes_out() -> None:
     """Ctrl-C at the prompt ends the program as ever."""
 

@@ -41,7 +41,15 @@ from stskit._io.fork import reset_in_children
 from stskit._time import SystemClock
 from stskit.cache_key import identity_of
 from stskit.credentials import Credentials
-from stskit.errors import CacheWarning, SourceError, SourceMissing, StskitWarning, remove_frames, without_frames
+from stskit.errors import (
+    CacheWarning,
+    SourceError,
+    SourceMissing,
+    StskitError,
+    StskitWarning,
+    remove_frames,
+    without_frames,
+)
 from stskit.protocols import Cache, CacheEntry, Clock, LiveSink, RefreshListener, Source, attach
 from stskit.refresh.events import EventQueue
 from stskit.refresh.policy import (
@@ -242,7 +250,9 @@ class Cached:
         assert held is not None
         if failure and reading.action == "serve":
             self._events.add("served_stale", held.credentials, failure.error)
-            warnings.warn(f"serving expired credentials, for there are no new ones: {failure.error}", StskitWarning, 4)
+            error = failure.error  # the text of an error that is not stskit's may hold a secret
+            text = str(error) if isinstance(error, StskitError) else type(error).__name__
+            warnings.warn(f"serving expired credentials, for there are no new ones: {text}", StskitWarning, 4)
         return held.credentials
 
     # One refresh, by the caller that has the lock ------------------------------------------------------------------
