@@ -107,7 +107,7 @@ class MFA:
 
     def __attrs_post_init__(self) -> None:
         check("MFA serial", self.serial)
-        if isinstance(self.code, type) or not (isinstance(self.code, str | MFACommand) or callable(self.code)):
+        if not isinstance(self.code, str | MFACommand) and not callable(self.code):
             wrong_type("code", self.code, "text of six digits, a function or an MFACommand")
 
     @without_frames

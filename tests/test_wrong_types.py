@@ -191,7 +191,7 @@ CASES = [
     for name in arguments(function)
     if (getattr(function, "__func__", function), name) not in ANY
 ]
-FUNCTIONS = {"progress", "make", "renew", "look", "spoil"}  # a class is one as well
+FUNCTIONS = {"code", "progress", "make", "renew", "look", "spoil"}  # a class is one as well
 
 
 @pytest.mark.parametrize(("function", "given", "name"), CASES)
