@@ -1,19 +1,66 @@
-"""Checks of arguments: wrong types, and paths that are not paths."""
+"""Checks of arguments: wrong types, secrets in the place of something else, and paths that are not paths."""
 
 from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Final, NoReturn
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 if TYPE_CHECKING:
+    from attrs import Attribute
+
     from stskit.errors import StskitError
 
-__all__ = ["check_method", "check_type", "describe", "expanded", "path_text", "secret_kind", "wrong_type"]
+_Validator = Callable[[Any, "Attribute[Any]", Any], None]
+"""A validator of attrs."""
+
+__all__ = [
+    "aware",
+    "check_aware",
+    "check_environ",
+    "check_list",
+    "check_mapping",
+    "check_method",
+    "check_number",
+    "check_sink",
+    "check_source",
+    "check_sts",
+    "check_timespan",
+    "check_type",
+    "describe",
+    "expanded",
+    "flag",
+    "has_method",
+    "is_type",
+    "number",
+    "optional_number",
+    "optional_text",
+    "path_text",
+    "profile_hint",
+    "quoted",
+    "refuse_secret",
+    "secret_kind",
+    "text",
+    "timespan",
+    "whole_number",
+    "wrong_type",
+]
 
 _MAX_COMPONENT: Final = 255  # bytes; no common file system allows a longer file name
-_JWT: Final = re.compile(r"\s*eyJ[\w-]+\.[\w-]+\.")
+_LONG_WORD: Final = 40  # characters
+_MAX_QUOTED: Final = 200  # characters
+_SHORTEST_SECRET: Final = 12  # characters; a shorter text is quoted
+_JWT: Final = re.compile(r"(?<![\w.-])eyJ[\w-]{10,}")  # a word that begins with `{"` in base64url
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/=%\s]{120,}")
+_FORM: Final = re.compile(r"SAML(?:Response|Request)=")
+_XML: Final = re.compile(r"<[A-Za-z?!][ -~]*")
+_NAME: Final = re.compile(r"[A-Za-z][\w.-]{0,15}")  # too short for a secret
+
+
+# Wrong types ----------------------------------------------------------------------------------------------------------
 
 
 def check_type(argument: str, value: object, kinds: type | tuple[type, ...], expected: str, hint: str = "") -> None:
@@ -32,6 +79,70 @@ def check_method(argument: str, value: object, method: str, expected: str, hint:
         wrong_type(argument, value, expected, hint or f"It needs a method {method}().")
 
 
+def check_source(argument: str, value: object) -> None:
+    """Check that *value* is a source. Raises `TypeError`, which says how to make one of *value*."""
+    check_method(argument, value, "fetch", "a source", _source_hint(value))
+
+
+def check_sts(value: object, method: str) -> None:
+    """Check that the argument ``sts`` has the *method* that is needed. Raises `TypeError`."""
+    hint = "Did you mean BotocoreSTS({})?" if isinstance(value, str) else ""
+    name = f"{value!r}" if _is_name(value) else "endpoint_url=..."
+    check_method("sts", value, method, "an STS such as BotocoreSTS()", hint.format(name))
+
+
+def check_sink(value: object) -> None:
+    """Check that *value* is a sink of credentials. Raises `TypeError`, which says how to make one of *value*."""
+    hint = "Did you mean CredentialsFile({})?" if isinstance(value, str) else ""
+    check_method("sink", value, "write", "a sink", hint.format(repr(value) if _is_name(value) else "profile"))
+
+
+def profile_hint(value: object) -> str:
+    """Return a sentence about a profile, where *value* is its name in the place of credentials; else ""."""
+    if not isinstance(value, str):
+        return "Pass what its fetch() returns." if not isinstance(value, type) and hasattr(value, "fetch") else ""
+    return f"Did you mean Profile({value!r}).fetch()?" if _is_name(value) else "Did you mean Profile(name).fetch()?"
+
+
+def check_number(argument: str, value: object) -> None:
+    """Check that *value* is a number of seconds or the like. Raises `TypeError`."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        wrong_type(argument, value, "a number")
+
+
+def check_timespan(argument: str, value: object) -> None:
+    """Check that *value* is a timedelta. Raises `TypeError`."""
+    hint = f"Did you mean timedelta(seconds={value})?" if type(value) in (int, float) else "Write timedelta(...)."
+    check_type(argument, value, timedelta, "a timedelta", hint)
+
+
+def check_aware(argument: str, value: object) -> None:
+    """Check that *value* is a datetime with a time zone. Raises `TypeError`."""
+    hint = "Write for example datetime.now(UTC)."
+    check_type(argument, value, datetime, "a datetime with a time zone", hint)
+    if isinstance(value, datetime) and value.utcoffset() is None:
+        raise TypeError(f"{argument} must be a datetime with a time zone, and this one has none. {hint}")
+
+
+def check_environ(value: object) -> None:
+    """Check that the argument ``environ`` is a mapping of texts, or None. Raises `TypeError`."""
+    if value is not None:
+        check_mapping("environ", value, "a mapping of variables to texts")
+        _check_entries("environ", value, "a mapping of variables to texts")
+
+
+def check_mapping(argument: str, value: object, expected: str) -> None:
+    """Check that *value* is a mapping. Raises `TypeError`."""
+    check_type(argument, value, Mapping, expected, "Write {name: value}.")
+
+
+def check_list(argument: str, value: object, expected: str) -> None:
+    """Check that *value* can be iterated and is not one text. Raises `TypeError`."""
+    hint = f"For a list of one, write [{argument.removesuffix('s')}]." if isinstance(value, str) else ""
+    if isinstance(value, str | bytes | type) or not isinstance(value, Iterable):
+        wrong_type(argument, value, expected, hint)
+
+
 def wrong_type(argument: str, value: object, expected: str, hint: str = "") -> NoReturn:
     """Raise the `TypeError` for *argument*."""
     raise TypeError(f"{argument} must be {expected}, not {describe(value)}. {hint}".rstrip())
@@ -39,38 +150,167 @@ def wrong_type(argument: str, value: object, expected: str, hint: str = "") -> N
 
 def describe(value: object) -> str:
     """Return the class of *value* in words, without the value: "str", or "the class SAMLFile itself"."""
-    return f"the class {value.__qualname__} itself" if isinstance(value, type) else type(value).__qualname__
+    if isinstance(value, type):
+        return f"the class {value.__qualname__} itself"
+    return "None" if value is None else type(value).__qualname__
+
+
+def _check_entries(argument: str, value: Any, expected: str) -> None:
+    for part in (*value.keys(), *value.values()):
+        check_type(argument, part, str, expected, f"One of its parts is {describe(part)}.")
+
+
+def _source_hint(value: object) -> str:
+    if isinstance(value, type):
+        return f"Write {value.__name__}(...)." if hasattr(value, "fetch") else ""
+    if _is_name(value) and "." not in str(value):
+        return f"Did you mean Profile({value!r})?"
+    if isinstance(value, str | os.PathLike):
+        return "Write SAMLFile(path), OIDCTokenFile(path) or Profile(name)."
+    names = {"Credentials": "credentials", "SAMLAssertion": "assertion", "WebIdentityToken": "token"}
+    name = names.get(type(value).__name__)
+    return f"Did you mean Static({name})?" if name else ""
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
+
+
+# Validators of attrs --------------------------------------------------------------------------------------------------
+
+
+def is_type(kinds: type | tuple[type, ...], expected: str, hint: str = "") -> _Validator:
+    """Return a validator that calls `check_type`."""
+    return lambda _self, attribute, value: check_type(attribute.name, value, kinds, expected, hint)
+
+
+def has_method(method: str, expected: str, hint: str = "") -> _Validator:
+    """Return a validator that calls `check_method`. None is valid where it is the default."""
+
+    def check(_self: object, attribute: Attribute[Any], value: object) -> None:
+        if value is not None or attribute.default is not None:
+            check_method(attribute.name, value, method, expected, hint)
+
+    return check
+
+
+def number(_self: object, attribute: Attribute[Any], value: object) -> None:
+    """Validate a number, which may be a fraction."""
+    check_number(attribute.name, value)
+
+
+def optional_number(_self: object, attribute: Attribute[Any], value: object) -> None:
+    """Validate a number, or None."""
+    if value is not None:
+        check_number(attribute.name, value)
+
+
+def whole_number(_self: object, attribute: Attribute[Any], value: object) -> None:
+    """Validate a whole number."""
+    if type(value) is not int:
+        wrong_type(attribute.name, value, "a whole number")
+
+
+def aware(_self: object, attribute: Attribute[Any], value: object) -> None:
+    """Validate a datetime with a time zone."""
+    check_aware(attribute.name, value)
+
+
+def timespan(_self: object, attribute: Attribute[Any], value: object) -> None:
+    """Validate a timedelta."""
+    check_timespan(attribute.name, value)
+
+
+text: Final = is_type(str, "text")
+optional_text: Final = is_type((str, type(None)), "text or None")
+flag: Final = is_type(bool, "True or False")
+
+
+# Secrets in the place of something else -------------------------------------------------------------------------------
 
 
 def secret_kind(text: str) -> str | None:
     """Return what *text* seems to be, if it is not a path but the content of a file; None for a possible path."""
-    if _JWT.match(text):
+    begin = text.lstrip("\ufeff \t\r\n\"'")
+    if _JWT.search(text):
         return "a JSON Web Token"
-    if text.lstrip().startswith("<"):
+    if begin.startswith(("<", "%3C")):
         return "XML"
-    if text.lstrip().startswith(("{", "[")):
+    if begin.startswith("{") or re.match(r"\[\s*[{\"]", begin):
         return "JSON"
+    if _FORM.search(text):
+        return "a form with a SAML response"
+    if _is_encoded_xml(begin):
+        return "base64"
     if "\n" in text or "\r" in text:
         return "text of several lines"
-    if any(len(os.fsencode(part)) > _MAX_COMPONENT for part in text.split("/")):
+    if any(len(part.encode("utf-8", "surrogatepass")) > _MAX_COMPONENT for part in text.split("/")):
         return "a long text without slashes"
-    return "base64" if _BASE64.fullmatch(text) and "/" not in text[:1] else None
+    is_run = any(len(part) >= _LONG_WORD for part in text.split("/"))  # a long path has shorter names
+    return "base64" if is_run and _BASE64.fullmatch(text) and not text.startswith("/") else None
 
 
-def path_text(path: object, refusal: type[StskitError], *, remedy: str, argument: str = "path") -> str:
+def _is_encoded_xml(text: str) -> bool:
+    """Whether *text* begins with the base64 of XML, as a SAML response does."""
+    from binascii import a2b_base64
+
+    with suppress(ValueError):  # not base64, or not ASCII
+        return _XML.fullmatch(a2b_base64(text[:16], strict_mode=True).decode("ascii")) is not None
+    return False
+
+
+def quoted(value: object) -> str:
+    """Return *value* as messages quote it: shortened, and a text that seems to be a secret by its kind alone."""
+    is_plain = not isinstance(value, str) or value.startswith("arn:") or len(value) <= _SHORTEST_SECRET
+    if isinstance(value, str) and not is_plain and (kind := secret_kind(value)):
+        return f"{kind} ({len(value):,} characters)"
+    shown = repr(value)
+    return shown if len(shown) <= _MAX_QUOTED else f"{shown[:_MAX_QUOTED]}..."
+
+
+def refuse_secret(
+    argument: str,
+    text: str,
+    expected: str,
+    refusal: type[StskitError],
+    *,
+    remedy: str,
+    cli_remedy: str = "",
+    variable: str | None = None,
+) -> None:
+    """Raise *refusal* where *text* seems to be a secret and not what is *expected*; the error does not quote it."""
+    if kind := secret_kind(text):
+        raise refusal(
+            f"{variable or argument} must be {expected}, and this is {kind} ({len(text):,} characters)",
+            remedy=remedy,
+            cli_remedy=cli_remedy,
+            option=None if variable else argument,
+            variable=variable,
+        )
+
+
+# Paths ----------------------------------------------------------------------------------------------------------------
+
+
+def path_text(
+    path: object,
+    refusal: type[StskitError],
+    *,
+    remedy: str,
+    cli_remedy: str = "",
+    argument: str = "path",
+    variable: str | None = None,
+) -> str:
     """Return *path* as text.
 
     Raises `TypeError` where it is not a path, and *refusal*, with that *remedy*, where it is the content of a file: the
-    error does not quote it.
+    error does not quote it. It names the *argument*, or the environment *variable* that the path comes from.
     """
     if not isinstance(path, str | os.PathLike) or not isinstance(text := os.fspath(path), str):
         wrong_type(argument, path, "a path as text or os.PathLike[str]")
-    if kind := secret_kind(text):
-        raise refusal(
-            f"{argument} must be the path of a file, and this is {kind} ({len(text):,} characters)",
-            remedy=remedy,
-            option=argument,
-        )
+    refuse_secret(
+        argument, text, "the path of a file", refusal, remedy=remedy, cli_remedy=cli_remedy, variable=variable
+    )
     return text
 
 
@@ -78,13 +318,13 @@ def expanded(path: str, refusal: type[StskitError], *, variable: str | None = No
     """Return *path* with ``~`` replaced by the home folder; if it comes from *variable*, with ``$NAME`` replaced too.
 
     botocore replaces variables in the paths that the environment names; in other paths that is the work of the shell.
-    Raises *refusal* where the path has a NUL, where there is no such home folder, or where it begins with a variable
-    that has no value.
+    Raises *refusal* where no file can have the path, where there is no such home folder, or where it begins with a
+    variable that has no value.
     """
     full = os.path.expanduser(os.path.expandvars(path) if variable else path)
     first = full.split("/", 1)[0]
     no_home = path.split("/", 1)[0] == "~" and os.environ.get("HOME") == ""
-    if "\0" in path or first.startswith(("~", "$")) or no_home:
+    if not _is_possible(path) or first.startswith(("~", "$")) or no_home:
         setting = f"{variable}={path}" if variable else path
         raise refusal(
             f"{setting!r} cannot be used as a path: {_problem('~' if no_home else first)}",
@@ -98,4 +338,13 @@ def expanded(path: str, refusal: type[StskitError], *, variable: str | None = No
 def _problem(first: str) -> str:
     if first.startswith("~"):
         return f"the home folder {first} was not found"
-    return f"the variable {first} was not replaced by its value" if first.startswith("$") else "it has a NUL character"
+    if first.startswith("$"):
+        return f"the variable {first} was not replaced by its value"
+    return "it has a NUL or another character that no path can have"
+
+
+def _is_possible(path: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:  # it holds the path, so no error may keep it
+        return False

@@ -8,14 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Protocol, SupportsIndex, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex, TypeVar
 
 from attrs import converters, field, frozen
+from attrs.validators import optional
 
+from stskit._arguments import check_aware, check_sink, check_type, optional_text, profile_hint, text, whole_number
 from stskit._time import instant
-from stskit.errors import ProofInvalid, without_frames
+from stskit.errors import ProofInvalid, init_without_frames, without_frames
 
-__all__ = ["CallerIdentity", "Credentials", "Secret", "Sink", "secret"]
+if TYPE_CHECKING:
+    from attrs import Attribute
+
+__all__ = ["CallerIdentity", "Credentials", "Secret", "Sink", "check_credentials", "check_secret", "secret"]
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -36,19 +41,75 @@ class Secret(str):
     def __getitem__(self, index: SupportsIndex | slice) -> Secret:
         return Secret(super().__getitem__(index))  # rich and others shorten a text before they show its repr
 
+    def splitlines(self, keepends: bool = False) -> list[str]:  # noqa: ARG002 - as `str` has it
+        """Return the mask, because difflib, which unittest and pytest show differences with, asks for lines.
+
+        There are two, because unittest would compare the text itself if there were one. Raises nothing.
+        """
+        return [repr(self), ""]
+
 
 def secret(value: str) -> Secret:
-    """*value* as a `Secret`. Raises `ProofInvalid` where it is empty or no text."""
-    if not isinstance(value, str) or not value:
-        raise ProofInvalid("a secret must be text and not empty", remedy="check where it was read from")
-    return Secret(value)
+    """Return text as a `Secret`, and any other value as it is, for a validator to refuse. Raises nothing."""
+    return Secret(value) if isinstance(value, str) else value
 
 
-def _utc(moment: datetime) -> datetime:
+def check_secret(_self: object, attribute: Attribute[Any], value: object) -> None:
+    """Check that *value* is text and not empty, as a validator of attrs.
+
+    Raises `TypeError` or `ProofInvalid`, which name the attribute and never quote the value.
+    """
+    check_type(attribute.name, value, str, "text")
+    if not value:
+        raise ProofInvalid(f"{attribute.name} is empty", remedy="check where it was read from", option=attribute.name)
+
+
+def _check_key(self: object, attribute: Attribute[Any], value: str | None) -> None:
+    """Check that *value* can be a part of credentials. None is allowed where it is the default.
+
+    A line end or a blank at the end is common where keys come from a file, a secret store or a CSV. It would make the
+    HTTP header invalid or change the signature, and look like another fault. Other servers than AWS's may have blanks
+    inside a secret.
+    """
+    if value is None and attribute.default is None:
+        return
+    check_secret(self, attribute, value)
+    is_id = attribute.name == "access_key_id"
+    if value and not (value.isprintable() and value == value.strip() and not (is_id and " " in value)):
+        visible = [at for at, each in enumerate(value) if not _is_invisible(each)] or [len(value)]
+        begin, end = visible[0], visible[-1]
+        wrong = next(
+            at
+            for at, each in enumerate(value)
+            if _is_invisible(each) and (is_id or each != " " or not begin < at < end)
+        )
+        place = "at its start" if wrong < begin else "at its end" if wrong > end else "inside"
+        raise ProofInvalid(
+            f"{attribute.name} has {_described(value[wrong])} {place}",
+            remedy="remove it where the credentials are stored",
+            option=attribute.name,
+        )
+
+
+def _is_invisible(character: str) -> bool:
+    return not character.isprintable() or character == " "
+
+
+def _described(character: str) -> str:
+    if character in "\r\n":
+        return "a line break"
+    return "a blank" if character.isspace() else f"an invisible character (U+{ord(character):04X})"
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    """Return *moment* in UTC. Raises `TypeError` for another type, `ProofInvalid` where it has no time zone."""
+    if moment is None:
+        return None
+    check_type("expiration", moment, datetime, "an aware datetime or None")
     if moment.utcoffset() is None:
         raise ProofInvalid(
-            f"the expiration {moment.isoformat()} has no time zone, so nobody can say when that is",
-            remedy="give an aware datetime, for example with tzinfo=datetime.UTC",
+            f"the expiration {moment.isoformat()} has no time zone, so its moment is not known",
+            remedy="pass an aware datetime, for example with tzinfo=datetime.UTC",
             option="expiration",
         )
     with suppress(OverflowError):
@@ -71,6 +132,7 @@ class Sink(Protocol[R_co]):
         ...
 
 
+@init_without_frames
 @frozen
 class Credentials:
     """AWS credentials: a value that never changes. Read a whole one; never mix the parts of two.
@@ -81,64 +143,64 @@ class Credentials:
     `packed_policy_size`: how much of the room for policies and tags was used, in percent. `subject`, `issuer`,
     `audience`: what the proof said, for SAML and web identity only.
 
-    Raises `ProofInvalid` when a key is empty or the expiration has no time zone.
+    Raises `ProofInvalid` where a key is empty or has a blank, a line end or another invisible character, or where the
+    expiration has no time zone; `TypeError` where a part has the wrong type. Both name the part, and never its value.
 
     A pickle holds the secrets in clear, as it must: treat its bytes as you treat the keys.
 
     https://docs.aws.amazon.com/STS/latest/APIReference/API_Credentials.html
     """
 
-    access_key_id: str
-    secret_access_key: Secret = field(converter=secret)
-    session_token: Secret | None = field(default=None, converter=converters.optional(secret))
-    expiration: datetime | None = field(default=None, converter=converters.optional(_utc))
-    account_id: str | None = field(default=None, kw_only=True)
-    assumed_role_arn: str | None = field(default=None, kw_only=True)
-    assumed_role_id: str | None = field(default=None, kw_only=True)
-    source_identity: str | None = field(default=None, kw_only=True)
-    packed_policy_size: int | None = field(default=None, kw_only=True)
-    subject: str | None = field(default=None, kw_only=True)
-    issuer: str | None = field(default=None, kw_only=True)
-    audience: str | None = field(default=None, kw_only=True)
+    access_key_id: str = field(validator=_check_key)
+    secret_access_key: Secret = field(converter=secret, validator=_check_key)
+    session_token: Secret | None = field(default=None, converter=converters.optional(secret), validator=_check_key)
+    expiration: datetime | None = field(default=None, converter=_utc)
+    account_id: str | None = field(default=None, kw_only=True, validator=optional_text)
+    assumed_role_arn: str | None = field(default=None, kw_only=True, validator=optional_text)
+    assumed_role_id: str | None = field(default=None, kw_only=True, validator=optional_text)
+    source_identity: str | None = field(default=None, kw_only=True, validator=optional_text)
+    packed_policy_size: int | None = field(default=None, kw_only=True, validator=optional(whole_number))
+    subject: str | None = field(default=None, kw_only=True, validator=optional_text)
+    issuer: str | None = field(default=None, kw_only=True, validator=optional_text)
+    audience: str | None = field(default=None, kw_only=True, validator=optional_text)
 
-    def __attrs_post_init__(self) -> None:
-        if not self.access_key_id:
-            raise ProofInvalid(
-                "the access key id is empty",
-                remedy="check where the credentials were read from",
-                option="access_key_id",
-            )
-
+    @without_frames
     def expires_in(self, *, now: datetime | None = None) -> timedelta | None:
         """The time left: negative once expired, None for long-term keys. *now* is aware; default: the system clock.
 
-        Raises nothing.
+        Raises `TypeError` where *now* is not an aware datetime.
         """
+        if now is not None:
+            check_aware("now", now)
         if self.expiration is None:
             return None
         return self.expiration - (now or datetime.now(UTC))
 
+    @without_frames
     def is_expired(self, *, now: datetime | None = None) -> bool:
-        """Whether no time is left. Long-term keys never expire. *now* as of `expires_in`. Raises nothing."""
+        """Whether no time is left. Long-term keys never expire. *now* as of `expires_in`, and raises as it does."""
         left = self.expires_in(now=now)
         return left is not None and left <= timedelta(0)
 
+    @without_frames
     def to(self, sink: Sink[R]) -> R:
         """Deliver these credentials, fixed as they are, and give back what *sink* makes of them.
 
-        Raises `SinkError`, and then nothing was changed.
+        Raises `SinkError`, and then nothing was changed; `TypeError` where *sink* is not a sink.
         """
+        check_sink(sink)
         return sink.write(self)
 
     def as_dict(self) -> dict[str, str]:
-        """The four fields under STS's own names, in plain text; those that are None are left out.
+        """The four fields under STS's own names; those that are None are left out.
 
         ``AccessKeyId``, ``SecretAccessKey``, ``SessionToken``, and ``Expiration`` as RFC 3339 in UTC, whole seconds.
+        The two secrets are `Secret` texts: JSON, a file or an environment gets them in clear, a repr masks them.
         Raises nothing.
         """
-        fields = {"AccessKeyId": self.access_key_id, "SecretAccessKey": str(self.secret_access_key)}
+        fields: dict[str, str] = {"AccessKeyId": self.access_key_id, "SecretAccessKey": self.secret_access_key}
         if self.session_token is not None:
-            fields["SessionToken"] = str(self.session_token)
+            fields["SessionToken"] = self.session_token
         if self.expiration is not None:
             fields["Expiration"] = self.expiration.isoformat(timespec="seconds").replace("+00:00", "Z")
         return fields
@@ -166,11 +228,16 @@ class Credentials:
             assumed_role_arn=arn,
             assumed_role_id=_text(user, "AssumedRoleId"),
             source_identity=_text(data, "SourceIdentity"),
-            packed_policy_size=size if isinstance(size, int) else None,
+            packed_policy_size=size if type(size) is int else None,
             subject=_text(data, "Subject") or _text(data, "SubjectFromWebIdentityToken"),
             issuer=_text(data, "Issuer") or _text(data, "Provider"),
             audience=_text(data, "Audience"),
         )
+
+
+def check_credentials(value: object) -> None:
+    """Check that the argument ``credentials`` is `Credentials`. Raises `TypeError`, which says what to write."""
+    check_type("credentials", value, Credentials, "Credentials", profile_hint(value))
 
 
 def _mapping(value: object) -> Mapping[str, object]:
@@ -201,6 +268,7 @@ def _moment(value: object) -> datetime | None:
     )
 
 
+@init_without_frames
 @frozen
 class CallerIdentity:
     """Whose credentials these are, as STS sees it.
@@ -211,6 +279,6 @@ class CallerIdentity:
     https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
     """
 
-    account: str
-    arn: str
-    user_id: str
+    account: str = field(validator=text)
+    arn: str = field(validator=text)
+    user_id: str = field(validator=text)

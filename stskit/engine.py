@@ -10,10 +10,10 @@ from typing import Final, TypeVar
 
 from attrs import evolve, field, frozen
 
-from stskit._arguments import check_type
+from stskit._arguments import check_environ, check_source, check_sts, check_timespan, check_type
 from stskit.cache_key import anonymous_part, identity_for, identity_of, role_key, snapshot_of
-from stskit.credentials import CallerIdentity, Credentials
-from stskit.errors import RoleError, SourceMissing
+from stskit.credentials import CallerIdentity, Credentials, check_credentials
+from stskit.errors import RoleError, SourceMissing, init_without_frames, without_frames
 from stskit.proofs import Proof
 from stskit.protocols import STS, LiveSink, Source, STSOperations, attach
 from stskit.refresh import Cached
@@ -37,9 +37,11 @@ def _uncached(source: object) -> object:
 
 
 def _role(role: Role | str) -> Role:
+    check_type("role", role, (Role, str), "a Role or the ARN of a role as text")
     return role if isinstance(role, Role) else Role(role)
 
 
+@init_without_frames
 @frozen
 class AssumedRole:
     """How to get the credentials of a role: a recipe. It holds no credentials, and is itself a source of them.
@@ -50,7 +52,7 @@ class AssumedRole:
     after a role or its trust policy was made. Not together with `mfa` of the role: a code is valid once.
 
     Raises `RoleError` where the role is chained onto another `AssumedRole` for more than the hour that STS allows, and
-    `TypeError` where *source* is none, but a proof or a path.
+    `TypeError` for an argument of the wrong type, for example a path or a proof as the source.
     """
 
     role: Role = field(converter=_role)
@@ -59,9 +61,9 @@ class AssumedRole:
     wait_for_new_role: timedelta = field(default=timedelta(0), kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        check_type(
-            "wait_for_new_role", self.wait_for_new_role, timedelta, "a timedelta", "Write timedelta(seconds=30)."
-        )
+        check_source("source", self.source)
+        check_sts(self.sts, "exchange")
+        check_timespan("wait_for_new_role", self.wait_for_new_role)
         if self.wait_for_new_role and self.role.mfa is not None:
             raise RoleError(
                 "wait_for_new_role cannot be used together with mfa: each try needs an MFA code, and a code is valid "
@@ -77,11 +79,6 @@ class AssumedRole:
                 cli_message=f"is {self.wait_for_new_role}",
                 option="wait_for_new_role",
             )
-        if not hasattr(self.source, "fetch"):
-            raise TypeError(
-                f"source has no fetch(), for it is {type(self.source).__name__}; give it as a source: "
-                "Static(credentials), SAMLFile(path), OIDCTokenFile(path), Profile(name)"
-            )
         duration = self.role.duration
         is_chained = isinstance(_uncached(self.source), AssumedRole)
         if is_chained and duration is not None and duration > _MAX_CHAINED_DURATION:
@@ -93,6 +90,7 @@ class AssumedRole:
             )
 
     @classmethod
+    @without_frames
     def from_env(cls, environ: Mapping[str, str] | None = None, *, sts: STS | None = None) -> AssumedRole:
         """The role of the environment: ``AWS_ROLE_ARN`` with the token in ``AWS_WEB_IDENTITY_TOKEN_FILE``.
 
@@ -102,6 +100,7 @@ class AssumedRole:
 
         https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html
         """
+        check_environ(environ)
         environ = os.environ if environ is None else environ
         arn = environ.get("AWS_ROLE_ARN")
         if not arn:
@@ -119,6 +118,7 @@ class AssumedRole:
             raise
         return cls(role, source=OIDCTokenFile.from_env(environ), sts=BotocoreSTS() if sts is None else sts)
 
+    @without_frames
     def fetch(self) -> Credentials:
         """Return new credentials: one fetch of the source, one call of STS. Raises what these two raise.
 
@@ -138,6 +138,7 @@ class AssumedRole:
         """
         return getattr(self.source, "settings_profile", None)
 
+    @without_frames
     def to(self, sink: LiveSink[R]) -> R:
         """Attach *sink* to this recipe, and give back what keeps itself fresh by it.
 
@@ -146,6 +147,7 @@ class AssumedRole:
         return attach(sink, self)
 
     @property
+    @without_frames
     def identity(self) -> str | None:
         """A key for caches: by the role with all its options, the proof and the STS. It holds nothing secret.
 
@@ -176,6 +178,7 @@ class AssumedRole:
         return evolve(self, source=wrap(self.source)) if isinstance(self.source, AssumedRole) else self
 
     @classmethod
+    @without_frames
     def through(
         cls,
         first: Role | str,
@@ -198,6 +201,7 @@ class AssumedRole:
         return recipe
 
 
+@without_frames
 def assume(
     role: Role | str,
     *then: Role | str,
@@ -219,12 +223,17 @@ def assume(
     return recipe.fetch()
 
 
+@without_frames
 def caller_identity(credentials: Credentials | None = None, *, sts: STSOperations | None = None) -> CallerIdentity:
     """Account, ARN and user id behind *credentials*, as STS sees them; None: the ambient credentials.
 
-    Raises `STSError` where STS does not know them, `STSUnavailable` where it does not answer.
+    Raises `STSError` where STS does not know them, `STSUnavailable` where it does not answer, and `TypeError` for an
+    argument of the wrong type.
 
     https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
     """
     sts = BotocoreSTS() if sts is None else sts
+    check_sts(sts, "caller_identity")
+    if credentials is not None:
+        check_credentials(credentials)
     return sts.caller_identity(Profile().fetch() if credentials is None else credentials)

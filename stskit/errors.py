@@ -22,10 +22,12 @@ secret, and no error carries the exception it stands for as its context: those h
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import wraps
-from typing import Any, ParamSpec, Self, TypeVar
+from types import TracebackType
+from typing import Any, Final, ParamSpec, Self, TypeVar
 
 from attrs import define, field
 
@@ -42,14 +44,21 @@ __all__ = [
     "SourceMissing",
     "StskitError",
     "StskitWarning",
+    "init_without_frames",
     "prefixed",
+    "remove_frames",
     "without_frames",
 ]
 
 
 P = ParamSpec("P")
 R = TypeVar("R")
+C = TypeVar("C", bound=type)
 E = TypeVar("E", bound="StskitError")
+
+# Packages whose frames are removed from tracebacks; and packages whose frames are removed where these call them.
+_OWN: Final = frozenset({"stskit", "botocore", "boto3"})
+_SHARED: Final = sys.stdlib_module_names | {"", "attr", "attrs", "awscrt", "dateutil", "jmespath", "urllib3"}
 
 
 @define(slots=False)
@@ -88,7 +97,7 @@ class StskitError(Exception):
         return joined(str(self.message), self.remedy)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuilt, (type(self), self.message, vars(self))
+        return _rebuilt, (type(self), self.args, vars(self))
 
 
 def joined(message: str, remedy: str) -> str:
@@ -103,35 +112,90 @@ def prefixed(error: E, prefix: str, *, path: str | None = None) -> E:
 
     All other attributes, the remedy included, stay as they are; *path* is set where it is given. Raises nothing.
     """
-    attributes = vars(error) | {"cli_message": ""} | ({} if path is None else {"path": path})
-    return _rebuilt(type(error), f"{prefix}{error.message}", attributes)
+    message = f"{prefix}{error.message}"
+    attributes = vars(error) | {"message": message, "cli_message": ""} | ({} if path is None else {"path": path})
+    return _rebuilt(type(error), (message, *error.args[1:]), attributes)
 
 
-def _rebuilt(kind: type[E], message: str, attributes: Mapping[str, object]) -> E:
-    error = kind.__new__(kind, message)
-    vars(error).update({**attributes, "message": message})
+def _rebuilt(kind: type[E], args: tuple[object, ...], attributes: Mapping[str, object]) -> E:
+    error = kind.__new__(kind, *args)
+    vars(error).update(attributes)
     return error
 
 
 def without_frames(function: Callable[P, R]) -> Callable[P, R]:
-    """Remove the frames of *function* from each `StskitError` that leaves it, because their locals may hold secrets.
+    """Remove the frames of stskit and botocore from each exception that leaves *function*, whatever its class.
 
-    Pytest and error trackers show the locals of a traceback. The error loses its traceback, its cause and its context,
-    and is raised again. Use this decorator for your own sources, sinks and caches too. All that *function* raises is
-    raised.
+    Pytest and error trackers show the locals of a traceback, and the locals of these frames may hold secrets. Frames of
+    other code stay. A `StskitError` also loses its cause, its context, and the frames of the package of *function*: use
+    this decorator for your own sources, sinks and caches too. All that *function* raises is raised.
     """
+    package = _package(function.__module__)
 
     @wraps(function)
     def guarded(*args: P.args, **options: P.kwargs) -> R:
         try:
             return function(*args, **options)
-        except StskitError as error:
-            bare = error.with_traceback(None)
-            bare.__cause__ = bare.__context__ = None  # each has frames of its own
-        del args, options
-        raise bare
+        except BaseException as error:
+            del args, options
+            remove_frames(error, package)
+            raise
 
     return guarded
+
+
+def init_without_frames(kind: C) -> C:
+    """Decorate the ``__init__`` of the class *kind* with `without_frames`, because its arguments may be secrets.
+
+    Returns *kind* and raises nothing.
+    """
+    kind.__init__ = without_frames(kind.__init__)  # type: ignore[misc]
+    return kind
+
+
+def remove_frames(error: BaseException, package: str = "stskit") -> None:
+    """Remove the frames of stskit and botocore from *error*, its causes, its contexts and the exceptions of a group.
+
+    A cause or a context that no other code has seen is removed: its arguments may hold secrets too. A `StskitError` has
+    neither a cause nor a context afterwards, and no frames of *package*. Raises nothing.
+    """
+    if isinstance(error, StskitError):
+        error.__traceback__ = _other_frames(error.__traceback__, _OWN | {package})
+        error.__cause__ = error.__context__ = None
+    todo, seen = [error], {id(error)}
+    while todo:
+        each = todo.pop()
+        each.__traceback__ = _other_frames(each.__traceback__)
+        is_suppressed = each.__suppress_context__
+        each.__cause__, each.__context__ = _seen_by_others(each.__cause__), _seen_by_others(each.__context__)
+        each.__suppress_context__ = is_suppressed  # setting a cause sets it
+        members = each.exceptions if isinstance(each, BaseExceptionGroup) else ()
+        following = [link for link in (each.__cause__, each.__context__, *members) if link and id(link) not in seen]
+        seen.update(map(id, following))
+        todo += following
+
+
+def _seen_by_others(error: BaseException | None) -> BaseException | None:
+    return error if error is not None and _other_frames(error.__traceback__) else None
+
+
+def _package(module: object) -> str:
+    return str(module).partition(".")[0]
+
+
+def _other_frames(traceback: TracebackType | None, own: frozenset[str] = _OWN) -> TracebackType | None:
+    """Return *traceback* without the frames of *own* packages, and without those of libraries that they called."""
+    kept: list[TracebackType] = []
+    is_own = False
+    while traceback is not None:
+        package = _package(traceback.tb_frame.f_globals.get("__name__", ""))
+        is_own = package in own or (is_own and package in _SHARED)
+        if not is_own:
+            kept.append(traceback)
+        traceback = traceback.tb_next
+    for each in reversed(kept):
+        traceback = TracebackType(traceback, each.tb_frame, each.tb_lasti, each.tb_lineno)
+    return traceback
 
 
 class StskitWarning(UserWarning):

@@ -10,12 +10,21 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
+from stskit._arguments import check_list, is_type, wrong_type
 from stskit._time import SystemClock
 from stskit.credentials import Credentials
 from stskit.engine import AssumedRole
-from stskit.errors import RoleError, SourceError, STSError, StskitError, prefixed, without_frames
+from stskit.errors import (
+    SourceError,
+    STSError,
+    StskitError,
+    init_without_frames,
+    prefixed,
+    remove_frames,
+    without_frames,
+)
 from stskit.proofs import Proof, SAMLAssertion
 from stskit.protocols import STS, Clock, Source
 from stskit.roles import Role
@@ -30,15 +39,19 @@ _FIRST_PAUSE: Final = 0.1
 _MARGIN: Final = timedelta(minutes=1)  # a proof that ends sooner is fetched anew
 
 
+@init_without_frames
 @frozen
 class Outcome:
     """What became of one `role`: its `credentials`, or the `error`; the other is None."""
 
-    role: Role
-    credentials: Credentials | None = None
+    role: Role = field(validator=is_type(Role, "a Role"))
+    credentials: Credentials | None = field(
+        default=None, validator=is_type((Credentials, type(None)), "Credentials or None")
+    )
     error: StskitError | None = None
 
 
+@without_frames
 def assume_all(
     roles: Iterable[Role | str],
     *,
@@ -61,10 +74,13 @@ def assume_all(
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
     """
+    if type(workers) is not int:
+        wrong_type("workers", workers, "a whole number")
+    if progress is not None and not callable(progress):
+        wrong_type("progress", progress, "a function or None")
+    check_list("roles", roles, "a list of roles")
     if workers < 1:
         raise ValueError(f"workers is {workers}; there must be at least one")
-    if isinstance(roles, str):
-        raise RoleError("roles is a list of roles", remedy=f"write [{roles!r}] for a list of one", option="roles")
     source, sts = Profile() if source is None else source, BotocoreSTS() if sts is None else sts
     recipes = [AssumedRole(role, source=source, sts=sts) for role in roles]  # each is checked before the first call
     if not recipes:
@@ -101,6 +117,7 @@ def _outcomes(recipes: list[AssumedRole], workers: int, progress: Callable[[int,
         for done in range(1, len(recipes) + 1):
             result = results.get()
             if isinstance(result, BaseException):
+                remove_frames(result)
                 raise result
             progress(done, len(recipes))
             yield result

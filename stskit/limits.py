@@ -12,6 +12,7 @@ from typing import Final
 
 from attrs import frozen
 
+from stskit._arguments import check_type, quoted, wrong_type
 from stskit.errors import RoleError
 
 __all__ = ["LIMITS", "PARAMETERS", "Limit", "check", "check_size", "duration_in_seconds"]
@@ -91,16 +92,16 @@ PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
 def check(option: str, value: object, *, argument: str | None = None, variable: str | None = None) -> None:
     """Check that STS allows the text *value* for *option*, a name of `LIMITS`.
 
-    Raises `RoleError` where it is not text, or where STS does not allow its length or its characters. The error names
-    the *argument*, by default the one of the table, or the environment *variable* that the value comes from.
+    Raises `TypeError` where it is not text, and `RoleError` where STS does not allow its length or its characters. The
+    error names the *argument*, by default the one of the table, or the environment *variable* that has the value.
     """
     limit = LIMITS[option]
     argument = None if variable else argument or limit.argument or option
-    if not isinstance(value, str):
-        raise RoleError(f"{option} is text, not {type(value).__name__}", option=argument, variable=variable)
+    check_type(argument or option, value, str, "text")
+    assert isinstance(value, str)
     _check_range(option, limit, len(value), argument, variable)
     if not re.fullmatch(limit.pattern, value):
-        shown = f" {value!r}" if limit.shown else ""
+        shown = f" {quoted(value)}" if limit.shown else ""
         raise RoleError(
             f"{option}{shown} has characters that STS refuses",
             remedy=f"it takes {limit.characters}",
@@ -113,14 +114,14 @@ def check(option: str, value: object, *, argument: str | None = None, variable: 
 def check_size(option: str, size: int | None) -> None:
     """Check that *size* is within the limits of *option*; None stands for an option that is not given.
 
-    Raises `RoleError` where it is not.
+    Raises `TypeError` where it is not a whole number, `RoleError` where it is out of the limits.
     """
     limit = LIMITS[option]
     if size is None:
         return
     argument = limit.argument or option
     if isinstance(size, bool) or not isinstance(size, int):
-        raise RoleError(f"{option} is a whole number of {limit.unit}, not {size!r}", option=argument)
+        wrong_type(argument, size, f"a whole number of {limit.unit}")
     _check_range(option, limit, size, argument, None)
 
 
@@ -138,9 +139,9 @@ def _check_range(option: str, limit: Limit, size: int, argument: str | None, var
 
 
 def duration_in_seconds(duration: timedelta | int | None) -> int | None:
-    """Return *duration* in seconds. Raises `RoleError` where it is neither a number of them nor a timedelta."""
-    if duration is None or isinstance(duration, int):
+    """Return *duration* in seconds. Raises `TypeError` where it is neither a number of them nor a timedelta."""
+    if duration is None or type(duration) is int:
         return duration
-    if isinstance(duration, timedelta):
-        return int(duration.total_seconds())
-    raise RoleError(f"duration is a number of seconds or a timedelta, not {duration!r}", option="duration")
+    check_type("duration", duration, timedelta, "a whole number of seconds or a timedelta")
+    assert isinstance(duration, timedelta)
+    return int(duration.total_seconds())

@@ -9,12 +9,13 @@ from typing import Final, TypeAlias
 
 from attrs import field, frozen
 
+from stskit._arguments import check_list, check_type, flag, number, wrong_type
 from stskit._io.fork import lock_across_forks
 from stskit.credentials import Secret
-from stskit.errors import ProofInvalid, RoleError, SignInRequired, SourceMissing, without_frames
+from stskit.errors import ProofInvalid, RoleError, SignInRequired, SourceMissing, init_without_frames, without_frames
 from stskit.limits import check
 
-__all__ = ["MFA", "MFACommand"]
+__all__ = ["MFA", "MFACommand", "check_mfa"]
 
 Code: TypeAlias = "str | Callable[[str], str] | MFACommand"
 
@@ -24,15 +25,19 @@ _lock: Final = lock_across_forks()
 
 
 def _arguments(arguments: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(arguments, str) or not arguments:
+    check_list("arguments", arguments, 'a list such as ["ykman", "oath", "accounts", "code", "-s", "aws"]')
+    if not (words := tuple(arguments)):
         raise RoleError(
-            "an MFACommand is a list of arguments",
+            "arguments is empty: an MFACommand needs a program",
             remedy='write MFACommand(["ykman", "oath", "accounts", "code", "-s", "aws"])',
             option="arguments",
         )
-    return tuple(arguments)
+    for each in words:
+        check_type("arguments", each, str, "a list of texts")
+    return words
 
 
+@init_without_frames
 @frozen
 class MFACommand:
     """A program that prints the code of the moment, for example ``ykman`` or ``oathtool``.
@@ -42,7 +47,7 @@ class MFACommand:
     """
 
     arguments: Sequence[str] = field(converter=_arguments, repr=lambda arguments: f"[{arguments[0]!r}, ...]")
-    timeout: float = field(default=60, kw_only=True)
+    timeout: float = field(default=60, kw_only=True, validator=number)
 
     @without_frames
     def run(self) -> Secret:
@@ -67,6 +72,11 @@ class MFACommand:
         return Secret(done.stdout.decode("ascii", "replace").strip())
 
 
+def check_mfa(value: object) -> None:
+    """Check that the argument ``mfa`` is an `MFA` or None. Raises `TypeError`."""
+    check_type("mfa", value, (MFA, type(None)), "MFA(serial, code) or None")
+
+
 def _code(code: Code) -> Code:
     if not isinstance(code, str):
         return code
@@ -74,6 +84,7 @@ def _code(code: Code) -> Code:
     return Secret(code)
 
 
+@init_without_frames
 @frozen
 class MFA:
     """The multi-factor authentication that a role's trust policy asks for, or that `SessionToken` gives.
@@ -85,19 +96,19 @@ class MFA:
     elsewhere `SignInRequired` is raised. `unattended` True says that it needs nobody, so that any thread may ask it,
     as it may an `MFACommand`. No code is used twice in a process, as STS would refuse it.
 
-    Raises `RoleError` where the serial or a text is not what STS takes.
+    Raises `RoleError` where the serial or a text is not what STS takes, `TypeError` for another type.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa_configure-api-require.html
     """
 
     serial: str
     code: Code = field(converter=_code)
-    unattended: bool = field(default=False, kw_only=True)
+    unattended: bool = field(default=False, kw_only=True, validator=flag)
 
     def __attrs_post_init__(self) -> None:
         check("MFA serial", self.serial)
         if not isinstance(self.code, str | MFACommand) and not callable(self.code):
-            raise RoleError("an MFA code is text, a callable or an MFACommand", option="code")
+            wrong_type("code", self.code, "text of six digits, a function or an MFACommand")
 
     @without_frames
     def token_code(self) -> Secret:
@@ -138,4 +149,6 @@ class MFA:
                 cli_remedy="fetch there once, or name a program that gives the code: --mfa-command",
                 option="mfa",
             )
-        return Secret(self.code(self.serial))
+        code = self.code(self.serial)
+        check_type("code", code, str, "a function that returns text")
+        return Secret(code)

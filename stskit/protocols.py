@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
+from attrs.validators import optional
 
-from stskit.credentials import Sink
+from stskit._arguments import aware, check_method, flag, is_type, optional_number, optional_text
+from stskit.credentials import Credentials, Sink
+from stskit.errors import init_without_frames
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime
 
-    from stskit.credentials import CallerIdentity, Credentials
+    from stskit.credentials import CallerIdentity
     from stskit.mfa import MFA
     from stskit.proofs import Proof
     from stskit.roles import Role
@@ -105,11 +108,12 @@ class LiveSink(Protocol[R_co]):
 
 def attach(sink: LiveSink[R], source: Source[Credentials]) -> R:
     """Attach *sink* to *source*. Raises `TypeError`, with what to write, for a sink that cannot be attached."""
-    if not hasattr(sink, "attach"):
+    if hasattr(sink, "write") and not hasattr(sink, "attach"):
         raise TypeError(
             f"{type(sink).__name__} takes credentials as a value and does not refresh them; "
             "write .fetch().to(...) in place of .to(...)"
         )
+    check_method("sink", sink, "attach", "a sink", "Write for example Boto3Session().")
     return sink.attach(source)
 
 
@@ -125,12 +129,13 @@ class Clock(Protocol):
         ...
 
 
+@init_without_frames
 @frozen
 class CacheEntry:
     """What a cache keeps: `credentials`, and `since` when they are there, aware, in UTC; windows are judged by it."""
 
-    credentials: Credentials
-    since: datetime
+    credentials: Credentials = field(validator=is_type(Credentials, "Credentials"))
+    since: datetime = field(validator=aware)
 
 
 class Cache(Protocol):
@@ -160,6 +165,7 @@ class Cache(Protocol):
 RefreshEventKind: TypeAlias = Literal["refreshed", "refresh_failed", "served_stale"]
 
 
+@init_without_frames
 @frozen
 class RefreshEvent:
     """What a `RefreshListener` is told; nothing in it is secret.
@@ -172,12 +178,12 @@ class RefreshEvent:
     """
 
     kind: RefreshEventKind
-    access_key_id: str | None = None
-    expiration: datetime | None = None
-    error: str | None = None
-    from_cache: bool = False
-    role_arn: str | None = None
-    seconds: float | None = None
+    access_key_id: str | None = field(default=None, validator=optional_text)
+    expiration: datetime | None = field(default=None, validator=optional(aware))
+    error: str | None = field(default=None, validator=optional_text)
+    from_cache: bool = field(default=False, validator=flag)
+    role_arn: str | None = field(default=None, validator=optional_text)
+    seconds: float | None = field(default=None, validator=optional_number)
 
 
 class RefreshListener(Protocol):

@@ -11,10 +11,11 @@ from typing import Final, TypedDict, TypeVar, Unpack
 
 from attrs import field, frozen
 
-from stskit.credentials import Secret, secret
-from stskit.errors import RoleError, prefixed
+from stskit._arguments import check_list, check_mapping, check_type, is_type, quoted, text
+from stskit.credentials import Secret, check_secret, secret
+from stskit.errors import RoleError, init_without_frames, prefixed, without_frames
 from stskit.limits import PARAMETERS, check, check_size, duration_in_seconds
-from stskit.mfa import MFA
+from stskit.mfa import MFA, check_mfa
 
 __all__ = ["ProvidedContext", "Role", "RoleARN", "RoleOptions", "default_session_name", "sanitize_session_name"]
 
@@ -25,6 +26,10 @@ _MAX_ARN_LENGTH: Final = 2048  # characters, by the service model of STS
 _ROLE: Final = r"arn:([a-z0-9-]+):iam::(\d{12})?:role(/(?:[!-~]+/)?)([\w+=,.@-]{1,64})"
 
 
+_is_account: Final = is_type((str, type(None)), "text of twelve digits", "Write account='123456789012'.")
+
+
+@init_without_frames
 @frozen
 class RoleARN:
     """The ARN of a role: ``arn:aws:iam::123456789012:role/path/NAME``; ``str()`` builds it.
@@ -35,10 +40,10 @@ class RoleARN:
     Raises `RoleError` where the parts make no ARN of a role.
     """
 
-    name: str
-    account: str | None
-    path: str = field(default="/", kw_only=True)
-    partition: str = field(default="aws", kw_only=True)
+    name: str = field(validator=text)
+    account: str | None = field(validator=_is_account)
+    path: str = field(default="/", kw_only=True, validator=text)
+    partition: str = field(default="aws", kw_only=True, validator=text)
 
     def __attrs_post_init__(self) -> None:
         if _parts(str(self)) != (self.partition, self.account, self.path, self.name):
@@ -48,8 +53,10 @@ class RoleARN:
         return f"arn:{self.partition}:iam::{self.account or ''}:role{self.path}{self.name}"
 
     @classmethod
+    @without_frames
     def parse(cls, text: str) -> RoleARN:
         """The parts of *text*. Raises `RoleError` where it is no ARN of a role, of up to 2,048 characters."""
+        check_type("text", text, str, "the ARN of a role as text")
         parts = _parts(text)
         if parts is None:
             raise _not_a_role_arn(text)
@@ -66,17 +73,14 @@ def _parts(text: object) -> tuple[str | None, ...] | None:
 
 def _not_a_role_arn(text: object) -> RoleError:
     return RoleError(
-        f"{_shortened(text)} is no role ARN; one looks like arn:aws:iam::123456789012:role/NAME, "
+        f"{quoted(text)} is no role ARN; one looks like arn:aws:iam::123456789012:role/NAME, "
         f"with up to {_MAX_ARN_LENGTH} characters.",
         remedy="See it with: aws iam get-role --role-name NAME",
         option="arn",
     )
 
 
-def _shortened(text: object) -> str:
-    return repr(text) if len(repr(text)) <= 200 else f"{repr(text)[:200]}..."
-
-
+@init_without_frames
 @frozen
 class ProvidedContext:
     """A trusted context assertion, as IAM Identity Center gives it for trusted identity propagation.
@@ -89,7 +93,7 @@ class ProvidedContext:
     """
 
     provider_arn: str
-    context_assertion: Secret = field(converter=secret)
+    context_assertion: Secret = field(converter=secret, validator=check_secret)
 
     def __attrs_post_init__(self) -> None:
         check("provider ARN", self.provider_arn)
@@ -97,10 +101,7 @@ class ProvidedContext:
 
 
 def _list(option: str, entries: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(entries, str):
-        raise RoleError(
-            "this option takes a list of texts", remedy=f"write [{entries!r}] for a list of one", option=option
-        )
+    check_list(option, entries, "a list of texts")
     return tuple(entries)
 
 
@@ -126,18 +127,19 @@ def _external_id(external_id: str | None) -> Secret | None:
 
 
 def _contexts(contexts: Sequence[ProvidedContext]) -> tuple[ProvidedContext, ...]:
+    check_list("provided_contexts", contexts, "a list of ProvidedContext")
     return tuple(contexts)
 
 
 def _mapping(option: str, entries: Mapping[str, V]) -> dict[str, V]:
-    if not isinstance(entries, Mapping):
-        raise RoleError(f"this option is a mapping of names to values, not {type(entries).__name__}", option=option)
+    check_mapping(option, entries, "a mapping of names to values")
     return dict(entries)
 
 
 def _policy_text(policy: str | Mapping[str, object] | None) -> str | None:
     if policy is None or isinstance(policy, str):
         return policy
+    check_type("policy", policy, Mapping, "JSON text or a mapping")
     import json
 
     with suppress(TypeError, ValueError, RecursionError):
@@ -166,6 +168,7 @@ class RoleOptions(TypedDict, total=False):
     extra: Mapping[str, object]
 
 
+@init_without_frames
 @frozen
 class Role:
     """A role, and how its session shall be. What is None or empty is not sent.
@@ -183,7 +186,8 @@ class Role:
     `minimum_session_token_size`: 0 to 4,096 bytes that the session token shall have at least.
     `extra`: parameters that STS has learned since this release, by STS's own names; what they hold shows in no repr.
 
-    Raises `RoleError`, naming the option, the value and the rule, when one is out of its limits.
+    Raises `RoleError`, naming the option, the value and the rule, when one is out of its limits, and `TypeError` for an
+    option of the wrong type.
 
     https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
     """
@@ -203,6 +207,7 @@ class Role:
     extra: Mapping[str, object] = field(factory=dict, kw_only=True, converter=_extra, hash=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
+        check_type("arn", self.arn, str, "the ARN of a role as text")
         if _parts(self.arn) is None:
             raise _not_a_role_arn(self.arn)
         for option in ("session_name", "policy", "external_id", "source_identity"):
@@ -214,13 +219,9 @@ class Role:
             check_size(option, len(getattr(self, option)))
         for arn in self.policy_arns:
             check("policy ARN", arn)
-        if self.mfa is not None and not isinstance(self.mfa, MFA):
-            raise RoleError(f"mfa is an MFA(serial, code), not {type(self.mfa).__name__}", option="mfa")
-        if other := [each for each in self.provided_contexts if not isinstance(each, ProvidedContext)]:
-            raise RoleError(
-                f"provided_contexts is a list of ProvidedContext(...), and has {type(other[0]).__name__}",
-                option="provided_contexts",
-            )
+        check_mfa(self.mfa)
+        for context in self.provided_contexts:
+            check_type("provided_contexts", context, ProvidedContext, "a list of ProvidedContext")
         self._check_tags()
         self._check_extra()
 
@@ -252,6 +253,7 @@ class Role:
                 )
 
     @classmethod
+    @without_frames
     def named(
         cls, name: str, *, account: str, path: str = "/", partition: str = "aws", **options: Unpack[RoleOptions]
     ) -> Role:
@@ -275,12 +277,14 @@ class Role:
         return self.arn.split(":")[4] or None
 
 
+@without_frames
 def sanitize_session_name(text: str) -> str:
     """*text* as STS takes it for a session name: other characters become ``-``, and it is cut to 64.
 
     For names that are made of what people are called; nothing that is passed as `session_name` is ever changed.
     Raises `RoleError` where fewer than two characters are left.
     """
+    check_type("text", text, str, "text")
     name = re.sub(r"[^\w+=,.@-]", "-", text, flags=re.ASCII)[:64]
     check("session_name", name)
     return name

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote_plus
 
+import jwt
 import pytest
+from helpers import shown_locals
+from saml_samples import encoded, response
 
+from stskit import Role, WebIdentityToken
+from stskit.__main__ import main
 from stskit._arguments import check_method, check_type, expanded, path_text
-from stskit.errors import ProofInvalid, SinkError
-from stskit.sources import Static
+from stskit.caches import FileCache
+from stskit.errors import ProofInvalid, SinkError, StskitError
+from stskit.roles import RoleARN
+from stskit.sinks import CredentialsFile, DotEnv, ShellExports
+from stskit.sources import OIDCTokenFile, Profile, SAMLFile, Static
 
-JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJl"
+ROLE = "arn:aws:iam::123456789012:role/app"
 
 
 def test_a_wrong_type_is_named_and_never_quoted() -> None:
@@ -26,27 +36,125 @@ def test_a_class_in_the_place_of_an_instance_is_named_so() -> None:
         check_method("source", Static, "fetch", "a source")
     with pytest.raises(TypeError, match=r"^source must be a source, not str\. Did you mean Profile"):
         check_method("source", "base", "fetch", "a source", "Did you mean Profile('base')?")
-    check_method("source", Static(None), "fetch", "a source")  # type: ignore[type-var]
+    check_method("source", Static(WebIdentityToken("token")), "fetch", "a source")
+
+
+TOKEN = jwt.encode({"sub": "canary"}, "a key that is long enough for it")
+RESPONSE = encoded(response())
+KEYS = '{"AccessKeyId": "canary-canary"}'
+SECRETS = {
+    "a JSON Web Token": [
+        TOKEN,
+        f" {TOKEN}\n",
+        f'"{TOKEN}"',
+        f"Bearer {TOKEN}",
+        f"TOKEN={TOKEN}",
+        "eyJhbGciOiJkaXIifQ..aXY.Y2lwaGVy.dGFn",
+        TOKEN.partition(".")[0],
+    ],
+    "XML": ["<samlp:Response>canary", "\ufeff <?xml version='1.0'?><canary/>", "%3Csamlp%3AResponse%3Ecanary"],
+    "JSON": ['{"AccessKeyId": "canary"}', '[{"AccessKeyId": "canary"}]', " {canary"],
+    "a form with a SAML response": ["SAMLResponse=PHNhbWxw", f"RelayState=&SAMLResponse={quote_plus(RESPONSE)}"],
+    "base64": [RESPONSE, quote_plus(RESPONSE), RESPONSE[:60], "IQoJb3JpZ2luX2Vj" * 9 + "/" + "Zm9vYmFy" * 20],
+    "text of several lines": ["canary\ncanary", "[default]\raws_secret_access_key = canary"],
+    "a long text without slashes": ["canary-" * 40, "Atza|canary-" * 30],
+}
+PATHS = [
+    *(
+        "token",
+        "./a b/response.b64",
+        "~/x",
+        "/" + "folder/" * 90 + "file",
+        "folder/" * 90 + "file",
+        "C:\\x.har",
+        "[a]/b",
+    ),
+    *("PHOTOS/2024/summer/picture", "eyJ", "a.eyJhbGciOiJSUzI1NiJ9", "-", "/dev/fd/63", "\u00e9" * 100),
+    *("f" * 64, "d" * 119, "[a]/b", "AKIAIOSFODNN7EXAMPLE"),
+]
+
+
+@pytest.mark.parametrize(("kind", "secret"), [(kind, each) for kind, texts in SECRETS.items() for each in texts])
+def test_a_secret_in_the_place_of_a_path_is_not_quoted(kind: str, secret: str) -> None:
+    """The error says what it seems to be, and what to write."""
+    with pytest.raises(ProofInvalid, match=f"^path must be the path of a file, and this is {kind} ") as caught:
+        path_text(secret, ProofInvalid, remedy="write Static(WebIdentityToken(token))")
+    assert not shared(secret, f"{caught.value!r}{caught.value}")
+    assert caught.value.option == "path"
+
+
+def shared(secret: str, shown: str) -> list[str]:
+    """The parts of *secret* that *shown* has."""
+    return [secret[at : at + 8] for at in range(len(secret) - 7) if secret[at : at + 8] in shown]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_possible_path_is_not_taken_for_a_secret(path: str) -> None:
+    """However long it is, and whatever folder it is in."""
+    assert path_text(path, ProofInvalid, remedy="") == path
+
+
+PLACES: dict[str, Callable[[str], object]] = {
+    "OIDCTokenFile": OIDCTokenFile,
+    "SAMLFile": SAMLFile,
+    "the variable": lambda secret: OIDCTokenFile.from_env({"AWS_WEB_IDENTITY_TOKEN_FILE": secret}),
+    "CredentialsFile": lambda secret: CredentialsFile("p", secret),
+    "the config file": lambda secret: CredentialsFile("p", config_path=secret),
+    "the profile": CredentialsFile,
+    "DotEnv": DotEnv,
+    "FileCache": FileCache,
+    "Role": Role,
+    "the session name": lambda secret: Role(ROLE, session_name=f"{secret[:60]} x"),
+    "ShellExports": lambda secret: ShellExports(shell=secret),  # type: ignore[arg-type]
+    "Profile": lambda secret: Profile(secret).fetch(),
+    "RoleARN": RoleARN.parse,
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "secret", [TOKEN, RESPONSE, '{"SecretAccessKey": "canary-canary"}'], ids=["token", "saml", "json"]
+)
+def test_no_place_quotes_a_secret_that_was_put_there(place: str, secret: str, home: Path) -> None:
+    """Also where a name or an ARN is expected."""
+    with pytest.raises(StskitError) as caught:
+        PLACES[place](secret)
+    error = caught.value
+    assert not shared(secret, f"{error!r}{error}{vars(error)}{shown_locals(error)}")
+
+
+def test_the_variable_that_holds_a_token_is_named() -> None:
+    """In the place of the argument, with what to do."""
+    with pytest.raises(ProofInvalid, match="^AWS_WEB_IDENTITY_TOKEN_FILE must be the path") as caught:
+        OIDCTokenFile.from_env({"AWS_WEB_IDENTITY_TOKEN_FILE": TOKEN})
+    assert (caught.value.option, caught.value.variable) == (None, "AWS_WEB_IDENTITY_TOKEN_FILE")
 
 
 @pytest.mark.parametrize(
-    ("secret", "kind"),
+    ("words", "secret"),
     [
-        (JWT, "a JSON Web Token"),
-        ("<samlp:Response>canary", "XML"),
-        ('{"AccessKeyId": "canary"}', "JSON"),
-        ("canary\ncanary", "text of several lines"),
-        ("canary-" * 40, "a long text without slashes"),
-        ("PHNhbWxwOlJlc3BvbnNl" * 8, "base64"),
+        (["assume", ROLE, "--to-process", "--oidc-token-file", TOKEN], TOKEN),
+        (["assume", ROLE, "--to-process", "--saml-file", RESPONSE], RESPONSE),
+        (["roles", RESPONSE], RESPONSE),
+        (["assume", ROLE, "--to-process", "--keys-file", KEYS], KEYS),
+        (["assume", ROLE, "--to-process", "--policy-file", KEYS], KEYS),
+        (["doctor", "--offline", "--oidc-token-file", TOKEN], TOKEN),
+        (["doctor", "--offline", "--saml-file", RESPONSE], RESPONSE),
+        (
+            ["doctor", "--offline", "--keys-file", '{"AccessKeyId": "canary-canary"}'],
+            '{"AccessKeyId": "canary-canary"}',
+        ),
     ],
 )
-def test_a_secret_in_the_place_of_a_path_is_not_quoted(secret: str, kind: str) -> None:
-    """The error says what it seems to be, and what to write."""
-    with pytest.raises(ProofInvalid, match=kind) as caught:
-        path_text(secret, ProofInvalid, remedy="write Static(WebIdentityToken(token))")
-    assert secret not in str(caught.value)
-    assert "canary" not in repr(caught.value)
-    assert caught.value.option == "path"
+@pytest.mark.parametrize("json", [False, True])
+def test_the_command_line_does_not_quote_it_either(
+    words: list[str], secret: str, json: bool, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its output ends in the logs of CI systems; it names the flag to write."""
+    assert main([*words, *(["--json"] if json else [])]) != 0
+    shown = "".join(capsys.readouterr())
+    assert not shared(secret, shown)
+    assert "path" in shown
 
 
 def test_a_path_is_text_or_a_path_object() -> None:
@@ -56,7 +164,7 @@ def test_a_path_is_text_or_a_path_object() -> None:
         path_text(b"a/b", SinkError, remedy="")
 
 
-@pytest.mark.parametrize("path", ["~nobody-here/x", "$HOME/x", "${HOME}/x", "a\0b"])
+@pytest.mark.parametrize("path", ["~nobody-here/x", "$HOME/x", "${HOME}/x", "a\0b", "\ud800"])
 def test_a_path_that_was_not_expanded_is_refused(path: str) -> None:
     """A folder of that name in the working directory is never meant."""
     with pytest.raises(SinkError, match="cannot be used as a path"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -31,8 +32,10 @@ BAD = [
 ]
 
 
-def assertion(attributes: dict[str, list[str]], **options: list[str]) -> SAMLAssertion:
-    return SAMLAssertion.from_text(response(attributes, **options))
+def assertion(
+    attributes: dict[str, list[str]], audiences: Sequence[str] = ("urn:amazon:webservices",)
+) -> SAMLAssertion:
+    return SAMLAssertion.from_text(response(attributes, audiences=audiences))
 
 
 @pytest.mark.parametrize(("attributes", "message"), BAD)

@@ -34,6 +34,7 @@ ENTRY = CacheEntry(
 DATA = entry_to_bytes(KEY, ENTRY)
 
 MOMENTS = st.datetimes(max_value=datetime(9999, 12, 30), timezones=st.just(UTC))
+VISIBLE = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1)
 OPTIONAL: dict[str, Any] = {
     attribute.name: st.none() | (st.integers() if attribute.name == "packed_policy_size" else st.text())
     for attribute in attrs.fields(Credentials)
@@ -46,8 +47,8 @@ def entries(draw: st.DrawFn) -> CacheEntry:
     """Any entry that a cache may be given, expired ones included."""
     since = draw(MOMENTS)
     life = draw(st.timedeltas(max(-LONGEST, datetime.min.replace(tzinfo=UTC) - since), LONGEST))
-    key_id, secret = draw(st.text(min_size=1)), draw(st.text(min_size=1))
-    token = draw(st.none() | st.text(min_size=1))
+    key_id, secret = draw(VISIBLE), draw(VISIBLE)
+    token = draw(st.none() | VISIBLE)
     facts = draw(st.fixed_dictionaries(OPTIONAL))
     return CacheEntry(Credentials(key_id, secret, token, since + life, **facts), since)
 

@@ -917,7 +917,7 @@ class Telling:
         key = (proof.session_token or proof.access_key_id) if isinstance(proof, Credentials) else None
         who = str(key or proof.subject)
         end = self.clock.now() + timedelta(hours=1)
-        return Credentials(who, "secret", f"{role.arn[-1]} for {who}", end)
+        return Credentials(who.replace(" ", "-"), "secret", f"{role.arn[-1]} for {who}", end)
 
 
 class Unnamed(ScriptedSource):
@@ -967,7 +967,7 @@ def test_an_identity_is_a_text(said: object, tmp_path: Path) -> None:
 
 def test_what_is_no_cache_is_told_at_once(tmp_path: Path) -> None:
     """A path is not one."""
-    with pytest.raises(TypeError, match=r"give it as FileCache\(folder\)"):
+    with pytest.raises(TypeError, match=r"Did you mean FileCache\(folder\)\?"):
         Cached(BASE, str(tmp_path))  # type: ignore[arg-type]
 
 

@@ -264,9 +264,9 @@ def test_what_is_fresh_needs_no_lock(clock: ManualClock) -> None:
 
 def test_what_is_no_cache_and_what_is_no_source_are_told_at_once(clock: ManualClock) -> None:
     """When it is built, with what to write."""
-    with pytest.raises(TypeError, match=r"cache is str, which is none; give it as FileCache\(folder\)"):
+    with pytest.raises(TypeError, match=r"cache must be a cache, not str\. Did you mean FileCache\(folder\)\?"):
         Cached(ScriptedSource(), "folder")  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"source must be a recipe, not Credentials\. Write AssumedRole\("):
+    with pytest.raises(TypeError, match=r"source must be a source, not Credentials\. Did you mean Static\("):
         Cached(credentials(clock))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="lock_timeout"):
         FileCache(lock_timeout=-1)

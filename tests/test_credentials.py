@@ -13,6 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Any
+from unittest import TestCase
 
 import attrs
 import pytest
@@ -96,7 +97,8 @@ def test_a_secret_is_text_wherever_it_has_to_go() -> None:
 @pytest.mark.parametrize("value", ["", None, b"bytes", 5], ids=repr)
 def test_a_secret_that_is_no_text_is_refused(make: Callable[[Any], object], value: object) -> None:
     """An empty or a binary secret never gets as far as a request."""
-    with pytest.raises(ProofInvalid, match="must be text and not empty"):
+    kind, message = (ProofInvalid, "is empty") if value == "" else (TypeError, "must be text, not")
+    with pytest.raises(kind, match=f"^(secret_access_key|value) {message}"):
         make(value)
 
 
@@ -130,9 +132,65 @@ def test_values_do_not_change(value: object) -> None:
             setattr(value, name, "x")
 
 
+PARTS = ("access_key_id", "secret_access_key", "session_token")
+ENDS = {
+    "\n": "a line break",
+    "\r\n": "a line break",
+    "\r": "a line break",
+    " ": "a blank",
+    "\t": "a blank",
+    "\N{NO-BREAK SPACE}": "a blank",
+    "\N{ZERO WIDTH SPACE}": r"an invisible character \(U\+200B\)",
+    "\ufeff": r"an invisible character \(U\+FEFF\)",
+    "\0": r"an invisible character \(U\+0000\)",
+    "\x1b": r"an invisible character \(U\+001B\)",
+    "\ud800": r"an invisible character \(U\+D800\)",
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("extra", ENDS, ids=ascii)
+@pytest.mark.parametrize(
+    ("text", "place"), [("{}canary", "at its start"), ("canary{}", "at its end"), ("can{}ary", "inside")]
+)
+def test_a_part_with_an_invisible_character_is_refused(part: str, extra: str, text: str, place: str) -> None:
+    """The error names the part, the kind of the character and its place, and shows nothing of the value."""
+    given: dict[str, Any] = {"access_key_id": "AKIA", "secret_access_key": "s", part: text.format(extra)}
+    if place == "inside" and extra == " " and part != "access_key_id":
+        assert getattr(Credentials(**given), part) == given[part]  # servers that are not AWS may have such secrets
+        return
+    with pytest.raises(ProofInvalid, match=f"^{part} has {ENDS[extra]} {place}; remove it where") as caught:
+        Credentials(**given)
+    assert caught.value.option == part
+    assert "canary" not in f"{caught.value!r}{caught.value}"
+
+
+@pytest.mark.parametrize("field", [field.name for field in attrs.fields(Credentials)])
+def test_a_part_of_the_wrong_type_is_refused(field: str) -> None:
+    """Each part, when the value is made: no later call can take it for another fault."""
+    wrong: object = b"canary"
+    with pytest.raises(TypeError, match=f"^{field} must be .*, not bytes") as caught:
+        Credentials(**{"access_key_id": "AKIA", "secret_access_key": "s", field: wrong})  # type: ignore[arg-type]
+    assert "canary" not in str(caught.value)
+
+
+def test_a_document_with_a_line_end_in_a_key_is_refused() -> None:
+    """What a secret store or a process returned, too."""
+    with pytest.raises(ProofInvalid, match="^secret_access_key has a line break at its end"):
+        Credentials.from_dict({"AccessKeyId": "AKIA", "SecretAccessKey": "canary\n"})
+
+
+def test_the_lines_of_a_secret_are_its_mask() -> None:
+    """Because difflib asks for lines to show where two texts differ, whatever the test runner."""
+    assert "canary" not in "".join(Secret("canary\nx").splitlines(keepends=True))
+    with pytest.raises(AssertionError) as caught:
+        TestCase().assertMultiLineEqual(Secret("canary-one"), Secret("canary-two"))  # noqa: PT009 - it is looked at
+    assert "canary" not in str(caught.value)
+
+
 def test_an_empty_access_key_id_is_refused() -> None:
     """A key id that is empty in a file is a key id to botocore; here it stops."""
-    with pytest.raises(ProofInvalid, match="access key id is empty"):
+    with pytest.raises(ProofInvalid, match="access_key_id is empty"):
         Credentials("", Secret("secret"))
 
 
@@ -214,7 +272,7 @@ def test_to_gives_back_what_the_sink_makes() -> None:
 
 # as_dict and from_dict --------------------------------------------------------------------------------------------
 
-texts = st.text(min_size=1)
+texts = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1)  # visible
 moments = st.datetimes(timezones=st.timezones() | st.just(UTC)).filter(lambda moment: 1 < moment.year < 9999)
 
 
@@ -224,7 +282,9 @@ def test_as_dict_and_from_dict_are_inverse(key: str, secret: str, token: str | N
     keys = Credentials(key, Secret(secret), None if token is None else Secret(token), moment)
     back = Credentials.from_dict(keys.as_dict())
     assert back == attrs.evolve(keys, expiration=keys.expiration and keys.expiration.replace(microsecond=0))
-    assert all(type(value) is str for value in keys.as_dict().values())
+    assert json.loads(json.dumps(keys.as_dict())) == keys.as_dict()
+    assert type(keys.as_dict()["SecretAccessKey"]) is Secret
+    assert {type(value) for name, value in keys.as_dict().items() if name == "SessionToken"} <= {Secret}
 
 
 def test_as_dict_leaves_out_what_is_not_there() -> None:

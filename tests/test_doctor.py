@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
-import sys
 from collections.abc import Callable
 from datetime import timedelta
 from importlib import metadata
@@ -53,8 +53,15 @@ def test_the_versions_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert versions.facts["botocore"] == metadata.version("botocore")
     assert versions.facts["boto3"] == metadata.version("boto3")
 
-    monkeypatch.setitem(sys.modules, "boto3", None)
-    assert only(look(), "versions").text.endswith(", and no boto3, which only its sessions need.")
+    def version(name: str) -> str:
+        if name == "boto3":
+            raise metadata.PackageNotFoundError
+        return "1"
+
+    monkeypatch.setattr(metadata, "version", version)
+    assert only(look(), "versions").facts["boto3"] == "of unknown version"
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    assert only(look(), "versions").text.endswith("botocore 1, and no boto3, which only its sessions need.")
 
 
 # Any file at all --------------------------------------------------------------------------------------------------

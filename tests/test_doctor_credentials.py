@@ -127,7 +127,7 @@ def program(home: Path, tmp_path: Path) -> Path:
         ),
         ("swapped", "ok: The credentials of the profile 'swapped' (method config-file) are long-term keys."),
         ("half", "wrong: the profile 'half': it is not complete: aws_secret_access_key is missing"),
-        ("nested", "wrong: the profile 'nested': the access key id is empty"),
+        ("nested", "wrong: the profile 'nested': access_key_id is empty"),
         ("bare", "wrong: the profile 'bare': it holds no credentials"),
     ],
 )

@@ -21,7 +21,6 @@ from stskit import (
     SAMLAssertion,
     StskitError,
     assume,
-    assume_all,
 )
 from stskit.errors import RoleError
 from stskit.roles import ProvidedContext
@@ -50,7 +49,7 @@ WRONG_OPTIONS: dict[str, list[Callable[[], object]]] = {
         lambda: AssumedRole(Role(ROLE, duration=7200), source=AssumedRole(ROLE)),
     ],
     "policy": [lambda: Role(ROLE, policy=""), lambda: Role(ROLE, policy={"Statement": {1}})],
-    "policy_arns": [lambda: Role(ROLE, policy_arns="arn"), lambda: Role(ROLE, policy_arns=["arn"])],
+    "policy_arns": [lambda: Role(ROLE, policy_arns=["arn"])],
     "tags": [
         lambda: Role(ROLE, tags={"": "x"}),
         lambda: Role(ROLE, tags={"aws:x": "y"}),
@@ -58,7 +57,6 @@ WRONG_OPTIONS: dict[str, list[Callable[[], object]]] = {
         lambda: assume(Role(ROLE, tags={"a": "x"}), source=Static(OFFER)),
     ],
     "transitive_tag_keys": [
-        lambda: Role(ROLE, transitive_tag_keys="team"),
         lambda: Role(ROLE, transitive_tag_keys=[""]),
         lambda: Role(ROLE, transitive_tag_keys=["aws:x"]),
     ],
@@ -79,7 +77,6 @@ WRONG_OPTIONS: dict[str, list[Callable[[], object]]] = {
         lambda: BotocoreSTS().exchange(KEYS, Role(ROLE.replace(":aws:", ":minio:"))),
     ],
     "role": [lambda: OFFER.principal_for(f"{ROLE}2")],
-    "roles": [lambda: assume_all(ROLE)],
     "principal_arn": [lambda: assert_never(SEALED.roles)],
     "source": [
         lambda: SessionToken(Static(SESSION)).fetch(),

@@ -179,13 +179,13 @@ def test_an_outcome_shows_no_secret() -> None:
     ("change", "error", "message"),
     [
         ({"roles": [arn(1), "R"]}, RoleError, "'R' is no role ARN"),
-        ({"roles": arn(1)}, RoleError, r"roles is a list of roles; write \['arn:"),
+        ({"roles": arn(1)}, TypeError, r"roles must be a list of roles, not str\. For a list of one, write \[role\]"),
         (
             {"roles": [Role(arn(1), duration=7200)], "source": AssumedRole(arn(0))},
             RoleError,
             "assumed from another role",
         ),
-        ({"source": BASE}, TypeError, r"source has no fetch\(\)"),
+        ({"source": BASE}, TypeError, r"Did you mean Static\(credentials\)\?"),
         ({"source": Counted(SourceMissing("nothing there"))}, SourceMissing, "nothing there"),
         ({"source": Profile("nobody")}, SourceMissing, "no profile 'nobody'"),
         ({"workers": 0}, ValueError, "workers is 0; there must be at least one"),

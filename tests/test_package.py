@@ -22,11 +22,11 @@ HEAVY = ["botocore", "boto3", "urllib3", "dateutil", "ssl", "http.client"]
 # Modules that are imported on first use, inside functions: they import heavy libraries at their top, or are not needed
 # before the first call. The lists of public names in `stskit.sinks` and `stskit._cli` work the same way.
 ON_FIRST_USE = {
+    "stskit._version",
     "stskit._cli.doctor.examine",
     "stskit._io.atomic",
     "stskit._io.cache_folder",
     "stskit._io.streams",
-    "stskit._version",
     "stskit.proofs.browser_log",
     "stskit.proofs.saml_encoding",
     "stskit.proofs.saml_parser",

@@ -237,7 +237,7 @@ def test_nothing_expired_is_used(
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"advisory": -SECOND}, "advisory is .* not negative"),
+        ({"advisory": -SECOND}, "advisory is .* not be negative"),
         ({"mandatory": -SECOND}, "mandatory is"),
         ({"jitter": -0.1}, "jitter is -0.1; it must be from 0 to 1"),
         ({"jitter": 1.1}, "jitter is 1.1"),

@@ -196,7 +196,7 @@ def test_every_file_gives_what_botocore_finds_in_it_or_an_error(
     names = {name.encode("latin-1").decode(errors="replace") for each in headers for name in (each, each.strip())}
     for name in ["dev", "default", None, *names, *(each.removeprefix("profile ").strip("\"'") for each in names)]:
         expected, got = answers_of_botocore(name), answers(Profile(name))
-        if expected is not None:
+        if expected is not None and "".join(expected).isprintable() and " " not in expected[0]:
             assert got == expected
         else:
             assert isinstance(got, SourceError)
@@ -263,8 +263,8 @@ def test_a_file_that_may_not_be_read_is_named(home: Path, monkeypatch: pytest.Mo
     ("config", "credentials", "message"),
     [
         ("", "[p]\naws_access_key_id = AKIA\n", "it is not complete: aws_secret_access_key is missing; add it"),
-        ("", "[p]\naws_access_key_id =\naws_secret_access_key = canary\n", "the access key id is empty"),
-        ("", "[p]\naws_access_key_id = AKIA\naws_secret_access_key =\n", "a secret must be text and not empty"),
+        ("", "[p]\naws_access_key_id =\naws_secret_access_key = canary\n", "access_key_id is empty"),
+        ("", "[p]\naws_access_key_id = AKIA\naws_secret_access_key =\n", "secret_access_key is empty"),
         ("", "[p]\n\ncanary\n", ".aws/credentials cannot be parsed at line 3; correct it"),
         ("", "canary\n[p]\n", ".aws/credentials cannot be parsed at line 1; correct it"),
         ("[profile p\ncanary\n", "", ".aws/config cannot be parsed at line 1; correct it"),

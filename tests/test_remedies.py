@@ -69,6 +69,7 @@ def refusal(answer: Answer, proof: Proof = BASE, role: Role = ANY_ROLE) -> STSEr
             "RoleSessionName in AuthnResponse must match",
             "RoleSessionName",
         ),
+        ("InvalidIdentityToken", "AssumeRoleWithSAML", "Source Identity must match [a-z]", "and SourceIdentity"),
         ("InvalidIdentityToken", "AssumeRoleWithSAML", "must be used within 5 minutes of issue", "save the new one"),
         ("InvalidIdentityToken", "AssumeRoleWithSAML", "Response signature invalid", "current metadata"),
         ("SignatureDoesNotMatch", "AssumeRole", "Signature expired: 2026 is now earlier than", "Set the clock"),

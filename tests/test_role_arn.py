@@ -61,12 +61,12 @@ def test_what_was_given_is_shown_and_cut() -> None:
     """So that one finds it again, and an error stays readable."""
     with pytest.raises(RoleError, match="^'user/app' is no role ARN"):
         RoleARN.parse("user/app")
-    with pytest.raises(RoleError, match=r"^'x{199}\.\.\. is no role ARN"):
-        RoleARN.parse("x" * 5000)
+    with pytest.raises(RoleError, match=r"^'arn:x{195}\.\.\. is no role ARN"):
+        RoleARN.parse("arn:" + "x" * 5000)
 
 
-@given(st.text() | st.none() | st.integers())
+@given(st.text())
 def test_anything_is_split_or_refused(text: Any) -> None:
-    """No text, and nothing that is none, gets another exception out."""
+    """No text gets another exception out."""
     with pytest.raises(RoleError):
         RoleARN.parse(text)

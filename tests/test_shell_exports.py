@@ -10,7 +10,7 @@ from traceback import TracebackException
 from typing import Any
 
 import pytest
-from helpers import needs, reachable_text
+from helpers import needs, reachable_text, unchecked
 from other_identities import ALL
 
 from stskit import Credentials
@@ -88,7 +88,7 @@ def check_round_trips(shell: str, way: str) -> None:
     lines = []
     for number, value in enumerate(NASTY):
         sink = ShellExports(DIALECTS[shell], region=value)
-        put(f"text{number}", Credentials("AKIAEXAMPLE", "secret", value).to(sink))
+        put(f"text{number}", unchecked(Credentials("AKIAEXAMPLE", "secret"), session_token=value).to(sink))
         lines.append(f"{way.format(f'text{number}')}\nenv -0 >got{number}\n")
     done = run(shell, "".join(lines), AWS_PROFILE="stale", AWS_SECURITY_TOKEN="stale")
     assert (done.stdout, done.stderr, done.returncode) == (b"", b"", 0)
@@ -162,7 +162,12 @@ def test_what_sts_gives_needs_no_quotes_around_the_command(shell: str, way: str)
 def test_without_quotes_around_the_command_nothing_is_run_either(shell: str) -> None:
     """A value that is not what STS gives may come out wrong then, and no more."""
     for value in NASTY:
-        put("text", Credentials(value, value, value).to(ShellExports(DIALECTS[shell], region=value)))
+        put(
+            "text",
+            unchecked(Credentials("A", "s"), access_key_id=value, secret_access_key=value, session_token=value).to(
+                ShellExports(DIALECTS[shell], region=value)
+            ),
+        )
         run(shell, BARE[shell].format("text"))
         assert not Path("ran").exists()
 
@@ -246,7 +251,9 @@ def test_old_variables_go_first(shell: Shell, unset: str, sets: str) -> None:
 )
 def test_quotes_backslashes_and_line_ends_are_what_the_shell_takes(shell: Shell, quoted: str) -> None:
     """Where no shell is installed, this much is seen."""
-    assert f" {quoted};\n" in Credentials("it's \\ !\n", "s").to(ShellExports(shell)).replace("_ID=", "_ID ")
+    assert f" {quoted};\n" in unchecked(Credentials("AKIAEXAMPLE", "s"), access_key_id="it's \\ !\n").to(
+        ShellExports(shell)
+    ).replace("_ID=", "_ID ")
 
 
 @pytest.mark.case("X4")
@@ -254,7 +261,9 @@ def test_powershell_gets_its_five_single_quotes_doubled() -> None:
     """https://learn.microsoft.com/powershell/module/microsoft.powershell.core/about/about_quoting_rules."""
     value = "it's \u2018\u2019 \u201a\u201b $(x) `\" \\ %x% ''"
     quoted = "'it''s \u2018\u2018\u2019\u2019 \u201a\u201a\u201b\u201b $(x) `\" \\ %x% '''''"
-    text = Credentials("AKIAEXAMPLE", "secret", value).to(ShellExports("powershell", region=value))
+    text = unchecked(Credentials("AKIAEXAMPLE", "secret"), session_token=value).to(
+        ShellExports("powershell", region=value)
+    )
     for name in ("AWS_SESSION_TOKEN", *REGION):
         assert f"\n$Env:{name} = {quoted};\n" in text
 
@@ -276,9 +285,9 @@ def test_what_a_shell_cannot_quote_is_refused_and_not_shown(shell: Shell, part: 
     """In whatever field; not in the error, in anything that hangs on it, or in its frames."""
     bad = f"CANARY{part}CANARY"
     for keys, region, name in (
-        (Credentials(part, "CANARY"), None, "AWS_ACCESS_KEY_ID"),
-        (Credentials("A", bad), None, "AWS_SECRET_ACCESS_KEY"),
-        (Credentials("A", "CANARY", bad), None, "AWS_SESSION_TOKEN"),
+        (unchecked(Credentials("A", "CANARY"), access_key_id=part), None, "AWS_ACCESS_KEY_ID"),
+        (unchecked(Credentials("A", "CANARY"), secret_access_key=bad), None, "AWS_SECRET_ACCESS_KEY"),
+        (unchecked(Credentials("A", "CANARY"), session_token=bad), None, "AWS_SESSION_TOKEN"),
         (Credentials("A", "CANARY"), part, "AWS_REGION"),
     ):
         with pytest.raises(SinkError, match=f"^{name} holds what {shell} cannot quote; write it to") as caught:

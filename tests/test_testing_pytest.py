@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import attrs
 import boto3
@@ -14,6 +17,7 @@ import pytest
 
 import stskit
 from stskit import Credentials
+from stskit.sources import Profile
 
 # In the source tree the plugin is a module of the package, and pip copies it to the place where the wheel has it.
 SOURCE = Path(stskit.__file__).parent / "testing" / "pytest_plugin.py"
@@ -133,6 +137,136 @@ def test_a_comparison_names_the_attributes_that_differ(module: str) -> None:
     differing = compare("==", keys, attrs.evolve(keys, secret_access_key="other-canary"))
     assert differing[1] == "they differ in: secret_access_key"
     assert "canary" not in "".join(differing)
+
+
+ONE, TWO = (
+    Credentials("AKIA", f"canary-{each}-key", f"canary-{each}-token", account_id="1") for each in ("one", "two")
+)
+
+
+@dataclasses.dataclass
+class Job:
+    """A class of somebody else, with the attributes of an instance."""
+
+    name: str
+    keys: object
+
+
+class Pair(NamedTuple):
+    name: str
+    keys: object
+
+
+@attrs.define
+class Slots:
+    keys: object
+    _private: object = None
+
+
+class Odd:
+    """A class with a single slot, given as text."""
+
+    __slots__ = "keys"  # noqa: PLC0205 - as some do
+
+    def __init__(self, keys: object) -> None:
+        self.keys = keys
+
+
+CONTAINERS: dict[str, tuple[Callable[[Any], object], str]] = {
+    "dataclass": (lambda keys: Job("a", keys), "keys.secret_access_key, keys.session_token"),
+    "named tuple": (lambda keys: Pair("a", keys), "[1].secret_access_key, [1].session_token"),
+    "attrs": (Slots, "keys.secret_access_key, keys.session_token"),
+    "slot": (Odd, "keys.secret_access_key, keys.session_token"),
+    "list": (lambda keys: [1, keys], "[1].secret_access_key, [1].session_token"),
+    "dict": (lambda keys: {"k": keys.secret_access_key}, "['k']"),
+    "set": (lambda keys: {keys.secret_access_key}, ""),
+    "nested": (lambda keys: {"k": [Job("a", (keys,))]}, "['k'][0].keys[0].secret_access_key"),
+    "lengths": (lambda keys: [keys] * (1 if keys is ONE else 2), ""),
+    "as a dict": (lambda keys: keys.as_dict(), "['SecretAccessKey'], ['SessionToken']"),
+    "keys of a dict": (lambda keys: {keys.secret_access_key: 1}, ""),
+}
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_a_container_of_secrets_is_compared_by_masks(name: str) -> None:
+    """However deep they are; the parts that differ are named."""
+    make, differing = CONTAINERS[name]
+    shown = compare()("==", make(ONE), make(TWO))
+    assert "canary" not in "\n".join(shown)
+    assert (f"they differ in: {differing}" in "\n".join(shown)) if differing else len(shown) == 1
+
+
+def test_a_text_that_holds_a_secret_is_masked_too() -> None:
+    """A test may build such a text; short secrets would mask anything and stay."""
+    shown = compare()("in", f"x{ONE.secret_access_key}x", [ONE.secret_access_key])
+    assert shown == ["'x***x' in [Secret('***')]"]
+    assert compare()("==", "ab", [Credentials("AKIA", "a")])[0].startswith("'ab' == [Credentials(")
+
+
+def test_other_comparisons_stay_as_pytest_shows_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of containers of values of stskit that hold no secret; and always where stskit is not in use."""
+    assert compare()("==", [Profile("a")], [Profile("b")]) is None
+    assert compare()("==", [sys], [pytest]) is None
+    monkeypatch.delitem(sys.modules, "stskit")
+    assert compare()("==", ONE, TWO) is None
+
+
+def test_a_container_in_itself_is_compared_once() -> None:
+    """As caches of parents and children have it."""
+    left: list[object] = [ONE]
+    right: list[object] = [TWO]
+    left.append(left)
+    right.append(right)
+    assert "canary" not in "\n".join(compare()("!=", left, right))
+    left[1], right[1] = {"deep": left}, {"deep": right}
+    assert "canary" not in "\n".join(compare()("!=", left, right))
+
+
+def compare() -> Callable[[str, object, object], Any]:
+    """The hook of the source tree where there is one, so that its coverage is seen."""
+    module = import_module("stskit.testing.pytest_plugin" if SOURCE.exists() else "pytest_stskit")
+    found: Callable[[str, object, object], Any] = module.pytest_assertrepr_compare
+    return found
+
+
+@pytest.mark.parametrize("options", [["-vv"], ["-vv", "-p", "no:stskit"]], ids=["with", "without the plugin"])
+def test_no_runner_shows_a_secret_letter_by_letter(
+    options: list[str], pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pytest where nothing is shortened, as on CI, and unittest in it; without the plugin as well."""
+    monkeypatch.setenv("CI", "true")
+    pytester.makepyfile("""
+        import dataclasses, unittest
+        from stskit import Credentials
+
+        ONE, TWO = (Credentials("AKIA", "can" + f"ary-{each}", "can" + f"ary-{each}-token") for each in ("one", "two"))
+
+        @dataclasses.dataclass
+        class Job:
+            keys: object
+
+        def test_dataclass():
+            assert Job(ONE) == Job(TWO)
+
+        def test_list():
+            assert [Job(ONE)] == [Job(TWO)]
+
+        def test_dict():
+            assert ONE.as_dict() == TWO.as_dict()
+
+        class TestIt(unittest.TestCase):
+            def test_equal(self):
+                self.assertEqual(ONE, TWO)
+
+            def test_dict(self):
+                self.assertEqual(ONE.as_dict(), TWO.as_dict())
+
+            def test_lines(self):
+                self.assertMultiLineEqual(ONE.session_token, TWO.session_token)
+    """)
+    result = pytester.runpytest_subprocess(*options, "-p", "no:cacheprovider", "--showlocals")
+    result.assert_outcomes(failed=6)
+    assert "canary" not in result.stdout.str()
 
 
 def test_the_kit_loads_botocore_with_the_first_call() -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from attrs import field, frozen
 
 from stskit import mfa
+from stskit._arguments import quoted
 from stskit.engine import AssumedRole
 from stskit.errors import SinkError, StskitError
 from stskit.refresh import Cached
@@ -57,7 +58,7 @@ class UsageError(StskitError):
 def _time(text: str) -> timedelta:
     found = re.fullmatch(_TIME, text, re.ASCII)
     if found is None:
-        raise ArgumentTypeError(f"{text!r} is no time; write it as 3600, 90s, 15m or 1h30m")
+        raise ArgumentTypeError(f"{quoted(text)} is no time; write it as 3600, 90s, 15m or 1h30m")
     hours, minutes, seconds = (int(each or 0) for each in found.groups())
     return timedelta(hours=hours, minutes=minutes, seconds=seconds)
 
@@ -83,7 +84,7 @@ def _url(text: str) -> str:
 def _tag(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise ArgumentTypeError(f"{text!r} is no tag; write it as KEY=VALUE")
+        raise ArgumentTypeError(f"{quoted(text)} is no tag; write it as KEY=VALUE")
     return key, value
 
 

@@ -11,6 +11,7 @@ from attrs import frozen
 from stskit._arguments import secret_kind
 from stskit._cli import console, options
 from stskit._cli.options import Option, UsageError, add_group
+from stskit._version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -261,6 +262,4 @@ class _Version(Action):
     """Print the version."""
 
     def __call__(self, parser: ArgumentParser, *_arguments: object) -> None:
-        from stskit._version import __version__
-
         parser.exit(console.output(f"stskit {__version__}"))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
 
+from stskit._arguments import path_text, quoted
 from stskit._cli.options import UsageError, arguments_for, check, uses_no_role
 from stskit.caches import FileCache
 from stskit.credentials import Credentials
@@ -156,15 +157,15 @@ def _first_role_arn(args: Namespace, source: Source[Proof]) -> str:
     for each in args.roles[1:]:
         if not each.startswith("arn:"):
             raise UsageError(
-                f"{each!r} is no role ARN. Several roles are a chain, each assumed from the one before, and only the "
-                "first may be a name",
+                f"{quoted(each)} is no role ARN. Several roles are a chain, each assumed from the one before, and only "
+                "the first may be a name",
                 remedy="for two roles call stskit twice",
             )
     if isinstance(source, SAMLFile) and not wanted.startswith("arn:"):
         return _offered_role_arn(source, wanted)
     if not wanted.startswith("arn:"):
         raise UsageError(
-            f"{wanted!r} is no role ARN" if wanted else "no role is named",
+            f"{quoted(wanted)} is no role ARN" if wanted else "no role is named",
             remedy="give its ARN, such as arn:aws:iam::123456789012:role/Deploy, or say by --saml-file which response "
             "offers it: then its name is enough. Without a role, credentials are used as they are: name them by "
             "--profile or --keys-file, or ask for --session-token",
@@ -227,7 +228,8 @@ def read_credentials(path: str) -> Credentials:
 
 def _read_text(path: str, what: str) -> str:
     """Return the text in the file at *path*; *what* it should be is for the errors. Raise `SourceError`."""
-    return read_proof(path, what, _MAX_INPUT_BYTES)
+    remedy = "Save it in a file and write the path of that file"
+    return read_proof(path_text(path, ProofInvalid, remedy=remedy), what, _MAX_INPUT_BYTES)
 
 
 # MFA codes ------------------------------------------------------------------------------------------------------------

@@ -12,11 +12,12 @@ from hashlib import sha256
 from typing import Final
 
 from attrs import field, frozen
-from attrs.validators import ge
+from attrs.validators import and_, ge
 
+from stskit._arguments import number, path_text
 from stskit._io import atomic, cache_folder, transient_locks
 from stskit.caches.entry import entry_from_bytes, entry_to_bytes, is_newer
-from stskit.errors import CacheWarning
+from stskit.errors import CacheWarning, SinkError, init_without_frames
 from stskit.protocols import CacheEntry
 
 __all__ = ["FileCache"]
@@ -32,11 +33,16 @@ _MAX_AGE: Final = {  # patterns of names, and the age in seconds from which no p
 }
 
 
+def _given(folder: str | os.PathLike[str]) -> str:
+    return path_text(folder, SinkError, remedy="write the path of a folder", argument="folder")
+
+
 def _folder(folder: str | os.PathLike[str] | None) -> str:
-    path = cache_folder.default_folder() if folder is None else os.path.expanduser(os.fspath(folder))
+    path = cache_folder.default_folder() if folder is None else os.path.expanduser(_given(folder))
     return path if path.startswith("~") else os.path.abspath(path)  # the first, where there is no home, is never used
 
 
+@init_without_frames
 @frozen
 class FileCache:
     """Keeps credentials in files, one for each key: all processes of this user share one call, now and later.
@@ -55,7 +61,7 @@ class FileCache:
     """
 
     folder: str = field(default=None, converter=_folder)
-    lock_timeout: float = field(default=15, kw_only=True, validator=ge(0))
+    lock_timeout: float = field(default=15, kw_only=True, validator=and_(number, ge(0)))
     _warned: set[str] = field(init=False, factory=set, eq=False, repr=False)
 
     def get(self, key: str, /) -> CacheEntry | None:

@@ -8,7 +8,9 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 from weakref import ref
 
+from stskit._arguments import wrong_type
 from stskit._io.fork import reset_in_children
+from stskit.errors import without_frames
 from stskit.protocols import CacheEntry
 
 __all__ = ["MemoryCache"]
@@ -26,7 +28,10 @@ class MemoryCache:
     __slots__ = ("__weakref__", "_entries", "_lock", "_max_entries", "_turns")
     persistent: ClassVar[bool] = False
 
+    @without_frames
     def __init__(self, max_entries: int = 1000) -> None:
+        if type(max_entries) is not int:
+            wrong_type("max_entries", max_entries, "a whole number")
         if max_entries < 1:
             raise ValueError(f"max_entries is {max_entries}; there must be room for one")
         self._max_entries = max_entries

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from attrs import field, frozen
 
+from stskit._arguments import check_type, optional_text
 from stskit._time import instant
-from stskit.credentials import Secret, secret
-from stskit.errors import ProofInvalid, RoleError, RoleNotOffered, without_frames
+from stskit.credentials import Secret, check_secret, secret
+from stskit.errors import ProofInvalid, RoleError, RoleNotOffered, init_without_frames, without_frames
 
 if TYPE_CHECKING:
     from stskit.proofs.saml_parser import Response
@@ -34,6 +35,7 @@ class SAMLRole:
     principal_arn: str
 
 
+@init_without_frames
 @frozen
 class SAMLAssertion:
     """A SAML 2.0 response from an identity provider, base64 on one line, as STS takes it.
@@ -49,8 +51,8 @@ class SAMLAssertion:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_saml_assertions.html
     """
 
-    value: Secret = field(converter=secret)
-    principal_arn: str | None = None
+    value: Secret = field(converter=secret, validator=check_secret)
+    principal_arn: str | None = field(default=None, validator=optional_text)
     _parsed: Response | None = field(default=None, init=False, repr=False, eq=False)
 
     @classmethod
@@ -62,6 +64,7 @@ class SAMLAssertion:
         """
         from stskit.proofs import browser_log
 
+        check_type("text", text, str, "text")
         return cls.from_encoding(browser_log.newest(text).value, principal_arn)
 
     @classmethod

@@ -16,7 +16,9 @@ from typing import Final
 
 from attrs import field, frozen
 
-from stskit.credentials import Secret, secret
+from stskit._arguments import optional_text
+from stskit.credentials import Secret, check_secret, secret
+from stskit.errors import init_without_frames
 
 __all__ = ["WebIdentityToken"]
 
@@ -49,6 +51,7 @@ class _Content:
         return None
 
 
+@init_without_frames
 @frozen
 class WebIdentityToken:
     """An OpenID Connect token (or an OAuth 2.0 one, with its `provider_id`), as STS takes it: 4 to 20,000 characters.
@@ -61,8 +64,8 @@ class WebIdentityToken:
     https://openid.net/specs/openid-connect-core-1_0.html#IDToken
     """
 
-    value: Secret = field(converter=secret)
-    provider_id: str | None = None
+    value: Secret = field(converter=secret, validator=check_secret)
+    provider_id: str | None = field(default=None, validator=optional_text)
     _parsed: _Content | None = field(default=None, init=False, repr=False, eq=False)
 
     @property

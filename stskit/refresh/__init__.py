@@ -37,12 +37,22 @@ from typing import Final, NoReturn, TypeVar
 
 from attrs import define, evolve, field, frozen
 
-from stskit._arguments import check_method
+from stskit._arguments import check_method, check_source, check_type
 from stskit._io.fork import Occupied, OneAtATime, lock_across_forks
 from stskit._time import SystemClock
 from stskit.cache_key import anonymous_part, digest, identity_for, identity_of, snapshot_of
 from stskit.credentials import Credentials
-from stskit.errors import CacheWarning, ProofInvalid, SignInRequired, SourceError, SourceMissing, StskitError, prefixed
+from stskit.errors import (
+    CacheWarning,
+    ProofInvalid,
+    SignInRequired,
+    SourceError,
+    SourceMissing,
+    StskitError,
+    prefixed,
+    remove_frames,
+    without_frames,
+)
 from stskit.protocols import (
     Cache,
     CacheEntry,
@@ -143,6 +153,7 @@ class Cached:
 
     """
 
+    @without_frames
     def __init__(
         self,
         source: Source[Credentials],
@@ -152,13 +163,9 @@ class Cached:
         clock: Clock = SystemClock(),
         listener: RefreshListener | None = None,
     ) -> None:
-        check_method(
-            "source",
-            source,
-            "fetch",
-            "a recipe",
-            "Write AssumedRole(role, source=...); to deliver credentials that you have, write credentials.to(sink).",
-        )
+        check_source("source", source)
+        check_type("key", key, (str, type(None)), "text or None")
+        check_method("clock", clock, "now", "a clock")
         if listener is not None:
             check_method("listener", listener, "notify", "a RefreshListener")
         self._options = _Options(source, cache, check_refresh(refresh), key, clock, listener)
@@ -198,6 +205,7 @@ class Cached:
         return getattr(self.source, "settings_profile", None)
 
     @property
+    @without_frames
     def identity(self) -> str | None:
         """A key for caches: for the source as it was when these credentials came, else as it is now.
 
@@ -261,7 +269,11 @@ class Cached:
             and self._clock.monotonic() < held.fresh_until_monotonic
         ):
             return held.credentials
-        return self._fetch_slow().credentials
+        try:
+            return self._fetch_slow().credentials
+        except BaseException as error:  # `without_frames` would cost each read a call
+            remove_frames(error)
+            raise
 
     def invalidate(self, access_key_id: str | None = None) -> None:
         """Have the next read fetch new credentials, because a service has refused these.
@@ -292,6 +304,7 @@ class Cached:
         except StskitError:
             return False
 
+    @without_frames
     def to(self, sink: LiveSink[R]) -> R:
         """Attach *sink* to this, so that all that is made of it shares one set of credentials.
 
@@ -537,8 +550,8 @@ class _CacheAccess:
     _unique_fallback_key: str = field(init=False, factory=lambda: f"unnamed-{os.urandom(16).hex()}")
 
     def __attrs_post_init__(self) -> None:
-        if not hasattr(self.cache, "exclusive"):
-            raise TypeError(f"cache is {type(self.cache).__name__}, which is none; give it as FileCache(folder)")
+        hint = "Did you mean FileCache(folder)?" if isinstance(self.cache, str | os.PathLike) else ""
+        check_method("cache", self.cache, "exclusive", "a cache", hint)
 
     def check(self, source: Source[Credentials]) -> None:
         """Raise `SourceMissing` where the cache outlives the process and *source* can have no key."""
@@ -616,11 +629,8 @@ class _CacheAccess:
 
 def check_refresh(refresh: RefreshPolicy) -> RefreshPolicy:
     """Return *refresh*. Raises `TypeError` where it is not a `RefreshPolicy`: IAM policies belong to the role."""
-    if not isinstance(refresh, RefreshPolicy):
-        raise TypeError(
-            f"refresh must be a RefreshPolicy, not {type(refresh).__name__}. A session policy of IAM belongs to the "
-            "role: Role(arn, policy=...)"
-        )
+    hint = "A session policy of IAM belongs to the role: Role(arn, policy=...)."
+    check_type("refresh", refresh, RefreshPolicy, "a RefreshPolicy", hint)
     return refresh
 
 

@@ -15,9 +15,9 @@ import attrs
 from attrs import define, field, frozen
 from attrs.validators import optional
 
-from stskit._arguments import check_type
+from stskit._arguments import check_number, check_timespan
 from stskit.credentials import Credentials
-from stskit.errors import ProofInvalid, SignInRequired, StskitError
+from stskit.errors import ProofInvalid, SignInRequired, StskitError, init_without_frames
 from stskit.protocols import CacheEntry
 
 __all__ = [
@@ -51,17 +51,18 @@ _MAX_DEPTH: Final = 10  # of sources behind sources; nobody chains more roles
 
 
 def _span(_policy: object, attribute: attrs.Attribute[timedelta], value: timedelta) -> None:
-    check_type(attribute.name, value, timedelta, "a timedelta", "Write for example timedelta(minutes=10).")
+    check_timespan(attribute.name, value)
     if value < _ZERO:
-        raise ValueError(f"{attribute.name} is {value!r}; it must be positive or zero, and not negative")
+        raise ValueError(f"{attribute.name} is {value}; it must not be negative")
 
 
 def _fraction(_policy: object, attribute: attrs.Attribute[float], value: float) -> None:
-    check_type(attribute.name, value, (int, float), "a number from 0 to 1")
+    check_number(attribute.name, value)
     if not 0 <= value <= 1:
         raise ValueError(f"{attribute.name} is {value!r}; it must be from 0 to 1")
 
 
+@init_without_frames
 @frozen(kw_only=True)
 class RefreshPolicy:
     """How early to refresh, and what to do when that fails.

@@ -6,7 +6,8 @@ from json import dumps
 
 from attrs import frozen
 
-from stskit.credentials import Credentials
+from stskit.credentials import Credentials, check_credentials
+from stskit.errors import without_frames
 
 __all__ = ["CredentialProcess"]
 
@@ -21,7 +22,12 @@ class CredentialProcess:
     https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
     """
 
+    @without_frames
     def write(self, credentials: Credentials, /) -> str:
-        """The document for *credentials*, one line without its end; it is secret. Raises nothing."""
+        """The document for *credentials*, one line without its end; it is secret.
+
+        Raises `TypeError` where *credentials* has another type.
+        """
+        check_credentials(credentials)
         account = {} if credentials.account_id is None else {"AccountId": credentials.account_id}
         return dumps({"Version": 1, **credentials.as_dict(), **account})

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 
-from stskit.credentials import Credentials
+from stskit._arguments import check_environ, flag, optional_text
+from stskit.credentials import Credentials, Secret, check_credentials
+from stskit.errors import init_without_frames, without_frames
 
 if TYPE_CHECKING:
     from botocore.session import Session
@@ -64,7 +66,7 @@ _NAMES: Final = {
 
 
 def variables(credentials: Credentials, region: str | None, expiration: bool) -> dict[str, str]:
-    """What every SDK reads, in plain text."""
+    """Return the variables that every SDK reads. Their secrets are `Secret` texts."""
     fields = credentials.as_dict()
     found = {name: fields[key] for key, name in _NAMES.items() if key in fields and (expiration or key != "Expiration")}
     return found | ({} if region is None else dict.fromkeys(REGIONS, region))
@@ -86,6 +88,11 @@ def to_unset(environ: Mapping[str, str], region: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*OWN_VARIABLES, *_OTHER_IDENTITIES, *tokens, *(() if region is None else REGIONS))))
 
 
+def _check_environ(_self: object, _attribute: object, environ: Mapping[str, str] | None) -> None:
+    check_environ(environ)
+
+
+@init_without_frames
 @frozen
 class Environment:
     """Environment variables, as a new dict: nothing is set in this process, unless by `applied`.
@@ -100,9 +107,9 @@ class Environment:
     https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
     """
 
-    environ: Mapping[str, str] | None = field(default=None, repr=False)  # it may hold secrets
-    expiration: bool = field(default=False, kw_only=True)
-    region: str | None = field(default=None, kw_only=True)
+    environ: Mapping[str, str] | None = field(default=None, repr=False, validator=_check_environ)  # may hold secrets
+    expiration: bool = field(default=False, kw_only=True, validator=flag)
+    region: str | None = field(default=None, kw_only=True, validator=optional_text)
 
     @property
     def unset(self) -> tuple[str, ...]:
@@ -113,8 +120,12 @@ class Environment:
         """
         return to_unset(os.environ if self.environ is None else self.environ, self.region)
 
+    @without_frames
     def write(self, credentials: Credentials, /) -> dict[str, str]:
-        """The variables for *credentials*, in plain text. Raises nothing."""
+        """The variables for *credentials*. Their secrets are `Secret` texts: a process gets them in clear, a repr masks
+        them. Raises `TypeError` where *credentials* has another type.
+        """
+        check_credentials(credentials)
         environ = {} if self.environ is None else self.environ
         removed = to_unset(environ, None)
         kept = {name: value for name, value in environ.items() if name not in removed}
@@ -127,8 +138,9 @@ class Environment:
         For code that looks nowhere else. The environment is one for all threads of a process: where other threads
         might see it, give the variables to a child process, or use a session. `environ` plays no part. Raises nothing.
         """
+        check_credentials(credentials)
         names = to_unset(os.environ, self.region)
-        before = {name: os.environ[name] for name in names if name in os.environ}
+        before = {name: Secret(os.environ[name]) for name in names if name in os.environ}
         _replace(names, variables(credentials, self.region, self.expiration))
         try:
             yield

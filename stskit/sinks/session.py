@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Final
 from attrs import asdict, field, frozen
 from attrs.converters import optional
 
+from stskit._arguments import check_source, has_method, optional_text
 from stskit._time import SystemClock
-from stskit.errors import SinkError, without_frames
+from stskit.credentials import check_credentials
+from stskit.errors import SinkError, init_without_frames, without_frames
 from stskit.refresh import Cached, RefreshPolicy, check_refresh
 from stskit.sinks.environment import sign_with_keys_only
 
@@ -24,6 +26,7 @@ __all__ = ["Boto3Session", "BotocoreSession"]
 _LIKE_THE_SDKS: Final = RefreshPolicy(on_expired="serve")
 
 
+@init_without_frames
 @frozen
 class BotocoreSession:
     """A `botocore.session.Session` that uses these credentials, whatever others the environment holds.
@@ -44,10 +47,10 @@ class BotocoreSession:
     https://docs.aws.amazon.com/boto3/latest/guide/credentials.html
     """
 
-    region_name: str | None = None
+    region_name: str | None = field(default=None, validator=optional_text)
     refresh: RefreshPolicy | None = field(default=None, kw_only=True, converter=optional(check_refresh))
-    cache: Cache | None = field(default=None, kw_only=True)
-    clock: Clock | None = field(default=None, kw_only=True)
+    cache: Cache | None = field(default=None, kw_only=True, validator=has_method("exclusive", "a cache"))
+    clock: Clock | None = field(default=None, kw_only=True, validator=has_method("now", "a clock"))
 
     @without_frames
     def write(self, credentials: Credentials, /) -> botocore.session.Session:
@@ -55,6 +58,7 @@ class BotocoreSession:
 
         Raises `TypeError` where `refresh`, `cache` or `clock` is given: fixed credentials are not refreshed.
         """
+        check_credentials(credentials)
         self._refuse_options("made of fixed credentials", "Attach a recipe: AssumedRole(...).to(...).")
         session = self._session()
         session.set_credentials(
@@ -70,6 +74,7 @@ class BotocoreSession:
         `refresh`, `cache` or `clock` is given here as well. Raises `SinkError` as said above, and nothing of the source
         yet.
         """
+        check_source("source", source)
         cached = self._cached(source)
         session = self._session()
         from stskit.sinks.live_credentials import provide
@@ -112,6 +117,7 @@ class BotocoreSession:
         return session
 
 
+@init_without_frames
 @frozen
 class Boto3Session:
     """A `boto3.session.Session` that uses these credentials. Needs ``stskit[boto3]``.
@@ -121,10 +127,10 @@ class Boto3Session:
     https://docs.aws.amazon.com/boto3/latest/reference/core/session.html
     """
 
-    region_name: str | None = None
+    region_name: str | None = field(default=None, validator=optional_text)
     refresh: RefreshPolicy | None = field(default=None, kw_only=True, converter=optional(check_refresh))
-    cache: Cache | None = field(default=None, kw_only=True)
-    clock: Clock | None = field(default=None, kw_only=True)
+    cache: Cache | None = field(default=None, kw_only=True, validator=has_method("exclusive", "a cache"))
+    clock: Clock | None = field(default=None, kw_only=True, validator=has_method("now", "a clock"))
 
     @without_frames
     def write(self, credentials: Credentials, /) -> boto3.session.Session:

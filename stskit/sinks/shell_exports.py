@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from attrs import field, frozen
 
-from stskit.errors import SinkError, without_frames
+from stskit._arguments import flag, optional_text, quoted, text
+from stskit.credentials import check_credentials
+from stskit.errors import SinkError, init_without_frames, without_frames
 from stskit.sinks.environment import to_unset, variables
 
 if TYPE_CHECKING:
@@ -69,6 +71,7 @@ _DIALECTS: Final = {
 }
 
 
+@init_without_frames
 @frozen
 class ShellExports:
     """Text that sets the variables in the shell that evaluates it, and removes what would select other credentials.
@@ -89,14 +92,14 @@ class ShellExports:
     Raises `SinkError` for another shell. https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
     """
 
-    shell: Shell = "sh"
-    region: str | None = field(default=None, kw_only=True)
-    expiration: bool = field(default=False, kw_only=True)
+    shell: Shell = field(default="sh", validator=text)
+    region: str | None = field(default=None, kw_only=True, validator=optional_text)
+    expiration: bool = field(default=False, kw_only=True, validator=flag)
 
     def __attrs_post_init__(self) -> None:
         if self.shell not in _DIALECTS:
             raise SinkError(
-                f"{self.shell!r} is no shell known here",
+                f"{quoted(self.shell)} is no shell known here",
                 remedy=f"name one of {', '.join(get_args(Shell))}",
                 option="shell",
             )
@@ -104,6 +107,7 @@ class ShellExports:
     @without_frames  # frames on the way hold values in plain text
     def write(self, credentials: Credentials, /) -> str:
         """The text for *credentials*; it is secret. Raises `SinkError` for what this shell cannot quote."""
+        check_credentials(credentials)
         dialect = _DIALECTS[self.shell]
         lines = []
         for name, value in variables(credentials, self.region, self.expiration).items():

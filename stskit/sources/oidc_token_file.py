@@ -12,16 +12,16 @@ from warnings import warn
 
 from attrs import field, frozen
 
+from stskit._arguments import check_environ, flag, has_method, optional_text, path_text, timespan
 from stskit._time import SystemClock
 from stskit.credentials import Secret
-from stskit.errors import ProofInvalid, SourceMissing, StskitWarning, without_frames
+from stskit.errors import ProofInvalid, SourceMissing, StskitWarning, init_without_frames, without_frames
 from stskit.proofs import WebIdentityToken
 from stskit.protocols import Clock
 from stskit.sources.proof_file import (
     FileSnapshot,
     KeptStream,
     display_name,
-    path_text,
     permission_problem,
     read_bytes,
     text_in,
@@ -30,12 +30,20 @@ from stskit.sources.proof_file import (
 __all__ = ["OIDCTokenFile"]
 
 _WHAT: Final = "an OIDC token"
+_INLINE: Final = "Save the token in a file and write its path, or write Static(WebIdentityToken(token))"
+_INLINE_CLI: Final = "Save the token in a file and write its path: --oidc-token-file FILE"
 _VARIABLE: Final = "AWS_WEB_IDENTITY_TOKEN_FILE"
+_INLINE_VARIABLE: Final = "Save the token in a file, and set the variable to the path of that file"
 _MAX_BYTES: Final = 100_000  # far over the token itself, for blanks around it, or the JSON that it is in
 _PAUSES: Final = (0.05, 0.15)  # seconds before an empty file is read again: its writer may be at work
 _WHOLE: Final = r"[!-~]{4,20000}"  # by the service model of STS; what is no visible ASCII is in no token
 
 
+def _path(path: str | os.PathLike[str]) -> str:
+    return path_text(path, ProofInvalid, remedy=_INLINE, cli_remedy=_INLINE_CLI)
+
+
+@init_without_frames
 @frozen
 class OIDCTokenFile:
     """A file that holds an OpenID Connect token, and nothing else but blanks around it.
@@ -52,14 +60,15 @@ class OIDCTokenFile:
     https://docs.aws.amazon.com/eks/latest/userguide/iam-roles-for-service-accounts.html
     """
 
-    path: str = field(converter=path_text)
-    json_field: str | None = field(default=None, kw_only=True, repr=False)
-    strict: bool = field(default=False, kw_only=True, repr=False)
-    skew: timedelta = field(default=timedelta(minutes=4), kw_only=True, repr=False)
-    clock: Clock = field(factory=SystemClock, kw_only=True, repr=False)
+    path: str = field(converter=_path)
+    json_field: str | None = field(default=None, kw_only=True, repr=False, validator=optional_text)
+    strict: bool = field(default=False, kw_only=True, repr=False, validator=flag)
+    skew: timedelta = field(default=timedelta(minutes=4), kw_only=True, repr=False, validator=timespan)
+    clock: Clock = field(factory=SystemClock, kw_only=True, repr=False, validator=has_method("now", "a clock"))
     _stream: KeptStream = field(factory=KeptStream, init=False, repr=False, eq=False)
 
     @classmethod
+    @without_frames
     def from_env(cls, environ: Mapping[str, str] | None = None) -> OIDCTokenFile:
         """The file that ``AWS_WEB_IDENTITY_TOKEN_FILE`` names, in *environ* or else in the environment of this process.
 
@@ -67,6 +76,7 @@ class OIDCTokenFile:
 
         https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html
         """
+        check_environ(environ)
         path = (os.environ if environ is None else environ).get(_VARIABLE)
         if not path:
             raise SourceMissing(
@@ -75,7 +85,7 @@ class OIDCTokenFile:
                 cli_remedy="set it to the path of a token file, or name the file: --oidc-token-file",
                 variable=_VARIABLE,
             )
-        return cls(path)
+        return cls(path_text(path, ProofInvalid, remedy=_INLINE_VARIABLE, variable=_VARIABLE))
 
     @without_frames
     def fetch(self) -> WebIdentityToken:

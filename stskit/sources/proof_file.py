@@ -19,7 +19,6 @@ __all__ = [
     "FileSnapshot",
     "KeptStream",
     "display_name",
-    "path_text",
     "permission_problem",
     "read_bytes",
     "read_proof",
@@ -90,11 +89,6 @@ class KeptStream:
 def display_name(path: str) -> str:
     """Return *path* as messages name it."""
     return "standard input" if path == STANDARD_INPUT else path
-
-
-def path_text(path: str | os.PathLike[str]) -> str:
-    """*path* as text; typed for what it takes, which `os.fspath` is not in the eyes of mypy."""
-    return os.fspath(path)
 
 
 @without_frames

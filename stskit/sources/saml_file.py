@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from typing import Final
 from warnings import warn
 
 from attrs import field, frozen
 
+from stskit._arguments import has_method, optional_text, path_text, timespan
 from stskit._time import SystemClock
-from stskit.errors import ProofInvalid, SignInRequired, SourceError, StskitWarning, prefixed, without_frames
+from stskit.errors import (
+    ProofInvalid,
+    SignInRequired,
+    SourceError,
+    StskitWarning,
+    init_without_frames,
+    prefixed,
+    without_frames,
+)
 from stskit.proofs import SAMLAssertion
 from stskit.protocols import Clock
-from stskit.sources.proof_file import FileSnapshot, KeptStream, display_name, path_text, read_bytes, text_in
+from stskit.sources.proof_file import FileSnapshot, KeptStream, display_name, read_bytes, text_in
 
 __all__ = ["SAMLFile"]
 
@@ -20,6 +30,16 @@ _WHAT: Final = "a SAML response"
 _MAX_BYTES: Final = 50_000_000  # a browser log holds everything that was loaded
 
 
+def _path(path: str | os.PathLike[str]) -> str:
+    return path_text(
+        path,
+        ProofInvalid,
+        remedy="Save the response in a file and write its path, or write Static(SAMLAssertion.from_text(text))",
+        cli_remedy="Save the response in a file and write its path: --saml-file FILE",
+    )
+
+
+@init_without_frames
 @frozen
 class SAMLFile:
     """A file that holds the SAML response of an identity provider, in whatever way it was saved.
@@ -42,11 +62,11 @@ class SAMLFile:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_saml_view-saml-response.html
     """
 
-    path: str = field(converter=path_text)
-    principal_arn: str | None = None
-    skew: timedelta = field(default=timedelta(minutes=4), kw_only=True, repr=False)
-    audience: str | None = field(default=None, kw_only=True, repr=False)
-    clock: Clock = field(factory=SystemClock, kw_only=True, repr=False)
+    path: str = field(converter=_path)
+    principal_arn: str | None = field(default=None, validator=optional_text)
+    skew: timedelta = field(default=timedelta(minutes=4), kw_only=True, repr=False, validator=timespan)
+    audience: str | None = field(default=None, kw_only=True, repr=False, validator=optional_text)
+    clock: Clock = field(factory=SystemClock, kw_only=True, repr=False, validator=has_method("now", "a clock"))
     _stream: KeptStream = field(factory=KeptStream, init=False, repr=False, eq=False)
 
     @without_frames

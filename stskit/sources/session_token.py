@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from attrs import evolve, field, frozen
 
+from stskit._arguments import check_source, check_sts
 from stskit.cache_key import anonymous_part, identity_for, identity_of, session_key, snapshot_of
 from stskit.credentials import Credentials
-from stskit.errors import ProofInvalid
+from stskit.errors import ProofInvalid, init_without_frames, without_frames
 from stskit.limits import check_size, duration_in_seconds
-from stskit.mfa import MFA
+from stskit.mfa import MFA, check_mfa
 from stskit.protocols import Source, STSOperations
 from stskit.sts import BotocoreSTS, sts_for
 
 __all__ = ["SessionToken"]
 
 
+@init_without_frames
 @frozen
 class SessionToken:
     """Temporary credentials of the very user whose long-term ones `source` gives, by GetSessionToken.
@@ -23,7 +25,7 @@ class SessionToken:
     and needs a code: share one among many roles by ``Cached(SessionToken(source, mfa))``. `duration`: seconds or a
     timedelta, 900 to 129,600; None leaves it to STS, which takes twelve hours. `sts`: whom it asks.
 
-    Raises `RoleError` where the duration is out of its limits.
+    Raises `RoleError` where the duration is out of its limits, and `TypeError` for an argument of the wrong type.
 
     https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html
     """
@@ -34,8 +36,12 @@ class SessionToken:
     sts: STSOperations = field(factory=BotocoreSTS, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
+        check_source("source", self.source)
+        check_mfa(self.mfa)
+        check_sts(self.sts, "session_token")
         check_size("duration of a session token", self.duration)
 
+    @without_frames
     def fetch(self) -> Credentials:
         """New credentials: one fetch of the source, one code, one call of STS.
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from attrs import evolve, field, frozen
 
+from stskit._arguments import check_type, flag, number, optional_text
 from stskit.cache_key import digest
-from stskit.credentials import CallerIdentity, Credentials
-from stskit.errors import ProofInvalid, RoleError, StskitError, without_frames
-from stskit.mfa import MFA
+from stskit.credentials import CallerIdentity, Credentials, check_credentials
+from stskit.errors import ProofInvalid, RoleError, StskitError, init_without_frames, without_frames
+from stskit.limits import duration_in_seconds
+from stskit.mfa import MFA, check_mfa
 from stskit.proofs import Proof
 from stskit.roles import Role
 from stskit.sts.requests import (
@@ -49,6 +51,7 @@ def _without_password(_self: object, _field: object, url: str | None) -> None:
         )
 
 
+@init_without_frames
 @frozen
 class BotocoreSTS:
     """STS as botocore reaches it: its endpoint rules, proxies, CA bundles and retries (three attempts in all).
@@ -72,15 +75,15 @@ class BotocoreSTS:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_region-endpoints.html
     """
 
-    region: str | None = None
-    endpoint_url: str | None = field(default=None, kw_only=True, validator=_without_password)
-    use_fips: bool = field(default=False, kw_only=True)
-    use_dualstack: bool = field(default=False, kw_only=True)
-    connect_timeout: float = field(default=5, kw_only=True)
-    read_timeout: float = field(default=10, kw_only=True)
-    total_timeout: float | None = field(default=60, kw_only=True)
-    allow_http: bool = field(default=False, kw_only=True)
-    trace_wire: bool = field(default=False, kw_only=True)
+    region: str | None = field(default=None, validator=optional_text)
+    endpoint_url: str | None = field(default=None, kw_only=True, validator=[optional_text, _without_password])
+    use_fips: bool = field(default=False, kw_only=True, validator=flag)
+    use_dualstack: bool = field(default=False, kw_only=True, validator=flag)
+    connect_timeout: float = field(default=5, kw_only=True, validator=number)
+    read_timeout: float = field(default=10, kw_only=True, validator=number)
+    total_timeout: float | None = field(default=60, kw_only=True, validator=optional_number)
+    allow_http: bool = field(default=False, kw_only=True, validator=flag)
+    trace_wire: bool = field(default=False, kw_only=True, validator=flag)
     _profile: str | None = field(default=None, init=False, repr=False)
 
     def with_profile(self, profile: str) -> BotocoreSTS:
@@ -110,6 +113,7 @@ class BotocoreSTS:
         Raises `RoleError` before the call, where *role* asks for what that operation does not take, and `ProofInvalid`
         where *proof* cannot be sent; `STSError` where STS refuses; `STSUnavailable` where no answer can be used.
         """
+        check_type("role", role, Role, "a Role", "Write Role(arn).")
         operation, parameters = request_for(proof, role)
         given = self._call(operation, parameters, proof, role, credentials_in)
         return given if given.account_id else evolve(given, account_id=role.account)
@@ -117,6 +121,7 @@ class BotocoreSTS:
     @without_frames
     def caller_identity(self, credentials: Credentials, /) -> CallerIdentity:
         """Whose *credentials* are, by GetCallerIdentity, which needs no permission. Raises as `exchange` does."""
+        check_credentials(credentials)
         return self._call("GetCallerIdentity", {}, credentials, None, identity_in)
 
     @without_frames
@@ -127,7 +132,9 @@ class BotocoreSTS:
 
         https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html
         """
-        asked = in_sts_terms({"duration": duration, "mfa": mfa})
+        check_credentials(credentials)
+        check_mfa(mfa)
+        asked = in_sts_terms({"duration": duration_in_seconds(duration), "mfa": mfa})
         return self._call("GetSessionToken", asked, credentials, None, credentials_in)
 
     def _call(

@@ -135,7 +135,7 @@ REMEDIES: Final[tuple[Remedy, ...]] = (
         "InvalidIdentityToken",
         "Have the identity provider send the attribute RoleSessionName (and SourceIdentity, if at all) with 2 to 64 "
         "letters, digits or _+=,.@-.",
-        message_pattern="RoleSessionName|session name|SourceIdentity",
+        message_pattern="RoleSessionName|session name|Source ?Identity",
         operation=_SAML,
         context="proof",
     ),

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
+
+from stskit._arguments import text, timespan, whole_number
 
 __all__ = ["Call", "ClockOff", "Drop", "Fault", "Garbage", "GiveExpired", "Hang", "Incomplete", "Refuse", "Throttle"]
 
@@ -15,16 +17,16 @@ __all__ = ["Call", "ClockOff", "Drop", "Fault", "Garbage", "GiveExpired", "Hang"
 class Throttle:
     """Refuse with ``Throttling`` and that `message`. The AWS SDKs make up to three attempts."""
 
-    message: str = "Rate exceeded"
+    message: str = field(default="Rate exceeded", validator=text)
 
 
 @frozen
 class Refuse:
     """Refuse with that `code`, `message` and HTTP `status`."""
 
-    code: str
-    message: str = ""
-    status: int = 400
+    code: str = field(validator=text)
+    message: str = field(default="", validator=text)
+    status: int = field(default=400, validator=whole_number)
 
 
 @frozen
@@ -36,7 +38,7 @@ class GiveExpired:
 class Incomplete:
     """Return a response `without` that field: one of the response itself, or one of its credentials."""
 
-    without: str = "SessionToken"
+    without: str = field(default="SessionToken", validator=text)
 
 
 @frozen
@@ -56,8 +58,8 @@ class Garbage:
     `status`: 200, or 500 to 599.
     """
 
-    body: str = "<!doctype html><html><body>Sign in to the network<br></body></html>"
-    status: int = 200
+    body: str = field(default="<!doctype html><html><body>Sign in to the network<br></body></html>", validator=text)
+    status: int = field(default=200, validator=whole_number)
 
 
 @frozen
@@ -67,7 +69,7 @@ class ClockOff:
     The clock decides expirations, what has expired, the header ``Date``, and the time that a signature may have.
     """
 
-    by: timedelta
+    by: timedelta = field(validator=timespan)
 
 
 Fault: TypeAlias = Throttle | Refuse | GiveExpired | Incomplete | Hang | Drop | Garbage | ClockOff

@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 
 from attrs import fields, frozen
 
+from stskit._arguments import check_list, check_type, wrong_type
 from stskit.credentials import Credentials, Secret
 from stskit.errors import SinkError, SourceError
 from stskit.proofs import Proof, SAMLAssertion, WebIdentityToken
@@ -64,6 +65,10 @@ def check_source(
 
     Raises `AssertionError` with one sentence that says what is wrong.
     """
+    _check_callables(make=make, renew=renew)
+    check_list("broken", broken, "a list of functions")
+    check_list("secrets", secrets, "a list of texts")
+    check_type("pickles", pickles, bool, "True or False")
     source = make()
     name = _name_of(source)
     proof = _fetched(source)
@@ -83,6 +88,12 @@ def check_source(
         )
     for each in broken:
         _check_broken_source(each(), hidden)
+
+
+def _check_callables(*, make: object, **others: object) -> None:
+    for name, value in {"make": make, **others}.items():
+        if not callable(value) and not (value is None and name != "make"):
+            wrong_type(name, value, "a function without arguments")
 
 
 def _fetched(source: Source[Proof]) -> Proof:
@@ -159,6 +170,9 @@ def check_sink(
 
     Raises `AssertionError` with one sentence that says what is wrong.
     """
+    _check_callables(make=make, look=look)
+    check_list("broken", broken, "a list of functions")
+    check_type("persistent", persistent, bool, "True or False")
     sink = make()
     name, here = _name_of(sink), look or _no_content
     first, second = _sample_credentials(), _sample_credentials()
@@ -227,6 +241,8 @@ def check_cache(
 
     Raises `AssertionError` with one sentence that says what is wrong.
     """
+    _check_callables(make=make, spoil=spoil)
+    check_type("processes", processes, bool, "True or False")
     cache = make()
     _check_entries(cache)
     _check_block(cache)

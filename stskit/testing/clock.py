@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from stskit._arguments import check_timespan, check_type
+
 __all__ = ["ManualClock"]
 
 
@@ -17,6 +19,7 @@ class ManualClock:
     """
 
     def __init__(self, start: datetime | None = None) -> None:
+        check_type("start", start, (datetime, type(None)), "a datetime or None")
         start = datetime.now(UTC).replace(microsecond=0) if start is None else start
         self._now = _aware(start)
         self._seconds = 1_000.0
@@ -34,6 +37,7 @@ class ManualClock:
 
     def advance(self, span: timedelta) -> None:
         """Let time pass: both clocks move. Raises `ValueError` for a span below zero, since time does not run back."""
+        check_timespan("span", span)
         if span < timedelta(0):
             raise ValueError(f"time does not run back by {-span}; to set the wall clock alone, use set()")
         self._now += span
@@ -44,6 +48,7 @@ class ManualClock:
 
         Raises `ValueError` where *moment* has no time zone.
         """
+        check_type("moment", moment, datetime, "a datetime with a time zone")
         self._now = _aware(moment)
 
 

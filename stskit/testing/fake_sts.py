@@ -7,15 +7,17 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 from uuid import uuid4
 
 from attrs import evolve
 
+from stskit._arguments import check_mapping, check_method, check_type
 from stskit._time import SystemClock
-from stskit.credentials import CallerIdentity, Credentials
+from stskit.credentials import CallerIdentity, Credentials, check_credentials
 from stskit.errors import ProofInvalid, without_frames
-from stskit.mfa import MFA
+from stskit.limits import duration_in_seconds
+from stskit.mfa import MFA, check_mfa
 from stskit.proofs import Proof, SAMLAssertion
 from stskit.protocols import Clock
 from stskit.roles import Role
@@ -66,7 +68,13 @@ class FakeSTS:
         clock: Clock | None = None,
         idp: IdentityProvider | None = None,
     ) -> None:
+        if roles is not None:
+            check_mapping("roles", roles, "a mapping of role ARNs to Trust or None")
+        check_type("others", others, (Trust, type(None)), "a Trust or None")
+        check_type("account", account, str, "text of twelve digits")
+        check_type("idp", idp, (IdentityProvider, type(None)), "an IdentityProvider or None")
         clock = SystemClock() if clock is None else clock
+        check_method("clock", clock, "now", "a clock")
         idp = IdentityProvider(clock=clock) if idp is None else idp
         self._dispatcher = Dispatcher(Account(account, idp, dict(roles or {}), others), clock)
         self.identity: Final = f"FakeSTS {uuid4()}"  # part of cache keys: no two are the same server
@@ -96,6 +104,8 @@ class FakeSTS:
 
     def user(self, name: str = "developer", keys: Credentials | None = None) -> Credentials:
         """Return long-term keys of an IAM user: new ones, or *keys*, which are valid from now on. Raises nothing."""
+        check_type("name", name, str, "text")
+        check_type("keys", keys, (Credentials, type(None)), "Credentials or None")
         account = self._dispatcher.account
         arn = f"arn:aws:iam::{account.number}:user/{name}"
         if keys is None:
@@ -115,6 +125,7 @@ class FakeSTS:
 
     def forget(self, credentials: Credentials) -> None:
         """Delete these keys, so that they are refused from now on. Raises nothing."""
+        check_credentials(credentials)
         with self._dispatcher.lock:
             self._dispatcher.account.principals.pop(credentials.access_key_id, None)
 
@@ -124,10 +135,13 @@ class FakeSTS:
         In process that is one call of stskit; over HTTP it is one request, and an SDK sends up to three for a call.
         Raises nothing by itself.
         """
+        for fault in faults:
+            _check_fault(fault)
         self._dispatcher.order(faults)
 
     def always(self, fault: Fault | None) -> None:
         """Order a fault for all calls but those of `next`; None ends it. Raises nothing by itself."""
+        _check_fault(fault)
         with self._dispatcher.lock:
             self._dispatcher.permanent = fault
 
@@ -143,6 +157,7 @@ class FakeSTS:
     @without_frames
     def exchange(self, proof: Proof, role: Role) -> Credentials:
         """Return credentials of *role*. Raises what `BotocoreSTS.exchange` raises."""
+        check_type("role", role, Role, "a Role", "Write Role(arn).")
         operation, parameters = request_for(proof, role)
         if isinstance(proof, SAMLAssertion):
             proof.check_duration(role.duration)
@@ -152,6 +167,7 @@ class FakeSTS:
     @without_frames
     def caller_identity(self, credentials: Credentials, /) -> CallerIdentity:
         """Return the identity of the caller that has *credentials*. Raises as `exchange` does."""
+        check_credentials(credentials)
         return self._call("GetCallerIdentity", {}, credentials, None, identity_in)
 
     @without_frames
@@ -159,7 +175,9 @@ class FakeSTS:
         self, credentials: Credentials, /, *, duration: int | None = None, mfa: MFA | None = None
     ) -> Credentials:
         """Return temporary credentials of the same user; *duration* in seconds. Raises as `exchange` does."""
-        asked = in_sts_terms({"duration": duration, "mfa": mfa})
+        check_credentials(credentials)
+        check_mfa(mfa)
+        asked = in_sts_terms({"duration": duration_in_seconds(duration), "mfa": mfa})
         return self._call("GetSessionToken", asked, credentials, None, self._credentials)
 
     def _credentials(self, answer: Mapping[str, Any]) -> Credentials:
@@ -203,6 +221,10 @@ class FakeSTS:
             return read(reply.result)
         except ProofInvalid as error:
             raise unavailable("answer", str(error), called) from None
+
+
+def _check_fault(fault: object) -> None:
+    check_type("fault", fault, (*get_args(Fault), type(None)), "a fault of stskit.testing or None", "Write Throttle().")
 
 
 class _Refused(Exception):

@@ -9,6 +9,7 @@ from typing import Final, get_args
 
 from attrs import evolve, field, frozen
 
+from stskit._arguments import check_list, check_timespan, has_method, text
 from stskit._time import SystemClock
 from stskit.protocols import Clock
 from stskit.roles import RoleARN
@@ -24,7 +25,9 @@ _HOUR: Final = timedelta(hours=1)
 
 
 def _tuple(texts: Sequence[str]) -> tuple[str, ...]:
-    return (texts,) if isinstance(texts, str) else tuple(texts)
+    texts = (texts,) if isinstance(texts, str) else texts
+    check_list("audiences", texts, "text or a list of texts")
+    return tuple(texts)
 
 
 @frozen
@@ -37,10 +40,10 @@ class IdentityProvider:
     `audiences`: the client IDs that the OpenID Connect provider in IAM lists. `clock`: where it reads the time.
     """
 
-    issuer: str = "https://idp.example.com"
-    name: str = field(default="idp", kw_only=True)
+    issuer: str = field(default="https://idp.example.com", validator=text)
+    name: str = field(default="idp", kw_only=True, validator=text)
     audiences: Sequence[str] = field(default=("sts.amazonaws.com",), kw_only=True, converter=_tuple)
-    clock: Clock = field(factory=SystemClock, kw_only=True, repr=False)
+    clock: Clock = field(factory=SystemClock, kw_only=True, repr=False, validator=has_method("now", "a clock"))
 
     @property
     def certificate(self) -> str:
@@ -86,6 +89,7 @@ class IdentityProvider:
         Raises `RoleError` for an invalid role ARN, `ValueError` for an unknown flaw and for text that XML cannot hold,
         and `SourceMissing` without the extra ``stskit[testing]``.
         """
+        check_list("roles", roles, "a list of role ARNs")
         now = self.clock.now() if issued_at is None else issued_at
         statement = _signing.Statement(
             issuer=self.issuer,
@@ -115,6 +119,7 @@ class IdentityProvider:
 
         Raises `ValueError` for an unknown flaw, and `SourceMissing` without the extra ``stskit[testing]``.
         """
+        check_timespan("lifetime", lifetime)
         now, flaw = self.clock.now(), _checked(flaw)
         begin = now + _shift(flaw, lifetime)
         meant = _ELSEWHERE if flaw == "wrong audience" else audience

@@ -9,14 +9,22 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from itertools import islice
+from types import ModuleType
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 if TYPE_CHECKING:
     from stskit.testing import FakeSTS, IdentityProvider, ManualClock
+
+_SHORTEST: Final = 4  # characters; a shorter secret would mask parts of any text
+_MAX_NAMES: Final = 20  # of parts that differ
+_MAX_PARTS: Final = 10_000  # that are looked at
+_MAX_DEPTH: Final = 10
 
 
 @pytest.fixture
@@ -88,16 +96,62 @@ def _set_default_session(session: object) -> None:
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
-    """Return what a failed comparison shows of the values of stskit, which may hold secrets."""
-    if not (_is_of_stskit(left) or _is_of_stskit(right)):
+    """Return what a failed comparison shows of values of stskit, and of all that holds a secret of stskit.
+
+    Pytest would show letter by letter how two secrets differ. Other comparisons stay as pytest shows them.
+    """
+    if "stskit" not in sys.modules:
         return None
-    names = [name for name in getattr(type(left), "__slots__", ()) if _differ(left, right, name)]
-    return [f"{left!r} {op} {right!r}", *([f"they differ in: {', '.join(names)}"] if names else [])]
+    secrets = sorted({*_secrets_in(left), *_secrets_in(right)}, key=len, reverse=True)  # one may hold another one
+    if not secrets and not (_is_of_stskit(left) or _is_of_stskit(right)):
+        return None
+    names = list(islice(_differences(left, right), _MAX_NAMES)) if op == "==" else []
+    lines = [f"{left!r} {op} {right!r}", *([f"they differ in: {', '.join(names)}"] if names else [])]
+    return [_masked(line, secrets) for line in lines]
+
+
+def _masked(line: str, secrets: list[str]) -> str:
+    for secret in secrets:
+        line = line.replace(secret, "***") if len(secret) >= _SHORTEST else line
+    return line
 
 
 def _is_of_stskit(value: object) -> bool:
     return type(value).__module__.startswith("stskit.")
 
 
-def _differ(left: object, right: object, name: str) -> bool:
-    return not name.startswith("_") and getattr(left, name, None) != getattr(right, name, None)
+def _secrets_in(value: object) -> Iterator[str]:
+    """Yield the plain text of each `Secret` in *value*, a container of any depth."""
+    todo, seen = [value], {id(value)}
+    while todo and len(seen) < _MAX_PARTS:
+        each = todo.pop()
+        if isinstance(each, str) and _is_of_stskit(each):
+            yield str(each)
+        keys = list(each) if isinstance(each, Mapping | AbstractSet) else []
+        parts = [part for part in (*_parts(each).values(), *keys) if id(part) not in seen]
+        seen.update(map(id, parts))
+        todo += parts
+
+
+def _differences(left: object, right: object, name: str = "", depth: int = 0) -> Iterator[str]:
+    """Yield the names of the parts in which *left* and *right* differ, such as ``[0].session_token``."""
+    here, there = _parts(left), _parts(right)
+    if depth < _MAX_DEPTH and here and here.keys() == there.keys() and type(left) is type(right):
+        for key in here:
+            yield from _differences(here[key], there[key], name + key, depth + 1)
+    elif name and left != right:
+        yield name.removeprefix(".")
+
+
+def _parts(value: object) -> dict[str, object]:
+    """Return the parts of a container by the way to them, and the public attributes of another value."""
+    if isinstance(value, str | bytes | type | ModuleType):
+        return {}
+    if isinstance(value, Mapping):
+        return {f"[{key!r}]": part for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return {f"[{place}]": part for place, part in enumerate(value)}
+    slots = [getattr(kind, "__slots__", ()) for kind in type(value).__mro__]
+    names = {name for each in slots for name in ([each] if isinstance(each, str) else each)}
+    public = sorted(str(name) for name in {*names, *getattr(value, "__dict__", ())} if not str(name).startswith("_"))
+    return {f".{name}": getattr(value, name, None) for name in public}

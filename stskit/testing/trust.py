@@ -8,21 +8,35 @@ from fnmatch import fnmatchcase
 
 from attrs import field, frozen
 
+from stskit._arguments import check_list, check_type, flag, timespan
 from stskit.credentials import Secret
 
 __all__ = ["Trust"]
 
 
 def _as_secret(external_id: str | None) -> Secret | None:
+    check_type("external_id", external_id, (str, type(None)), "text or None")
     return None if external_id is None else Secret(external_id)
 
 
-def _patterns(patterns: Sequence[str] | None) -> tuple[str, ...] | None:
-    return (patterns,) if isinstance(patterns, str) else None if patterns is None else tuple(patterns)
+def _callers(patterns: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if patterns is None else _texts("callers", patterns)
 
 
-def _keys(keys: Sequence[str]) -> tuple[str, ...]:
-    return (keys,) if isinstance(keys, str) else tuple(keys)
+def _subjects(patterns: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if patterns is None else _texts("subjects", patterns)
+
+
+def _tags(keys: Sequence[str]) -> tuple[str, ...]:
+    return _texts("tags", keys)
+
+
+def _texts(argument: str, texts: Sequence[str]) -> tuple[str, ...]:
+    texts = (texts,) if isinstance(texts, str) else texts
+    check_list(argument, texts, "text or a list of texts")
+    for each in texts:
+        check_type(argument, each, str, "text or a list of texts")
+    return tuple(texts)
 
 
 @frozen
@@ -38,13 +52,13 @@ class Trust:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
     """
 
-    callers: Sequence[str] | None = field(default=None, converter=_patterns)
-    subjects: Sequence[str] | None = field(default=None, kw_only=True, converter=_patterns)
+    callers: Sequence[str] | None = field(default=None, converter=_callers)
+    subjects: Sequence[str] | None = field(default=None, kw_only=True, converter=_subjects)
     external_id: Secret | None = field(default=None, kw_only=True, converter=_as_secret)
-    mfa: bool = field(default=False, kw_only=True)
-    tags: Sequence[str] = field(default=(), kw_only=True, converter=_keys)
-    source_identity: bool = field(default=False, kw_only=True)
-    max_duration: timedelta = field(default=timedelta(hours=12), kw_only=True)
+    mfa: bool = field(default=False, kw_only=True, validator=flag)
+    tags: Sequence[str] = field(default=(), kw_only=True, converter=_tags)
+    source_identity: bool = field(default=False, kw_only=True, validator=flag)
+    max_duration: timedelta = field(default=timedelta(hours=12), kw_only=True, validator=timespan)
 
     def admits_caller(self, *names: str) -> bool:
         """Return whether `callers` lists one of the *names* of a caller. Raises nothing."""

@@ -13,6 +13,7 @@ from stskit._cli.doctor.findings import Finding, finding_from_error
 from stskit._cli.doctor.server import of_server
 from stskit._cli.doctor.sources import of_keys_file, of_profile, of_saml_file, of_token_file
 from stskit._time import SystemClock
+from stskit._version import __version__
 from stskit.errors import RoleError
 from stskit.protocols import Clock
 from stskit.sts import BotocoreSTS
@@ -79,16 +80,18 @@ def examine(
 def _versions() -> Finding:
     from platform import python_version
 
-    import botocore
-
-    from stskit._version import __version__
-
-    facts: dict[str, str | int] = {"stskit": __version__, "Python": python_version(), "botocore": botocore.__version__}
-    without = ""
-    try:
-        import boto3
-    except ImportError:
-        without = ", and no boto3, which only its sessions need"
-    else:
-        facts["boto3"] = boto3.__version__
+    facts: dict[str, str | int] = {"stskit": __version__, "Python": python_version()}
+    facts |= {name: found for name in ("botocore", "boto3") if (found := _version_of(name))}
+    without = "" if "boto3" in facts else ", and no boto3, which only its sessions need"
     return Finding("versions", "ok", ", ".join(f"{name} {of}" for name, of in facts.items()) + without, facts=facts)
+
+
+def _version_of(package: str) -> str | None:
+    """Return the version of *package*; None where it is not there. A bundle may come without the metadata."""
+    from importlib.metadata import PackageNotFoundError, version
+    from importlib.util import find_spec
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "of unknown version" if find_spec(package) else None

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from botocore.session import Session
 
+from stskit._arguments import secret_kind
 from stskit._cli.doctor.deadline import run_with_deadline
 from stskit._cli.doctor.findings import Facts, Finding, collect_warnings, finding_from_error
 from stskit._cli.formatting import format_deadline, iso
@@ -47,13 +48,12 @@ def of_saml_file(path: str, clock: Clock, *, is_for_aws: bool = True) -> Iterato
 
     *is_for_aws*: report what STS of AWS always refuses.
     """
-    source = SAMLFile(path, clock=clock)
     try:
-        assertion, warned = collect_warnings(source.fetch)
+        assertion, warned = collect_warnings(lambda: SAMLFile(path, clock=clock).fetch())
     except SourceError as error:
-        facts: Facts = {"path": path}
+        facts = _path_facts(path)
         with suppress(SourceError):  # one that has expired can still be read
-            facts = _facts_of(path, source.read())
+            facts = _facts_of(path, SAMLFile(path).read())
         yield finding_from_error(_SAML, error, facts)
         return
     try:
@@ -66,12 +66,16 @@ def of_saml_file(path: str, clock: Clock, *, is_for_aws: bool = True) -> Iterato
     yield from _of_mode(_SAML, path)
 
 
+def _path_facts(path: str) -> Facts:
+    return {} if secret_kind(path) else {"path": path}
+
+
 def of_token_file(path: str, clock: Clock, json_field: str | None = None) -> Iterator[Finding]:
     """Whether the token can be sent, who it identifies, and when it expires."""
     try:
         token, warned = collect_warnings(OIDCTokenFile(path, json_field=json_field, clock=clock).fetch)
     except SourceError as error:
-        yield finding_from_error(_TOKEN, error, {"path": path})
+        yield finding_from_error(_TOKEN, error, _path_facts(path))
         return
     claims = {"issuer": token.issuer, "audience": token.audience, "subject": token.subject}
     says = [f"{name} {value[:200]!r}" for name, value in claims.items() if value]
@@ -91,7 +95,7 @@ def of_keys_file(path: str, clock: Clock) -> Iterator[Finding]:
     try:
         yield _of_keys(_KEYS, f"{path} holds", read_credentials(path), clock.now(), {"path": path})
     except SourceError as error:
-        yield finding_from_error(_KEYS, error, {"path": path})
+        yield finding_from_error(_KEYS, error, _path_facts(path))
         return
     yield from _of_mode(_KEYS, path)
 

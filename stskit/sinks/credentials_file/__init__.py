@@ -11,10 +11,20 @@ from typing import Final
 
 from attrs import field, frozen
 
-from stskit._arguments import check_type, expanded, path_text
+from stskit._arguments import (
+    check_mapping,
+    check_type,
+    expanded,
+    flag,
+    optional_text,
+    path_text,
+    quoted,
+    secret_kind,
+    text,
+)
 from stskit._io import atomic
-from stskit.credentials import Credentials
-from stskit.errors import SinkError, StskitWarning, prefixed, without_frames
+from stskit.credentials import Credentials, check_credentials
+from stskit.errors import SinkError, StskitWarning, init_without_frames, prefixed, without_frames
 from stskit.sinks.credentials_file.ini import Ini
 from stskit.sinks.file_edit import MAX_BYTES, FileEdit, Pieces, check_edits, edit_files
 
@@ -36,18 +46,21 @@ Values = Mapping[str, str | None]
 """The options of a section; None removes one."""
 
 
-def _credentials_path(path: str | os.PathLike[str] | None) -> str | None:
-    return None if path is None else _expanded(path, "path")
+def _expanded(path: str | os.PathLike[str] | None) -> str | None:
+    return _path_of("path", path)
 
 
-def _config_path(path: str | os.PathLike[str] | None) -> str | None:
-    return None if path is None else _expanded(path, "config_path")
+def _expanded_config(path: str | os.PathLike[str] | None) -> str | None:
+    return _path_of("config_path", path)
 
 
-def _expanded(path: str | os.PathLike[str], argument: str) -> str:
-    return expanded(path_text(path, SinkError, remedy="give the path of the file", argument=argument), SinkError)
+def _path_of(argument: str, path: str | os.PathLike[str] | None) -> str | None:
+    if path is None:
+        return None
+    return expanded(path_text(path, SinkError, remedy="write the path of the file", argument=argument), SinkError)
 
 
+@init_without_frames
 @frozen
 class CredentialsFile:
     """A profile in the shared credentials file; all else in the file stays as it is, byte by byte.
@@ -71,13 +84,13 @@ class CredentialsFile:
     https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-files.html
     """
 
-    profile: str
-    path: str | None = field(default=None, converter=_credentials_path)
-    region: str | None = None
-    output: str | None = None
-    config_path: str | None = field(default=None, kw_only=True, converter=_config_path)
-    overwrite: bool = field(default=False, kw_only=True)
-    backup: bool = field(default=False, kw_only=True)
+    profile: str = field(validator=text)
+    path: str | None = field(default=None, converter=_expanded)
+    region: str | None = field(default=None, validator=optional_text)
+    output: str | None = field(default=None, validator=optional_text)
+    config_path: str | None = field(default=None, kw_only=True, converter=_expanded_config)
+    overwrite: bool = field(default=False, kw_only=True, validator=flag)
+    backup: bool = field(default=False, kw_only=True, validator=flag)
 
     def __attrs_post_init__(self) -> None:
         check_type("profile", self.profile, str, "the name of a profile", "For example CredentialsFile('deploy').")
@@ -85,7 +98,7 @@ class CredentialsFile:
             check_type(name, value, str, "text", "For example region='us-east-1', output='json'.")
             if not _is_word(value):
                 raise SinkError(
-                    f"{name} {value!r} is no word of visible ASCII characters",
+                    f"{name} {quoted(value)} is no word of visible ASCII characters",
                     remedy="give one such as us-east-1 or json",
                     cli_message=f"{value!r} is no word of visible ASCII characters",
                     option=name,
@@ -131,6 +144,7 @@ class CredentialsFile:
         The keys of *credentials* are the profiles; the options are those of the class, and hold for each of them.
         Raises as `write` does.
         """
+        check_mapping("credentials", credentials, "a mapping of profiles to Credentials")
         some = next(iter(credentials), "default")
         sink = cls(some, path, region, output, config_path=config_path, overwrite=overwrite, backup=backup)
         return sink._warn(sink._write(credentials))
@@ -151,8 +165,9 @@ class CredentialsFile:
         return self._path
 
     def _write(self, credentials: Mapping[str, Credentials]) -> list[str]:
-        for profile in credentials:
+        for profile, each in credentials.items():
             _check_name(profile)
+            check_credentials(each)
         return edit_files(self._edits({profile: _options(keys) for profile, keys in credentials.items()}))
 
     def _edits(self, changes: Mapping[str, Values]) -> list[FileEdit]:
@@ -209,9 +224,9 @@ def _default_path(variable: str, default: str) -> str:
 
 def _check_name(name: str) -> None:
     check_type("profile", name, str, "the name of a profile")
-    if _NOT_A_NAME.fullmatch(name) or not _NAME.fullmatch(name):
+    if secret_kind(name) or _NOT_A_NAME.fullmatch(name) or not _NAME.fullmatch(name):
         raise SinkError(
-            f"{name!r} is no profile name that all AWS tools read alike",
+            f"{quoted(name)} is no profile name that all AWS tools read alike",
             remedy="use letters, digits and _./:%@+- (and neither DEFAULT nor __proto__)",
             option="profile",
         )

@@ -11,9 +11,9 @@ from typing import Final
 
 from attrs import field, frozen
 
-from stskit._arguments import expanded, path_text
-from stskit.credentials import Credentials
-from stskit.errors import SinkError, StskitWarning, without_frames
+from stskit._arguments import expanded, flag, optional_text, path_text
+from stskit.credentials import Credentials, check_credentials
+from stskit.errors import SinkError, StskitWarning, init_without_frames, without_frames
 from stskit.sinks.dot_env.env_file import BARE, updated
 from stskit.sinks.environment import OWN_VARIABLES, bearer_tokens, variables
 from stskit.sinks.file_edit import FileEdit, check_edits, edit_files
@@ -28,9 +28,10 @@ _PLACEHOLDERS: Final = Credentials("ASIAPLACEHOLDER", "placeholder", "placeholde
 
 
 def _path(path: str | os.PathLike[str]) -> str:
-    return expanded(path_text(path, SinkError, remedy="give the path of a .env file"), SinkError)
+    return expanded(path_text(path, SinkError, remedy="write the path of the .env file"), SinkError)
 
 
+@init_without_frames
 @frozen
 class DotEnv:
     """The variables in a .env file; all other lines stay as they are, byte by byte.
@@ -49,9 +50,9 @@ class DotEnv:
     """
 
     path: str = field(converter=_path)
-    region: str | None = field(default=None, kw_only=True)
-    expiration: bool = field(default=False, kw_only=True)
-    backup: bool = field(default=False, kw_only=True)
+    region: str | None = field(default=None, kw_only=True, validator=optional_text)
+    expiration: bool = field(default=False, kw_only=True, validator=flag)
+    backup: bool = field(default=False, kw_only=True, validator=flag)
 
     @without_frames  # frames on the way hold all that is in the file
     def write(self, credentials: Credentials, /) -> str:
@@ -77,6 +78,7 @@ class DotEnv:
         return FileEdit(self.path, partial(_updated, values=self._values(credentials)), backup=self.backup)
 
     def _write(self, credentials: Credentials) -> list[str]:
+        check_credentials(credentials)
         if credentials.is_expired():
             raise SinkError(
                 f"{self.path} was not changed: the credentials expired at {credentials.expiration}",

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 from attrs import define, field, frozen
 from attrs.validators import and_, gt, le
 
+from stskit._arguments import check_type, flag, number, refuse_secret
 from stskit.cache_key import digest
 from stskit.credentials import Credentials
-from stskit.errors import SourceError, prefixed, without_frames
+from stskit.errors import ProofInvalid, SourceError, init_without_frames, prefixed, without_frames
 
 if TYPE_CHECKING:
     from botocore.session import Session
@@ -19,6 +20,13 @@ __all__ = ["Profile"]
 _OF_THE_MACHINE: Final = ("container-role", "iam-role")  # botocore's names
 
 
+def _check_name(_self: object, _attribute: object, name: str | None) -> None:
+    check_type("name", name, (str, type(None)), "the name of a profile or None")
+    if name is not None:
+        refuse_secret("name", name, "the name of a profile", ProofInvalid, remedy="write Static(proof) for a proof")
+
+
+@init_without_frames
 @frozen
 class Profile:
     """The credentials of a profile in the shared config and credentials files, whatever that profile uses: keys, SSO, a
@@ -35,9 +43,9 @@ class Profile:
     https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
     """
 
-    name: str | None = None
-    process_timeout: float = field(default=60, kw_only=True, repr=False, validator=and_(gt(0), le(86_400)))
-    allow_http: bool = field(default=False, kw_only=True, repr=False)
+    name: str | None = field(default=None, validator=_check_name)
+    process_timeout: float = field(default=60, kw_only=True, repr=False, validator=and_(number, gt(0), le(86_400)))
+    allow_http: bool = field(default=False, kw_only=True, repr=False, validator=flag)
 
     @property
     def identity(self) -> str | None:
@@ -138,9 +146,14 @@ def _found(session: Session) -> Credentials | None:
         )
     keys = found.get_frozen_credentials()
     return Credentials(
-        access_key_id=keys.access_key if isinstance(keys.access_key, str) else "",  # an indented block is no text
-        secret_access_key=keys.secret_key or "",
-        session_token=keys.token or None,
+        access_key_id=_text(keys.access_key),
+        secret_access_key=_text(keys.secret_key),
+        session_token=_text(keys.token) or None,
         expiration=getattr(found, "_expiry_time", None),  # botocore has no public name for it (boto/botocore#2694)
-        account_id=getattr(keys, "account_id", None),
+        account_id=_text(getattr(keys, "account_id", None)) or None,
     )
+
+
+def _text(value: object) -> str:
+    """Return *value*, and "" where it is not text but the mapping that botocore makes of an indented block."""
+    return value if isinstance(value, str) else ""
