@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -32,10 +31,8 @@ BAD = [
 ]
 
 
-def assertion(
-    attributes: dict[str, list[str]], audiences: Sequence[str] = ("urn:amazon:webservices",)
-) -> SAMLAssertion:
-    return SAMLAssertion.from_text(response(attributes, audiences=audiences))
+def assertion(attributes: dict[str, list[str]], audience: str = "urn:amazon:webservices") -> SAMLAssertion:
+    return SAMLAssertion.from_text(response(attributes, audiences=[audience]))
 
 
 @pytest.mark.parametrize(("attributes", "message"), BAD)
@@ -51,7 +48,7 @@ def test_names_that_sts_always_refuses_are_reported_before_the_call(
 @pytest.mark.parametrize(("attributes", "message"), BAD)
 def test_another_server_gets_what_it_may_accept(attributes: dict[str, list[str]], message: str) -> None:
     """Audience, duration and names are for that server to judge."""
-    proof = assertion(attributes | {"SessionDuration": ["900"]}, audiences=["https://other.example"])
+    proof = assertion(attributes | {"SessionDuration": ["900"]}, audience="https://other.example")
     with fake_server(granted) as server:
         assume(Role(ROLE, duration=3600), source=Static(proof), sts=BotocoreSTS(endpoint_url=server.url))
     assert len(server.requests) == 1, message

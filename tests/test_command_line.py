@@ -1150,8 +1150,12 @@ def test_a_stream_that_is_full_is_dropped(
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["whoami", "--keys-file", "-"], 3, "standard input holds no credentials: it is no JSON"),
-        (["process", HUB, "--profile", "base", "--policy-file", "-"], 2, "--policy-file has 0 characters"),
+        (["whoami", "--keys-file", "-"], 3, "standard input is empty; it should hold credentials"),
+        (
+            ["process", HUB, "--profile", "base", "--policy-file", "-"],
+            3,
+            "standard input is empty; it should hold a session policy",
+        ),
         (["whoami", "--nope"], 2, "there is no option --nope"),
     ],
 )
@@ -1276,7 +1280,7 @@ def test_an_assertion_that_has_expired_can_be_looked_into(run: Run) -> None:
     assert " days ago" in out
     Path("none.log").write_text(encoded(response({}, end=None)))
     out = run("roles", "none.log")[1]
-    assert ("It offers no role of AWS." in out, "good until" in out) == (True, False)
+    assert ("It offers no role of AWS" in out, "good until" in out) == (True, False)
 
 
 BAD: Mapping[str, bytes] = {

@@ -16,7 +16,7 @@ from doctoring import CANARY, FILES, KEYS, about, configure, look, named, only, 
 from helpers import START
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from saml_samples import PAIR, ROLE, encoded, response
+from saml_samples import NAMED, PAIR, ROLE, encoded, response
 
 from stskit._cli.doctor.examine import examine
 from stskit.errors import SourceError
@@ -193,47 +193,55 @@ def test_no_profiles_make_it_stumble(
 @pytest.mark.parametrize(
     ("xml", "minutes", "said"),
     [
-        (response(), 1, "ok: FILE offers 1 role, and counts until 2026-11-25 12:05:00 UTC (in 4 min)"),
+        (response(NAMED), 1, "ok: FILE offers 1 role, and counts until 2026-11-25 12:05:00 UTC (in 4 min)"),
         (
-            response({"Role": [PAIR, PAIR.replace("app", "two")], "SessionDuration": ["3600"]}),
+            response(NAMED | {"Role": [PAIR, PAIR.replace("app", "two")], "SessionDuration": ["3600"]}),
             1,
             "ok: FILE offers 2 roles, and counts until 2026-11-25 12:05:00 UTC (in 4 min)",
         ),
-        (response(end=START + HOUR), 3, "ok: FILE offers 1 role, and counts until 2026-11-25 12:05:00 UTC (in 2 min)"),
         (
-            response(end=START + HOUR),
+            response(NAMED, end=START + HOUR),
+            3,
+            "ok: FILE offers 1 role, and counts until 2026-11-25 12:05:00 UTC (in 2 min)",
+        ),
+        (
+            response(NAMED, end=START + HOUR),
             9,
             "note: FILE offers 1 role, and may be too old for AWS: it counted until 2026-11-25 12:05:00 UTC (4 min",
         ),
         (
-            response(start=None, end=None).replace("IssueInstant", "Other"),
+            response(NAMED, start=None, end=None).replace("IssueInstant", "Other"),
             0,
             "ok: FILE offers 1 role, and does not say",
         ),
         (
-            response(),
+            response(NAMED),
             10,
             "wrong: FILE: the SAML assertion ended at 2026-11-25 12:05:00+00:00, and it is 2026-11-25 12:1",
         ),
         (
-            response(),
+            response(NAMED),
             -9,
             "wrong: FILE: the SAML assertion counts from 2026-11-25 12:00:00+00:00, and it is 2026-11-25 1",
         ),
-        (response(audiences=["https://x"]), 0, "wrong: FILE: the SAML assertion is for https://x, and not for AWS"),
+        (
+            response(NAMED, audiences=["https://x"]),
+            0,
+            "wrong: FILE: the SAML assertion is for https://x, and not for AWS",
+        ),
         (response({}), 0, "wrong: FILE offers no role"),
         (
-            response({"Role": [PAIR], "SessionDuration": ["1"]}),
+            response(NAMED | {"Role": [PAIR], "SessionDuration": ["1"]}),
             0,
             "wrong: FILE: the assertion's SessionDuration is '1'",
         ),
         (
-            response().replace("a:Assertion", "a:EncryptedAssertion"),
+            response(NAMED).replace("a:Assertion", "a:EncryptedAssertion"),
             0,
             "note: FILE is encrypted, so only AWS can judge",
         ),
         (response(status="Responder"), 0, "wrong: FILE: the "),
-        (f"<!DOCTYPE x [<!ENTITY a 'canary'>]>{response()}", 0, "wrong: FILE: "),
+        (f"<!DOCTYPE x [<!ENTITY a 'canary'>]>{response(NAMED)}", 0, "wrong: FILE: "),
     ],
     ids=[
         *("one", "two", "long", "old", "no end", "ended", "not yet", "audience", "no role", "duration"),
@@ -249,7 +257,7 @@ def test_a_saml_file_is_judged_as_its_source_does(xml: str, minutes: int, said: 
 
 def test_what_is_in_an_expired_assertion_is_a_fact(home: Path) -> None:
     """With the error of the fetch come the issuer and the number of roles, for programs."""
-    given = put(home, "SAML file", encoded(response()))
+    given = put(home, "SAML file", encoded(response(NAMED)))
     finding = only(look(ManualClock(START + HOUR), **given), "SAML file")
     assert finding.state == "wrong"
     assert (finding.facts["roles"], finding.facts["partition"]) == (1, "aws")
@@ -257,7 +265,7 @@ def test_what_is_in_an_expired_assertion_is_a_fact(home: Path) -> None:
 
 def test_what_else_is_to_be_told_of_a_saml_file_is_a_note(home: Path) -> None:
     """That roles were left out, and that others may read it."""
-    given = put(home, "SAML file", encoded(response({"Role": [PAIR, f"{ROLE},canary"]})))
+    given = put(home, "SAML file", encoded(response(NAMED | {"Role": [PAIR, f"{ROLE},canary"]})))
     place(home, "SAML file").chmod(0o644)
     ok, left_out, mode = texts(look(**given), "SAML file")
     assert ok.startswith("ok: ")
@@ -501,7 +509,7 @@ def test_a_cache_that_cannot_be_written_is_wrong(home: Path, monkeypatch: pytest
 
 def test_a_file_name_is_never_taken_for_a_remedy() -> None:
     """Remedies are data: a semicolon in the name of a file cuts neither an error nor a warning in two."""
-    secret(Path("a; b.txt"), encoded(response()))
+    secret(Path("a; b.txt"), encoded(response(NAMED)))
     ended = only(look(ManualClock(START + HOUR), saml_file="a; b.txt"), "SAML file")
     assert ended.state == "wrong"
     assert ended.remedy != "B.txt"

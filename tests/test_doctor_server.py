@@ -13,7 +13,7 @@ import pytest
 from doctoring import KEYS, configure, look, only, put, texts
 from fake_server import Answer, fake_server
 from helpers import START
-from saml_samples import PAIR, encoded, response
+from saml_samples import NAMED, PAIR, encoded, response
 
 from stskit.testing import ManualClock
 
@@ -142,7 +142,9 @@ def test_a_region_that_nobody_knows_is_noted(region: str, state: str, remedy: st
 def test_the_region_fits_the_roles_of_an_assertion(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable that does not is passed over, as by the call; an argument that does not is wrong."""
     pair = PAIR.replace("arn:aws:", "arn:aws-cn:")
-    given = put(home, "SAML file", encoded(response({"Role": [pair]}, audiences=["urn:amazon:webservices:cn-north-1"])))
+    given = put(
+        home, "SAML file", encoded(response(NAMED | {"Role": [pair]}, audiences=["urn:amazon:webservices:cn-north-1"]))
+    )
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     said = "AWS_REGION names eu-west-1, which is not where the role is, so STS would be asked in cn-northwest-1."
     assert only(look(**given), "region").text == said

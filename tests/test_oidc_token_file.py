@@ -122,8 +122,8 @@ def test_a_token_may_be_a_field_of_a_json_file(path: Path) -> None:
         ('["id_token", "canary"]', "has no field 'id_token' with a token as text"),
         ('{"token": "canary"}', "has no field 'id_token'"),
         ('{"id_token": ["canary"]}', "has no field 'id_token'"),
-        ('{"id_token": "canary canary"}', "does not hold an OIDC token"),
-        ('{"id_token": ""}', "does not hold an OIDC token"),
+        ('{"id_token": "canary canary"}', "holds no OIDC token"),
+        ('{"id_token": ""}', "holds no OIDC token"),
     ],
 )
 def test_a_json_file_without_the_field_is_told(content: str, message: str, path: Path) -> None:

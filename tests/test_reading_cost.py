@@ -105,7 +105,7 @@ def cost(text: str) -> float:
 def ratio(make: Callable[[int], str], size: int) -> float:
     """Return the cost of twice the *size* over that of *size*: the least of each, for a busy machine adds to it."""
     short, long = make(size), make(2 * size)
-    return min(cost(long) for _ in range(3)) / max(min(cost(short) for _ in range(3)), 1e-4)
+    return min(cost(long) for _ in range(3)) / max(min(cost(short) for _ in range(3)), 0.005)
 
 
 @pytest.mark.gate

@@ -228,3 +228,9 @@ def test_only_the_xml_declaration_loses_its_encoding() -> None:
     body = XML.replace("alice", "<?x encoding='y'?>alice")
     sent = b64decode(SAMLAssertion.from_text(f'<?xml version="1.0" encoding="utf-16"?>{body}').value).decode()
     assert sent == f'<?xml version="1.0"?>{body}'
+
+
+def test_xml_with_a_lone_surrogate_is_refused() -> None:
+    """Such a text has no bytes that an identity provider could have signed."""
+    with pytest.raises(ProofInvalid, match="neither base64 nor XML"):
+        SAMLAssertion.from_text("<\ud800>")

@@ -144,7 +144,10 @@ def test_a_pipe_without_a_writer_is_an_error_in_the_end(monkeypatch: pytest.Monk
     """It waits for a program that opens the pipe, and not for ever."""
     monkeypatch.setattr("stskit._io.streams.SECONDS_FOR_A_WRITER", 0)
     os.mkfifo(pipe := tmp_path / "pipe")
-    with pytest.raises(ProofInvalid, match="cannot be read: no program has written to this pipe within 0 seconds"):
+    with pytest.raises(
+        ProofInvalid,
+        match="cannot be read: it is not a regular file, and no program has opened it for writing within 0 seconds",
+    ):
         SAMLFile(pipe).fetch()
 
 

@@ -14,7 +14,7 @@ from typing import Final
 
 __all__ = ["SECONDS_FOR_A_WRITER", "is_pipe", "read_pipe", "read_standard_input"]
 
-SECONDS_FOR_A_WRITER: Final = 60
+SECONDS_FOR_A_WRITER: Final = 5
 _CHUNK: Final = 65_536
 
 
@@ -68,7 +68,8 @@ def _chunks(descriptor: int, limit: int) -> list[bytes]:
         elif has_writer:
             break
         elif is_over:
-            raise TimeoutError(ETIMEDOUT, f"no program has written to this pipe within {SECONDS_FOR_A_WRITER} seconds")
+            wait = f"no program has opened it for writing within {SECONDS_FOR_A_WRITER} seconds"
+            raise TimeoutError(ETIMEDOUT, f"it is not a regular file, and {wait}")
         else:
             is_over = not waiting.poll(SECONDS_FOR_A_WRITER * 1000)
             has_writer = not is_over

@@ -138,8 +138,8 @@ class OIDCTokenFile:
             )
         if not re.fullmatch(_WHOLE, text):
             raise ProofInvalid(
-                f"{self._name} does not hold an OIDC token: STS accepts 4 to 20,000 characters, without blanks or line "
-                f"breaks inside; this has {len(text):,}.",
+                f"{self._name} holds no OIDC token: STS takes 4 to 20,000 characters, without blanks or line breaks "
+                f"inside; this has {len(text):,}.",
                 remedy="Save the token alone, as it was issued",
                 path=self.path,
             )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from attrs import evolve, field, frozen
 
-from stskit._arguments import check_type, flag, number, optional_text
+from stskit._arguments import check_type, flag, number, optional_number, optional_text
 from stskit.cache_key import digest
 from stskit.credentials import CallerIdentity, Credentials, check_credentials
 from stskit.errors import ProofInvalid, RoleError, StskitError, init_without_frames, without_frames

@@ -57,7 +57,7 @@ def of_saml_file(path: str, clock: Clock, *, is_for_aws: bool = True) -> Iterato
         yield finding_from_error(_SAML, error, facts)
         return
     try:
-        if is_for_aws:
+        if is_for_aws and not assertion.is_encrypted and assertion.roles:
             assertion.check_for_aws()
         yield _of_assertion(path, assertion, clock.now())
     except ProofInvalid as error:  # of an attribute that is read on demand
