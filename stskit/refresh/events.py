@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["EventQueue", "Notice", "describe_left"]
 
 
+_INFO, _WARNING = 20, 30  # of logging, which is imported on first use
+
+
 @frozen
 class Notice:
     """One thing that happened. The log gets `log`, and `warning` is shown to the caller, where they are not empty."""
@@ -57,8 +60,9 @@ class EventQueue:
 
     def _send(self, notice: Notice) -> None:
         if notice.log:
-            log = _logger().info if notice.event.kind == "refreshed" else _logger().warning
-            log("%s", notice.log)
+            level = _INFO if notice.event.kind == "refreshed" else _WARNING
+            if _logger().getEffectiveLevel() <= level:  # which takes no lock, as isEnabledFor() does
+                _logger().log(level, "%s", notice.log)
         if self.listener is not None and notice.is_own:
             try:
                 self.listener.notify(notice.event)
