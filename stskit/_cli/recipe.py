@@ -84,6 +84,8 @@ def _cached(args: Namespace, source: Source[Credentials]) -> Source[Credentials]
 
 
 def _source(args: Namespace, sts: BotocoreSTS) -> Source[Proof]:
+    if args.saml_file is not None:
+        return SAMLFile(**arguments_for(SAMLFile, args))
     if args.oidc_token_file is not None:
         return OIDCTokenFile(**arguments_for(OIDCTokenFile, args))
     return _session_token(args, sts) if args.session_token else build_source_of_keys(args)

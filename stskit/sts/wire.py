@@ -21,6 +21,7 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
+from weakref import ReferenceType, ref
 
 from botocore.awsrequest import (
     AWSHTTPConnection,
@@ -109,9 +110,13 @@ def _is_loopback(host: str) -> bool:
 
 
 class _Exchange:
-    """One call with its retries, in the thread that makes it."""
+    """One call with its retries, in the thread that makes it.
 
-    def __init__(self, outer: _Exchange | None) -> None:
+    Only botocore's context of the call holds it. So nothing is left of a call that an exception of a signal handler has
+    ended, for which botocore emits no event.
+    """
+
+    def __init__(self, outer: ReferenceType[_Exchange] | None) -> None:
         self.outer = outer
         self.problem: Exception | None = None
         self.connection: _Connection | None = None
@@ -134,25 +139,30 @@ class _Exchange:
         """Shut its connection down, so that the thread that waits for it goes on."""
         self.fail(TimeoutError("the exchange took too long"))
         connection = self.connection
-        if connection is not None and connection.exchange is self:
+        if connection is not None and connection.exchange is not None and connection.exchange() is self:
             # An SSLSocket's own shutdown() would let a later send() go out without TLS. Without a socket: TypeError.
             with suppress(OSError, TypeError):
                 socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
 
 
 _KEY: Final = "stskit_exchange"  # in the context that botocore hands to the handlers of one call
-_current: ContextVar[_Exchange | None] = ContextVar("stskit_exchange", default=None)
+_current: ContextVar[ReferenceType[_Exchange] | None] = ContextVar("stskit_exchange", default=None)
+
+
+def _exchange_under_way() -> _Exchange | None:
+    current = _current.get()
+    return None if current is None else current()
 
 
 def _begin_exchange(total_timeout: float | None, context: dict[str, Any], **_event: object) -> None:
     exchange = context[_KEY] = _Exchange(_current.get())
-    _current.set(exchange)
+    _current.set(ref(exchange))
     if total_timeout is not None:
         _watchdog.watch(exchange, total_timeout)
 
 
 def _check_request(allow_http: bool, request: AWSPreparedRequest, **_event: object) -> None:
-    exchange = _current.get()
+    exchange = _exchange_under_way()
     if exchange is not None and exchange.problem is not None:
         raise exchange.problem
     if not allow_http:
@@ -182,30 +192,43 @@ class _Watchdog:
 
     def reset_after_fork(self) -> None:
         self._lock = threading.Lock()
-        self._new: SimpleQueue[tuple[float, _Exchange]] | None = None
+        self._new: SimpleQueue[tuple[float, ReferenceType[_Exchange]]] | None = None
 
     def watch(self, exchange: _Exchange, seconds: float) -> None:
         """Stop *exchange* after that many *seconds*, unless it is over."""
         with self._lock:
             if self._new is None:
-                new: SimpleQueue[tuple[float, _Exchange]] = SimpleQueue()
+                new: SimpleQueue[tuple[float, ReferenceType[_Exchange]]] = SimpleQueue()
                 threading.Thread(target=_stop_late, args=(new,), name="stskit-watchdog", daemon=True).start()
                 self._new = new
-        self._new.put((seconds, exchange))
+        self._new.put((seconds, ref(exchange)))
 
 
-def _stop_late(new: SimpleQueue[tuple[float, _Exchange]]) -> None:
-    watched: list[tuple[float, int, _Exchange]] = []
+def _stop_late(new: SimpleQueue[tuple[float, ReferenceType[_Exchange]]]) -> None:
+    watched: list[tuple[float, int, ReferenceType[_Exchange]]] = []
     numbers = count()  # two exchanges cannot be compared
     while True:
         with suppress(Empty):
             seconds, exchange = new.get(timeout=max(0.0, watched[0][0] - monotonic()) if watched else None)
             heappush(watched, (monotonic() + seconds, next(numbers), exchange))  # by the clock of this thread alone
-        while watched and (watched[0][2].is_over or watched[0][0] <= monotonic()):
+        while watched and (_is_over(watched[0][2]) or watched[0][0] <= monotonic()):
             _, number, exchange = heappop(watched)
-            if not exchange.is_over:
-                exchange.stop()
+            if _stop(exchange):
                 heappush(watched, (monotonic() + _NEXT_LOOK, number, exchange))
+
+
+def _is_over(reference: ReferenceType[_Exchange]) -> bool:
+    exchange = reference()
+    return exchange is None or exchange.is_over
+
+
+def _stop(reference: ReferenceType[_Exchange]) -> bool:
+    """Stop the exchange, and return whether it was under way."""
+    exchange = reference()
+    if exchange is None or exchange.is_over:
+        return False
+    exchange.stop()
+    return True
 
 
 _watchdog: Final = _Watchdog()
@@ -254,13 +277,13 @@ class _BoundedStream(io.RawIOBase):
 class _Response(HTTPResponse):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.fp = io.BufferedReader(_BoundedStream(self.fp.detach(), _current.get()))
+        self.fp = io.BufferedReader(_BoundedStream(self.fp.detach(), _exchange_under_way()))
 
 
 class _Connection:
     """Mixed into botocore's connections: notes the exchange that a connection serves."""
 
-    exchange: _Exchange | None = None
+    exchange: ReferenceType[_Exchange] | None = None
     sock: socket.socket
     response_class = _Response
 
@@ -273,7 +296,8 @@ class _Connection:
         super().request(*args, **options)  # type: ignore[misc]
 
     def _serve_exchange(self) -> None:
-        self.exchange = exchange = _current.get()
+        self.exchange = _current.get()
+        exchange = _exchange_under_way()
         if exchange is not None:
             exchange.use(self)
 
