@@ -137,7 +137,7 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Executed]]:
         raise OSError(0, "not really run")
 
     monkeypatch.setattr("os.execvpe", replace)
-    monkeypatch.setattr("stskit._cli.commands.which", lambda program: program)
+    monkeypatch.setattr("shutil.which", lambda program: program)
     yield programs
     for number, handler in before.items():
         signal.signal(number, handler)

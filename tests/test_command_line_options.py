@@ -109,7 +109,7 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, str]]:
         raise OSError(0, "not really run")
 
     monkeypatch.setattr("os.execvpe", replace)
-    monkeypatch.setattr("stskit._cli.commands.which", lambda program: program)
+    monkeypatch.setattr("shutil.which", lambda program: program)
     monkeypatch.setattr("signal.signal", lambda *_: None)
     return environments
 

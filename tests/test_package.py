@@ -24,6 +24,7 @@ HEAVY = ["botocore", "boto3", "urllib3", "dateutil", "ssl", "http.client"]
 ON_FIRST_USE = {
     "stskit._version",
     "stskit._cli.doctor.examine",
+    "stskit._cli.log_lines",
     "stskit._io.atomic",
     "stskit._io.cache_folder",
     "stskit._io.streams",

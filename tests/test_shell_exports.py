@@ -15,8 +15,7 @@ from other_identities import ALL
 
 from stskit import Credentials
 from stskit.errors import SinkError
-from stskit.sinks import ShellExports
-from stskit.sinks.shell_exports import Shell
+from stskit.sinks import Shell, ShellExports
 
 SESSION = Credentials("ASIANEW", "new/secret+", "IQoJb3JpZ2luX2Vj/A-Za+z0_9==", datetime(2099, 1, 2, tzinfo=UTC))
 STATIC = Credentials("AKIANEW", "static/secret")

@@ -11,7 +11,7 @@ import attrs
 from sphinx.application import Sphinx
 from sphinx.util.typing import stringify_annotation
 
-from stskit.sinks.shell_exports import Shell
+from stskit.sinks import Shell
 
 _OPTION = r"[`*]\w+[`*]"
 # "`region`: ..." at the start of a paragraph or after a sentence of one; several options may share a text.

@@ -6,11 +6,11 @@ import os
 import signal
 import sys
 from errno import EACCES, ENOENT
-from shutil import which
 from typing import TYPE_CHECKING, Final
 
 from attrs import asdict
 
+from stskit import sinks
 from stskit._cli import console
 from stskit._cli.options import UsageError, check, check_only_one
 from stskit._cli.outputs import Result, build_delivery, deliver_to_process
@@ -23,7 +23,6 @@ from stskit._cli.recipe import (
     use_profile,
 )
 from stskit.engine import caller_identity
-from stskit.sinks import Environment
 from stskit.sources import SAMLFile
 from stskit.sources.profile.process import mark_process
 
@@ -76,6 +75,8 @@ def assume(args: Namespace) -> Result:
 
 def execute(args: Namespace) -> Result:
     """Replace this process by the program, with the credentials in its environment; return only where that fails."""
+    from shutil import which
+
     if not any(args.program[:1]):
         raise UsageError("no command is given", remedy="put it after two dashes: stskit exec ROLE -- aws s3 ls")
     recipe = build_recipe(args)
@@ -83,7 +84,7 @@ def execute(args: Namespace) -> Result:
     if which(program) is None:  # a wrong name costs no call and no MFA code
         number = EACCES if os.path.dirname(program) and os.path.exists(program) else ENOENT
         return _not_run(args, OSError(number, os.strerror(number)))
-    environment = recipe.fetch().to(Environment(os.environ, region=region_for_command(args)))
+    environment = recipe.fetch().to(sinks.Environment(os.environ, region=region_for_command(args)))
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and a program inherits that
         signal.signal(number, signal.SIG_DFL)
     try:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from errno import EBADF
 from typing import Any, Final, TextIO
@@ -107,25 +106,16 @@ def write_error(error: StskitError, words: Sequence[str], *, in_json: bool) -> N
 @contextmanager
 def console_logging(*, quiet: bool) -> Iterator[None]:
     """Write warnings, and unless *quiet* log records as well, to standard error in one line each."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(_LineFormatter())
-    logger = logging.getLogger("stskit")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), nullcontext() if quiet else _log_lines():
         warnings.showwarning = _show_warning
         warnings.simplefilter("always", StskitWarning)
-        if not quiet:
-            logger.addHandler(handler)
-            logger.setLevel(logging.INFO)
-        try:
-            yield
-        finally:
-            logger.removeHandler(handler)
+        yield
 
 
-class _LineFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        """Return one line, as errors have it."""
-        return printable(f"stskit: {record.getMessage()}")
+def _log_lines() -> AbstractContextManager[None]:
+    from stskit._cli.log_lines import log_lines  # it loads logging
+
+    return log_lines()
 
 
 def _show_warning(message: Warning | str, *_where: Any, **_more: Any) -> None:

@@ -7,20 +7,12 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, Literal, TypeAlias, get_args
-from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
-from stskit import mfa
 from stskit._arguments import quoted
-from stskit.engine import AssumedRole
 from stskit.errors import SinkError, StskitError
-from stskit.refresh import Cached
-from stskit.roles import Role
-from stskit.sinks import CredentialsFile, DotEnv, Environment, ShellExports
-from stskit.sinks.shell_exports import Shell
-from stskit.sources import OIDCTokenFile, Profile, SAMLFile
-from stskit.sts import BotocoreSTS
+from stskit.sinks import Shell
 
 __all__ = [
     "CALL",
@@ -46,7 +38,12 @@ __all__ = [
 
 Purpose: TypeAlias = Literal["source", "role", "call", "destination"]
 
-_SINKS: Final = frozenset({CredentialsFile, DotEnv, ShellExports, Environment})
+_Sink: TypeAlias = Literal["CredentialsFile", "DotEnv", "ShellExports", "Environment"]
+_Part: TypeAlias = Literal[
+    "AssumedRole", "BotocoreSTS", "Cached", "MFA", "OIDCTokenFile", "Profile", "Role", "SAMLFile", _Sink
+]
+"""A class of stskit, by its name: a command imports only those that it uses."""
+_SINKS: Final[tuple[_Sink, ...]] = get_args(_Sink)
 _TIME: Final = r"(?=.)(?:(\d{1,3})h)?(?:(\d{1,5})m)?(?:(\d{1,6})s?)?"
 _REGION: Final = r"(?![0-9]+$)(?!-)[a-zA-Z0-9-]{,63}(?<!-)"  # a part of a host name, as botocore checks it
 
@@ -71,6 +68,8 @@ def _region(text: str) -> str:
 
 def _url(text: str) -> str:
     """Return *text* where it is a URL; no error quotes it, because it may have a password in it."""
+    from urllib.parse import urlsplit
+
     try:
         parts = urlsplit(text)
         is_valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -111,8 +110,8 @@ class Option:
     """Other options; none of them can be given with this one."""
     reads_file: bool = field(default=False, kw_only=True)
     """Whether its value is a file to read, of which ``-`` is standard input."""
-    arguments: Mapping[type, str] = field(factory=dict, kw_only=True)
-    """The Python arguments that it stands for: each class, and the name of its argument."""
+    arguments: Mapping[_Part, str] = field(factory=dict, kw_only=True)
+    """The Python arguments that it stands for: the name of each class, and of its argument."""
 
     @property
     def name(self) -> str:
@@ -137,7 +136,7 @@ KEYS: Final = (
         "NAME",
         "a profile in ~/.aws/config or ~/.aws/credentials",
         purpose="source",
-        arguments={Profile: "name"},
+        arguments={"Profile": "name"},
     ),
     Option(
         "--keys-file",
@@ -155,7 +154,7 @@ FILES: Final = (
         "a SAML response, in whatever way it was saved; a browser's HAR file too; - is standard input",
         purpose="source",
         reads_file=True,
-        arguments={SAMLFile: "path"},
+        arguments={"SAMLFile": "path"},
     ),
     Option(
         "--oidc-token-file",
@@ -163,14 +162,14 @@ FILES: Final = (
         "an OIDC token; - is standard input",
         purpose="source",
         reads_file=True,
-        arguments={OIDCTokenFile: "path"},
+        arguments={"OIDCTokenFile": "path"},
     ),
     Option(
         "--json-field",
         "NAME",
         "that file is JSON, and this is the field with the token",
         needs=["--oidc-token-file"],
-        arguments={OIDCTokenFile: "json_field"},
+        arguments={"OIDCTokenFile": "json_field"},
     ),
 )
 PROOF: Final = (
@@ -180,7 +179,7 @@ PROOF: Final = (
         "ARN",
         "the SAML provider, where the assertion is encrypted",
         needs=["--saml-file"],
-        arguments={SAMLFile: "principal_arn"},
+        arguments={"SAMLFile": "principal_arn"},
     ),
     Option(
         "--from-env",
@@ -195,7 +194,7 @@ MFA: Final = (
         "--mfa-serial",
         "SERIAL",
         "ARN or serial number of the device; its code is asked for",
-        arguments={mfa.MFA: "serial", Role: "mfa"},
+        arguments={"MFA": "serial", "Role": "mfa"},
     ),
     Option(
         "--mfa-command",
@@ -209,20 +208,20 @@ MFA: Final = (
         "the code of the device, which works once; without it and --mfa-command, stskit asks for it",
         needs=["--mfa-serial"],
         excludes=["--mfa-command"],
-        arguments={mfa.MFA: "code"},
+        arguments={"MFA": "code"},
     ),
     Option("--session-token", "", "give the code to GetSessionToken, and go on from that session", _SWITCH),
 )
 ROLE: Final = (
-    Option("--session-name", "NAME", "what CloudTrail shows", purpose="role", arguments={Role: "session_name"}),
-    Option("--duration", "TIME", "such as 3600, 15m or 1h", _DURATION, purpose="role", arguments={Role: "duration"}),
+    Option("--session-name", "NAME", "what CloudTrail shows", purpose="role", arguments={"Role": "session_name"}),
+    Option("--duration", "TIME", "such as 3600, 15m or 1h", _DURATION, purpose="role", arguments={"Role": "duration"}),
     Option(
         "--policy-file",
         "FILE",
         "a session policy, in JSON; - is standard input",
         purpose="role",
         reads_file=True,
-        arguments={Role: "policy"},
+        arguments={"Role": "policy"},
     ),
     Option(
         "--policy-arn",
@@ -230,7 +229,7 @@ ROLE: Final = (
         "a managed policy; may be repeated",
         _REPEATED,
         purpose="role",
-        arguments={Role: "policy_arns"},
+        arguments={"Role": "policy_arns"},
     ),
     Option(
         "--tag",
@@ -238,7 +237,7 @@ ROLE: Final = (
         "a session tag; may be repeated",
         {**_REPEATED, "type": _tag},
         purpose="role",
-        arguments={Role: "tags"},
+        arguments={"Role": "tags"},
     ),
     Option(
         "--transitive-tag",
@@ -246,7 +245,7 @@ ROLE: Final = (
         "a tag that goes on to chained roles; may be repeated",
         _REPEATED,
         purpose="role",
-        arguments={Role: "transitive_tag_keys"},
+        arguments={"Role": "transitive_tag_keys"},
     ),
     Option(
         "--external-id",
@@ -255,7 +254,7 @@ ROLE: Final = (
         "process list, so prefer --external-id-file",
         purpose="role",
         excludes=["--external-id-file"],
-        arguments={Role: "external_id"},
+        arguments={"Role": "external_id"},
     ),
     Option(
         "--external-id-file",
@@ -263,14 +262,14 @@ ROLE: Final = (
         "a file with the external ID; - is standard input",
         purpose="role",
         reads_file=True,
-        arguments={Role: "external_id"},
+        arguments={"Role": "external_id"},
     ),
     Option(
         "--source-identity",
         "NAME",
         "who is behind the session",
         purpose="role",
-        arguments={Role: "source_identity"},
+        arguments={"Role": "source_identity"},
     ),
 )
 ENDPOINT: Final = (
@@ -280,7 +279,7 @@ ENDPOINT: Final = (
         "another server than AWS's",
         {"type": _url},
         purpose="call",
-        arguments={BotocoreSTS: "endpoint_url"},
+        arguments={"BotocoreSTS": "endpoint_url"},
     ),
     Option(
         "--use-fips",
@@ -289,18 +288,18 @@ ENDPOINT: Final = (
         _SWITCH,
         purpose="call",
         excludes=["--endpoint-url"],
-        arguments={BotocoreSTS: "use_fips"},
+        arguments={"BotocoreSTS": "use_fips"},
     ),
     Option(
         "--allow-http",
         "",
         "allow plain HTTP to a remote endpoint, which the option, the environment or the profile names",
         _SWITCH,
-        arguments={BotocoreSTS: "allow_http", Profile: "allow_http"},
+        arguments={"BotocoreSTS": "allow_http", "Profile": "allow_http"},
     ),
 )
 SERVER: Final = (
-    Option("--region", "REGION", "the region of STS", _PLACE, purpose="call", arguments={BotocoreSTS: "region"}),
+    Option("--region", "REGION", "the region of STS", _PLACE, purpose="call", arguments={"BotocoreSTS": "region"}),
     *ENDPOINT,
 )
 CALL: Final = (
@@ -309,7 +308,7 @@ CALL: Final = (
         "REGION",
         "the region of STS, and of the profile, shell, file or command that receives the credentials",
         _PLACE,
-        arguments=dict.fromkeys((BotocoreSTS, *_SINKS), "region"),
+        arguments=dict.fromkeys(("BotocoreSTS", *_SINKS), "region"),
     ),
     Option(
         "--sts-region",
@@ -317,7 +316,7 @@ CALL: Final = (
         "the region of STS, if it differs from --region",
         _PLACE,
         purpose="call",
-        arguments={BotocoreSTS: "region"},
+        arguments={"BotocoreSTS": "region"},
     ),
     *ENDPOINT,
     Option(
@@ -326,7 +325,7 @@ CALL: Final = (
         "how long to try a role just made, up to 1m",
         _DURATION,
         purpose="role",
-        arguments={AssumedRole: "wait_for_new_role"},
+        arguments={"AssumedRole": "wait_for_new_role"},
     ),
     Option("--cache", "", "keep credentials in ~/.cache/stskit until they expire, for later calls", _SWITCH),
     Option(
@@ -335,7 +334,7 @@ CALL: Final = (
         "a name for the identity that --profile or the machine stands for. --cache needs it if stskit cannot see that "
         "identity: with a credential_process, container or instance credentials",
         needs=["--cache"],
-        arguments={Cached: "key"},
+        arguments={"Cached": "key"},
     ),
 )
 WHERE: Final = (
@@ -344,7 +343,7 @@ WHERE: Final = (
         "NAME",
         "a profile in ~/.aws/credentials; all else there stays as it is",
         purpose="destination",
-        arguments={CredentialsFile: "profile"},
+        arguments={"CredentialsFile": "profile"},
     ),
     Option(
         "--to-shell",
@@ -352,30 +351,30 @@ WHERE: Final = (
         f"text for eval: {', '.join(get_args(Shell))}; none is sh",
         _SHELL,
         purpose="destination",
-        arguments={ShellExports: "shell"},
+        arguments={"ShellExports": "shell"},
     ),
-    Option("--to-dotenv", "FILE", "a .env file", purpose="destination", arguments={DotEnv: "path"}),
+    Option("--to-dotenv", "FILE", "a .env file", purpose="destination", arguments={"DotEnv": "path"}),
     Option("--to-process", "", "the document of a credential_process", _SWITCH, purpose="destination"),
     Option(
         "--set-output",
         "FORMAT",
         "the output format of the AWS CLI, for a profile",
         needs=["--to-profile"],
-        arguments={CredentialsFile: "output"},
+        arguments={"CredentialsFile": "output"},
     ),
     Option(
         "--credentials-file",
         "FILE",
         "another file than ~/.aws/credentials",
         needs=["--to-profile"],
-        arguments={CredentialsFile: "path"},
+        arguments={"CredentialsFile": "path"},
     ),
     Option(
         "--config-file",
         "FILE",
         "another file than ~/.aws/config",
         needs=["--to-profile"],
-        arguments={CredentialsFile: "config_path"},
+        arguments={"CredentialsFile": "config_path"},
     ),
     Option(
         "--overwrite",
@@ -383,7 +382,7 @@ WHERE: Final = (
         "let long-term keys, or another source of the profile, be lost",
         _SWITCH,
         needs=["--to-profile"],
-        arguments={CredentialsFile: "overwrite"},
+        arguments={"CredentialsFile": "overwrite"},
     ),
     Option(
         "--backup",
@@ -391,7 +390,7 @@ WHERE: Final = (
         "keep what was there before beside the file",
         _SWITCH,
         needs=["--to-profile", "--to-dotenv"],
-        arguments={CredentialsFile: "backup", DotEnv: "backup"},
+        arguments={"CredentialsFile": "backup", "DotEnv": "backup"},
     ),
 )
 DOCTOR: Final = (
@@ -420,8 +419,12 @@ def add_group(parser: ArgumentParser, title: str, options: Sequence[Option]) -> 
 
 def arguments_for(target: type, args: Namespace) -> dict[str, Any]:
     """Return the arguments for a call of *target* that the options in *args* stand for, without those not given."""
-    options = [option for option in args.options if target in option.arguments]
-    return {option.arguments[target]: value for option in options if (value := option.value_in(args)) is not None}
+    return {
+        argument: value
+        for option in args.options
+        for part, argument in option.arguments.items()
+        if part == target.__name__ and (value := option.value_in(args)) is not None
+    }
 
 
 def is_among(flag: str, words: Sequence[str]) -> bool:

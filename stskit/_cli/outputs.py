@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import field, frozen
 
+from stskit import sinks
 from stskit._cli import console
 from stskit._cli.formatting import printable
 from stskit._cli.options import UsageError, arguments_for
-from stskit.sinks import CredentialProcess, CredentialsFile, DotEnv, Environment, ShellExports
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -43,32 +43,32 @@ def build_delivery(args: Namespace) -> Delivery:
     if args.to_process:
         return deliver_to_process
     if args.to_dotenv is not None:
-        return _to_file(DotEnv(**arguments_for(DotEnv, args)), "variables", {})
+        return _to_file(sinks.DotEnv(**arguments_for(sinks.DotEnv, args)), "variables", {})
     profile = args.to_profile
-    options = arguments_for(CredentialsFile, args)
+    options = arguments_for(sinks.CredentialsFile, args)
     if "config_path" in options and "overwrite" in options and not options.keys() & {"region", "output"}:
         raise UsageError(
             "--config-file has no effect with --overwrite and without a region or an output format",
             remedy="leave it out",
             option="--config-file",
         )
-    sink = CredentialsFile(**options)
+    sink = sinks.CredentialsFile(**options)
     return _to_file(sink, f"profile {profile}", {"profile": profile})
 
 
 def deliver_to_process(credentials: Credentials) -> Result:
     """Return the document of a credential_process."""
-    document = credentials.to(CredentialProcess())
+    document = credentials.to(sinks.CredentialProcess())
     return Result(document, json.loads(document))
 
 
 def _to_shell(args: Namespace) -> Delivery:
-    shell = ShellExports(**arguments_for(ShellExports, args))
-    variables = Environment(**arguments_for(Environment, args))
+    shell = sinks.ShellExports(**arguments_for(sinks.ShellExports, args))
+    variables = sinks.Environment(**arguments_for(sinks.Environment, args))
     return lambda credentials: Result(credentials.to(shell), credentials.to(variables))
 
 
-def _to_file(sink: DotEnv | CredentialsFile, what: str, named: Mapping[str, str]) -> Delivery:
+def _to_file(sink: sinks.DotEnv | sinks.CredentialsFile, what: str, named: Mapping[str, str]) -> Delivery:
     if check := getattr(sink, "check", None):  # a sink that can see beforehand what it would refuse
         check()
 

@@ -155,7 +155,8 @@ def parse(argv: Sequence[str]) -> Namespace:
             f"{words[0]} is a file, and no command", remedy=f"what it offers is shown by: stskit roles {words[0]}"
         )
     _check_for_secrets(words)
-    args, unknown = parser().parse_known_args(words)
+    chosen = [command for command in _COMMANDS if command.name in words[:1]]  # to declare all options takes a while
+    args, unknown = parser(chosen or _COMMANDS).parse_known_args(words)
     command = next(each for each in _COMMANDS if each.name == args.command)
     if unknown:
         raise _unknown(command, unknown)
@@ -215,8 +216,8 @@ class _Parser(ArgumentParser):
         raise UsageError(f"{message}\n{self.format_usage().rstrip()}")
 
 
-def parser() -> ArgumentParser:
-    """Return the parser of ``stskit``."""
+def parser(known: Sequence[_Command] = _COMMANDS) -> ArgumentParser:
+    """Return the parser of ``stskit`` for the *known* commands."""
     top = _Parser(
         "stskit",
         usage=f"stskit [-h] [--version] {{{','.join(command.name for command in _COMMANDS)}}} ...",
@@ -227,7 +228,7 @@ def parser() -> ArgumentParser:
     )
     top.add_argument("--version", action=_Version, nargs=0, help="show the version, and end")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands", required=True, prog="stskit")
-    for command in _COMMANDS:
+    for command in known:
         made = commands.add_parser(
             command.name,
             usage=f"stskit {command.name} {command.usage}",

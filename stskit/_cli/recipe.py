@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
-import shlex
 import signal
 import sys
 import warnings
@@ -24,7 +22,7 @@ from stskit.errors import ProofInvalid, RoleNotOffered, SignInRequired
 from stskit.mfa import MFA, MFACommand
 from stskit.refresh import Cached
 from stskit.roles import Role
-from stskit.sinks.environment import REGIONS
+from stskit.sinks import REGIONS
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static
 from stskit.sources.proof_file import display_name, read_proof
 from stskit.sts import BotocoreSTS
@@ -243,9 +241,11 @@ def _mfa(args: Namespace) -> MFA | None:
         return None
     if args.mfa_command is None:
         return MFA(args.mfa_serial, args.token_code or _ask_for_code)
+    from shlex import split
+
     words: list[str] = []
     with suppress(ValueError):  # a quote that does not end
-        words = shlex.split(args.mfa_command)
+        words = split(args.mfa_command)
     if not words:  # the command is not quoted, because it can hold the seed of the device
         raise UsageError(
             "--mfa-command is empty, or has a quote that does not end",
@@ -256,6 +256,8 @@ def _mfa(args: Namespace) -> MFA | None:
 
 
 def _ask_for_code(serial: str) -> str:
+    import getpass
+
     with warnings.catch_warnings(), suppress(EOFError), _signals_raise_exit():
         # Without a terminal the code is read from standard input.
         warnings.simplefilter("ignore", getpass.GetPassWarning)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections import deque
 from contextlib import suppress
@@ -61,7 +62,9 @@ class EventQueue:
     def _send(self, notice: Notice) -> None:
         if notice.log:
             level = _INFO if notice.event.kind == "refreshed" else _WARNING
-            if _logger().getEffectiveLevel() <= level:  # which takes no lock, as isEnabledFor() does
+            is_loaded = "logging" in sys.modules  # else nobody can have asked for INFO
+            # getEffectiveLevel() takes no lock, as isEnabledFor() does
+            if (is_loaded or level > _INFO) and _logger().getEffectiveLevel() <= level:
                 _logger().log(level, "%s", notice.log)
         if self.listener is not None and notice.is_own:
             try:

@@ -1,6 +1,6 @@
 """Where credentials go: one file for each place, loaded when it is first named."""
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from stskit.sinks.credential_process import CredentialProcess
@@ -19,6 +19,10 @@ __all__ = [
     "Environment",
     "ShellExports",
 ]
+
+# What others need of the sinks without loading one.
+REGIONS: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")  # boto3 reads the second alone, the SDK for JavaScript the first
+Shell = Literal["sh", "bash", "dash", "ksh", "zsh", "fish", "csh", "tcsh", "powershell", "pwsh"]
 
 _FILES: Final = {
     "Boto3Session": "session",

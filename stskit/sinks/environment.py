@@ -13,13 +13,13 @@ from attrs import field, frozen
 from stskit._arguments import check_environ, flag, optional_text
 from stskit.credentials import Credentials, Secret, check_credentials
 from stskit.errors import init_without_frames, without_frames
+from stskit.sinks import REGIONS
 
 if TYPE_CHECKING:
     from botocore.session import Session
 
-__all__ = ["OWN_VARIABLES", "REGIONS", "Environment", "bearer_tokens", "sign_with_keys_only", "to_unset", "variables"]
+__all__ = ["OWN_VARIABLES", "Environment", "bearer_tokens", "sign_with_keys_only", "to_unset", "variables"]
 
-REGIONS: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")  # boto3 reads the second alone, the SDK for JavaScript the first
 # Credentials under the names that `Environment` writes, what describes them, and what SDKs prefer to them. One of an
 # older set would mix with the new credentials or win over them.
 OWN_VARIABLES: Final = (

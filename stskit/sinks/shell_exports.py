@@ -5,21 +5,20 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, get_args
 
 from attrs import field, frozen
 
 from stskit._arguments import flag, optional_text, quoted, text
 from stskit.credentials import check_credentials
 from stskit.errors import SinkError, init_without_frames, without_frames
+from stskit.sinks import Shell
 from stskit.sinks.environment import to_unset, variables
 
 if TYPE_CHECKING:
     from stskit.credentials import Credentials
 
 __all__ = ["ShellExports"]
-
-Shell = Literal["sh", "bash", "dash", "ksh", "zsh", "fish", "csh", "tcsh", "powershell", "pwsh"]
 
 _QUOTES: Final = "'\u2018\u2019\u201a\u201b"
 

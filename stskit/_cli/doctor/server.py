@@ -27,7 +27,7 @@ from stskit._cli.doctor.findings import Finding, finding_from_error
 from stskit._cli.formatting import format_duration
 from stskit.errors import RoleError
 from stskit.protocols import Clock
-from stskit.sinks.environment import REGIONS
+from stskit.sinks import REGIONS
 from stskit.sts import BotocoreSTS, clients
 from stskit.sts.loader import regions
 from stskit.sts.refusals import CallDetails, translate
