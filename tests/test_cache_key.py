@@ -34,6 +34,7 @@ from stskit import MFA, AssumedRole, Cached, Credentials, MFACommand, RefreshPol
 from stskit._io import atomic
 from stskit.cache_key import digest
 from stskit.caches import FileCache, MemoryCache
+from stskit.credentials import CallerIdentity
 from stskit.errors import CacheWarning, ProofInvalid, RoleError, SignInRequired, SourceMissing
 from stskit.proofs import Proof, SAMLAssertion, WebIdentityToken, saml_encoding, saml_parser
 from stskit.protocols import Source
@@ -257,6 +258,12 @@ def test_an_sts_without_identity_leaves_the_role_without_one() -> None:
     class Mine:
         def exchange(self, proof: Proof, role: Role) -> Credentials: ...  # type: ignore[empty-body]
 
+        def caller_identity(self, credentials: Credentials, /) -> CallerIdentity: ...  # type: ignore[empty-body]
+
+        def session_token(
+            self, credentials: Credentials, /, *, duration: int | None = None, mfa: MFA | None = None
+        ) -> Credentials: ...  # type: ignore[empty-body]
+
     class Saying(Mine):
         def __init__(self, identity: Any) -> None:
             self.identity = identity
@@ -266,7 +273,7 @@ def test_an_sts_without_identity_leaves_the_role_without_one() -> None:
     for sts in (Mine(), Saying(""), Saying(5)):
         recipe = AssumedRole(ARN, source=BASE, sts=sts)
         assert recipe.identity is None
-        assert SessionToken(BASE, sts=sts).identity is None  # type: ignore[arg-type]
+        assert SessionToken(BASE, sts=sts).identity is None
         assert AssumedRole(ARN, source=recipe).identity is None
         with pytest.raises(SourceMissing, match=f"{type(sts).__name__} does not say whose"):
             Cached(recipe, FileCache("c"))
