@@ -256,13 +256,16 @@ def test_an_sts_without_identity_leaves_the_role_without_one() -> None:
     """The name of a class says nothing about the server: two instances may ask two servers."""
 
     class Mine:
-        def exchange(self, proof: Proof, role: Role) -> Credentials: ...  # type: ignore[empty-body]
+        def exchange(self, proof: Proof, role: Role) -> Credentials:
+            raise AssertionError("nothing is called")
 
-        def caller_identity(self, credentials: Credentials, /) -> CallerIdentity: ...  # type: ignore[empty-body]
+        def caller_identity(self, credentials: Credentials, /) -> CallerIdentity:
+            raise AssertionError("nothing is called")
 
         def session_token(
             self, credentials: Credentials, /, *, duration: int | None = None, mfa: MFA | None = None
-        ) -> Credentials: ...  # type: ignore[empty-body]
+        ) -> Credentials:
+            raise AssertionError("nothing is called")
 
     class Saying(Mine):
         def __init__(self, identity: Any) -> None:

@@ -469,7 +469,7 @@ def test_doctor_speaks_of_the_command_line_where_a_source_profile_needs_a_code(s
     )
     out = run("doctor", "--offline", "--profile", "deploy")[1] + run("doctor", "--profile", "deploy", "--run")[1]
     assert "thread" not in out
-    assert "run: stskit whoami --profile deploy" in out
+    assert "Run: stskit whoami --profile deploy" in out
 
 
 # No option without effect ---------------------------------------------------------------------------------------------
