@@ -206,4 +206,4 @@ class OIDCTokenFile:
 
 
 def _warn(message: str) -> None:
-    warn(message, StskitWarning, stacklevel=6)  # where `fetch` was called, and so shown once for each such place
+    warn(message, StskitWarning, stacklevel=8)  # where `fetch` was called, and so shown once for each such place

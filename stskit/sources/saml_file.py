@@ -168,5 +168,5 @@ def _report(saved: SavedResponse) -> None:
             f"{saved.name}: {number} values of the attribute Role are no pair of a role ARN and a SAML provider ARN, "
             "and were left out; have the identity provider correct them",
             StskitWarning,
-            stacklevel=7,
+            stacklevel=7,  # where `fetch` was called
         )
