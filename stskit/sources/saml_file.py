@@ -9,7 +9,7 @@ from warnings import warn
 
 from attrs import field, frozen
 
-from stskit._arguments import has_method, optional_text, path_text, timespan
+from stskit._arguments import has_method, optional_shown_text, optional_text, path_text, timespan
 from stskit._time import SystemClock
 from stskit.errors import (
     ProofInvalid,
@@ -72,7 +72,7 @@ class SAMLFile:
     """
 
     path: str = field(converter=_path)
-    principal_arn: str | None = field(default=None, validator=optional_text)
+    principal_arn: str | None = field(default=None, validator=optional_shown_text)
     skew: timedelta = field(default=timedelta(minutes=4), kw_only=True, repr=False, validator=timespan)
     audience: str | None = field(default=None, kw_only=True, repr=False, validator=optional_text)
     clock: Clock = field(factory=SystemClock, kw_only=True, repr=False, validator=has_method("now", "a clock"))
@@ -114,7 +114,7 @@ class SAMLFile:
         from stskit.proofs import browser_log
 
         name = display_name(self.path)
-        text = text_in(data, self.path, _WHAT)
+        text = text_in(_without_archive(data), self.path, _WHAT)
         try:
             found = browser_log.newest(text)
             name = f"{name}, {found.which}" if found.which else name
@@ -170,3 +170,18 @@ def _report(saved: SavedResponse) -> None:
             StskitWarning,
             stacklevel=7,  # where `fetch` was called
         )
+
+
+def _without_archive(data: bytes) -> bytes:
+    """Return the pages in *data* where it is a web archive of Safari; else *data*."""
+    if not data.startswith(b"bplist00") and b"<plist" not in data[:1000]:
+        return data
+    from plistlib import loads
+    from xml.parsers.expat import ExpatError
+
+    try:
+        archive = loads(data)
+        pages = [archive, *archive.get("WebSubframeArchives", ())]
+        return b"\n".join(page["WebMainResource"]["WebResourceData"] for page in pages)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError, ExpatError):
+        return data  # a property list of another kind, or not one
