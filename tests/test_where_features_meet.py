@@ -329,7 +329,7 @@ def test_a_fleet_whose_key_cannot_be_replaced_has_the_refusal_in_each_outcome(cl
 
 def test_a_fleet_whose_thread_cannot_be_started_makes_no_more_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     """The workers that were started stop, because nobody iterates."""
-    sts, start, started, release = FakeSTS(), threading.Thread.start, [], threading.Event()
+    sts, start, started, release = FakeSTS(), threading.Thread.start, list[Any](), threading.Event()
 
     class Waiting:
         def exchange(self, proof: Proof, role: Role) -> Credentials:

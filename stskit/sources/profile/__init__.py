@@ -80,6 +80,10 @@ class Profile:
         login session has ended or an MFA code is needed and nobody can be asked, and `ProofInvalid` where something is
         there and does not work; none with what a process or a server said, since that may hold secrets.
         """
+        return self._fetch_with_origin()[0]
+
+    def _fetch_with_origin(self) -> tuple[Credentials, bool]:
+        """Return the credentials, and whether the container or the instance has given them. Raises as `fetch`."""
         from stskit.sources.profile import errors
         from stskit.sources.profile.provider_chain import harden_chain
         from stskit.sts.clients import silence_secret_loggers
@@ -93,7 +97,7 @@ class Profile:
             with silence_secret_loggers():
                 harden_chain(session, self.process_timeout)
                 self._check(session)
-                found = _found(session)
+                found = self._found(session)
         except SourceError as error:
             raise prefixed(error, f"{where}: ") from None
         except Exception as error:  # noqa: BLE001 - botocore's errors have no common base, and may hold secrets
@@ -110,10 +114,41 @@ class Profile:
         if self.name is not None and settings is not None:
             check_credentials(self.name, settings)
 
+    def _found(self, session: Session) -> tuple[Credentials, bool] | None:
+        found = session.get_credentials()
+        if found is None:
+            return None
+        is_of_machine = found.method in _OF_THE_MACHINE
+        if is_of_machine:
+            self._use_machine(session, found.method)
+        keys = found.get_frozen_credentials()
+        credentials = Credentials(
+            access_key_id=_text(keys.access_key),
+            secret_access_key=_text(keys.secret_key),
+            session_token=_text(keys.token) or None,
+            expiration=getattr(found, "_expiry_time", None),  # botocore has no public name for it (boto/botocore#2694)
+            account_id=_text(getattr(keys, "account_id", None)) or None,
+        )
+        return credentials, is_of_machine
+
+    def _use_machine(self, session: Session, method: str) -> None:
+        from logging import getLogger
+
+        from stskit.sources.profile.missing import check_machine
+
+        profile = session.get_config_variable("profile") or "default"
+        if self.name is not None:
+            check_machine(self.name, session.full_config["profiles"].get(self.name, {}))
+        getLogger("stskit").info(
+            "the profile %r holds no credentials; using those of this machine (%s)", profile, method
+        )
+
 
 @define(eq=False)
 class ProfileSnapshot:
-    """A profile with what decided whose credentials it gives; without, if that has changed during the fetch."""
+    """A profile with what decided whose credentials it gives; without, if that has changed during the fetch, and if
+    the machine has given them after all.
+    """
 
     profile: Profile
     _parts: tuple[object, ...] | None = field(repr=False)
@@ -127,31 +162,10 @@ class ProfileSnapshot:
         """As of `Profile`, which reads the files again."""
         from stskit.sources.profile.cache_key import profile_parts
 
-        credentials = self.profile.fetch()
-        if profile_parts(self.profile.name) != self._parts:
+        credentials, is_of_machine = self.profile._fetch_with_origin()  # noqa: SLF001 - of this module
+        if is_of_machine or profile_parts(self.profile.name) != self._parts:
             self._parts = None
         return credentials
-
-
-def _found(session: Session) -> Credentials | None:
-    found = session.get_credentials()
-    if found is None:
-        return None
-    if found.method in _OF_THE_MACHINE:
-        from logging import getLogger
-
-        profile = session.get_config_variable("profile") or "default"
-        getLogger("stskit").info(
-            "the profile %r holds no credentials; using those of this machine (%s)", profile, found.method
-        )
-    keys = found.get_frozen_credentials()
-    return Credentials(
-        access_key_id=_text(keys.access_key),
-        secret_access_key=_text(keys.secret_key),
-        session_token=_text(keys.token) or None,
-        expiration=getattr(found, "_expiry_time", None),  # botocore has no public name for it (boto/botocore#2694)
-        account_id=_text(getattr(keys, "account_id", None)) or None,
-    )
 
 
 def _text(value: object) -> str:
