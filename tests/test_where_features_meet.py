@@ -10,7 +10,7 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from unittest.mock import Mock
 
 import pytest
@@ -27,6 +27,8 @@ from stskit.roles import Role
 from stskit.sinks import BotocoreSession
 from stskit.sinks.live_credentials import _Refusals
 from stskit.sources import Profile, Static
+from stskit.sources.proof_file import KeptStream
+from stskit.sts.wire import _Watchdog
 from stskit.testing import FakeSTS, ManualClock
 
 HUB, TARGET = "arn:aws:iam::123456789012:role/Hub", "arn:aws:iam::210987654321:role/Target"
@@ -393,3 +395,43 @@ def _class_of_error(recipe: AssumedRole) -> str:
     with pytest.raises(STSError) as raised:
         recipe.fetch()
     return type(raised.value).__name__
+
+
+# Handlers of signals that make a call while the thread holds a lock --------------------------------------------------
+
+
+def test_a_handler_can_begin_an_exchange_while_its_thread_begins_one() -> None:
+    """The signal came while the thread held the lock of the watchdog."""
+
+    class Over:
+        is_over = True
+
+    def interrupted() -> str:
+        watchdog = _Watchdog()
+        with watchdog._lock:
+            watchdog.watch(cast("Any", Over()), 1)
+        return "watched"
+
+    assert _in_thread(interrupted) == "watched"
+
+
+def test_a_handler_can_read_a_kept_stream_while_its_thread_reads_it(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("content")
+    stream = KeptStream()
+    stream._data = b"content"
+
+    def interrupted() -> bytes:
+        with stream._lock:
+            return stream.read(str(tmp_path / "file"), 100)
+
+    assert _in_thread(interrupted) == b"content"
+
+
+def _in_thread(work: Callable[[], Any]) -> Any:
+    """Return what *work* returns; a thread that hangs does not hold up the run."""
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.append(work()), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert results, "it hangs"
+    return results[0]
