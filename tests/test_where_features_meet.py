@@ -226,9 +226,10 @@ def test_a_body_that_was_sent_from_its_middle_is_not_sent_again(clock: ManualClo
     for position, pause in ((7, None), (0, 0.0)):
         body.seek(position)
         headers = {"Authorization": f"AWS4-HMAC-SHA256 Credential={key_id}/20260101/x, Signature=1"}
-        request = SimpleNamespace(context={}, headers=headers, data=body)
-        refusals.keep_key_id(request)
+        request = SimpleNamespace(context={}, headers=headers)
         sent = {"context": request.context, "body": body}
+        refusals.keep_position(sent)
+        refusals.keep_key_id(request)
         assert refusals.retry_with_new_key(answer, SimpleNamespace(error_shapes=()), sent) == pause
 
 

@@ -33,6 +33,7 @@ def provide(session: Session, cached: Cached) -> None:
     """Have the clients of *session* sign with the credentials of *cached*, and replace a key that a service refuses."""
     refusals = _Refusals(cached)
     session.register_component("credential_provider", LiveCredentials(cached))
+    session.get_component("event_emitter").register_last("before-call", refusals.keep_position)
     session.get_component("event_emitter").register_last("request-created", refusals.keep_key_id)
     session.get_component("event_emitter").register_last("needs-retry", refusals.retry_with_new_key)
 
@@ -150,9 +151,12 @@ class _Refusals:
     def __init__(self, cached: Cached) -> None:
         self._cached = cached
 
+    def keep_position(self, params: dict[str, Any], **_event: object) -> None:
+        """Note where the body of a request begins, before botocore wraps it to send it in chunks."""
+        params["context"][_POSITION] = _position(params.get("body"))
+
     def keep_key_id(self, request: Any, **_event: object) -> None:
-        """Note the key that a request was signed with, and where its body began; the signer has run before."""
-        request.context.setdefault(_POSITION, _position(request))
+        """Note the key that a request was signed with; the signer has run before."""
         signed = _SIGNED_WITH.search(_text(request.headers.get("Authorization", "")))
         request.context[_KEY_ID] = signed and signed[1]
 
@@ -189,13 +193,13 @@ def _is_refusal(response: Any, operation: Any) -> bool:
     return code == _ALWAYS_COUNTS or code not in own
 
 
-def _position(request: Any) -> int:
-    """Return where the body of *request* is read from.
+def _position(body: Any) -> int:
+    """Return where *body* is read from.
 
     botocore rewinds a body to its start, so that a retry would send more than the first request did.
     """
     with suppress(Exception):  # a body is the caller's code, and most have no position
-        return int(getattr(request.data, "_raw", request.data).tell())  # botocore wraps a body sent in chunks
+        return int(body.tell())
     return 0
 
 
