@@ -124,11 +124,11 @@ def test_a_handler_that_reads_during_a_refresh_gets_what_is_held(clock: ManualCl
 # A source that asks for itself ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("minutes", "calls"), [(0, 1), (50, 1), (61, 2)], ids=["cold", "advisory", "expired"])
+@pytest.mark.parametrize(("minutes", "calls"), [(0, 1), (50, 2), (61, 2)], ids=["cold", "advisory", "expired"])
 def test_a_source_that_delegates_to_another_cached_with_the_same_key_does_not_hang(
     clock: ManualClock, minutes: int, calls: int
 ) -> None:
-    """Both have one place in one `MemoryCache`, and the inner source is asked once, or what is valid is used."""
+    """Both have one place in one `MemoryCache`, and the inner source is asked once for each refresh."""
     cache, source = MemoryCache(), ScriptedSource(lambda: credentials(clock, hours=1))
     inner = Cached(source, cache, key="same", clock=clock)
     outer = Cached(inner, cache, key="same", clock=clock)

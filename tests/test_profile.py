@@ -28,6 +28,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stskit import Cached, Credentials
+from stskit.caches import FileCache
 from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, SignInRequired, SourceError, SourceMissing
 from stskit.sources import Profile
@@ -644,6 +645,33 @@ def test_the_default_chain_may_use_the_role_of_the_machine(
     assert caplog.messages == [
         f"the profile '{profile}' holds no credentials; using those of this machine (container-role)"
     ]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    ["web_identity_token_file =", "role_arn = arn:aws:iam::123456789012:role/R\nweb_identity_token_file ="],
+)
+@pytest.mark.usefixtures("machine")
+def test_a_named_profile_does_not_become_the_machine_where_botocore_skips_its_settings(
+    settings: str, home: Path
+) -> None:
+    """An empty setting is one, and a setting that an older botocore does not know is another."""
+    configure(home, f"[profile p]\n{settings}\n")
+    text = failure(Profile("p"), SourceMissing)
+    assert "the profile 'p': botocore cannot use its credentials, and went on to the role of this machine" in text
+
+
+@pytest.mark.usefixtures("machine")
+def test_credentials_of_the_machine_are_not_kept_under_the_key_of_a_profile(home: Path, tmp_path: Path) -> None:
+    """Its settings say where the credentials come from, and botocore skips them: the next machine is another."""
+    configure(home, "[default]\nrole_arn = arn:aws:iam::123456789012:role/R\nweb_identity_token_file =\n")
+    source, cache = Profile(), FileCache(tmp_path / "cache")
+    assert source.identity is not None
+    assert Cached(source, cache).fetch().access_key_id == "AKIA-machine"
+    assert cache.purge() == 0
+    snapshot = source.snapshot()
+    snapshot.fetch()
+    assert snapshot.identity is None
 
 
 @pytest.mark.usefixtures("machine")

@@ -235,7 +235,10 @@ class CachedCredentials:
 
 def is_usable(entry: CacheEntry, now: datetime) -> bool:
     """Whether the credentials of *entry* are valid, and it was not written by a clock that was wrong."""
-    return entry.since <= now + _CLOCK_SLACK and not entry.credentials.is_expired(now=now)
+    credentials = entry.credentials
+    if credentials.is_expired(now=now) or credentials.is_expired(now=entry.since):
+        return False
+    return entry.since <= now + _CLOCK_SLACK
 
 
 @define

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterable
-from threading import Lock
 from time import sleep
 from typing import Generic, TypeVar
 
 from attrs import define, field
 
+from stskit._io.fork import lock_across_forks
 from stskit.cache_key import digest
 from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, SourceMissing, without_frames
@@ -69,12 +69,10 @@ class KeptStream:
 
     def __init__(self) -> None:
         self._data: bytes | None = None
-        self._lock, self._process = Lock(), os.getpid()
+        self._lock = lock_across_forks()
 
     def read(self, path: str, limit: int) -> bytes:
         """Return the content of the stream at *path*, which is read at the first call; raise `OSError` as it does."""
-        if self._process != os.getpid():  # another thread of the parent may have held the lock when this was forked
-            self._lock, self._process = Lock(), os.getpid()
         with self._lock:
             if self._data is None:
                 self._data = _read_stream(path, limit)
