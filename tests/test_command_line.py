@@ -161,6 +161,7 @@ def two_responses(name: str) -> str:
 # From a proof to a profile, on an STS that judges ---------------------------------------------------------------------
 
 
+@pytest.mark.case("P1")
 def test_a_saml_response_becomes_a_profile_in_one_line(stskit_aws: FakeSTS, run: Run) -> None:
     """The role and its provider are found in it."""
     Path("saml.log").write_text(stskit_aws.idp.saml_response(roles=[HUB]))
@@ -231,6 +232,7 @@ def test_a_command_takes_the_place_of_stskit(stub: Stub) -> None:
     assert ignored(*HERE, "exec", HUB, "--profile", "base", "--") == ignored()
 
 
+@pytest.mark.case("P11")
 def test_a_command_gets_the_credentials_and_no_profile(
     stub: Stub, run: Run, executed: list[Executed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -441,6 +443,7 @@ def test_the_server_is_the_one_that_is_named(stub: Stub, run: Run, monkeypatch: 
     assert json.loads(run(*asked, "--use-fips")[2])["endpoint"] == "https://sts-fips.eu-west-3.amazonaws.com"
 
 
+@pytest.mark.case("P115")
 @pytest.mark.parametrize("variable", ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])
 def test_the_region_of_the_profile_that_is_named_counts(
     stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch, variable: str
@@ -1027,6 +1030,7 @@ def test_an_error_is_json_where_that_is_asked_for(
     assert (out, json.loads(err)) == ("", {"error": type(error).__name__, "message": "odd", **shown})
 
 
+@pytest.mark.case("P8")
 @pytest.mark.parametrize(
     ("arguments", "keys"),
     [
@@ -1239,6 +1243,7 @@ def test_no_secret_is_shown_where_that_is_not_the_purpose(stub: Stub, run: Run) 
     assert all(secret not in shown for secret in (SECRET_KEY, SESSION_TOKEN, BASE.secret_access_key))
 
 
+@pytest.mark.case("P8")
 def test_help_and_version_are_there(run: Run) -> None:
     """The help of all commands, with no word of it lost."""
     status, out, _ = run("--version")
