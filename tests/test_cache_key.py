@@ -34,6 +34,7 @@ from stskit import MFA, AssumedRole, Cached, Credentials, MFACommand, RefreshPol
 from stskit._io import atomic
 from stskit.cache_key import digest
 from stskit.caches import FileCache, MemoryCache
+from stskit.credentials import CallerIdentity
 from stskit.errors import CacheWarning, ProofInvalid, RoleError, SignInRequired, SourceMissing
 from stskit.proofs import Proof, SAMLAssertion, WebIdentityToken, saml_encoding, saml_parser
 from stskit.protocols import Source
@@ -256,7 +257,16 @@ def test_an_sts_without_identity_leaves_the_role_without_one() -> None:
     """The name of a class says nothing about the server: two instances may ask two servers."""
 
     class Mine:
-        def exchange(self, proof: Proof, role: Role) -> Credentials: ...  # type: ignore[empty-body]
+        def exchange(self, proof: Proof, role: Role) -> Credentials:
+            raise AssertionError("nothing is called")
+
+        def caller_identity(self, credentials: Credentials, /) -> CallerIdentity:
+            raise AssertionError("nothing is called")
+
+        def session_token(
+            self, credentials: Credentials, /, *, duration: int | None = None, mfa: MFA | None = None
+        ) -> Credentials:
+            raise AssertionError("nothing is called")
 
     class Saying(Mine):
         def __init__(self, identity: Any) -> None:
@@ -267,7 +277,7 @@ def test_an_sts_without_identity_leaves_the_role_without_one() -> None:
     for sts in (Mine(), Saying(""), Saying(5)):
         recipe = AssumedRole(ARN, source=BASE, sts=sts)
         assert recipe.identity is None
-        assert SessionToken(BASE, sts=sts).identity is None  # type: ignore[arg-type]
+        assert SessionToken(BASE, sts=sts).identity is None
         assert AssumedRole(ARN, source=recipe).identity is None
         with pytest.raises(SourceMissing, match=f"{type(sts).__name__} does not say whose"):
             Cached(recipe, FileCache("c"))

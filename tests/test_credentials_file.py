@@ -579,12 +579,12 @@ def test_the_name_of_the_profile_is_required(file: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: CredentialsFile(None), "profile must be the name of a profile, not NoneType"),  # type: ignore[arg-type]
-        (lambda: CredentialsFile(SESSION), "profile must be the name of a profile, not Credentials"),  # type: ignore[arg-type]
+        (lambda: CredentialsFile(None), "profile must be text, not None"),  # type: ignore[arg-type]
+        (lambda: CredentialsFile(SESSION), "profile must be text, not Credentials"),  # type: ignore[arg-type]
         (lambda: CredentialsFile("dev", 1), "path must be a path as text or os.PathLike"),  # type: ignore[arg-type]
         (lambda: CredentialsFile("dev", config_path=b"x"), "config_path must be a path"),  # type: ignore[arg-type]
-        (lambda: CredentialsFile("dev", region=1), "region must be text, not int"),  # type: ignore[arg-type]
-        (lambda: CredentialsFile.write_all({None: SESSION}), "profile must be the name"),  # type: ignore[dict-item]
+        (lambda: CredentialsFile("dev", region=1), "region must be text or None, not int"),  # type: ignore[arg-type]
+        (lambda: CredentialsFile.write_all({None: SESSION}), "profile must be text, not None"),  # type: ignore[dict-item]
         (
             lambda: CredentialsFile("dev", config_path="config", overwrite=True),
             "config_path has no effect with overwrite=True and without a region or an output",

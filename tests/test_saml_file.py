@@ -220,7 +220,7 @@ def test_a_recipe_goes_on_with_a_newer_file_at_once(tmp_path: Path, clock: Manua
     cached = Cached(AssumedRole(ROLE, source=SAMLFile(path, clock=clock), sts=sts), clock=clock)
     first = cached.fetch()
     clock.advance(timedelta(minutes=55))
-    with pytest.warns(StskitWarning, match=r"end at 2026-11-25 13:00.*cannot be renewed yet.*sign in again and save"):
+    with pytest.warns(StskitWarning, match=r"expire at 2026-11-25 13:00.*cannot be refreshed.*sign in again and save"):
         assert cached.fetch() is first
     clock.advance(timedelta(minutes=6))
     with pytest.raises(SignInRequired, match="sign in again"):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import jwt
 import pytest
@@ -314,14 +315,34 @@ def test_a_connection_that_serves_another_exchange_is_left_alone() -> None:
         connection.sock = ours
         late, following = wire._Exchange(None), wire._Exchange(None)
         late.use(connection)
-        connection.exchange = following
+        connection.exchange = ref(following)
         late.stop()
         theirs.sendall(b"still there")
         assert ours.recv(20) == b"still there"
-        connection.exchange = late
+        connection.exchange = ref(late)
         late.stop()
         assert ours.recv(20) == b""
         wire._Exchange(None).stop()
+
+
+class Interrupted(BaseException):
+    """What the handler of a signal raises."""
+
+
+def test_nothing_is_left_of_a_call_that_a_signal_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Botocore emits no event for it; the watchdog forgets it, and later requests of the thread are free."""
+
+    def interrupt(*_args: object, **_options: object) -> None:
+        raise Interrupted
+
+    with fake_server(granted) as server:
+        sts = BotocoreSTS(endpoint_url=server.url)
+        with monkeypatch.context() as patch, pytest.raises(Interrupted):
+            patch.setattr(wire, "check_url", interrupt)
+            sts.exchange(KEYS, Role(ROLE))
+        assert wire._exchange_under_way() is None
+        assert sts.exchange(KEYS, Role(ROLE)).account_id == "123456789012"
+        assert wire._exchange_under_way() is None
 
 
 def test_a_stub_that_answers_before_the_call_ends_no_other_exchange() -> None:

@@ -71,7 +71,7 @@ class _Form(HTMLParser):
         self.values: list[Secret] = []
         self._is_open = False
 
-    def handle_starttag(self, _tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - any tag
         attributes = {name: _without_escaped_quotes(value or "") for name, value in reversed(attrs)}
         if attributes.get("name") == FIELD:
             self._is_open = not attributes.get("value")

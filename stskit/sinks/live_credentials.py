@@ -57,10 +57,11 @@ class LiveCredentials(RefreshableCredentials):
         self._cached = cached
         self._frozen_pair: tuple[Credentials | None, ReadOnlyCredentials | None] = None, None
 
-    access_key = _computed("access_key", lambda self: self._cached.fetch().access_key_id)
-    secret_key = _computed("secret_key", lambda self: self._cached.fetch().secret_access_key)
-    token = _computed("token", lambda self: self._cached.fetch().session_token)
-    account_id = _computed("account_id", lambda self: self._cached.fetch().account_id)
+    # pyright does not take what a function returns for the property that it is
+    access_key = _computed("access_key", lambda self: self._cached.fetch().access_key_id)  # pyright: ignore[reportIncompatibleMethodOverride]
+    secret_key = _computed("secret_key", lambda self: self._cached.fetch().secret_access_key)  # pyright: ignore[reportIncompatibleMethodOverride]
+    token = _computed("token", lambda self: self._cached.fetch().session_token)  # pyright: ignore[reportIncompatibleMethodOverride]
+    account_id = _computed("account_id", lambda self: self._cached.fetch().account_id)  # pyright: ignore[reportIncompatibleMethodOverride]
     method = _computed("method", lambda _: "stskit")
     # What the parent keeps for itself, and other libraries read: nothing is fetched for these.
     _access_key = _computed("_access_key", lambda self: self._held("access_key_id"))

@@ -93,9 +93,7 @@ class CredentialsFile:
     backup: bool = field(default=False, kw_only=True, validator=flag)
 
     def __attrs_post_init__(self) -> None:
-        check_type("profile", self.profile, str, "the name of a profile", "For example CredentialsFile('deploy').")
         for name, value in self._settings().items():
-            check_type(name, value, str, "text", "For example region='us-east-1', output='json'.")
             if not _is_word(value):
                 raise SinkError(
                     f"{name} {quoted(value)} is no word of visible ASCII characters",
@@ -223,7 +221,7 @@ def _default_path(variable: str, default: str) -> str:
 
 
 def _check_name(name: str) -> None:
-    check_type("profile", name, str, "the name of a profile")
+    check_type("profile", name, str, "text")
     if secret_kind(name) or _NOT_A_NAME.fullmatch(name) or not _NAME.fullmatch(name):
         raise SinkError(
             f"{quoted(name)} is no profile name that all AWS tools read alike",
