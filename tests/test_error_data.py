@@ -89,7 +89,6 @@ def assert_never(value: object) -> None:
     raise AssertionError(value)
 
 
-@pytest.mark.case("P4")
 @pytest.mark.parametrize(
     ("option", "make"), [(option, make) for option, cases in WRONG_OPTIONS.items() for make in cases]
 )

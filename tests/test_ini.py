@@ -98,7 +98,7 @@ def test_only_the_option_changes(before: str, after: str) -> None:
     assert changed(after, "dev", {"aws_access_key_id": "A", "aws_session_token": None}) == after
 
 
-@pytest.mark.case("P54")
+@pytest.mark.case("P56")
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -159,14 +159,13 @@ def test_what_needs_nobody_may_be_asked_from_any_thread(mfa: MFA) -> None:
 # Commands ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.case("P75")
 def test_a_command_prints_the_code() -> None:
     """Without a shell, without input, and with blanks around it."""
     code = fresh()
     assert MFA(SERIAL, printing(f"import sys; sys.stdin.read(); print(' {code} ')")).token_code() == code
 
 
-@pytest.mark.case("P57")
+@pytest.mark.case("P59")
 @pytest.mark.parametrize(
     ("command", "kind", "message"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
@@ -18,10 +19,21 @@ import attrs
 import jwt
 import pytest
 from fake_server import SECRET_KEY, Answer, fake_server, granted, refused
-from helpers import START, Down, ScriptedSource, credentials
+from helpers import PACKAGE, START, Down, ScriptedSource, credentials
 from saml_samples import PROVIDER, ROLE, encoded, response
 
-from stskit import MFA, AssumedRole, Cached, Credentials, RefreshPolicy, Role, SAMLAssertion, WebIdentityToken
+from stskit import (
+    MFA,
+    AssumedRole,
+    Cached,
+    Credentials,
+    MFACommand,
+    RefreshPolicy,
+    Role,
+    SAMLAssertion,
+    WebIdentityToken,
+    errors,
+)
 from stskit.__main__ import main
 from stskit.caches import FileCache, MemoryCache
 from stskit.credentials import Secret
@@ -57,7 +69,7 @@ def configure(home: Path, text: str) -> None:
 # What it costs ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.case("P30", "P140")
+@pytest.mark.case("P32", "P142")
 def test_a_fresh_read_compares_the_time_and_returns() -> None:
     """No function is called but those that read the two clocks: no lock, no source, no cache, no event."""
     until = datetime.now(UTC) + timedelta(hours=1)
@@ -78,14 +90,14 @@ def test_a_fresh_read_compares_the_time_and_returns() -> None:
     assert len(called) <= 6
 
 
-@pytest.mark.case("P101", "P129")
+@pytest.mark.case("P103", "P131")
 def test_the_default_limits_are_as_documented() -> None:
     """60 seconds for an exchange, also for those that a profile makes by itself, and 15 for the lock of a cache."""
     assert BotocoreSTS().total_timeout == wire.TOTAL_TIMEOUT == 60
     assert FileCache().lock_timeout == 15
 
 
-@pytest.mark.case("P8")
+@pytest.mark.case("P10")
 @pytest.mark.parametrize("command", ["roles", "assume", "exec", "process", "whoami", "doctor"])
 def test_every_command_has_help_and_json(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Its help names both options."""
@@ -96,10 +108,26 @@ def test_every_command_has_help_and_json(command: str, capsys: pytest.CaptureFix
     assert "--json" in shown
 
 
+@pytest.mark.case("P4")
+def test_every_error_says_what_to_do_next() -> None:
+    """Each error that stskit makes has a remedy; those of these two functions become another error, with one."""
+    kinds = {name for name in errors.__all__ if name not in ("StskitError", "SourceError") and name[0].isupper()}
+    without = [
+        f"{path.relative_to(PACKAGE)}:{call.lineno}"
+        for path in PACKAGE.rglob("*.py")
+        for function in ast.walk(ast.parse(path.read_text()))
+        if isinstance(function, ast.FunctionDef) and function.name not in ("credentials_in", "identity_in")
+        for call in ast.walk(function)
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in kinds
+        if not {"remedy", None} & {keyword.arg for keyword in call.keywords}
+    ]
+    assert without == []
+
+
 # Secrets ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.case("P38")
+@pytest.mark.case("P40")
 def test_what_is_secret_is_a_secret() -> None:
     """Each part of a value that the documentation calls secret has the type whose repr is a mask."""
     role = Role(ROLE, external_id="canary", provided_contexts=[ProvidedContext(PROVIDER, "canary")])
@@ -111,7 +139,7 @@ def test_what_is_secret_is_a_secret() -> None:
     assert [type(part) for part in parts] == [Secret] * 7
 
 
-@pytest.mark.case("P71")
+@pytest.mark.case("P73")
 def test_plain_forms_are_secret_texts() -> None:
     """What goes into JSON or an environment is still masked in a repr."""
     for form in (BASE.as_dict(), BASE.to(Environment())):
@@ -119,7 +147,7 @@ def test_plain_forms_are_secret_texts() -> None:
         assert "canary" not in repr(form)
 
 
-@pytest.mark.case("P67", "P68")
+@pytest.mark.case("P69", "P70")
 def test_a_pickled_recipe_holds_what_security_md_says(home: Path) -> None:
     """What you gave it in clear, and nothing that it has fetched or that a file holds."""
     held = Role(
@@ -141,7 +169,20 @@ def test_a_pickled_recipe_holds_what_security_md_says(home: Path) -> None:
     assert b"canary" not in pickle.dumps(AssumedRole(ROLE, source=Profile("base")))
 
 
-@pytest.mark.case("P74")
+@pytest.mark.case("P77")
+def test_an_mfa_command_gets_the_environment_of_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it, and nothing besides."""
+    monkeypatch.setenv("MINE", "x")
+    code = "import json, os, sys; json.dump(dict(os.environ), open(sys.argv[1], 'w')); print(739157)"
+    MFACommand([sys.executable, "-c", code, str(tmp_path / "seen")]).run()
+    of_others = ("LC_CTYPE", "COLUMNS", "LINES")  # which an interpreter or a library sets behind Python's back
+    seen = json.loads((tmp_path / "seen").read_text())
+    assert {name: value for name, value in seen.items() if name not in of_others} == {
+        name: value for name, value in os.environ.items() if name not in of_others
+    }
+
+
+@pytest.mark.case("P76")
 def test_credentials_go_out_as_a_signature_and_a_header() -> None:
     """The secret key is nowhere in a request, and the session token only in its header."""
     with fake_server(granted) as server:
@@ -167,7 +208,7 @@ def _note_sockets(event: str, arguments: tuple[object, ...]) -> None:
 sys.addaudithook(_note_sockets)
 
 
-@pytest.mark.case("P76")
+@pytest.mark.case("P78")
 def test_nobody_is_called_but_sts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls, a cache and every sink: one address is connected to, nothing is listened on, and no datagram is sent."""
     with fake_server(granted) as server:
@@ -196,7 +237,7 @@ def every_sink(folder: Path) -> list[Sink[Any]]:
 # What is read -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.case("P53")
+@pytest.mark.case("P55")
 def test_a_saved_response_has_fifty_megabytes_at_most(tmp_path: Path) -> None:
     """One byte more is refused, without a look at what is in the file."""
     path = tmp_path / "log.har"
@@ -206,7 +247,7 @@ def test_a_saved_response_has_fifty_megabytes_at_most(tmp_path: Path) -> None:
         SAMLFile(path).fetch()
 
 
-@pytest.mark.case("P54")
+@pytest.mark.case("P56")
 @pytest.mark.parametrize("make", [lambda path: CredentialsFile("p", path), DotEnv], ids=["credentials", ".env"])
 def test_a_file_that_is_changed_has_sixty_four_megabytes_at_most(
     make: Callable[[Path], Sink[object]], tmp_path: Path
@@ -220,7 +261,7 @@ def test_a_file_that_is_changed_has_sixty_four_megabytes_at_most(
     assert path.stat().st_size == 64_000_001
 
 
-@pytest.mark.case("P58")
+@pytest.mark.case("P60")
 def test_the_gate_runs_the_fuzzer() -> None:
     """As one of its steps."""
     gate = ROOT / ".ci" / "run"
@@ -232,7 +273,7 @@ def test_the_gate_runs_the_fuzzer() -> None:
 # Caches -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.case("P94")
+@pytest.mark.case("P96")
 def test_a_renewed_token_makes_a_new_call(tmp_path: Path) -> None:
     """The same person, issuer and audience, and another time of issue."""
     path, cache = tmp_path / "token", MemoryCache()
@@ -245,7 +286,7 @@ def test_a_renewed_token_makes_a_new_call(tmp_path: Path) -> None:
         assert len(server.requests) == 2
 
 
-@pytest.mark.case("P97")
+@pytest.mark.case("P99")
 def test_an_expired_proof_finds_the_credentials_until_they_expire(tmp_path: Path) -> None:
     """The token has ended long ago, and STS is called again only after the session."""
     clock, path, cache = ManualClock(START), tmp_path / "token", FileCache(tmp_path / "cache")
@@ -275,7 +316,7 @@ def test_an_expired_proof_finds_the_credentials_until_they_expire(tmp_path: Path
         fetch()
 
 
-@pytest.mark.case("P104")
+@pytest.mark.case("P106")
 def test_each_reader_of_an_entry_draws_its_own_chance(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of two that find the same entry, the one with the higher draw refreshes earlier."""
     clock, cache, draws = ManualClock(START), MemoryCache(), [0.5, 0.0, 1.0]
@@ -291,7 +332,7 @@ def test_each_reader_of_an_entry_draws_its_own_chance(monkeypatch: pytest.Monkey
 # Where STS is asked -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.case("P115")
+@pytest.mark.case("P117")
 def test_a_named_profile_brings_its_endpoint_to_the_command_line(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -304,7 +345,7 @@ def test_a_named_profile_brings_its_endpoint_to_the_command_line(
     assert json.loads(capsys.readouterr().out)["Version"] == 1
 
 
-@pytest.mark.case("P117")
+@pytest.mark.case("P119")
 @pytest.mark.parametrize("source", [Profile(), Static(BASE)], ids=["profile", "keys"])
 def test_the_ambient_profile_counts_where_none_is_named(
     source: Profile | Static[Credentials], home: Path, monkeypatch: pytest.MonkeyPatch
@@ -318,7 +359,7 @@ def test_the_ambient_profile_counts_where_none_is_named(
         assert "/eu-west-3/sts/" in server.requests[0].headers["authorization"]
 
 
-@pytest.mark.case("P121")
+@pytest.mark.case("P123")
 @pytest.mark.parametrize("url", ["localhost:4566", "//localhost", "sts.example", "ftp://sts.example"])
 @pytest.mark.parametrize("place", ["endpoint_url", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"])
 def test_an_endpoint_needs_its_scheme(place: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,7 +372,7 @@ def test_an_endpoint_needs_its_scheme(place: str, url: str, monkeypatch: pytest.
             sts.exchange(proof, Role(ROLE))
 
 
-@pytest.mark.case("P127")
+@pytest.mark.case("P129")
 def test_the_sign_in_server_of_a_profile_needs_tls(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The client that botocore makes for SSO sends the token of the sign-in nowhere without TLS."""
     page = "https://idp.example"
@@ -355,7 +396,7 @@ def test_the_sign_in_server_of_a_profile_needs_tls(home: Path, monkeypatch: pyte
         assert Profile("p", allow_http=True).fetch().access_key_id == "AKIA-sso"
 
 
-@pytest.mark.case("P131")
+@pytest.mark.case("P133")
 def test_a_pause_between_attempts_is_not_cut_short_and_no_attempt_follows(monkeypatch: pytest.MonkeyPatch) -> None:
     """The time of the exchange is over in the middle of the pause after a 503."""
     stopped, stop = Event(), wire._Exchange.stop
@@ -375,7 +416,7 @@ def test_a_pause_between_attempts_is_not_cut_short_and_no_attempt_follows(monkey
     assert pauses == [True]
 
 
-@pytest.mark.case("P133")
+@pytest.mark.case("P135")
 def test_a_long_answer_is_an_error_for_a_profile_too(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The call that botocore makes for its role is bounded like those of stskit."""
     base = "aws_access_key_id = AKIABASE\naws_secret_access_key = base-secret-canary\n"
@@ -390,13 +431,13 @@ def test_a_long_answer_is_an_error_for_a_profile_too(home: Path, monkeypatch: py
 # Refresh ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.case("P151")
+@pytest.mark.case("P153")
 def test_a_policy_has_the_options_that_refresh_md_names() -> None:
     """The two windows, the jitter, and what happens after expiry; no pause."""
     assert [field.name for field in attrs.fields(RefreshPolicy)] == ["advisory", "mandatory", "jitter", "on_expired"]
 
 
-@pytest.mark.case("P153")
+@pytest.mark.case("P155")
 @pytest.mark.parametrize("moved", ["wall", "monotonic"])
 def test_credentials_expire_by_either_clock(moved: str) -> None:
     """The wall clock is set forward, or it is set back and only the other one tells the time that has passed."""

@@ -94,7 +94,7 @@ def calls_of(writer: Writer) -> list[tuple[str, int]]:
 
 
 @pytest.mark.gate
-@pytest.mark.case("F6", "P3", "P65")
+@pytest.mark.case("F6", "P3", "P67")
 def test_killed_at_any_system_call_it_leaves_a_whole_file(writer: Writer, file: Path) -> None:
     """The old one or the new one; and after the next write nothing else."""
     calls = [(name, number) for name, number in calls_of(writer) if name not in ("exit_group", "read")]
