@@ -37,7 +37,8 @@ from stskit import (
 from stskit.__main__ import main
 from stskit.caches import FileCache, MemoryCache
 from stskit.credentials import Secret
-from stskit.errors import ProofInvalid, RoleError, SinkError, STSUnavailable
+from stskit.errors import ProofInvalid, RoleError, SinkError, STSError, StskitWarning, STSUnavailable
+from stskit.proofs import Proof
 from stskit.protocols import Sink
 from stskit.roles import ProvidedContext
 from stskit.sinks import (
@@ -414,6 +415,32 @@ def test_a_pause_between_attempts_is_not_cut_short_and_no_attempt_follows(monkey
         assert caught.value.kind == "timeout"
         assert len(server.requests) == 1
     assert pauses == [True]
+
+
+@pytest.mark.case("P138")
+@pytest.mark.parametrize("keep", [lambda recipe: recipe, Cached], ids=["recipe", "cached"])
+def test_the_tries_of_one_refresh_send_the_same_token(
+    keep: Callable[[AssumedRole], AssumedRole | Cached], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new token in the file goes out with the second try of a recipe, and with the next refresh of a cache."""
+    path, sent = tmp_path / "token", []
+    path.touch(mode=0o600)
+    path.write_text("token-one")
+    monkeypatch.setattr("stskit.sts.retry.sleep", lambda _seconds: path.write_text("token-two"))
+
+    class Busy:
+        identity = "busy"
+
+        def exchange(self, proof: Proof, role: Role) -> Credentials:
+            assert isinstance(proof, WebIdentityToken)
+            sent.append(str(proof.value))
+            if len(sent) == 1:
+                raise STSError("no keys", "InvalidIdentityToken", retryable=True)
+            return BASE
+
+    with pytest.warns(StskitWarning, match="is not a JSON Web Token|JWT|token"):
+        keep(AssumedRole(ROLE, source=OIDCTokenFile(path), sts=Busy())).fetch()
+    assert sent == ["token-one", "token-one" if keep is Cached else "token-two"]
 
 
 @pytest.mark.case("P135")
