@@ -20,7 +20,7 @@ from stskit.errors import ProofInvalid, init_without_frames, without_frames
 if TYPE_CHECKING:
     from attrs import Attribute
 
-__all__ = ["CallerIdentity", "Credentials", "Secret", "Sink", "check_credentials", "check_secret", "secret"]
+__all__ = ["CallerIdentity", "Credentials", "Secret", "Sink", "secret"]
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)

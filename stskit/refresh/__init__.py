@@ -116,17 +116,14 @@ class Cached:
 
     However many threads read, one call is under way at a time. Credentials without expiration are fetched once.
 
-    Args:
-        source: whose credentials to keep. Where a role is assumed from another one, each is refreshed on its own. To
-            share the credentials of a hub role among many recipes, make one ``hub = Cached(AssumedRole(HUB))`` and pass
-            it as their source.
-        cache: where credentials are looked for before a call, and put after it. With `stskit.caches.FileCache` all
-            processes of a machine share one call. Defaults to none.
-        refresh: when to refresh.
-        key: the name of the credentials in *cache*. Defaults to the role and each of its options, region and endpoint,
-            and the ``identity`` of the source.
-        clock: the source of the time.
-        listener: its ``notify`` is called after each refresh, each failure, and each read of expired credentials.
+    `source`: whose credentials to keep. Where a role is assumed from another one, each is refreshed on its own. To
+    share the credentials of a hub role among many recipes, make one ``hub = Cached(AssumedRole(HUB))`` and pass it as
+    their source. `cache`: where credentials are looked for before a call, and put after it. With
+    `stskit.caches.FileCache` all processes of a machine share one call. Defaults to none. `refresh`: when to refresh.
+    `key`: a name for whose proof it is that the source starts from, in place of the source's ``identity``. The role,
+    each of its options and the STS are part of the place in the cache all the same. You need it where the source
+    cannot say whose proof it is and the cache outlives the process. `clock`: the source of the time. `listener`: its
+    ``notify`` is called after each refresh, each failure, and each read of expired credentials.
 
     What happens at a read:
 
@@ -150,7 +147,6 @@ class Cached:
     wrong type.
 
     https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
-
     """
 
     @without_frames
