@@ -258,7 +258,10 @@ def check_credentials(value: object) -> None:
 
 def _mapping(value: object) -> Mapping[str, object]:
     if not isinstance(value, Mapping):
-        raise ProofInvalid(f"credentials are read from a mapping, not from {type(value).__name__}")
+        raise ProofInvalid(
+            f"credentials are read from a mapping, not from {type(value).__name__}",
+            remedy="check what returned the credentials",
+        )
     return value
 
 
@@ -268,7 +271,11 @@ def _text(data: Mapping[str, object], name: str, *, required: bool = False) -> s
         return value or None
     if value is None and not required:
         return None
-    raise ProofInvalid(f"{name} must be text and not empty; it is {'missing' if value is None else 'not'}", option=name)
+    raise ProofInvalid(
+        f"{name} must be text and not empty; it is {'missing' if value is None else 'not'}",
+        remedy="check what returned the credentials",
+        option=name,
+    )
 
 
 def _moment(value: object) -> datetime | None:

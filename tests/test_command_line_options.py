@@ -202,6 +202,7 @@ def test_a_cache_asks_for_a_key_where_stskit_cannot_see_the_identity(server: Fak
     assert (shown["error"], shown["option"]) == ("SourceMissing", "--cache-key")
 
 
+@pytest.mark.case("P47")
 @pytest.mark.parametrize("source", ["id", "-"])
 def test_an_external_id_comes_from_a_file_or_standard_input(
     server: FakeServer, run: Run, source: str, monkeypatch: pytest.MonkeyPatch

@@ -236,6 +236,7 @@ def test_twenty_greenlets_cost_one_call(thread: bool) -> None:
 # Forks ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("P33")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_fork_waits_for_no_lock_and_the_child_has_its_own() -> None:
@@ -311,6 +312,7 @@ def test_log_records_events_and_warnings_leave_when_the_lock_is_free(
         logger.removeHandler(handler)
 
 
+@pytest.mark.case("P145", "P157")
 @pytest.mark.parametrize("role", [True, False])
 def test_the_log_names_the_role_the_account_and_the_time_that_is_left(
     clock: ManualClock, caplog: pytest.LogCaptureFixture, role: bool

@@ -351,7 +351,7 @@ def test_a_cache_runs_the_process_again_once_its_credentials_run_out(home: Path,
         assert cached.fetch().access_key_id == f"AKIA{number}"
 
 
-@pytest.mark.case("B3", "B4", "H6")
+@pytest.mark.case("B3", "B4", "H6", "P59")
 @pytest.mark.parametrize(
     ("script", "message"),
     [
@@ -442,7 +442,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
-@pytest.mark.case("B5")
+@pytest.mark.case("B5", "P59")
 @pytest.mark.parametrize("is_source", [False, True], ids=["itself", "source"])
 def test_a_process_that_hangs_is_ended(is_source: bool, home: Path, tmp_path: Path) -> None:
     """After the time that it was given, and it is gone then; what it had printed is not told."""
@@ -541,7 +541,7 @@ def test_a_path_that_only_a_shell_would_replace_is_named_as_that(start: str, hom
     assert f"write the whole path: no shell replaces the '{start[0]}' at its beginning" in failure(Profile("p"))
 
 
-@pytest.mark.case("H12")
+@pytest.mark.case("H12", "P77")
 def test_a_process_gets_the_environment_that_botocore_gives_it(
     home: Path, tmp_path: Path, environment_keys: None
 ) -> None:

@@ -59,6 +59,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return made
 
 
+@pytest.mark.case("P138")
 @pytest.mark.parametrize("failures", [1, 4])
 def test_keys_that_sts_could_not_fetch_are_waited_for(failures: int, pauses: list[float]) -> None:
     """With a fresh token for each try, since the first may expire meanwhile."""
@@ -69,6 +70,7 @@ def test_keys_that_sts_could_not_fetch_are_waited_for(failures: int, pauses: lis
     assert pauses == [1, 2, 4, 8][:failures]
 
 
+@pytest.mark.case("P138")
 def test_five_tries_are_all(pauses: list[float]) -> None:
     """Then the error says what to look at, and that it may pass."""
     with (
@@ -106,6 +108,7 @@ def test_nothing_else_is_tried_again(answer: Answer, pauses: list[float]) -> Non
     assert (len(server.requests), pauses) == (1, [])
 
 
+@pytest.mark.case("P139")
 @pytest.mark.parametrize(("seconds", "made"), [(5, [1, 2, 2]), (60, [1, 2, 4, 8, 10, 10, 10, 10, 5]), (0.5, [0.5])])
 def test_a_new_role_is_waited_for_where_asked(seconds: float, made: list[float], pauses: list[float]) -> None:
     """With pauses that grow to ten seconds, for as long as was said, and then the refusal stands."""
@@ -125,6 +128,7 @@ def test_once_the_role_is_known_it_goes_on(pauses: list[float]) -> None:
     assert pauses == [1, 2, 1]
 
 
+@pytest.mark.case("P139")
 @pytest.mark.parametrize("seconds", [-1, 61])
 def test_nobody_waits_for_longer_than_a_minute(seconds: int) -> None:
     """A role that is not known by then is refused for another reason."""
@@ -310,6 +314,7 @@ class Dead:
 HOP_CODES = ["ExpiredToken", "InvalidClientTokenId", "InvalidSubjectCredentials"]
 
 
+@pytest.mark.case("P168")
 @pytest.mark.parametrize("shared", [False, True], ids=["chain", "hub of the user"])
 @pytest.mark.parametrize("code", HOP_CODES)
 def test_a_hub_whose_key_sts_refuses_is_assumed_again(code: str, shared: bool, clock: ManualClock) -> None:
@@ -326,6 +331,7 @@ def test_a_hub_whose_key_sts_refuses_is_assumed_again(code: str, shared: bool, c
     assert sts.calls == ["R0", "R1", "R1", "R0", "R1"]
 
 
+@pytest.mark.case("P168")
 @pytest.mark.parametrize("code", [*HOP_CODES, "AccessDenied"])
 def test_a_hub_whose_keys_sts_always_refuses_is_not_assumed_for_each_call(code: str, clock: ManualClock) -> None:
     """Not before a minute, and once in 5 minutes; other codes are no reason at all."""
