@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -36,6 +37,13 @@ def refusal(answer: Answer, proof: Proof = BASE, role: Role = ANY_ROLE) -> STSEr
 
 
 # The table --------------------------------------------------------------------------------------------------------
+
+
+def test_no_message_of_a_server_takes_long_to_match() -> None:
+    """An answer may have a megabyte; a pattern that starts anew at each word of it would take minutes."""
+    start = time.process_time()
+    remedy_for("InvalidIdentityToken", "AssumeRoleWithSAML", "within " * 140_000, 400)
+    assert time.process_time() - start < 20
 
 
 @pytest.mark.parametrize(

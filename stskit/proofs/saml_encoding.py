@@ -14,10 +14,10 @@ from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, without_frames
 from stskit.proofs.saml_parser import NEXT_STEP, Response, read_xml
 
-__all__ = ["DecodedResponse", "canonical", "decode", "is_whole"]
+__all__ = ["MAX_LENGTH", "DecodedResponse", "canonical", "decode", "is_whole"]
 
 MAX_ENCODED: Final = 100_000  # characters of SAMLAssertion, by the service model of STS
-_MAX_LENGTH: Final = 10 * MAX_ENCODED  # with blanks and line breaks; a longer text is refused without a look
+MAX_LENGTH: Final = 10 * MAX_ENCODED  # with blanks and line breaks; a longer text is refused without a look
 
 _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 # Base64 of text that starts with "<", a blank or a byte order mark, also if it is URL-encoded.
@@ -54,7 +54,7 @@ def decode(text: str) -> DecodedResponse:
     text = Secret(text.strip(_INVISIBLE))
     if text.startswith(_FRAMES):
         text = _without_frame(text)
-    _check_size(len(text), _MAX_LENGTH)
+    _check_size(len(text), MAX_LENGTH)
     if text.startswith("<"):
         return _checked(_encoded_xml(text))
     if _PERCENT.search(text):
@@ -70,7 +70,7 @@ def decode(text: str) -> DecodedResponse:
 
 def is_whole(text: str) -> bool:
     """Return whether *text* is base64, possibly URL-encoded, of something from ``<`` to ``>``; raises nothing."""
-    if len(text) > _MAX_LENGTH or not _START_OF_XML.fullmatch(text):
+    if len(text) > MAX_LENGTH or not _START_OF_XML.fullmatch(text):
         return False
     contents = (each.strip(_AROUND_XML) for each in _candidates(_unquoted(text)))
     return any(content.startswith(b"<") and content.endswith(b">") for content in contents)
