@@ -15,7 +15,7 @@ from saml_samples import PAIR, encoded, response
 from stskit.errors import ProofInvalid
 from stskit.proofs import SAMLAssertion, browser_log
 from stskit.proofs.saml_parser import is_aws_sign_in
-from stskit.proofs.saved_text import responses_in
+from stskit.proofs.saved_text import Effort, responses_in
 
 AWS = "https://signin.aws.amazon.com/saml"
 XML = response({"Role": [PAIR], "RoleSessionName": ["ü>>>???~~~"]})
@@ -121,6 +121,7 @@ FORMS = {
 }
 
 
+@pytest.mark.case("P11")
 @pytest.mark.parametrize("form", FORMS)
 def test_a_saved_response_is_read_in_every_common_form(form: str) -> None:
     """What STS gets is the very response that the page had."""
@@ -144,6 +145,7 @@ def entry(value: str, url: str, minute: int = 0) -> dict[str, Any]:
     return {"startedDateTime": f"2026-11-30T21:{minute:02}:00Z", "request": {"url": url, "postData": body}}
 
 
+@pytest.mark.case("P55")
 @pytest.mark.parametrize(
     "url",
     [
@@ -189,7 +191,7 @@ def test_the_last_of_several_without_a_place_is_taken() -> None:
     assert (found.value, found.which, found.among) == (R, "the last of 2 responses in it", 2)
     assert browser_log.newest(json.dumps({"SAMLResponse": R})).which == ""
     twice = f"<input name=SAMLResponse value={OTHER}><input name=SAMLResponse value={R}>"
-    assert responses_in(twice) == [OTHER, R]
+    assert responses_in(twice, Effort()) == [OTHER, R]
 
 
 def test_a_body_that_is_kept_twice_counts_once() -> None:

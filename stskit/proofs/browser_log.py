@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -24,7 +25,14 @@ from stskit._time import instant
 from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, without_frames
 from stskit.proofs.saml_parser import is_aws_sign_in
-from stskit.proofs.saved_text import FIELD, responses_in, without_quotes
+from stskit.proofs.saved_text import (
+    FIELD,
+    STEPS_FOR_A_MENTION,
+    Effort,
+    may_hold_field,
+    responses_in,
+    without_quotes,
+)
 
 __all__ = ["FoundResponse", "newest"]
 
@@ -72,16 +80,16 @@ class _Post:
 def newest(text: str) -> FoundResponse:
     """Return the response in *text* that was posted last, to AWS if any was; *text* itself if it is not a log.
 
-    Raises `ProofInvalid` if *text* is a log without a response.
+    Raises `ProofInvalid` if *text* is a log without a response, or has more in it to look through than a browser saves.
     """
     text = without_quotes(text.lstrip("\ufeff").strip())
-    posts = _posts_in_json(text) if text[:1] in ("{", "[") else None
+    effort = Effort()
+    posts = _posts_in_json(text, effort) if text[:1] in ("{", "[") else None
     if posts is not None:
         return _newest_post(posts)
-    is_log = FIELD in text or "quoted-printable" in text
-    if not is_log or _MESSAGE.match(text):
+    if not may_hold_field(text) or _MESSAGE.match(text):
         return FoundResponse(text)
-    values = responses_in(text)
+    values = responses_in(text, effort)
     if not values:
         raise _not_whole() if text[0] == "{" else _nothing_found()
     which = f"the last of {len(values)} responses in it" if len(values) > 1 else ""
@@ -120,25 +128,26 @@ def _newest_post(posts: list[_Post]) -> FoundResponse:
 # JSON -----------------------------------------------------------------------------------------------------------------
 
 
-def _posts_in_json(text: str) -> list[_Post] | None:
+def _posts_in_json(text: str, effort: Effort) -> list[_Post] | None:
     """Return what the JSON in *text* holds; None if *text* is not JSON. Raise `ProofInvalid` if a log is cut off."""
     try:
-        documents = list(_documents(text))
+        documents = list(_documents(text, effort))
     except (ValueError, RecursionError):  # the error holds the text, so none may keep it
         documents = []
     if documents:
-        return list(_posts(documents, _Place(), 0))
+        return list(_posts(documents, _Place(), 0, effort))
     start = text[:1000]
     if '"log"' in start or '"requests"' in start or (text[0] == "{" and FIELD not in text):
         raise _not_whole() from None
     return None
 
 
-def _documents(text: str) -> Iterator[object]:
+def _documents(text: str, effort: Effort) -> Iterator[object]:
     """Yield the JSON in *text*: one value, or one after the other, with None for numbers."""
     decoder = json.JSONDecoder(strict=False, parse_int=_no_number, parse_float=_no_number)
     at = 0
     while at < len(text):
+        effort.spend(1)
         value, end = decoder.raw_decode(text, at)
         yield value
         at = _BLANKS.match(text, end).end()  # type: ignore[union-attr]  # it matches everywhere
@@ -151,23 +160,29 @@ def _no_number(_digits: str) -> None:
     """Skip a number, because one of thousands of digits would be an error."""
 
 
-def _posts(value: object, place: _Place, depth: int) -> Iterator[_Post]:
+def _posts(value: object, place: _Place, depth: int, effort: Effort) -> Iterator[_Post]:
     """Yield the responses in *value*, in its order, without recursion into its structure."""
     rest = [(value, place)]
     while rest:
         value, place = rest.pop()
+        effort.spend(1)
         match value:
             case str():
-                yield from _posts_in_text(value, place, depth)
+                yield from _posts_in_text(value, place, depth, effort)
             case [str(name), *values] if name == FIELD:
-                rest += [(_Response(each), place) for each in reversed(_texts(values))]
+                rest += [(_Response(each), place) for each in reversed(_texts(values, effort))]
             case list():
-                rest += [(each, place) for each in reversed(value)]
+                rest += [(each, place) for each in reversed(value) if _is_worth_a_look(each)]
             case dict():
                 place = _place_of(value, place)
-                rest += [(each, inner) for each, inner in reversed(list(_parts(value, place)))]
+                parts = [part for part in _parts(value, place, effort) if _is_worth_a_look(part[0])]
+                rest += reversed(parts)
             case _Response():
                 yield _Post(value.text, place)
+
+
+def _is_worth_a_look(value: object) -> bool:
+    return FIELD in value if isinstance(value, str) else bool(value)
 
 
 @frozen
@@ -177,15 +192,15 @@ class _Response:
     text: Secret = field(converter=Secret)
 
 
-def _parts(value: Mapping[str, object], place: _Place) -> Iterator[tuple[object, _Place]]:
+def _parts(value: Mapping[str, object], place: _Place, effort: Effort) -> Iterator[tuple[object, _Place]]:
     """Yield what is searched in an object of JSON, each with its place."""
     if FIELD in (value.get("name"), value.get("key")):
-        yield from ((_Response(each), place) for each in _texts(value.get("value")))
+        yield from ((_Response(each), place) for each in _texts(value.get("value"), effort))
         return
     for name, each in value.items():
         if name == FIELD:
-            yield from ((_Response(text), place) for text in _texts(each))
-        elif name == "text" and value.get("encoding") == "base64":
+            yield from ((_Response(text), place) for text in _texts(each, effort))
+        elif name == "text" and str(value.get("encoding")).lower() == "base64":
             yield _decoded(each), place
         elif name == "params" and isinstance(text := value.get("text"), str) and FIELD in text:
             pass  # the same again
@@ -197,37 +212,40 @@ def _place_of(value: Mapping[str, object], place: _Place) -> _Place:
     if "request" not in value and "url" not in value and "startedDateTime" not in value:
         return place
     url = value.get("url") or _get(value, "request", "url")
-    return evolve(
-        place,
-        url=url if isinstance(url, str) else place.url or "",
-        at=_moment(value.get("startedDateTime")) or place.at,
+    return _Place(
+        url if isinstance(url, str) else place.url or "",
+        _moment(value.get("startedDateTime")) or place.at,
+        place.is_received,
     )
 
 
-def _posts_in_text(text: str, place: _Place, depth: int) -> Iterator[_Post]:
+def _posts_in_text(text: str, place: _Place, depth: int, effort: Effort) -> Iterator[_Post]:
     if FIELD not in text or depth > _MAX_DEPTH:
         return
     inner = None
     if text.lstrip()[:1] in ("{", "["):
         with suppress(ValueError, RecursionError):
-            inner = list(_documents(text.strip()))
+            inner = list(_documents(text.strip(), effort))
     if inner:
-        yield from _posts(inner, place, depth + 1)
+        yield from _posts(inner, place, depth + 1, effort)
     else:
-        yield from (_Post(value, place) for value in responses_in(text))
+        yield from (_Post(value, place) for value in responses_in(text, effort))
 
 
-def _texts(value: object) -> list[str]:
+def _texts(value: object, effort: Effort) -> list[str]:
     """Return the texts in *value*: itself, or those of a list."""
     values = value if isinstance(value, list) else [value]
     values = [text for each in values for text in (each if isinstance(each, list) else [each])]
-    return [each for each in values if isinstance(each, str) and each.strip()]
+    texts = [each for each in values if isinstance(each, str) and each.strip()]
+    effort.spend(len(texts) * STEPS_FOR_A_MENTION)
+    return texts
 
 
 def _decoded(text: object) -> str:
     with suppress(ValueError):
         if isinstance(text, str):
-            return b64decode(text).decode("utf-8", "replace")
+            data = b64decode(text)
+            return data.decode("utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8", "replace")
     return ""
 
 

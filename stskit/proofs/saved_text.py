@@ -1,7 +1,8 @@
 """Finds the values of the form field ``SAMLResponse`` in a text: a page, a form body, a copied command, a log.
 
 Every step takes time in proportion to the length of the text. That is why `html.parser` only ever sees the text from
-one ``<`` to the next, and why every regular expression here is possessive or cannot fail after a long match.
+one ``<`` to the next, and why every regular expression here is possessive or cannot fail after a long match. What is
+slow for its length, such as a tag or an entity, is counted: a text with more of it than any real one has is refused.
 
 https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#naming-form-controls:-the-name-attribute
 """
@@ -15,48 +16,84 @@ from html.parser import HTMLParser
 from typing import Final
 
 from stskit.credentials import Secret
-from stskit.proofs.saml_encoding import is_whole
+from stskit.errors import ProofInvalid
+from stskit.proofs.saml_encoding import MAX_LENGTH, is_whole
 
-__all__ = ["FIELD", "responses_in", "without_quotes"]
+__all__ = ["FIELD", "STEPS_FOR_A_MENTION", "Effort", "may_hold_field", "responses_in", "without_quotes"]
 
 FIELD: Final = "SAMLResponse"
 
 # What stands between the name of the field and its value: quotes, colons, a tab, the headers of a multipart body.
 _GAP: Final = re.compile(
-    r"""(?:[\s"'`:=,;>|^\\(\[]|&(?:quot|apos|nbsp|\#34|\#39|\#x22|\#x27);|value\b|Content-[A-Za-z-]{1,30}:[^\r\n]{0,200})++""",
+    r"""(?:[\s"'`:=,;>|^\\(\[-]|&(?:quot|apos|nbsp|\#34|\#39|\#x22|\#x27);|value\b|Content-[A-Za-z-]{1,30}:[^\r\n]{0,200})++""",
     re.VERBOSE | re.IGNORECASE,
 )
 # The value with all that may be inside: percent signs, entities, the carets of a Windows command, blanks.
-_RUN: Final = re.compile(r"(?:[A-Za-z0-9+/=%^_\s-]|&\#(?:x[0-9a-fA-F]{1,4}|[0-9]{1,5});)++")
+_RUN: Final = re.compile(r"(?:[A-Za-z0-9+/=%^_\s-]++|&\#(?:x[0-9a-fA-F]{1,4}|[0-9]{1,5});)++")
 _TAG: Final = re.compile(r"<[^<>]*+>")
-_ESCAPE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
-_LETTERS: Final = {"n": "\n", "r": "\r", "t": "\t"}
+_CODE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
+_QUOTED_PRINTABLE: Final = re.compile(r"quoted-printable|=3D", re.IGNORECASE)
+# A part of a saved page or an e-mail in base64, and a request that Burp has saved.
+_ENCODED: Final = re.compile(
+    r"""(?:Content-Transfer-Encoding:[ \t]{0,9}base64[ \t]{0,9}\r?\n(?:[^\r\n]{1,2000}+\r?\n){0,20}+\r?\n
+    |base64="true">\s{0,9}<!\[CDATA\[)([A-Za-z0-9+/=\s]++)""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_HIDDEN: Final = re.compile(r'quoted-printable|Content-Transfer-Encoding:|base64="true"', re.IGNORECASE)
 _QUOTES: Final = "\"'`"
 _MAX_TAG: Final = 400_000  # characters; four times what STS accepts, and html.parser needs much memory for attributes
+_PARTS_OF_A_TAG: Final = " \t\r\n/="  # what begins an attribute or a value, both slow in html.parser
+_LONG_NAME: Final = re.compile(r"&[^\s<&#;]{8}")  # of an entity, which html.unescape looks up letter by letter
+_READINGS: Final = 4  # of one run, at most
+_MAX_GAP: Final = 10_000  # characters
+_MAX_STEPS: Final = 2_000_000  # of about a microsecond each; a browser log of 50 MB takes a tenth of them
+STEPS_FOR_A_MENTION: Final = 100
 
 
-def responses_in(text: str) -> list[Secret]:
-    """Return the values of the field in *text*, in their order; raises nothing.
+class Effort:
+    """Counts the steps of a search, and ends one that has more to do than any real text gives it."""
 
-    *text* is read as it stands. Where no whole response is found that way, the escapes of JavaScript, quoted-printable
-    or the markup of a "view source" page are removed first.
+    def __init__(self) -> None:
+        self._left = _MAX_STEPS
+
+    def spend(self, steps: int) -> None:
+        """Count *steps*, each of about a microsecond. Raises `ProofInvalid` after two million of them."""
+        self._left -= steps
+        if self._left < 0:
+            raise ProofInvalid(
+                "there is more in it to look through than in any log or page of a browser",
+                remedy="save the value of the form field SAMLResponse alone, or the log of one sign-in",
+            )
+
+
+def responses_in(text: str, effort: Effort) -> list[Secret]:
+    """Return the values of the field in *text*, in their order. Raises `ProofInvalid` after too much *effort*.
+
+    *text* is read as it stands. Where no whole response is found that way, the escapes of JavaScript, quoted-printable,
+    base64 or the markup of a "view source" page are removed first.
     """
     incomplete: list[Secret] = []
-    for view in (_as_it_stands, _without_backslashes, _from_quoted_printable, _without_markup):
-        shown = view(text)
+    for view in (_as_it_stands, _without_backslashes, _from_quoted_printable, _from_base64, _without_markup):
+        shown = view(text, effort)
+        effort.spend(shown.count(FIELD) * STEPS_FOR_A_MENTION)
         for read in (_fields_of_pages, _fields_of_text):
-            found = list(read(shown)) if FIELD in shown else []
+            found = list(read(shown, effort)) if FIELD in shown else []
             if whole := [each for each in found if is_whole(each)]:
                 return whole
             incomplete = incomplete or found
     return incomplete
 
 
+def may_hold_field(text: str) -> bool:
+    """Return whether `responses_in` may find something: the field is in *text*, or can be behind an encoding."""
+    return FIELD in text or _HIDDEN.search(text) is not None
+
+
 def without_quotes(text: str) -> Secret:
     """Return *text* without the quotes around it, which a copy from code or JSON has, and a comma after them."""
     bare = text.rstrip(",; \t\r\n")
-    if len(bare) > 1 and bare[0] in _QUOTES and bare[-1] == bare[0]:
-        return Secret(_without_backslashes(bare[1:-1]))
+    if len(bare) > 1 and bare[0] in _QUOTES and bare[-1] == bare[0] and not bare.startswith("```"):
+        return Secret(_unescaped(bare[1:-1]))
     return Secret(text)
 
 
@@ -71,7 +108,7 @@ class _Form(HTMLParser):
         self.values: list[Secret] = []
         self._is_open = False
 
-    def handle_starttag(self, _tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - any tag
         attributes = {name: _without_escaped_quotes(value or "") for name, value in reversed(attrs)}
         if attributes.get("name") == FIELD:
             self._is_open = not attributes.get("value")
@@ -82,19 +119,20 @@ class _Form(HTMLParser):
             self.values.append(Secret(data.strip()))
 
 
-def _fields_of_pages(text: str) -> Iterator[Secret]:
+def _fields_of_pages(text: str, effort: Effort) -> Iterator[Secret]:
     end = 0
     while (at := text.find(FIELD, end)) >= 0:
         start = text.rfind("<", end, at)
         end = _next(text, "<", at)
         if start >= 0:
-            yield from _values_of_tag(text[start:end])
+            yield from _values_of_tag(text[start : min(end, start + _MAX_TAG)], effort)
 
 
-def _values_of_tag(markup: str) -> list[Secret]:
+def _values_of_tag(markup: str, effort: Effort) -> list[Secret]:
+    effort.spend(sum(map(markup.count, _PARTS_OF_A_TAG)) + _cost_of_entities(markup))
     form = _Form()
     try:
-        form.feed(markup[:_MAX_TAG])
+        form.feed(markup)
         form.close()
     except (ValueError, AssertionError):  # a character reference of thousands of digits; a broken declaration
         return []
@@ -108,17 +146,20 @@ def _without_escaped_quotes(value: str) -> str:
 # Other texts ----------------------------------------------------------------------------------------------------------
 
 
-def _fields_of_text(text: str) -> Iterator[Secret]:
+def _fields_of_text(text: str, effort: Effort) -> Iterator[Secret]:
     at = text.find(FIELD)
     while at >= 0:
         start, at = at + len(FIELD), text.find(FIELD, at + len(FIELD))
         limit = len(text) if at < 0 else at
-        gap = _GAP.match(text, start, limit)
-        run = gap and _RUN.match(text, gap.end(), limit)
+        gap = _GAP.match(text, start, min(limit, start + _MAX_GAP))
+        run = gap and _RUN.match(text, gap.end(), min(limit, gap.end() + MAX_LENGTH + 1))
         if gap and run:
-            value = _whole_reading(run[0].replace("^", ""))
+            effort.spend(run[0].count("&") + run[0].count("%") * _READINGS)
+            shown = unescape(run[0].replace("^", ""))
+            effort.spend(sum(map(shown.count, " \n")) * _READINGS)
+            value = _whole_reading(shown)
             if value is None and ("=" in gap[0] or ":" in gap[0]):
-                value = _bare(run[0].split(None, 1)[0].replace("^", ""))
+                value = Secret("".join(shown.split(None, 1)[:1]))
             if value is not None:
                 yield value
 
@@ -127,12 +168,12 @@ def _whole_reading(run: str) -> Secret | None:
     """Return the part of *run* that is a response: its first word, its lines of the same length, or all of it."""
     lines = run.split()
     same = next((number for number, line in enumerate(lines) if len(line) != len(lines[0])), len(lines))
-    readings = (lines[0], *("".join(lines[:count]) for count in (same, same + 1)), run) if lines else ()
-    return next((each for each in map(_bare, dict.fromkeys(readings)) if is_whole(each)), None)
+    readings = (lines[0], *("".join(lines[:count]) for count in (same, same + 1)), run.strip()) if lines else ()
+    return next((Secret(each) for each in dict.fromkeys(readings) if is_whole(each)), None)
 
 
-def _bare(value: str) -> Secret:
-    return Secret(unescape(value).strip())
+def _cost_of_entities(text: str) -> int:
+    return text.count("&") + 30 * sum(1 for _ in _LONG_NAME.finditer(text))
 
 
 def _next(text: str, what: str, start: int) -> int:
@@ -143,29 +184,56 @@ def _next(text: str, what: str, start: int) -> int:
 # Views: the text behind another notation ------------------------------------------------------------------------------
 
 
-def _as_it_stands(text: str) -> str:
+def _as_it_stands(text: str, _effort: Effort) -> str:
     return text
 
 
-def _without_backslashes(text: str) -> str:
-    return _ESCAPE.sub(_unescaped, text) if "\\" in text else text
+def _without_backslashes(text: str, effort: Effort) -> str:
+    effort.spend(text.count("\\u") + text.count("\\x"))
+    return _unescaped(text)
 
 
-def _unescaped(escape: re.Match[str]) -> str:
-    code = escape[1] or escape[2]
-    return chr(int(code, 16)) if code else _LETTERS.get(escape[3], escape[3])
+def _unescaped(text: str) -> str:
+    """Return *text* without the escapes of JavaScript; all but the codes in one go each, since there may be many."""
+    if "\\" not in text:
+        return text
+    text = _CODE.sub(_character, text.replace("\\\\", "\0"))
+    for letter, character in (("n", "\n"), ("r", "\r"), ("t", "\t"), ("", "")):
+        text = text.replace(f"\\{letter}", character)
+    return text.replace("\0", "\\")
 
 
-def _from_quoted_printable(text: str) -> str:
+def _character(escape: re.Match[str]) -> str:
+    return chr(int(escape[1] or escape[2], 16)).replace("\\", "\0")
+
+
+def _from_quoted_printable(text: str, _effort: Effort) -> str:
     from quopri import decodestring
 
-    if "quoted-printable" not in text:
+    if not _QUOTED_PRINTABLE.search(text):
         return ""
     return decodestring(text.encode("utf-8", "replace")).decode("utf-8", "replace")
 
 
-def _without_markup(text: str) -> str:
+def _from_base64(text: str, _effort: Effort) -> str:
+    return "\n".join(_decoded(part[1]) for part in _ENCODED.finditer(text))
+
+
+def _decoded(part: str) -> str:
+    from base64 import b64decode
+
     try:
-        return unescape(_TAG.sub("", text)) if "&lt;" in text else ""
+        return b64decode(part).decode("utf-8", "replace")
+    except ValueError:
+        return ""
+
+
+def _without_markup(text: str, effort: Effort) -> str:
+    if "&lt;" not in text:
+        return ""
+    shown = _TAG.sub("", text)
+    effort.spend(_cost_of_entities(shown))
+    try:
+        return unescape(shown)
     except ValueError:  # a character reference of thousands of digits
         return ""

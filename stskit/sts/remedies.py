@@ -143,7 +143,7 @@ REMEDIES: Final[tuple[Remedy, ...]] = (
         "InvalidIdentityToken",
         "STS takes an assertion for five minutes from when it was made: sign in again and save the new one; and check "
         "the clock of the identity provider.",
-        message_pattern="five minutes|5 minutes|within .* of issue|expired|not yet valid",
+        message_pattern="five minutes|5 minutes|within .{0,50} of issue|expired|not yet valid",
         operation=_SAML,
         context="both",
     ),

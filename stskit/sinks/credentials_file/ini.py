@@ -34,7 +34,7 @@ _ODD: Final = re.compile(_BLANKS)
 _VALUE: Final = re.compile(rb"=[ \t]*[^\s][^\n]*")
 _LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")  # not splitlines(), which breaks lines where readers do not
 _START: Final = re.compile(r"[ \t]*([^=\s]+)[ \t]*=[ \t]*")
-_OPTION: Final = re.compile(r"(.*?)\s*[=:]\s*(.*)")
+_DELIMITER: Final = re.compile(r"[=:]")
 
 
 class Ini:
@@ -151,7 +151,8 @@ def _spans(data: bytes, sections: AbstractSet[str]) -> Iterator[tuple[str, tuple
             if not usual or header != b"[%b]" % section.encode():
                 raise SinkError(
                     f"the header of [{section}], or the one after it, has blanks, quotes or a comment that some "
-                    "readers take as part of the name"
+                    "readers take as part of the name",
+                    remedy="write both headers as [NAME], each on a line of its own",
                 )
             yield section, (start, len(data) if after < 0 else after + 1)
 
@@ -308,8 +309,8 @@ def _lines(block: str) -> Iterator[_Line]:
     option, indent, nested = "", 0, False
     for line in _LINE.findall(block):
         content, depth = line.strip(), len(line) - len(line.lstrip())
-        found = _OPTION.match(content)
-        name = found[1] if found else ""
+        delimiter = _DELIMITER.search(content)
+        name = content[: delimiter.start()].rstrip() if delimiter else ""
         if not content or content[0] in "#;":
             yield _Line("note" if content and depth else "other")
         elif option and depth > indent:
@@ -318,7 +319,7 @@ def _lines(block: str) -> Iterator[_Line]:
             option = ""
             yield _Line("header")
         else:
-            option, indent, nested = name.lower(), depth, bool(found and not found[2])
+            option, indent, nested = name.lower(), depth, bool(delimiter and delimiter.end() == len(content))
             yield _Line("option", option, full=not nested, indented=bool(depth))
 
 
@@ -349,7 +350,10 @@ def _plan(shape: str, values: Mapping[str, str | None]) -> list[_Step]:
         if line.kind == "option":
             dropping = line.option in values
             if line.indented and below and dropping:
-                raise SinkError("an indented option follows one without a value, and belongs to it for some readers")
+                raise SinkError(
+                    "an indented option follows one without a value, and belongs to it for some readers",
+                    remedy="move it to the start of the line",
+                )
             below = not (line.full or dropping) or (below and line.indented)
             if line.option in missing:
                 missing.remove(line.option)
