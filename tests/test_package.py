@@ -87,6 +87,13 @@ def test_the_import_is_light() -> None:
 
 
 @pytest.mark.case("P7")
+def test_the_command_line_loads_what_every_command_needs() -> None:
+    """Sinks, logging and other slow libraries are loaded by the commands that use them."""
+    loaded = modules_after("import stskit.__main__")
+    assert loaded & {*HEAVY, "getpass", "logging", "shutil", "urllib.parse"} == set()
+    assert {name for name in loaded if name.startswith("stskit.sinks.")} == set()
+
+
 def test_the_runtime_needs_three_libraries() -> None:
     """Everything else is an extra."""
     needed = [line for line in requires("stskit") or [] if "extra ==" not in line]
