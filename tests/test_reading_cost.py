@@ -106,6 +106,10 @@ SHAPES: dict[str, Callable[[int], str]] = {
     "escaped mentions": lambda n: "SAMLResponse" + "\\x53AMLResponse<" * (n // 16),
     "long names": lambda n: "SAMLResponse &lt;" + ("&" + "a" * 32) * (n // 33),
     "json of objects": lambda n: "[" + '{"url":0,"startedDateTime":"2026-11-25T12:00:00Z"},' * (n // 52) + "1]",
+    "json of lists": lambda n: "[" + "[0]," * (n // 4) + "1]",
+    "json of some lists": lambda n: "[" + "[0]," * min(n // 4, 700_000) + '"' + " " * n + '"]',
+    "json of deep lists": lambda n: "[" + ("[" * 900 + "]" * 900 + ",") * (n // 1801) + "1]",
+    "json of numbers": lambda n: "[" + "0," * (n // 2) + "1]",
     "json of base64": lambda n: "[" + '{"encoding":"base64","text":"QUFB"},' * (n // 36) + "1]",
     "json of json": lambda n: "[" + (json.dumps(json.dumps(["SAMLResponse"])) + ",") * (n // 21) + "1]",
 }
@@ -113,6 +117,7 @@ SHAPES: dict[str, Callable[[int], str]] = {
 WORST = (
     *("bs u", "json keys", "json docs", "json objs", "json of objects", "json of json", "tags of slashes"),
     *("tags of one name", "runs of blanks", "runs of entities", "escaped mentions", "escapes", "xml", "input"),
+    *("json of lists", "json of some lists", "json of numbers", "json of base64"),
 )
 SECONDS = 20  # on a machine that does nothing else: under 8
 
@@ -154,7 +159,7 @@ def test_fifty_megabytes_of_anything_take_seconds(shape: str) -> None:
 
 
 @pytest.mark.gate
-@pytest.mark.parametrize("shape", ["bs u", "tags of one name", "runs of blanks"])
+@pytest.mark.parametrize("shape", ["json of numbers", "tags of one name", "runs of blanks"])
 def test_fifty_megabytes_are_linear_too(shape: str) -> None:
     """These are searched to their end."""
     assert is_linear(SHAPES[shape], 25_000_000, 3)
