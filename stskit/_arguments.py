@@ -37,18 +37,21 @@ __all__ = [
     "is_type",
     "number",
     "optional_number",
+    "optional_shown_text",
     "optional_text",
     "path_text",
     "profile_hint",
     "quoted",
     "refuse_secret",
     "secret_kind",
+    "shown_text",
     "text",
     "timespan",
     "whole_number",
     "wrong_type",
 ]
 
+SEVERAL_LINES: Final = "text of several lines"
 _MAX_COMPONENT: Final = 255  # bytes; no common file system allows a longer file name
 _LONG_WORD: Final = 40  # characters
 _MAX_QUOTED: Final = 200  # characters
@@ -58,6 +61,16 @@ _BASE64: Final = re.compile(r"[A-Za-z0-9+/=%\s]{120,}")
 _FORM: Final = re.compile(r"SAML(?:Response|Request)=")
 _XML: Final = re.compile(r"<[A-Za-z?!][ -~]*")
 _NAME: Final = re.compile(r"[A-Za-z][\w.-]{0,15}")  # too short for a secret
+_SETTING: Final = re.compile(
+    r"(?:\S+\s+)?[a-z_]*(?:secret|token|password|passwd|credential|api_?key)[a-z_]*\s*(?:=|:\s)\s*\S{8}", re.IGNORECASE
+)
+_HEADER: Final = re.compile(r"(?:authorization\s*:|bearer\s)\s*\S{8}", re.IGNORECASE)
+# Tokens of GitHub, GitLab, Slack and Vault, and session tokens of AWS, by how they begin.
+_TOKEN: Final = re.compile(
+    r"(?:gh[opsur]_|github_pat_|gl(?:pat|cbt|dt|rt|ptt)-|xox[a-z]-|hv[sb]\.|IQoJb3JpZ2lu|F[Qw]oGZXIvYXdz|AQoDYXdz)[\w+/=.-]{12,}",
+    re.ASCII,
+)
+_SECRET_KEY: Final = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[A-Za-z0-9+][A-Za-z0-9+/]{39}")
 
 
 # Wrong types ----------------------------------------------------------------------------------------------------------
@@ -226,6 +239,23 @@ optional_text: Final = is_type((str, type(None)), "text or None")
 flag: Final = is_type(bool, "True or False")
 
 
+def shown_text(_self: object, attribute: Attribute[Any], value: object) -> None:
+    """Validate a text that reprs and errors show: not a secret. Raises `TypeError`, which does not quote it."""
+    check_type(attribute.name, value, str, "text")
+    kind = secret_kind(str(value))
+    if kind and kind != SEVERAL_LINES:
+        raise TypeError(
+            f"{attribute.name} must be a text that is not secret, not {kind} ({len(str(value)):,} characters)."
+        )
+
+
+def optional_shown_text(_self: object, attribute: Attribute[Any], value: object) -> None:
+    """Validate such a text, or None. Raises as `shown_text`."""
+    if value is not None:
+        check_type(attribute.name, value, str, "text or None")
+        shown_text(_self, attribute, value)
+
+
 # Secrets in the place of something else -------------------------------------------------------------------------------
 
 
@@ -242,12 +272,39 @@ def secret_kind(text: str) -> str | None:
         return "a form with a SAML response"
     if _is_encoded_xml(begin):
         return "base64"
+    if begin.startswith("-----BEGIN"):
+        return "a key or a certificate"
     if "\n" in text or "\r" in text:
-        return "text of several lines"
+        return SEVERAL_LINES
     if any(len(part.encode("utf-8", "surrogatepass")) > _MAX_COMPONENT for part in text.split("/")):
         return "a long text without slashes"
     is_run = any(len(part) >= _LONG_WORD for part in text.split("/"))  # a long path has shorter names
-    return "base64" if is_run and _BASE64.fullmatch(text) and not text.startswith("/") else None
+    if is_run and _BASE64.fullmatch(text) and not text.startswith("/"):
+        return "base64"
+    return _short_secret_kind(begin)
+
+
+def _kind_in_arn(arn: str) -> str | None:
+    """Return what a part of *arn*, which may be invalid and long, seems to be, if it is a secret."""
+    kinds = (
+        "JSON"
+        if part.startswith("{")
+        else "a JSON Web Token"
+        if _JWT.match(part)
+        else _short_secret_kind(part[:_MAX_COMPONENT])
+        for part in re.split(r":(?:role/?)?", arn)
+    )
+    return next(filter(None, kinds), None)
+
+
+def _short_secret_kind(text: str) -> str | None:
+    if _SETTING.match(text):
+        return "a setting with a secret"
+    if _HEADER.match(text):
+        return "an Authorization header"
+    if _TOKEN.match(text):
+        return "an access token"
+    return "an AWS secret access key" if _SECRET_KEY.fullmatch(text) else None
 
 
 def _is_encoded_xml(text: str) -> bool:
@@ -260,10 +317,13 @@ def _is_encoded_xml(text: str) -> bool:
 
 
 def quoted(value: object) -> str:
-    """Return *value* as messages quote it: shortened, and a text that seems to be a secret by its kind alone."""
-    is_plain = not isinstance(value, str) or value.startswith("arn:") or len(value) <= _SHORTEST_SECRET
-    if isinstance(value, str) and not is_plain and (kind := secret_kind(value)):
-        return f"{kind} ({len(value):,} characters)"
+    """Return *value* as messages quote it: shortened, and what may be or hold a secret by its kind alone."""
+    if not isinstance(value, str | int | float | timedelta | datetime | None):
+        return f"of the type {describe(value)}"  # its repr may hold a secret
+    if isinstance(value, str) and len(value) > _SHORTEST_SECRET:
+        kind = _kind_in_arn(value) if value.startswith("arn:") else secret_kind(value)
+        if kind:
+            return f"{kind} ({len(value):,} characters)"
     shown = repr(value)
     return shown if len(shown) <= _MAX_QUOTED else f"{shown[:_MAX_QUOTED]}..."
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 from attrs import define
@@ -26,6 +26,7 @@ __all__ = [
     "digest",
     "identity_for",
     "identity_of",
+    "optional_method",
     "proof_key",
     "role_key",
     "session_key",
@@ -41,10 +42,20 @@ def identity_of(part: object) -> str | None:
     return identity if isinstance(identity, str) and identity else None
 
 
+def optional_method(part: object, name: str) -> Callable[..., Any] | None:
+    """Return the method *name* that the class of *part* defines; None where it defines none.
+
+    A wrapper that passes unknown attributes on to the part inside would otherwise be left out: the method of the inner
+    part returns a source or an STS that does not know the wrapper. A mock has every attribute.
+    """
+    return getattr(part, name) if hasattr(type(part), name) else None
+
+
 def identity_for(source: object, name: str) -> str | None:
     """Return the identity of *source* if *name* says whose proof it starts from, whatever the source itself says."""
-    derived = getattr(source, "identity_for", None)
-    return digest("named", name) if derived is None else derived(name)
+    derived = optional_method(source, "identity_for")
+    found: str | None = digest("named", name) if derived is None else derived(name)
+    return found
 
 
 def snapshot_of(source: Source[P_co]) -> Source[P_co]:
@@ -52,8 +63,9 @@ def snapshot_of(source: Source[P_co]) -> Source[P_co]:
 
     Raises what the source does.
     """
-    take = getattr(source, "snapshot", None)
-    return _Observed(source, identity_of(source)) if take is None else take()
+    take = optional_method(source, "snapshot")
+    taken: Source[P_co] = _Observed(source, identity_of(source)) if take is None else take()
+    return taken
 
 
 def anonymous_part(source: object, sts: object | None = None) -> object | None:
@@ -63,10 +75,12 @@ def anonymous_part(source: object, sts: object | None = None) -> object | None:
     """
     if sts is not None and identity_of(sts) is None:
         return sts
-    ask: Callable[[], object | None] | None = getattr(source, "anonymous_part", None)
+    ask = optional_method(source, "anonymous_part")
     if ask is not None:
-        return ask()
-    return source if not hasattr(source, "snapshot") and identity_of(source) is None else None
+        part: object | None = ask()
+        return part
+    has_snapshot = optional_method(source, "snapshot") is not None
+    return source if not has_snapshot and identity_of(source) is None else None
 
 
 @define(eq=False)

@@ -13,14 +13,24 @@ from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex, TypeVar
 from attrs import converters, field, frozen
 from attrs.validators import optional
 
-from stskit._arguments import check_aware, check_sink, check_type, optional_text, profile_hint, text, whole_number
+from stskit._arguments import (
+    SEVERAL_LINES,
+    check_aware,
+    check_sink,
+    check_type,
+    optional_text,
+    profile_hint,
+    secret_kind,
+    text,
+    whole_number,
+)
 from stskit._time import instant
 from stskit.errors import ProofInvalid, init_without_frames, without_frames
 
 if TYPE_CHECKING:
     from attrs import Attribute
 
-__all__ = ["CallerIdentity", "Credentials", "Secret", "Sink", "check_credentials", "check_secret", "secret"]
+__all__ = ["CallerIdentity", "Credentials", "Secret", "Sink", "secret"]
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -75,6 +85,12 @@ def _check_key(self: object, attribute: Attribute[Any], value: str | None) -> No
         return
     check_secret(self, attribute, value)
     is_id = attribute.name == "access_key_id"
+    if is_id and value and (kind := secret_kind(value)) and kind != SEVERAL_LINES:  # it is shown in every repr
+        raise ProofInvalid(
+            f"access_key_id is {kind}, not an access key ID",
+            remedy="pass the access key ID first, then the secret access key",
+            option="access_key_id",
+        )
     if value and not (value.isprintable() and value == value.strip() and not (is_id and " " in value)):
         visible = [at for at, each in enumerate(value) if not _is_invisible(each)] or [len(value)]
         begin, end = visible[0], visible[-1]
@@ -242,7 +258,10 @@ def check_credentials(value: object) -> None:
 
 def _mapping(value: object) -> Mapping[str, object]:
     if not isinstance(value, Mapping):
-        raise ProofInvalid(f"credentials are read from a mapping, not from {type(value).__name__}")
+        raise ProofInvalid(
+            f"credentials are read from a mapping, not from {type(value).__name__}",
+            remedy="check what returned the credentials",
+        )
     return value
 
 
@@ -252,7 +271,11 @@ def _text(data: Mapping[str, object], name: str, *, required: bool = False) -> s
         return value or None
     if value is None and not required:
         return None
-    raise ProofInvalid(f"{name} must be text and not empty; it is {'missing' if value is None else 'not'}", option=name)
+    raise ProofInvalid(
+        f"{name} must be text and not empty; it is {'missing' if value is None else 'not'}",
+        remedy="check what returned the credentials",
+        option=name,
+    )
 
 
 def _moment(value: object) -> datetime | None:

@@ -149,7 +149,7 @@ def init_without_frames(kind: C) -> C:
 
     Returns *kind* and raises nothing.
     """
-    kind.__init__ = without_frames(kind.__init__)  # type: ignore[misc]
+    type.__setattr__(kind, "__init__", without_frames(vars(kind)["__init__"]))
     return kind
 
 

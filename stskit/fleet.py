@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -29,7 +30,7 @@ from stskit.proofs import Proof, SAMLAssertion
 from stskit.protocols import STS, Clock, Source
 from stskit.roles import Role
 from stskit.sources import Profile
-from stskit.sts import BotocoreSTS
+from stskit.sts import BotocoreSTS, sts_for
 
 __all__ = ["Outcome", "assume_all"]
 
@@ -82,6 +83,7 @@ def assume_all(
     if workers < 1:
         raise ValueError(f"workers is {workers}; there must be at least one")
     source, sts = Profile() if source is None else source, BotocoreSTS() if sts is None else sts
+    sts = sts_for(source, sts)
     recipes = [AssumedRole(role, source=source, sts=sts) for role in roles]  # each is checked before the first call
     if not recipes:
         return iter(())
@@ -110,11 +112,14 @@ def _outcomes(recipes: list[AssumedRole], workers: int, progress: Callable[[int,
         except BaseException as error:  # noqa: BLE001 - it is raised where it was waited for
             results.put(error)
 
-    for _ in range(min(workers, len(recipes))):
-        # a daemon: what is under way when nobody waits any more must not hold up the end of the program
-        threading.Thread(target=work, name="stskit-fleet", daemon=True).start()
+    process = os.getpid()
     try:
+        for _ in range(min(workers, len(recipes))):
+            # a daemon: what is under way when nobody waits any more must not hold up the end of the program
+            threading.Thread(target=work, name="stskit-fleet", daemon=True).start()
         for done in range(1, len(recipes) + 1):
+            if os.getpid() != process:
+                raise RuntimeError("this iteration belongs to the process that it was begun in; call assume_all again")
             result = results.get()
             if isinstance(result, BaseException):
                 remove_frames(result)
@@ -227,6 +232,19 @@ class _SharedProof:
                 raise prefixed(self._failed, "")  # no two roles share one error
             assert self._proof is not None
             return self._proof
+
+    def replace_refused(self, access_key_id: str) -> bool:
+        """Have the source replace the key that STS has refused; return whether there is another one by now."""
+        replace = getattr(self._source, "replace_refused", None)
+        with self._lock:
+            proof = self._proof
+            if replace is None or not isinstance(proof, Credentials):
+                return False
+            if proof.access_key_id == access_key_id:
+                if not replace(access_key_id):
+                    return False
+                self._proof = None  # the next fetch gets the new one
+            return True
 
     def _is_ending(self, proof: Proof) -> bool:
         end = _expiration(proof)

@@ -64,7 +64,10 @@ class MFACommand:
                 self.arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=self.timeout, check=False
             )
         except subprocess.TimeoutExpired:  # it holds the output
-            raise ProofInvalid(f"{program} gave no code within {self.timeout:g} seconds and was ended") from None
+            raise ProofInvalid(
+                f"{program} gave no code within {self.timeout:g} seconds and was ended",
+                remedy="run it to see why, or pass a longer timeout",
+            ) from None
         except OSError as error:
             raise SourceMissing(f"{program} cannot be run: {error.strerror}", remedy="check its path") from None
         if done.returncode != 0:

@@ -45,6 +45,7 @@ def test_names_that_sts_always_refuses_are_reported_before_the_call(
     assert "identity provider" in caught.value.remedy
 
 
+@pytest.mark.case("P28")
 @pytest.mark.parametrize(("attributes", "message"), BAD)
 def test_another_server_gets_what_it_may_accept(attributes: dict[str, list[str]], message: str) -> None:
     """Audience, duration and names are for that server to judge."""

@@ -252,6 +252,7 @@ def test_a_new_file_of_root_belongs_to_the_owner_of_the_folder(
         os.close(descriptor)
 
 
+@pytest.mark.case("P48")
 def test_the_secret_is_only_ever_in_files_of_mode_600(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The temporary file is new, unguessable, beside the target, and private from the first byte."""
     target.chmod(0o644)
@@ -312,6 +313,7 @@ def interrupts(*_: object, **_folder: object) -> None:
     raise KeyboardInterrupt
 
 
+@pytest.mark.case("P3")
 @pytest.mark.parametrize(
     ("call", "instead"),
     [

@@ -61,7 +61,7 @@ def test_parameters_may_be_decoded_already() -> None:
     assert found(har(entry)) == FIRST
 
 
-@pytest.mark.case("S30")
+@pytest.mark.case("S30", "P11", "P55")
 @pytest.mark.parametrize(
     "entries",
     [

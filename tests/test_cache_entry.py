@@ -94,6 +94,7 @@ def test_it_is_read_for_its_own_key_alone(key: str, other: str, entry: CacheEntr
     assert (entry_from_bytes(other, entry_to_bytes(key, entry)) is None) == (key != other)
 
 
+@pytest.mark.case("P110")
 @given(entries(), st.timedeltas(timedelta(microseconds=1), timedelta(days=10_000)))
 def test_what_lives_for_too_long_is_not_read(entry: CacheEntry, more: timedelta) -> None:
     """Not by a microsecond more than 37 hours."""
@@ -244,6 +245,7 @@ def test_what_is_newer_is_known_by_its_version_alone(data: bytes, newer: bool) -
     assert entry_from_bytes(KEY, data) == (ENTRY if data is DATA else None)
 
 
+@pytest.mark.case("P71")
 def test_what_is_written_is_what_others_could_read() -> None:
     """One JSON object: version, key, since, and the credentials by the names of their attributes."""
     document = json.loads(DATA)

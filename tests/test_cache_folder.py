@@ -27,6 +27,7 @@ def file(home: Path) -> Path:
     return home / ".cache" / "stskit" / "cache-key"
 
 
+@pytest.mark.case("P94")
 def test_it_is_created_once_for_its_user_alone(file: Path) -> None:
     """32 bytes of mode 0600, in a folder of mode 0700, with nothing temporary beside it."""
     key = user_key()
@@ -85,6 +86,7 @@ def _no_folder(file: Path) -> None:
     file.parent.write_text("a file")
 
 
+@pytest.mark.case("P95")
 @pytest.mark.parametrize("spoil", [_broken, _shared, _link, _folder, _open_folder, _no_folder])
 def test_bytes_that_cannot_be_trusted_are_those_of_the_process(spoil: Callable[[Path], None], file: Path) -> None:
     """A cold cache, and no error; they stay the same as long as the process runs."""
@@ -98,6 +100,7 @@ def test_bytes_that_cannot_be_trusted_are_those_of_the_process(spoil: Callable[[
     assert user_key() != key
 
 
+@pytest.mark.case("P95")
 def test_without_a_home_folder_the_process_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """And no folder called ~ appears."""
     monkeypatch.setenv("HOME", "")
@@ -107,6 +110,7 @@ def test_without_a_home_folder_the_process_has_its_own(monkeypatch: pytest.Monke
     assert not os.listdir()
 
 
+@pytest.mark.case("P94")
 def test_another_users_bytes_make_other_keys(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """So nobody can try secrets against the keys of a cache."""
     source = Static(Credentials("AKIA", "secret"))

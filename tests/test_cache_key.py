@@ -34,6 +34,7 @@ from stskit import MFA, AssumedRole, Cached, Credentials, MFACommand, RefreshPol
 from stskit._io import atomic
 from stskit.cache_key import digest
 from stskit.caches import FileCache, MemoryCache
+from stskit.credentials import CallerIdentity
 from stskit.errors import CacheWarning, ProofInvalid, RoleError, SignInRequired, SourceMissing
 from stskit.proofs import Proof, SAMLAssertion, WebIdentityToken, saml_encoding, saml_parser
 from stskit.protocols import Source
@@ -169,6 +170,7 @@ def alike(told: list[tuple[str, str | None]]) -> list[tuple[str, str]]:
     return [(one, other) for (one, its), (other, others) in combinations(told, 2) if its == others]
 
 
+@pytest.mark.case("P92")
 def test_the_table_has_every_option() -> None:
     """A new field of a role or a server without a row in the table fails here."""
     assert {field.name for field in attrs.fields(Role)} == ROLE.keys()
@@ -176,7 +178,7 @@ def test_the_table_has_every_option() -> None:
     assert {field.name for field in attrs.fields(AssumedRole)} == {"role", "source", "sts", "wait_for_new_role"}
 
 
-@pytest.mark.case("C1")
+@pytest.mark.case("C1", "P90", "P92")
 def test_whatever_changes_a_recipe_changes_its_identity() -> None:
     """Role, each option, server and environment: change one, and no two are alike."""
     assert not alike(list(recipes()))
@@ -193,7 +195,7 @@ def test_another_source_makes_another_recipe(home: Path) -> None:
     assert all(re.fullmatch(HEXADECIMAL, identity or "") for _, identity in [*told, *alone])
 
 
-@pytest.mark.case("C1")
+@pytest.mark.case("C1", "P88")
 def test_another_key_in_the_same_profile_makes_another_recipe(home: Path) -> None:
     """The name of the profile is not what decides."""
     told = []
@@ -250,12 +252,21 @@ def test_a_session_is_named_the_same_by_option_or_variable() -> None:
         assert named.identity == alone != without.identity
 
 
-@pytest.mark.case("C1")
+@pytest.mark.case("C1", "P91")
 def test_an_sts_without_identity_leaves_the_role_without_one() -> None:
     """The name of a class says nothing about the server: two instances may ask two servers."""
 
     class Mine:
-        def exchange(self, proof: Proof, role: Role) -> Credentials: ...  # type: ignore[empty-body]
+        def exchange(self, proof: Proof, role: Role) -> Credentials:
+            raise AssertionError("nothing is called")
+
+        def caller_identity(self, credentials: Credentials, /) -> CallerIdentity:
+            raise AssertionError("nothing is called")
+
+        def session_token(
+            self, credentials: Credentials, /, *, duration: int | None = None, mfa: MFA | None = None
+        ) -> Credentials:
+            raise AssertionError("nothing is called")
 
     class Saying(Mine):
         def __init__(self, identity: Any) -> None:
@@ -266,7 +277,7 @@ def test_an_sts_without_identity_leaves_the_role_without_one() -> None:
     for sts in (Mine(), Saying(""), Saying(5)):
         recipe = AssumedRole(ARN, source=BASE, sts=sts)
         assert recipe.identity is None
-        assert SessionToken(BASE, sts=sts).identity is None  # type: ignore[arg-type]
+        assert SessionToken(BASE, sts=sts).identity is None
         assert AssumedRole(ARN, source=recipe).identity is None
         with pytest.raises(SourceMissing, match=f"{type(sts).__name__} does not say whose"):
             Cached(recipe, FileCache("c"))
@@ -282,7 +293,7 @@ def test_a_recipe_for_nobody_known_has_no_identity() -> None:
 # Nothing secret ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.case("C1", "C2")
+@pytest.mark.case("C1", "C2", "P49")
 def test_nothing_can_be_read_from_an_identity() -> None:
     """It is 64 hexadecimal digits, whatever went in: nothing of a key, a token or an external id is in it."""
     for _, identity in recipes():
@@ -290,7 +301,7 @@ def test_nothing_can_be_read_from_an_identity() -> None:
     assert re.fullmatch(HEXADECIMAL, BotocoreSTS("eu-west-1").identity)
 
 
-@pytest.mark.case("C1")
+@pytest.mark.case("C1", "P27", "P85", "P87")
 def test_another_secret_or_token_makes_another_identity(home: Path) -> None:
     """Who knows a key id alone, with a wrong secret, never finds the credentials of its owner."""
     parts: list[tuple[str, str | None]] = [("a", None), ("b", None), ("a", "t"), ("a", "u")]
@@ -350,7 +361,7 @@ def test_the_device_counts_and_not_its_code(make: Callable[[MFA], Any]) -> None:
 # Proofs ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.case("C1")
+@pytest.mark.case("C1", "P27", "P85", "P96")
 def test_only_the_very_same_proof_has_the_same_identity(tmp_path: Path) -> None:
     """What a token or an assertion says is not verified: one with a forged signature has another identity."""
     real, forged = token(CLAIMS), token(CLAIMS, signature="Zm9yZ2Vk")
@@ -370,6 +381,7 @@ def test_only_the_very_same_proof_has_the_same_identity(tmp_path: Path) -> None:
     assert not alike([(str(number), identity) for number, identity in enumerate(told)])
 
 
+@pytest.mark.case("P87")
 def test_an_opaque_token_has_the_identity_of_its_bytes(tmp_path: Path) -> None:
     """Nothing has to be read in it."""
     told = []
@@ -398,6 +410,7 @@ def test_an_expired_proof_still_has_its_identity(tmp_path: Path) -> None:
         assert source.identity
 
 
+@pytest.mark.case("P86")
 def test_the_content_of_a_file_counts_and_not_its_path(tmp_path: Path) -> None:
     """With the options that decide which proof it is: the field of JSON, the principal of an assertion."""
     text = json.dumps({"id": token(CLAIMS).value, "other": token({"sub": "you"}).value})
@@ -499,7 +512,7 @@ def tokens() -> None:
     Path("two").write_text(token({**CLAIMS, "sub": "you"}).value)
 
 
-@pytest.mark.case("C1")
+@pytest.mark.case("C1", "P88")
 @pytest.mark.usefixtures("tokens")
 def test_whatever_decides_for_a_profile_changes_its_identity(home: Path) -> None:
     """Keys, roles, sources however far, sign-ins and tokens: no two are alike."""
@@ -517,7 +530,7 @@ def test_a_name_may_be_quoted_in_the_config_file(header: str, home: Path) -> Non
     assert key_of_botocore("dev") == "AKIA1"
 
 
-@pytest.mark.case("C1")
+@pytest.mark.case("C1", "P89")
 @pytest.mark.parametrize(
     "config",
     [
@@ -609,6 +622,7 @@ def test_a_role_by_the_keys_of_the_environment_is_their_owners(home: Path) -> No
     assert len({*told, None}) == 6
 
 
+@pytest.mark.case("P89")
 @pytest.mark.parametrize("place", ["Ec2InstanceMetadata", "EcsContainer"])
 def test_a_role_by_the_instance_or_the_container_has_no_identity(place: str, home: Path) -> None:
     """Nothing in the configuration says whose that is; nor at the end of a chain, nor with keys in the environment."""
@@ -709,7 +723,7 @@ def test_a_token_that_the_environment_names_counts_for_the_default_chain(home: P
     assert len({*told, named, None}) == len(told) + 2
 
 
-@pytest.mark.case("C1")
+@pytest.mark.case("C1", "P88")
 def test_the_bytes_of_a_token_file_count(home: Path) -> None:
     """Whether a profile names it or the environment does."""
     configure(home, f"{DEV}web_identity_token_file = token\n")
@@ -722,7 +736,7 @@ def test_the_bytes_of_a_token_file_count(home: Path) -> None:
     assert len({*told, None}) == 7
 
 
-@pytest.mark.case("C1")
+@pytest.mark.case("C1", "P88")
 @pytest.mark.parametrize("kind", ["sso session", "sso page", "login"])
 def test_two_people_who_sign_in_to_one_profile_have_two_identities(kind: str, home: Path) -> None:
     """By the token file that botocore would use: another person's sign-in replaces it."""
@@ -855,7 +869,7 @@ def test_where_botocore_finds_other_keys_the_identity_is_another(
 # Sessions and recipes that are cached ------------------------------------------------------------------------------
 
 
-@pytest.mark.case("C1")
+@pytest.mark.case("C1", "P90")
 def test_a_session_of_the_users_own_is_told_by_user_length_device_and_server() -> None:
     """Change one, and it is another; where nobody knows the user, nobody knows the session."""
     told = [
@@ -924,6 +938,7 @@ class Unnamed(ScriptedSource):
     """A source that does not say whose credentials it gives."""
 
 
+@pytest.mark.case("P91", "P97")
 def test_in_a_cache_that_lasts_a_source_without_identity_needs_a_key(tmp_path: Path) -> None:
     """That is told at once, with both ways out, before anything is called or any file is made."""
     clock = ManualClock(START)
@@ -941,6 +956,7 @@ def test_in_a_cache_that_lasts_a_source_without_identity_needs_a_key(tmp_path: P
     assert source.calls == 1
 
 
+@pytest.mark.case("P97")
 def test_a_cache_of_somebody_else_is_taken_for_one_that_lasts() -> None:
     """Unless it says that nothing outlives the process."""
 
@@ -971,7 +987,7 @@ def test_what_is_no_cache_is_told_at_once(tmp_path: Path) -> None:
         Cached(BASE, str(tmp_path))  # type: ignore[arg-type]
 
 
-@pytest.mark.case("C1")
+@pytest.mark.case("C1", "P93")
 def test_a_key_never_finds_the_entry_of_another_role(tmp_path: Path) -> None:
     """It names the source alone; and whatever the source says, the key stands for it."""
     clock, cache = ManualClock(START), FileCache(tmp_path / "c")
@@ -985,6 +1001,7 @@ def test_a_key_never_finds_the_entry_of_another_role(tmp_path: Path) -> None:
     assert sts.calls == 2
 
 
+@pytest.mark.case("P49")
 def test_the_keys_of_a_cache_are_never_plain_text() -> None:
     """Neither the key that you pass nor what a source says stands in a cache."""
     clock, seen = ManualClock(START), []
@@ -1096,6 +1113,7 @@ def test_a_cache_that_fails_costs_nobody_credentials() -> None:
     assert len(told) == 4  # twice it was looked into, once entered, once written
 
 
+@pytest.mark.case("P109")
 def test_keys_without_an_end_are_not_kept(tmp_path: Path) -> None:
     """They have their own place."""
     assert Cached(BASE, FileCache(tmp_path / "c")).fetch() is BASE.proof
@@ -1383,7 +1401,7 @@ ENDPOINTS: Mapping[str, tuple[Mapping[str, str], str, Mapping[str, str], str]] =
 }
 
 
-@pytest.mark.case("C1")
+@pytest.mark.case("C1", "P92")
 @pytest.mark.parametrize("change", ENDPOINTS.values(), ids=ENDPOINTS)
 def test_credentials_of_one_server_are_never_found_for_another(
     change: tuple[Mapping[str, str], str, Mapping[str, str], str], home: Path
@@ -1424,6 +1442,7 @@ def test_another_setting_of_a_profile_leaves_the_entry_where_it_is(home: Path) -
 # One read and one parse --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("P86")
 @pytest.mark.parametrize("kind", ["SAML", "token"])
 @pytest.mark.parametrize("hops", [1, 2], ids=["a role", "a chain"])
 def test_a_fetch_costs_one_read_and_one_parse_and_a_found_entry_one_read(

@@ -71,6 +71,7 @@ class Telling:
         return Credentials("AKIA", "secret", told, self.clock.now() + timedelta(hours=1))
 
 
+@pytest.mark.case("P79", "P106")
 def test_what_is_there_and_fresh_spares_the_call(clock: ManualClock) -> None:
     """By the windows of when it was fetched, so that all processes refresh at the same time of its life."""
     cache, source = MemoryCache(), ScriptedSource(lambda: credentials(clock, hours=1))
@@ -105,6 +106,7 @@ def test_what_is_there_and_still_valid_is_what_is_left_when_the_source_fails(clo
         late.fetch()
 
 
+@pytest.mark.case("P101")
 def test_in_the_advisory_window_nobody_waits_for_another_process(clock: ManualClock) -> None:
     """While another one is at it, what is at hand is used; and then what that one has put there."""
     cache, source = MemoryCache(), ScriptedSource(credentials(clock, hours=1))
@@ -127,6 +129,7 @@ def test_who_starts_with_something_to_go_on_with_does_not_wait_either(clock: Man
         assert cached(ScriptedSource(), cache, clock).fetch() is first
 
 
+@pytest.mark.case("P100")
 def test_in_the_mandatory_window_another_process_is_waited_for(clock: ManualClock) -> None:
     """And what it has put there is taken, without a call."""
     cache, source, wanted = MemoryCache(), ScriptedSource(credentials(clock, hours=1)), Event()
@@ -188,6 +191,7 @@ def test_a_clock_that_is_a_little_behind_does_no_harm(clock: ManualClock) -> Non
     assert cached(ScriptedSource(Down()), cache, clock).fetch() is keys
 
 
+@pytest.mark.case("P71", "P109")
 def test_long_term_keys_are_put_nowhere(clock: ManualClock, tmp_path: Path) -> None:
     """They have a place of their own."""
     cache = FileCache(tmp_path / "cache")
@@ -224,7 +228,7 @@ class Broken:
 def test_nobody_goes_without_credentials_for_a_cache_that_fails(clock: ManualClock, fails: str) -> None:
     """It is a warning with the class of the error alone."""
     keys = credentials(clock, hours=1)
-    with pytest.warns(CacheWarning, match="Broken failed with ConnectionError, and is not used; mend it$"):
+    with pytest.warns(CacheWarning, match="Broken failed with ConnectionError, and is not used; correct it$"):
         assert cached(ScriptedSource(keys), Broken(fails), clock).fetch() is keys
 
 

@@ -27,7 +27,7 @@ WEB = WebIdentityToken(jwt.encode({"sub": "alice"}, "a key that is long enough f
 # Where it may go, for how long, and who may see it ----------------------------------------------------------------
 
 
-@pytest.mark.case("E6")
+@pytest.mark.case("E6", "P50", "P126")
 @pytest.mark.parametrize(
     "host", ["sts.example", "10.0.0.1", "192.168.1.1", "[2001:db8::1]", "localhost.example", "0.0.0.0"]
 )
@@ -43,6 +43,7 @@ def test_without_tls_nothing_leaves_this_machine(host: str, by: str, monkeypatch
     assert (caught.value.kind, caught.value.retryable, caught.value.endpoint) == ("setup", False, url)
 
 
+@pytest.mark.case("P126")
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://127.1.2.3:9", "http://[::1]:9", "http://localhost:9"])
 def test_without_tls_this_machine_may_be_asked(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """For servers that run here."""
@@ -52,6 +53,7 @@ def test_without_tls_this_machine_may_be_asked(url: str, monkeypatch: pytest.Mon
     assert caught.value.kind == "connection"
 
 
+@pytest.mark.case("P52", "P123")
 def test_an_endpoint_holds_no_password() -> None:
     """It would be shown in errors and reprs; the error that says so does not show it."""
     with pytest.raises(RoleError, match="a user name or a password in it") as caught:
@@ -59,6 +61,7 @@ def test_an_endpoint_holds_no_password() -> None:
     assert "canary" not in str(caught.value)
 
 
+@pytest.mark.case("P52", "P123")
 @pytest.mark.parametrize("url", ["http://user:canary@sts.example", "http://user:canary@127.0.0.1:9"])
 @pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"])
 def test_a_password_in_a_variable_is_refused_by_name(
@@ -75,7 +78,7 @@ def test_a_password_in_a_variable_is_refused_by_name(
     assert "canary" not in caplog.text
 
 
-@pytest.mark.case("E10")
+@pytest.mark.case("E10", "P131")
 def test_the_whole_exchange_has_a_deadline() -> None:
     """Three attempts that hang would take half a minute; the deadline holds across all of them."""
     start = time.monotonic()
@@ -116,7 +119,7 @@ def test_a_deadline_costs_no_thread_for_each_call(monkeypatch: pytest.MonkeyPatc
     assert len([each for each in threading.enumerate() if each.name == "stskit-watchdog"]) == 1
 
 
-@pytest.mark.case("H5")
+@pytest.mark.case("H5", "P45", "P137")
 def test_the_wire_can_be_traced_by_name(caplog: pytest.LogCaptureFixture) -> None:
     """Only the calls of that one show what they send and receive."""
     caplog.set_level(logging.DEBUG)
@@ -140,7 +143,7 @@ def unknown(*_where: object) -> object:
 # As botocore does it ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.case("E6", "E9")
+@pytest.mark.case("E6", "E9", "P64", "P113")
 def test_a_certificate_is_trusted_by_aws_ca_bundle_alone(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it the call is of the kind TLS, and nothing is sent; for signed and for unsigned calls alike."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")

@@ -21,12 +21,14 @@ from typing import Any
 from urllib.parse import quote_plus
 
 import attrs
+import boto3
 import jwt
 import pytest
 from fake_server import SECRET_KEY, SESSION_TOKEN, Answer, Request, fake_server, granted, refused, tells, told
-from helpers import START, ScriptedSource
+from helpers import START, ScriptedSource, unchecked
 from saml_samples import PROVIDER, ROLE, encoded, response
 
+import stskit
 from stskit import (
     MFA,
     AssumedRole,
@@ -47,7 +49,15 @@ from stskit.credentials import Secret
 from stskit.errors import SignInRequired, StskitError
 from stskit.protocols import CacheEntry, RefreshEvent
 from stskit.roles import ProvidedContext
-from stskit.sinks import Boto3Session, BotocoreSession, CredentialsFile, Environment
+from stskit.sinks import (
+    Boto3Session,
+    BotocoreSession,
+    CredentialProcess,
+    CredentialsFile,
+    DotEnv,
+    Environment,
+    ShellExports,
+)
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static
 from stskit.sts import BotocoreSTS
 from stskit.testing import ManualClock
@@ -211,6 +221,14 @@ class Printed:
         print(event)  # noqa: T201 - what is printed is looked at
 
 
+def live_keys(session: boto3.Session) -> object:
+    """What botocore sees of a session that refreshes itself, after its first look at the keys."""
+    found = session.get_credentials()
+    assert found
+    assert found.access_key
+    return found
+
+
 def all_of_them(world: World) -> None:
     for outcome in assume_all([ROLE, f"{ROLE}2"], source=Static(WEB), sts=world.sts):
         if outcome.error:
@@ -271,6 +289,18 @@ FLOWS: dict[str, Callable[[World], object]] = {
         CredentialsFile("p", w.file("credentials", SECRETS["file"]))
     ),
     "a folder in its place": lambda w: BASE.to(CredentialsFile("p", w.folder)),
+    "a .env file": lambda w: BASE.to(DotEnv(w.folder / ".env", region="eu-west-1")),
+    "a .env file with a stray line": lambda w: BASE.to(DotEnv(w.file(".env", f"X='{SECRETS['file']}"))),
+    "variables": lambda w: BASE.to(Environment({"X": "y"})),
+    "a shell": lambda w: len(BASE.to(ShellExports())),
+    "a shell that cannot quote them": lambda w: unchecked(
+        Credentials("AKIA", "k"), session_token=f"{SECRETS['base token']}\0"
+    ).to(ShellExports()),
+    "a process of one's own": lambda w: len(BASE.to(CredentialProcess())),
+    "a session": lambda w: BASE.to(BotocoreSession("eu-west-1")).get_credentials(),
+    "a live session": lambda w: live_keys(
+        AssumedRole(ROLE, source=Static(BASE), sts=w.sts).to(Boto3Session("eu-west-1"))
+    ),
     "keys that no file can hold": lambda w: Credentials("A B", SECRETS["base key"]).to(CredentialsFile("p")),
     "a document of credentials": lambda w: Credentials.from_dict(
         {"AccessKeyId": "A", "SecretAccessKey": [SECRETS["file"]]}
@@ -283,7 +313,7 @@ def echo(request: Request) -> Answer:
     return refused("AccessDenied", f"{request.body} {request.headers}", 403)
 
 
-@pytest.mark.case("H1", "H2", "H5", "H6", "H10", "H13")
+@pytest.mark.case("H1", "H2", "H5", "H6", "H10", "H13", "P24", "P39", "P42", "P47", "P63")
 @pytest.mark.parametrize("server", [granted, echo, Answer("<a>" + SESSION_TOKEN)], ids=["granted", "echo", "broken"])
 @pytest.mark.parametrize("flow", FLOWS)
 def test_nothing_that_leaves_tells_a_secret(
@@ -311,6 +341,15 @@ def test_nothing_that_leaves_tells_a_secret(
     left += [path.name for path in tmp_path.rglob("*")]
     assert leaks("\n".join(left)) == []
     assert not list(tmp_path.rglob("*.tmp"))
+
+
+@pytest.mark.case("P39")
+def test_every_source_and_every_sink_takes_part() -> None:
+    """So that a new one cannot be forgotten."""
+    flows = Path(__file__).read_text().partition("FLOWS:")[2].partition("\n}\n")[0]
+    profiles = {"Profile": "w.profile"}
+    names = [*stskit.sources.__all__, *stskit.sinks.__all__]
+    assert [name for name in names if f"{name}(" not in flows and profiles.get(name, "?") not in flows] == []
 
 
 @pytest.mark.parametrize("place", SECRETS)
@@ -345,7 +384,7 @@ PUBLIC: dict[str, object] = {
 }
 
 
-@pytest.mark.case("H1", "H3", "H8")
+@pytest.mark.case("H1", "H3", "H8", "P41")
 @pytest.mark.parametrize("name", PUBLIC)
 def test_no_public_value_shows_a_secret(name: str) -> None:
     """By repr, format, pretty printing, logging, its hash, or what attrs makes of it."""
@@ -401,7 +440,7 @@ def test_the_plugin_comes_with_the_package() -> None:
     assert compare("==", SAML, SAMLAssertion("other", PROVIDER))[1] == "they differ in: value"
 
 
-@pytest.mark.case("H9")
+@pytest.mark.case("H9", "P68")
 def test_the_documentation_says_what_is_not_protected() -> None:
     """Memory that is dumped or swapped, and who may read it."""
     page = Path(__file__).parent.parent / "docs" / "explanation" / "security.md"
@@ -413,8 +452,6 @@ def test_what_is_packaged_holds_nothing_that_looks_like_a_key() -> None:
     """Neither the package nor its documentation has anything in the form of AWS's keys, so no scanner cries."""
     root = Path(__file__).parent.parent
     paths = [*(root / "docs").rglob("*.md"), *(root / "docs").rglob("*.py"), *root.glob("*.md")]
-    import stskit
-
     paths += Path(stskit.__file__).parent.rglob("*.py")
     for path in paths:
         found = re.findall(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", path.read_text())

@@ -1,4 +1,7 @@
-"""Every case of cases.md is held by a test that names it; run as a program, this file prints by which."""
+"""Every case of cases.md is held by a test that names it, and every promise in it stands on its page.
+
+Run as a program, this file prints which tests hold which case.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 TESTS = Path(__file__).parent
+PAGES = {
+    "README.md": TESTS.parent / "README.md",
+    **{path.name: path for path in (TESTS.parent / "docs" / "explanation").glob("*.md")},
+}
+PROMISED = ["README.md", "caches.md", "endpoints.md", "refresh.md", "security.md"]
 
 
 def catalogue() -> dict[str, str]:
     """What must hold, by the name of the case."""
     return dict(re.findall(r"^\| ([A-Z]\d+) \| (.+) \|$", (TESTS / "cases.md").read_text(), re.MULTILINE))
+
+
+def promises() -> dict[str, tuple[str, str]]:
+    """The page and the words of each promise, by the name of the case."""
+    rows = {name: rest.split(" | ", 1) for name, rest in catalogue().items() if name[0] == "P"}
+    return {name: (page, words.replace("\\|", "|")) for name, (page, words) in rows.items()}
 
 
 def held() -> dict[str, list[str]]:
@@ -37,6 +51,13 @@ def test_every_case_is_held() -> None:
     """None is left without a test."""
     families = {name[0] for name in catalogue()}
     assert catalogue().keys() == {name for name in held() if name[0] in families}
+
+
+def test_every_promise_stands_on_its_page() -> None:
+    """Word for word, white space apart; and none of the pages is left out."""
+    pages = {name: " ".join(PAGES[name].read_text().split()) for name in PROMISED}
+    assert [(name, words) for name, (page, words) in promises().items() if words not in pages[page]] == []
+    assert sorted({page for page, _ in promises().values()}) == PROMISED
 
 
 if __name__ == "__main__":

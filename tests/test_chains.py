@@ -30,6 +30,7 @@ def assumed(sts: FakeSTS) -> list[str]:
     return [str(call.parameters["RoleArn"]).rpartition("/")[2] for call in sts.calls]
 
 
+@pytest.mark.case("P171")
 def test_each_role_of_a_chain_is_refreshed_on_its_own(clock: ManualClock, sts: FakeSTS) -> None:
     """The last role lasts 15 minutes and is assumed again; the hub, which lasts an hour, is not."""
     chain = AssumedRole.through(HUB, Role(TARGET, duration=900), source=Static(sts.user()), sts=sts)
@@ -40,6 +41,7 @@ def test_each_role_of_a_chain_is_refreshed_on_its_own(clock: ManualClock, sts: F
     assert assumed(sts) == ["Hub", "Target", "Target", "Target"]
 
 
+@pytest.mark.case("P83", "P172")
 def test_two_chains_through_one_role_share_nothing(clock: ManualClock, sts: FakeSTS) -> None:
     """Each `Cached` assumes the hub for itself, also where the recipes are equal."""
     source = Static(sts.user())
@@ -48,6 +50,7 @@ def test_two_chains_through_one_role_share_nothing(clock: ManualClock, sts: Fake
     assert assumed(sts) == ["Hub", "Target"] * 2
 
 
+@pytest.mark.case("P31", "P84", "P172")
 def test_a_hub_for_a_thousand_roles_is_one_cached_that_the_user_makes(clock: ManualClock, sts: FakeSTS) -> None:
     """It is assumed once, and each of the roles once."""
     hub = Cached(AssumedRole(HUB, source=Static(sts.user()), sts=sts), clock=clock)

@@ -72,6 +72,7 @@ def configure(home: Path, text: str) -> None:
 # Where -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("P111", "P119")
 @pytest.mark.parametrize(
     ("without", "region"),
     [
@@ -95,6 +96,7 @@ def test_the_region_is_the_first_one_named(
     assert place(client(argument)) == (region, f"https://sts.{region}.amazonaws.com")
 
 
+@pytest.mark.case("P111", "P120")
 def test_an_unsigned_call_does_not_take_the_region_of_a_profile(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The config file is the caller's, and a call without keys does not look at it; the environment counts."""
     configure(home, "[default]\nregion = eu-north-1\n")
@@ -103,6 +105,7 @@ def test_an_unsigned_call_does_not_take_the_region_of_a_profile(home: Path, monk
     assert place(client(signed=False)) == ("eu-west-3", "https://sts.eu-west-3.amazonaws.com")
 
 
+@pytest.mark.case("P111", "P112")
 @pytest.mark.parametrize("signed", [True, False])
 @pytest.mark.parametrize(
     ("partition", "region", "endpoint"),
@@ -129,6 +132,7 @@ def test_a_region_of_the_partition_is_taken() -> None:
     assert place(client("mars-1")) == ("mars-1", "https://sts.mars-1.amazonaws.com")
 
 
+@pytest.mark.case("P112")
 def test_a_region_given_for_another_partition_is_an_error() -> None:
     """It was asked for, so it cannot be passed over in silence."""
     with pytest.raises(
@@ -155,6 +159,7 @@ def test_a_partition_that_botocore_does_not_know_takes_the_region_it_is_given(mo
         client(None, "minio", endpoint_url=url)
 
 
+@pytest.mark.case("P111")
 def test_endpoints_are_regional_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
     """The global endpoint gives tokens that not every region takes."""
     monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy")
@@ -162,7 +167,7 @@ def test_endpoints_are_regional_whatever_the_environment_says(monkeypatch: pytes
     assert client("us-west-2", signed=False).meta.endpoint_url == "https://sts.us-west-2.amazonaws.com"
 
 
-@pytest.mark.case("E6")
+@pytest.mark.case("E6", "P113")
 @pytest.mark.parametrize("signed", [True, False])
 def test_endpoint_variables_are_honoured(signed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """That of STS before the one of all services, and the argument before both."""
@@ -175,7 +180,7 @@ def test_endpoint_variables_are_honoured(signed: bool, monkeypatch: pytest.Monke
     assert client(signed=signed).meta.endpoint_url == "https://sts.us-east-1.amazonaws.com"
 
 
-@pytest.mark.case("E6")
+@pytest.mark.case("E6", "P113")
 def test_a_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     """And what it is not meant for does not go there."""
     with fake_server(granted) as proxy, fake_server(granted) as server:
@@ -196,7 +201,7 @@ def test_special_endpoints_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> 
     assert client_of(BotocoreSTS(), signed=False).meta.endpoint_url == fips
 
 
-@pytest.mark.case("H11")
+@pytest.mark.case("H11", "P114", "P130")
 def test_time_outs_attempts_and_name_reach_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five and ten seconds, three attempts or what the environment says, and who asks, without saying for whom."""
     config: Any = client_of(BotocoreSTS()).meta.config
@@ -425,7 +430,7 @@ def echo(request: Request) -> Answer:
     return refused("ValidationError", request.body)
 
 
-@pytest.mark.case("H5")
+@pytest.mark.case("H5", "P24", "P45")
 @pytest.mark.parametrize("kind", ["keys", "saml", "web"])
 @pytest.mark.parametrize(
     "reaction",
@@ -463,6 +468,7 @@ def test_a_call_that_cannot_be_sent_logs_no_secret(log: Log) -> None:
     assert log.tellers(*secrets_of(broken)) == set()
 
 
+@pytest.mark.case("P45", "P75")
 def test_other_calls_are_logged_as_before(log: Log) -> None:
     """Of the caller's own clients, after ours and during ours in another thread: what they log is their decision."""
 

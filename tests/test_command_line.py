@@ -161,6 +161,7 @@ def two_responses(name: str) -> str:
 # From a proof to a profile, on an STS that judges ---------------------------------------------------------------------
 
 
+@pytest.mark.case("P1")
 def test_a_saml_response_becomes_a_profile_in_one_line(stskit_aws: FakeSTS, run: Run) -> None:
     """The role and its provider are found in it."""
     Path("saml.log").write_text(stskit_aws.idp.saml_response(roles=[HUB]))
@@ -172,6 +173,7 @@ def test_a_saml_response_becomes_a_profile_in_one_line(stskit_aws: FakeSTS, run:
     assert session.get_scoped_config()["region"] == "eu-west-1"
 
 
+@pytest.mark.case("P6")
 def test_a_role_is_assumed_from_a_profile_through_another_in_one_line(stskit_aws: FakeSTS, run: Run) -> None:
     """From left to right the path taken; for a program the result is JSON, and `whoami` says who that is."""
     chain = ("assume", HUB, "arn:aws:iam::123456789012:role/Reports", "--profile", "default")
@@ -206,6 +208,7 @@ def test_an_oidc_token_becomes_a_profile_in_one_line(
 # exec -----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("P5")
 def test_a_command_takes_the_place_of_stskit(stub: Stub) -> None:
     """It has the same process id, gets the signals itself, and ignores no signal that was not ignored before."""
     script = (
@@ -231,6 +234,7 @@ def test_a_command_takes_the_place_of_stskit(stub: Stub) -> None:
     assert ignored(*HERE, "exec", HUB, "--profile", "base", "--") == ignored()
 
 
+@pytest.mark.case("P13")
 def test_a_command_gets_the_credentials_and_no_profile(
     stub: Stub, run: Run, executed: list[Executed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -441,6 +445,7 @@ def test_the_server_is_the_one_that_is_named(stub: Stub, run: Run, monkeypatch: 
     assert json.loads(run(*asked, "--use-fips")[2])["endpoint"] == "https://sts-fips.eu-west-3.amazonaws.com"
 
 
+@pytest.mark.case("P117")
 @pytest.mark.parametrize("variable", ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])
 def test_the_region_of_the_profile_that_is_named_counts(
     stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch, variable: str
@@ -576,6 +581,7 @@ def test_a_shell_gets_text_or_json(stub: Stub, run: Run) -> None:
     assert json.loads(run(*to_shell, "--region", "eu-west-1", "--json")[1])["AWS_REGION"] == "eu-west-1"
 
 
+@pytest.mark.case("P5")
 def test_a_dotenv_file_and_a_profile_take_their_options(stub: Stub, run: Run, tmp_path: Path) -> None:
     """Files of one's own, a backup, region and output format."""
     env = tmp_path / ".env"
@@ -1027,6 +1033,7 @@ def test_an_error_is_json_where_that_is_asked_for(
     assert (out, json.loads(err)) == ("", {"error": type(error).__name__, "message": "odd", **shown})
 
 
+@pytest.mark.case("P10")
 @pytest.mark.parametrize(
     ("arguments", "keys"),
     [
@@ -1239,6 +1246,7 @@ def test_no_secret_is_shown_where_that_is_not_the_purpose(stub: Stub, run: Run) 
     assert all(secret not in shown for secret in (SECRET_KEY, SESSION_TOKEN, BASE.secret_access_key))
 
 
+@pytest.mark.case("P10")
 def test_help_and_version_are_there(run: Run) -> None:
     """The help of all commands, with no word of it lost."""
     status, out, _ = run("--version")
@@ -1259,6 +1267,7 @@ def test_it_is_a_module_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 # roles and doctor -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("P5")
 def test_what_an_assertion_offers_is_a_table(run: Run) -> None:
     """With whose it is and until when; as JSON with the times as such."""
     path = saml(ROLE, f"{ROLE}-long-name")

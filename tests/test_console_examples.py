@@ -127,6 +127,7 @@ def follow(page: str, folder: Path, environment: Mapping[str, str]) -> None:
                 shell.run(command)
 
 
+@pytest.mark.case("P8")
 def test_the_tutorial_runs_from_top_to_bottom(tmp_path: Path) -> None:
     """In an empty folder, with nothing there but stskit."""
     follow("docs/tutorial.md", tmp_path, os.environ)

@@ -28,7 +28,7 @@ STATIC = Credentials("AKIANEW", "static")
 EXAMPLE = Path(__file__).parent.parent / "docs" / "examples" / "credential_process.py"
 
 
-@pytest.mark.case("X15", "X16", "X17")
+@pytest.mark.case("X15", "X16", "X17", "P9")
 def test_the_document_is_one_object_with_the_fields_of_the_specification() -> None:
     """Version is the number 1, the time whole seconds of UTC, and keys without an end have none."""
     text = DUE.to(CredentialProcess())
@@ -67,7 +67,7 @@ def profile(home: Path) -> str:
     return "p"
 
 
-@pytest.mark.case("X16")
+@pytest.mark.case("X16", "P9")
 def test_botocore_and_the_common_runtime_read_it(profile: str, home: Path) -> None:
     """All fields of it, the time too."""
     found = Session(profile=profile).get_credentials()
@@ -82,7 +82,7 @@ def test_botocore_and_the_common_runtime_read_it(profile: str, home: Path) -> No
 
 
 @pytest.mark.debian
-@pytest.mark.case("X16")
+@pytest.mark.case("X16", "P9")
 def test_the_sdk_for_javascript_reads_it(profile: str, home: Path) -> None:
     """In a child process."""
     done = subprocess.run(

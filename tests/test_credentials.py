@@ -56,6 +56,7 @@ class Nowhere(tzinfo):
 # Secret -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("P41")
 @pytest.mark.parametrize("holder", HOLDERS, ids=lambda holder: type(holder).__name__)
 @pytest.mark.parametrize(
     "show",
@@ -84,6 +85,7 @@ def test_a_shortened_secret_is_still_masked() -> None:
     assert token[:4] == CANARY[:4]
 
 
+@pytest.mark.case("P72")
 def test_a_secret_is_text_wherever_it_has_to_go() -> None:
     """Plain text comes out of ``str()``, formatting, JSON and a dict lookup, as with any `str`."""
     secret = Secret("abc")
@@ -180,6 +182,7 @@ def test_a_document_with_a_line_end_in_a_key_is_refused() -> None:
         Credentials.from_dict({"AccessKeyId": "AKIA", "SecretAccessKey": "canary\n"})
 
 
+@pytest.mark.case("P46")
 def test_the_lines_of_a_secret_are_its_mask() -> None:
     """Because difflib asks for lines to show where two texts differ, whatever the test runner."""
     assert "canary" not in "".join(Secret("canary\nx").splitlines(keepends=True))
@@ -292,6 +295,7 @@ def test_as_dict_leaves_out_what_is_not_there() -> None:
     assert Credentials("AKIA", Secret("secret")).as_dict() == {"AccessKeyId": "AKIA", "SecretAccessKey": "secret"}
 
 
+@pytest.mark.case("P73")
 def test_as_dict_gives_plain_text_and_a_time_in_whole_seconds() -> None:
     """The shape is the one of ``credential_process``: RFC 3339, ``Z``, no fraction, cut rather than rounded up."""
     keys = Credentials("AKIA", Secret("secret"), Secret("token"), START + timedelta(seconds=9.9))

@@ -47,6 +47,7 @@ def umask() -> Iterator[Callable[[int], int]]:
 # what is written
 
 
+@pytest.mark.case("P12")
 def test_a_profile_is_read_back_by_botocore_and_by_the_aws_cli(file: Path, config: Path) -> None:
     """In other sessions and processes, with region and output from the config file."""
     assert SESSION.to(CredentialsFile("dev", region="eu-west-1", output="text")) == str(file)
@@ -315,7 +316,7 @@ def test_one_file_cannot_be_both(tmp_path: Path) -> None:
 # modes
 
 
-@pytest.mark.case("F11")
+@pytest.mark.case("F11", "P61")
 @pytest.mark.parametrize("mask", [0, 0o022, 0o077, 0o777])
 def test_new_files_and_folders_are_for_the_owner_alone(home: Path, umask: Callable[[int], int], mask: int) -> None:
     """Files and backups 0600, ~/.aws 0700, whatever the umask; no lock file stays."""
@@ -328,7 +329,7 @@ def test_new_files_and_folders_are_for_the_owner_alone(home: Path, umask: Callab
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.case("F12")
+@pytest.mark.case("F12", "P74")
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o644])
 def test_an_old_file_keeps_its_mode_with_a_warning_where_others_may_read(mode: int, file: Path) -> None:
     """It may be shared on purpose; one warning for each change, with the caller's line, and no secret in it."""
@@ -449,6 +450,7 @@ def no_folder(file: Path) -> None:
     file.parent.write_text("a file in the way")
 
 
+@pytest.mark.case("P56")
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
@@ -481,7 +483,7 @@ def test_what_cannot_be_written_safely_stays_as_it_is(spoil: Callable[[Path], No
         assert str(secret) not in reachable_text(caught.value) + shown
 
 
-@pytest.mark.case("F22")
+@pytest.mark.case("F22", "P62")
 def test_a_link_that_looks_like_a_lock_does_no_harm_to_what_it_leads_to(file: Path) -> None:
     """Who can plant a link beside the file gains nothing by it."""
     (file.parent / "victim").write_text("precious")
@@ -555,6 +557,7 @@ def test_an_error_of_the_system_carries_a_remedy_for_it(file: Path, monkeypatch:
         assert (caught.value.remedy, caught.value.path) == (remedy, str(file))
 
 
+@pytest.mark.case("P170")
 def test_expired_credentials_are_not_written(file: Path) -> None:
     """Nobody could use them, and they would take the place of ones that may be good."""
     stale = Credentials("A", "s", "t", datetime.now(UTC) - timedelta(seconds=1))
@@ -576,12 +579,12 @@ def test_the_name_of_the_profile_is_required(file: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: CredentialsFile(None), "profile must be the name of a profile, not NoneType"),  # type: ignore[arg-type]
-        (lambda: CredentialsFile(SESSION), "profile must be the name of a profile, not Credentials"),  # type: ignore[arg-type]
+        (lambda: CredentialsFile(None), "profile must be text, not None"),  # type: ignore[arg-type]
+        (lambda: CredentialsFile(SESSION), "profile must be text, not Credentials"),  # type: ignore[arg-type]
         (lambda: CredentialsFile("dev", 1), "path must be a path as text or os.PathLike"),  # type: ignore[arg-type]
         (lambda: CredentialsFile("dev", config_path=b"x"), "config_path must be a path"),  # type: ignore[arg-type]
-        (lambda: CredentialsFile("dev", region=1), "region must be text, not int"),  # type: ignore[arg-type]
-        (lambda: CredentialsFile.write_all({None: SESSION}), "profile must be the name"),  # type: ignore[dict-item]
+        (lambda: CredentialsFile("dev", region=1), "region must be text or None, not int"),  # type: ignore[arg-type]
+        (lambda: CredentialsFile.write_all({None: SESSION}), "profile must be text, not None"),  # type: ignore[dict-item]
         (
             lambda: CredentialsFile("dev", config_path="config", overwrite=True),
             "config_path has no effect with overwrite=True and without a region or an output",

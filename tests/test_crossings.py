@@ -275,6 +275,7 @@ def test_a_code_is_asked_for_once_where_credentials_are_shared(world: World) -> 
     assert len(asked) == times
 
 
+@pytest.mark.case("P27")
 def test_another_person_never_gets_what_the_first_one_obtained(world: World) -> None:
     """The file is overwritten by the proof of somebody else, and then by the first proof again."""
     paths = [world.folder / name for name in ("saml.b64", "token", ".aws/credentials")]

@@ -32,6 +32,7 @@ HOUR = timedelta(hours=1)
 # What is there in any case ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("P6")
 def test_where_all_is_well_nothing_is_wrong(home: Path) -> None:
     """One line for each thing, in the order in which one would look at them."""
     configure(home, "[default]\nregion = eu-central-1\n", f"[default]\n{KEYS}")
@@ -89,6 +90,7 @@ ODD: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.case("P6")
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("make", ODD.values(), ids=ODD.keys())
 def test_whatever_stands_in_the_place_of_a_file_is_one_sentence(

@@ -250,6 +250,7 @@ def test_without_the_profile_nothing_is_known_of_the_server(home: Path, monkeypa
     ]
 
 
+@pytest.mark.case("P64")
 def test_a_server_is_trusted_by_its_certificate(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """That of AWS_CA_BUNDLE, as in all calls."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

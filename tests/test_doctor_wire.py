@@ -28,6 +28,7 @@ def test_an_empty_bundle_of_the_profile_is_noted(home: Path) -> None:
     assert any("ca_bundle of the profile is empty" in each for each in texts(look(), "certificates"))
 
 
+@pytest.mark.case("P121")
 def test_settings_that_a_saml_call_does_not_use_are_noted(home: Path, tmp_path: Path) -> None:
     """With the variables to set instead."""
     (home / ".aws").mkdir(exist_ok=True)

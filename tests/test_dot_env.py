@@ -78,7 +78,7 @@ def test_the_same_again_writes_nothing(env: Path) -> None:
 # Safely -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.case("X14")
+@pytest.mark.case("X14", "P61")
 def test_a_new_file_is_for_the_owner_alone(home: Path) -> None:
     """Whatever the umask; the path may begin with a tilde."""
     (home / "project").mkdir()
@@ -103,7 +103,7 @@ def test_a_link_stays_and_its_target_changes(env: Path, tmp_path: Path) -> None:
     assert folder_of(env) == [".env"]
 
 
-@pytest.mark.case("X14")
+@pytest.mark.case("X14", "P74")
 def test_an_old_file_keeps_its_mode_with_a_warning_where_others_may_read(env: Path) -> None:
     """With the caller's line, and no secret in it."""
     env.chmod(0o644)
@@ -210,6 +210,7 @@ def test_a_value_that_readers_take_differently_is_not_written(value: str, env: P
     assert folder_of(env) == [".env"]
 
 
+@pytest.mark.case("P170")
 def test_expired_credentials_are_refused(env: Path) -> None:
     """Nothing could use them."""
     stale = Credentials("A", "CANARY", "t", datetime.now(UTC) - timedelta(seconds=1))

@@ -137,6 +137,7 @@ def test_a_repr_tells_no_secret() -> None:
 # Sinks -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("P17")
 def test_a_recipe_goes_to_a_live_sink_of_anybody() -> None:
     """A class with one method; what it gives asks the recipe whenever it likes."""
     sts = Ledger()
@@ -145,6 +146,7 @@ def test_a_recipe_goes_to_a_live_sink_of_anybody() -> None:
     assert len(sts.calls) == 2
 
 
+@pytest.mark.case("P21")
 @pytest.mark.parametrize("cached", [False, True])
 @pytest.mark.parametrize("sink", [CredentialsFile("p"), Environment(), KeyId()])
 def test_a_recipe_does_not_go_to_a_sink_for_values(sink: object, home: Path, cached: bool) -> None:
@@ -168,6 +170,7 @@ def test_what_is_no_source_is_told_at_once(source: Any) -> None:
     assert "CANARY" not in str(caught.value)
 
 
+@pytest.mark.case("P17")
 def test_a_value_goes_to_a_sink_of_anybody() -> None:
     """A class with one method again."""
     assert assume(FIRST, source=Vault(), sts=Ledger()).to(KeyId()) == "WebIdentityToken>First"
@@ -176,6 +179,7 @@ def test_a_value_goes_to_a_sink_of_anybody() -> None:
 # Chains ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("P19")
 def test_a_chain_is_the_path_from_left_to_right() -> None:
     """Each role is assumed with the credentials of the one before it; only the first sees the proof."""
     sts = Ledger()

@@ -86,6 +86,7 @@ def test_only_the_variables_change(before: str, after: str) -> None:
     assert updated(after, NEW) == after
 
 
+@pytest.mark.case("P56")
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

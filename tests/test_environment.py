@@ -20,7 +20,7 @@ DUE = Credentials("A", "s", "t", datetime(2099, 1, 2, 3, 4, 5, tzinfo=UTC))
 STALE = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN", "AWS_CREDENTIAL_EXPIRATION"]
 
 
-@pytest.mark.case("X9")
+@pytest.mark.case("X9", "P13")
 def test_variables_are_a_new_dict(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is set in this process."""
     expected = {
@@ -87,7 +87,7 @@ def test_a_block_has_the_variables_and_leaves_none(
     assert dict(os.environ) == {**before, "OTHER": "new"}
 
 
-@pytest.mark.case("X10")
+@pytest.mark.case("X10", "P47", "P73")
 def test_a_child_has_them_in_its_environment_and_not_in_its_command_line() -> None:
     """Where every user of the machine could read them."""
     code = "import os, sys; sys.stdout.write(open('/proc/self/cmdline').read() + os.environ['AWS_SECRET_ACCESS_KEY'])"

@@ -91,6 +91,7 @@ def test_the_text_is_the_message_and_the_remedy(error: StskitError) -> None:
     assert str(error) == ("what is wrong; do" if error.remedy else "what is wrong")
 
 
+@pytest.mark.case("P18")
 @pytest.mark.parametrize("error", FULL, ids=BY_NAME)
 @pytest.mark.parametrize(
     "duplicate", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))], ids=["copy", "pickle"]
@@ -179,6 +180,7 @@ FOREIGN: list[BaseException] = [
 ]
 
 
+@pytest.mark.case("P25", "P43")
 @pytest.mark.parametrize("problem", FOREIGN, ids=lambda problem: type(problem).__name__)
 def test_no_exception_of_any_class_keeps_the_frames_of_stskit(problem: BaseException) -> None:
     """It reaches the caller with its class, and without a frame that shows what stskit was working with."""
@@ -190,6 +192,7 @@ def test_no_exception_of_any_class_keeps_the_frames_of_stskit(problem: BaseExcep
         assert shown_locals(caught.value) == ""
 
 
+@pytest.mark.case("P25")
 def test_an_alarm_in_the_middle_of_a_call_shows_nothing_of_it() -> None:
     """A time limit of the caller, while the answer is awaited: no frame of botocore and of what it called is left."""
 
@@ -211,6 +214,7 @@ def test_an_alarm_in_the_middle_of_a_call_shows_nothing_of_it() -> None:
     assert names == ["test_an_alarm_in_the_middle_of_a_call_shows_nothing_of_it", "limit"]
 
 
+@pytest.mark.case("P43")
 @pytest.mark.parametrize("sink", [CredentialsFile("p"), DotEnv(".env")], ids=lambda sink: type(sink).__name__)
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, MemoryError])
 def test_an_interrupted_sink_shows_nothing(
@@ -234,6 +238,7 @@ class Vault:
         return Credentials.from_dict(json.loads("{"))
 
 
+@pytest.mark.case("P43")
 def test_frames_of_other_code_stay() -> None:
     """So that a bug can be found where it is: with the library that the source called, and no frame of stskit."""
     with pytest.raises(json.JSONDecodeError) as caught:
@@ -257,6 +262,7 @@ MAKERS: list[Callable[[Any], object]] = [
 ]
 
 
+@pytest.mark.case("P43")
 @pytest.mark.parametrize("value", [b"CANARY", ["CANARY"], {"CANARY": 1}, datetime(2026, 1, 1)], ids=repr)
 def test_no_constructor_leaves_a_frame_with_its_arguments(value: object) -> None:
     """A value of the wrong type is not a `Secret`, and neither is text that has not been checked yet."""

@@ -162,7 +162,7 @@ def test_a_key_is_no_path(cache: FileCache, entry: CacheEntry, folder: Path, tmp
     assert len(names(folder)) == 1  # the lock has left nothing
 
 
-@pytest.mark.case("C2")
+@pytest.mark.case("C2", "P82")
 @given(one=st.text(), other=st.text())
 def test_each_key_has_a_file_of_its_own(one: str, other: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keys that differ in anything, also in what a file system folds together, never share one."""
@@ -177,7 +177,7 @@ def test_each_key_has_a_file_of_its_own(one: str, other: str, tmp_path_factory: 
 # Bytes -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.case("C3")
+@pytest.mark.case("C3", "P108")
 def test_an_entry_cut_at_any_byte_is_a_miss_and_is_rewritten(cache: FileCache, clock: ManualClock, file: Path) -> None:
     """From the empty file to the last byte but one; some cuts show that the next entry is whole."""
     whole = file.read_bytes()
@@ -243,7 +243,7 @@ SPOILED: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-@pytest.mark.case("C4")
+@pytest.mark.case("C4", "P57", "P108")
 @pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)
 def test_json_of_a_wrong_shape_is_a_miss(
     cache: FileCache, clock: ManualClock, file: Path, spoil: Callable[[bytes], bytes]
@@ -331,7 +331,7 @@ def test_an_entry_that_is_fresh_is_taken(
     assert cached(ScriptedSource(Down()), cache, clock).fetch() == entry.credentials
 
 
-@pytest.mark.case("C7")
+@pytest.mark.case("C7", "P110")
 @pytest.mark.parametrize(("microseconds", "found"), [(0, True), (1, False), (10**15, False)])
 def test_nothing_lives_for_more_than_37_hours(
     cache: FileCache, clock: ManualClock, microseconds: int, found: bool
@@ -379,7 +379,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.case("C8")
+@pytest.mark.case("C8", "P57", "P62", "P107")
 @pytest.mark.parametrize("make", REFUSED)
 def test_a_folder_that_others_can_reach_is_not_used(
     cache: FileCache, clock: ManualClock, folder: Path, make: Callable[[Path], object]
@@ -457,7 +457,7 @@ def device(file: Path, _victim: Path) -> None:
 NOT_OURS = [link, hard_link, fifo, for_the_group, device, pytest.param(of_somebody_else, marks=as_root)]
 
 
-@pytest.mark.case("C9")
+@pytest.mark.case("C9", "P57")
 @pytest.mark.parametrize("make", NOT_OURS)
 def test_a_file_that_others_can_reach_is_never_read(
     cache: FileCache, clock: ManualClock, entry: CacheEntry, file: Path, make: Callable[[Path, Path], None]
@@ -502,7 +502,7 @@ def test_a_folder_in_the_place_of_a_file_is_told(cache: FileCache, clock: Manual
     assert names(folder) == {f"{NAME}.json", odd.name}
 
 
-@pytest.mark.case("C9")
+@pytest.mark.case("C9", "P62")
 def test_a_link_in_the_place_of_a_lock_is_not_followed(cache: FileCache, clock: ManualClock, folder: Path) -> None:
     """Its victim is not opened, not even to be made; it goes on without, and says so once."""
     folder.mkdir(mode=0o700)
@@ -515,7 +515,7 @@ def test_a_link_in_the_place_of_a_lock_is_not_followed(cache: FileCache, clock: 
     assert "victim" not in names(folder)
 
 
-@pytest.mark.case("C10")
+@pytest.mark.case("C10", "P61", "P82", "P98")
 @pytest.mark.parametrize("umask", [0, 0o022, 0o077, 0o777])
 def test_every_umask_gives_the_same_modes(
     tmp_path: Path, clock: ManualClock, set_umask: Callable[[int], int], umask: int
@@ -553,7 +553,7 @@ def have_fail(patch: pytest.MonkeyPatch, folder: Path, step: str, number: int) -
 STEPS = ["mkdir", "lstat cache", "open", "open .lock", "open .tmp", "write", "fchmod", "fsync", "rename", "scandir"]
 
 
-@pytest.mark.case("C11")
+@pytest.mark.case("C11", "P107")
 @pytest.mark.parametrize("number", FAULTS, ids=errno.errorcode.get)
 @pytest.mark.parametrize("step", STEPS)
 def test_a_disk_that_fails_costs_nobody_credentials(
@@ -582,7 +582,7 @@ def test_an_entry_that_the_disk_does_not_give_costs_nobody_credentials(
         always_served(cache, clock)
 
 
-@pytest.mark.case("C11")
+@pytest.mark.case("C11", "P107")
 def test_each_reason_is_told_once(
     cache: FileCache, clock: ManualClock, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -643,7 +643,7 @@ def calls_of_the_second_put(log: Path) -> list[tuple[str, int]]:
 
 @pytest.mark.gate
 @pytest.mark.debian
-@pytest.mark.case("C12")
+@pytest.mark.case("C12", "P67")
 def test_a_kill_at_any_system_call_leaves_the_old_entry_or_the_new(tmp_path: Path, clock: ManualClock) -> None:
     """Whole: the new one once it has been renamed; one temporary file at most, which is gone an hour later."""
     if shutil.which("strace") is None:
@@ -674,7 +674,7 @@ def test_a_kill_at_any_system_call_leaves_the_old_entry_or_the_new(tmp_path: Pat
     assert {("fchmod", 1, 1), ("fsync", 1, 1), ("rename", 1, 1), ("fsync", 2, 0), ("unlink", 2, 0)} <= results
 
 
-@pytest.mark.case("C15")
+@pytest.mark.case("C15", "P107")
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP], ids=errno.errorcode.get)
 @pytest.mark.parametrize("wait", [True, False])
 def test_where_nothing_can_be_locked_all_go_on(
@@ -753,7 +753,7 @@ def test_a_folder_that_is_given_is_where_it_was_when_it_was_given(
 # Locks -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.case("C14")
+@pytest.mark.case("C14", "P103")
 def test_a_waiter_gives_up_in_time(
     folder: Path, cache: FileCache, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -846,7 +846,7 @@ def test_a_purge_that_fails_is_told(cache: FileCache, file: Path, monkeypatch: p
     assert file.exists()
 
 
-@pytest.mark.case("C12")
+@pytest.mark.case("C12", "P105")
 def test_a_put_sweeps_what_is_long_dead_once_an_hour(
     cache: FileCache, entry: CacheEntry, folder: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

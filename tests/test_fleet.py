@@ -80,6 +80,7 @@ class CannedSTS:
 # Outcomes ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("P20")
 @pytest.mark.parametrize("workers", [1, 3, 100])
 def test_each_role_has_an_outcome_by_one_proof(workers: int) -> None:
     """Whatever the number of workers, each role once, and the source is asked once."""
@@ -148,6 +149,7 @@ def test_without_source_and_sts_it_is_the_ambient_ones(monkeypatch: pytest.Monke
     assert [request.access_key_id for request in server.requests] == ["AKIAAMBIENT"]
 
 
+@pytest.mark.case("P20")
 def test_eight_are_under_way_at_a_time() -> None:
     """Unless another number is asked for; STS throttles by account."""
     all_there, under_way = threading.Barrier(8), []

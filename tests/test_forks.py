@@ -57,7 +57,7 @@ def refreshing(both: Cached, source: HangsInParent) -> Iterator[None]:
             refresh.result(10)
 
 
-@pytest.mark.case("R6", "C18")
+@pytest.mark.case("R6", "C18", "P33")
 @pytest.mark.parametrize("cache", [None, MemoryCache()], ids=["no cache", "memory"])
 def test_a_fork_in_the_middle_of_a_refresh_leaves_a_child_that_works(cache: MemoryCache | None) -> None:
     """It has credentials of its own within two seconds; the parent goes on as if nothing had happened."""

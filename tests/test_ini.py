@@ -62,6 +62,7 @@ def read(text: str, folder: Path) -> dict[str, dict[str, str]]:
     return {name: dict(values) for name, values in raw_config_parse(str(path), parse_subsections=False).items()}
 
 
+@pytest.mark.case("P2")
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -97,6 +98,7 @@ def test_only_the_option_changes(before: str, after: str) -> None:
     assert changed(after, "dev", {"aws_access_key_id": "A", "aws_session_token": None}) == after
 
 
+@pytest.mark.case("P56")
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -100,7 +100,7 @@ def test_what_json_should_not_hold_is_none(number: str) -> None:
     assert token(f'{{"exp": {number}}}'.encode()).expiration is None
 
 
-@pytest.mark.case("J10")
+@pytest.mark.case("J10", "P54")
 @pytest.mark.parametrize(
     "payload",
     [
@@ -123,7 +123,7 @@ def test_odd_claims_are_read_or_left_out(payload: bytes) -> None:
     assert (it.issuer, it.expiration) == (None, None)
 
 
-@pytest.mark.case("J10")
+@pytest.mark.case("J10", "P54")
 def test_a_huge_token_is_not_read() -> None:
     """Five megabytes of claims are no token that STS takes."""
     assert token({"a": "x" * 5_000_000}).claims == {}

@@ -199,6 +199,7 @@ def serve() -> Iterator[Callable[[Service], Service]]:
         yield start
 
 
+@pytest.mark.case("P152", "P163")
 @pytest.mark.parametrize("code", CODES)
 def test_a_request_whose_key_is_refused_is_sent_again_with_a_new_key(
     code: str, clock: ManualClock, serve: Callable[[Service], Service]
@@ -235,6 +236,7 @@ def test_twenty_threads_that_are_refused_cost_one_fetch(
     assert source.calls == 2
 
 
+@pytest.mark.case("P165")
 def test_a_service_that_always_refuses_costs_one_fetch_in_five_minutes(
     clock: ManualClock, serve: Callable[[Service], Service]
 ) -> None:
@@ -249,6 +251,7 @@ def test_a_service_that_always_refuses_costs_one_fetch_in_five_minutes(
     assert len(service.sent) == 7 * 21 + 3
 
 
+@pytest.mark.case("P166")
 def test_a_source_that_returns_the_same_key_is_a_failure_with_its_pause(
     clock: ManualClock, serve: Callable[[Service], Service], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -279,6 +282,7 @@ def test_a_source_that_fails_leaves_the_service_s_error(
         assert service.call() == "ExpiredToken"
 
 
+@pytest.mark.case("P163")
 @pytest.mark.parametrize("code", ["AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId"])
 def test_other_codes_are_no_reason_to_fetch(code: str, clock: ManualClock, serve: Callable[[Service], Service]) -> None:
     """One request and one fetch."""
@@ -291,6 +295,7 @@ def test_other_codes_are_no_reason_to_fetch(code: str, clock: ManualClock, serve
     assert (source.calls, len(service.sent)) == (1, 3)
 
 
+@pytest.mark.case("P164")
 @pytest.mark.parametrize(
     ("service", "operation", "arguments", "code"),
     [
@@ -314,6 +319,7 @@ def test_an_error_of_the_operation_itself_is_not_about_the_key(
         assert (source.calls, len(server.requests)) == (1, 3)
 
 
+@pytest.mark.case("P164")
 def test_unrecognized_client_exception_always_counts(clock: ManualClock) -> None:
     """Services that list it among an operation's errors mean the key, too."""
     source = ScriptedSource(lambda: credentials(clock, hours=1))
@@ -335,6 +341,7 @@ def test_unrecognized_client_exception_always_counts(clock: ManualClock) -> None
     assert refusals.retry_with_new_key(response, Operation, request) is None  # once for each request
 
 
+@pytest.mark.case("P162", "P167")
 def test_what_was_not_signed_with_these_keys_is_left_alone(clock: ManualClock) -> None:
     """An unsigned or presigned request, a request that got no response, and keys that are somebody else's."""
     source = ScriptedSource(lambda: credentials(clock, hours=1))
@@ -360,6 +367,7 @@ def test_what_was_not_signed_with_these_keys_is_left_alone(clock: ManualClock) -
     assert source.calls == 1
 
 
+@pytest.mark.case("P167")
 def test_a_body_that_cannot_be_read_twice_is_not_sent_again(clock: ManualClock) -> None:
     """The service's error comes out, not one about the body."""
 
@@ -395,6 +403,7 @@ def test_a_request_to_s3_is_sent_again_too(clock: ManualClock) -> None:
         assert (source.calls, len(server.requests)) == (2, 2)
 
 
+@pytest.mark.case("P168")
 def test_a_chain_of_a_session_asks_sts_once_more_for_a_refused_key(
     clock: ManualClock, serve: Callable[[Service], Service]
 ) -> None:

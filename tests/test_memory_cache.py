@@ -82,6 +82,7 @@ def test_what_was_put_is_there() -> None:
     assert cache.get("a") is first
 
 
+@pytest.mark.case("P81")
 def test_who_shares_it_shares_the_call() -> None:
     """Two recipes with one cache ask their sources once between them."""
     cache, clock = MemoryCache(), ManualClock(START)
@@ -91,6 +92,7 @@ def test_who_shares_it_shares_the_call() -> None:
     assert source.calls == 1
 
 
+@pytest.mark.case("P81")
 @pytest.mark.parametrize("looked_at", ["get", "put"])
 def test_the_least_recently_used_goes_first(looked_at: str) -> None:
     """A look is a use, and so is a new value."""

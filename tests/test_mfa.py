@@ -165,6 +165,7 @@ def test_a_command_prints_the_code() -> None:
     assert MFA(SERIAL, printing(f"import sys; sys.stdin.read(); print(' {code} ')")).token_code() == code
 
 
+@pytest.mark.case("P59")
 @pytest.mark.parametrize(
     ("command", "kind", "message"),
     [

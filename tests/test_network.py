@@ -26,6 +26,7 @@ def test_the_guard_stops_a_connection_to_elsewhere() -> None:
     assert conftest.CONNECTIONS.pop() == "192.0.2.1"
 
 
+@pytest.mark.case("P37")
 @pytest.mark.debian
 @pytest.mark.gate
 def test_the_programs_that_the_tests_start_talk_to_loopback_only(tmp_path: Path) -> None:

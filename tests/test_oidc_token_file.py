@@ -70,7 +70,7 @@ def test_a_token_is_sent_without_what_is_around_it(wrapping: str, encoding: str,
     assert isinstance(token.value, Secret)
 
 
-@pytest.mark.case("J3")
+@pytest.mark.case("J3", "P54")
 @pytest.mark.parametrize(("length", "good"), [(3, False), (4, True), (20_000, True), (20_001, False)])
 @pytest.mark.filterwarnings("ignore:.*no JSON Web Token")
 def test_a_token_has_the_length_that_sts_takes(length: int, good: bool, path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_token_that_does_not_count_yet_is_not_sent(nbf: int, skew: int, good: 
         assert "the token counts from 2026-11-25 12:0" in str(failure(source))
 
 
-@pytest.mark.case("J9")
+@pytest.mark.case("J9", "P28")
 def test_a_refusal_here_costs_no_request(path: Path) -> None:
     """The server hears nothing of it."""
     write(path, signed(exp=1))

@@ -124,11 +124,11 @@ def test_a_handler_that_reads_during_a_refresh_gets_what_is_held(clock: ManualCl
 # A source that asks for itself ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("minutes", "calls"), [(0, 1), (50, 1), (61, 2)], ids=["cold", "advisory", "expired"])
+@pytest.mark.parametrize(("minutes", "calls"), [(0, 1), (50, 2), (61, 2)], ids=["cold", "advisory", "expired"])
 def test_a_source_that_delegates_to_another_cached_with_the_same_key_does_not_hang(
     clock: ManualClock, minutes: int, calls: int
 ) -> None:
-    """Both have one place in one `MemoryCache`, and the inner source is asked once, or what is valid is used."""
+    """Both have one place in one `MemoryCache`, and the inner source is asked once for each refresh."""
     cache, source = MemoryCache(), ScriptedSource(lambda: credentials(clock, hours=1))
     inner = Cached(source, cache, key="same", clock=clock)
     outer = Cached(inner, cache, key="same", clock=clock)
@@ -236,6 +236,7 @@ def test_twenty_greenlets_cost_one_call(thread: bool) -> None:
 # Forks ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("P33")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_fork_waits_for_no_lock_and_the_child_has_its_own() -> None:
@@ -311,6 +312,7 @@ def test_log_records_events_and_warnings_leave_when_the_lock_is_free(
         logger.removeHandler(handler)
 
 
+@pytest.mark.case("P145", "P157")
 @pytest.mark.parametrize("role", [True, False])
 def test_the_log_names_the_role_the_account_and_the_time_that_is_left(
     clock: ManualClock, caplog: pytest.LogCaptureFixture, role: bool

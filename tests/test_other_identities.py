@@ -60,6 +60,7 @@ def list_models(client: Any) -> None:
 # Sessions -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("P26")
 @pytest.mark.parametrize("session", SESSIONS)
 @pytest.mark.parametrize(
     "variables",
@@ -118,6 +119,7 @@ def test_other_services_are_signed_as_ever(monkeypatch: pytest.MonkeyPatch) -> N
 # Environment ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("P13", "P26")
 @pytest.mark.parametrize("name", [*ALL, UNKNOWN])
 def test_an_environment_has_no_variable_of_another_identity(name: str) -> None:
     """The settings that select no identity stay as they are."""
@@ -159,6 +161,7 @@ def test_what_to_remove_names_each_variable_once(monkeypatch: pytest.MonkeyPatch
 # Shells and .env files ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("P26")
 def test_a_shell_loses_the_variables_of_other_identities(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of tokens also those for services that are not known here, as the environment of the process has them."""
     monkeypatch.setenv(UNKNOWN, "of-another-identity")

@@ -103,7 +103,7 @@ def test_the_table_is_whole() -> None:
 # Whatever the code of the failure ----------------------------------------------------------------------------------
 
 
-@pytest.mark.case("R1")
+@pytest.mark.case("R1", "P145", "P157")
 @pytest.mark.parametrize("on_expired", ["raise", "serve"])
 @pytest.mark.parametrize(
     "code", ["AccessDenied", "ExpiredToken", "InvalidClientTokenId", "SignatureDoesNotMatch", "SomethingNew", None]
@@ -135,7 +135,7 @@ def test_a_refusal_that_may_pass_is_like_any_failure(clock: ManualClock) -> None
 # When STS is away --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.case("R3")
+@pytest.mark.case("R3", "P14")
 def test_ten_minutes_without_sts_cost_three_calls(clock: ManualClock) -> None:
     """However many threads read: one at once, then one every five to ten minutes; and one when it is back."""
     source = ScriptedSource(credentials(clock, hours=1), *[Down()] * 3, lambda: credentials(clock, hours=1))
@@ -185,7 +185,7 @@ def test_a_session_outlives_the_file_that_it_came_from(clock: ManualClock, tmp_p
     assert sts.count() == 2
 
 
-@pytest.mark.case("R8")
+@pytest.mark.case("R8", "P155")
 def test_a_suspend_in_the_pause_after_a_failure_is_no_standstill(clock: ManualClock) -> None:
     """Only the wall clock has moved: what has expired by it is replaced at once, however long the pause still is."""
     new = credentials(clock, hours=9)
@@ -198,7 +198,7 @@ def test_a_suspend_in_the_pause_after_a_failure_is_no_standstill(clock: ManualCl
     assert both.fetch() is new
 
 
-@pytest.mark.case("R8")
+@pytest.mark.case("R8", "P155")
 def test_a_wall_clock_that_is_set_back_in_a_pause_makes_no_storm(clock: ManualClock) -> None:
     """Nor a standstill: the pause is measured by the other clock."""
     source = ScriptedSource(credentials(clock, hours=1), Down(), lambda: credentials(clock, hours=1))
@@ -246,6 +246,7 @@ def test_what_is_not_in_use_any_more_cannot_be_refused(clock: ManualClock) -> No
     assert source.calls == 2
 
 
+@pytest.mark.case("P151")
 def test_a_refusal_makes_no_storm_when_there_are_no_new_ones(clock: ManualClock) -> None:
     """The old ones are given out again after one failure, and refusing them again does not shorten the pause."""
     old = credentials(clock, hours=1)
@@ -261,6 +262,7 @@ def test_a_refusal_makes_no_storm_when_there_are_no_new_ones(clock: ManualClock)
     assert source.calls == 3
 
 
+@pytest.mark.case("P151")
 def test_the_first_refusal_ends_a_pause(clock: ManualClock) -> None:
     """It tells something new: that the present ones are of no use."""
     new = credentials(clock, hours=2)

@@ -76,6 +76,7 @@ def modules_after(code: str) -> set[str]:
     return set(subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.split())
 
 
+@pytest.mark.case("P35")
 def test_the_import_is_light() -> None:
     """No heavy library is loaded, and few modules in all: on Python 3.11 97 more than without it, else up to 130."""
     loaded = modules_after("import stskit")
@@ -84,6 +85,7 @@ def test_the_import_is_light() -> None:
     assert len(loaded - modules_after("pass")) <= 97 or sys.version_info >= (3, 12)
 
 
+@pytest.mark.case("P7")
 def test_the_runtime_needs_three_libraries() -> None:
     """Everything else is an extra."""
     needed = [line for line in requires("stskit") or [] if "extra ==" not in line]
@@ -91,6 +93,7 @@ def test_the_runtime_needs_three_libraries() -> None:
     assert all(">=" in line for line in needed)
 
 
+@pytest.mark.case("P36")
 def test_types_are_shipped() -> None:
     """Checkers look at an installed package only where this file lies."""
     assert (Path(stskit.__file__).parent / "py.typed").is_file()

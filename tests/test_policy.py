@@ -22,6 +22,7 @@ NOTHING, EVER = timedelta(0), timedelta.max
 # Windows ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("P143")
 @pytest.mark.parametrize(
     ("lifetime", "advisory", "mandatory"),
     [
@@ -42,6 +43,7 @@ def test_the_windows_are_those_of_the_aws_sdks(lifetime: timedelta, advisory: ti
     assert RefreshPolicy().windows(lifetime, 0) == (advisory, mandatory)
 
 
+@pytest.mark.case("P154")
 @pytest.mark.parametrize(
     ("policy", "windows"),
     [
@@ -59,6 +61,7 @@ def test_a_window_that_is_given_counts(policy: RefreshPolicy, windows: tuple[tim
     assert policy.windows(timedelta(hours=1), 0) == windows
 
 
+@pytest.mark.case("P143")
 @pytest.mark.parametrize(("jitter", "chance", "minutes"), [(0.2, 0, 15), (0.2, 0.5, 16.5), (0.2, 1, 18), (0, 1, 15)])
 def test_jitter_opens_the_advisory_window_earlier(jitter: float, chance: float, minutes: float) -> None:
     """By up to a fifth of itself, and never the mandatory one."""
@@ -66,6 +69,7 @@ def test_jitter_opens_the_advisory_window_earlier(jitter: float, chance: float, 
     assert windows == (timedelta(minutes=minutes), MINUTE)
 
 
+@pytest.mark.case("P154")
 @pytest.mark.parametrize("advisory", [None, 9 * MINUTE])
 def test_under_ten_minutes_the_advisory_window_is_half_of_the_lifetime(advisory: timedelta | None) -> None:
     """Also where a longer one is configured; its jitter comes on top."""
@@ -203,6 +207,7 @@ def test_while_valid_the_next_try_comes_in_five_to_ten_minutes(failures: int) ->
     assert RefreshPolicy().pause(failures, valid=True) == (300, 600)
 
 
+@pytest.mark.case("P159")
 def test_with_nothing_valid_the_pauses_grow_to_ten_seconds() -> None:
     """After the first failure the next caller tries at once."""
     pauses = [RefreshPolicy().pause(failures, valid=False) for failures in (1, 2, 3, 4, 5, 6, 10_000)]

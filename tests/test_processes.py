@@ -48,7 +48,7 @@ def in_an_hour() -> str:
     return (datetime.now(UTC) + timedelta(hours=1)).isoformat()
 
 
-@pytest.mark.case("C13")
+@pytest.mark.case("C13", "P15", "P31")
 @pytest.mark.gate
 def test_a_cold_start_of_many_processes_costs_one_call(tmp_path: Path) -> None:
     """Eight processes of four threads, twenty times: one call each time, no error, the same credentials."""
@@ -72,7 +72,7 @@ def test_a_recipe_works_in_the_workers_of_an_executor(tmp_path: Path, method: st
     assert not [token for token in tokens if token.startswith("error")]
 
 
-@pytest.mark.case("C13")
+@pytest.mark.case("C13", "P15", "P82", "P100")
 @pytest.mark.gate
 def test_fifty_processes_cost_one_call(tmp_path: Path) -> None:
     """On an empty cache, of four threads each, all at once."""
@@ -104,7 +104,7 @@ def a_process_in_the_middle_of_its_call(folder: Path) -> Iterator[tuple[FakeServ
             release.set()
 
 
-@pytest.mark.case("C13")
+@pytest.mark.case("C13", "P102")
 def test_a_holder_that_is_killed_is_taken_over(tmp_path: Path) -> None:
     """The next one makes the second call, long before the time that it would wait for one who is alive."""
     folder = tmp_path / "cache"
@@ -117,7 +117,7 @@ def test_a_holder_that_is_killed_is_taken_over(tmp_path: Path) -> None:
         assert len(server.requests) == 2
 
 
-@pytest.mark.case("C14")
+@pytest.mark.case("C14", "P103")
 def test_a_holder_that_hangs_is_not_waited_for_for_ever(tmp_path: Path) -> None:
     """After its time the next one says so and makes a call of its own."""
     folder = tmp_path / "cache"

@@ -28,6 +28,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stskit import Cached, Credentials
+from stskit.caches import FileCache
 from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, SignInRequired, SourceError, SourceMissing
 from stskit.sources import Profile
@@ -350,7 +351,7 @@ def test_a_cache_runs_the_process_again_once_its_credentials_run_out(home: Path,
         assert cached.fetch().access_key_id == f"AKIA{number}"
 
 
-@pytest.mark.case("B3", "B4", "H6")
+@pytest.mark.case("B3", "B4", "H6", "P59")
 @pytest.mark.parametrize(
     ("script", "message"),
     [
@@ -441,7 +442,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
-@pytest.mark.case("B5")
+@pytest.mark.case("B5", "P59")
 @pytest.mark.parametrize("is_source", [False, True], ids=["itself", "source"])
 def test_a_process_that_hangs_is_ended(is_source: bool, home: Path, tmp_path: Path) -> None:
     """After the time that it was given, and it is gone then; what it had printed is not told."""
@@ -540,7 +541,7 @@ def test_a_path_that_only_a_shell_would_replace_is_named_as_that(start: str, hom
     assert f"write the whole path: no shell replaces the '{start[0]}' at its beginning" in failure(Profile("p"))
 
 
-@pytest.mark.case("H12")
+@pytest.mark.case("H12", "P77")
 def test_a_process_gets_the_environment_that_botocore_gives_it(
     home: Path, tmp_path: Path, environment_keys: None
 ) -> None:
@@ -644,6 +645,33 @@ def test_the_default_chain_may_use_the_role_of_the_machine(
     assert caplog.messages == [
         f"the profile '{profile}' holds no credentials; using those of this machine (container-role)"
     ]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    ["web_identity_token_file =", "role_arn = arn:aws:iam::123456789012:role/R\nweb_identity_token_file ="],
+)
+@pytest.mark.usefixtures("machine")
+def test_a_named_profile_does_not_become_the_machine_where_botocore_skips_its_settings(
+    settings: str, home: Path
+) -> None:
+    """An empty setting is one, and a setting that an older botocore does not know is another."""
+    configure(home, f"[profile p]\n{settings}\n")
+    text = failure(Profile("p"), SourceMissing)
+    assert "the profile 'p': botocore cannot use its credentials, and went on to the role of this machine" in text
+
+
+@pytest.mark.usefixtures("machine")
+def test_credentials_of_the_machine_are_not_kept_under_the_key_of_a_profile(home: Path, tmp_path: Path) -> None:
+    """Its settings say where the credentials come from, and botocore skips them: the next machine is another."""
+    configure(home, "[default]\nrole_arn = arn:aws:iam::123456789012:role/R\nweb_identity_token_file =\n")
+    source, cache = Profile(), FileCache(tmp_path / "cache")
+    assert source.identity is not None
+    assert Cached(source, cache).fetch().access_key_id == "AKIA-machine"
+    assert cache.purge() == 0
+    snapshot = source.snapshot()
+    snapshot.fetch()
+    assert snapshot.identity is None
 
 
 @pytest.mark.usefixtures("machine")

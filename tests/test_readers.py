@@ -59,7 +59,7 @@ def check(reader: Reader, data: bytes, section: str, folder: Path) -> bool:
     return True
 
 
-@pytest.mark.case("F1")
+@pytest.mark.case("F1", "P2")
 @pytest.mark.parametrize("section", ["new", "default", "dev"])
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
 def test_a_tricky_file_is_changed_rightly_or_refused(

@@ -55,6 +55,7 @@ def test_nothing_is_fetched_before_somebody_asks(clock: ManualClock) -> None:
     assert source.calls == 1
 
 
+@pytest.mark.case("P142")
 @pytest.mark.parametrize(("draw", "minutes"), [(lowest, 45), (highest, 42)])
 def test_the_advisory_window_opens_to_the_second(
     clock: ManualClock, monkeypatch: pytest.MonkeyPatch, draw: Draw, minutes: int
@@ -70,6 +71,7 @@ def test_the_advisory_window_opens_to_the_second(
     assert both.fetch() is new
 
 
+@pytest.mark.case("P160")
 def test_chance_is_drawn_anew_for_each_set(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fleet that started together drifts apart."""
     drawn: list[tuple[float, float]] = []
@@ -225,6 +227,7 @@ def test_a_crowd_in_the_mandatory_window_survives_a_failure() -> None:
     assert source.calls == 2
 
 
+@pytest.mark.case("P146")
 def test_a_crowd_without_credentials_gets_one_failure() -> None:
     """One tries and fails; all who waited get a copy of its error, and none of them tries again."""
     clock = CrowdedClock(THREADS)
@@ -236,6 +239,7 @@ def test_a_crowd_without_credentials_gets_one_failure() -> None:
     assert source.calls == 1
 
 
+@pytest.mark.case("P143")
 def test_in_the_advisory_window_nobody_waits_for_the_one_who_refreshes(clock: ManualClock) -> None:
     """While one call is under way, the others get the present credentials at once; then all get the new ones."""
     old, new = credentials(clock, hours=1), credentials(clock, hours=2)
@@ -257,6 +261,7 @@ def test_in_the_advisory_window_nobody_waits_for_the_one_who_refreshes(clock: Ma
     assert gate.script.calls == 2
 
 
+@pytest.mark.case("P144")
 def test_in_the_mandatory_window_the_others_wait() -> None:
     """Nobody gets credentials that are about to expire while new ones are on their way."""
     clock = WatchedClock(START)
@@ -324,7 +329,7 @@ def test_a_source_may_use_the_present_credentials_to_get_new_ones(clock: ManualC
 # Cached: failures -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.case("R3")
+@pytest.mark.case("R3", "P145")
 @pytest.mark.parametrize(("draw", "pause"), [(lowest, 300), (highest, 600)])
 def test_a_failure_keeps_what_is_valid_and_waits(
     clock: ManualClock, monkeypatch: pytest.MonkeyPatch, draw: Draw, pause: int
@@ -351,6 +356,7 @@ def test_a_failure_keeps_what_is_valid_and_waits(
     assert source.calls == 4
 
 
+@pytest.mark.case("P145")
 def test_the_long_pause_ends_where_the_credentials_do(clock: ManualClock) -> None:
     """A pause that was meant for valid credentials does not keep anybody from replacing expired ones."""
     source = ScriptedSource(credentials(clock, hours=1), Down(), lambda: credentials(clock, hours=1))
@@ -363,6 +369,7 @@ def test_the_long_pause_ends_where_the_credentials_do(clock: ManualClock) -> Non
     assert source.calls == 3
 
 
+@pytest.mark.case("P147", "P148")
 @pytest.mark.parametrize("cold", [True, False], ids=["cold", "expired"])
 def test_with_nothing_valid_the_pauses_grow(clock: ManualClock, cold: bool) -> None:
     """The next caller tries at once; then the pauses are 1, 2, 4, 8 and 10 seconds, in which nobody makes a call and
@@ -433,6 +440,7 @@ def test_an_answer_that_is_no_credentials_is_a_failure(clock: ManualClock) -> No
     assert both.fetch() is old
 
 
+@pytest.mark.case("P158")
 def test_expired_credentials_are_not_given_out(clock: ManualClock) -> None:
     """Unless a policy says so, the error of the source is raised."""
     both = cached(ScriptedSource(credentials(clock, hours=1), Down("no network")), clock)
@@ -442,6 +450,7 @@ def test_expired_credentials_are_not_given_out(clock: ManualClock) -> None:
         both.fetch()
 
 
+@pytest.mark.case("P148", "P158")
 def test_serving_expired_credentials_is_one_warning_for_each_failure(clock: ManualClock) -> None:
     """At the line that asked, with the last good ones; a read in the pause after that failure warns no more."""
     old = credentials(clock, hours=1)
@@ -468,7 +477,7 @@ def test_there_is_nothing_to_serve_at_the_start(clock: ManualClock) -> None:
 # Where a person is needed ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.case("R11")
+@pytest.mark.case("R11", "P149")
 def test_that_a_person_is_needed_is_said_once_and_in_time(clock: ManualClock) -> None:
     """While the credentials are still valid they are given out, with one warning that tells their end and why."""
     old = credentials(clock, hours=1)
@@ -507,6 +516,7 @@ class SavedResponse:
         return credentials(self.clock, hours=1)
 
 
+@pytest.mark.case("P149", "P161")
 @pytest.mark.parametrize(
     ("minutes", "chained"), [(50, False), (61, False), (61, True)], ids=["still valid", "expired", "expired hub"]
 )
@@ -543,7 +553,7 @@ def test_a_person_who_has_no_file_is_waited_for_as_after_any_failure(clock: Manu
     assert source.calls == 4
 
 
-@pytest.mark.case("R12")
+@pytest.mark.case("R12", "P150")
 @pytest.mark.parametrize("minutes", [0, 50, 59.5, 61])
 @pytest.mark.parametrize("problem", [KeyboardInterrupt, SystemExit, Bug, TimeoutError])
 def test_an_exception_that_is_not_stskits_reaches_the_caller_it_hit(
@@ -564,6 +574,7 @@ def test_an_exception_that_is_not_stskits_reaches_the_caller_it_hit(
     assert both.fetch() is new
 
 
+@pytest.mark.case("P150")
 def test_threads_that_wait_get_nothing_of_an_exception_that_is_not_stskits() -> None:
     """One of them refreshes next, and all of them have its credentials."""
     clock = CrowdedClock(THREADS)
@@ -701,7 +712,7 @@ def test_a_listener_that_fails_costs_nobody_credentials(clock: ManualClock) -> N
 # Elsewhere and at the end ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.case("R16")
+@pytest.mark.case("R16", "P33")
 def test_a_cached_recipe_pickles_without_credentials() -> None:
     """What comes out elsewhere has all options, nothing in hand, and works."""
     keys = Credentials("AKIABASE", "base-canary")
@@ -733,7 +744,7 @@ class Fixed:
         return "Fixed()"
 
 
-@pytest.mark.case("R16")
+@pytest.mark.case("R16", "P69")
 def test_credentials_pickle_as_the_value_that_they_are(clock: ManualClock) -> None:
     """And the documentation says that the bytes are secret."""
     keys = credentials(clock, hours=1)
@@ -766,7 +777,7 @@ atexit.register(lambda: print(other.fetch().access_key_id))
     assert (done.returncode, done.stdout, done.stderr) == (0, "AKIA\n", "")
 
 
-@pytest.mark.case("R13")
+@pytest.mark.case("R13", "P33", "P156")
 def test_nothing_runs_in_the_background(clock: ManualClock) -> None:
     """Whoever reads, refreshes: there is no thread to end, and what nobody uses is garbage at once."""
     before = threading.active_count()
@@ -789,6 +800,7 @@ def test_no_asynchronous_path_is_claimed() -> None:
 # Cached and SystemClock: the rest ---------------------------------------------------------------------------------
 
 
+@pytest.mark.case("P80")
 def test_a_live_sink_is_attached_to_the_cache_itself(clock: ManualClock) -> None:
     """All that is made of one cache shares its credentials."""
 

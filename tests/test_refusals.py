@@ -55,7 +55,7 @@ def text_of(code: str, operation: str = "AssumeRole", message: str = "") -> str:
 # Refusals --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.case("E8")
+@pytest.mark.case("E8", "P18")
 @pytest.mark.parametrize("operation", PROOFS)
 @pytest.mark.parametrize(
     ("code", "next_step"),
@@ -98,6 +98,7 @@ def test_who_is_to_be_trusted_depends_on_the_operation() -> None:
     ]
 
 
+@pytest.mark.case("P4")
 def test_each_remedy_is_a_sentence() -> None:
     """It is shown as it is, after what STS said."""
     texts = [row.text for row in (*REMEDIES, ANY_5XX, ANY_OTHER)]
@@ -139,7 +140,7 @@ def test_an_error_without_its_envelope_is_understood() -> None:
     assert error.remedy == text_of("SignatureDoesNotMatch")
 
 
-@pytest.mark.case("E7")
+@pytest.mark.case("E7", "P114")
 @pytest.mark.parametrize(
     ("reaction", "error_type", "retryable"),
     [
@@ -204,7 +205,7 @@ def test_no_usable_answer_is_an_error_of_a_kind(reaction: Reaction, kind: str, o
     assert len(server.requests) == 1
 
 
-@pytest.mark.case("E12", "E13")
+@pytest.mark.case("E12", "E13", "P58")
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -339,7 +340,7 @@ def secrets_of(proof: Proof) -> tuple[str, ...]:
     return (proof.value,)
 
 
-@pytest.mark.case("H6", "H2")
+@pytest.mark.case("H6", "H2", "P42")
 @pytest.mark.parametrize("operation", PROOFS)
 @pytest.mark.parametrize(
     "reaction",

@@ -121,6 +121,7 @@ def test_the_rows_speak_of_operations_that_there_are() -> None:
     assert {row.context for row in REMEDIES} == {"", "proof", "clock", "both", "policy"}
 
 
+@pytest.mark.case("P4")
 @given(st.text(), st.sampled_from([*OPERATIONS]), st.text(), st.integers(400, 599))
 def test_there_is_a_next_step_for_anything(code: str, operation: str, message: str, status: int) -> None:
     """Whatever the server says."""
@@ -130,6 +131,7 @@ def test_there_is_a_next_step_for_anything(code: str, operation: str, message: s
 # What is known ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("P30")
 def test_a_refused_token_tells_its_claims() -> None:
     """Those that a trust policy looks at, and its times."""
     error = refusal(refused("AccessDenied", status=403), WEB)
@@ -140,6 +142,7 @@ def test_a_refused_token_tells_its_claims() -> None:
     assert WEB.value not in told(error)
 
 
+@pytest.mark.case("P30")
 def test_a_refused_assertion_tells_what_it_says_and_offers() -> None:
     """Whom it is for, who it is, when it was made, and which roles there are."""
     error = refusal(refused("AccessDenied", status=403), SAML)
@@ -223,7 +226,7 @@ def dated(code: str, seconds: float) -> Answer:
     return Answer(refused(code, "No.").body, 403, {"Date": date})
 
 
-@pytest.mark.case("E15")
+@pytest.mark.case("E15", "P30")
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(601, "10 min behind that of STS."), (-901, "15 min ahead of that of STS."), (30, None), (-30, None)],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import random
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -58,6 +59,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return made
 
 
+@pytest.mark.case("P138")
 @pytest.mark.parametrize("failures", [1, 4])
 def test_keys_that_sts_could_not_fetch_are_waited_for(failures: int, pauses: list[float]) -> None:
     """With a fresh token for each try, since the first may expire meanwhile."""
@@ -68,6 +70,7 @@ def test_keys_that_sts_could_not_fetch_are_waited_for(failures: int, pauses: lis
     assert pauses == [1, 2, 4, 8][:failures]
 
 
+@pytest.mark.case("P138")
 def test_five_tries_are_all(pauses: list[float]) -> None:
     """Then the error says what to look at, and that it may pass."""
     with (
@@ -105,6 +108,7 @@ def test_nothing_else_is_tried_again(answer: Answer, pauses: list[float]) -> Non
     assert (len(server.requests), pauses) == (1, [])
 
 
+@pytest.mark.case("P139")
 @pytest.mark.parametrize(("seconds", "made"), [(5, [1, 2, 2]), (60, [1, 2, 4, 8, 10, 10, 10, 10, 5]), (0.5, [0.5])])
 def test_a_new_role_is_waited_for_where_asked(seconds: float, made: list[float], pauses: list[float]) -> None:
     """With pauses that grow to ten seconds, for as long as was said, and then the refusal stands."""
@@ -124,6 +128,7 @@ def test_once_the_role_is_known_it_goes_on(pauses: list[float]) -> None:
     assert pauses == [1, 2, 1]
 
 
+@pytest.mark.case("P139")
 @pytest.mark.parametrize("seconds", [-1, 61])
 def test_nobody_waits_for_longer_than_a_minute(seconds: int) -> None:
     """A role that is not known by then is refused for another reason."""
@@ -270,10 +275,18 @@ def test_waiting_for_a_new_role_and_an_mfa_code_are_refused_together(code: objec
     assert AssumedRole(role).role is role
 
 
-@pytest.mark.parametrize("wrong", [30, 30.0, "30s", None, timedelta])
-def test_a_wait_that_is_not_a_timedelta_is_a_type_error(wrong: Any) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        (30, "Did you mean timedelta(seconds=30)?"),
+        ("30s", "Write timedelta(...)."),
+        (None, "Write"),
+        (timedelta, "Write"),
+    ],
+)
+def test_a_wait_that_is_not_a_timedelta_is_a_type_error(wrong: Any, hint: str) -> None:
     """It names the argument and says what to write."""
-    with pytest.raises(TypeError, match=r"wait_for_new_role must be a timedelta, not .*timedelta\(seconds=30\)"):
+    with pytest.raises(TypeError, match=f"^wait_for_new_role must be a timedelta, not .*{re.escape(hint)}"):
         AssumedRole(ROLE, wait_for_new_role=wrong)
 
 
@@ -301,6 +314,7 @@ class Dead:
 HOP_CODES = ["ExpiredToken", "InvalidClientTokenId", "InvalidSubjectCredentials"]
 
 
+@pytest.mark.case("P168")
 @pytest.mark.parametrize("shared", [False, True], ids=["chain", "hub of the user"])
 @pytest.mark.parametrize("code", HOP_CODES)
 def test_a_hub_whose_key_sts_refuses_is_assumed_again(code: str, shared: bool, clock: ManualClock) -> None:
@@ -317,6 +331,7 @@ def test_a_hub_whose_key_sts_refuses_is_assumed_again(code: str, shared: bool, c
     assert sts.calls == ["R0", "R1", "R1", "R0", "R1"]
 
 
+@pytest.mark.case("P168")
 @pytest.mark.parametrize("code", [*HOP_CODES, "AccessDenied"])
 def test_a_hub_whose_keys_sts_always_refuses_is_not_assumed_for_each_call(code: str, clock: ManualClock) -> None:
     """Not before a minute, and once in 5 minutes; other codes are no reason at all."""

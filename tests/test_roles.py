@@ -94,6 +94,7 @@ def test_the_test_knows_every_limit() -> None:
     assert set(IN_MODEL) == set(LIMITS)
 
 
+@pytest.mark.case("P16")
 @pytest.mark.parametrize("name", LIMITS)
 def test_the_numbers_are_those_of_the_model(name: str, model: ServiceModel) -> None:
     """Least and most are what the model says, wherever it says something; a list may always be left out."""
@@ -141,6 +142,7 @@ def test_every_option_of_a_role_is_in_the_table() -> None:
 # The ARN ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("P140")
 @pytest.mark.parametrize(
     ("arn", "partition", "account"),
     [
@@ -236,7 +238,7 @@ def test_what_is_within_the_limits_is_kept_as_it_is(option: str, value: Any) -> 
     assert getattr(Role(ARN, **{option: value}), option) == value
 
 
-@pytest.mark.case("E1", "E2")
+@pytest.mark.case("E1", "E2", "P16", "P29")
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [

@@ -40,7 +40,7 @@ def saved(folder: Path, text: str) -> Path:
 # Time -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.case("S28")
+@pytest.mark.case("S28", "P28")
 @pytest.mark.parametrize(("minutes", "ended"), [(0, False), (8.9, False), (9, True), (60, True)])
 def test_an_assertion_that_has_ended_needs_a_person(
     minutes: float, ended: bool, tmp_path: Path, clock: ManualClock
@@ -115,6 +115,7 @@ def test_every_audience_of_aws_will_do(audience: str, tmp_path: Path, clock: Man
         SAMLFile(saved(tmp_path, encoded(response(audiences=audiences))), clock=clock).fetch()
 
 
+@pytest.mark.case("P28")
 @pytest.mark.parametrize(
     "audience",
     [
@@ -211,7 +212,7 @@ def test_what_the_assertion_does_not_allow_is_not_asked_for(
 # A recipe that refreshes ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.case("R11")
+@pytest.mark.case("R11", "P161")
 def test_a_recipe_goes_on_with_a_newer_file_at_once(tmp_path: Path, clock: ManualClock) -> None:
     """It warns while the credentials are valid, raises when they are not, and needs no pause once the file is new."""
     sts = FakeSTS(clock=clock)
@@ -219,7 +220,7 @@ def test_a_recipe_goes_on_with_a_newer_file_at_once(tmp_path: Path, clock: Manua
     cached = Cached(AssumedRole(ROLE, source=SAMLFile(path, clock=clock), sts=sts), clock=clock)
     first = cached.fetch()
     clock.advance(timedelta(minutes=55))
-    with pytest.warns(StskitWarning, match=r"end at 2026-11-25 13:00.*cannot be renewed yet.*sign in again and save"):
+    with pytest.warns(StskitWarning, match=r"expire at 2026-11-25 13:00.*cannot be refreshed.*sign in again and save"):
         assert cached.fetch() is first
     clock.advance(timedelta(minutes=6))
     with pytest.raises(SignInRequired, match="sign in again"):
@@ -295,7 +296,7 @@ HOSTILE = {
 }
 
 
-@pytest.mark.case("S2", "S6", "S7")
+@pytest.mark.case("S2", "S6", "S7", "P66")
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_file_costs_little(name: str, tmp_path: Path) -> None:
     """Under 0.2 seconds of processor time and 50 MB, by the kernel's count, and nothing but a typed error."""
@@ -314,7 +315,7 @@ def test_a_hostile_file_costs_little(name: str, tmp_path: Path) -> None:
     assert seconds < 1  # 0.2 on an idle machine; the count that is exact is the one of memory
 
 
-@pytest.mark.case("S3")
+@pytest.mark.case("S3", "P53", "P66")
 def test_nothing_that_an_entity_names_is_looked_at(tmp_path: Path) -> None:
     """No connection is made and no file is opened for it."""
     path = saved(tmp_path, HOSTILE["S3"])

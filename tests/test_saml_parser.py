@@ -229,6 +229,7 @@ def test_bytes_keep_the_encoding_they_declare(encoding: str) -> None:
     assert pairs(data) == [(ROLE, PROVIDER)]
 
 
+@pytest.mark.case("P53")
 @pytest.mark.parametrize(("length", "taken"), [(99_996, True), (100_000, True), (100_004, False)])
 def test_the_limit_of_sts_is_the_limit(length: int, taken: bool) -> None:
     """100,000 characters of base64 are sent, and not one group more."""
@@ -272,7 +273,7 @@ DEEP = "<x>" * 100_000
 WIDE = " ".join(f"a{number}='{number}'" for number in range(20_000))
 
 
-@pytest.mark.case("S1", "S25")
+@pytest.mark.case("S1", "S25", "P53")
 @pytest.mark.parametrize(
     ("xml", "message"),
     [
@@ -332,7 +333,7 @@ def test_an_error_quotes_nothing_of_what_was_read(xml: str) -> None:
     assert "canary" not in reachable_text(caught.value)
 
 
-@pytest.mark.case("S6")
+@pytest.mark.case("S6", "P53")
 def test_the_deepest_that_is_read_is_64() -> None:
     """The limit is far above what identity providers send, and it is exact."""
     levels = saml_parser.MAX_DEPTH - 1

@@ -121,6 +121,7 @@ FORMS = {
 }
 
 
+@pytest.mark.case("P11")
 @pytest.mark.parametrize("form", FORMS)
 def test_a_saved_response_is_read_in_every_common_form(form: str) -> None:
     """What STS gets is the very response that the page had."""
@@ -144,6 +145,7 @@ def entry(value: str, url: str, minute: int = 0) -> dict[str, Any]:
     return {"startedDateTime": f"2026-11-30T21:{minute:02}:00Z", "request": {"url": url, "postData": body}}
 
 
+@pytest.mark.case("P55")
 @pytest.mark.parametrize(
     "url",
     [

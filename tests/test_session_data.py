@@ -53,6 +53,7 @@ def test_sessions_parse_a_file_of_botocore_once(monkeypatch: pytest.MonkeyPatch)
     assert len(read) <= len(names)
 
 
+@pytest.mark.case("P51", "P125")
 @pytest.mark.parametrize("where", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "ca_bundle"])
 @pytest.mark.parametrize("sink", [BotocoreSession("us-east-1"), Boto3Session("us-east-1")])
 def test_an_empty_ca_bundle_does_not_switch_tls_off(

@@ -39,7 +39,7 @@ def credentials_of(session: Session | boto3.Session) -> Any:
     return session.get_credentials()
 
 
-@pytest.mark.case("T1", "T7")
+@pytest.mark.case("T1", "T7", "P26")
 def test_a_fixed_session_uses_what_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the environment says."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAENV")
@@ -53,7 +53,7 @@ def test_a_fixed_session_uses_what_it_was_given(monkeypatch: pytest.MonkeyPatch)
     assert SESSION.to(Boto3Session()).region_name == "us-west-2"
 
 
-@pytest.mark.case("T7")
+@pytest.mark.case("T7", "P14", "P141")
 def test_a_live_session_fetches_on_first_use_and_when_it_must(monkeypatch: pytest.MonkeyPatch) -> None:
     """And not in between; the environment has no say."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAENV")
@@ -73,6 +73,7 @@ def test_a_live_session_fetches_on_first_use_and_when_it_must(monkeypatch: pytes
     assert source.calls == 2
 
 
+@pytest.mark.case("P148", "P169")
 def test_a_live_session_serves_what_it_has_while_the_source_fails() -> None:
     """As the SDKs do, with a warning; `refresh` may say otherwise."""
     clock = ManualClock(START)
@@ -84,6 +85,7 @@ def test_a_live_session_serves_what_it_has_while_the_source_fails() -> None:
         assert live.get_frozen_credentials().access_key == good.access_key_id
 
 
+@pytest.mark.case("P80")
 def test_a_cache_that_is_attached_is_used_as_it_is() -> None:
     """Two sessions of it share one set, and there is no second cache on top."""
     clock = ManualClock(START)
@@ -139,7 +141,7 @@ def test_the_parts_of_what_is_signed_belong_together() -> None:
     assert next(numbers) > 10
 
 
-@pytest.mark.case("T3")
+@pytest.mark.case("T3", "P7")
 def test_without_boto3_its_sink_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is an extra; botocore's session does without."""
     monkeypatch.setitem(sys.modules, "boto3.session", None)
@@ -245,6 +247,7 @@ def test_a_million_reads_are_of_one_set_each() -> None:
     assert number > 100
 
 
+@pytest.mark.case("P14", "P31")
 @pytest.mark.parametrize("sink", [BotocoreSession(), Boto3Session()], ids=["botocore", "boto3"])
 def test_a_hundred_threads_at_the_first_look_cost_one_call(sink: BotocoreSession | Boto3Session) -> None:
     """`get_credentials` of a session that nobody has used yet: one call, no error, one set for all."""
@@ -261,6 +264,7 @@ def test_a_hundred_threads_at_the_first_look_cost_one_call(sink: BotocoreSession
     assert source.calls == 1
 
 
+@pytest.mark.case("P79")
 def test_a_session_shares_what_is_in_its_cache(tmp_path: Any) -> None:
     """Two sessions of equal recipes and one cache cost one call; policy, cache and clock are those of `Cached`."""
     clock = ManualClock(START)

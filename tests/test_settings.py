@@ -47,6 +47,7 @@ DERIVED: dict[str, Callable[[Source[Credentials]], Source[Credentials]]] = {
 }
 
 
+@pytest.mark.case("P116")
 @pytest.mark.parametrize("derived", DERIVED)
 @pytest.mark.parametrize("setting", ["endpoint_url = {0}", "services = s\n[services s]\nsts =\n  endpoint_url = {0}"])
 def test_a_named_profile_brings_its_endpoint(derived: str, setting: str, home: Path) -> None:
@@ -57,6 +58,7 @@ def test_a_named_profile_brings_its_endpoint(derived: str, setting: str, home: P
         assert len(server.requests) == (2 if "chain" in derived or derived == "role by session token" else 1)
 
 
+@pytest.mark.case("P116")
 def test_a_named_profile_brings_its_region_and_ca_bundle(home: Path, certificate: Path) -> None:
     """As on the command line: the region of the signature and the certificate that is trusted are the profile's."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -67,6 +69,7 @@ def test_a_named_profile_brings_its_region_and_ca_bundle(home: Path, certificate
         assert "/eu-west-3/sts/" in server.requests[0].headers["authorization"]
 
 
+@pytest.mark.case("P118")
 def test_arguments_and_variables_come_before_the_profile(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In botocore's order; and keys that are given as they are use no profile."""
     with fake_server(granted) as server, fake_server(granted) as of_profile:
@@ -111,6 +114,7 @@ def test_an_sts_of_a_third_party_is_used_as_it_is() -> None:
 # Endpoints that are refused --------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("P52", "P123")
 @pytest.mark.parametrize(
     ("url", "problem"),
     [
@@ -128,6 +132,7 @@ def test_a_wrong_endpoint_of_a_profile_is_named(url: str, problem: str, setting:
     assert "canary" not in str(caught.value)
 
 
+@pytest.mark.case("P122")
 @pytest.mark.parametrize(
     ("sts", "environment", "place"),
     [
@@ -155,6 +160,7 @@ def test_fips_and_dual_stack_are_refused_with_an_endpoint(
 # Settings that do not count for unsigned calls -------------------------------------------------------------------
 
 
+@pytest.mark.case("P121")
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
@@ -188,6 +194,7 @@ def test_a_set_variable_leaves_nothing_to_name(home: Path, monkeypatch: pytest.M
     assert unused_settings() == ""
 
 
+@pytest.mark.case("P121")
 @pytest.mark.parametrize(("proof", "is_named"), [(WEB, True), (KEYS, False)], ids=["token", "keys"])
 def test_errors_name_the_endpoint_that_was_not_used(
     proof: WebIdentityToken | Credentials, is_named: bool, home: Path, monkeypatch: pytest.MonkeyPatch

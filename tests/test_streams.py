@@ -72,6 +72,7 @@ def test_a_recipe_refreshes_from_what_standard_input_held(monkeypatch: pytest.Mo
     assert cached.fetch() != first
 
 
+@pytest.mark.case("P69")
 def test_a_pickle_of_a_source_holds_nothing_of_the_stream(monkeypatch: pytest.MonkeyPatch, clock: ManualClock) -> None:
     """A recipe that goes to another process holds no secret, and neither do its repr and its hash."""
     monkeypatch.setattr(sys, "stdin", Input(RESPONSE.encode()))

@@ -234,6 +234,7 @@ def test_a_provider_that_is_given_is_taken() -> None:
     assert sent(evolve(saml(), principal_arn=other), Role(ROLE)).form["PrincipalArn"] == other
 
 
+@pytest.mark.case("P28")
 def test_a_role_that_the_assertion_does_not_offer_is_an_error() -> None:
     """Before anything is sent."""
     with fake_server(granted) as server, pytest.raises(RoleNotOffered) as caught:
@@ -308,7 +309,7 @@ def is_unsigned(request: Request) -> bool:
     return "authorization" not in request.headers and "x-amz-" not in str(request.headers) and "canary" not in told_
 
 
-@pytest.mark.case("E5")
+@pytest.mark.case("E5", "P34", "P120")
 @pytest.mark.parametrize("operation", ["AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"])
 @pytest.mark.parametrize(
     ("name", "value"),
@@ -371,6 +372,7 @@ def test_an_answer_becomes_credentials() -> None:
     assert credentials.expiration.tzinfo is UTC
 
 
+@pytest.mark.case("P140")
 @pytest.mark.parametrize(("arn", "account"), [(ROLE, "123456789012"), ("arn:aws:iam:::role/app", None)])
 def test_an_answer_without_a_user_has_the_account_of_the_role(arn: str, account: str | None) -> None:
     """Servers that are not AWS's leave it out, and their roles may have no account either."""

@@ -220,6 +220,7 @@ def test_a_source_without_frames_tells_nothing() -> None:
     check_source(Broken, broken=[Careful], secrets=["my-canary"])
 
 
+@pytest.mark.case("P22")
 @pytest.mark.parametrize("name", BAD_SOURCES)
 def test_a_broken_source_is_caught(name: str) -> None:
     """In one sentence that says what is wrong."""

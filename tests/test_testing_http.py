@@ -197,6 +197,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str, int, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.case("P22")
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_aws_refuses_is_refused(sts: FakeSTS, url: str, name: str) -> None:
     """By the limits of botocore's model, which boto3 itself looks at in part only, and was told not to."""

@@ -67,6 +67,7 @@ def plugin(request: pytest.FixtureRequest) -> list[str]:
     return [] if request.param == "installed" else ["-p", "no:stskit", "-p", "stskit.testing.pytest_plugin"]
 
 
+@pytest.mark.case("P22")
 def test_the_fixtures_are_there_without_any_import(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, plugin: list[str]
 ) -> None:
@@ -187,6 +188,7 @@ CONTAINERS: dict[str, tuple[Callable[[Any], object], str]] = {
 }
 
 
+@pytest.mark.case("P46")
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_a_container_of_secrets_is_compared_by_masks(name: str) -> None:
     """However deep they are; the parts that differ are named."""
@@ -229,6 +231,7 @@ def compare() -> Callable[[str, object, object], Any]:
     return found
 
 
+@pytest.mark.case("P46")
 @pytest.mark.parametrize("options", [["-vv"], ["-vv", "-p", "no:stskit"]], ids=["with", "without the plugin"])
 def test_no_runner_shows_a_secret_letter_by_letter(
     options: list[str], pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch

@@ -519,6 +519,7 @@ def test_a_session_of_a_role_knows_nothing_of_codes(sts: FakeSTS) -> None:
 # Faults -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("P22")
 def test_faults_come_one_for_each_call(sts: FakeSTS) -> None:
     """None stands for a call that goes well, and after the last all do."""
     user = sts.user()

@@ -23,6 +23,7 @@ def taken(tree: ast.AST) -> Iterator[tuple[str, str]]:
             yield from ((node.module or "", alias.name) for alias in node.names)
 
 
+@pytest.mark.case("P17")
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(EXAMPLE)))
 def test_it_uses_public_names_only(path: Path) -> None:
     """Each name that it takes from stskit is in the `__all__` of a public module."""

@@ -48,6 +48,7 @@ def processes_of(folder: Path) -> Iterator[int]:
             yield int(process.name)
 
 
+@pytest.mark.case("P37")
 def test_it_does_the_main_job(scratch: Path, home: Path) -> None:
     """Three proofs, three sinks, new keys after the first have expired; and a hostile environment does not matter."""
     (home / ".aws").mkdir()
@@ -77,6 +78,7 @@ def test_it_goes_on_without_seaweedfs(scratch: Path) -> None:
     assert list(scratch.iterdir()) == []
 
 
+@pytest.mark.case("P38")
 @pytest.mark.parametrize("proof", ["--profile", "--saml-file", "--token-file"])
 def test_it_does_the_same_with_a_role_of_ones_own(
     proof: str, aws: LocalAWS, base: Credentials, scratch: Path, tmp_path: Path, home: Path

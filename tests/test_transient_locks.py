@@ -47,6 +47,7 @@ def is_free(path: str) -> bool:
         return False
 
 
+@pytest.mark.case("P104")
 @pytest.mark.parametrize("problem", [None, ValueError, KeyboardInterrupt])
 def test_the_lock_ends_with_the_block_and_its_file_too(path: str, problem: type[BaseException] | None) -> None:
     """Also where the block raises."""
@@ -138,6 +139,7 @@ def test_what_a_dead_process_left_is_removed_and_a_held_lock_is_not(path: str) -
         remove_unused(path)
 
 
+@pytest.mark.case("P102")
 def test_a_process_that_is_killed_frees_the_lock(path: str) -> None:
     """The file that it leaves is used by the next holder, who removes it."""
     code = f"from stskit._io.transient_locks import hold\nwith hold({path!r}, 0): print('held', flush=True); input()"

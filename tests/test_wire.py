@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import jwt
 import pytest
@@ -35,6 +36,7 @@ WEB = WebIdentityToken(jwt.encode({"sub": "alice"}, "a key that is long enough f
 # URLs ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("P128")
 @pytest.mark.parametrize(
     "url",
     [
@@ -72,6 +74,7 @@ def test_tls_and_this_machine_are_allowed(url: str) -> None:
     check_url(url)
 
 
+@pytest.mark.case("P127")
 @pytest.mark.parametrize(
     ("addresses", "error"), [(["127.0.0.1", "::1"], None), (["127.0.0.1", "10.0.0.1"], PlaintextError), ([], OSError)]
 )
@@ -106,6 +109,7 @@ def test_a_localhost_name_that_is_unknown_is_a_connection_error(monkeypatch: pyt
     assert caught.value.kind == "connection"
 
 
+@pytest.mark.case("P50", "P126")
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY"])
 @pytest.mark.parametrize("proof", [WEB, KEYS], ids=["token", "keys"])
 def test_a_proof_for_this_machine_does_not_go_through_a_proxy(
@@ -142,6 +146,7 @@ def web(home: Path) -> None:
     profiles(home, f"[profile x]\nregion = us-east-1\nrole_arn = {ROLE}\n{token}")
 
 
+@pytest.mark.case("P50", "P129")
 @pytest.mark.parametrize("arrange", [hop, web])
 def test_the_calls_of_a_profile_need_tls_too(
     arrange: Callable[[Path], None], home: Path, monkeypatch: pytest.MonkeyPatch
@@ -160,6 +165,7 @@ def test_the_calls_of_a_profile_need_tls_too(
         assert len(proxy.requests) == 1
 
 
+@pytest.mark.case("P115")
 def test_the_calls_of_a_profile_go_to_the_region_of_aws_region(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the calls of stskit itself do: the variable comes before the profile's own region."""
     hop(home)
@@ -177,6 +183,7 @@ def test_the_calls_of_a_profile_go_to_the_region_of_aws_region(home: Path, monke
     assert set(asked) == {"sts.cn-north-1.amazonaws.com.cn"}
 
 
+@pytest.mark.case("P51", "P124")
 @pytest.mark.parametrize("where", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "ca_bundle"])
 def test_an_empty_ca_bundle_does_not_switch_tls_off(
     where: str, home: Path, certificate: Path, monkeypatch: pytest.MonkeyPatch
@@ -240,6 +247,7 @@ BODY = (b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n", b"a")
 CHUNKS = (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n")
 
 
+@pytest.mark.case("P132", "P136")
 @pytest.mark.parametrize("answer", [HEADER, BODY, CHUNKS], ids=["header", "body", "chunks"])
 def test_a_server_that_drips_is_left_after_the_total_timeout(answer: tuple[bytes, bytes]) -> None:
     """Each byte comes within read_timeout, so only the limit of the whole exchange ends it, with no further attempt."""
@@ -252,6 +260,7 @@ def test_a_server_that_drips_is_left_after_the_total_timeout(answer: tuple[bytes
     assert len(calls) == 2
 
 
+@pytest.mark.case("P132")
 def test_a_server_that_drips_by_tls_is_left_too(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The socket under TLS is shut down."""
     monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
@@ -264,6 +273,7 @@ def test_a_server_that_drips_by_tls_is_left_too(certificate: Path, monkeypatch: 
     assert len(calls) == 1
 
 
+@pytest.mark.case("P135")
 def test_a_profile_leaves_a_server_that_drips(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The calls of its own have the limit too."""
     hop(home)
@@ -275,6 +285,7 @@ def test_a_profile_leaves_a_server_that_drips(home: Path, monkeypatch: pytest.Mo
     assert len(calls) == 1
 
 
+@pytest.mark.case("P134")
 @pytest.mark.parametrize("total_timeout", [20, None])
 def test_a_longer_answer_than_one_megabyte_is_an_error(total_timeout: float | None) -> None:
     """It is not read to its end, and the same server is not asked again."""
@@ -304,14 +315,34 @@ def test_a_connection_that_serves_another_exchange_is_left_alone() -> None:
         connection.sock = ours
         late, following = wire._Exchange(None), wire._Exchange(None)
         late.use(connection)
-        connection.exchange = following
+        connection.exchange = ref(following)
         late.stop()
         theirs.sendall(b"still there")
         assert ours.recv(20) == b"still there"
-        connection.exchange = late
+        connection.exchange = ref(late)
         late.stop()
         assert ours.recv(20) == b""
         wire._Exchange(None).stop()
+
+
+class Interrupted(BaseException):
+    """What the handler of a signal raises."""
+
+
+def test_nothing_is_left_of_a_call_that_a_signal_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Botocore emits no event for it; the watchdog forgets it, and later requests of the thread are free."""
+
+    def interrupt(*_args: object, **_options: object) -> None:
+        raise Interrupted
+
+    with fake_server(granted) as server:
+        sts = BotocoreSTS(endpoint_url=server.url)
+        with monkeypatch.context() as patch, pytest.raises(Interrupted):
+            patch.setattr(wire, "check_url", interrupt)
+            sts.exchange(KEYS, Role(ROLE))
+        assert wire._exchange_under_way() is None
+        assert sts.exchange(KEYS, Role(ROLE)).account_id == "123456789012"
+        assert wire._exchange_under_way() is None
 
 
 def test_a_stub_that_answers_before_the_call_ends_no_other_exchange() -> None:
@@ -330,6 +361,7 @@ class Answered:
     status_code = 200
 
 
+@pytest.mark.case("P128")
 def test_requests_outside_of_an_exchange_are_checked_and_bounded() -> None:
     """Where a stub of others hides the begin of a call, the URL and the size of the answer still count."""
     session = Session()
@@ -346,6 +378,7 @@ def test_requests_outside_of_an_exchange_are_checked_and_bounded() -> None:
         wire._check_request(False, AWSRequest("GET", "http://sts.example").prepare())
 
 
+@pytest.mark.case("P136")
 def test_without_the_private_name_of_botocore_calls_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """A botocore that does not expose its connections is used without the limits of time and size."""
     make = URLLib3Session.__init__
@@ -392,6 +425,7 @@ def test_the_password_in_an_endpoint_of_a_profile_is_not_logged(
     assert "canary" not in str(caught.value)
 
 
+@pytest.mark.case("P24")
 def test_a_logger_of_a_newer_botocore_is_silent_too(caplog: pytest.LogCaptureFixture) -> None:
     """Only loggers that are known to be harmless speak during a call."""
     caplog.set_level(logging.DEBUG)

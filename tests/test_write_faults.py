@@ -94,7 +94,7 @@ def calls_of(writer: Writer) -> list[tuple[str, int]]:
 
 
 @pytest.mark.gate
-@pytest.mark.case("F6")
+@pytest.mark.case("F6", "P3", "P67")
 def test_killed_at_any_system_call_it_leaves_a_whole_file(writer: Writer, file: Path) -> None:
     """The old one or the new one; and after the next write nothing else."""
     calls = [(name, number) for name, number in calls_of(writer) if name not in ("exit_group", "read")]
@@ -141,6 +141,7 @@ def test_a_write_that_lies_about_its_length_is_noticed(length: int, writer: Writ
     assert file.read_text() == OTHER
 
 
+@pytest.mark.case("P2")
 def test_a_write_makes_the_calls_that_it_needs_and_no_more(writer: Writer) -> None:
     """One lock, one rename, two times to the disk; one file read and one written."""
     names = [name for name, _ in calls_of(writer)]

@@ -99,7 +99,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, step: str, others: list[Callable[
     monkeypatch.setattr(os, step, stepped)
 
 
-@pytest.mark.case("F5", "F19")
+@pytest.mark.case("F5", "F19", "P65")
 @pytest.mark.parametrize("step", ["fsync", "rename"])
 def test_what_another_program_writes_meanwhile_is_not_lost_and_does_not_lose_ours(
     step: str, file: Path, monkeypatch: pytest.MonkeyPatch
@@ -129,7 +129,7 @@ def test_an_editor_that_replaces_the_file_meanwhile_keeps_its_change(
     assert file.read_text().startswith("# anew\n\n[ours]\n")
 
 
-@pytest.mark.case("F5")
+@pytest.mark.case("F5", "P65")
 def test_what_another_program_has_lost_by_our_change_is_noticed(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It had opened the old file and wrote into that: nothing of ours is lost, and a warning tells of its loss."""
     theirs = file.open("a")

@@ -194,6 +194,7 @@ CASES = [
 FUNCTIONS = {"code", "progress", "make", "renew", "look", "spoil"}  # a class is one as well
 
 
+@pytest.mark.case("P44")
 @pytest.mark.parametrize(("function", "given", "name"), CASES)
 @pytest.mark.parametrize("value", [Other(), Other], ids=["instance", "class"])
 def test_a_value_of_the_wrong_type_is_named(

@@ -52,7 +52,7 @@ _COLOURS: Final = {"ok": "green", "note": "yellow", "wrong": "red"}
 
 def roles(args: Namespace) -> Result:
     """Show what an assertion offers, also one that has expired."""
-    assertion = read_assertion(SAMLFile(args.saml_file))
+    assertion = read_assertion(SAMLFile(args.saml_file).snapshot(), args.saml_file)
     facts = {name: getattr(assertion, name) for name in _ASSERTION_LABELS}
     pairs = [(role.role_arn.split(":")[4], role.role_arn, role.principal_arn) for role in assertion.roles]
     listed = f"It offers no role of AWS{assertion.similar_names('Role')}."

@@ -170,7 +170,7 @@ def _check_for_secrets(words: Sequence[str]) -> None:
     """
     flag = ""
     for word in words:
-        is_flag = word.startswith("--")
+        is_flag = word.startswith("--") and not word.startswith("---")  # a key begins with more
         flag, _, value = word.partition("=") if is_flag else (flag, "", word)
         kind = None if flag in _ANY_TEXT else secret_kind(value)
         if kind:

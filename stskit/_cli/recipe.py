@@ -26,7 +26,8 @@ from stskit.refresh import Cached
 from stskit.roles import Role
 from stskit.sinks.environment import REGIONS
 from stskit.sources import OIDCTokenFile, Profile, SAMLFile, SessionToken, Static
-from stskit.sources.proof_file import display_name, read_proof
+from stskit.sources.proof_file import FileSnapshot, display_name, read_proof
+from stskit.sources.saml_file import SavedResponse
 from stskit.sts import BotocoreSTS
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _cached(args: Namespace, source: Source[Credentials]) -> Source[Credentials]
 
 def _source(args: Namespace, sts: BotocoreSTS) -> Source[Proof]:
     if args.saml_file is not None:
-        return SAMLFile(**arguments_for(SAMLFile, args))
+        return SAMLFile(**arguments_for(SAMLFile, args)).snapshot()  # its roles are looked up, too
     if args.oidc_token_file is not None:
         return OIDCTokenFile(**arguments_for(OIDCTokenFile, args))
     return _session_token(args, sts) if args.session_token else build_source_of_keys(args)
@@ -163,8 +164,8 @@ def _first_role_arn(args: Namespace, source: Source[Proof]) -> str:
                 "the first may be a name",
                 remedy="for two roles call stskit twice",
             )
-    if isinstance(source, SAMLFile) and not wanted.startswith("arn:"):
-        return _offered_role_arn(source, wanted)
+    if isinstance(source, FileSnapshot) and not wanted.startswith("arn:"):
+        return _offered_role_arn(source, args.saml_file, wanted)
     if not wanted.startswith("arn:"):
         raise UsageError(
             f"{quoted(wanted)} is no role ARN" if wanted else "no role is named",
@@ -175,8 +176,8 @@ def _first_role_arn(args: Namespace, source: Source[Proof]) -> str:
     return wanted
 
 
-def _offered_role_arn(source: SAMLFile, wanted: str) -> str:
-    assertion = read_assertion(source)
+def _offered_role_arn(source: FileSnapshot[SavedResponse, SAMLAssertion], path: str, wanted: str) -> str:
+    assertion = read_assertion(source, path)
     offered = [role.role_arn for role in assertion.roles]
     fitting = [arn for arn in offered if not wanted or wanted.lower() in _names(arn)]
     if len(fitting) == 1:
@@ -184,10 +185,10 @@ def _offered_role_arn(source: SAMLFile, wanted: str) -> str:
     listed = "".join(f"\n  {arn}" for arn in fitting or offered) or " none"
     what = f"{'several roles' if fitting else 'no role'} called {wanted}" if wanted else f"{len(offered)} roles"
     raise RoleNotOffered(
-        f"{display_name(source.path)} offers {what}{'' if offered else assertion.similar_names('Role')}",
+        f"{display_name(path)} offers {what}{'' if offered else assertion.similar_names('Role')}",
         tuple(offered),
         remedy=f"name one of these:{listed}",
-        path=source.path,
+        path=path,
     )
 
 
@@ -200,16 +201,15 @@ def _names(arn: str) -> list[str]:
 # Files that an option names; ``-`` is standard input ------------------------------------------------------------------
 
 
-def read_assertion(source: SAMLFile) -> SAMLAssertion:
-    """Return the assertion in the file of *source*. Raise `ProofInvalid` where its roles cannot be read."""
-    assertion = source.read()
+def read_assertion(source: FileSnapshot[SavedResponse, SAMLAssertion], path: str) -> SAMLAssertion:
+    """Return the assertion of *source*, the file at *path*. Raise `ProofInvalid` where its roles cannot be read."""
+    assertion = source.read().assertion
     if assertion.is_encrypted:
         raise ProofInvalid(
-            f"{display_name(source.path)}: the SAML assertion is encrypted, so that only AWS can read which roles it "
-            "offers",
+            f"{display_name(path)}: the SAML assertion is encrypted, so that only AWS can read which roles it offers",
             remedy="ask whoever runs the identity provider, and name the ARN of the role, and of the provider with "
             "--principal-arn",
-            path=source.path,
+            path=path,
         )
     return assertion
 

@@ -17,7 +17,7 @@ from enum import Enum
 from typing import Any, Final, Protocol, TypeVar, cast
 from weakref import WeakSet
 
-__all__ = ["Occupied", "OneAtATime", "lock_across_forks", "reset_in_children"]
+__all__ = ["Occupied", "OneAtATime", "caller", "lock_across_forks", "reset_in_children"]
 
 T = TypeVar("T")
 
@@ -84,27 +84,28 @@ class OneAtATime:
 
         Raises what *work* raises.
         """
-        lock, caller = self._lock, _caller()  # a forked child has another lock
+        lock, me = self._lock, caller()  # a forked child has another lock
         while lock._is_owned():  # noqa: SLF001 - each lock has it, since threading.Condition asks for it
-            if self._holder is None or self._holder == caller:
+            if self._holder is None or self._holder == me:
                 return Occupied.BY_THIS_CALLER
             if not wait or not _let_other_greenlets_run():
                 return Occupied.BY_ANOTHER_GREENLET
         try:
             if not lock.acquire(wait):
                 return Occupied.BY_ANOTHER_THREAD
-            self._holder = caller
+            self._holder = me
             return work()
         finally:
             try:  # noqa: SIM105 - a call before release() would be a moment for a signal
                 lock.release()
             except RuntimeError:  # it was not acquired
                 pass
-            if self._holder is caller:
+            if self._holder is me:
                 self._holder = None
 
 
-def _caller() -> object:
+def caller() -> object:
+    """Return what stands for the greenlet, or else the thread, that runs now. Raises nothing."""
     greenlet = sys.modules.get("greenlet")
     return threading.get_ident() if greenlet is None else greenlet.getcurrent()
 

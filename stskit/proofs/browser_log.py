@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -24,7 +25,14 @@ from stskit._time import instant
 from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, without_frames
 from stskit.proofs.saml_parser import is_aws_sign_in
-from stskit.proofs.saved_text import FIELD, STEPS_FOR_A_MENTION, Effort, responses_in, without_quotes
+from stskit.proofs.saved_text import (
+    FIELD,
+    STEPS_FOR_A_MENTION,
+    Effort,
+    may_hold_field,
+    responses_in,
+    without_quotes,
+)
 
 __all__ = ["FoundResponse", "newest"]
 
@@ -80,8 +88,7 @@ def newest(text: str) -> FoundResponse:
     posts = _posts_in_json(text, effort) if text[:1] in ("{", "[") else None
     if posts is not None:
         return _newest_post(posts)
-    is_log = FIELD in text or "quoted-printable" in text
-    if not is_log or _MESSAGE.match(text):
+    if not may_hold_field(text) or _MESSAGE.match(text):
         return FoundResponse(text)
     values = responses_in(text, effort)
     if not values:
@@ -195,7 +202,7 @@ def _parts(value: Mapping[str, object], place: _Place, effort: Effort) -> Iterat
     for name, each in value.items():
         if name == FIELD:
             yield from ((_Response(text), place) for text in _texts(each, effort))
-        elif name == "text" and value.get("encoding") == "base64":
+        elif name == "text" and str(value.get("encoding")).lower() == "base64":
             yield _decoded(each), place
         elif name == "params" and isinstance(text := value.get("text"), str) and FIELD in text:
             pass  # the same again
@@ -239,7 +246,8 @@ def _texts(value: object, effort: Effort) -> list[str]:
 def _decoded(text: object) -> str:
     with suppress(ValueError):
         if isinstance(text, str):
-            return b64decode(text).decode("utf-8", "replace")
+            data = b64decode(text)
+            return data.decode("utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8", "replace")
     return ""
 
 

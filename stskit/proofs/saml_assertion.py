@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from attrs import field, frozen
 
-from stskit._arguments import check_type, optional_text
+from stskit._arguments import check_type, optional_shown_text
 from stskit._time import instant
 from stskit.credentials import Secret, check_secret, secret
 from stskit.errors import ProofInvalid, RoleError, RoleNotOffered, init_without_frames, without_frames
@@ -52,7 +52,7 @@ class SAMLAssertion:
     """
 
     value: Secret = field(converter=secret, validator=check_secret)
-    principal_arn: str | None = field(default=None, validator=optional_text)
+    principal_arn: str | None = field(default=None, validator=optional_shown_text)
     _parsed: Response | None = field(default=None, init=False, repr=False, eq=False)
 
     @classmethod

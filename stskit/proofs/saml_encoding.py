@@ -24,6 +24,9 @@ _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _START_OF_XML: Final = re.compile(r"\s*+(?:[PCDI7/+]|%2[BbFf])(?:[A-Za-z0-9+/=\s]++|%[0-9A-Fa-f]{2})*+")
 _DECLARED_ENCODING: Final = re.compile(r"""\sencoding\s*=\s*("[^"]*"|'[^']*')""")
 _MAX_DECLARATION: Final = 200  # characters of <?xml ... ?>, which real ones stay far under
+_INVISIBLE: Final = "\ufeff\u200b\u200c\u200d\u2060\u00a0 \t\r\n\f\v"
+_FRAMES: Final = ("-----", "```", "~~~", ">", "data:")
+_DATA_URL: Final = re.compile(r"\Adata:[\w/+.;=-]{0,100}?,")
 _AROUND_XML: Final = b"\0 \t\r\n\xef\xbb\xbf\xfe\xff"  # blanks and byte order marks, in UTF-16 too
 
 
@@ -48,7 +51,9 @@ def decode(text: str) -> DecodedResponse:
     *text* is base64, in one line or several and with or without padding, or that URL-encoded, or the XML itself. It is
     decoded once and parsed once. Raises `ProofInvalid` for what is no SAML response.
     """
-    text = Secret(text.lstrip("\ufeff").strip())
+    text = Secret(text.strip(_INVISIBLE))
+    if text.startswith(_FRAMES):
+        text = _without_frame(text)
     _check_size(len(text), MAX_LENGTH)
     if text.startswith("<"):
         return _checked(_encoded_xml(text))
@@ -114,6 +119,13 @@ def _without_declared_encoding(text: str) -> str:
 
 def _unquoted(text: str) -> Secret:
     return Secret(unquote(text))  # once; not unquote_plus, for a plus is one in base64 and a blank never is
+
+
+def _without_frame(text: str) -> Secret:
+    """Return *text* without the frame of PEM or Markdown, the signs of a quotation, or the beginning of a data URL."""
+    lines = (line.removeprefix(">").strip() for line in str(text).splitlines())
+    bare = "\n".join(line for line in lines if not line.startswith(("-----", "```", "~~~")))
+    return Secret(_DATA_URL.sub("", bare, count=1))
 
 
 def _checked(xml: bytes) -> DecodedResponse:

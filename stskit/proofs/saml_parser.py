@@ -124,7 +124,9 @@ class _Reader:
                 f"this is {what}, and no SAML 2.0 response: it does not start with samlp:Response", remedy=NEXT_STEP
             )
         if len(self._path) > MAX_DEPTH:
-            raise ProofInvalid(f"the XML is nested more than {MAX_DEPTH} deep, which no SAML response is")
+            raise ProofInvalid(
+                f"the XML is nested more than {MAX_DEPTH} deep, which no SAML response is", remedy=NEXT_STEP
+            )
         self.assertions += self._path[-1] == "a:Assertion"
         self.encrypted += self._path[-1] == "a:EncryptedAssertion"
         path = "/".join(self._path)

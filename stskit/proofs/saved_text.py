@@ -19,19 +19,27 @@ from stskit.credentials import Secret
 from stskit.errors import ProofInvalid
 from stskit.proofs.saml_encoding import MAX_LENGTH, is_whole
 
-__all__ = ["FIELD", "STEPS_FOR_A_MENTION", "Effort", "responses_in", "without_quotes"]
+__all__ = ["FIELD", "STEPS_FOR_A_MENTION", "Effort", "may_hold_field", "responses_in", "without_quotes"]
 
 FIELD: Final = "SAMLResponse"
 
 # What stands between the name of the field and its value: quotes, colons, a tab, the headers of a multipart body.
 _GAP: Final = re.compile(
-    r"""(?:[\s"'`:=,;>|^\\(\[]|&(?:quot|apos|nbsp|\#34|\#39|\#x22|\#x27);|value\b|Content-[A-Za-z-]{1,30}:[^\r\n]{0,200})++""",
+    r"""(?:[\s"'`:=,;>|^\\(\[-]|&(?:quot|apos|nbsp|\#34|\#39|\#x22|\#x27);|value\b|Content-[A-Za-z-]{1,30}:[^\r\n]{0,200})++""",
     re.VERBOSE | re.IGNORECASE,
 )
 # The value with all that may be inside: percent signs, entities, the carets of a Windows command, blanks.
 _RUN: Final = re.compile(r"(?:[A-Za-z0-9+/=%^_\s-]++|&\#(?:x[0-9a-fA-F]{1,4}|[0-9]{1,5});)++")
 _TAG: Final = re.compile(r"<[^<>]*+>")
 _CODE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
+_QUOTED_PRINTABLE: Final = re.compile(r"quoted-printable|=3D", re.IGNORECASE)
+# A part of a saved page or an e-mail in base64, and a request that Burp has saved.
+_ENCODED: Final = re.compile(
+    r"""(?:Content-Transfer-Encoding:[ \t]{0,9}base64[ \t]{0,9}\r?\n(?:[^\r\n]{1,2000}+\r?\n){0,20}+\r?\n
+    |base64="true">\s{0,9}<!\[CDATA\[)([A-Za-z0-9+/=\s]++)""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_HIDDEN: Final = re.compile(r'quoted-printable|Content-Transfer-Encoding:|base64="true"', re.IGNORECASE)
 _QUOTES: Final = "\"'`"
 _MAX_TAG: Final = 400_000  # characters; four times what STS accepts, and html.parser needs much memory for attributes
 _PARTS_OF_A_TAG: Final = " \t\r\n/="  # what begins an attribute or a value, both slow in html.parser
@@ -61,11 +69,11 @@ class Effort:
 def responses_in(text: str, effort: Effort) -> list[Secret]:
     """Return the values of the field in *text*, in their order. Raises `ProofInvalid` after too much *effort*.
 
-    *text* is read as it stands. Where no whole response is found that way, the escapes of JavaScript, quoted-printable
-    or the markup of a "view source" page are removed first.
+    *text* is read as it stands. Where no whole response is found that way, the escapes of JavaScript, quoted-printable,
+    base64 or the markup of a "view source" page are removed first.
     """
     incomplete: list[Secret] = []
-    for view in (_as_it_stands, _without_backslashes, _from_quoted_printable, _without_markup):
+    for view in (_as_it_stands, _without_backslashes, _from_quoted_printable, _from_base64, _without_markup):
         shown = view(text, effort)
         effort.spend(shown.count(FIELD) * STEPS_FOR_A_MENTION)
         for read in (_fields_of_pages, _fields_of_text):
@@ -76,10 +84,15 @@ def responses_in(text: str, effort: Effort) -> list[Secret]:
     return incomplete
 
 
+def may_hold_field(text: str) -> bool:
+    """Return whether `responses_in` may find something: the field is in *text*, or can be behind an encoding."""
+    return FIELD in text or _HIDDEN.search(text) is not None
+
+
 def without_quotes(text: str) -> Secret:
     """Return *text* without the quotes around it, which a copy from code or JSON has, and a comma after them."""
     bare = text.rstrip(",; \t\r\n")
-    if len(bare) > 1 and bare[0] in _QUOTES and bare[-1] == bare[0]:
+    if len(bare) > 1 and bare[0] in _QUOTES and bare[-1] == bare[0] and not bare.startswith("```"):
         return Secret(_unescaped(bare[1:-1]))
     return Secret(text)
 
@@ -95,7 +108,7 @@ class _Form(HTMLParser):
         self.values: list[Secret] = []
         self._is_open = False
 
-    def handle_starttag(self, _tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - any tag
         attributes = {name: _without_escaped_quotes(value or "") for name, value in reversed(attrs)}
         if attributes.get("name") == FIELD:
             self._is_open = not attributes.get("value")
@@ -197,9 +210,22 @@ def _character(escape: re.Match[str]) -> str:
 def _from_quoted_printable(text: str, _effort: Effort) -> str:
     from quopri import decodestring
 
-    if "quoted-printable" not in text:
+    if not _QUOTED_PRINTABLE.search(text):
         return ""
     return decodestring(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+
+
+def _from_base64(text: str, _effort: Effort) -> str:
+    return "\n".join(_decoded(part[1]) for part in _ENCODED.finditer(text))
+
+
+def _decoded(part: str) -> str:
+    from base64 import b64decode
+
+    try:
+        return b64decode(part).decode("utf-8", "replace")
+    except ValueError:
+        return ""
 
 
 def _without_markup(text: str, effort: Effort) -> str:

@@ -23,7 +23,12 @@ _ENCRYPTED: Final = re.compile(r"eyJ[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*){4}")
 _ASSIGNMENT: Final = re.compile(r"(?:export\s+|set\s+)?(?!eyJ)[A-Za-z_]\w*\s*(?:=\s*[^=\s]|:\s*[\"']?eyJ)", re.ASCII)
 _VARIABLE: Final = re.compile(r"[$#@]\{.*|\$.*|%\w+%|\{\{.*", re.ASCII | re.DOTALL)
 _PLACEHOLDER: Final = re.compile(r"<[\w -]{1,60}>", re.ASCII)
-_NOTHING: Final = frozenset({"null", "undefined", "none", "nil", "nan", "true", "false", "(null)", "[object object]"})
+_NOTHING: Final = frozenset(
+    {
+        *("null", "undefined", "none", "nil", "nan", "true", "false", "(null)", "(none)", "[object object]"),
+        *("redacted", "masked", "[redacted]", "[masked]", "unauthorized", "forbidden", "changeme", "your-token-here"),
+    }
+)
 
 
 @frozen
@@ -117,6 +122,26 @@ _MISTAKES: Final[tuple[tuple[Callable[[str], object], Mistake], ...]] = (
     (
         lambda text: text.startswith("eyJ") and text.count(".") != 2,
         Mistake("a part of a JSON Web Token, or JSON in base64", "save the whole token: three parts with dots between"),
+    ),
+    (
+        lambda text: re.fullmatch(
+            r"(?:~|\.{1,2})?(?:/[\w.-]+){1,20}/?|[A-Za-z]:\\[\w.\\-]+|[@#][\w./-]+", text, re.ASCII
+        ),
+        Mistake("a path or a comment", "save the token itself, not the path of its file"),
+    ),
+    (
+        lambda text: re.fullmatch(
+            r"(?:gh[opsur]_|github_pat_|gl(?:pat|cbt|dt|rt|ptt)-|xox[a-z]-|hv[sb]\.)[\w.-]+", text, re.ASCII
+        ),
+        Mistake("a token of GitHub, GitLab, Slack or Vault that is not an OIDC token", "save the ID token of the job"),
+    ),
+    (
+        lambda text: text.startswith(("IQoJb3JpZ2lu", "FwoGZXIvYXdz", "FQoGZXIvYXdz")),
+        Mistake("an AWS session token", "save the token of the identity provider"),
+    ),
+    (
+        re.compile(rf"(?<![A-Za-z0-9_-]){_JWT.pattern}").search,
+        Mistake("a token with other characters around it", "save the token alone, as it was issued"),
     ),
     (_is_encoded_token, Mistake("the base64 of a token", "save the token decoded, as it was issued")),
 )

@@ -16,7 +16,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from stskit._arguments import optional_text
+from stskit._arguments import optional_shown_text
 from stskit.credentials import Secret, check_secret, secret
 from stskit.errors import init_without_frames
 
@@ -65,7 +65,7 @@ class WebIdentityToken:
     """
 
     value: Secret = field(converter=secret, validator=check_secret)
-    provider_id: str | None = field(default=None, validator=optional_text)
+    provider_id: str | None = field(default=None, validator=optional_shown_text)
     _parsed: _Content | None = field(default=None, init=False, repr=False, eq=False)
 
     @property

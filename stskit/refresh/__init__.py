@@ -27,6 +27,7 @@ of the refresh are in this module; the lock between processes is the cache's.
 from __future__ import annotations
 
 import os
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -34,13 +35,14 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import Final, NoReturn, TypeVar
+from weakref import ref
 
 from attrs import define, evolve, field, frozen
 
 from stskit._arguments import check_method, check_source, check_type
-from stskit._io.fork import Occupied, OneAtATime, lock_across_forks
+from stskit._io.fork import Occupied, OneAtATime, caller, lock_across_forks
 from stskit._time import SystemClock
-from stskit.cache_key import anonymous_part, digest, identity_for, identity_of, snapshot_of
+from stskit.cache_key import anonymous_part, digest, identity_for, identity_of, optional_method, snapshot_of
 from stskit.credentials import Credentials
 from stskit.errors import (
     CacheWarning,
@@ -116,17 +118,14 @@ class Cached:
 
     However many threads read, one call is under way at a time. Credentials without expiration are fetched once.
 
-    Args:
-        source: whose credentials to keep. Where a role is assumed from another one, each is refreshed on its own. To
-            share the credentials of a hub role among many recipes, make one ``hub = Cached(AssumedRole(HUB))`` and pass
-            it as their source.
-        cache: where credentials are looked for before a call, and put after it. With `stskit.caches.FileCache` all
-            processes of a machine share one call. Defaults to none.
-        refresh: when to refresh.
-        key: the name of the credentials in *cache*. Defaults to the role and each of its options, region and endpoint,
-            and the ``identity`` of the source.
-        clock: the source of the time.
-        listener: its ``notify`` is called after each refresh, each failure, and each read of expired credentials.
+    `source`: whose credentials to keep. Where a role is assumed from another one, each is refreshed on its own. To
+    share the credentials of a hub role among many recipes, make one ``hub = Cached(AssumedRole(HUB))`` and pass it as
+    their source. `cache`: where credentials are looked for before a call, and put after it. With
+    `stskit.caches.FileCache` all processes of a machine share one call. Defaults to none. `refresh`: when to refresh.
+    `key`: a name for whose proof it is that the source starts from, in place of the source's ``identity``. The role,
+    each of its options and the STS are part of the place in the cache all the same. You need it where the source
+    cannot say whose proof it is and the cache outlives the process. `clock`: the source of the time. `listener`: its
+    ``notify`` is called after each refresh, each failure, and each read of expired credentials.
 
     What happens at a read:
 
@@ -146,11 +145,10 @@ class Cached:
     hand, they pause for 1 to 10 seconds from the first failure on.
 
     It pickles as the recipe it is, without credentials. Raises `SourceMissing` where the cache outlives the process,
-    no key is given, and the source does not say whose credentials it returns, and `TypeError` for an argument of the
-    wrong type.
+    no key is given, and the source does not say whose credentials it returns, or where the key is empty, and
+    `TypeError` for an argument of the wrong type.
 
     https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
-
     """
 
     @without_frames
@@ -165,6 +163,13 @@ class Cached:
     ) -> None:
         check_source("source", source)
         check_type("key", key, (str, type(None)), "text or None")
+        if key == "":
+            raise SourceMissing(
+                "key is empty, and so it does not say whose credentials these are",
+                remedy="write a name, or leave out key",
+                cli_remedy="write a name: --cache-key NAME, or leave it out",
+                option="key",
+            )
         check_method("clock", clock, "now", "a clock")
         if listener is not None:
             check_method("listener", listener, "notify", "a RefreshListener")
@@ -172,7 +177,7 @@ class Cached:
         self._policy = refresh
         self._clock = clock
         self._wall_seconds = _system_seconds if isinstance(clock, SystemClock) else lambda: clock.now().timestamp()
-        wrap = getattr(source, "wrap_source", None)
+        wrap = optional_method(source, "wrap_source")
         self._events = EventQueue(listener)
         self._source: Source[Credentials] = source if wrap is None else wrap(self._cached_parent)
         self._access = None if cache is None else _CacheAccess(cache, key)
@@ -253,6 +258,15 @@ class Cached:
         )
 
     @property
+    def time_left(self) -> timedelta:
+        """How long the credentials in hand can be used, by the clock that says less; zero or less for none.
+
+        Refused ones cannot be used. `timedelta.max` stands for credentials that do not expire. Raises nothing.
+        """
+        held = self._held
+        return _ZERO if held is None or held.rejected else self._left()
+
+    @property
     def clock(self) -> Clock:
         """The clock that it was made with. Raises nothing."""
         return self._options.clock
@@ -292,17 +306,19 @@ class Cached:
 
         Only credentials that are older than a minute are fetched again, at most once in 5 minutes for all threads
         together. Where others are in use by now, nothing is fetched. Raises nothing for a `StskitError` of the source:
-        then there are no others.
+        then there are no others. New credentials may have the same key ID: another session token makes others of them.
         """
         held = self._held
         if held is None:
             return False
-        if held.credentials.access_key_id == access_key_id and not self._act_upon_refusal(held):
+        is_held = held.credentials.access_key_id == access_key_id
+        if is_held and not self._act_upon_refusal(held):
             return False
         try:
-            return self.fetch().access_key_id != access_key_id
+            new = self.fetch()
         except StskitError:
             return False
+        return not held.has_keys_of(new) if is_held else new.access_key_id != access_key_id
 
     @without_frames
     def to(self, sink: LiveSink[R]) -> R:
@@ -363,7 +379,10 @@ class Cached:
         return _Reading(held.action(self._policy, left, pausing=pausing), held, failure)
 
     def _refresh_or_wait(self, reading: _Reading, source: Source[Credentials] | None) -> _Reading:
-        outcome = self._turn.run(partial(self._refresh, reading, source), wait=reading.action == "wait")
+        work = partial(self._refresh, reading, source)
+        outcome = self._turn.run(work, wait=reading.action == "wait")
+        if outcome is Occupied.BY_ANOTHER_THREAD and self._left() <= _ZERO:  # they have expired meanwhile
+            outcome = self._turn.run(work, wait=True)
         if isinstance(outcome, _Reading):
             return outcome
         if self._left() <= _ZERO:
@@ -536,6 +555,40 @@ class _Snapshot:
         return held.credentials
 
 
+@frozen(eq=False)
+class _Lock:
+    """The lock of a cache that a refresh under way holds or waits for, who refreshes, and the lock around it."""
+
+    cache: Cache
+    key: str
+    outer: _Lock | None
+    holder: object = field(factory=caller)
+
+
+class _Innermost(threading.local):
+    """The innermost lock of this thread: a reference, so that nothing is left where a signal handler raises."""
+
+    reference: ref[_Lock] | None = None
+
+
+_innermost: Final = _Innermost()
+
+
+def _lock_in_use() -> _Lock | None:
+    reference = _innermost.reference
+    return None if reference is None else reference()
+
+
+def _is_locked(cache: Cache, key: str) -> bool:
+    """Whether a refresh of this caller has that lock already: it would wait for itself."""
+    lock = _lock_in_use()
+    while lock is not None:
+        if lock.key == key and lock.holder == caller() and (lock.cache is cache or lock.cache == cache):
+            return True
+        lock = lock.outer
+    return False
+
+
 @frozen
 class _CacheAccess:
     """The places in a cache for the credentials of one source: by its identity, in which `given_key` may stand for the
@@ -580,7 +633,10 @@ class _CacheAccess:
     def get(self, key: str) -> CacheEntry | None:
         """Return the entry for *key*, if there is one."""
         with self._warn_on_error():
-            return self.cache.get(key)
+            found: object = self.cache.get(key)
+            if found is None or isinstance(found, CacheEntry):
+                return found
+            self._warn(f"returned {type(found).__name__} in place of a CacheEntry")
         return None
 
     def put(self, key: str, entry: CacheEntry, source: Source[Credentials]) -> None:
@@ -598,6 +654,10 @@ class _CacheAccess:
         Where the cache fails, *work* runs all the same. The lock is acquired by this frame's own ``with``, so that the
         handler of a signal cannot leave it taken.
         """
+        if _is_locked(self.cache, key):  # the source of this caller's own refresh has come back to the same entry
+            return work(True)
+        lock = _Lock(self.cache, key, _lock_in_use())
+        _innermost.reference = ref(lock)
         failed: list[BaseException] = []  # what the work has raised, and not the cache
         try:
             with (
@@ -613,6 +673,7 @@ class _CacheAccess:
                 raise failed[0]  # the cache has failed while it released the lock, too
         finally:
             failed.clear()  # its traceback holds this frame
+            _innermost.reference = None if lock.outer is None else ref(lock.outer)
         return work(True)
 
     @contextmanager
@@ -623,8 +684,10 @@ class _CacheAccess:
         except Exception as error:
             if unless(error):
                 raise
-            text = f"{type(self.cache).__name__} failed with {type(error).__name__}, and is not used; mend it"
-            warnings.warn(text, CacheWarning, 2)
+            self._warn(f"failed with {type(error).__name__}")
+
+    def _warn(self, problem: str) -> None:
+        warnings.warn(f"{type(self.cache).__name__} {problem}, and is not used; correct it", CacheWarning, 3)
 
 
 def check_refresh(refresh: RefreshPolicy) -> RefreshPolicy:

@@ -7,6 +7,7 @@ from collections import deque
 from contextlib import suppress
 from datetime import timedelta
 from functools import lru_cache
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 from attrs import evolve, field, frozen
@@ -44,12 +45,18 @@ class EventQueue:
     listener: RefreshListener | None
     outer: EventQueue | None = None
     _notices: deque[Notice] = field(init=False, factory=deque)
+    _listening: set[int] = field(init=False, factory=set)
+    """The threads in which the listener runs now."""
 
     def add(self, notice: Notice) -> None:
-        """Keep *notice*."""
+        """Keep *notice*.
+
+        A listener may read the credentials. It does not hear of the expired ones that it is served itself: that read
+        would be followed by another one, without an end.
+        """
         if self.outer is not None:
             self.outer.add(evolve(notice, is_own=False))
-        else:
+        elif notice.event.kind != "served_stale" or get_ident() not in self._listening:
             self._notices.append(notice)
 
     def send(self) -> None:
@@ -64,11 +71,16 @@ class EventQueue:
             if _logger().getEffectiveLevel() <= level:  # which takes no lock, as isEnabledFor() does
                 _logger().log(level, "%s", notice.log)
         if self.listener is not None and notice.is_own:
+            thread, is_nested = get_ident(), get_ident() in self._listening
             try:
+                self._listening.add(thread)
                 self.listener.notify(notice.event)
             except Exception as error:  # noqa: BLE001 - a listener is a third party's code
                 text = f"The refresh listener raised {type(error).__name__} at {notice.event.kind!r}; correct notify()."
                 warnings.warn(text, StskitWarning, 5)
+            finally:
+                if not is_nested:
+                    self._listening.discard(thread)
         if notice.warning:
             warnings.warn(notice.warning, StskitWarning, 5)
 

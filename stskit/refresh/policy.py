@@ -15,7 +15,7 @@ import attrs
 from attrs import define, field, frozen
 from attrs.validators import optional
 
-from stskit._arguments import check_number, check_timespan
+from stskit._arguments import check_number, check_timespan, quoted
 from stskit.credentials import Credentials
 from stskit.errors import ProofInvalid, SignInRequired, StskitError, init_without_frames
 from stskit.protocols import CacheEntry
@@ -91,7 +91,7 @@ class RefreshPolicy:
 
     def __attrs_post_init__(self) -> None:
         if self.on_expired not in ("raise", "serve"):
-            raise ValueError(f'on_expired is {self.on_expired!r}; it must be "raise" or "serve"')
+            raise ValueError(f'on_expired is {quoted(self.on_expired)}; it must be "raise" or "serve"')
         if self.advisory is not None and self.mandatory is not None and self.advisory < self.mandatory:
             raise ValueError(
                 f"advisory ({self.advisory}) is shorter than mandatory ({self.mandatory}); the mandatory window must "
@@ -235,7 +235,10 @@ class CachedCredentials:
 
 def is_usable(entry: CacheEntry, now: datetime) -> bool:
     """Whether the credentials of *entry* are valid, and it was not written by a clock that was wrong."""
-    return entry.since <= now + _CLOCK_SLACK and not entry.credentials.is_expired(now=now)
+    credentials = entry.credentials
+    if credentials.is_expired(now=now) or credentials.is_expired(now=entry.since):
+        return False
+    return entry.since <= now + _CLOCK_SLACK
 
 
 @define

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 
-from stskit._arguments import check_environ, flag, optional_text
+from stskit._arguments import check_environ, flag, optional_shown_text
 from stskit.credentials import Credentials, Secret, check_credentials
 from stskit.errors import init_without_frames, without_frames
 
@@ -109,7 +109,7 @@ class Environment:
 
     environ: Mapping[str, str] | None = field(default=None, repr=False, validator=_check_environ)  # may hold secrets
     expiration: bool = field(default=False, kw_only=True, validator=flag)
-    region: str | None = field(default=None, kw_only=True, validator=optional_text)
+    region: str | None = field(default=None, kw_only=True, validator=optional_shown_text)
 
     @property
     def unset(self) -> tuple[str, ...]:

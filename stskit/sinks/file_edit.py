@@ -77,6 +77,10 @@ class FileEdit:
 
     def check_place(self) -> None:
         """Raise `SinkError` where no file can be put at the path, or where the path may be a mistake."""
+        if os.path.basename(self.path).strip() in ("", "-") and not os.path.isdir(self.path):
+            raise SinkError(
+                f"{self.path!r} is not a valid path of a file.", remedy="Write the path of the file", path=self.path
+            )
         if os.path.islink(self.path) and not os.path.exists(self.real):
             raise SinkError(
                 f"{self.path} is a link to {self.real}, which does not exist.",
@@ -86,6 +90,8 @@ class FileEdit:
         with self.as_sink_error():
             if os.path.isdir(self.real):
                 raise OSError(errno.EINVAL, "it is a folder, and not a regular file")
+            if self.backup and os.path.isdir(f"{self.real}.bak"):
+                raise OSError(errno.EISDIR, f"its backup {self.real}.bak is a folder")
             if not os.path.exists(self.real):
                 self._check_spelling()
 

@@ -21,6 +21,7 @@ __all__ = ["LiveCredentials", "provide"]
 
 _KEY_ID: Final = "stskit_access_key_id"
 _RETRIED: Final = "stskit_retried"
+_POSITION: Final = "stskit_body_position"
 _SIGNED_WITH: Final = re.compile(r"\bCredential=([^/,\s]+)/")
 _ALWAYS_COUNTS: Final = "UnrecognizedClientException"
 _REFUSALS: Final = frozenset(
@@ -32,6 +33,7 @@ def provide(session: Session, cached: Cached) -> None:
     """Have the clients of *session* sign with the credentials of *cached*, and replace a key that a service refuses."""
     refusals = _Refusals(cached)
     session.register_component("credential_provider", LiveCredentials(cached))
+    session.get_component("event_emitter").register_last("before-call", refusals.keep_position)
     session.get_component("event_emitter").register_last("request-created", refusals.keep_key_id)
     session.get_component("event_emitter").register_last("needs-retry", refusals.retry_with_new_key)
 
@@ -57,10 +59,11 @@ class LiveCredentials(RefreshableCredentials):
         self._cached = cached
         self._frozen_pair: tuple[Credentials | None, ReadOnlyCredentials | None] = None, None
 
-    access_key = _computed("access_key", lambda self: self._cached.fetch().access_key_id)
-    secret_key = _computed("secret_key", lambda self: self._cached.fetch().secret_access_key)
-    token = _computed("token", lambda self: self._cached.fetch().session_token)
-    account_id = _computed("account_id", lambda self: self._cached.fetch().account_id)
+    # pyright does not take what a function returns for the property that it is
+    access_key = _computed("access_key", lambda self: self._cached.fetch().access_key_id)  # pyright: ignore[reportIncompatibleMethodOverride]
+    secret_key = _computed("secret_key", lambda self: self._cached.fetch().secret_access_key)  # pyright: ignore[reportIncompatibleMethodOverride]
+    token = _computed("token", lambda self: self._cached.fetch().session_token)  # pyright: ignore[reportIncompatibleMethodOverride]
+    account_id = _computed("account_id", lambda self: self._cached.fetch().account_id)  # pyright: ignore[reportIncompatibleMethodOverride]
     method = _computed("method", lambda _: "stskit")
     # What the parent keeps for itself, and other libraries read: nothing is fetched for these.
     _access_key = _computed("_access_key", lambda self: self._held("access_key_id"))
@@ -101,17 +104,15 @@ class LiveCredentials(RefreshableCredentials):
         return lambda: getattr(self, property_name)
 
     def refresh_needed(self, refresh_in: float | None = None) -> bool:
-        """Whether the credentials in hand expire within *refresh_in* seconds, or there are none. Raises nothing.
+        """Whether the credentials in hand expire within *refresh_in* seconds, a service has refused them, or there are
+        none. Raises nothing.
 
         *refresh_in* defaults to the advisory window of the `Cached`.
         """
-        held = self._cached.in_hand
-        if held is None:
-            return True
         if refresh_in is None:
             return not self._cached.is_fresh
-        left = held.expires_in(now=self._cached.clock.now())
-        return left is not None and left < timedelta(seconds=refresh_in)
+        left = self._cached.time_left
+        return left <= timedelta(0) or left < timedelta(seconds=refresh_in)
 
     def _refresh(self) -> None:
         self._cached.fetch()
@@ -150,6 +151,10 @@ class _Refusals:
     def __init__(self, cached: Cached) -> None:
         self._cached = cached
 
+    def keep_position(self, params: dict[str, Any], **_event: object) -> None:
+        """Note where the body of a request begins, before botocore wraps it to send it in chunks."""
+        params["context"][_POSITION] = _position(params.get("body"))
+
     def keep_key_id(self, request: Any, **_event: object) -> None:
         """Note the key that a request was signed with; the signer has run before."""
         signed = _SIGNED_WITH.search(_text(request.headers.get("Authorization", "")))
@@ -163,7 +168,11 @@ class _Refusals:
         key_id = context.get(_KEY_ID)
         if key_id is None or _RETRIED in context or not _is_refusal(response, operation):
             return None
-        if not _is_rewindable(request_dict.get("body")) or not self._cached.replace_refused(key_id):
+        if (
+            context.get(_POSITION)
+            or not _is_rewindable(request_dict.get("body"))
+            or not self._cached.replace_refused(key_id)
+        ):
             return None
         context[_RETRIED] = True
         return 0.0
@@ -182,6 +191,16 @@ def _is_refusal(response: Any, operation: Any) -> bool:
         return False
     own = {name for shape in operation.error_shapes for name in (shape.name, shape.error_code)}
     return code == _ALWAYS_COUNTS or code not in own
+
+
+def _position(body: Any) -> int:
+    """Return where *body* is read from.
+
+    botocore rewinds a body to its start, so that a retry would send more than the first request did.
+    """
+    with suppress(Exception):  # a body is the caller's code, and most have no position
+        return int(body.tell())
+    return 0
 
 
 def _is_rewindable(body: Any) -> bool:

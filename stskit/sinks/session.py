@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import asdict, field, frozen
 from attrs.converters import optional
 
-from stskit._arguments import check_source, has_method, optional_text
+from stskit._arguments import check_source, has_method, optional_shown_text
 from stskit._time import SystemClock
 from stskit.credentials import check_credentials
 from stskit.errors import SinkError, init_without_frames, without_frames
@@ -47,7 +47,7 @@ class BotocoreSession:
     https://docs.aws.amazon.com/boto3/latest/guide/credentials.html
     """
 
-    region_name: str | None = field(default=None, validator=optional_text)
+    region_name: str | None = field(default=None, validator=optional_shown_text)
     refresh: RefreshPolicy | None = field(default=None, kw_only=True, converter=optional(check_refresh))
     cache: Cache | None = field(default=None, kw_only=True, validator=has_method("exclusive", "a cache"))
     clock: Clock | None = field(default=None, kw_only=True, validator=has_method("now", "a clock"))
@@ -127,7 +127,7 @@ class Boto3Session:
     https://docs.aws.amazon.com/boto3/latest/reference/core/session.html
     """
 
-    region_name: str | None = field(default=None, validator=optional_text)
+    region_name: str | None = field(default=None, validator=optional_shown_text)
     refresh: RefreshPolicy | None = field(default=None, kw_only=True, converter=optional(check_refresh))
     cache: Cache | None = field(default=None, kw_only=True, validator=has_method("exclusive", "a cache"))
     clock: Clock | None = field(default=None, kw_only=True, validator=has_method("now", "a clock"))

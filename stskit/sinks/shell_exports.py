@@ -93,7 +93,7 @@ class ShellExports:
     """
 
     shell: Shell = field(default="sh", validator=text)
-    region: str | None = field(default=None, kw_only=True, validator=optional_text)
+    region: str | None = field(default=None, kw_only=True, validator=optional_text, repr=quoted)
     expiration: bool = field(default=False, kw_only=True, validator=flag)
 
     def __attrs_post_init__(self) -> None:

@@ -94,7 +94,7 @@ class OIDCTokenFile:
         Raises `SourceMissing` where it is not there, `ProofInvalid` where it holds no token, or one that has expired or
         does not count yet.
         """
-        return self.proof_in(self._bytes())
+        return self.snapshot().fetch()
 
     @property
     @without_frames
@@ -106,29 +106,25 @@ class OIDCTokenFile:
         return self.snapshot().identity
 
     @without_frames
-    def snapshot(self) -> FileSnapshot[WebIdentityToken]:
+    def snapshot(self) -> FileSnapshot[WebIdentityToken, WebIdentityToken]:
         """Read the file now: return a source whose `identity` and `fetch` use these bytes. Raises as `identity`."""
-        return FileSnapshot(self, self._bytes(), (self.json_field,))
+        data = read_bytes(self.path, _WHAT, _MAX_BYTES, pauses=_PAUSES, stream=self._stream)
+        return FileSnapshot("OIDC", data, (self.json_field,), self._parse, self._judge)
 
-    def proof_in(self, data: bytes, /) -> WebIdentityToken:
-        """Return the token in *data*, the content of the file. Raises as `fetch`."""
-        token = self._token_in(text_in(data, self.path, _WHAT))
+    def _judge(self, token: WebIdentityToken) -> WebIdentityToken:
         self._judge_time(token)
         self._judge_form(token)
         self._judge_mode()
         return token
 
-    def _bytes(self) -> bytes:
-        return read_bytes(self.path, _WHAT, _MAX_BYTES, pauses=_PAUSES, stream=self._stream)
-
     @property
     def _name(self) -> str:
         return display_name(self.path)
 
-    def _token_in(self, text: Secret) -> WebIdentityToken:
+    def _parse(self, data: bytes) -> WebIdentityToken:
         from stskit.proofs.token_form import mistake_in
 
-        text = self._field(text)
+        text = self._field(text_in(data, self.path, _WHAT))
         if mistake := mistake_in(text):
             raise ProofInvalid(
                 f"{self._name} holds {mistake.what}, not an OIDC token",
@@ -210,4 +206,4 @@ class OIDCTokenFile:
 
 
 def _warn(message: str) -> None:
-    warn(message, StskitWarning, stacklevel=6)  # where `fetch` was called, and so shown once for each such place
+    warn(message, StskitWarning, stacklevel=8)  # where `fetch` was called, and so shown once for each such place

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Iterable
-from threading import Lock
+from collections.abc import Callable, Iterable
 from time import sleep
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
-from attrs import field, frozen
+from attrs import define, field
 
+from stskit._io.fork import lock_across_forks
 from stskit.cache_key import digest
 from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, SourceMissing, without_frames
@@ -26,34 +26,39 @@ __all__ = [
 ]
 
 P_co = TypeVar("P_co", covariant=True)
+T = TypeVar("T")
 
 
-class FileReader(Protocol[P_co]):
-    """A source that can tell the proof from the content of its file."""
-
-    def proof_in(self, data: bytes, /) -> P_co: ...
-
-
-@frozen
-class FileSnapshot(Generic[P_co]):
-    """A source whose file has been read: its identity and its proof come from the same bytes.
+@define(eq=False)
+class FileSnapshot(Generic[T, P_co]):
+    """A source whose file has been read: its identity and its proof come from the same bytes, which are parsed once.
 
     `options`: what else of the source decides which proof it returns.
     """
 
-    source: FileReader[P_co]
+    kind: str
     data: bytes = field(repr=False)
-    options: tuple[str | None, ...] = ()
+    options: tuple[str | None, ...]
+    _parse: Callable[[bytes], T] = field(repr=False)
+    _judge: Callable[[T], P_co] = field(repr=False)
+    _parsed: list[T] = field(init=False, factory=list, repr=False)
+
+    @without_frames
+    def read(self) -> T:
+        """Return what is in the file as it was read, without judging it. Raises what the source does."""
+        if not self._parsed:
+            self._parsed.append(self._parse(self.data))
+        return self._parsed[0]
 
     @without_frames
     def fetch(self) -> P_co:
         """Return the proof in the file as it was read. Raises what the source does."""
-        return self.source.proof_in(self.data)
+        return self._judge(self.read())
 
     @property
     def identity(self) -> str:
         """A key for the bytes of the file, without a look into them. Raises nothing."""
-        return digest("file", type(self.source).__name__, self.data, self.options)
+        return digest("file", self.kind, self.data, self.options)
 
 
 STANDARD_INPUT = "-"
@@ -64,12 +69,10 @@ class KeptStream:
 
     def __init__(self) -> None:
         self._data: bytes | None = None
-        self._lock, self._process = Lock(), os.getpid()
+        self._lock = lock_across_forks()
 
     def read(self, path: str, limit: int) -> bytes:
         """Return the content of the stream at *path*, which is read at the first call; raise `OSError` as it does."""
-        if self._process != os.getpid():  # another thread of the parent may have held the lock when this was forked
-            self._lock, self._process = Lock(), os.getpid()
         with self._lock:
             if self._data is None:
                 self._data = _read_stream(path, limit)

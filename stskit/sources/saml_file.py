@@ -9,7 +9,7 @@ from warnings import warn
 
 from attrs import field, frozen
 
-from stskit._arguments import has_method, optional_text, path_text, timespan
+from stskit._arguments import has_method, optional_shown_text, optional_text, path_text, timespan
 from stskit._time import SystemClock
 from stskit.errors import (
     ProofInvalid,
@@ -39,6 +39,15 @@ def _path(path: str | os.PathLike[str]) -> str:
     )
 
 
+@frozen
+class SavedResponse:
+    """The `assertion` in a file, by which `name` messages refer to it, and of how many responses it is the newest."""
+
+    assertion: SAMLAssertion
+    name: str
+    among: int
+
+
 @init_without_frames
 @frozen
 class SAMLFile:
@@ -63,7 +72,7 @@ class SAMLFile:
     """
 
     path: str = field(converter=_path)
-    principal_arn: str | None = field(default=None, validator=optional_text)
+    principal_arn: str | None = field(default=None, validator=optional_shown_text)
     skew: timedelta = field(default=timedelta(minutes=4), kw_only=True, repr=False, validator=timespan)
     audience: str | None = field(default=None, kw_only=True, repr=False, validator=optional_text)
     clock: Clock = field(factory=SystemClock, kw_only=True, repr=False, validator=has_method("now", "a clock"))
@@ -76,7 +85,7 @@ class SAMLFile:
         Raises `SourceMissing` where it is not there, `SignInRequired` where the assertion has ended, `ProofInvalid`
         where it is none, is not valid yet, or is for another `audience`.
         """
-        return self.proof_in(self._bytes())
+        return self.snapshot().fetch()
 
     @without_frames
     def read(self) -> SAMLAssertion:
@@ -84,7 +93,7 @@ class SAMLFile:
 
         Raises `SourceMissing` where the file is not there, `ProofInvalid` where it holds no SAML response.
         """
-        return self._parse(self._bytes(), judge=False)
+        return self.snapshot().read().assertion
 
     @property
     @without_frames
@@ -96,33 +105,32 @@ class SAMLFile:
         return self.snapshot().identity
 
     @without_frames
-    def snapshot(self) -> FileSnapshot[SAMLAssertion]:
+    def snapshot(self) -> FileSnapshot[SavedResponse, SAMLAssertion]:
         """Read the file now: return a source whose `identity` and `fetch` use these bytes. Raises as `identity`."""
-        return FileSnapshot(self, self._bytes(), (self.principal_arn,))
+        data = read_bytes(self.path, _WHAT, _MAX_BYTES, stream=self._stream)
+        return FileSnapshot("SAML", data, (self.principal_arn,), self._parse, self._judge)
 
-    def proof_in(self, data: bytes, /) -> SAMLAssertion:
-        """Return the assertion in *data*, the content of the file. Raises as `fetch`."""
-        return self._parse(data, judge=True)
-
-    def _bytes(self) -> bytes:
-        return read_bytes(self.path, _WHAT, _MAX_BYTES, stream=self._stream)
-
-    def _parse(self, data: bytes, *, judge: bool) -> SAMLAssertion:
+    def _parse(self, data: bytes) -> SavedResponse:
         from stskit.proofs import browser_log
 
-        which = ""
-        text = text_in(data, self.path, _WHAT)
+        name = display_name(self.path)
+        text = text_in(_without_archive(data), self.path, _WHAT)
         try:
             found = browser_log.newest(text)
-            which = f", {found.which}" if found.which else ""
-            assertion = SAMLAssertion.from_encoding(found.value, self.principal_arn)
-            if judge and not assertion.is_encrypted:  # then it is AWS that judges
+            name = f"{name}, {found.which}" if found.which else name
+            return SavedResponse(SAMLAssertion.from_encoding(found.value, self.principal_arn), name, found.among)
+        except SourceError as error:
+            raise prefixed(error, f"{name}: ", path=self.path) from None
+
+    def _judge(self, saved: SavedResponse) -> SAMLAssertion:
+        assertion = saved.assertion
+        try:
+            if not assertion.is_encrypted:  # then it is AWS that judges
                 self._judge_time(assertion)
                 self._judge_audience(assertion.audiences)
         except SourceError as error:
-            raise prefixed(error, f"{display_name(self.path)}{which}: ", path=self.path) from None
-        if judge:
-            self._report(assertion, which, found.among)
+            raise prefixed(error, f"{saved.name}: ", path=self.path) from None
+        _report(saved)
         return assertion
 
     def _judge_time(self, assertion: SAMLAssertion) -> None:
@@ -148,15 +156,32 @@ class SAMLFile:
                 option="audience",
             )
 
-    def _report(self, assertion: SAMLAssertion, which: str, among: int) -> None:
-        if among > 1:
-            from logging import getLogger
 
-            getLogger("stskit").info("%s%s: this SAML response is taken", display_name(self.path), which)
-        if not assertion.is_encrypted and (number := assertion.invalid_role_count):
-            warn(
-                f"{display_name(self.path)}{which}: {number} values of the attribute Role are no pair of a role ARN "
-                "and a SAML provider ARN, and were left out; have the identity provider correct them",
-                StskitWarning,
-                stacklevel=6,
-            )
+def _report(saved: SavedResponse) -> None:
+    assertion = saved.assertion
+    if saved.among > 1:
+        from logging import getLogger
+
+        getLogger("stskit").info("%s: this SAML response is taken", saved.name)
+    if not assertion.is_encrypted and (number := assertion.invalid_role_count):
+        warn(
+            f"{saved.name}: {number} values of the attribute Role are no pair of a role ARN and a SAML provider ARN, "
+            "and were left out; have the identity provider correct them",
+            StskitWarning,
+            stacklevel=7,  # where `fetch` was called
+        )
+
+
+def _without_archive(data: bytes) -> bytes:
+    """Return the pages in *data* where it is a web archive of Safari; else *data*."""
+    if not data.startswith(b"bplist00") and b"<plist" not in data[:1000]:
+        return data
+    from plistlib import loads
+    from xml.parsers.expat import ExpatError
+
+    try:
+        archive = loads(data)
+        pages = [archive, *archive.get("WebSubframeArchives", ())]
+        return b"\n".join(page["WebMainResource"]["WebResourceData"] for page in pages)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError, ExpatError):
+        return data  # a property list of another kind, or not one

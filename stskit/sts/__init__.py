@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from attrs import evolve, field, frozen
 
-from stskit._arguments import check_type, flag, number, optional_number, optional_text
-from stskit.cache_key import digest
+from stskit._arguments import check_type, flag, number, optional_number, optional_shown_text
+from stskit.cache_key import digest, optional_method
 from stskit.credentials import CallerIdentity, Credentials, check_credentials
 from stskit.errors import ProofInvalid, RoleError, StskitError, init_without_frames, without_frames
 from stskit.limits import duration_in_seconds
@@ -75,8 +75,8 @@ class BotocoreSTS:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_region-endpoints.html
     """
 
-    region: str | None = field(default=None, validator=optional_text)
-    endpoint_url: str | None = field(default=None, kw_only=True, validator=[optional_text, _without_password])
+    region: str | None = field(default=None, validator=optional_shown_text)
+    endpoint_url: str | None = field(default=None, kw_only=True, validator=[optional_shown_text, _without_password])
     use_fips: bool = field(default=False, kw_only=True, validator=flag)
     use_dualstack: bool = field(default=False, kw_only=True, validator=flag)
     connect_timeout: float = field(default=5, kw_only=True, validator=number)
@@ -199,8 +199,11 @@ def sts_for(source: object, sts: S) -> S:
     A source names it by an attribute ``settings_profile``, and an STS takes it by a method ``with_profile``; both are
     optional. Raises nothing of its own.
     """
-    profile, configure = getattr(source, "settings_profile", None), getattr(sts, "with_profile", None)
-    return sts if profile is None or configure is None else configure(profile)
+    profile, configure = getattr(source, "settings_profile", None), optional_method(sts, "with_profile")
+    if configure is None or not isinstance(profile, str):
+        return sts
+    configured: S = configure(profile)
+    return configured
 
 
 def close_clients() -> None:

@@ -36,7 +36,7 @@ Options: TypeAlias = tuple[tuple[str, Any], ...]
 # What botocore reads from the environment when it makes a client, beside the variables that its sessions list.
 _VARIABLES: Final = (
     *("HOME", "AWS_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "REQUESTS_CA_BUNDLE"),
-    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+    "REQUEST_METHOD",  # where it is set, Python does not use HTTP_PROXY
 )
 # The loggers of botocore that show no value of a request, an answer or a setting. All others, new ones too, may show
 # one: a proof, a key, what a credential_process printed, or the password in an endpoint.
@@ -136,7 +136,9 @@ def call(
 
 
 def _environment() -> tuple[object, ...]:
-    return os.getpid(), *map(os.environ.get, _variables())  # by process: connections do not survive a fork
+    # By process, because connections do not survive a fork. Python reads the variables of proxies in any case.
+    proxies = tuple(sorted(each for each in os.environ.items() if each[0].lower().endswith("_proxy")))
+    return os.getpid(), *map(os.environ.get, _variables()), proxies
 
 
 def _files() -> tuple[object, ...]:

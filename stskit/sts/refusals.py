@@ -17,7 +17,6 @@ from stskit.credentials import Credentials, Secret
 from stskit.errors import ProofInvalid, STSError, StskitError, STSUnavailable, joined
 from stskit.proofs import Proof, SAMLAssertion
 from stskit.sts.remedies import Remedy, remedy_for
-from stskit.sts.settings import bad_variable, unused_settings
 
 __all__ = ["CallDetails", "describe_policy", "describe_proof", "translate", "unavailable"]
 
@@ -117,6 +116,8 @@ def translate(error: Exception, details: CallDetails) -> StskitError:
 
 def unavailable(kind: str, detail: str, details: CallDetails) -> STSUnavailable:
     """The error for a call that got no usable answer."""
+    from stskit.sts.settings import bad_variable, unused_settings
+
     happened, remedy, cli_remedy = _UNAVAILABLE[kind]
     bad = bad_variable() if kind in ("setup", "tls", "connection") else None
     if bad is not None:
@@ -165,6 +166,8 @@ def _refused(metadata: Mapping[str, Any], error: Mapping[str, Any], details: Cal
 
 def _context(row: Remedy, details: CallDetails, skew: timedelta | None) -> list[str]:
     """What is known that may explain the refusal, each as a sentence; nothing secret is in it."""
+    from stskit.sts.settings import unused_settings
+
     told = []
     if row.context in ("proof", "both") and details.proof is not None:
         told.append(describe_proof(details.proof))

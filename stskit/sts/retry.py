@@ -1,6 +1,6 @@
 """One call of STS for a role, with the retries that botocore does not make.
 
-1. STS could not fetch the identity provider's keys: five tries in all, each with a fresh proof.
+1. STS could not fetch the identity provider's keys: five tries in all, each with what the source returns then.
 2. Access is denied, as it is for some seconds after a role was made: for as long as the caller wants to wait.
 3. STS refuses the key of the role that the call was signed by: once, with a new key.
 

@@ -190,12 +190,18 @@ def _is_file(value: str) -> bool:
     return not value.strip() or os.access(value, os.R_OK)
 
 
+def _is_region(value: str) -> bool:
+    return not value or bool(re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?", value))
+
+
 def _is_list_of_regions(value: str) -> bool:
     return bool(re.fullmatch(r"[\w*-]+(,[\w*-]+)*", value))
 
 
 _WHENS: Final = ("when_supported", "when_required")
 _VALID: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
+    "AWS_REGION": (_is_region, "the name of a region"),
+    "AWS_DEFAULT_REGION": (_is_region, "the name of a region"),
     "AWS_MAX_ATTEMPTS": (_is_number(1, 10**9), "a number from 1 on"),
     "AWS_RETRY_MODE": (_is_one_of("legacy", "standard", "adaptive"), "legacy, standard or adaptive"),
     "AWS_DEFAULTS_MODE": (

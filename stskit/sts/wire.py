@@ -191,7 +191,7 @@ class _Watchdog:
         reset_in_children(self)
 
     def reset_after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may make a call while this thread holds it
         self._new: SimpleQueue[tuple[float, ReferenceType[_Exchange]]] | None = None
 
     def watch(self, exchange: _Exchange, seconds: float) -> None:

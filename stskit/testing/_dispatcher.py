@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from copy import deepcopy
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from attrs import define, field, frozen
 
+from stskit._io.fork import lock_across_forks
 from stskit.protocols import Clock
 from stskit.testing import _service_model
 from stskit.testing._account import Account, Principal, RequestContext
@@ -59,7 +60,7 @@ class Dispatcher:
     calls: list[Call] = field(factory=list)
     upcoming: deque[Fault | None] = field(factory=deque)
     permanent: Fault | None = None
-    lock: threading.RLock = field(factory=threading.RLock)
+    lock: AbstractContextManager[object] = field(factory=lock_across_forks)
 
     def order(self, faults: Iterable[Fault | None]) -> None:
         """Order *faults* for the next calls, one each."""

@@ -16,7 +16,7 @@ from stskit._arguments import (
     check_type,
     expanded,
     flag,
-    optional_text,
+    optional_shown_text,
     path_text,
     quoted,
     secret_kind,
@@ -86,21 +86,19 @@ class CredentialsFile:
 
     profile: str = field(validator=text)
     path: str | None = field(default=None, converter=_expanded)
-    region: str | None = field(default=None, validator=optional_text)
-    output: str | None = field(default=None, validator=optional_text)
+    region: str | None = field(default=None, validator=optional_shown_text)
+    output: str | None = field(default=None, validator=optional_shown_text)
     config_path: str | None = field(default=None, kw_only=True, converter=_expanded_config)
     overwrite: bool = field(default=False, kw_only=True, validator=flag)
     backup: bool = field(default=False, kw_only=True, validator=flag)
 
     def __attrs_post_init__(self) -> None:
-        check_type("profile", self.profile, str, "the name of a profile", "For example CredentialsFile('deploy').")
         for name, value in self._settings().items():
-            check_type(name, value, str, "text", "For example region='us-east-1', output='json'.")
             if not _is_word(value):
                 raise SinkError(
                     f"{name} {quoted(value)} is no word of visible ASCII characters",
                     remedy="give one such as us-east-1 or json",
-                    cli_message=f"{value!r} is no word of visible ASCII characters",
+                    cli_message=f"{quoted(value)} is no word of visible ASCII characters",
                     option=name,
                 )
         _check_name(self.profile)
@@ -179,8 +177,8 @@ class CredentialsFile:
         )
 
     def _remove(self) -> list[str]:
-        settings = self._settings() if os.path.exists(self._config_path) else {}
-        if not os.path.exists(self._path):
+        settings = self._settings() if _may_exist(self._config_path) else {}
+        if not _may_exist(self._path):
             return []
         keys: Values = dict.fromkeys(_OPTIONS)
         files = self._files(
@@ -216,14 +214,28 @@ class CredentialsFile:
         return self.config_path or _default_path("AWS_CONFIG_FILE", beside)
 
 
+def _may_exist(path: str) -> bool:
+    """Return whether there is a file, or its folder cannot be searched: the edit reports that."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def _default_path(variable: str, default: str) -> str:
     """Return the path that the environment names, read as botocore reads it, else *default*. Raises `SinkError`."""
     named = os.environ.get(variable)
-    return expanded(named, SinkError, variable=variable) if named else expanded(default, SinkError)
+    if not named:
+        return expanded(default, SinkError)
+    path_text(named, SinkError, remedy="set it to the path of a file", variable=variable)
+    return expanded(named, SinkError, variable=variable)
 
 
 def _check_name(name: str) -> None:
-    check_type("profile", name, str, "the name of a profile")
+    check_type("profile", name, str, "text")
     if secret_kind(name) or _NOT_A_NAME.fullmatch(name) or not _NAME.fullmatch(name):
         raise SinkError(
             f"{quoted(name)} is no profile name that all AWS tools read alike",

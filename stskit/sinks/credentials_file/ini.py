@@ -151,7 +151,8 @@ def _spans(data: bytes, sections: AbstractSet[str]) -> Iterator[tuple[str, tuple
             if not usual or header != b"[%b]" % section.encode():
                 raise SinkError(
                     f"the header of [{section}], or the one after it, has blanks, quotes or a comment that some "
-                    "readers take as part of the name"
+                    "readers take as part of the name",
+                    remedy="write both headers as [NAME], each on a line of its own",
                 )
             yield section, (start, len(data) if after < 0 else after + 1)
 
@@ -349,7 +350,10 @@ def _plan(shape: str, values: Mapping[str, str | None]) -> list[_Step]:
         if line.kind == "option":
             dropping = line.option in values
             if line.indented and below and dropping:
-                raise SinkError("an indented option follows one without a value, and belongs to it for some readers")
+                raise SinkError(
+                    "an indented option follows one without a value, and belongs to it for some readers",
+                    remedy="move it to the start of the line",
+                )
             below = not (line.full or dropping) or (below and line.indented)
             if line.option in missing:
                 missing.remove(line.option)

@@ -11,7 +11,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from stskit._arguments import expanded, flag, optional_text, path_text
+from stskit._arguments import expanded, flag, optional_shown_text, path_text
 from stskit.credentials import Credentials, check_credentials
 from stskit.errors import SinkError, StskitWarning, init_without_frames, without_frames
 from stskit.sinks.dot_env.env_file import BARE, updated
@@ -50,7 +50,7 @@ class DotEnv:
     """
 
     path: str = field(converter=_path)
-    region: str | None = field(default=None, kw_only=True, validator=optional_text)
+    region: str | None = field(default=None, kw_only=True, validator=optional_shown_text)
     expiration: bool = field(default=False, kw_only=True, validator=flag)
     backup: bool = field(default=False, kw_only=True, validator=flag)
 

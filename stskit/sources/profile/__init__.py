@@ -80,40 +80,14 @@ class Profile:
         login session has ended or an MFA code is needed and nobody can be asked, and `ProofInvalid` where something is
         there and does not work; none with what a process or a server said, since that may hold secrets.
         """
-        from stskit.sources.profile import errors
-        from stskit.sources.profile.provider_chain import harden_chain
-        from stskit.sts.clients import silence_secret_loggers
-        from stskit.sts.settings import new_session
-        from stskit.sts.wire import guard
-
-        where = "the ambient AWS credentials" if self.name is None else f"the profile {self.name!r}"
-        session = new_session(self.name)
-        guard(session, allow_http=self.allow_http)
-        try:
-            with silence_secret_loggers():
-                harden_chain(session, self.process_timeout)
-                self._check(session)
-                found = _found(session)
-        except SourceError as error:
-            raise prefixed(error, f"{where}: ") from None
-        except Exception as error:  # noqa: BLE001 - botocore's errors have no common base, and may hold secrets
-            raise errors.translate(error, session, where, self.name) from None
-        if found is None:
-            what = f"{where}: nothing found, neither elsewhere nor"
-            raise errors.not_found(session, what, "run: aws configure, or name another source")
-        return found
-
-    def _check(self, session: Session) -> None:
-        from stskit.sources.profile.missing import check_credentials
-
-        settings = session.full_config["profiles"].get(self.name)
-        if self.name is not None and settings is not None:
-            check_credentials(self.name, settings)
+        return _fetch_with_origin(self)[0]
 
 
 @define(eq=False)
 class ProfileSnapshot:
-    """A profile with what decided whose credentials it gives; without, if that has changed during the fetch."""
+    """A profile with what decided whose credentials it gives; without, if that has changed during the fetch, and if
+    the machine has given them after all.
+    """
 
     profile: Profile
     _parts: tuple[object, ...] | None = field(repr=False)
@@ -123,35 +97,78 @@ class ProfileSnapshot:
         """As of `Profile`. Raises nothing."""
         return None if self._parts is None else digest(*self._parts)
 
+    @without_frames
     def fetch(self) -> Credentials:
         """As of `Profile`, which reads the files again."""
         from stskit.sources.profile.cache_key import profile_parts
 
-        credentials = self.profile.fetch()
-        if profile_parts(self.profile.name) != self._parts:
+        credentials, is_of_machine = _fetch_with_origin(self.profile)
+        if is_of_machine or profile_parts(self.profile.name) != self._parts:
             self._parts = None
         return credentials
 
 
-def _found(session: Session) -> Credentials | None:
+def _fetch_with_origin(profile: Profile) -> tuple[Credentials, bool]:
+    """Return the credentials, and whether the container or the instance has given them. Raises as `fetch`."""
+    from stskit.sources.profile import errors
+    from stskit.sources.profile.provider_chain import harden_chain
+    from stskit.sts.clients import silence_secret_loggers
+    from stskit.sts.settings import new_session
+    from stskit.sts.wire import guard
+
+    where = "the ambient AWS credentials" if profile.name is None else f"the profile {profile.name!r}"
+    session = new_session(profile.name)
+    guard(session, allow_http=profile.allow_http)
+    try:
+        with silence_secret_loggers():
+            harden_chain(session, profile.process_timeout)
+            _check(profile.name, session)
+            found = _found(profile.name, session)
+    except SourceError as error:
+        raise prefixed(error, f"{where}: ") from None
+    except Exception as error:  # noqa: BLE001 - botocore's errors have no common base, and may hold secrets
+        raise errors.translate(error, session, where, profile.name) from None
+    if found is None:
+        what = f"{where}: nothing found, neither elsewhere nor"
+        raise errors.not_found(session, what, "run: aws configure, or name another source")
+    return found
+
+
+def _check(name: str | None, session: Session) -> None:
+    from stskit.sources.profile.missing import check_credentials
+
+    settings = session.full_config["profiles"].get(name)
+    if name is not None and settings is not None:
+        check_credentials(name, settings)
+
+
+def _found(name: str | None, session: Session) -> tuple[Credentials, bool] | None:
     found = session.get_credentials()
     if found is None:
         return None
-    if found.method in _OF_THE_MACHINE:
-        from logging import getLogger
-
-        profile = session.get_config_variable("profile") or "default"
-        getLogger("stskit").info(
-            "the profile %r holds no credentials; using those of this machine (%s)", profile, found.method
-        )
+    is_of_machine = found.method in _OF_THE_MACHINE
+    if is_of_machine:
+        _use_machine(name, session, found.method)
     keys = found.get_frozen_credentials()
-    return Credentials(
+    credentials = Credentials(
         access_key_id=_text(keys.access_key),
         secret_access_key=_text(keys.secret_key),
         session_token=_text(keys.token) or None,
         expiration=getattr(found, "_expiry_time", None),  # botocore has no public name for it (boto/botocore#2694)
         account_id=_text(getattr(keys, "account_id", None)) or None,
     )
+    return credentials, is_of_machine
+
+
+def _use_machine(name: str | None, session: Session, method: str) -> None:
+    from logging import getLogger
+
+    from stskit.sources.profile.missing import check_machine
+
+    profile = session.get_config_variable("profile") or "default"
+    if name is not None:
+        check_machine(name, session.full_config["profiles"].get(name, {}))
+    getLogger("stskit").info("the profile %r holds no credentials; using those of this machine (%s)", profile, method)
 
 
 def _text(value: object) -> str:

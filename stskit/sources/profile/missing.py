@@ -8,7 +8,7 @@ from typing import Any, Final
 from stskit.errors import SourceMissing
 from stskit.sts.shared_config import ambient_profile
 
-__all__ = ["check_credentials", "lacks_credentials"]
+__all__ = ["check_credentials", "check_machine", "lacks_credentials", "may_use_machine"]
 
 # Each of these says where the credentials come from. If something else is missing then, botocore says so.
 _SAYS_WHERE: Final = (
@@ -24,14 +24,34 @@ _COMPANIONS: Final = (
 )
 
 
+def may_use_machine(name: str, settings: Mapping[str, Any]) -> bool:
+    """Return whether botocore may go on to the container or the instance for the profile *name*."""
+    return name in ("default", ambient_profile()) or settings.get("credential_source") in _MACHINE
+
+
 def lacks_credentials(name: str, settings: Mapping[str, Any]) -> bool:
     """Return whether the profile *name* holds no credentials and does not say where they come from.
 
     The default profile and the one that the environment names are the default chain, which may use the machine's role.
     """
-    if name in ("default", ambient_profile()) or settings.get("credential_source") in _MACHINE:
+    if may_use_machine(name, settings):
         return False
     return not any(each in settings for each in _SAYS_WHERE)
+
+
+def check_machine(name: str, settings: Mapping[str, Any]) -> None:
+    """Raise `SourceMissing` where botocore has found the credentials of this machine for a profile that has its own.
+
+    It skips an empty setting, and a setting that it does not know, such as ``login_session`` before version 1.41.
+    """
+    if not may_use_machine(name, settings):
+        raise SourceMissing(
+            "botocore cannot use its credentials, and went on to the role of this machine",
+            remedy="complete the profile, or update botocore; for the role of this machine, use Profile() without a "
+            "name",
+            cli_remedy="complete the profile, or update botocore; for the role of this machine, leave out --profile",
+            option="profile",
+        )
 
 
 def check_credentials(name: str, settings: Mapping[str, Any]) -> None:
