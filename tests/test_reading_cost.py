@@ -93,10 +93,10 @@ SHAPES: dict[str, Callable[[int], str]] = {
     "amp entities run": lambda n: "SAMLResponse=" + "&#65;" * (n // 5),
     "tag entity value": lambda n: '<input name=SAMLResponse value="' + "&#65;" * (n // 5) + '">',
     "nul": lambda n: "SAMLResponse=" + "\0" * n,
-    "tags of attributes": lambda n: ("<i name=SAMLResponse " + "a   " * 99_000 + ">") * max(1, n // 396_000),
-    "tags of slashes": lambda n: ("<i name=SAMLResponse " + "a/" * 199_000 + ">") * max(1, n // 398_000),
-    "open tags": lambda n: ("<i name=SAMLResponse " + "a='b' " * 66_000) * max(1, n // 396_000),
-    "tags of one name": lambda n: ("<i name=SAMLResponse " + "a" * 399_000) * max(1, n // 399_000),
+    "tags of attributes": lambda n: ("<i name=SAMLResponse " + "a   " * 24_750 + ">") * max(1, n // 99_000),
+    "tags of slashes": lambda n: ("<i name=SAMLResponse " + "a/" * 49_500 + ">") * max(1, n // 99_000),
+    "open tags": lambda n: ("<i name=SAMLResponse " + "a='b' " * 16_500) * max(1, n // 99_000),
+    "tags of one name": lambda n: ("<i name=SAMLResponse " + "a" * 99_000) * max(1, n // 99_000),
     "runs of blanks": lambda n: ("SAMLResponse=PHN4" + "A B " * 200_000) * max(1, n // 800_000),
     "runs of lines": lambda n: "SAMLResponse=PHN4\n" + "PHN4\n" * (n // 5),
     "runs of percents": lambda n: ("SAMLResponse=PHN4" + "%80" * 300_000) * max(1, n // 900_000),
@@ -106,6 +106,10 @@ SHAPES: dict[str, Callable[[int], str]] = {
     "escaped mentions": lambda n: "SAMLResponse" + "\\x53AMLResponse<" * (n // 16),
     "long names": lambda n: "SAMLResponse &lt;" + ("&" + "a" * 32) * (n // 33),
     "json of objects": lambda n: "[" + '{"url":0,"startedDateTime":"2026-11-25T12:00:00Z"},' * (n // 52) + "1]",
+    "json of lists": lambda n: "[" + "[0]," * (n // 4) + "1]",
+    "json of some lists": lambda n: "[" + "[0]," * min(n // 4, 700_000) + '"' + " " * n + '"]',
+    "json of deep lists": lambda n: "[" + ("[" * 900 + "]" * 900 + ",") * (n // 1801) + "1]",
+    "json of numbers": lambda n: "[" + "0," * (n // 2) + "1]",
     "json of base64": lambda n: "[" + '{"encoding":"base64","text":"QUFB"},' * (n // 36) + "1]",
     "json of json": lambda n: "[" + (json.dumps(json.dumps(["SAMLResponse"])) + ",") * (n // 21) + "1]",
 }
@@ -113,6 +117,7 @@ SHAPES: dict[str, Callable[[int], str]] = {
 WORST = (
     *("bs u", "json keys", "json docs", "json objs", "json of objects", "json of json", "tags of slashes"),
     *("tags of one name", "runs of blanks", "runs of entities", "escaped mentions", "escapes", "xml", "input"),
+    *("json of lists", "json of some lists", "json of numbers", "json of base64"),
 )
 SECONDS = 20  # on a machine that does nothing else: under 8
 
@@ -128,13 +133,13 @@ def cost(text: str) -> float:
 def is_linear(make: Callable[[int], str], size: int, tries: int) -> bool:
     """Return whether twice the *size* costs at most 2.2 times as much: the least of several, on a busy machine.
 
-    What takes less than a twentieth of a second is not measured but noise.
+    What takes less than a tenth of a second is noise.
     """
     short, long = make(size), make(2 * size)
     least, most = math.inf, math.inf
     for _ in range(tries):
         least, most = min(least, cost(short)), min(most, cost(long))
-        if most <= 2.2 * max(least, 0.05):
+        if most <= 2.2 * max(least, 0.1):
             return True
     return False
 
@@ -143,7 +148,7 @@ def is_linear(make: Callable[[int], str], size: int, tries: int) -> bool:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_twice_the_text_costs_at_most_twice_the_time(shape: str) -> None:
     """So it is for each shape of a text, and no construct is quadratic."""
-    assert is_linear(SHAPES[shape], 1_000_000, 6)
+    assert any(is_linear(SHAPES[shape], size, 4) for size in (1_000_000, 2_000_000, 4_000_000))
 
 
 @pytest.mark.gate
@@ -154,7 +159,7 @@ def test_fifty_megabytes_of_anything_take_seconds(shape: str) -> None:
 
 
 @pytest.mark.gate
-@pytest.mark.parametrize("shape", ["bs u", "tags of one name", "runs of blanks"])
+@pytest.mark.parametrize("shape", ["json of numbers", "tags of one name", "one tag blanks"])
 def test_fifty_megabytes_are_linear_too(shape: str) -> None:
     """These are searched to their end."""
     assert is_linear(SHAPES[shape], 25_000_000, 3)
