@@ -65,6 +65,12 @@ def least_random(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(random, "uniform", lambda least, _most: least)
 
 
+@pytest.fixture(autouse=True)
+def no_wait_for_writers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe that no program writes to is an error at once; a test may set another time."""
+    monkeypatch.setattr("stskit._io.streams.SECONDS_FOR_A_WRITER", 0)
+
+
 @pytest.fixture
 def file(home: Path) -> Path:
     """A credentials file with a comment and another profile."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -293,3 +295,22 @@ def test_a_refused_key_that_cannot_be_replaced_is_no_error(clock: ManualClock) -
     clock.advance(timedelta(hours=2))
     assert not both.replace_refused(old.access_key_id)
     assert source.calls == 2
+
+
+def test_a_program_without_logging_prints_nothing_of_its_own() -> None:
+    """The error says it all; a program that wants the log sets up logging."""
+    code = """
+import sys
+from stskit import AssumedRole, Cached
+from stskit.errors import STSError
+from stskit.sources import Static
+from stskit.testing import FakeSTS, Throttle
+sts = FakeSTS()
+sts.next(Throttle())
+try:
+    Cached(AssumedRole("arn:aws:iam::123456789012:role/R", source=Static(sts.user()), sts=sts)).fetch()
+except STSError as error:
+    print(error.code)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("Throttling\n", "")

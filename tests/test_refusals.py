@@ -451,3 +451,12 @@ def test_no_answer_gets_through_as_an_exception_of_another_package(
     with pytest.raises((STSError, STSUnavailable)) as caught:
         changing(Answer(body, status)).exchange(BASE, ROLE)
     assert caught.value.__context__ is None
+
+
+def test_a_message_of_a_megabyte_is_cut() -> None:
+    """The message of a server has no limit, and is searched for parts of the secrets that were sent."""
+    token = "aB" * 40_000
+    message = ("aBaBaBaBaBaBaBaBx " * 60_000)[:900_000]
+    with fake_server(refused("Whatever", message, status=400)) as server, pytest.raises(STSError) as caught:
+        BotocoreSTS(endpoint_url=server.url).exchange(WebIdentityToken(token), ROLE)
+    assert len(str(caught.value)) < 30_000

@@ -231,11 +231,9 @@ def test_an_unknown_flaw_is_refused() -> None:
 # The extra --------------------------------------------------------------------------------------------------------
 
 WITHOUT = """
-import logging
 import sys
 from datetime import timedelta
 
-logging.getLogger("stskit").setLevel(logging.ERROR)  # a refresh that fails is a warning
 LIBRARIES = ("jwt", "signxml", "cryptography", "lxml")
 for name in LIBRARIES:
     sys.modules[name] = None  # as if it were not installed

@@ -90,10 +90,16 @@ class EventQueue:
 
 @lru_cache(maxsize=1)
 def _logger() -> Logger:
-    """Return the logger. It is looked up once, for the handler of a signal can leave the lock of the look-up taken."""
-    from logging import getLogger
+    """Return the logger. It is looked up once, for the handler of a signal can leave the lock of the look-up taken.
 
-    return getLogger("stskit")
+    As libraries do, it has a handler that does nothing: without it, Python prints warnings of a program that has not
+    set up logging.
+    """
+    from logging import NullHandler, getLogger
+
+    logger = getLogger("stskit")
+    logger.addHandler(NullHandler())
+    return logger
 
 
 def describe_left(left: timedelta | None) -> str:

@@ -53,6 +53,7 @@ _KINDS: Final = {
     "BotoCoreError": "setup",
 }
 _NOT_SENDABLE: Final = ("ParamValidationError", "UnicodeEncodeError")  # a `Role` is checked, so it is the proof
+_MAX_MESSAGE: Final = 20_000  # characters; an encoded authorization message has some thousands
 _LONG_WORD: Final = r"[\w+/=%.~-]{16,}"
 _NOTABLE: Final = timedelta(minutes=1)  # of difference between two clocks
 _MAX_ROLES: Final = 20  # of those that an assertion offers
@@ -198,7 +199,9 @@ def _redacted(answer: Mapping[str, Any], name: str, details: CallDetails) -> str
     text = value if isinstance(value, str) else ""  # it may be missing, empty or XML
     for secret in sorted(details.secrets, key=len, reverse=True):  # the longer one first: it may hold another
         text = text.replace(secret, "***")
-    return re.sub(_LONG_WORD, lambda word: "***" if _is_part(unquote(word[0]), details.secrets) else word[0], text)
+    return re.sub(
+        _LONG_WORD, lambda word: "***" if _is_part(unquote(word[0]), details.secrets) else word[0], text[:_MAX_MESSAGE]
+    )
 
 
 def _is_part(word: str, secrets: tuple[Secret, ...]) -> bool:
