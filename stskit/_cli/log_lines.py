@@ -40,7 +40,7 @@ class _Handler(logging.StreamHandler[TextIO]):
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.WARNING:
             self._warnings.append(record)
-        else:
+        elif not hasattr(record, "refresh"):  # the result of the command says that it has credentials
             super().emit(record)
 
     def write_warnings(self) -> None:

@@ -72,7 +72,7 @@ class EventQueue:
             is_loaded = "logging" in sys.modules  # else nobody can have asked for INFO
             # getEffectiveLevel() takes no lock, as isEnabledFor() does
             if (is_loaded or level > _INFO) and _logger().getEffectiveLevel() <= level:
-                _logger().log(level, "%s", notice.log)
+                _logger().log(level, "%s", notice.log, extra={"refresh": notice.event.kind})
         if self.listener is not None and notice.is_own:
             thread, is_nested = get_ident(), get_ident() in self._listening
             try:
