@@ -38,6 +38,7 @@ from stskit.errors import (
 )
 from stskit.sinks import CredentialsFile
 from stskit.sources import Profile
+from stskit.sources.profile import ProfileSnapshot
 from stskit.testing import FakeSTS
 
 HUB = "arn:aws:iam::123456789012:role/Hub"
@@ -912,10 +913,11 @@ def fails(run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Output]:
     """A command with these arguments that ends with that error."""
 
     def fail(error: BaseException, *arguments: str) -> Output:
-        def fetch(_self: Profile) -> Credentials:
+        def fetch(_self: object) -> Credentials:
             raise error
 
         monkeypatch.setattr(Profile, "fetch", fetch)
+        monkeypatch.setattr(ProfileSnapshot, "fetch", fetch)
         command = "assume" if "--to-profile" in arguments else "process"
         return run(command, *arguments, "--profile", "base", HUB)
 
