@@ -15,7 +15,7 @@ from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, RoleError, SignInRequired, SourceMissing, init_without_frames, without_frames
 from stskit.limits import check
 
-__all__ = ["MFA", "MFACommand", "check_mfa"]
+__all__ = ["MFA", "MFACommand"]
 
 Code: TypeAlias = "str | Callable[[str], str] | MFACommand"
 
