@@ -174,7 +174,7 @@ def _first_role_arn(args: Namespace, source: Source[Proof]) -> str:
     return wanted
 
 
-def _offered_role_arn(source: FileSnapshot[SavedResponse, SAMLAssertion], path: str, wanted: str) -> str:
+def _offered_role_arn(source: FileSnapshot[SavedResponse, Proof], path: str, wanted: str) -> str:
     assertion = read_assertion(source, path)
     offered = [role.role_arn for role in assertion.roles]
     fitting = [arn for arn in offered if not wanted or wanted.lower() in _names(arn)]
@@ -199,7 +199,7 @@ def _names(arn: str) -> list[str]:
 # Files that an option names; ``-`` is standard input ------------------------------------------------------------------
 
 
-def read_assertion(source: FileSnapshot[SavedResponse, SAMLAssertion], path: str) -> SAMLAssertion:
+def read_assertion(source: FileSnapshot[SavedResponse, Proof], path: str) -> SAMLAssertion:
     """Return the assertion of *source*, the file at *path*. Raise `ProofInvalid` where its roles cannot be read."""
     assertion = source.read().assertion
     if assertion.is_encrypted:
