@@ -498,3 +498,30 @@ def test_real_roles_are_had_together(aws: LocalAWS, sts: BotocoreSTS, base: Cred
     error = outcomes[aws.target_role].error
     assert isinstance(error, STSError)
     assert error.code == "AccessDenied"
+
+
+def test_another_worker_may_have_replaced_a_refused_key_already() -> None:
+    """Then nothing is replaced again, and the next fetch is of the key that is there now."""
+    keys = Credentials("AKIANEW", "s")
+
+    class Source:
+        def fetch(self) -> Credentials:
+            return keys
+
+        def replace_refused(self, access_key_id: str) -> bool:
+            raise AssertionError("it was replaced already")
+
+    shared = fleet._SharedProof(Source(), Stepping(START))
+    assert shared.fetch() is keys
+    assert shared.replace_refused("AKIAOLD")
+    assert shared.fetch() is keys
+
+
+def test_an_iteration_is_not_continued_in_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The threads of a forked child do not exist, so it would wait for ever."""
+    sts = FakeSTS()
+    outcomes = assume_all(ROLES[:3], source=Static(sts.user()), sts=sts, workers=1)
+    next(outcomes)
+    monkeypatch.setattr("os.getpid", lambda: 1)
+    with pytest.raises(RuntimeError, match="call assume_all again"):
+        next(outcomes)

@@ -69,8 +69,7 @@ def _to_shell(args: Namespace) -> Delivery:
 
 
 def _to_file(sink: sinks.DotEnv | sinks.CredentialsFile, what: str, named: Mapping[str, str]) -> Delivery:
-    if check := getattr(sink, "check", None):  # a sink that can see beforehand what it would refuse
-        check()
+    sink.check()  # before a call is made for what the sink would refuse
 
     def write(credentials: Credentials) -> Result:
         path = credentials.to(sink)

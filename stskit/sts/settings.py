@@ -194,10 +194,6 @@ def _is_region(value: str) -> bool:
     return not value or bool(re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?", value))
 
 
-def _is_list_of_regions(value: str) -> bool:
-    return bool(re.fullmatch(r"[\w*-]+(,[\w*-]+)*", value))
-
-
 _WHENS: Final = ("when_supported", "when_required")
 _VALID: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
     "AWS_REGION": (_is_region, "the name of a region"),

@@ -1,0 +1,48 @@
+"""What the command line shows of the log, and a limit of time for what `doctor` asks."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+
+import pytest
+
+from stskit._cli.doctor.deadline import run_with_deadline
+from stskit._cli.doctor.sources import _mfa_serial_of_a_source
+from stskit._cli.log_lines import log_lines
+
+LOGGER = logging.getLogger("stskit")
+
+
+def test_a_warning_is_shown_where_the_command_succeeds(capsys: pytest.CaptureFixture[str]) -> None:
+    """A refresh failed, and credentials that are valid were used; other records are shown at once."""
+    with log_lines():
+        LOGGER.warning("Could not refresh.", extra={"refresh": "refresh_failed"})
+        LOGGER.info("Refreshed.", extra={"refresh": "refreshed"})
+        LOGGER.info("this SAML response is taken")
+        assert capsys.readouterr().err == "stskit: this SAML response is taken\n"
+    assert capsys.readouterr().err == "stskit: Could not refresh.\n"
+
+
+def test_a_warning_is_not_shown_beside_the_error_that_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line for one thing that went wrong."""
+    with pytest.raises(ZeroDivisionError), log_lines():
+        LOGGER.warning("Could not refresh.", extra={"refresh": "refresh_failed"})
+        raise ZeroDivisionError
+    assert capsys.readouterr().err == ""
+
+
+def test_what_takes_too_long_is_left() -> None:
+    """The thread that waits for it is not waited for."""
+    release = threading.Event()
+    with pytest.raises(TimeoutError):
+        run_with_deadline(0.01, release.wait)
+    release.set()
+    assert run_with_deadline(10, lambda: 5) == 5
+
+
+def test_profiles_that_name_each_other_end_the_search_for_a_device(home: Path) -> None:
+    """There is none."""
+    profiles = {name: {"role_arn": "r", "source_profile": other} for name, other in (("a", "b"), ("b", "a"))}
+    assert _mfa_serial_of_a_source(profiles["a"], profiles) is None
