@@ -340,10 +340,12 @@ def refuse_secret(
 ) -> None:
     """Raise *refusal* where *text* seems to be a secret and not what is *expected*; the error does not quote it."""
     if kind := secret_kind(text):
+        problem = f"must be {expected}, and this is {kind} ({len(text):,} characters)"
         raise refusal(
-            f"{variable or argument} must be {expected}, and this is {kind} ({len(text):,} characters)",
+            f"{variable or argument} {problem}",
             remedy=remedy,
             cli_remedy=cli_remedy,
+            cli_message="" if variable else problem,
             option=None if variable else argument,
             variable=variable,
         )
