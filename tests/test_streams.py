@@ -37,6 +37,12 @@ def clock() -> ManualClock:
     return ManualClock(START)
 
 
+@pytest.fixture(autouse=True)
+def patience(no_wait_for_writers: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The programs of these tests may be late."""
+    monkeypatch.setattr("stskit._io.streams.SECONDS_FOR_A_WRITER", 60)
+
+
 def feed(path: Path, data: bytes) -> threading.Thread:
     """Write *data* into the pipe at *path* as another program does."""
 
