@@ -51,6 +51,9 @@ class Secret(str):
     def __getitem__(self, index: SupportsIndex | slice) -> Secret:
         return Secret(super().__getitem__(index))  # rich and others shorten a text before they show its repr
 
+    def __add__(self, more: str) -> Secret:
+        return Secret(super().__add__(more))  # unittest adds a line end before it shows where two texts differ
+
     def splitlines(self, keepends: bool = False) -> list[str]:  # noqa: ARG002 - as `str` has it
         """Return the mask, because difflib, which unittest and pytest show differences with, asks for lines.
 

@@ -488,3 +488,9 @@ def test_reading_the_roles_of_a_broken_assertion_tells_no_secret() -> None:
         SAMLAssertion(Secret(CANARY * 5)).roles  # noqa: B018 - the property raises
     assert CANARY not in reachable_text(caught.value)
     assert CANARY not in shown_locals(caught.value)
+
+
+def test_a_secret_with_more_text_is_a_secret() -> None:
+    """Runners add a line end before they show where two texts differ."""
+    assert repr(Secret("canary") + "\n") == "Secret('***')"
+    assert Secret("canary") + "\n" == "canary\n"
