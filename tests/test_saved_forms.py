@@ -174,6 +174,8 @@ def test_every_sign_in_host_of_botocore_is_known() -> None:
 
     from botocore.loaders import Loader
 
+    if "signin" not in Loader().list_available_services("endpoint-rule-set-1"):
+        pytest.skip("this botocore does not know the sign-in service")
     rules = json.dumps(Loader().load_service_model("signin", "endpoint-rule-set-1"))
     urls = [url for url in re.findall(r'"url": "(https://[^"]+)"', rules) if "#dnsSuffix" not in url]
     # The others, of dual stack and OAuth, have no pages.
