@@ -314,6 +314,8 @@ print(when, stuck)
 
 def test_no_lock_stays_taken_wherever_a_signal_handler_raises(tmp_path: Path) -> None:
     """At each instruction of the lock and of what holds it."""
+    if sys.version_info[:2] == (3, 12):
+        pytest.skip("here Python 3.12 reports one instruction only to the trace function")
     done = subprocess.run(
         [sys.executable, "-c", INTERRUPTED, tmp_path], capture_output=True, text=True, check=True, timeout=60
     )
