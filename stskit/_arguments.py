@@ -1,4 +1,4 @@
-"""Checks of arguments: wrong types, secrets in the place of something else, and paths that are not paths."""
+"""Check arguments: their types, secrets in the place of other text, and paths."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def _outcomes(recipes: list[AssumedRole], workers: int, progress: Callable[[int,
     process = os.getpid()
     try:
         for _ in range(min(workers, len(recipes))):
-            # a daemon: what is under way when nobody waits any more must not hold up the end of the program
+            # a daemon, because a call that is under way must not delay the end of the program
             threading.Thread(target=work, name="stskit-fleet", daemon=True).start()
         for done in range(1, len(recipes) + 1):
             if os.getpid() != process:

@@ -1,6 +1,6 @@
 """Streams: standard input and pipes, read to their end, bounded.
 
-A stream can be read only once. What is here raises `OSError`, as the system does.
+A stream can be read only once. These functions raise `OSError`, as the system does.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ class SAMLFile:
     @property
     @without_frames
     def identity(self) -> str:
-        """A key for caches: for the bytes of the file as it is now, also where the assertion has ended.
+        """A key for caches: for the bytes of the file as it is now, also for an expired assertion.
 
         Raises `SourceMissing` where the file is not there, `ProofInvalid` where it cannot be read.
         """
