@@ -101,10 +101,10 @@ class StskitError(Exception):
 
 
 def joined(message: str, remedy: str) -> str:
-    """Return *message* followed by *remedy*: as a new sentence where the message is one, else after a semicolon."""
+    """Return *message* and *remedy* as sentences that follow each other, or *message* alone if there is no remedy."""
     if not remedy:
         return message
-    return f"{message} {remedy}" if message.endswith((".", "?", "!")) else f"{message}; {remedy}"
+    return f"{message} {remedy}" if message.endswith((".", "?", "!")) else f"{message}. {remedy}"
 
 
 def prefixed(error: E, prefix: str, *, path: str | None = None) -> E:
