@@ -10,13 +10,26 @@ project = "stskit"
 author = "The stskit developers"
 version = release = version_of("stskit")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "doc_directives", "doc_docstrings", "doc_names"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",  # docstrings in Google style
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+    "doc_directives",
+    "doc_docstrings",
+    "doc_names",
+]
 exclude_patterns = ["_build", "_ext", "examples"]
 
 highlight_language = "text"  # of blocks in docstrings that say nothing else
 default_role = "name"  # of doc_names: what stands in single backquotes in a docstring
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
+
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True  # attributes as a list, because autodoc has no types for them there
+copybutton_exclude = ".linenos, .gp, .go"  # prompts and output are not copied
 
 autodoc_default_options = {"members": True, "no-value": True}
 autodoc_member_order = "bysource"

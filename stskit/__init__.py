@@ -1,14 +1,14 @@
-"""Temporary AWS credentials: a proof from a source, a role, credentials that cannot change, a sink.
+"""Get temporary AWS credentials and deliver them to profiles, shells and boto3 sessions that refresh themselves.
 
->>> from stskit import assume, sources, sinks
->>> assume("arn:aws:iam::123456789012:role/Deploy", source=sources.SAMLFile("samlresponse.log")).to(
-...     sinks.CredentialsFile("deploy")
-... )  # doctest: +SKIP
+>>> from stskit import boto3_session
+>>> session = boto3_session("arn:aws:iam::123456789012:role/Reports", region_name="eu-central-1")
+>>> session.client("sts").get_caller_identity()["Account"]
+'123456789012'
 """
 
 from stskit import sinks, sources
 from stskit.credentials import CallerIdentity, Credentials
-from stskit.engine import AssumedRole, assume, caller_identity
+from stskit.engine import AssumedRole, assume, boto3_session, caller_identity
 from stskit.errors import StskitError
 from stskit.fleet import Outcome, assume_all
 from stskit.mfa import MFA, MFACommand
@@ -31,6 +31,7 @@ __all__ = [  # noqa: RUF022 - sorted as sorted() does it
     "WebIdentityToken",
     "assume",
     "assume_all",
+    "boto3_session",
     "caller_identity",
     "sinks",
     "sources",

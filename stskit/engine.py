@@ -1,4 +1,7 @@
-"""`AssumedRole` is the recipe, `assume` runs one now, `caller_identity` says whose credentials those are."""
+"""Assume a role: once with `assume`, for as long as needed with `boto3_session` or an `AssumedRole`.
+
+`caller_identity` returns the account and the user that credentials belong to.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from attrs import evolve, field, frozen
 
@@ -15,17 +18,21 @@ from stskit.cache_key import anonymous_part, identity_for, identity_of, role_key
 from stskit.credentials import CallerIdentity, Credentials, check_credentials
 from stskit.errors import RoleError, SourceMissing, init_without_frames, without_frames
 from stskit.proofs import Proof
-from stskit.protocols import STS, LiveSink, Source, STSOperations, attach
-from stskit.refresh import Cached
+from stskit.protocols import STS, Cache, LiveSink, Source, STSOperations, attach
+from stskit.refresh import Cached, RefreshPolicy
 from stskit.roles import Role
+from stskit.sinks import Boto3Session
 from stskit.sources import OIDCTokenFile, Profile
 from stskit.sts import BotocoreSTS, sts_for
 
-__all__ = ["AssumedRole", "assume", "caller_identity"]
+if TYPE_CHECKING:
+    import boto3.session
+
+__all__ = ["AssumedRole", "assume", "boto3_session", "caller_identity"]
 
 R = TypeVar("R")
 
-_LONGEST_WAIT: Final = timedelta(minutes=1)  # for a new role; one that takes longer is refused for another reason
+_LONGEST_WAIT: Final = timedelta(minutes=1)  # a role that is not usable after a minute is refused for another reason
 # seconds; https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
 _MAX_CHAINED_DURATION: Final = 3600
 
@@ -44,15 +51,34 @@ def _role(role: Role | str) -> Role:
 @init_without_frames
 @frozen
 class AssumedRole:
-    """How to get the credentials of a role: a recipe. It holds no credentials, and is itself a source of them.
+    """A recipe: how to get the credentials of a role. It is itself a source, so a role can be assumed from it.
 
-    `role`: a `Role`, or an ARN as text. `source`: where the proof comes from; the default is the ambient credentials,
-    as the AWS SDKs find them. `sts`: what exchanges the one for the other.
-    `wait_for_new_role`: for how long, up to a minute, to try again where access is denied, as it is for some seconds
-    after a role or its trust policy was made. Not together with `mfa` of the role: a code is valid once.
+    It holds no credentials, so you can pickle it, log it and share it between threads and processes. To get credentials
+    once, call `fetch`. To get a boto3 session that refreshes itself, attach a sink: ``recipe.to(Boto3Session())``.
 
-    Raises `RoleError` where the role is chained onto another `AssumedRole` for more than the hour that STS allows, and
-    `TypeError` for an argument of the wrong type, for example a path or a proof as the source.
+    Args:
+        role: Role ARN, or a `Role` with options.
+        source: Where the proof comes from. Defaults to the standard AWS credential chain, ``Profile()``.
+        sts: What exchanges the proof for credentials. Defaults to ``BotocoreSTS()``.
+        wait_for_new_role: How long to retry if access is denied, as STS does for some seconds after a role or its
+            trust policy was created. Up to one minute. Defaults to zero. Cannot be used together with the option
+            ``mfa`` of the role, because an MFA code is valid once.
+
+    Raises:
+        RoleError: If an option is out of its limits, or if a role that is assumed from another role asks for more than
+            the one hour that STS allows.
+        TypeError: If an argument has the wrong type, for example a path as the source.
+
+    Example:
+        >>> from stskit import AssumedRole
+        >>> from stskit.sinks import Boto3Session
+        >>> from stskit.sources import Profile
+        >>> recipe = AssumedRole("arn:aws:iam::123456789012:role/Deploy", source=Profile("base"))
+        >>> session = recipe.to(Boto3Session("eu-central-1"))
+        >>> session.client("sts").get_caller_identity()["Account"]
+        '123456789012'
+
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
     """
 
     role: Role = field(converter=_role)
@@ -66,37 +92,49 @@ class AssumedRole:
         check_timespan("wait_for_new_role", self.wait_for_new_role)
         if self.wait_for_new_role and self.role.mfa is not None:
             raise RoleError(
-                "wait_for_new_role cannot be used together with mfa: each try needs an MFA code, and a code is valid "
-                "once.",
-                remedy="Leave out wait_for_new_role, or use Cached(SessionToken(source, mfa)) as the source",
-                cli_remedy="Leave out --wait-for-new-role, or use --session-token",
+                "wait_for_new_role cannot be used together with mfa: each attempt needs an MFA code, and a code is "
+                "valid once.",
+                remedy="Omit wait_for_new_role, or pass source=Cached(SessionToken(source, mfa)).",
+                cli_remedy="Omit --wait-for-new-role, or add --session-token.",
                 option="wait_for_new_role",
             )
         if not timedelta(0) <= self.wait_for_new_role <= _LONGEST_WAIT:
             raise RoleError(
-                f"wait_for_new_role is {self.wait_for_new_role}",
-                remedy=f"it may be up to {_LONGEST_WAIT}",
-                cli_message=f"is {self.wait_for_new_role}",
+                f"wait_for_new_role is {self.wait_for_new_role}, outside the limits of 0 to {_LONGEST_WAIT}.",
+                remedy="Pass a time of up to one minute.",
+                cli_message=f"is {self.wait_for_new_role}, outside the limits of 0 to {_LONGEST_WAIT}.",
                 option="wait_for_new_role",
             )
         duration = self.role.duration
         is_chained = isinstance(_uncached(self.source), AssumedRole)
         if is_chained and duration is not None and duration > _MAX_CHAINED_DURATION:
             raise RoleError(
-                f"{self.role.arn} is assumed from another role, and such a session lasts {_MAX_CHAINED_DURATION} "
-                f"seconds at most; duration is {duration}.",
-                remedy="Ask for less, or assume the role from long-term keys, SAML or OIDC",
+                f"duration is {duration} seconds, and {self.role.arn} is assumed from another role. STS allows at "
+                f"most {_MAX_CHAINED_DURATION} seconds for a chained role.",
+                remedy=f"Pass a duration of up to {_MAX_CHAINED_DURATION} seconds, or assume the role directly with "
+                "long-term keys, SAML or OIDC.",
                 option="duration",
             )
 
     @classmethod
     @without_frames
     def from_env(cls, environ: Mapping[str, str] | None = None, *, sts: STS | None = None) -> AssumedRole:
-        """The role of the environment: ``AWS_ROLE_ARN`` with the token in ``AWS_WEB_IDENTITY_TOKEN_FILE``.
+        """Return the recipe that the environment describes: a role ARN and an OIDC token file.
 
-        Kubernetes (EKS) and many CI systems set these two; ``AWS_ROLE_SESSION_NAME`` names the session. *environ*: None
-        is the environment of this process. Raises `SourceMissing` where one of the first two is not set, and
-        `RoleError` where the role or the name is none that STS takes.
+        ``AWS_ROLE_ARN`` and ``AWS_WEB_IDENTITY_TOKEN_FILE`` are required; Kubernetes (EKS) and many CI systems set
+        both. ``AWS_ROLE_SESSION_NAME`` is the session name, if it is set.
+
+        Args:
+            environ: Environment variables. Defaults to those of this process.
+            sts: What exchanges the token for credentials. Defaults to ``BotocoreSTS()``.
+
+        Returns:
+            A recipe that reads the token file again at every fetch.
+
+        Raises:
+            SourceMissing: If one of the two variables is not set.
+            RoleError: If the role ARN or the session name is not valid.
+            TypeError: If an argument has the wrong type.
 
         https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html
         """
@@ -105,9 +143,9 @@ class AssumedRole:
         arn = environ.get("AWS_ROLE_ARN")
         if not arn:
             raise SourceMissing(
-                "AWS_ROLE_ARN is not set",
-                remedy="set it to the ARN of the role, or use AssumedRole(arn, source=...)",
-                cli_remedy="set it to the ARN of the role, or leave out --from-env and name the role and its source",
+                "The environment variable AWS_ROLE_ARN is not set.",
+                remedy="Set it to the role ARN, or use AssumedRole(arn, source=...).",
+                cli_remedy="Set it to the role ARN, or omit --from-env and name a role and its source.",
                 variable="AWS_ROLE_ARN",
             )
         try:
@@ -120,11 +158,20 @@ class AssumedRole:
 
     @without_frames
     def fetch(self) -> Credentials:
-        """Return new credentials: one fetch of the source, one call of STS. Raises what these two raise.
+        """Return new credentials. This fetches the proof once and calls STS once.
 
-        The call is made again, with a fresh assertion or token, where STS could not fetch the identity provider's keys
-        (five tries in all), and with `wait_for_new_role` where it denies access. If STS refuses the key of a `Cached`
-        source, it is made once more with a new key. In a chain, only the call that was refused is made again.
+        The STS call is retried, with a new proof, in three cases: STS could not fetch the keys of the identity provider
+        (up to five attempts), access is denied within `wait_for_new_role`, or STS refused the key of a `Cached` source
+        (once). In a chain, only the refused call is retried.
+
+        Returns:
+            Temporary credentials of the role. Nothing refreshes them.
+
+        Raises:
+            SourceError: If the source has no valid proof. Nothing was sent.
+            RoleError: If the role does not fit the proof. Nothing was sent.
+            STSError: If STS refused the request.
+            STSUnavailable: If STS could not be reached, or its response was not usable.
         """
         from stskit.sts.retry import exchange_with_retries
 
@@ -132,48 +179,77 @@ class AssumedRole:
 
     @property
     def settings_profile(self) -> str | None:
-        """The profile whose endpoint, region and CA bundle count for calls that are signed with these credentials.
+        """The profile whose endpoint, region and CA bundle apply to calls that use these credentials.
 
-        Raises nothing.
+        None if there is none. Raises nothing.
         """
         return getattr(self.source, "settings_profile", None)
 
     @without_frames
     def to(self, sink: LiveSink[R]) -> R:
-        """Attach *sink* to this recipe, and give back what keeps itself fresh by it.
+        """Attach a sink to this recipe, and return what the sink makes of it, for example a boto3 session.
 
-        Raises `TypeError` for a sink that takes credentials as a value: write ``recipe.fetch().to(sink)`` for these.
+        Args:
+            sink: A sink that refreshes, for example ``Boto3Session()``.
+
+        Returns:
+            What the sink's ``attach`` returns. It refreshes its credentials from this recipe.
+
+        Raises:
+            TypeError: If the sink only takes fixed credentials. Write ``recipe.fetch().to(sink)`` for those.
+            SinkError: If the sink refuses.
         """
         return attach(sink, self)
 
     @property
     @without_frames
     def identity(self) -> str | None:
-        """A key for caches: by the role with all its options, the proof and the STS. It holds nothing secret.
+        """The cache key of these credentials. It covers the role with its options, the proof and the STS.
 
-        None where `source` or `sts` has no identity. Raises what the source does.
+        It contains no secret. None if `source` or `sts` has no identity. Raises what the source raises.
         """
         return role_key(self.role, identity_of(self.source), sts_for(self.source, self.sts))
 
     def identity_for(self, name: str, /) -> str | None:
-        """Return the same where *name* says whose proof it is that `source` starts from. Raises nothing."""
+        """Return the cache key if *name* stands for the identity of the first source.
+
+        Args:
+            name: Name of the identity, chosen by the user (``key=`` of `Cached`).
+
+        Returns:
+            The cache key, or None if `source` or `sts` does not allow a name. Raises nothing.
+        """
         return role_key(self.role, identity_for(self.source, name), sts_for(self.source, self.sts), sts_name=name)
 
     def anonymous_part(self) -> object | None:
-        """Return what leaves it without identity: `sts`, or a part of `source`; None otherwise. Raises nothing."""
+        """Return the part that has no identity, so that there is no cache key.
+
+        Returns:
+            `sts` or a part of `source`, or None if each part has an identity. Raises nothing.
+        """
         return anonymous_part(self.source, self.sts)
 
     def snapshot(self) -> AssumedRole:
-        """Return the same with the source as it is now, so that its identity and its credentials are one person's.
+        """Return this recipe with the present state of its source.
 
-        Raises what the source does.
+        The cache key and the credentials then belong to the same identity, even if a file changes in between.
+
+        Returns:
+            A recipe whose source does not read its files again.
+
+        Raises:
+            SourceError: If the source cannot be read.
         """
         return evolve(self, source=snapshot_of(self.source), sts=sts_for(self.source, self.sts))
 
     def wrap_source(self, wrap: Callable[[Source[Credentials]], Source[Credentials]], /) -> AssumedRole:
-        """Return the same recipe with *wrap* around the role that it is assumed from, so that `Cached` refreshes each.
+        """Return this recipe with the role that it is assumed from wrapped, so that `Cached` refreshes each role.
 
-        Raises nothing of its own.
+        Args:
+            wrap: Function that takes a source and returns a source.
+
+        Returns:
+            A new recipe, or this one if its source is not a role. Raises nothing of its own.
         """
         return evolve(self, source=wrap(self.source)) if isinstance(self.source, AssumedRole) else self
 
@@ -187,9 +263,29 @@ class AssumedRole:
         sts: STS | None = None,
         wait_for_new_role: timedelta = timedelta(0),
     ) -> AssumedRole:
-        """The recipe for a chain of roles, from left to right the path taken. *source* is the proof for *first*.
+        """Return the recipe for a chain of roles. Nothing is called yet.
 
-        Raises as `AssumedRole` and `Role` do; nothing is called yet.
+        Args:
+            first: Role ARN, or a `Role` with options: the role that the proof of *source* can assume.
+            *then: More roles, each assumed from the one before.
+            source: Where the proof for *first* comes from. Defaults to the standard AWS credential chain.
+            sts: What exchanges a proof for credentials. Defaults to ``BotocoreSTS()``.
+            wait_for_new_role: As for `AssumedRole`, for each role of the chain.
+
+        Returns:
+            The recipe for the last role.
+
+        Raises:
+            RoleError: If a role or one of its options is not valid.
+            TypeError: If an argument has the wrong type.
+
+        Example:
+            >>> from stskit import AssumedRole
+            >>> recipe = AssumedRole.through(
+            ...     "arn:aws:iam::123456789012:role/Hub", "arn:aws:iam::123456789012:role/Reports"
+            ... )
+            >>> recipe.fetch().assumed_role_arn
+            'arn:aws:sts::123456789012:assumed-role/Reports/stskit-...'
 
         https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
         """
@@ -209,13 +305,38 @@ def assume(
     sts: STS | None = None,
     wait_for_new_role: timedelta = timedelta(0),
 ) -> Credentials:
-    """The credentials of *role*, now; with more roles after it, those of the last, each assumed from the one before.
+    """Return temporary credentials of a role. They expire, after an hour by default, and nothing refreshes them.
 
-    *source*: where the proof comes from, for example ``SAMLFile("response.b64")``; None: the ambient credentials.
-    *sts*: None is ``BotocoreSTS()``. *wait_for_new_role*: as of `AssumedRole`.
+    For a boto3 session that refreshes itself, call `boto3_session` instead. For another sink that refreshes, build an
+    `AssumedRole`.
 
-    Raises `RoleError` or `SourceError` before any call, `STSError` where STS refuses, `STSUnavailable` where it does
-    not answer.
+    Args:
+        role: Role ARN, or a `Role` with options.
+        *then: More roles, each assumed from the one before (role chaining).
+        source: Where the proof comes from, for example ``SAMLFile("samlresponse.log")``. Defaults to the standard AWS
+            credential chain.
+        sts: What exchanges the proof for credentials. Defaults to ``BotocoreSTS()``.
+        wait_for_new_role: How long to retry if access is denied, for a role that was created some seconds ago. Up to
+            one minute. Defaults to zero.
+
+    Returns:
+        Credentials of the last role. Deliver them with ``credentials.to(sink)``.
+
+    Raises:
+        RoleError: If a role or one of its options is not valid. Nothing was sent.
+        SourceError: If the source has no valid proof. Nothing was sent.
+        STSError: If STS refused the request. ``error.remedy`` says what to do.
+        STSUnavailable: If STS could not be reached, or its response was not usable.
+        TypeError: If an argument has the wrong type.
+
+    Example:
+        >>> from stskit import assume
+        >>> from stskit.sinks import CredentialsFile
+        >>> from stskit.sources import SAMLFile
+        >>> role = "arn:aws:iam::123456789012:role/Deploy"
+        >>> credentials = assume(role, source=SAMLFile("samlresponse.log"))
+        >>> credentials.to(CredentialsFile("deploy"))
+        '.../credentials'
 
     https://docs.aws.amazon.com/STS/latest/APIReference/welcome.html
     """
@@ -224,11 +345,73 @@ def assume(
 
 
 @without_frames
-def caller_identity(credentials: Credentials | None = None, *, sts: STSOperations | None = None) -> CallerIdentity:
-    """Account, ARN and user id behind *credentials*, as STS sees them; None: the ambient credentials.
+def boto3_session(
+    role: Role | str,
+    *then: Role | str,
+    source: Source[Proof] | None = None,
+    sts: STS | None = None,
+    wait_for_new_role: timedelta = timedelta(0),
+    region_name: str | None = None,
+    refresh: RefreshPolicy | None = None,
+    cache: Cache | None = None,
+) -> boto3.session.Session:
+    """Return a boto3 session that uses a role and refreshes its credentials before they expire.
 
-    Raises `STSError` where STS does not know them, `STSUnavailable` where it does not answer, and `TypeError` for an
-    argument of the wrong type.
+    STS is called when the session first needs credentials, not before. All clients and threads of the session share one
+    call. If STS is unavailable, the session keeps using the credentials that it has. Needs ``stskit[boto3]``.
+
+    Args:
+        role: Role ARN, or a `Role` with options.
+        *then: More roles, each assumed from the one before (role chaining).
+        source: Where the proof comes from. Defaults to the standard AWS credential chain.
+        sts: What exchanges the proof for credentials. Defaults to ``BotocoreSTS()``.
+        wait_for_new_role: How long to retry if access is denied, for a role that was created some seconds ago. Up to
+            one minute. Defaults to zero.
+        region_name: AWS region of the session's clients. Defaults to the region of the environment or the config file.
+        refresh: When to refresh. Defaults to ``RefreshPolicy(on_expired="serve")``, the behavior of the AWS SDKs.
+        cache: Where credentials are shared with other processes, for example ``FileCache()``. Defaults to none.
+
+    Returns:
+        A `boto3.session.Session`.
+
+    Raises:
+        RoleError: If a role or one of its options is not valid.
+        SinkError: If boto3 is not installed, or the AWS config file cannot be read.
+        TypeError: If an argument has the wrong type.
+
+    Example:
+        >>> from stskit import boto3_session
+        >>> session = boto3_session("arn:aws:iam::123456789012:role/Reports", region_name="eu-central-1")
+        >>> session.client("sts").get_caller_identity()["Arn"]
+        'arn:aws:sts::123456789012:assumed-role/Reports/stskit-...'
+
+    https://docs.aws.amazon.com/boto3/latest/reference/core/session.html
+    """
+    sink = Boto3Session(region_name, refresh=refresh, cache=cache)
+    return AssumedRole.through(role, *then, source=source, sts=sts, wait_for_new_role=wait_for_new_role).to(sink)
+
+
+@without_frames
+def caller_identity(credentials: Credentials | None = None, *, sts: STSOperations | None = None) -> CallerIdentity:
+    """Return the account, the ARN and the user ID that STS knows for credentials.
+
+    Args:
+        credentials: Credentials to ask about. Defaults to those of the standard AWS credential chain.
+        sts: What calls STS. Defaults to ``BotocoreSTS()``.
+
+    Returns:
+        Account, ARN and user ID.
+
+    Raises:
+        SourceError: If no credentials were passed and the chain has none.
+        STSError: If STS does not accept the credentials.
+        STSUnavailable: If STS could not be reached, or its response was not usable.
+        TypeError: If an argument has the wrong type.
+
+    Example:
+        >>> from stskit import caller_identity
+        >>> caller_identity().arn
+        'arn:aws:iam::123456789012:user/developer'
 
     https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
     """

@@ -1,8 +1,7 @@
-"""Docstrings as Sphinx wants them: options as a list, and what an attrs class takes as it was written."""
+"""Signatures of attrs classes for the documentation, with each default as it is written in the code."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -13,9 +12,6 @@ from sphinx.util.typing import stringify_annotation
 
 from stskit.sinks import Shell
 
-_OPTION = r"[`*]\w+[`*]"
-# "`region`: ..." at the start of a paragraph or after a sentence of one; several options may share a text.
-_ITEM = re.compile(rf"(?:^|(?<=[.;]\s))({_OPTION}(?:,\s{_OPTION})*):\s")
 # Private names of types, and what they stand for.
 _ALIASES = {
     "Code": "str | Callable[[str], str] | MFACommand",
@@ -24,28 +20,6 @@ _ALIASES = {
 
 
 MINUTE = timedelta(minutes=1)
-
-
-def as_list(_app: Sphinx, what: str, _name: str, _object: object, _options: object, lines: list[str]) -> None:
-    """A paragraph that begins with an option becomes a list of them."""
-    if what == "module":
-        return
-    paragraphs = "\n".join(lines).split("\n\n")
-    lines[:] = "\n\n".join("\n".join(_items(each)) for each in paragraphs).split("\n")
-
-
-def _items(paragraph: str) -> Iterator[str]:
-    text = " ".join(paragraph.split("\n"))
-    if not _ITEM.match(text):
-        yield paragraph
-        return
-    text, _, what_comes = text.rpartition(". ") if text.endswith("::") else (text, "", "")
-    pieces = _ITEM.split(text)[1:]
-    for names, said in zip(pieces[::2], pieces[1::2], strict=True):
-        options = ", ".join(f"``{name}``" for name in re.findall(r"\w+", names))
-        yield from (options, f"    {said.strip()}")
-    if what_comes:  # a block of code, which is not of the last option
-        yield from ("", what_comes)
 
 
 def signature(
@@ -100,7 +74,6 @@ def _shown(value: object) -> str:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Have autodoc call both."""
-    app.connect("autodoc-process-docstring", as_list)
+    """Register the handler with autodoc."""
     app.connect("autodoc-process-signature", signature)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

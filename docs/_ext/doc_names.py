@@ -21,7 +21,7 @@ from sphinx.util.nodes import make_refnode
 
 _OF_PYTHON = ("argparse", "collections.abc", "contextlib", "datetime", "os", "random", "typing")
 _ELSEWHERE = (*_OF_PYTHON, "boto3", "botocore")
-_NAME = re.compile(r"[A-Z][A-Za-z0-9]+|assume|assume_all|caller_identity|stskit(\.\w+)+")
+_NAME = re.compile(r"[A-Z][A-Za-z0-9]+|assume|assume_all|boto3_session|caller_identity|stskit(\.\w+)+")
 _TYPES = ("name", "obj", "class", "exc", "func", "meth", "attr", "data", "mod")
 
 
