@@ -1,4 +1,4 @@
-"""Check arguments: their types, secrets in the place of other text, and paths."""
+"""Check arguments: their types, secrets where another value is expected, and paths. Show values in messages."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from attrs import NOTHING, Factory, fields
 
 if TYPE_CHECKING:
     from attrs import Attribute
@@ -43,6 +45,7 @@ __all__ = [
     "profile_hint",
     "quoted",
     "refuse_secret",
+    "repr_without_defaults",
     "secret_kind",
     "shown_text",
     "text",
@@ -79,8 +82,8 @@ _SECRET_KEY: Final = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[A-Za-z0-9+][
 def check_type(argument: str, value: object, kinds: type | tuple[type, ...], expected: str, hint: str = "") -> None:
     """Check that *value* is an instance of one of *kinds*.
 
-    *expected* says what the argument must be ("a Role or an ARN"); *hint* is a sentence about what to write. Raises
-    `TypeError`, which names the class of *value* and never quotes it: it may be a secret.
+    *expected* says what the argument must be ("a Role or an ARN"). *hint* is a sentence that says what to write. Raises
+    `TypeError`, which names the class of *value* and does not quote it, because it may be a secret.
     """
     if not isinstance(value, kinds):
         wrong_type(argument, value, expected, hint)
@@ -111,14 +114,14 @@ def check_sink(value: object) -> None:
 
 
 def profile_hint(value: object) -> str:
-    """Return a sentence about a profile, where *value* is its name in the place of credentials; else ""."""
+    """Return a hint if *value* is a source, or the name of a profile, instead of credentials; else ""."""
     if not isinstance(value, str):
         return "Pass what its fetch() returns." if not isinstance(value, type) and hasattr(value, "fetch") else ""
     return f"Did you mean Profile({value!r}).fetch()?" if _is_name(value) else "Did you mean Profile(name).fetch()?"
 
 
 def check_number(argument: str, value: object) -> None:
-    """Check that *value* is a number of seconds or the like. Raises `TypeError`."""
+    """Check that *value* is a number. Raises `TypeError`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         wrong_type(argument, value, "a number")
 
@@ -134,7 +137,7 @@ def check_aware(argument: str, value: object) -> None:
     hint = "Write for example datetime.now(UTC)."
     check_type(argument, value, datetime, "a datetime with a time zone", hint)
     if isinstance(value, datetime) and value.utcoffset() is None:
-        raise TypeError(f"{argument} must be a datetime with a time zone, and this one has none. {hint}")
+        raise TypeError(f"{argument} must be a datetime with a time zone, but it has none. {hint}")
 
 
 def check_environ(value: object) -> None:
@@ -150,8 +153,8 @@ def check_mapping(argument: str, value: object, expected: str) -> None:
 
 
 def check_list(argument: str, value: object, expected: str) -> None:
-    """Check that *value* can be iterated and is not one text. Raises `TypeError`."""
-    hint = f"For a list of one, write [{argument.removesuffix('s')}]." if isinstance(value, str) else ""
+    """Check that *value* can be iterated and is not a single text. Raises `TypeError`."""
+    hint = f"For a list of one entry, write [{argument.removesuffix('s')}]." if isinstance(value, str) else ""
     if isinstance(value, str | bytes | type) or not isinstance(value, Iterable):
         wrong_type(argument, value, expected, hint)
 
@@ -170,7 +173,8 @@ def describe(value: object) -> str:
 
 def _check_entries(argument: str, value: Any, expected: str) -> None:
     for part in (*value.keys(), *value.values()):
-        check_type(argument, part, str, expected, f"One of its parts is {describe(part)}.")
+        if not isinstance(part, str):
+            raise TypeError(f"{argument} must be {expected}, but it contains {describe(part)}.")
 
 
 def _source_hint(value: object) -> str:
@@ -198,7 +202,7 @@ def is_type(kinds: type | tuple[type, ...], expected: str, hint: str = "") -> _V
 
 
 def has_method(method: str, expected: str, hint: str = "") -> _Validator:
-    """Return a validator that calls `check_method`. None is valid where it is the default."""
+    """Return a validator that calls `check_method`. None is valid if it is the default."""
 
     def check(_self: object, attribute: Attribute[Any], value: object) -> None:
         if value is not None or attribute.default is not None:
@@ -208,7 +212,7 @@ def has_method(method: str, expected: str, hint: str = "") -> _Validator:
 
 
 def number(_self: object, attribute: Attribute[Any], value: object) -> None:
-    """Validate a number, which may be a fraction."""
+    """Validate a number, with or without decimals."""
     check_number(attribute.name, value)
 
 
@@ -240,27 +244,28 @@ flag: Final = is_type(bool, "True or False")
 
 
 def shown_text(_self: object, attribute: Attribute[Any], value: object) -> None:
-    """Validate a text that reprs and errors show: not a secret. Raises `TypeError`, which does not quote it."""
+    """Validate a text that reprs and errors show. Raises `TypeError` for a secret, without quoting it."""
     check_type(attribute.name, value, str, "text")
     kind = secret_kind(str(value))
     if kind and kind != SEVERAL_LINES:
         raise TypeError(
-            f"{attribute.name} must be a text that is not secret, not {kind} ({len(str(value)):,} characters)."
+            f"{attribute.name} is shown in logs, so it must not be a secret: this is {kind} "
+            f"({len(str(value)):,} characters)."
         )
 
 
 def optional_shown_text(_self: object, attribute: Attribute[Any], value: object) -> None:
-    """Validate such a text, or None. Raises as `shown_text`."""
+    """Validate a text that reprs and errors show, or None."""
     if value is not None:
         check_type(attribute.name, value, str, "text or None")
         shown_text(_self, attribute, value)
 
 
-# Secrets in the place of something else -------------------------------------------------------------------------------
+# Secrets where another value is expected ------------------------------------------------------------------------------
 
 
 def secret_kind(text: str) -> str | None:
-    """Return what *text* seems to be, if it is not a path but the content of a file; None for a possible path."""
+    """Return what *text* seems to be if it is a secret or the content of a file; None if it can be a path or a name."""
     begin = text.lstrip("\ufeff \t\r\n\"'")
     if _JWT.search(text):
         return "a JSON Web Token"
@@ -285,7 +290,7 @@ def secret_kind(text: str) -> str | None:
 
 
 def _kind_in_arn(arn: str) -> str | None:
-    """Return what a part of *arn*, which may be invalid and long, seems to be, if it is a secret."""
+    """Return what a part of an ARN seems to be if it is a secret; None otherwise. The ARN may be long and not valid."""
     kinds = (
         "JSON"
         if part.startswith("{")
@@ -308,7 +313,7 @@ def _short_secret_kind(text: str) -> str | None:
 
 
 def _is_encoded_xml(text: str) -> bool:
-    """Whether *text* begins with the base64 of XML, as a SAML response does."""
+    """Return whether *text* begins with the base64 of XML, as a SAML response does."""
     from binascii import a2b_base64
 
     with suppress(ValueError):  # not base64, or not ASCII
@@ -317,7 +322,7 @@ def _is_encoded_xml(text: str) -> bool:
 
 
 def quoted(value: object) -> str:
-    """Return *value* as messages quote it: shortened, and what may be or hold a secret by its kind alone."""
+    """Return *value* as messages quote it: shortened, and only its kind if it may be or contain a secret."""
     if not isinstance(value, str | int | float | timedelta | datetime | None):
         return f"of the type {describe(value)}"  # its repr may hold a secret
     if isinstance(value, str) and len(value) > _SHORTEST_SECRET:
@@ -326,6 +331,22 @@ def quoted(value: object) -> str:
             return f"{kind} ({len(value):,} characters)"
     shown = repr(value)
     return shown if len(shown) <= _MAX_QUOTED else f"{shown[:_MAX_QUOTED]}..."
+
+
+def repr_without_defaults(value: Any) -> str:
+    """Return a repr for people of an attrs *value*: without names for required fields, and without defaults.
+
+    A field with ``repr=False`` stays hidden. A field with a function as its ``repr`` is shown by that function.
+    """
+    shown = []
+    for field in fields(type(value)):
+        content = getattr(value, field.name)
+        default = field.default.factory() if isinstance(field.default, Factory) else field.default  # type: ignore[arg-type]
+        if field.repr is False or content == default:
+            continue
+        text = field.repr(content) if callable(field.repr) else repr(content)
+        shown.append(text if field.default is NOTHING else f"{field.name}={text}")
+    return f"{type(value).__name__}({', '.join(shown)})"
 
 
 def refuse_secret(
@@ -338,9 +359,9 @@ def refuse_secret(
     cli_remedy: str = "",
     variable: str | None = None,
 ) -> None:
-    """Raise *refusal* where *text* seems to be a secret and not what is *expected*; the error does not quote it."""
+    """Raise *refusal* if *text* seems to be a secret instead of what is *expected*. The error does not quote it."""
     if kind := secret_kind(text):
-        problem = f"must be {expected}, and this is {kind} ({len(text):,} characters)"
+        problem = f"must be {expected}, but this is {kind} ({len(text):,} characters)."
         raise refusal(
             f"{variable or argument} {problem}",
             remedy=remedy,
@@ -365,8 +386,8 @@ def path_text(
 ) -> str:
     """Return *path* as text.
 
-    Raises `TypeError` where it is not a path, and *refusal*, with that *remedy*, where it is the content of a file: the
-    error does not quote it. It names the *argument*, or the environment *variable* that the path comes from.
+    Raises `TypeError` if it is not a path, and *refusal* with *remedy* if it is the content of a file. The error names
+    the *argument*, or the environment *variable* that the path comes from, and does not quote the value.
     """
     if not isinstance(path, str | os.PathLike) or not isinstance(text := os.fspath(path), str):
         wrong_type(argument, path, "a path as text or os.PathLike[str]")
@@ -377,11 +398,11 @@ def path_text(
 
 
 def expanded(path: str, refusal: type[StskitError], *, variable: str | None = None) -> str:
-    """Return *path* with ``~`` replaced by the home folder; if it comes from *variable*, with ``$NAME`` replaced too.
+    """Return *path* with ``~`` replaced by the home folder; a path from *variable* also with ``$NAME`` replaced.
 
-    botocore replaces variables in the paths that the environment names; in other paths that is the work of the shell.
-    Raises *refusal* where no file can have the path, where there is no such home folder, or where it begins with a
-    variable that has no value.
+    botocore replaces variables in paths that come from the environment. In other paths the shell does it. Raises
+    *refusal* if the path has a character that no path can have, if there is no such home folder, or if the path begins
+    with a variable that has no value.
     """
     full = os.path.expanduser(os.path.expandvars(path) if variable else path)
     first = full.split("/", 1)[0]
@@ -389,8 +410,8 @@ def expanded(path: str, refusal: type[StskitError], *, variable: str | None = No
     if not _is_possible(path) or first.startswith(("~", "$")) or no_home:
         setting = f"{variable}={path}" if variable else path
         raise refusal(
-            f"{setting!r} cannot be used as a path: {_problem('~' if no_home else first)}",
-            remedy="write the whole path",
+            f"{setting!r} cannot be used as a path: {_problem('~' if no_home else first)}.",
+            remedy="Write the full path.",
             variable=variable,
             path=path,
         )
@@ -401,12 +422,12 @@ def _problem(first: str) -> str:
     if first.startswith("~"):
         return f"the home folder {first} was not found"
     if first.startswith("$"):
-        return f"the variable {first} was not replaced by its value"
+        return f"the variable {first} has no value"
     return "it has a NUL or another character that no path can have"
 
 
 def _is_possible(path: str) -> bool:
     try:
         return b"\0" not in os.fsencode(path)
-    except UnicodeEncodeError:  # it holds the path, so no error may keep it
+    except UnicodeEncodeError:  # the exception contains the path, so it must not become a cause
         return False

@@ -1,10 +1,8 @@
-"""`Credentials`: an immutable value. Its secret parts are `Secret` texts, which no repr shows.
-
-`CallerIdentity` says who they belong to, and `Sink` is anything that they can be delivered to.
-"""
+"""AWS credentials as immutable values, whose secret parts no repr shows, and the protocol `Sink` that they go to."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -37,10 +35,19 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 class Secret(str):
-    """A string that behaves as `str` and never shows itself.
+    """A string whose ``repr`` is masked, so that logs, assertion messages and tracebacks with locals do not show it.
 
-    ``repr()`` is masked, and with it the reprs of everything that holds it, log records, assertion messages and
-    tracebacks that show locals. ``str()`` and formatting give plain text: use them only where the secret goes.
+    ``str()`` and formatting return the plain text. Use them only where the secret is needed.
+
+    Args:
+        object: The text, as for `str`.
+
+    Example:
+        >>> from stskit.credentials import Secret
+        >>> Secret("wJalrXUtnFEMI")
+        Secret('***')
+        >>> Secret("wJalrXUtnFEMI") == "wJalrXUtnFEMI"
+        True
     """
 
     __slots__ = ()
@@ -49,49 +56,68 @@ class Secret(str):
         return "Secret('***')"
 
     def __getitem__(self, index: SupportsIndex | slice) -> Secret:
-        return Secret(super().__getitem__(index))  # rich and others shorten a text before they show its repr
+        return Secret(super().__getitem__(index))  # rich and others shorten a text, then show its repr
 
     def __add__(self, more: str) -> Secret:
-        return Secret(super().__add__(more))  # unittest adds a line end before it shows where two texts differ
+        return Secret(super().__add__(more))  # unittest adds a line end, then shows a difference
 
     def splitlines(self, keepends: bool = False) -> list[str]:  # noqa: ARG002 - as `str` has it
-        """Return the mask, because difflib, which unittest and pytest show differences with, asks for lines.
+        """Return masked lines, because the difflib of unittest and pytest shows the lines of a text.
 
-        There are two, because unittest would compare the text itself if there were one. Raises nothing.
+        Args:
+            keepends: Not used. `str` has this parameter.
+
+        Returns:
+            The mask and an empty line. With a single line, unittest would compare and show the text itself. Raises
+            nothing.
         """
         return [repr(self), ""]
 
 
 def secret(value: str) -> Secret:
-    """Return text as a `Secret`, and any other value as it is, for a validator to refuse. Raises nothing."""
+    """Convert text to a `Secret`. A value of another type stays as it is, so that a validator can refuse it.
+
+    Args:
+        value: Text.
+
+    Returns:
+        The `Secret`. Raises nothing.
+
+    Example:
+        >>> from stskit.credentials import secret
+        >>> secret("wJalrXUtnFEMI")
+        Secret('***')
+    """
     return Secret(value) if isinstance(value, str) else value
 
 
 def check_secret(_self: object, attribute: Attribute[Any], value: object) -> None:
-    """Check that *value* is text and not empty, as a validator of attrs.
+    """Validate a secret text, which must not be empty.
 
-    Raises `TypeError` or `ProofInvalid`, which name the attribute and never quote the value.
+    Raises `TypeError` or `ProofInvalid`. Both name the attribute and do not quote the value.
     """
     check_type(attribute.name, value, str, "text")
     if not value:
-        raise ProofInvalid(f"{attribute.name} is empty", remedy="check where it was read from", option=attribute.name)
+        raise ProofInvalid(
+            f"{attribute.name} is empty.", remedy="Check the place where it is stored.", option=attribute.name
+        )
 
 
 def _check_key(self: object, attribute: Attribute[Any], value: str | None) -> None:
-    """Check that *value* can be a part of credentials. None is allowed where it is the default.
+    """Validate a part of credentials.
 
-    A line end or a blank at the end is common where keys come from a file, a secret store or a CSV. It would make the
-    HTTP header invalid or change the signature, and look like another fault. Other servers than AWS's may have blanks
-    inside a secret.
+    A space or a line end at the end is common if keys come from a file, a secret store or a CSV file. It would make the
+    HTTP header invalid or change the signature, and the resulting error would not name the cause. Servers that are not
+    AWS may have blanks inside a secret.
     """
     if value is None and attribute.default is None:
         return
     check_secret(self, attribute, value)
     is_id = attribute.name == "access_key_id"
-    if is_id and value and (kind := secret_kind(value)) and kind != SEVERAL_LINES:  # it is shown in every repr
+    if is_id and value and (kind := secret_kind(value)) and kind != SEVERAL_LINES:  # every repr shows it
         raise ProofInvalid(
-            f"access_key_id is {kind}, not an access key ID",
-            remedy="pass the access key ID first, then the secret access key",
+            f"access_key_id is {kind}, not an access key ID.",
+            remedy="Pass the access key ID first, then the secret access key.",
             option="access_key_id",
         )
     if value and not (value.isprintable() and value == value.strip() and not (is_id and " " in value)):
@@ -104,8 +130,8 @@ def _check_key(self: object, attribute: Attribute[Any], value: str | None) -> No
         )
         place = "at its start" if wrong < begin else "at its end" if wrong > end else "inside"
         raise ProofInvalid(
-            f"{attribute.name} has {_described(value[wrong])} {place}",
-            remedy="remove it where the credentials are stored",
+            f"{attribute.name} has {_described(value[wrong])} {place}.",
+            remedy="Remove it in the place where the credentials are stored.",
             option=attribute.name,
         )
 
@@ -117,55 +143,92 @@ def _is_invisible(character: str) -> bool:
 def _described(character: str) -> str:
     if character in "\r\n":
         return "a line break"
-    return "a blank" if character.isspace() else f"an invisible character (U+{ord(character):04X})"
+    if character == " ":
+        return "a space"
+    return "a tab or other white space" if character.isspace() else f"an invisible character (U+{ord(character):04X})"
 
 
 def _utc(moment: datetime | None) -> datetime | None:
-    """Return *moment* in UTC. Raises `TypeError` for another type, `ProofInvalid` where it has no time zone."""
+    """Convert a time to UTC. Raise `TypeError` for another type, and `ProofInvalid` if it has no time zone."""
     if moment is None:
         return None
     check_type("expiration", moment, datetime, "an aware datetime or None")
     if moment.utcoffset() is None:
         raise ProofInvalid(
-            f"the expiration {moment.isoformat()} has no time zone, so its moment is not known",
-            remedy="pass an aware datetime, for example with tzinfo=datetime.UTC",
+            f"expiration {moment.isoformat()} has no time zone, so it is ambiguous.",
+            remedy="Pass a datetime with a time zone, for example with tzinfo=datetime.UTC.",
             option="expiration",
         )
     with suppress(OverflowError):
         return moment.astimezone(UTC)
     raise ProofInvalid(
-        f"the expiration {moment.isoformat()} is no date in UTC",
-        remedy="check where it was read from",
+        f"expiration {moment.isoformat()} is not a valid date in UTC.",
+        remedy="Check the place where it is stored.",
         option="expiration",
     )
 
 
 class Sink(Protocol[R_co]):
-    """Where credentials go, as the value they are now."""
+    """A place that credentials can be delivered to: any object with this one method.
+
+    Example:
+        >>> from stskit import Credentials
+        >>> class Printed:
+        ...     def write(self, credentials: Credentials, /) -> str:
+        ...         return f"{credentials.access_key_id} until {credentials.expiration}"
+        >>> Credentials("AKIDEXAMPLE", "secret").to(Printed())
+        'AKIDEXAMPLE until None'
+    """
 
     def write(self, credentials: Credentials, /) -> R_co:
-        """Deliver *credentials*, whole or not at all, and give back where or what they became.
+        """Deliver credentials completely, or change nothing.
 
-        Raise `SinkError` when that is not possible, with everything as it was before.
+        Args:
+            credentials: The credentials to deliver.
+
+        Returns:
+            What the user gets from ``credentials.to(sink)``, for example a path.
+
+        Raises:
+            SinkError: If the credentials cannot be delivered. Everything is then as it was before.
         """
         ...
 
 
 @init_without_frames
-@frozen
+@frozen(repr=False)
 class Credentials:
-    """AWS credentials: a value that never changes. Read a whole one; never mix the parts of two.
+    """AWS credentials: one immutable value, with the identity that they belong to.
 
-    `access_key_id`: tells whose they are, and is no secret. `secret_access_key`, `session_token`: secret; long-term
-    keys have no token. `expiration`: aware and in UTC; None for long-term keys.
-    `account_id`, `assumed_role_arn`, `assumed_role_id`, `source_identity`: whose session it is, None where unknown.
-    `packed_policy_size`: how much of the room for policies and tags was used, in percent. `subject`, `issuer`,
-    `audience`: what the proof said, for SAML and web identity only.
+    `assume` returns them; build them yourself for a source of your own, or with `from_dict`. A pickle contains the
+    secrets in plain text, so protect it like the keys.
 
-    Raises `ProofInvalid` where a key is empty or has a blank, a line end or another invisible character, or where the
-    expiration has no time zone; `TypeError` where a part has the wrong type. Both name the part, and never its value.
+    Args:
+        access_key_id: Access key ID. It is not secret, and reprs and logs show it.
+        secret_access_key: Secret access key.
+        session_token: Session token. None for long-term keys.
+        expiration: When the credentials expire, with a time zone; stored in UTC. None for long-term keys.
+        account_id: Account ID, 12 digits. None if unknown, as for the next three.
+        assumed_role_arn: ARN of the session, ``arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION``.
+        assumed_role_id: Role ID and session name, ``AROAEXAMPLE:SESSION``.
+        source_identity: Source identity of the session.
+        packed_policy_size: How much of the space for policies and tags was used, in percent. None if unknown.
+        subject: Subject of the SAML assertion or OIDC token. None for AssumeRole, as for the next two.
+        issuer: Issuer of the assertion, or identity provider of the token.
+        audience: Audience of the assertion or token.
 
-    A pickle holds the secrets in clear, as it must: treat its bytes as you treat the keys.
+    Raises:
+        ProofInvalid: If a key is empty or has a space, a line end or an invisible character, or if the expiration has
+            no time zone. It names the part and does not quote it.
+        TypeError: If a part has the wrong type.
+
+    Example:
+        >>> from stskit import Credentials
+        >>> credentials = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI")
+        >>> credentials
+        <Credentials AKIDEXAMPLE: long-term keys>
+        >>> credentials.secret_access_key
+        Secret('***')
 
     https://docs.aws.amazon.com/STS/latest/APIReference/API_Credentials.html
     """
@@ -183,11 +246,48 @@ class Credentials:
     issuer: str | None = field(default=None, kw_only=True, validator=optional_text)
     audience: str | None = field(default=None, kw_only=True, validator=optional_text)
 
+    def __repr__(self) -> str:
+        role, name, account = self._session()
+        owner = [f"role {role}"] if role else []
+        owner += [f"account {account}"] if account else []
+        owner += [f"session {name}"] if name else [f"subject {self.subject}"] if self.subject else []
+        return f"<Credentials {self.access_key_id}: {', '.join([*owner, self._validity()])}>"
+
+    def _repr_html_(self) -> str:
+        """Return a table for Jupyter, without the secrets."""
+        from html import escape
+
+        role, name, account = self._session()
+        rows = {"Access key ID": self.access_key_id, "Account": account, "Role": role, "Session": name}
+        rows |= {"Subject": self.subject, "Valid": self._validity()}
+        cells = (f"<tr><th>{head}</th><td>{escape(text)}</td></tr>" for head, text in rows.items() if text)
+        return f"<table>{''.join(cells)}</table>"
+
+    def _session(self) -> tuple[str | None, str | None, str | None]:
+        """Return role name, session name and account, each None if unknown."""
+        match = re.fullmatch(r"arn:[^:]*:sts::([^:]*):assumed-role/(.+)/([^/]+)", self.assumed_role_arn or "")
+        account, role, name = match.groups() if match else (None, None, None)
+        return role, name, self.account_id or account
+
+    def _validity(self) -> str:
+        left = self.expires_in()
+        if self.expiration is None or left is None:
+            return "no expiration" if self.session_token else "long-term keys"
+        until = self.expiration.strftime("%Y-%m-%d %H:%M:%S UTC")
+        return f"expired at {until}" if left <= timedelta(0) else f"valid until {until} ({_rounded(left)} left)"
+
     @without_frames
     def expires_in(self, *, now: datetime | None = None) -> timedelta | None:
-        """The time left: negative once expired, None for long-term keys. *now* is aware; default: the system clock.
+        """Return how long the credentials are still valid.
 
-        Raises `TypeError` where *now* is not an aware datetime.
+        Args:
+            now: Present time, with a time zone. Defaults to the system clock.
+
+        Returns:
+            The time left, negative if they have expired. None for long-term keys.
+
+        Raises:
+            TypeError: If *now* is not a datetime with a time zone.
         """
         if now is not None:
             check_aware("now", now)
@@ -197,25 +297,47 @@ class Credentials:
 
     @without_frames
     def is_expired(self, *, now: datetime | None = None) -> bool:
-        """Whether no time is left. Long-term keys never expire. *now* as of `expires_in`, and raises as it does."""
+        """Return whether the credentials have expired. Long-term keys never expire.
+
+        Args:
+            now: Present time, with a time zone. Defaults to the system clock.
+
+        Returns:
+            True if no time is left.
+
+        Raises:
+            TypeError: If *now* is not a datetime with a time zone.
+        """
         left = self.expires_in(now=now)
         return left is not None and left <= timedelta(0)
 
     @without_frames
     def to(self, sink: Sink[R]) -> R:
-        """Deliver these credentials, fixed as they are, and give back what *sink* makes of them.
+        """Deliver these credentials to a sink. They stay as they are: a session made of them is not refreshed.
 
-        Raises `SinkError`, and then nothing was changed; `TypeError` where *sink* is not a sink.
+        For a session that refreshes itself, call ``stskit.boto3_session`` or use ``AssumedRole(...).to(sink)``.
+
+        Args:
+            sink: Where they go, for example ``CredentialsFile("deploy")``.
+
+        Returns:
+            What the sink's ``write`` returns.
+
+        Raises:
+            SinkError: If the sink cannot deliver them. Nothing was changed.
+            TypeError: If it is not a sink.
         """
         check_sink(sink)
         return sink.write(self)
 
     def as_dict(self) -> dict[str, str]:
-        """The four fields under STS's own names; those that are None are left out.
+        """Return the credentials under STS's own names. Parts that are None are omitted.
 
-        ``AccessKeyId``, ``SecretAccessKey``, ``SessionToken``, and ``Expiration`` as RFC 3339 in UTC, whole seconds.
-        The two secrets are `Secret` texts: JSON, a file or an environment gets them in clear, a repr masks them.
-        Raises nothing.
+        The two secrets are `Secret` texts: JSON, a file and an environment get the plain text, and a repr is masked.
+
+        Returns:
+            ``AccessKeyId``, ``SecretAccessKey``, ``SessionToken``, and ``Expiration`` as RFC 3339 in UTC with whole
+            seconds. Raises nothing.
         """
         fields: dict[str, str] = {"AccessKeyId": self.access_key_id, "SecretAccessKey": self.secret_access_key}
         if self.session_token is not None:
@@ -227,9 +349,16 @@ class Credentials:
     @classmethod
     @without_frames
     def from_dict(cls, data: Mapping[str, object]) -> Credentials:
-        """Read what `as_dict` gives, the answer of an STS call, or a ``credential_process`` document.
+        """Read credentials from a dict: of `as_dict`, an STS response, or a ``credential_process`` document.
 
-        Raises `ProofInvalid`, naming the field, when one is missing or is not what it should be.
+        Args:
+            data: The dict. The credentials can be under the key ``Credentials``.
+
+        Returns:
+            The credentials, with the identity that the dict contains.
+
+        Raises:
+            ProofInvalid: If a field is missing or not valid. It names the field and does not quote it.
 
         https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-sourcing-external.html
         """
@@ -254,16 +383,25 @@ class Credentials:
         )
 
 
+def _rounded(left: timedelta) -> str:
+    """Return a time in the largest unit that fits twice: "45 seconds", "59 minutes", "11 hours"."""
+    seconds = int(left.total_seconds())
+    for unit, size in ("hours", 3600), ("minutes", 60):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} seconds"
+
+
 def check_credentials(value: object) -> None:
-    """Check that the argument ``credentials`` is `Credentials`. Raises `TypeError`, which says what to write."""
+    """Raise `TypeError` if the argument ``credentials`` is not `Credentials`. The message says what to pass."""
     check_type("credentials", value, Credentials, "Credentials", profile_hint(value))
 
 
 def _mapping(value: object) -> Mapping[str, object]:
     if not isinstance(value, Mapping):
         raise ProofInvalid(
-            f"credentials are read from a mapping, not from {type(value).__name__}",
-            remedy="check what returned the credentials",
+            f"Credentials must be a mapping of names to values, not {type(value).__name__}.",
+            remedy="Check the response that contains them.",
         )
     return value
 
@@ -275,8 +413,8 @@ def _text(data: Mapping[str, object], name: str, *, required: bool = False) -> s
     if value is None and not required:
         return None
     raise ProofInvalid(
-        f"{name} must be text and not empty; it is {'missing' if value is None else 'not'}",
-        remedy="check what returned the credentials",
+        f"{name} is {'missing' if value is None else 'empty' if value == '' else 'not text'}.",
+        remedy="Check the response that contains the credentials.",
         option=name,
     )
 
@@ -288,8 +426,8 @@ def _moment(value: object) -> datetime | None:
         if isinstance(value, str):
             return instant(value)
     raise ProofInvalid(
-        "Expiration is not an ISO 8601 date and time",
-        remedy="expected for example 2026-01-31T12:00:00Z",
+        "Expiration is not a valid ISO 8601 date and time.",
+        remedy="Write it as in 2026-01-31T12:00:00Z.",
         option="Expiration",
     )
 
@@ -297,10 +435,20 @@ def _moment(value: object) -> datetime | None:
 @init_without_frames
 @frozen
 class CallerIdentity:
-    """Whose credentials these are, as STS sees it.
+    """The identity that credentials belong to, as STS reports it.
 
-    `account`: its twelve digits. `arn`: of the user, or of the session of a role. `user_id`: unique for ever, even
-    where a user of that name is made again; that of a session ends with its name.
+    Args:
+        account: Account ID, 12 digits.
+        arn: ARN of the user, or of the session of a role.
+        user_id: Unique ID. A user or role that is created again with the same name gets another one.
+
+    Raises:
+        TypeError: If a part is not text.
+
+    Example:
+        >>> from stskit import caller_identity
+        >>> caller_identity().account
+        '123456789012'
 
     https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
     """

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from attrs import evolve, field, frozen
 
-from stskit._arguments import check_environ, check_source, check_sts, check_timespan, check_type
+from stskit import sinks
+from stskit._arguments import (
+    check_environ,
+    check_source,
+    check_sts,
+    check_timespan,
+    check_type,
+    repr_without_defaults,
+)
 from stskit.cache_key import anonymous_part, identity_for, identity_of, role_key, snapshot_of
 from stskit.credentials import CallerIdentity, Credentials, check_credentials
 from stskit.errors import RoleError, SourceMissing, init_without_frames, without_frames
@@ -21,7 +29,6 @@ from stskit.proofs import Proof
 from stskit.protocols import STS, Cache, LiveSink, Source, STSOperations, attach
 from stskit.refresh import Cached, RefreshPolicy
 from stskit.roles import Role
-from stskit.sinks import Boto3Session
 from stskit.sources import OIDCTokenFile, Profile
 from stskit.sts import BotocoreSTS, sts_for
 
@@ -48,8 +55,12 @@ def _role(role: Role | str) -> Role:
     return role if isinstance(role, Role) else Role(role)
 
 
+def _short_role(role: Role) -> str:
+    return repr(role.arn) if role == Role(role.arn) else repr(role)
+
+
 @init_without_frames
-@frozen
+@frozen(repr=False)
 class AssumedRole:
     """A recipe: how to get the credentials of a role. It is itself a source, so a role can be assumed from it.
 
@@ -81,10 +92,13 @@ class AssumedRole:
     https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
     """
 
-    role: Role = field(converter=_role)
+    role: Role = field(converter=_role, repr=_short_role)
     source: Source[Proof] = field(factory=Profile, kw_only=True)
     sts: STS = field(factory=BotocoreSTS, kw_only=True)
     wait_for_new_role: timedelta = field(default=timedelta(0), kw_only=True)
+
+    def __repr__(self) -> str:
+        return repr_without_defaults(self)
 
     def __attrs_post_init__(self) -> None:
         check_source("source", self.source)
@@ -387,7 +401,7 @@ def boto3_session(
 
     https://docs.aws.amazon.com/boto3/latest/reference/core/session.html
     """
-    sink = Boto3Session(region_name, refresh=refresh, cache=cache)
+    sink = sinks.Boto3Session(region_name, refresh=refresh, cache=cache)
     return AssumedRole.through(role, *then, source=source, sts=sts, wait_for_new_role=wait_for_new_role).to(sink)
 
 

@@ -1,4 +1,4 @@
-"""`assume_all`: one proof, many roles, by a few workers that slow down together."""
+"""Assume many roles with one proof: a few worker threads, which slow down together if STS throttles."""
 
 from __future__ import annotations
 
@@ -34,22 +34,43 @@ from stskit.sts import BotocoreSTS, sts_for
 
 __all__ = ["Outcome", "assume_all"]
 
-_TRIES: Final = 5  # for a role that is throttled, each of them three attempts of botocore's
+_ATTEMPTS: Final = 5  # for a role that is throttled; botocore makes three requests in each
 _SLOWEST: Final = 5.0  # seconds between the starts of two calls
 _FIRST_PAUSE: Final = 0.1
-_MARGIN: Final = timedelta(minutes=1)  # a proof that ends sooner is fetched anew
+_MARGIN: Final = timedelta(minutes=1)  # a proof that expires sooner is fetched again
 
 
 @init_without_frames
-@frozen
+@frozen(repr=False)
 class Outcome:
-    """What became of one `role`: its `credentials`, or the `error`; the other is None."""
+    """The result of one role of `assume_all`: its credentials or its error.
+
+    Args:
+        role: The role.
+        credentials: Its credentials. None if there is an error.
+        error: Why there are no credentials. None if there are some.
+
+    Raises:
+        TypeError: If a part has the wrong type.
+
+    Example:
+        >>> from stskit import assume_all
+        >>> for outcome in assume_all(["arn:aws:iam::123456789012:role/Deploy"]):
+        ...     print(outcome.role.arn, "failed" if outcome.error else "works")
+        arn:aws:iam::123456789012:role/Deploy works
+    """
 
     role: Role = field(validator=is_type(Role, "a Role"))
     credentials: Credentials | None = field(
         default=None, validator=is_type((Credentials, type(None)), "Credentials or None")
     )
     error: StskitError | None = None
+
+    def __repr__(self) -> str:
+        if self.error is None:
+            return f"<Outcome {self.role.arn}: {self.credentials!r}>"
+        code = self.error.code if isinstance(self.error, STSError) else None
+        return f"<Outcome {self.role.arn}: {type(self.error).__name__}: {code or self.error.message}>"
 
 
 @without_frames
@@ -61,17 +82,35 @@ def assume_all(
     workers: int = 8,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Outcome]:
-    """The credentials of many roles by one proof, each as an `Outcome`, in the order in which they come.
+    """Assume many roles with one proof, and yield an `Outcome` for each role as soon as it is there.
 
-    *source*: where the proof comes from, fetched once, and again only when it is about to end; None: the ambient
-    credentials. When it cannot be had again, as with a SAML assertion that has ended, the roles that are left fail with
-    that error and without a call. *workers*: how many calls are under way at a time. When STS throttles, all of them
-    slow down, and the role is tried again, five times in all. *progress* is called with how many roles are done and how
-    many there are, by whoever iterates.
+    A role that fails does not stop the others. If STS throttles, all workers slow down and the role is retried, up to
+    five attempts. Stopping the iteration, also by Ctrl-C, cancels the remaining calls.
 
-    One role that fails never stops the others. Whoever stops iterating, also by Ctrl-C, stops the rest: no new call is
-    made. Raises at once, before any call, `RoleError` for a role that is not valid, and what the source raises; an
-    exception that is no `StskitError`, from an STS of somebody else, comes out of the iteration and ends it.
+    Args:
+        roles: Role ARNs, or `Role` values with options.
+        source: Where the proof comes from. It is fetched once, and again only when it is about to expire; if that
+            fails, the remaining roles fail with that error and without a call. Defaults to the standard AWS credential
+            chain.
+        sts: What exchanges the proof for credentials. Defaults to ``BotocoreSTS()``.
+        workers: How many calls may run at the same time, at least 1. Defaults to 8.
+        progress: Function that is called after each role with the number of finished roles and the number of all roles.
+            It runs in the thread that iterates.
+
+    Returns:
+        An iterator of outcomes, in the order in which the roles finish.
+
+    Raises:
+        RoleError: If a role is not valid. Raised at once, before any call.
+        SourceError: If the source has no valid proof. Raised at once.
+        ValueError: If *workers* is less than 1.
+        TypeError: If an argument has the wrong type.
+
+    Example:
+        >>> from stskit import assume_all
+        >>> roles = [f"arn:aws:iam::123456789012:role/{name}" for name in ("Deploy", "ReadOnly")]
+        >>> sorted(outcome.credentials.assumed_role_arn for outcome in assume_all(roles))
+        ['arn:aws:sts::123456789012:assumed-role/Deploy/...', 'arn:aws:sts::123456789012:assumed-role/ReadOnly/...']
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
     """
@@ -81,7 +120,7 @@ def assume_all(
         wrong_type("progress", progress, "a function or None")
     check_list("roles", roles, "a list of roles")
     if workers < 1:
-        raise ValueError(f"workers is {workers}; there must be at least one")
+        raise ValueError(f"workers is {workers}, but at least 1 is needed")
     source, sts = Profile() if source is None else source, BotocoreSTS() if sts is None else sts
     sts = sts_for(source, sts)
     recipes = [AssumedRole(role, source=source, sts=sts) for role in roles]  # each is checked before the first call
@@ -109,17 +148,17 @@ def _outcomes(recipes: list[AssumedRole], workers: int, progress: Callable[[int,
                 results.put(_assume(evolve(recipe, sts=_StoppableSTS(recipe.sts, stop)), pace))
         except _Stopped:
             return
-        except BaseException as error:  # noqa: BLE001 - it is raised where it was waited for
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that iterates
             results.put(error)
 
     process = os.getpid()
     try:
         for _ in range(min(workers, len(recipes))):
-            # a daemon, because a call that is under way must not delay the end of the program
+            # a daemon, because a running call must not delay the end of the program
             threading.Thread(target=work, name="stskit-fleet", daemon=True).start()
         for done in range(1, len(recipes) + 1):
             if os.getpid() != process:
-                raise RuntimeError("this iteration belongs to the process that it was begun in; call assume_all again")
+                raise RuntimeError("this iterator was created before a fork; call assume_all in the child process")
             result = results.get()
             if isinstance(result, BaseException):
                 remove_frames(result)
@@ -131,12 +170,12 @@ def _outcomes(recipes: list[AssumedRole], workers: int, progress: Callable[[int,
 
 
 class _Stopped(Exception):
-    """Nobody waits for the call that a worker was about to make."""
+    """The iteration was stopped, so a worker must not make its next call."""
 
 
 @frozen
 class _StoppableSTS:
-    """An STS that makes no call once the iteration has been stopped, however long a worker has paused before it."""
+    """An STS that makes no call after the iteration was stopped, however long a worker waited before the call."""
 
     sts: STS
     stop: threading.Event
@@ -160,7 +199,7 @@ def _assume(recipe: AssumedRole, pace: _Pace) -> Outcome:
         try:
             credentials = recipe.fetch()
         except StskitError as error:
-            if tries == _TRIES or not _is_throttling(error):
+            if tries == _ATTEMPTS or not _is_throttling(error):
                 return Outcome(recipe.role, error=error)
             pace.slower(started)
         else:
@@ -175,7 +214,7 @@ def _is_throttling(error: StskitError) -> bool:
 
 
 class _Pace:
-    """How soon after each other calls may start, for all workers together: at once, until STS says it is too much."""
+    """The time between the starts of two calls, shared by all workers: zero until STS throttles."""
 
     def __init__(self, pause: Callable[[float], object], clock: Callable[[], float] = monotonic) -> None:
         self._pause = pause
@@ -186,7 +225,7 @@ class _Pace:
         self._slowed = 0.0
 
     def wait(self) -> float:
-        """Wait for one's turn; gives the moment of it."""
+        """Wait until the next call may start, and return that time."""
         with self._lock:
             now = self._clock()
             turn = max(now, self._next)
@@ -196,7 +235,7 @@ class _Pace:
         return turn
 
     def slower(self, started: float) -> None:
-        """A call that started then was throttled. Many that started together count as one."""
+        """Slow down after a throttled call. Calls that started together slow down the workers once."""
         with self._lock:
             now = self._clock()
             if started >= self._slowed:
@@ -205,13 +244,13 @@ class _Pace:
             self._next = max(self._next, now + self._between)
 
     def faster(self) -> None:
-        """A call went through."""
+        """Speed up a little after a call that was not throttled."""
         with self._lock:
             self._between = self._between * 0.9 if self._between > _FIRST_PAUSE / 10 else 0.0
 
 
 class _SharedProof:
-    """One proof for all, until it ends. A source that fails then is not asked again."""
+    """A source that fetches one proof for all roles, until it expires. If fetching fails, it is not tried again."""
 
     def __init__(self, source: Source[Proof], clock: Clock) -> None:
         self._source = source
@@ -227,14 +266,14 @@ class _SharedProof:
                 try:
                     self._proof = self._source.fetch()
                 except SourceError as error:
-                    self._failed = prefixed(error, "")  # without frames, whose locals may hold secrets
+                    self._failed = prefixed(error, "")  # a copy without frames, whose locals may contain secrets
             if self._failed is not None:
-                raise prefixed(self._failed, "")  # no two roles share one error
+                raise prefixed(self._failed, "")  # each role gets its own copy
             assert self._proof is not None
             return self._proof
 
     def replace_refused(self, access_key_id: str) -> bool:
-        """Have the source replace the key that STS has refused; return whether there is another one by now."""
+        """Replace the key that STS refused, if the source can, and return whether there is a new one."""
         replace = getattr(self._source, "replace_refused", None)
         with self._lock:
             proof = self._proof
@@ -243,7 +282,7 @@ class _SharedProof:
             if proof.access_key_id == access_key_id:
                 if not replace(access_key_id):
                     return False
-                self._proof = None  # the next fetch gets the new one
+                self._proof = None  # the next fetch returns the new one
             return True
 
     def _is_ending(self, proof: Proof) -> bool:
@@ -252,6 +291,6 @@ class _SharedProof:
 
 
 def _expiration(proof: Proof) -> datetime | None:
-    with suppress(SourceError):  # an encrypted assertion tells nobody
+    with suppress(SourceError):  # the times of an encrypted assertion are unknown
         return proof.not_on_or_after if isinstance(proof, SAMLAssertion) else proof.expiration
     return None

@@ -1,6 +1,7 @@
-"""What STS takes for each option, and what it calls it: the one table that a test holds equal to STS's own model.
+"""The limits of STS for each option, and STS's own name for it.
 
-By the service model of STS (2011-06-15), as botocore ships it; a number that is not there says where it is from.
+The numbers are those of the service model of STS (2011-06-15) in botocore, and a test compares the two. A comment names
+the source of each number that is not in the model.
 """
 
 from __future__ import annotations
@@ -20,10 +21,21 @@ __all__ = ["LIMITS", "PARAMETERS", "Limit", "check", "check_size", "duration_in_
 
 @frozen
 class Limit:
-    """What STS takes for one option: `least` and `most` of `unit`, and which `characters`, as words and as a `pattern`.
+    """The limits of STS for one option.
 
-    `most` None: there is none. `shown`: whether an error may show the value. `argument`: the name of the argument that
-    is checked, where the table has another name for it.
+    Args:
+        least: Smallest length or number.
+        most: Largest length or number. None if there is no limit.
+        unit: What is counted: characters, seconds, bytes or entries.
+        characters: Allowed characters, in words.
+        pattern: The same as a regular expression.
+        shown: Whether a message may quote the value.
+        argument: Name of the argument, if it differs from the name in `LIMITS`.
+
+    Example:
+        >>> from stskit.limits import LIMITS
+        >>> LIMITS["duration"].most
+        43200
     """
 
     least: int
@@ -37,8 +49,8 @@ class Limit:
 
 _NAME: Final = "letters, digits and _+=,.@-", r"(?a:[\w+=,.@-]*)"
 _TAG: Final = (
-    "letters, digits, blanks and _.:/=+-@",
-    r"(?:[\w.:/=+@-]|[^\S\x00-\x1f\x7f-\x9f])*",  # blanks, without those that are control characters
+    "letters, digits, spaces and _.:/=+-@",
+    r"(?:[\w.:/=+@-]|[^\S\x00-\x1f\x7f-\x9f])*",  # spaces, but no control characters
 )
 
 LIMITS: Final[Mapping[str, Limit]] = {
@@ -48,7 +60,7 @@ LIMITS: Final[Mapping[str, Limit]] = {
     "policy": Limit(
         1,
         None,
-        characters="printable ones up to U+00FF, tabs and line breaks",
+        characters="printable characters up to U+00FF, tabs and line breaks",
         pattern=r"[\t\n\r\x20-\xff]+",
         shown=False,
     ),
@@ -59,7 +71,7 @@ LIMITS: Final[Mapping[str, Limit]] = {
     "tag key": Limit(1, 128, "characters", *_TAG, argument="tags"),
     "tag value": Limit(0, 256, "characters", *_TAG, argument="tags"),
     "transitive_tag_keys": Limit(0, 50, "entries"),
-    # shared with a third party, so not for logs
+    # messages do not quote it, because it is shared with a third party
     "external_id": Limit(
         2, 1224, characters="letters, digits and _+=,.@:/-", pattern=r"(?a:[\w+=,.@:/-]*)", shown=False
     ),
@@ -73,6 +85,7 @@ LIMITS: Final[Mapping[str, Limit]] = {
     ),
     "MFA code": Limit(6, 6, characters="digits", pattern="[0-9]*", shown=False, argument="code"),
 }
+_SINGULAR: Final = {"characters": "character", "bytes": "byte", "seconds": "second"}
 PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
     "arn": ("RoleArn",),
     "session_name": ("RoleSessionName",),
@@ -90,10 +103,26 @@ PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def check(option: str, value: object, *, argument: str | None = None, variable: str | None = None) -> None:
-    """Check that STS allows the text *value* for *option*, a name of `LIMITS`.
+    """Check the length and the characters of a text against the limits of STS.
 
-    Raises `TypeError` where it is not text, and `RoleError` where STS does not allow its length or its characters. The
-    error names the *argument*, by default the one of the table, or the environment *variable* that has the value.
+    Args:
+        option: Name of the option in `LIMITS`.
+        value: The text to check.
+        argument: Name of the argument that the error names. Defaults to the name in the table.
+        variable: Environment variable that has the value. The error then names it instead of an argument.
+
+    Raises:
+        TypeError: If the value is not text.
+        RoleError: If STS does not allow its length or its characters.
+
+    Example:
+        >>> from stskit.errors import RoleError
+        >>> from stskit.limits import check
+        >>> try:
+        ...     check("session_name", "a b")
+        ... except RoleError as error:
+        ...     print(error)
+        session_name 'a b' has characters that STS does not allow. Use letters, digits and _+=,.@- only.
     """
     limit = LIMITS[option]
     argument = None if variable else argument or limit.argument or option
@@ -101,20 +130,31 @@ def check(option: str, value: object, *, argument: str | None = None, variable: 
     assert isinstance(value, str)
     _check_range(option, limit, len(value), argument, variable)
     if not re.fullmatch(limit.pattern, value):
-        shown = f" {quoted(value)}" if limit.shown else ""
+        problem = "has characters that STS does not allow."
+        problem = f"{quoted(value)} {problem}" if limit.shown else problem
         raise RoleError(
-            f"{option}{shown} has characters that STS refuses",
-            remedy=f"it takes {limit.characters}",
-            cli_message=f"{shown} has characters that STS refuses".lstrip() if argument == option else "",
+            f"{_subject(option, argument)} {problem}",
+            remedy=f"Use {limit.characters} only.",
+            cli_message=problem if argument == option else "",
             option=argument,
             variable=variable,
         )
 
 
 def check_size(option: str, size: int | None) -> None:
-    """Check that *size* is within the limits of *option*; None stands for an option that is not given.
+    """Check a number against the limits of STS.
 
-    Raises `TypeError` where it is not a whole number, `RoleError` where it is out of the limits.
+    Args:
+        option: Name of the option in `LIMITS`.
+        size: The number to check. None is always valid: the option is not sent.
+
+    Raises:
+        TypeError: If it is not a whole number.
+        RoleError: If STS does not allow the number.
+
+    Example:
+        >>> from stskit.limits import check_size
+        >>> check_size("duration", 3600)
     """
     limit = LIMITS[option]
     if size is None:
@@ -126,20 +166,49 @@ def check_size(option: str, size: int | None) -> None:
 
 
 def _check_range(option: str, limit: Limit, size: int, argument: str | None, variable: str | None) -> None:
-    if not (limit.least <= size and (limit.most is None or size <= limit.most)):
-        takes = f"{limit.least} to {limit.most}" if limit.most is not None else f"{limit.least} or more"
-        takes = str(limit.least) if limit.least == limit.most else takes
-        raise RoleError(
-            f"{option} has {size} {limit.unit}",
-            remedy=f"STS takes {takes}",
-            cli_message=f"has {size} {limit.unit}" if argument == option else "",
-            option=argument,
-            variable=variable,
-        )
+    if limit.least <= size and (limit.most is None or size <= limit.most):
+        return
+    allowed = f"{limit.least:,} to {limit.most:,}" if limit.most is not None else f"{limit.least:,} or more"
+    allowed = f"{limit.least:,}" if limit.least == limit.most else allowed
+    unit = _SINGULAR.get(limit.unit, limit.unit) if size == 1 else limit.unit
+    is_amount = limit.unit in ("seconds", "bytes")
+    problem = f"{'is' if is_amount else 'has'} {size:,} {unit}, but STS allows {allowed}."
+    more, fewer = ("larger", "smaller") if is_amount else ("longer", "shorter")
+    change = f"Pass a {more if size < limit.least else fewer} value."
+    if limit.unit == "entries":
+        change = f"Pass at most {limit.most} entries."
+    raise RoleError(
+        f"{_subject(option, argument)} {problem}",
+        remedy=change,
+        cli_message=problem if argument == option else "",
+        option=argument,
+        variable=variable,
+    )
+
+
+def _subject(option: str, argument: str | None) -> str:
+    """Return how a message begins: with the argument, or with the part of it that is wrong, such as a tag key."""
+    return option if argument in (option, None) else f"The {option}"
 
 
 def duration_in_seconds(duration: timedelta | int | None) -> int | None:
-    """Return *duration* in seconds. Raises `TypeError` where it is neither a number of them nor a timedelta."""
+    """Return a duration in whole seconds.
+
+    Args:
+        duration: Seconds or a timedelta. None stays None.
+
+    Returns:
+        The number of seconds, or None.
+
+    Raises:
+        TypeError: If it is neither a whole number nor a timedelta.
+
+    Example:
+        >>> from datetime import timedelta
+        >>> from stskit.limits import duration_in_seconds
+        >>> duration_in_seconds(timedelta(minutes=15))
+        900
+    """
     if duration is None or type(duration) is int:
         return duration
     check_type("duration", duration, timedelta, "a whole number of seconds or a timedelta")

@@ -1,4 +1,4 @@
-"""Codes of a multi-factor authentication device: who is asked for them, when, and that each is used once."""
+"""MFA codes: where they come from, when a person is asked for one, and that each is used once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ __all__ = ["MFA", "MFACommand"]
 
 Code: TypeAlias = "str | Callable[[str], str] | MFACommand"
 
-# Codes that were handed out, with their serials: STS takes each once. More than anybody uses while they are valid.
+# Used codes with the serial of their device, because STS accepts each code once. A code is valid for 30 seconds, and no
+# process uses this many before the first of them expires.
 _used: Final[deque[tuple[str, Secret]]] = deque(maxlen=1000)
 _lock: Final = lock_across_forks()
 
@@ -28,8 +29,8 @@ def _arguments(arguments: Sequence[str]) -> tuple[str, ...]:
     check_list("arguments", arguments, 'a list such as ["ykman", "oath", "accounts", "code", "-s", "aws"]')
     if not (words := tuple(arguments)):
         raise RoleError(
-            "arguments is empty: an MFACommand needs a program",
-            remedy='write MFACommand(["ykman", "oath", "accounts", "code", "-s", "aws"])',
+            "arguments is empty, but an MFACommand needs a program.",
+            remedy='Write for example MFACommand(["ykman", "oath", "accounts", "code", "-s", "aws"]).',
             option="arguments",
         )
     for each in words:
@@ -40,10 +41,25 @@ def _arguments(arguments: Sequence[str]) -> tuple[str, ...]:
 @init_without_frames
 @frozen
 class MFACommand:
-    """A program that prints the code of the moment, for example ``ykman`` or ``oathtool``.
+    """A program that prints the current MFA code, for example ``ykman`` or ``oathtool``.
 
-    `arguments`: the program and its arguments; there is no shell. It reads nothing, and what it writes to standard
-    error goes where this process's goes, so that it can ask for a touch. `timeout`: seconds until it is ended.
+    It runs without a shell and without standard input. Its standard error goes to the standard error of this process,
+    so that it can ask you to touch a key.
+
+    Args:
+        arguments: The program and its arguments.
+        timeout: Seconds after which the program is stopped. Defaults to 60.
+
+    Raises:
+        RoleError: If there are no arguments.
+        TypeError: If an argument has the wrong type.
+
+    Example:
+        >>> from stskit import MFACommand
+        >>> MFACommand(["echo", "123456"]).run()
+        Secret('***')
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa.html
     """
 
     arguments: Sequence[str] = field(converter=_arguments, repr=lambda arguments: f"[{arguments[0]!r}, ...]")
@@ -51,32 +67,40 @@ class MFACommand:
 
     @without_frames
     def run(self) -> Secret:
-        """What the program prints, without blanks around it.
+        """Run the program.
 
-        Raises `SourceMissing` where there is no such program, `ProofInvalid` where it fails or takes too long; the
-        error tells nothing of its output.
+        Returns:
+            What it printed, without blanks around it.
+
+        Raises:
+            SourceMissing: If the program cannot be started.
+            ProofInvalid: If it fails or takes too long. The error does not contain its output.
         """
         import subprocess
 
-        program = f"the MFA command {self.arguments[0]}"
+        program = f"The MFA command {self.arguments[0]}"
         try:
             done = subprocess.run(  # noqa: S603 - the caller's own command, without a shell
                 self.arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=self.timeout, check=False
             )
-        except subprocess.TimeoutExpired:  # it holds the output
+        except subprocess.TimeoutExpired:  # the exception contains the output
             raise ProofInvalid(
-                f"{program} gave no code within {self.timeout:g} seconds and was ended",
-                remedy="run it to see why, or pass a longer timeout",
+                f"{program} printed no code within {self.timeout:g} seconds and was stopped.",
+                remedy="Run it in a terminal to see why, or pass a longer timeout.",
             ) from None
         except OSError as error:
-            raise SourceMissing(f"{program} cannot be run: {error.strerror}", remedy="check its path") from None
+            raise SourceMissing(
+                f"{program} could not be started: {error.strerror}.", remedy="Check the path of the program."
+            ) from None
         if done.returncode != 0:
-            raise ProofInvalid(f"{program} failed with exit status {done.returncode}", remedy="run it to see why")
+            raise ProofInvalid(
+                f"{program} failed with exit status {done.returncode}.", remedy="Run it in a terminal to see why."
+            )
         return Secret(done.stdout.decode("ascii", "replace").strip())
 
 
 def check_mfa(value: object) -> None:
-    """Check that the argument ``mfa`` is an `MFA` or None. Raises `TypeError`."""
+    """Raise `TypeError` if the argument ``mfa`` is neither an `MFA` nor None."""
     check_type("mfa", value, (MFA, type(None)), "MFA(serial, code) or None")
 
 
@@ -90,16 +114,26 @@ def _code(code: Code) -> Code:
 @init_without_frames
 @frozen
 class MFA:
-    """The multi-factor authentication that a role's trust policy asks for, or that `SessionToken` gives.
+    """An MFA device and where its codes come from, for a `Role` or a `SessionToken` that requires MFA.
 
-    `serial`: the ARN of a virtual device, or the serial number of a hardware one, 9 to 256 characters. `code`: six
-    digits as text, which serve once; a callable that is given the serial; or an `MFACommand`.
+    A function is called at every refresh that needs a code, and only in the main thread, because it may ask a person.
+    In another thread `SignInRequired` is raised. A code is never used twice in a process, because STS rejects it.
 
-    A callable is asked at every refresh that needs a code, and only in the main thread, since it may prompt a person:
-    elsewhere `SignInRequired` is raised. `unattended` True says that it needs nobody, so that any thread may ask it,
-    as it may an `MFACommand`. No code is used twice in a process, as STS would refuse it.
+    Args:
+        serial: ARN of a virtual device, or serial number of a hardware device; 9 to 256 characters.
+        code: Six digits as text, which work once; a function that takes the serial and returns the code; or an
+            `MFACommand`.
+        unattended: Whether the function works without a person, so that any thread may call it. Defaults to False.
 
-    Raises `RoleError` where the serial or a text is not what STS takes, `TypeError` for another type.
+    Raises:
+        RoleError: If the serial or the code is not valid.
+        TypeError: If an argument has the wrong type.
+
+    Example:
+        >>> from stskit import MFA, Role
+        >>> mfa = MFA("arn:aws:iam::123456789012:mfa/developer", input)
+        >>> Role("arn:aws:iam::123456789012:role/Admin", mfa=mfa).mfa.serial
+        'arn:aws:iam::123456789012:mfa/developer'
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa_configure-api-require.html
     """
@@ -115,16 +149,22 @@ class MFA:
 
     @without_frames
     def token_code(self) -> Secret:
-        """A code that has not been used, asked for now.
+        """Ask for a code that was not used yet.
 
-        Raises `SignInRequired` where only a person could give it, `ProofInvalid` where what was given is no code.
+        Returns:
+            The code.
+
+        Raises:
+            SignInRequired: If only a person can provide a new code.
+            ProofInvalid: If the code is not six digits, or the command failed.
+            TypeError: If the function did not return text.
         """
         code = self._ask()
         try:
             check("MFA code", code)
         except RoleError as error:
             raise ProofInvalid(
-                f"what was given for the MFA device {self.serial}: {error.message}",
+                f"The code for the MFA device {self.serial} is not valid. {error.message}",
                 remedy=error.remedy,
                 option=error.option,
             ) from None
@@ -134,9 +174,9 @@ class MFA:
                 return code
         is_of_a_person = not self.unattended and not isinstance(self.code, MFACommand)
         raise (SignInRequired if is_of_a_person else ProofInvalid)(
-            f"that code of the MFA device {self.serial} has been used, and STS takes each once",
-            remedy="wait for the next, or share one session among many roles: Cached(SessionToken(...))",
-            cli_remedy="wait for the next, or share one session among many roles: --session-token --cache",
+            f"The code of the MFA device {self.serial} was used already, and STS accepts each code once.",
+            remedy="Wait for the next code. To use one code for many roles, pass source=Cached(SessionToken(...)).",
+            cli_remedy="Wait for the next code. To use one code for many roles, add --session-token and --cache.",
             option="mfa",
         )
 
@@ -147,9 +187,9 @@ class MFA:
             return self.code.run()
         if not self.unattended and threading.current_thread() is not threading.main_thread():
             raise SignInRequired(
-                f"a code of the MFA device {self.serial} is needed, and a person is asked in the main thread only",
-                remedy="fetch there once, or say that nobody is asked: MFA(..., unattended=True)",
-                cli_remedy="fetch there once, or name a program that gives the code: --mfa-command",
+                f"A code of the MFA device {self.serial} is needed, and stskit asks for one in the main thread only.",
+                remedy="Call fetch() in the main thread first, or pass unattended=True if no person is asked.",
+                cli_remedy="Name a program that prints the code: --mfa-command.",
                 option="mfa",
             )
         code = self.code(self.serial)

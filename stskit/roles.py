@@ -1,4 +1,4 @@
-"""What is asked for: a `Role`, checked when it is built, before anything is sent."""
+"""The role to assume and its session options. They are checked when a `Role` is built, before anything is sent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final, TypedDict, TypeVar, Unpack
 
 from attrs import field, frozen
 
-from stskit._arguments import check_list, check_mapping, check_type, is_type, quoted, text
+from stskit._arguments import check_list, check_mapping, check_type, is_type, quoted, repr_without_defaults, text
 from stskit.credentials import Secret, check_secret, secret
 from stskit.errors import RoleError, init_without_frames, prefixed, without_frames
 from stskit.limits import PARAMETERS, check, check_size, duration_in_seconds
@@ -22,22 +22,36 @@ __all__ = ["ProvidedContext", "Role", "RoleARN", "RoleOptions", "default_session
 V = TypeVar("V")
 
 _MAX_ARN_LENGTH: Final = 2048  # characters, by the service model of STS
-# On servers that are not AWS there may be no account.
+_MAX_NAME_LENGTH: Final = 64  # characters; https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+_EXPECTED: Final = "arn:aws:iam::ACCOUNT:role/NAME"
+# Servers that are not AWS may have role ARNs without an account.
 _ROLE: Final = r"arn:([a-z0-9-]+):iam::(\d{12})?:role(/(?:[!-~]+/)?)([\w+=,.@-]{1,64})"
-
-
 _is_account: Final = is_type((str, type(None)), "text of twelve digits", "Write account='123456789012'.")
 
 
 @init_without_frames
 @frozen
 class RoleARN:
-    """The ARN of a role: ``arn:aws:iam::123456789012:role/path/NAME``; ``str()`` builds it.
+    """The parts of a role ARN, ``arn:aws:iam::123456789012:role/path/NAME``. ``str()`` builds the ARN.
 
-    `name`: up to 64 characters, without the path. `account`: twelve digits; None on servers that have none. `path`: it
-    begins and ends with a slash. `partition`: ``aws``, ``aws-cn``, ``aws-us-gov`` and so on.
+    Args:
+        name: Role name without the path, up to 64 characters.
+        account: Account ID, 12 digits. None on servers that have no accounts.
+        path: Path of the role. It begins and ends with a slash. Defaults to ``/``.
+        partition: AWS partition, for example ``aws-cn`` or ``aws-us-gov``. Defaults to ``aws``.
 
-    Raises `RoleError` where the parts make no ARN of a role.
+    Raises:
+        RoleError: If the parts do not make a valid role ARN.
+        TypeError: If a part has the wrong type.
+
+    Example:
+        >>> from stskit.roles import RoleARN
+        >>> str(RoleARN("Deploy", "123456789012", path="/ci/"))
+        'arn:aws:iam::123456789012:role/ci/Deploy'
+        >>> RoleARN.parse("arn:aws:iam::123456789012:role/ci/Deploy").name
+        'Deploy'
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns
     """
 
     name: str = field(validator=text)
@@ -55,7 +69,18 @@ class RoleARN:
     @classmethod
     @without_frames
     def parse(cls, text: str) -> RoleARN:
-        """The parts of *text*. Raises `RoleError` where it is no ARN of a role, of up to 2,048 characters."""
+        """Split a role ARN into its parts.
+
+        Args:
+            text: Role ARN, up to 2,048 characters.
+
+        Returns:
+            The parts.
+
+        Raises:
+            RoleError: If the text is not a valid role ARN. The message names the part that is wrong.
+            TypeError: If it is not text.
+        """
         check_type("text", text, str, "the ARN of a role as text")
         parts = _parts(text)
         if parts is None:
@@ -64,30 +89,74 @@ class RoleARN:
         return cls(name or "", account, path=path or "/", partition=partition or "")
 
 
-def _parts(text: object) -> tuple[str | None, ...] | None:
-    """Return partition, account, path and name of the role ARN *text*; None where it is not one."""
-    fits = isinstance(text, str) and len(text) <= _MAX_ARN_LENGTH
-    match = re.fullmatch(_ROLE, text, re.ASCII) if fits and isinstance(text, str) else None
+def _parts(text: str) -> tuple[str | None, ...] | None:
+    """Return partition, account, path and name of a role ARN, or None if *text* is not a valid role ARN."""
+    match = re.fullmatch(_ROLE, text, re.ASCII) if len(text) <= _MAX_ARN_LENGTH else None
     return match and match.groups()
 
 
-def _not_a_role_arn(text: object) -> RoleError:
-    return RoleError(
-        f"{quoted(text)} is no role ARN; one looks like arn:aws:iam::123456789012:role/NAME, "
-        f"with up to {_MAX_ARN_LENGTH} characters.",
-        remedy="See it with: aws iam get-role --role-name NAME",
-        option="arn",
-    )
+def _not_a_role_arn(text: str) -> RoleError:
+    if not text:
+        return RoleError("The role ARN is empty.", remedy=f"Expected {_EXPECTED}.", option="arn")
+    problem, remedy = _arn_problem(text)
+    return RoleError(f"{quoted(text)} is not a valid role ARN: {problem}.", remedy=remedy, option="arn")
+
+
+def _arn_problem(text: str) -> tuple[str, str]:
+    """Return which part of *text* is wrong, without quoting it, and what to write instead."""
+    remedy = f"Expected {_EXPECTED}."
+    parts = text.split(":", 5)
+    if text != text.strip():
+        return f"it {'begins' if text[:1].isspace() else 'ends'} with a space or a line break", "Remove it."
+    if len(text) > _MAX_ARN_LENGTH:
+        return f"it has {len(text):,} characters, more than {_MAX_ARN_LENGTH:,}", remedy
+    if parts[0] != "arn" or len(parts) < 6:
+        is_name = re.fullmatch(r"(?a:[\w+=,.@-]{1,64})", text) is not None
+        return "it is a name without an account" if is_name else "it is not an ARN", remedy
+    _, partition, service, region, account, resource = parts
+    kind, _, name = resource.partition("/")
+    if service == "sts" and kind == "assumed-role":
+        role = f"arn:{partition}:iam::{account}:role/{name.partition('/')[0]}"
+        expected = role if _parts(role) and quoted(role) == repr(role) else _EXPECTED
+        return "it is the ARN of a session", f"Write its role ARN: {expected}, with the role's path if it has one."
+    if service != "iam":
+        return "it does not belong to IAM", remedy
+    if not re.fullmatch(r"[a-z0-9-]+", partition):
+        return "the partition is not valid; in most accounts it is aws", remedy
+    if kind != "role":
+        known = {"user": "an IAM user", "group": "an IAM group", "policy": "an IAM policy", "root": "an AWS account"}
+        owner = known.get(kind, "an instance profile" if kind == "instance-profile" else "another resource")
+        return f"it is the ARN of {owner}", f"Pass the ARN of a role: {_EXPECTED}."
+    if region:
+        return "the part before the account ID must be empty, because roles have no region", remedy
+    if account and not re.fullmatch(r"[0-9]{12}", account):
+        is_number = account.isascii() and account.isdigit()
+        return f"the account ID {f'has {len(account)} digits, not 12' if is_number else 'is not 12 digits'}", remedy
+    name = name.rpartition("/")[2]
+    if not name:
+        return "the role name is missing", remedy
+    if len(name) > _MAX_NAME_LENGTH:
+        return f"the role name has {len(name)} characters, more than {_MAX_NAME_LENGTH}", remedy
+    return "the role name or its path has characters that IAM does not allow", remedy
 
 
 @init_without_frames
 @frozen
 class ProvidedContext:
-    """A trusted context assertion, as IAM Identity Center gives it for trusted identity propagation.
+    """A context assertion for trusted identity propagation, which IAM Identity Center issues.
 
-    `provider_arn`: 20 to 2,048 characters. `context_assertion`: 4 to 3,072 characters.
+    Args:
+        provider_arn: ARN of the context provider, 20 to 2,048 characters.
+        context_assertion: The signed assertion, 4 to 3,072 characters. It is secret.
 
-    Raises `RoleError` where one is out of its limits.
+    Raises:
+        RoleError: If a value is out of its limits.
+        TypeError: If a value is not text.
+
+    Example:
+        >>> from stskit.roles import ProvidedContext
+        >>> ProvidedContext("arn:aws:iam::aws:contextProvider/IdentityCenter", "eyJhbGciOi...")
+        ProvidedContext(provider_arn='arn:aws:iam::aws:contextProvider/IdentityCenter', context_assertion=Secret('***'))
 
     https://docs.aws.amazon.com/STS/latest/APIReference/API_ProvidedContext.html
     """
@@ -122,7 +191,7 @@ def _extra(extra: Mapping[str, object]) -> dict[str, object]:
 
 
 def _external_id(external_id: str | None) -> Secret | None:
-    """Hide the external ID from reprs and logs, because a third party shares it. Its type is checked later."""
+    """Hide the external ID from reprs and logs, because it is shared with a third party. Its type is checked later."""
     return Secret(external_id) if isinstance(external_id, str) else external_id
 
 
@@ -145,14 +214,22 @@ def _policy_text(policy: str | Mapping[str, object] | None) -> str | None:
     with suppress(TypeError, ValueError, RecursionError):
         return json.dumps(policy, separators=(",", ":"), allow_nan=False)
     raise RoleError(
-        "policy cannot be written as JSON",
-        remedy="give JSON text, or a mapping of texts, numbers and lists",
+        "policy cannot be written as JSON.",
+        remedy="Pass JSON text, or a mapping of texts, numbers and lists.",
         option="policy",
     )
 
 
 class RoleOptions(TypedDict, total=False):
-    """The options of `Role`, for `Role.named`."""
+    """The options of `Role`, as types for `Role.named`.
+
+    Example:
+        >>> from stskit import Role
+        >>> from stskit.roles import RoleOptions
+        >>> options: RoleOptions = {"session_name": "nightly", "duration": 900}
+        >>> Role.named("Reports", account="123456789012", **options).session_name
+        'nightly'
+    """
 
     session_name: str | None
     duration: timedelta | int | None
@@ -169,25 +246,39 @@ class RoleOptions(TypedDict, total=False):
 
 
 @init_without_frames
-@frozen
+@frozen(repr=False)
 class Role:
-    """A role, and how its session shall be. What is None or empty is not sent.
+    """A role to assume, with the options of its session. Options that you omit are not sent to STS.
 
-    `arn`: of the role, up to 2,048 characters; on servers that are not AWS it may lack the account.
-    `session_name`: shows in CloudTrail, 2 to 64 characters; None: ``AWS_ROLE_SESSION_NAME``, else
-    ``stskit-<user>-<host>``. For SAML the identity provider decides, and naming one is an error.
-    `duration`: seconds or a timedelta, 900 to 43,200; None leaves it to STS, which takes an hour, or what the assertion
-    says. A chained role gets at most an hour.
-    `policy`: a session policy, as mapping or JSON text. `policy_arns`: up to 10 managed policies. Both only narrow.
-    `tags`: up to 50 session tags; `transitive_tag_keys`: those of them that go on to chained roles.
-    `external_id`: what a third party's trust policy asks for. `source_identity`: who is behind the session, 2 to 256.
-    `mfa`: the device whose code the trust policy asks for. `provided_contexts`: up to 5, for trusted identity
-    propagation.
-    `minimum_session_token_size`: 0 to 4,096 bytes that the session token shall have at least.
-    `extra`: parameters that STS has learned since this release, by STS's own names; what they hold shows in no repr.
+    Args:
+        arn: Role ARN, up to 2,048 characters. Servers that are not AWS may have ARNs without an account.
+        session_name: Name of the session, which CloudTrail shows; 2 to 64 characters. Defaults to the environment
+            variable ``AWS_ROLE_SESSION_NAME``, then to ``stskit-<user>-<host>``. Not with SAML, where the identity
+            provider decides.
+        duration: How long the credentials are valid, in seconds or as a timedelta; 900 to 43,200 seconds. Defaults to
+            one hour, or to what the SAML assertion says. STS allows at most one hour for a chained role.
+        policy: Session policy, as a mapping or as JSON text. It can only reduce permissions.
+        policy_arns: ARNs of up to 10 managed policies as session policies. They can only reduce permissions.
+        tags: Up to 50 session tags.
+        transitive_tag_keys: Keys of the tags that are passed on to chained roles.
+        external_id: External ID that a third party's trust policy requires, 2 to 1,224 characters. Not shown in reprs.
+        source_identity: Who uses the session, 2 to 256 characters. It stays the same in chained roles.
+        mfa: MFA device and code, if the trust policy requires MFA.
+        provided_contexts: Up to 5 context assertions for trusted identity propagation.
+        minimum_session_token_size: Minimum size of the session token, 0 to 4,096 bytes.
+        extra: Parameters of STS that this version of stskit does not know, by STS's own names. Not shown in reprs.
 
-    Raises `RoleError`, naming the option, the value and the rule, when one is out of its limits, and `TypeError` for an
-    option of the wrong type.
+    Raises:
+        RoleError: If an option is out of its limits. It names the option, the value and the limit.
+        TypeError: If an option has the wrong type.
+
+    Example:
+        >>> from stskit import Role, assume
+        >>> role = Role("arn:aws:iam::123456789012:role/Reports", session_name="nightly", duration=900)
+        >>> role
+        Role('arn:aws:iam::123456789012:role/Reports', session_name='nightly', duration=900)
+        >>> assume(role).assumed_role_arn
+        'arn:aws:sts::123456789012:assumed-role/Reports/nightly'
 
     https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
     """
@@ -207,7 +298,7 @@ class Role:
     extra: Mapping[str, object] = field(factory=dict, kw_only=True, converter=_extra, hash=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        check_type("arn", self.arn, str, "the ARN of a role as text")
+        check_type("arn", self.arn, str, "a role ARN as text")
         if _parts(self.arn) is None:
             raise _not_a_role_arn(self.arn)
         for option in ("session_name", "policy", "external_id", "source_identity"):
@@ -225,6 +316,9 @@ class Role:
         self._check_tags()
         self._check_extra()
 
+    def __repr__(self) -> str:
+        return repr_without_defaults(self)
+
     def _check_tags(self) -> None:
         for key, value in self.tags.items():
             check("tag key", key)
@@ -233,23 +327,20 @@ class Role:
             check("tag key", key, argument="transitive_tag_keys")
         names = [key.casefold() for key in self.tags]
         if twice := [key for key in self.tags if names.count(key.casefold()) > 1]:
-            raise RoleError(
-                f"tags has {' and '.join(twice)}, which are one key to STS: it ignores case",
-                remedy="keep one of them",
-                cli_message=f"has {' and '.join(twice)}, which are one key to STS: it ignores case",
-                option="tags",
-            )
+            problem = f"has the keys {' and '.join(twice)}. STS ignores case, so they are the same key."
+            raise RoleError(f"tags {problem}", remedy="Keep one of them.", cli_message=problem, option="tags")
         for option, keys in ("tags", self.tags), ("transitive_tag_keys", self.transitive_tag_keys):
             if reserved := [key for key in keys if key.casefold().startswith("aws:")]:
-                raise RoleError(
-                    f"tags has {reserved[0]}", remedy="keys that begin with aws: are reserved for AWS", option=option
-                )
+                problem = f"has the key {reserved[0]}. Keys that begin with aws: are reserved for AWS."
+                raise RoleError(f"{option} {problem}", remedy="Choose another key.", cli_message=problem, option=option)
 
     def _check_extra(self) -> None:
         for option, names in PARAMETERS.items():
             if clash := [name for name in names if name in self.extra]:
                 raise RoleError(
-                    f"extra has {clash[0]}, which is the option {option}", remedy="use that", option="extra"
+                    f"extra has {clash[0]}, and stskit has the option {option} for it.",
+                    remedy=f"Pass {option}=... instead.",
+                    option="extra",
                 )
 
     @classmethod
@@ -257,20 +348,32 @@ class Role:
     def named(
         cls, name: str, *, account: str, path: str = "/", partition: str = "aws", **options: Unpack[RoleOptions]
     ) -> Role:
-        """The role of that name in *account*; *path* begins and ends with a slash. *options* are those of `Role`.
+        """Build a role from its name and account, without writing the ARN.
 
-        Raises `RoleError` where the parts make no ARN of a role, and as `Role` does.
+        Args:
+            name: Role name, up to 64 characters.
+            account: Account ID, 12 digits.
+            path: Path of the role. It begins and ends with a slash. Defaults to ``/``.
+            partition: AWS partition. Defaults to ``aws``.
+            **options: Options of `Role`.
+
+        Returns:
+            The role.
+
+        Raises:
+            RoleError: If the parts do not make a valid role ARN, or if an option is out of its limits.
+            TypeError: If an argument has the wrong type.
         """
         return cls(str(RoleARN(name, account, path=path, partition=partition)), **options)
 
     @property
     def partition(self) -> str:
-        """The part of AWS the role lives in: ``aws``, ``aws-cn``, ``aws-us-gov`` and so on. Raises nothing."""
+        """The AWS partition of the role, for example ``aws``, ``aws-cn`` or ``aws-us-gov``. Raises nothing."""
         return self.arn.split(":")[1]
 
     @property
     def account(self) -> str | None:
-        """The twelve digits of the role's account; None where the ARN has none, as on some servers that are not AWS.
+        """The account ID of the role. None if the ARN has none, as on some servers that are not AWS.
 
         Raises nothing.
         """
@@ -279,10 +382,26 @@ class Role:
 
 @without_frames
 def sanitize_session_name(text: str) -> str:
-    """*text* as STS takes it for a session name: other characters become ``-``, and it is cut to 64.
+    """Return a text as a valid session name: other characters become ``-``, and it is cut to 64 characters.
 
-    For names that are made of what people are called; nothing that is passed as `session_name` is ever changed.
-    Raises `RoleError` where fewer than two characters are left.
+    Use it for session names made from a person's name. stskit never changes a `session_name` that you pass to `Role`.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        A valid session name.
+
+    Raises:
+        RoleError: If fewer than two characters remain.
+        TypeError: If it is not text.
+
+    Example:
+        >>> from stskit.roles import sanitize_session_name
+        >>> sanitize_session_name("Zoë O'Neill")
+        'Zo--O-Neill'
+
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
     """
     check_type("text", text, str, "text")
     name = re.sub(r"[^\w+=,.@-]", "-", text, flags=re.ASCII)[:64]
@@ -291,22 +410,33 @@ def sanitize_session_name(text: str) -> str:
 
 
 def default_session_name() -> str:
-    """``AWS_ROLE_SESSION_NAME`` as it is, else ``stskit-<user>-<host>``, cut and cleaned to what STS takes.
+    """Return the session name of a role that has none: ``AWS_ROLE_SESSION_NAME``, else ``stskit-<user>-<host>``.
 
-    Raises `RoleError` where the variable holds a name that STS would refuse.
+    Returns:
+        A valid session name.
+
+    Raises:
+        RoleError: If the environment variable has a name that is not valid.
+
+    Example:
+        >>> from stskit.roles import default_session_name
+        >>> default_session_name()
+        'stskit-...'
+
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html
     """
-    given = os.environ.get("AWS_ROLE_SESSION_NAME")
-    if given:
+    name = os.environ.get("AWS_ROLE_SESSION_NAME")
+    if name:
         try:
-            check("session_name", given, variable="AWS_ROLE_SESSION_NAME")
+            check("session_name", name, variable="AWS_ROLE_SESSION_NAME")
         except RoleError as error:
             raise prefixed(error, "AWS_ROLE_SESSION_NAME: ") from None
-        return given
+        return name
     from getpass import getuser
     from platform import node
 
     try:
         user = getuser()
-    except (ImportError, KeyError, OSError):  # no such user, as in many containers; which one depends on the Python
+    except (ImportError, KeyError, OSError):  # the user has no name, as in many containers
         user = "unknown"
     return sanitize_session_name(f"stskit-{user}-{node()}")

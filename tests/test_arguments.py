@@ -78,7 +78,7 @@ PATHS = [
 @pytest.mark.parametrize(("kind", "secret"), [(kind, each) for kind, texts in SECRETS.items() for each in texts])
 def test_a_secret_in_the_place_of_a_path_is_not_quoted(kind: str, secret: str) -> None:
     """The error says what it seems to be, and what to write."""
-    with pytest.raises(ProofInvalid, match=f"^path must be the path of a file, and this is {kind} ") as caught:
+    with pytest.raises(ProofInvalid, match=f"^path must be the path of a file, but this is {kind} ") as caught:
         path_text(secret, ProofInvalid, remedy="write Static(WebIdentityToken(token))")
     assert not shared(secret, f"{caught.value!r}{caught.value}")
     assert caught.value.option == "path"

@@ -216,7 +216,10 @@ def test_an_external_id_comes_from_a_file_or_standard_input(
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("", "id is empty; it should hold an external ID"), ("a b", "--external-id-file has characters that STS refuses")],
+    [
+        ("", "id is empty; it should hold an external ID"),
+        ("a b", "--external-id-file has characters that STS does not allow"),
+    ],
 )
 def test_an_external_id_that_is_not_valid_is_refused_without_being_shown(
     server: FakeServer, run: Run, text: str, said: str
@@ -330,17 +333,17 @@ def test_an_endpoint_of_the_environment_that_is_not_valid_is_invalid_usage(
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("--session-name x", "--session-name has 1 characters; "),
-        ("--session-name a/b", "--session-name 'a/b' has characters that STS refuses; "),
+        ("--session-name x", "--session-name has 1 character; "),
+        ("--session-name a/b", "--session-name 'a/b' has characters that STS does not allow; "),
         ("--duration 1m", "--duration has 60 seconds; "),
-        ("--external-id x", "--external-id has 1 characters; "),
-        ("--external-id a*b", "--external-id has characters that STS refuses; "),
-        ("--source-identity x", "--source-identity has 1 characters; "),
+        ("--external-id x", "--external-id has 1 character; "),
+        ("--external-id a*b", "--external-id has characters that STS does not allow; "),
+        ("--source-identity x", "--source-identity has 1 character; "),
         ("--tag a=b --tag A=b", "--tag has a and A, which are one key to STS"),
         ("--tag aws:x=b", "--tag: "),
         ("--wait-for-new-role 61s", "--wait-for-new-role is 0:01:01; "),
         ("--endpoint-url https://me:canary@sts.example", "--endpoint-url has a user name or a password in it"),
-        ("--mfa-serial x --token-code 123456", "--mfa-serial: MFA serial has 1 characters; "),
+        ("--mfa-serial x --token-code 123456", "--mfa-serial: MFA serial has 1 character; "),
     ],
 )
 def test_a_message_names_the_option_and_not_the_argument_of_python(

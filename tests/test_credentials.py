@@ -139,9 +139,9 @@ ENDS = {
     "\n": "a line break",
     "\r\n": "a line break",
     "\r": "a line break",
-    " ": "a blank",
-    "\t": "a blank",
-    "\N{NO-BREAK SPACE}": "a blank",
+    " ": "a space",
+    "\t": "a tab or other white space",
+    "\N{NO-BREAK SPACE}": "a tab or other white space",
     "\N{ZERO WIDTH SPACE}": r"an invisible character \(U\+200B\)",
     "\ufeff": r"an invisible character \(U\+FEFF\)",
     "\0": r"an invisible character \(U\+0000\)",
@@ -161,7 +161,7 @@ def test_a_part_with_an_invisible_character_is_refused(part: str, extra: str, te
     if place == "inside" and extra == " " and part != "access_key_id":
         assert getattr(Credentials(**given), part) == given[part]  # servers that are not AWS may have such secrets
         return
-    with pytest.raises(ProofInvalid, match=f"^{part} has {ENDS[extra]} {place}; remove it where") as caught:
+    with pytest.raises(ProofInvalid, match=f"^{part} has {ENDS[extra]} {place}. Remove it in the place") as caught:
         Credentials(**given)
     assert caught.value.option == part
     assert "canary" not in f"{caught.value!r}{caught.value}"
@@ -217,7 +217,7 @@ def test_an_expiration_without_offset_is_refused(moment: datetime) -> None:
 )
 def test_an_expiration_outside_of_the_calendar_is_refused(moment: datetime) -> None:
     """A date that Python cannot express in UTC is a typed error, not an OverflowError."""
-    with pytest.raises(ProofInvalid, match="no date in UTC"):
+    with pytest.raises(ProofInvalid, match="not a valid date in UTC"):
         Credentials("AKIA", Secret("secret"), expiration=moment)
 
 
@@ -366,18 +366,18 @@ def test_a_packed_policy_size_that_is_no_number_is_unknown(size: object) -> None
 
 
 BAD_DOCUMENTS: list[tuple[Any, str]] = [
-    (CANARY, "from a mapping, not from str"),
-    (None, "from a mapping, not from NoneType"),
-    ([KEYS], "from a mapping, not from list"),
-    ({"Credentials": CANARY}, "from a mapping, not from str"),
-    ({"Credentials": KEYS, "AssumedRoleUser": CANARY}, "from a mapping, not from str"),
+    (CANARY, "must be a mapping of names to values, not str"),
+    (None, "must be a mapping of names to values, not NoneType"),
+    ([KEYS], "must be a mapping of names to values, not list"),
+    ({"Credentials": CANARY}, "must be a mapping of names to values, not str"),
+    ({"Credentials": KEYS, "AssumedRoleUser": CANARY}, "must be a mapping of names to values, not str"),
     ({"SecretAccessKey": CANARY}, "AccessKeyId .* missing"),
     ({"AccessKeyId": "AKIA", "SessionToken": CANARY}, "SecretAccessKey .* missing"),
-    ({**SESSION, "AccessKeyId": ""}, "AccessKeyId .* not"),
+    ({**SESSION, "AccessKeyId": ""}, "AccessKeyId is empty"),
     ({**SESSION, "SecretAccessKey": CANARY.encode()}, "SecretAccessKey .* not"),
     ({**SESSION, "SessionToken": [CANARY]}, "SessionToken .* not"),
     *(
-        ({**SESSION, "Expiration": moment}, "Expiration is not an ISO 8601")
+        ({**SESSION, "Expiration": moment}, "Expiration is not a valid ISO 8601")
         for moment in (
             CANARY,
             "",
@@ -396,8 +396,8 @@ BAD_DOCUMENTS: list[tuple[Any, str]] = [
             {"a": 1, "b": 2, "c": 3, "d": 4},
         )
     ),
-    ({**SESSION, "Expiration": "2026-01-01T00:00:00"}, "not an ISO 8601"),
-    ({**SESSION, "Expiration": "9999-12-31T23:59:59-01:00"}, "not an ISO 8601"),
+    ({**SESSION, "Expiration": "2026-01-01T00:00:00"}, "not a valid ISO 8601"),
+    ({**SESSION, "Expiration": "9999-12-31T23:59:59-01:00"}, "not a valid ISO 8601"),
 ]
 
 
@@ -494,3 +494,48 @@ def test_a_secret_with_more_text_is_a_secret() -> None:
     """Runners add a line end before they show where two texts differ."""
     assert repr(Secret("canary") + "\n") == "Secret('***')"
     assert Secret("canary") + "\n" == "canary\n"
+
+
+# Reprs ---------------------------------------------------------------------------------------------------------------
+
+
+def valid_for(left: timedelta, assumed_role_arn: str | None = None, subject: str | None = None) -> Credentials:
+    """Credentials with secrets that must not be shown."""
+    expiration = datetime.now(UTC) + left + timedelta(seconds=0.5)
+    return Credentials("ASIA", "canary", "canary", expiration, assumed_role_arn=assumed_role_arn, subject=subject)
+
+
+@pytest.mark.parametrize(
+    ("left", "shown"),
+    [
+        (timedelta(hours=11, minutes=59), "(11 hours left)"),
+        (timedelta(hours=1, minutes=59), "(119 minutes left)"),
+        (timedelta(seconds=119), "(119 seconds left)"),
+    ],
+)
+def test_a_repr_says_how_long_the_credentials_are_valid(left: timedelta, shown: str) -> None:
+    """The time left is in the largest unit that fits twice."""
+    assert shown in repr(valid_for(left))
+
+
+def test_a_repr_says_whose_credentials_they_are() -> None:
+    """Role, account and session where they are known; a subject where there is no session; and never a row of None."""
+    arn = "arn:aws:sts::123456789012:assumed-role/Deploy/alice"
+    of_role = repr(valid_for(timedelta(hours=3), assumed_role_arn=arn))
+    assert of_role.startswith("<Credentials ASIA: role Deploy, account 123456789012, session alice, valid until ")
+    of_subject = repr(valid_for(timedelta(hours=3), subject="bob"))
+    assert of_subject.startswith("<Credentials ASIA: subject bob, valid until ")
+    assert repr(valid_for(-timedelta(hours=3))).startswith("<Credentials ASIA: expired at ")
+    assert repr(Credentials("AKIA", "canary")) == "<Credentials AKIA: long-term keys>"
+    assert repr(Credentials("ASIA", "canary", "canary")) == "<Credentials ASIA: no expiration>"
+    assert "None" not in of_role + of_subject
+
+
+def test_a_notebook_shows_a_table_without_secrets() -> None:
+    """Names are escaped, because an identity provider chooses them."""
+    arn = "arn:aws:sts::123456789012:assumed-role/Deploy/<b>alice"
+    table = valid_for(timedelta(hours=3), assumed_role_arn=arn)._repr_html_()
+    assert "<tr><th>Role</th><td>Deploy</td></tr>" in table
+    assert "<td>&lt;b&gt;alice</td>" in table
+    assert "canary" not in table
+    assert "None" not in table

@@ -14,14 +14,27 @@ from typing import Any
 
 import pytest
 from attrs import evolve, field, frozen
+from botocore.credentials import RefreshableCredentials
 from fake_server import fake_server, granted, refused, told
 from helpers import ScriptedSource
 from local_aws import LocalAWS
 from saml_samples import response
 
-from stskit import AssumedRole, Cached, CallerIdentity, Credentials, Role, WebIdentityToken, assume, caller_identity
+from stskit import (
+    AssumedRole,
+    Cached,
+    CallerIdentity,
+    Credentials,
+    RefreshPolicy,
+    Role,
+    WebIdentityToken,
+    assume,
+    boto3_session,
+    caller_identity,
+)
+from stskit.caches import MemoryCache
 from stskit.credentials import Secret
-from stskit.errors import ProofInvalid, RoleError, SourceMissing, STSError, STSUnavailable
+from stskit.errors import ProofInvalid, RoleError, SinkError, SourceMissing, STSError, STSUnavailable
 from stskit.mfa import MFA
 from stskit.proofs import Proof
 from stskit.protocols import Source
@@ -93,7 +106,7 @@ def test_a_recipe_does_nothing_before_it_is_asked() -> None:
 def test_a_text_is_taken_as_the_arn_of_a_role() -> None:
     """And is checked as one."""
     assert AssumedRole(FIRST) == AssumedRole(Role(FIRST))
-    with pytest.raises(RoleError, match="is no role ARN"):
+    with pytest.raises(RoleError, match="is not a valid role ARN"):
         AssumedRole("First")
 
 
@@ -127,11 +140,58 @@ def test_a_recipe_pickles_and_still_works() -> None:
     assert pickle.loads(pickle.dumps(ambient)) == ambient
 
 
-def test_a_repr_tells_no_secret() -> None:
-    """Also where the source holds one."""
+def test_a_repr_shows_no_secret() -> None:
+    """Keys of the source and the external ID are hidden."""
     recipe = AssumedRole(Role(FIRST, external_id="external-canary"), source=Static(BASE))
     assert "canary" not in repr(recipe)
     assert FIRST in repr(recipe)
+
+
+def test_a_repr_shows_the_options_that_differ_from_their_defaults() -> None:
+    """A recipe fits in a line, and can be pasted into Python."""
+    assert repr(AssumedRole(FIRST)) == f"AssumedRole({FIRST!r})"
+    chain = AssumedRole.through(FIRST, Role(SECOND, duration=900))
+    assert repr(chain) == f"AssumedRole(Role({SECOND!r}, duration=900), source=AssumedRole({FIRST!r}))"
+
+
+# boto3_session ---------------------------------------------------------------------------------------------------
+
+
+def test_boto3_session_refreshes_itself() -> None:
+    """It has the region, and its credentials are those of a recipe."""
+    with fake_server(granted) as server:
+        sts = BotocoreSTS(endpoint_url=server.url)
+        session = boto3_session(FIRST, SECOND, source=Static(BASE), sts=sts, region_name="eu-central-1")
+        assert (session.region_name, server.requests) == ("eu-central-1", [])
+        keys = session.get_credentials()
+        assert isinstance(keys, RefreshableCredentials)
+        assert str(keys.get_frozen_credentials().access_key).startswith("AKIABASE.")
+        assert len(server.requests) == 2
+
+
+def test_boto3_session_has_the_options_of_a_recipe_and_of_its_sink() -> None:
+    """A cache is used, and an error of an option names it."""
+    cache = MemoryCache()
+    with fake_server(granted) as server:
+        sts = BotocoreSTS(endpoint_url=server.url)
+        for _ in range(2):
+            refresh = RefreshPolicy(advisory=timedelta(minutes=5))
+            session = boto3_session(FIRST, source=Static(BASE), sts=sts, refresh=refresh, cache=cache)
+            keys = session.get_credentials()
+            assert isinstance(keys, RefreshableCredentials)
+            keys.get_frozen_credentials()
+        assert len(server.requests) == 1
+    with pytest.raises(RoleError, match="wait_for_new_role is 0:02:00"):
+        boto3_session(FIRST, wait_for_new_role=timedelta(minutes=2))
+    with pytest.raises(TypeError, match=r"^source must be a source, not str. Did you mean Profile\('base'\)"):
+        boto3_session(FIRST, source="base")  # type: ignore[arg-type]
+
+
+def test_boto3_session_says_how_to_install_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is called without it."""
+    monkeypatch.setitem(sys.modules, "boto3.session", None)
+    with pytest.raises(SinkError, match=r"pip install 'stskit\[boto3\]'"):
+        boto3_session(FIRST, source=Static(BASE))
 
 
 # Sinks -----------------------------------------------------------------------------------------------------------
@@ -196,7 +256,7 @@ def test_a_chained_role_for_more_than_an_hour_is_an_error() -> None:
     """STS would refuse it, so it is said at once; the first role and an hour are free of that."""
     source = ScriptedSource(BASE)
     long, hour = Role(SECOND, duration=timedelta(hours=1, seconds=1)), Role(SECOND, duration=timedelta(hours=1))
-    with pytest.raises(RoleError, match=f"^{SECOND} is assumed from another role, .*3600 seconds .* duration is 3601"):
+    with pytest.raises(RoleError, match=f"^duration is 3601 seconds, and {SECOND} is assumed from another role.*3600"):
         AssumedRole.through(FIRST, long, source=source)
     with pytest.raises(RoleError):
         assume(FIRST, long, source=source, sts=Ledger())
@@ -243,7 +303,7 @@ def test_what_a_source_raises_comes_out_as_it_is(error: BaseException) -> None:
 def test_what_is_no_proof_is_an_error() -> None:
     """A source that is not ours may give anything."""
     source: Source[Credentials] = ScriptedSource(lambda: "token")  # type: ignore[arg-type,return-value]
-    with pytest.raises(ProofInvalid, match="the source gave str; STS takes"):
+    with pytest.raises(ProofInvalid, match="the source gave str. STS takes"):
         assume(FIRST, source=source)
 
 

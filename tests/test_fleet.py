@@ -10,7 +10,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -169,9 +169,16 @@ def test_no_roles_need_no_proof() -> None:
     assert source.calls == 0
 
 
-def test_an_outcome_shows_no_secret() -> None:
-    """It is for logs as it is."""
-    assert "canary" not in repr(Outcome(Role(arn(1)), Credentials("AKIA", "canary", "canary")))
+def test_an_outcome_shows_the_role_and_its_result_in_one_line() -> None:
+    """A log line names the role, how long its credentials are valid or the error, and no secret."""
+    role, far = Role(arn(1)), datetime(2999, 1, 1, tzinfo=UTC)
+    worked = Outcome(role, Credentials("ASIA", "canary", "canary", far))
+    refused = Outcome(role, error=STSError("canary", code="AccessDenied"))
+    missing = Outcome(role, error=SourceMissing("There is no file token."))
+    assert repr(worked).startswith(f"<Outcome {arn(1)}: <Credentials ASIA: valid until 2999-01-01 00:00:00 UTC (")
+    assert repr(refused) == f"<Outcome {arn(1)}: STSError: AccessDenied>"
+    assert repr(missing) == f"<Outcome {arn(1)}: SourceMissing: There is no file token.>"
+    assert "canary" not in repr(worked) + repr(refused)
 
 
 # Before the first call --------------------------------------------------------------------------------------------
@@ -180,8 +187,12 @@ def test_an_outcome_shows_no_secret() -> None:
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"roles": [arn(1), "R"]}, RoleError, "'R' is no role ARN"),
-        ({"roles": arn(1)}, TypeError, r"roles must be a list of roles, not str\. For a list of one, write \[role\]"),
+        ({"roles": [arn(1), "R"]}, RoleError, "'R' is not a valid role ARN"),
+        (
+            {"roles": arn(1)},
+            TypeError,
+            r"roles must be a list of roles, not str\. For a list of one entry, write",
+        ),
         (
             {"roles": [Role(arn(1), duration=7200)], "source": AssumedRole(arn(0))},
             RoleError,
@@ -190,7 +201,7 @@ def test_an_outcome_shows_no_secret() -> None:
         ({"source": BASE}, TypeError, r"Did you mean Static\(credentials\)\?"),
         ({"source": Counted(SourceMissing("nothing there"))}, SourceMissing, "nothing there"),
         ({"source": Profile("nobody")}, SourceMissing, "no profile 'nobody'"),
-        ({"workers": 0}, ValueError, "workers is 0; there must be at least one"),
+        ({"workers": 0}, ValueError, "workers is 0, but at least 1 is needed"),
     ],
 )
 def test_what_cannot_work_is_told_at_once(change: Any, error: type[Exception], message: str) -> None:
@@ -523,5 +534,5 @@ def test_an_iteration_is_not_continued_in_another_process(monkeypatch: pytest.Mo
     outcomes = assume_all(ROLES[:3], source=Static(sts.user()), sts=sts, workers=1)
     next(outcomes)
     monkeypatch.setattr("os.getpid", lambda: 1)
-    with pytest.raises(RuntimeError, match="call assume_all again"):
+    with pytest.raises(RuntimeError, match="call assume_all in the child process"):
         next(outcomes)

@@ -53,11 +53,11 @@ def in_thread(work: Callable[[], object]) -> object:
 @pytest.mark.parametrize(
     ("serial", "code", "message"),
     [
-        ("short", "123456", "MFA serial has 5 characters; STS takes 9 to 256"),
+        ("short", "123456", "MFA serial has 5 characters, but STS allows 9 to 256"),
         ("s" * 257, "123456", "MFA serial has 257 characters"),
         ("blanks are not in it", "123456", "MFA serial 'blanks are not in it' has characters"),
-        (SERIAL, "12345", "MFA code has 5 characters; STS takes 6$"),
-        (SERIAL, "12345x", "MFA code has characters that STS refuses; it takes digits"),
+        (SERIAL, "12345", "MFA code has 5 characters, but STS allows 6. Pass a longer"),
+        (SERIAL, "12345x", "MFA code has characters that STS does not allow. Use digits"),
         (SERIAL, "１２３４５６", "MFA code has characters"),
     ],
 )
@@ -84,7 +84,7 @@ def test_a_callable_is_given_the_serial_each_time() -> None:
 @pytest.mark.parametrize("given", ["12345", "1234567", "canary", ""])
 def test_what_a_callable_gives_must_be_a_code(given: Any) -> None:
     """The error names the device and the rule, and not what was given."""
-    with pytest.raises(ProofInvalid, match=f"given for the MFA device {SERIAL}: MFA code has") as caught:
+    with pytest.raises(ProofInvalid, match=f"MFA device {SERIAL} is not valid. The MFA code has") as caught:
         MFA(SERIAL, lambda _serial: given).token_code()
     assert "canary" not in told(caught.value)
 
@@ -114,7 +114,7 @@ def test_a_code_is_used_once() -> None:
     """STS takes each once, so the second use says what to do and sends nothing."""
     mfa = MFA(SERIAL, fresh())
     assert mfa.token_code() == mfa.code
-    with pytest.raises(SignInRequired, match=r"has been used, and STS takes each once.*SessionToken") as caught:
+    with pytest.raises(SignInRequired, match=r"and STS accepts each code once.*SessionToken") as caught:
         mfa.token_code()
     assert str(mfa.code) not in told(caught.value)
     with pytest.raises(SignInRequired):
@@ -146,7 +146,7 @@ def test_nobody_is_asked_from_a_background_thread() -> None:
 
     error = in_thread(MFA(SERIAL, ask).token_code)
     assert isinstance(error, SignInRequired)
-    assert "a person is asked in the main thread only" in str(error)
+    assert "stskit asks for one in the main thread only" in str(error)
     assert asked == []
 
 
@@ -172,13 +172,13 @@ def test_a_command_prints_the_code() -> None:
         (
             printing("print('canary'); raise SystemExit(3)"),
             ProofInvalid,
-            "failed with exit status 3; run it to see why",
+            "failed with exit status 3. Run it in a terminal",
         ),
         (printing("print((chr(99) + 'anary') * 2)"), ProofInvalid, "MFA code has 12 characters"),
         (printing("print()"), ProofInvalid, "MFA code has 0 characters"),
-        (printing("import sys; sys.stdout.buffer.write(b'\\xff')"), ProofInvalid, "MFA code has 1 characters"),
-        (MFACommand(["/nowhere/at-all"]), SourceMissing, "cannot be run: No such file or directory"),
-        (MFACommand(["sleep", "9"], timeout=0.05), ProofInvalid, "gave no code within 0.05 seconds and was ended"),
+        (printing("import sys; sys.stdout.buffer.write(b'\\xff')"), ProofInvalid, "MFA code has 1 character"),
+        (MFACommand(["/nowhere/at-all"]), SourceMissing, "could not be started: No such file or directory"),
+        (MFACommand(["sleep", "9"], timeout=0.05), ProofInvalid, "printed no code within 0.05 seconds and was stopped"),
     ],
 )
 def test_a_command_that_gives_no_code_is_told(command: MFACommand, kind: type[SourceError], message: str) -> None:
@@ -191,7 +191,7 @@ def test_a_command_that_gives_no_code_is_told(command: MFACommand, kind: type[So
 @pytest.mark.parametrize("arguments", [[], ()])
 def test_a_command_is_a_list(arguments: Any) -> None:
     """With a program at least; one text would need a shell."""
-    with pytest.raises(RoleError, match=r"needs a program; write MFACommand\(\["):
+    with pytest.raises(RoleError, match=r"needs a program. Write for example MFACommand\(\["):
         MFACommand(arguments)
 
 

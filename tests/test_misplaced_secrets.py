@@ -90,7 +90,7 @@ def test_a_value_of_another_type_is_quoted_by_its_type(value: object) -> None:
 
 def test_swapped_keys_are_refused() -> None:
     """The access key ID is shown in reprs and logs, so a secret key in its place is an error."""
-    message = "access_key_id is an AWS secret access key, not an access key ID; pass the access key ID first"
+    message = "access_key_id is an AWS secret access key, not an access key ID. Pass the access key ID first"
     with pytest.raises(ProofInvalid, match=message) as caught:
         Credentials(KEY, "AKIAIOSFODNN7EXAMPLE")
     assert caught.value.option == "access_key_id"
@@ -102,7 +102,7 @@ def test_a_token_in_a_variable_that_names_a_file_is_refused(monkeypatch: pytest.
     token = FakeSTS().idp.oidc_token()
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", token)
     keys = Credentials("ASIAEXAMPLE", "secret", "token", datetime(2099, 1, 1, tzinfo=UTC))
-    message = "AWS_SHARED_CREDENTIALS_FILE must be the path of a file, and this is a JSON Web Token"
+    message = "AWS_SHARED_CREDENTIALS_FILE must be the path of a file, but this is a JSON Web Token"
     with pytest.raises(SinkError, match=message) as caught:
         keys.to(CredentialsFile("deploy"))
     assert caught.value.variable == "AWS_SHARED_CREDENTIALS_FILE"

@@ -377,7 +377,7 @@ def test_the_environment_names_a_role(path: Path, monkeypatch: pytest.MonkeyPatc
     ("changes", "kind", "message"),
     [
         ({"AWS_ROLE_ARN": ""}, SourceMissing, "AWS_ROLE_ARN is not set"),
-        ({"AWS_ROLE_ARN": "R"}, RoleError, "'R' is no role ARN"),
+        ({"AWS_ROLE_ARN": "R"}, RoleError, "'R' is not a valid role ARN"),
         ({"AWS_WEB_IDENTITY_TOKEN_FILE": ""}, SourceMissing, "AWS_WEB_IDENTITY_TOKEN_FILE is not set"),
         ({"AWS_ROLE_SESSION_NAME": "a b"}, RoleError, "session_name 'a b' has characters"),
     ],

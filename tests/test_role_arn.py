@@ -51,17 +51,17 @@ def test_the_usual_case_is_short() -> None:
         lambda: RoleARN.parse("arn:aws:sts::123456789012:assumed-role/app/me"),
     ],
 )
-def test_what_makes_no_role_arn_is_refused(make: Callable[[], object]) -> None:
-    """Part by part, with an example of what does."""
-    with pytest.raises(RoleError, match="is no role ARN; one looks like arn:aws:iam::123456789012:role/NAME"):
+def test_parts_that_make_no_role_arn_are_refused(make: Callable[[], object]) -> None:
+    """The error names the part that is wrong."""
+    with pytest.raises(RoleError, match="is not a valid role ARN: "):
         make()
 
 
-def test_what_was_given_is_shown_and_cut() -> None:
-    """So that one finds it again, and an error stays readable."""
-    with pytest.raises(RoleError, match="^'user/app' is no role ARN"):
+def test_an_error_quotes_a_short_arn_and_cuts_a_long_one() -> None:
+    """The user recognises the value, and the message stays readable."""
+    with pytest.raises(RoleError, match="^'user/app' is not a valid role ARN"):
         RoleARN.parse("user/app")
-    with pytest.raises(RoleError, match=r"^'arn:x{195}\.\.\. is no role ARN"):
+    with pytest.raises(RoleError, match=r"^'arn:x{195}\.\.\. is not a valid role ARN"):
         RoleARN.parse("arn:" + "x" * 5000)
 
 
@@ -70,3 +70,50 @@ def test_anything_is_split_or_refused(text: Any) -> None:
     """No text gets another exception out."""
     with pytest.raises(RoleError):
         RoleARN.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("arn", "problem", "remedy"),
+    [
+        ("arn:aws:iam::12345678901:role/app", "the account ID has 11 digits, not 12", "arn:aws:iam::ACCOUNT:role/NAME"),
+        ("arn:aws:iam::ACCOUNT:role/app", "the account ID is not 12 digits", "arn:aws:iam::ACCOUNT:role/NAME"),
+        ("arn:aws:iam::123456789012:user/me", "it is the ARN of an IAM user", "Pass the ARN of a role"),
+        ("arn:aws:iam::123456789012:instance-profile/x", "it is the ARN of an instance profile", "ARN of a role"),
+        ("arn:aws:iam::123456789012:root", "it is the ARN of an AWS account", "Pass the ARN of a role"),
+        ("arn:aws:iam::123456789012:mfa/me", "it is the ARN of another resource", "Pass the ARN of a role"),
+        (
+            "arn:aws:sts::123456789012:assumed-role/app/me",
+            "it is the ARN of a session",
+            "Write its role ARN: arn:aws:iam::123456789012:role/app, with",
+        ),
+        (
+            "arn:aws:sts::123456789012:assumed-role",
+            "it is the ARN of a session",
+            "arn:aws:iam::ACCOUNT:role/NAME, with",
+        ),
+        ("arn:aws:iam::123456789012:role/app ", "it ends with a space or a line break", "Remove it."),
+        ("\tarn:aws:iam::123456789012:role/app", "it begins with a space or a line break", "Remove it."),
+        ("arn:aws:s3:::bucket", "it does not belong to IAM", "arn:aws:iam::ACCOUNT:role/NAME"),
+        ("arn:AWS:iam::123456789012:role/app", "the partition is not valid", "arn:aws:iam::ACCOUNT:role/NAME"),
+        ("arn:aws:iam:eu-west-1:123456789012:role/app", "roles have no region", "arn:aws:iam::ACCOUNT:role/NAME"),
+        ("arn:aws:iam::123456789012:role/path/", "the role name is missing", "arn:aws:iam::ACCOUNT:role/NAME"),
+        ("arn:aws:iam::123456789012:role/" + "n" * 65, "the role name has 65 characters, more than 64", "Expected"),
+        ("arn:aws:iam::123456789012:role/a b", "has characters that IAM does not allow", "Expected"),
+        ("app", "it is a name without an account", "Expected"),
+        ("https://example.com/", "it is not an ARN", "Expected"),
+    ],
+)
+def test_an_error_names_the_part_of_an_arn_that_is_wrong(arn: str, problem: str, remedy: str) -> None:
+    """The remedy says what to write."""
+    with pytest.raises(RoleError) as caught:
+        RoleARN.parse(arn)
+    assert problem in caught.value.message
+    assert remedy in caught.value.remedy
+
+
+def test_an_error_about_a_session_arn_does_not_repeat_a_secret() -> None:
+    """A token in the place of the role name is not quoted in the remedy."""
+    token = "ghp_" + "c4n4ry" * 6
+    with pytest.raises(RoleError) as caught:
+        RoleARN.parse(f"arn:aws:sts::123456789012:assumed-role/{token}/me")
+    assert "c4n4ry" not in caught.value.remedy

@@ -183,9 +183,9 @@ def test_role_arns_of_all_partitions_and_servers_are_taken(arn: str, partition: 
         "arn:aws:iam::123456789012:role/" + "p" * 2048 + "/n",
     ],
 )
-def test_what_is_no_role_arn_is_refused(arn: str) -> None:
-    """The error says what one looks like, and shows no more than the start of what was given."""
-    with pytest.raises(RoleError, match="is no role ARN; one looks like") as caught:
+def test_an_invalid_role_arn_is_refused(arn: str) -> None:
+    """The error shows the form of a role ARN, and quotes at most the start of the wrong one."""
+    with pytest.raises(RoleError, match="is not a valid role ARN|The role ARN is empty") as caught:
         Role(arn)
     assert len(str(caught.value)) < 450
 
@@ -242,42 +242,46 @@ def test_what_is_within_the_limits_is_kept_as_it_is(option: str, value: Any) -> 
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("session_name", "", "session_name has 0 characters; STS takes 2 to 64"),
-        ("session_name", "a", "session_name has 1 characters; STS takes 2 to 64"),
-        ("session_name", "n" * 65, "session_name has 65 characters; STS takes 2 to 64"),
-        ("session_name", "a b", "session_name 'a b' has characters that STS refuses; it takes letters, digits"),
+        ("session_name", "", "session_name has 0 characters, but STS allows 2 to 64"),
+        ("session_name", "a", "session_name has 1 character, but STS allows 2 to 64"),
+        ("session_name", "n" * 65, "session_name has 65 characters, but STS allows 2 to 64"),
+        ("session_name", "a b", "session_name 'a b' has characters that STS does not allow. Use letters, digits"),
         ("session_name", "a/b", "session_name 'a/b' has characters"),
         ("session_name", "müller", "session_name 'müller' has characters"),
         ("session_name", "ab\n", r"session_name 'ab\\n' has characters"),
-        ("duration", 899, "duration has 899 seconds; STS takes 900 to 43200"),
-        ("duration", 43_201, "duration has 43201 seconds"),
-        ("duration", timedelta(seconds=899.9), "duration has 899 seconds"),
-        ("duration", timedelta.max, "STS takes 900 to 43200"),
-        ("policy_arns", [POLICY_ARN] * 11, "policy_arns has 11 entries; STS takes 0 to 10"),
-        ("policy_arns", ["ReadOnlyAccess"], "policy ARN has 14 characters; STS takes 20 to 2048"),
-        ("tags", {str(number): "" for number in range(51)}, "tags has 51 entries; STS takes 0 to 50"),
-        ("tags", {"": "v"}, "tag key has 0 characters; STS takes 1 to 128"),
+        ("duration", 899, "duration is 899 seconds, but STS allows 900 to 43,200"),
+        ("duration", 43_201, "duration is 43,201 seconds"),
+        ("duration", timedelta(seconds=899.9), "duration is 899 seconds"),
+        ("duration", timedelta.max, "STS allows 900 to 43,200"),
+        ("policy_arns", [POLICY_ARN] * 11, "policy_arns has 11 entries, but STS allows 0 to 10"),
+        ("policy_arns", ["ReadOnlyAccess"], "policy ARN has 14 characters, but STS allows 20 to 2,048"),
+        ("tags", {str(number): "" for number in range(51)}, "tags has 51 entries, but STS allows 0 to 50"),
+        ("tags", {"": "v"}, "tag key has 0 characters, but STS allows 1 to 128"),
         ("tags", {"k" * 129: "v"}, "tag key has 129 characters"),
-        ("tags", {"k": "v" * 257}, "tag value has 257 characters; STS takes 0 to 256"),
+        ("tags", {"k": "v" * 257}, "tag value has 257 characters, but STS allows 0 to 256"),
         ("tags", {"a,b": "v"}, "tag key 'a,b' has characters"),
         ("tags", {"k": "two\nlines"}, r"tag value 'two\\nlines' has characters"),
-        ("tags", {"Team": "a", "team": "b"}, "tags has Team and team, which are one key to STS: it ignores case"),
-        ("tags", {"aws:x": "v"}, "tags has aws:x; keys that begin with aws: are reserved"),
-        ("tags", {"AWS:x": "v"}, "tags has AWS:x; keys that begin with aws: are reserved"),
-        ("transitive_tag_keys", ["aws:x"], "tags has aws:x; keys that begin with aws: are reserved"),
+        ("tags", {"Team": "a", "team": "b"}, "tags has the keys Team and team. STS ignores case"),
+        ("tags", {"aws:x": "v"}, "tags has the key aws:x. Keys that begin with aws: are reserved"),
+        ("tags", {"AWS:x": "v"}, "tags has the key AWS:x. Keys that begin with aws: are reserved"),
+        (
+            "transitive_tag_keys",
+            ["aws:x"],
+            "transitive_tag_keys has the key aws:x. Keys that begin with aws: are reserved",
+        ),
         ("transitive_tag_keys", list(map(str, range(51))), "transitive_tag_keys has 51 entries"),
         ("transitive_tag_keys", ["k", ""], "tag key has 0 characters"),
-        ("external_id", "x", "external_id has 1 characters; STS takes 2 to 1224"),
-        ("external_id", "x" * 1225, "external_id has 1225 characters"),
-        ("source_identity", "n" * 257, "source_identity has 257 characters; STS takes 2 to 256"),
+        ("external_id", "x", "external_id has 1 character, but STS allows 2 to 1,224"),
+        ("external_id", "x" * 1225, "external_id has 1,225 characters"),
+        ("source_identity", "n" * 257, "source_identity has 257 characters, but STS allows 2 to 256"),
         ("source_identity", "a b", "source_identity 'a b' has characters"),
-        ("policy", "", "policy has 0 characters; STS takes 1 or more"),
-        ("policy", "{canary\u0100}", "policy has characters that STS refuses; it takes printable ones"),
-        ("minimum_session_token_size", 4097, "minimum_session_token_size has 4097 bytes; STS takes 0 to 4096"),
-        ("minimum_session_token_size", -1, "STS takes 0 to 4096"),
-        ("provided_contexts", [CONTEXT] * 6, "provided_contexts has 6 entries; STS takes 0 to 5"),
-        ("extra", {"Tags": []}, "extra has Tags, which is the option tags; use that"),
-        ("extra", {"TokenCode": "1"}, "extra has TokenCode, which is the option mfa; use that"),
+        ("policy", "", "policy has 0 characters, but STS allows 1 or more"),
+        ("policy", "{canary\u0100}", "policy has characters that STS does not allow. Use printable characters"),
+        ("minimum_session_token_size", 4097, "minimum_session_token_size is 4,097 bytes, but STS allows 0 to 4,096"),
+        ("minimum_session_token_size", -1, "STS allows 0 to 4,096"),
+        ("provided_contexts", [CONTEXT] * 6, "provided_contexts has 6 entries, but STS allows 0 to 5"),
+        ("extra", {"Tags": []}, "extra has Tags, and stskit has the option tags for it"),
+        ("extra", {"TokenCode": "1"}, "extra has TokenCode, and stskit has the option mfa for it"),
         ("policy", {"Condition": object()}, "policy cannot be written as JSON"),
         ("policy", {"Number": float("nan")}, "policy cannot be written as JSON"),
     ],
@@ -292,14 +296,14 @@ def test_what_is_beyond_the_limits_is_refused_before_any_call(option: str, value
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("arn", None, "arn must be the ARN of a role as text, not None."),
+        ("arn", None, "arn must be a role ARN as text, not None."),
         ("session_name", 55, "session_name must be text, not int."),
         ("duration", "3600", "duration must be a whole number of seconds or a timedelta, not str."),
         ("duration", 3600.0, "duration must be a whole number of seconds or a timedelta, not float."),
         ("duration", True, "duration must be a whole number of seconds or a timedelta, not bool."),
         ("policy", 5, "policy must be JSON text or a mapping, not int."),
         ("policy_arns", [None], "policy_arns must be text, not None."),
-        ("policy_arns", POLICY_ARN, r"policy_arns must be a list of texts, not str. For a list of one, write \["),
+        ("policy_arns", POLICY_ARN, r"policy_arns must be a list of texts, not str. For a list of one entry, write \["),
         ("tags", {"k": 5}, "tags must be text, not int."),
         ("tags", {5: "v"}, "tags must be text, not int."),
         ("tags", [("k", "v")], "tags must be a mapping of names to values, not list."),
@@ -320,7 +324,7 @@ def test_an_option_of_the_wrong_type_is_named(option: str, value: Any, message: 
 def test_the_external_id_is_not_shown() -> None:
     """It is shared with a third party: neither the repr nor an error has it."""
     assert "shared-with-them" not in repr(Role(ARN, external_id="shared-with-them"))
-    with pytest.raises(RoleError, match="external_id has characters that STS refuses") as caught:
+    with pytest.raises(RoleError, match="external_id has characters that STS does not allow") as caught:
         Role(ARN, external_id="shared with them")
     assert "shared" not in str(caught.value)
 
@@ -329,8 +333,8 @@ def test_the_external_id_is_not_shown() -> None:
     ("provider", "assertion", "message"),
     [
         ("arn:short", "context-canary", "provider ARN has 9 characters"),
-        (CONTEXT.provider_arn, "abc", "context assertion has 3 characters; STS takes 4 to 3072"),
-        (CONTEXT.provider_arn, "x" * 3073, "context assertion has 3073 characters"),
+        (CONTEXT.provider_arn, "abc", "context assertion has 3 characters, but STS allows 4 to 3,072"),
+        (CONTEXT.provider_arn, "x" * 3073, "context assertion has 3,073 characters"),
     ],
 )
 def test_a_provided_context_is_checked(provider: str, assertion: str, message: str) -> None:
@@ -351,7 +355,7 @@ def test_a_role_is_named_without_writing_its_arn() -> None:
     assert Role.named("app", account="123456789012") == Role(ARN)
     role = Role.named("app", account="123456789012", path="/a/b/", partition="aws-cn", session_name="me")
     assert role == Role("arn:aws-cn:iam::123456789012:role/a/b/app", session_name="me")
-    with pytest.raises(RoleError, match="is no role ARN"):
+    with pytest.raises(RoleError, match="is not a valid role ARN"):
         Role.named("app", account="12")
 
 

@@ -48,7 +48,7 @@ def test_without_mfa_and_duration_nothing_is_said_of_them() -> None:
 @pytest.mark.parametrize("duration", [899, 129_601, timedelta(hours=37)])
 def test_a_duration_out_of_its_limits_is_refused(duration: Any) -> None:
     """900 seconds to 36 hours, which is more than a role gets."""
-    with pytest.raises(RoleError, match="duration of a session token has .* STS takes 900 to 129600"):
+    with pytest.raises(RoleError, match="duration of a session token is .* STS allows 900 to 129,600"):
         SessionToken(BASE, duration=duration)
 
 

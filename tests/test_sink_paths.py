@@ -136,7 +136,7 @@ def test_the_standard_folder_is_made_in_a_home_that_exists(home: Path, monkeypat
 @pytest.mark.parametrize("make", [DotEnv, lambda path: CredentialsFile("dev", path)])
 def test_a_secret_in_the_place_of_a_path_is_not_shown(make: Callable[[str], object]) -> None:
     """A token where a path is wanted."""
-    with pytest.raises(SinkError, match="path must be the path of a .*file, and this is a JSON Web Token") as caught:
+    with pytest.raises(SinkError, match="path must be the path of a .*file, but this is a JSON Web Token") as caught:
         make(TOKEN)
     assert TOKEN not in str(caught.value)
 

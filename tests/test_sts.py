@@ -181,7 +181,9 @@ def test_a_long_policy_is_for_assume_role_only(operation: str) -> None:
     if operation == "AssumeRole":
         assert len(sent(PROOFS[operation](), role).form["Policy"]) == 2049
     else:
-        with pytest.raises(RoleError, match="policy for SAML or web identity has 2049 characters; STS takes 1 to 2048"):
+        with pytest.raises(
+            RoleError, match="policy for SAML or web identity has 2,049 characters, but STS allows 1 to 2,048"
+        ):
             sent(PROOFS[operation](), role)
 
 
@@ -210,7 +212,7 @@ def test_the_mfa_code_is_asked_for_last() -> None:
 def test_what_goes_wrong_with_a_code_comes_out_as_it_is() -> None:
     """And nothing is sent without one."""
     mfa = MFA("arn:aws:iam::123456789012:mfa/me", lambda _serial: "canary", unattended=True)
-    with fake_server(granted) as server, pytest.raises(ProofInvalid, match="given for the MFA device"):
+    with fake_server(granted) as server, pytest.raises(ProofInvalid, match="code for the MFA device"):
         BotocoreSTS(endpoint_url=server.url).exchange(BASE, Role(ROLE, mfa=mfa))
     assert server.requests == []
 
@@ -246,7 +248,7 @@ def test_a_role_that_the_assertion_does_not_offer_is_an_error() -> None:
 @pytest.mark.parametrize("proof", [None, "token", object()])
 def test_what_is_no_proof_is_an_error(proof: Proof) -> None:
     """A source that is not ours may give anything; its kind is named and not its value."""
-    with pytest.raises(ProofInvalid, match=f"the source gave {type(proof).__name__}; STS takes SAMLAssertion, "):
+    with pytest.raises(ProofInvalid, match=f"the source gave {type(proof).__name__}. STS takes SAMLAssertion, "):
         BotocoreSTS().exchange(proof, Role(ROLE))
 
 

@@ -111,7 +111,7 @@ def test_it_does_the_same_with_a_role_of_ones_own(
         (["--role-arn", "arn:aws:iam::123456789012:role/A"], 2, "goes with one of"),
         (["--profile", "mine"], 2, "goes with one of"),
         (["--role-arn", "A", "--profile", "mine", "--without-seaweedfs"], 2, "for the tour on this machine"),
-        (["--role-arn", "A", "--profile", "mine"], 1, "RoleError: 'A' is no role ARN"),
+        (["--role-arn", "A", "--profile", "mine"], 1, "RoleError: 'A' is not a valid role ARN"),
         (
             ["--role-arn", "arn:aws:iam::123456789012:role/A", "--token-file", "nowhere"],
             1,

@@ -27,6 +27,7 @@ from stskit import (
     WebIdentityToken,
     assume,
     assume_all,
+    boto3_session,
     caches,
     caller_identity,
     protocols,
@@ -102,6 +103,7 @@ CALLS: dict[Callable[..., object], dict[str, object]] = {
     WebIdentityToken: {"value": "x"},
     assume: {"role": ROLE},
     assume_all: {"roles": [ROLE]},
+    boto3_session: {"role": ROLE},
     caller_identity: {},
     OIDCTokenFile: {"path": "token"},
     OIDCTokenFile.from_env: {},
@@ -263,10 +265,10 @@ HINTS: dict[str, tuple[Callable[[], object], str]] = {
         "wait_for_new_role must be a timedelta, not int. Did you mean timedelta(seconds=30)?",
     ),
     "a folder for a cache": (lambda: Cached(AssumedRole(ROLE), "a"), "Did you mean FileCache(folder)?"),  # type: ignore[arg-type]
-    "one role for many": (lambda: assume_all(ROLE), "For a list of one, write [role]."),
+    "one role for many": (lambda: assume_all(ROLE), "For a list of one entry, write [role]."),
     "a policy of IAM": (lambda: Cached(AssumedRole(ROLE), refresh="{}"), "Role(arn, policy=...)"),  # type: ignore[arg-type]
-    "a time without zone": (lambda: KEYS.expires_in(now=datetime(2026, 1, 1)), "this one has none"),
-    "an environment of numbers": (lambda: Environment({"A": 1}), "One of its parts is int."),  # type: ignore[dict-item]
+    "a time without zone": (lambda: KEYS.expires_in(now=datetime(2026, 1, 1)), "time zone, but it has none"),
+    "an environment of numbers": (lambda: Environment({"A": 1}), "texts, but it contains int."),  # type: ignore[dict-item]
 }
 
 
