@@ -22,8 +22,8 @@ extensions = [
 ]
 exclude_patterns = ["_build", "_ext", "examples"]
 
-highlight_language = "text"  # of blocks in docstrings that say nothing else
-default_role = "name"  # of doc_names: what stands in single backquotes in a docstring
+highlight_language = "text"  # of blocks in docstrings that name no language
+default_role = "name"  # of doc_names: a name in single backquotes in a docstring
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 
@@ -34,16 +34,15 @@ copybutton_exclude = ".linenos, .gp, .go"  # prompts and output are not copied
 autodoc_default_options = {"members": True, "no-value": True}
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
-nitpick_ignore = [  # what `snapshot` returns has no page of its own: it is used by its methods
+nitpick_ignore = [  # the types that `snapshot` returns are not public
     ("py:class", f"stskit.sources.{name}")
     for name in ("proof_file.FileSnapshot", "saml_file.SavedResponse", "profile.ProfileSnapshot")
 ]
 python_maximum_signature_line_length = 88
 python_use_unqualified_type_names = True
-add_module_names = False
 toc_object_entries_show_parents = "hide"
 
-smartquotes = False  # what is copied from a page stays what it is
+smartquotes = False  # text that you copy from a page keeps its characters
 
 html_theme = "furo"
 html_title = f"stskit {release}"

@@ -1,4 +1,4 @@
-"""The blocks of the README and the docs, and the practice AWS that they are run on."""
+"""The blocks of the README and the docs, and the practice AWS that they run on."""
 
 from __future__ import annotations
 
@@ -25,22 +25,23 @@ PAGES = [
 
 @frozen
 class Block:
-    """A fenced block: its language, its text, the line it begins at, and the paragraph before it."""
+    """A fenced block: its language, its text, its line, the paragraph before it, and the output shown below it."""
 
     language: str
     text: str
     line: int
     before: str
+    output: str | None = None
 
     @property
     def file(self) -> str | None:
-        """The name under which the page has its reader save it."""
+        """The file name that the page tells its reader to save it under."""
         found = re.search(r"\b[Ss]ave\s+this\s+as\s+`([\w./-]+)`", self.before)
         return found[1] if found else None
 
     @property
     def is_skipped(self) -> bool:
-        """Whether the page says why it is not run."""
+        """Whether the page has a comment that says why it is not run."""
         return "<!-- not run: " in self.before
 
 
@@ -49,7 +50,9 @@ def blocks_of(page: str) -> list[Block]:
     found = []
     for match in re.finditer(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
         before = text[: match.start()].rstrip().split("\n\n")[-1]
-        found.append(Block(match[1], match[2], text.count("\n", 0, match.start()) + 1, before))
+        output = re.match(r"\n\n```text\n(.*?)^```$", text[match.end() :], re.MULTILINE | re.DOTALL)
+        shown = output[1].rstrip() if output and match[1] == "python" else None
+        found.append(Block(match[1], match[2], text.count("\n", 0, match.start()) + 1, before, shown))
     return found
 
 
@@ -65,3 +68,10 @@ def practice_aws(folder: Path) -> Iterator[Mapping[str, str]]:
             yield {**os.environ, **dict(exports)}
         finally:
             process.terminate()
+
+
+def fits(printed: str, shown: str) -> bool:
+    """Return whether an output is the one that a page shows, in which ``...`` stands for any text."""
+    pattern = ".*".join(re.escape(part) for part in shown.split("..."))
+    visible = re.sub(r"[ \t]+$", "", printed, flags=re.MULTILINE).rstrip()
+    return re.fullmatch(pattern, visible, re.DOTALL) is not None

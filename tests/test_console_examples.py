@@ -12,7 +12,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from select import select
@@ -20,7 +20,7 @@ from time import monotonic
 
 import pytest
 from attrs import define, frozen
-from pages import PAGES, Block, blocks_of, practice_aws
+from pages import PAGES, Block, blocks_of, fits, practice_aws
 
 pytestmark = pytest.mark.gate
 
@@ -45,12 +45,6 @@ def commands(block: Block) -> list[Command]:
             typed = f"{typed}\n{more}"
         found.append(Command(typed, printed.rstrip()))
     return found
-
-
-def fits(printed: str, shown: str) -> bool:
-    pattern = ".*".join(re.escape(part) for part in shown.split("..."))
-    visible = re.sub(r"[ \t]+$", "", printed, flags=re.MULTILINE).rstrip()
-    return re.fullmatch(pattern, visible, re.DOTALL) is not None
 
 
 @define
@@ -108,11 +102,11 @@ def terminal(folder: Path, environment: Mapping[str, str]) -> Iterator[Terminal]
             process.communicate()
 
 
-def follow(page: str, folder: Path, environment: Mapping[str, str]) -> None:
-    """Do what the page says, from top to bottom."""
+def follow(blocks: Sequence[Block], folder: Path, environment: Mapping[str, str]) -> None:
+    """Run the blocks one after the other, in one shell."""
     with ExitStack() as stack:
         shell = stack.enter_context(terminal(folder, environment))
-        for block in blocks_of(page):
+        for block in blocks:
             if block.is_skipped:
                 continue
             if block.file:
@@ -130,7 +124,13 @@ def follow(page: str, folder: Path, environment: Mapping[str, str]) -> None:
 @pytest.mark.case("P8")
 def test_the_tutorial_runs_from_top_to_bottom(tmp_path: Path) -> None:
     """In an empty folder, with nothing there but stskit."""
-    follow("docs/tutorial.md", tmp_path, os.environ)
+    follow(blocks_of("docs/tutorial.md"), tmp_path, os.environ)
+
+
+def test_the_commands_of_the_readme_run_as_printed(tmp_path: Path) -> None:
+    """They run in the practice AWS, whose two blocks are lower on the page and come first here."""
+    blocks = sorted(blocks_of("README.md"), key=lambda block: "practice" not in block.text)
+    follow(blocks, tmp_path, os.environ)
 
 
 @pytest.mark.parametrize(
@@ -141,4 +141,4 @@ def test_the_commands_of_a_page_run_as_printed(page: str, tmp_path: Path) -> Non
     """In the folder of a practice AWS, beside a browser log."""
     folder = tmp_path / "practice"
     with practice_aws(folder) as environment:
-        follow(page, folder, environment)
+        follow(blocks_of(page), folder, environment)

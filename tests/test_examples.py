@@ -1,7 +1,6 @@
 """Every Python block of the README and the docs runs as printed, in a process of its own.
 
-Those of the README, and those that use S3, run on SeaweedFS and moto; the others on the practice AWS that a reader can
-start, in its folder.
+Blocks that use S3 run on SeaweedFS and moto. The others run on the practice AWS that a reader can start, in its folder.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import configparser
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ import pytest
 import yaml
 from _pytest.mark.structures import ParameterSet
 from local_aws import LocalAWS
-from pages import PAGES, blocks_of, practice_aws
+from pages import PAGES, Block, blocks_of, fits, practice_aws
 
 from stskit import Credentials
 from stskit.sinks import CredentialsFile
@@ -28,7 +28,7 @@ SAVED = [block for page in PAGES for block in blocks_of(page) if block.file and 
 
 def blocks(*languages: str) -> list[ParameterSet]:
     return [
-        pytest.param(block.text, id=f"{page}:{block.line}")
+        pytest.param(block, id=f"{page}:{block.line}")
         for page in PAGES
         for block in blocks_of(page)
         if block.language in languages and not block.is_skipped and page != "docs/howto/testing.md"  # has its own tests
@@ -36,14 +36,16 @@ def blocks(*languages: str) -> list[ParameterSet]:
 
 
 def needs_servers(example: ParameterSet) -> bool:
-    return str(example.id).startswith("README.md") or "s3" in str(example.values[0])
+    (block,) = example.values
+    assert isinstance(block, Block)
+    return re.search(r"""["']s3["']""", block.text) is not None
 
 
-def run(block: str, folder: Path, environment: Mapping[str, str]) -> None:
+def run(block: Block, folder: Path, environment: Mapping[str, str]) -> None:
     for other in SAVED:
         (folder / str(other.file)).write_text(other.text)
     program = folder / "example.py"
-    program.write_text(block)
+    program.write_text(block.text)
     done = subprocess.run(
         [sys.executable, str(program)],
         env=environment,
@@ -54,11 +56,12 @@ def run(block: str, folder: Path, environment: Mapping[str, str]) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+    assert block.output is None or fits(done.stdout, block.output), done.stdout
 
 
 @pytest.fixture
 def workplace(aws: LocalAWS, base: Credentials, tmp_path: Path) -> Path:
-    """The files that the README speaks of."""
+    """The files that the examples read."""
     response = aws.idp.saml_response(roles=[(aws.saml_role, aws.saml_provider)])
     (tmp_path / "samlresponse.log").write_text(response)
     (tmp_path / "token").write_text(aws.idp.oidc_token())
@@ -70,41 +73,41 @@ def workplace(aws: LocalAWS, base: Credentials, tmp_path: Path) -> Path:
 
 @pytest.mark.gate
 @pytest.mark.parametrize("block", [example for example in blocks("python") if needs_servers(example)])
-def test_an_example_runs_as_printed(block: str, aws: LocalAWS, workplace: Path) -> None:
-    """A stranger who copies it, with such files and roles, sees it work."""
-    endpoint = aws.saml_url if "SAMLFile" in block else aws.sts_url
+def test_an_example_runs_as_printed(block: Block, aws: LocalAWS, workplace: Path) -> None:
+    """A reader who copies it, with the same files and roles, sees it work."""
+    endpoint = aws.saml_url if "SAMLFile" in block.text else aws.sts_url
     run(block, workplace, {**os.environ, "AWS_ENDPOINT_URL": endpoint, "AWS_DEFAULT_REGION": "us-east-1"})
 
 
 @pytest.mark.gate
 @pytest.mark.parametrize("block", [example for example in blocks("python") if not needs_servers(example)])
-def test_an_example_runs_on_the_practice_aws(block: str, tmp_path: Path) -> None:
-    """As it does for a reader who has started one, in its folder."""
+def test_an_example_runs_on_the_practice_aws(block: Block, tmp_path: Path) -> None:
+    """It works, and prints what the page shows below it, in the folder of a practice AWS."""
     with practice_aws(tmp_path / "practice") as environment:
-        run(block, tmp_path / "practice", environment)
+        run(block, tmp_path / "practice", {**environment, "AWS_PROFILE": "base"})
 
 
-@pytest.mark.parametrize("text", blocks("json"))
-def test_a_json_block_is_json(text: str) -> None:
-    """So that what is copied can be read by AWS."""
-    json.loads(text)
+@pytest.mark.parametrize("block", blocks("json"))
+def test_a_json_block_is_json(block: Block) -> None:
+    """AWS can read a copy of it."""
+    json.loads(block.text)
 
 
-@pytest.mark.parametrize("text", blocks("yaml"))
-def test_a_yaml_block_is_yaml(text: str) -> None:
-    """So that what is copied can be read by a CI system."""
-    assert list(yaml.safe_load_all(text))
+@pytest.mark.parametrize("block", blocks("yaml"))
+def test_a_yaml_block_is_yaml(block: Block) -> None:
+    """A CI system can read a copy of it."""
+    assert list(yaml.safe_load_all(block.text))
 
 
-@pytest.mark.parametrize("text", blocks("ini"))
-def test_an_ini_block_has_profiles(text: str) -> None:
-    """So that what is copied can be read by the AWS SDKs."""
+@pytest.mark.parametrize("block", blocks("ini"))
+def test_an_ini_block_has_profiles(block: Block) -> None:
+    """The AWS SDKs can read a copy of it."""
     parser = configparser.RawConfigParser()
-    parser.read_string(text)
+    parser.read_string(block.text)
     assert parser.sections()
 
 
-def test_every_block_says_what_it_is() -> None:
-    """One of the languages that are run, parsed, or known to be neither."""
+def test_every_block_names_its_language() -> None:
+    """It is a language that the tests run or parse, or one that they know they cannot."""
     known = {"python", "console", "json", "yaml", "ini", "sh", "text", "hcl"}
     assert [f"{page}:{block.line}" for page in PAGES for block in blocks_of(page) if block.language not in known] == []

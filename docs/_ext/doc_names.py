@@ -1,7 +1,7 @@
-"""Names in docstrings and annotations, found as Python finds them: `SAMLFile`, `fetch`, `stskit.Role`, `timedelta`.
+"""Resolve names in docstrings, annotations and Markdown: `SAMLFile`, `fetch`, `stskit.Role`, `timedelta`.
 
-What is documented becomes a link, in Markdown too. What belongs to Python or to botocore stays text. Any other name in
-an annotation, or in a role that was written by hand, is left to Sphinx, which reports it.
+A name with documentation becomes a link. A name of Python or botocore stays text. Sphinx reports any other name in an
+annotation or in an explicit role.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _TYPES = ("name", "obj", "class", "exc", "func", "meth", "attr", "data", "mod")
 
 
 class NameRole(XRefRole):
-    """A name in single backquotes: a link where it is that of something documented, else code."""
+    """A name in single backquotes: a link if it is documented, else code."""
 
     def process_link(
         self, env: BuildEnvironment, refnode: nodes.Element, _has_explicit_title: bool, title: str, target: str
     ) -> tuple[str, str]:
-        """Keep where the name stands, for that is where it is looked up."""
+        """Store the module and the class of the docstring, because the name is looked up there first."""
         refnode["py:module"] = env.ref_context.get("py:module")
         refnode["py:class"] = env.ref_context.get("py:class")
         refnode["may_be_text"] = True
@@ -39,7 +39,7 @@ class NameRole(XRefRole):
 
 
 def resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, contnode: nodes.Element) -> nodes.Node | None:
-    """A link to what *node* names; the text of it where it is not ours to document; None where nobody knows it."""
+    """Return a link for a name, its text if it belongs to another project, or None if it is unknown."""
     if node["refdomain"] not in ("", "py") or node["reftype"] not in _TYPES:
         return None
     target, module, owner = node["reftarget"], node.get("py:module") or "stskit", node.get("py:class")
@@ -55,14 +55,15 @@ def _candidates(target: str, module: str, owner: str | None, documented: Any) ->
     found = [f"{module}.{owner}.{target}"] if owner else []
     found += [f"{module}.{target}", target]
     found += [_true_name(each) for each in (f"{module}.{target}", target) if _true_name(each)]
-    if target[:1].isupper():  # a class: there are no two of one name
-        found += [name for name in documented if name.endswith(f".{target}")]
+    public = re.sub(r"^([a-z_]+\.)+(?=[A-Z])", "", target)
+    if public[:1].isupper():  # a class or a member of one: no two classes have the same name
+        found += [name for name in documented if name.endswith(f".{public}")]
     return found
 
 
 @cache
 def _true_name(dotted: str) -> str:
-    """Where the object of that name was made, which is how autodoc knows it; "" where there is none."""
+    """Return the name under which an object was defined, or "" if there is no such object."""
     parts = dotted.split(".")
     for number in range(len(parts) - 1, 0, -1):
         try:
@@ -87,7 +88,7 @@ def _is_elsewhere(target: str) -> bool:
 
 
 def link_code(app: Sphinx, doctree: nodes.document) -> None:
-    """In Markdown, what stands in backquotes and is the whole name of a class or function is looked up too."""
+    """Link the names of classes and functions in Markdown that stand alone in backquotes."""
     for literal in list(doctree.findall(nodes.literal)):
         inside = isinstance(literal.parent, nodes.title | nodes.reference | pending_xref) or _is_in_docstring(literal)
         if inside or not _NAME.fullmatch(text := literal.astext()):
@@ -105,7 +106,7 @@ def _is_in_docstring(node: nodes.Node | None) -> bool:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Make it the role of what has no other."""
+    """Register the role, which is the default role of docstrings."""
     app.add_role("name", NameRole())
     app.connect("doctree-read", link_code)
     app.connect("missing-reference", resolve)
