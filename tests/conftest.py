@@ -47,6 +47,11 @@ def _only_loopback(event: str, arguments: tuple[object, ...]) -> None:
 sys.addaudithook(_only_loopback)
 
 
+def pytest_report_header() -> str:
+    """Say how long the run takes, because the first tests start servers and print little."""
+    return "stskit: the default selection takes about six minutes on two processors"
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A home folder of the test's own; nothing in the environment speaks of AWS or of proxies, also after the test."""
