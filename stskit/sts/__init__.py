@@ -1,7 +1,7 @@
-"""`BotocoreSTS`: the operations of STS side by side, over botocore.
+"""Call STS through botocore.
 
-What is particular to stskit: one client serves all roles and callers of a region; calls that need no keys never look
-for any, so no profile and no ``credential_process`` is touched; nothing secret is logged; every refusal is explained.
+All roles and callers of a region share one client. Calls that need no keys read no profile and start no
+``credential_process``. Nothing secret is logged, and every error of STS is explained.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ Reader: TypeAlias = Callable[[Mapping[str, Any]], T]
 def _without_password(_self: object, _field: object, url: str | None) -> None:
     if "@" in (url or ""):
         raise RoleError(
-            "endpoint_url has a user name or a password in it, which would be shown",
-            remedy="leave it out",
-            cli_message="has a user name or a password in it, which would be shown",
+            "endpoint_url contains a user name or a password, which logs would show.",
+            remedy="Remove it from the URL.",
+            cli_message="contains a user name or a password, which logs would show.",
             option="endpoint_url",
         )
 
@@ -54,23 +54,39 @@ def _without_password(_self: object, _field: object, url: str | None) -> None:
 @init_without_frames
 @frozen
 class BotocoreSTS:
-    """STS as botocore reaches it: its endpoint rules, proxies, CA bundles and retries (three attempts in all).
+    """The connection to STS: botocore's endpoint rules, proxies, CA bundles and retries (three attempts).
 
-    `region`: None takes ``AWS_REGION``, ``AWS_DEFAULT_REGION``, for signed calls the region of the ambient profile,
-    and last the home region of the role's partition. A region of another partition than the role's is passed over,
-    and is a `RoleError` where it is given here. `endpoint_url`: another server than AWS's; None takes
-    ``AWS_ENDPOINT_URL_STS`` or ``AWS_ENDPOINT_URL``. `use_fips`, `use_dualstack`: that kind of endpoint.
-    `connect_timeout`, `read_timeout`: seconds, for each attempt. `total_timeout`: seconds for the whole exchange, all
-    attempts included, but not the search for the server's address; None: there is no such limit. An answer of more than
-    1 MB is an error. `allow_http`: whether an endpoint without TLS may be on another machine, or behind a proxy.
-    `trace_wire`: whether botocore's loggers may show all that is sent and received, proofs and new keys included.
+    A call that is signed with the credentials of a named `Profile`, or of a source derived from one, uses the endpoint,
+    region and CA bundle of that profile, unless an argument or an environment variable sets them. AssumeRoleWithSAML
+    and AssumeRoleWithWebIdentity are not signed and use neither the config file nor the credentials file. Their errors
+    name the settings that were not used. A response of more than 1 MB is an error.
 
-    A call that is signed with the credentials of a named `Profile`, or of a source derived from it, uses the endpoint,
-    region and CA bundle of that profile where neither an argument nor an environment variable sets them.
-    AssumeRoleWithSAML and AssumeRoleWithWebIdentity are not signed and use neither the config file nor the credentials
-    file; an error names the settings that were not used.
+    Equal values share their connections, also between threads.
 
-    Equal values of this class share their connections, also between threads.
+    Args:
+        region: AWS region of STS. Defaults to ``AWS_REGION``, then ``AWS_DEFAULT_REGION``, then (for signed calls) the
+            region of the profile, then the home region of the role's partition. A default in another partition than the
+            role's is ignored.
+        endpoint_url: URL of a server other than AWS. Defaults to ``AWS_ENDPOINT_URL_STS``, then ``AWS_ENDPOINT_URL``.
+        use_fips: Whether to use a FIPS endpoint. Defaults to the setting of the environment or the profile.
+        use_dualstack: Whether to use a dual-stack endpoint. Defaults as `use_fips`.
+        connect_timeout: Seconds for a connection, for each attempt. Defaults to 5.
+        read_timeout: Seconds for a response, for each attempt. Defaults to 10.
+        total_timeout: Seconds for the whole exchange with all attempts, without the name lookup. Defaults to 60. None
+            is no limit.
+        allow_http: Whether to send requests without TLS to another machine or through a proxy. Defaults to False.
+        trace_wire: Whether botocore's loggers may show requests and responses, with all secrets. Defaults to False.
+
+    Raises:
+        RoleError: If `endpoint_url` contains a password.
+        TypeError: If an argument has the wrong type.
+
+    Example:
+        >>> from stskit import assume
+        >>> from stskit.sts import BotocoreSTS
+        >>> sts = BotocoreSTS("eu-central-1", total_timeout=20)
+        >>> assume("arn:aws:iam::123456789012:role/Deploy", sts=sts).account_id
+        '123456789012'
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_region-endpoints.html
     """
@@ -87,10 +103,16 @@ class BotocoreSTS:
     _profile: str | None = field(default=None, init=False, repr=False)
 
     def with_profile(self, profile: str) -> BotocoreSTS:
-        """Return the same, with endpoint, region and CA bundle of *profile* for signed calls where nothing else is set.
+        """Return this STS with the endpoint, region and CA bundle of a profile for signed calls.
 
-        `AssumedRole`, `SessionToken` and others call it where their source gets its credentials from a named profile.
-        Arguments and environment variables still come first. Raises nothing.
+        Recipes and sources call it if their source gets its credentials from a named profile. Arguments and environment
+        variables still take precedence.
+
+        Args:
+            profile: Profile name.
+
+        Returns:
+            A new value. Raises nothing.
         """
         configured = copy(self)
         object.__setattr__(configured, "_profile", profile)
@@ -98,8 +120,9 @@ class BotocoreSTS:
 
     @property
     def identity(self) -> str:
-        """A key for caches: by all that decides which server is asked, here, in the environment and in the profile that
-        the environment names. Raises nothing.
+        """The part of a cache key that covers the server: arguments, environment variables and the profile.
+
+        Raises nothing.
         """
         from stskit.sts.shared_config import endpoint_settings, read_shared_config
 
@@ -108,19 +131,40 @@ class BotocoreSTS:
 
     @without_frames
     def exchange(self, proof: Proof, role: Role) -> Credentials:
-        """The credentials of *role*, by one call: AssumeRole for credentials, else the one that fits the proof.
+        """Exchange a proof for credentials of a role, with one call of the operation that fits the proof.
 
-        Raises `RoleError` before the call, where *role* asks for what that operation does not take, and `ProofInvalid`
-        where *proof* cannot be sent; `STSError` where STS refuses; `STSUnavailable` where no answer can be used.
+        Args:
+            proof: Credentials, a SAML assertion or an OIDC token.
+            role: The role with its options.
+
+        Returns:
+            Temporary credentials of the role.
+
+        Raises:
+            RoleError: If the role has an option that the operation does not have. Nothing was sent.
+            ProofInvalid: If the proof cannot be sent.
+            STSError: If STS refused the request.
+            STSUnavailable: If STS could not be reached, or its response was not usable.
         """
         check_type("role", role, Role, "a Role", "Write Role(arn).")
         operation, parameters = request_for(proof, role)
-        given = self._call(operation, parameters, proof, role, credentials_in)
-        return given if given.account_id else evolve(given, account_id=role.account)
+        credentials = self._call(operation, parameters, proof, role, credentials_in)
+        return credentials if credentials.account_id else evolve(credentials, account_id=role.account)
 
     @without_frames
     def caller_identity(self, credentials: Credentials, /) -> CallerIdentity:
-        """Whose *credentials* are, by GetCallerIdentity, which needs no permission. Raises as `exchange` does."""
+        """Return the identity of credentials. GetCallerIdentity needs no permission.
+
+        Args:
+            credentials: The credentials to ask about.
+
+        Returns:
+            Account, ARN and user ID.
+
+        Raises:
+            STSError: If STS does not accept the credentials.
+            STSUnavailable: If STS could not be reached, or its response was not usable.
+        """
         check_credentials(credentials)
         return self._call("GetCallerIdentity", {}, credentials, None, identity_in)
 
@@ -128,14 +172,27 @@ class BotocoreSTS:
     def session_token(
         self, credentials: Credentials, /, *, duration: int | None = None, mfa: MFA | None = None
     ) -> Credentials:
-        """Temporary credentials of the same user, by GetSessionToken; *duration* in seconds. Raises as `exchange` does.
+        """Return temporary credentials of the same user, from GetSessionToken.
+
+        Args:
+            credentials: Long-term keys of an IAM user.
+            duration: How long they are valid, 900 to 129,600 seconds. Defaults to twelve hours.
+            mfa: MFA device and code. Defaults to none.
+
+        Returns:
+            Temporary credentials.
+
+        Raises:
+            RoleError: If the duration is out of its limits.
+            STSError: If STS refused the request.
+            STSUnavailable: If STS could not be reached, or its response was not usable.
 
         https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html
         """
         check_credentials(credentials)
         check_mfa(mfa)
-        asked = in_sts_terms({"duration": duration_in_seconds(duration), "mfa": mfa})
-        return self._call("GetSessionToken", asked, credentials, None, credentials_in)
+        parameters = in_sts_terms({"duration": duration_in_seconds(duration), "mfa": mfa})
+        return self._call("GetSessionToken", parameters, credentials, None, credentials_in)
 
     def _call(
         self, operation: str, parameters: Mapping[str, Any], proof: Proof, role: Role | None, read: Reader[T]
@@ -158,14 +215,14 @@ class BotocoreSTS:
             details = evolve(details, region=meta.region_name, endpoint=meta.endpoint_url, has_client=True)
             check_known(meta.service_model, operation, parameters)
             check_rules_of_aws(proof, role, meta.endpoint_url)
-            if not self.allow_http:  # before an MFA code is used up
+            if not self.allow_http:  # before an MFA code is used
                 check_url(meta.endpoint_url)
             parameters = with_code(parameters)
             details = evolve(details, secrets=secrets(proof, parameters))
             answer = clients.call(client, operation, parameters, proof, log_secrets=self.trace_wire)
         except StskitError:
             raise
-        except Exception as error:  # noqa: BLE001 - what botocore raises has no common base
+        except Exception as error:  # noqa: BLE001 - the exceptions of botocore have no common base class
             raise translate(error, details) from None
         try:
             return read(answer)
@@ -176,7 +233,7 @@ class BotocoreSTS:
         options = (
             ("connect_timeout", self.connect_timeout),
             ("read_timeout", self.read_timeout),
-            ("use_fips_endpoint", self.use_fips or None),  # None: as the environment or the profile says
+            ("use_fips_endpoint", self.use_fips or None),  # None leaves it to the environment or the profile
             ("use_dualstack_endpoint", self.use_dualstack or None),
         )
         from stskit.sts import clients
@@ -194,10 +251,10 @@ class BotocoreSTS:
 
 
 def sts_for(source: object, sts: S) -> S:
-    """Return *sts* as the profile configures it that *source* gets its credentials from, if it names one.
+    """Return *sts* with the settings of the profile that the source gets its credentials from, if there is one.
 
-    A source names it by an attribute ``settings_profile``, and an STS takes it by a method ``with_profile``; both are
-    optional. Raises nothing of its own.
+    A source names the profile with an attribute ``settings_profile``, and an STS has a method ``with_profile``. Both
+    are optional. Raises nothing of its own.
     """
     profile, configure = getattr(source, "settings_profile", None), optional_method(sts, "with_profile")
     if configure is None or not isinstance(profile, str):
@@ -207,10 +264,14 @@ def sts_for(source: object, sts: S) -> S:
 
 
 def close_clients() -> None:
-    """Drop the clients that all `BotocoreSTS` share, and close their connections; the next call makes new ones.
+    """Close the connections that all `BotocoreSTS` share. The next call makes new ones.
 
-    Call it in tests that start a mock of AWS, such as moto, after a call was made. A call that is under way in another
-    thread goes on. Raises nothing.
+    Call it in tests that start a mock of AWS, such as moto, after a call was made. A running call of another thread is
+    not affected. Raises nothing.
+
+    Example:
+        >>> from stskit.sts import close_clients
+        >>> close_clients()
     """
     from stskit.sts import clients
 

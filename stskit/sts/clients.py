@@ -1,7 +1,7 @@
-"""The botocore clients behind `BotocoreSTS`: one for a region and a set of settings, shared by all callers and threads.
+"""The botocore clients behind `BotocoreSTS`: one for each region and set of options, shared by all callers and threads.
 
-A client holds no keys. Each call brings its own, so one client serves every caller, and none looks for any: no
-profile's keys are read and no ``credential_process`` is run. Nothing secret of what is sent and received is logged.
+A client has no keys. Each call passes its own, so a client serves every caller, reads no keys of a profile and starts
+no ``credential_process``. Requests and responses are not logged, because they contain secrets.
 """
 
 from __future__ import annotations
@@ -33,23 +33,28 @@ from stskit.sts.wire import TOTAL_TIMEOUT, guard
 Options: TypeAlias = tuple[tuple[str, Any], ...]
 """Arguments for `botocore.config.Config`, by name."""
 
-# What botocore reads from the environment when it makes a client, beside the variables that its sessions list.
+# Environment variables that botocore reads when it makes a client, in addition to those that its sessions list.
 _VARIABLES: Final = (
     *("HOME", "AWS_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "REQUESTS_CA_BUNDLE"),
-    "REQUEST_METHOD",  # where it is set, Python does not use HTTP_PROXY
+    "REQUEST_METHOD",  # if it is set, Python ignores HTTP_PROXY
 )
-# The loggers of botocore that show no value of a request, an answer or a setting. All others, new ones too, may show
-# one: a proof, a key, what a credential_process printed, or the password in an endpoint.
+# The loggers of botocore that show no value of a request, a response or a setting. All others, also new ones, may show
+# a proof, a key, the output of a credential_process or the password in an endpoint.
 _HARMLESS_LOGGERS: Final = frozenset(
     {"botocore", *(f"botocore.{name}" for name in ("client", "configprovider", "hooks", "loaders", "session"))}
 )
-# These are there before botocore imports their modules.
+# Loggers whose modules botocore imports later.
 _SECRET_LOGGERS: Final = tuple(
     f"botocore.{name}"
     for name in ("auth", "credentials", "endpoint", "httpsession", "parsers", "regions", "signers", "tokens", "utils")
 )
-_NOWHERE: Final = (None, None, os.devnull, None)  # to botocore: in no file and no variable; by default an empty file
-_MAX_CONNECTIONS: Final = 50  # kept open between calls; urllib3 warns when more threads than this come back at once
+_NOWHERE: Final = (
+    None,
+    None,
+    os.devnull,
+    None,
+)  # no variable, and an empty file as the default
+_MAX_CONNECTIONS: Final = 50  # open between calls; urllib3 warns if more threads than this return one at once
 
 _proof_in_use: ContextVar[Proof | None] = ContextVar("stskit_proof_in_use", default=None)
 _is_silent: ContextVar[bool] = ContextVar("stskit_is_silent", default=False)
@@ -59,9 +64,9 @@ _open: Final[WeakSet[BaseClient]] = WeakSet()
 
 @contextmanager
 def silence_secret_loggers(silent: bool = True) -> Iterator[None]:
-    """Silence the loggers of botocore that may show a secret, in this thread only, for as long as the block lasts.
+    """Silence the loggers of botocore that may show a secret, in this thread only and until the block ends.
 
-    With *silent* False they write again, also inside of another such block.
+    With *silent* False they write, even inside another such block.
     """
     for name in (*_SECRET_LOGGERS, *logging.root.manager.loggerDict):
         if name.startswith("botocore.") and name not in _HARMLESS_LOGGERS:
@@ -84,31 +89,27 @@ def client_for(
     allow_http: bool = False,
     total_timeout: float | None = TOTAL_TIMEOUT,
 ) -> BaseClient:
-    """Return the client for calls in *partition*, None where it is not known; made once.
+    """Return the client for calls in a partition, which is None if it is unknown.
 
-    *profile*: the profile whose settings count for signed calls; None is the one that the environment names.
-    Raises `RoleError` where no region fits or the endpoint is not valid, and what botocore raises.
+    *profile* has the settings for signed calls. It defaults to the profile that the environment names. Raises
+    `RoleError` if no region fits or the endpoint is not valid, and what botocore raises.
     """
     with _lock, silence_secret_loggers():
         limits = allow_http, total_timeout
         session = _session(signed, profile if signed else None, limits, _environment(), _files() if signed else ())
-        given = dict(options)
+        arguments = dict(options)
         check_endpoint(
             session,
             endpoint_url,
-            use_fips=bool(given.get("use_fips_endpoint")),
-            use_dualstack=bool(given.get("use_dualstack_endpoint")),
+            use_fips=bool(arguments.get("use_fips_endpoint")),
+            use_dualstack=bool(arguments.get("use_dualstack_endpoint")),
         )
         wanted = region or session.get_config_variable("region")
         return _client(session, _region(wanted, partition, strict=bool(region)), endpoint_url, options)
 
 
 def close_clients() -> None:
-    """Drop the clients that all `BotocoreSTS` share, and close their connections; the next call makes new ones.
-
-    This is for tests that start a mock of AWS after the first call. A call under way in another thread goes on.
-    Raises nothing.
-    """
+    """Close all shared clients and their connections. The next call makes new ones."""
     with _lock:
         for client in _open:
             client.close()
@@ -120,11 +121,11 @@ def close_clients() -> None:
 def call(
     client: BaseClient, operation: str, parameters: Mapping[str, object], proof: Proof, *, log_secrets: bool = False
 ) -> dict[str, Any]:
-    """Make one call, signed with *proof* where the operation is signed and *proof* is credentials.
+    """Make one call. It is signed with *proof* if the operation is signed and *proof* is credentials.
 
-    Its secrets are logged only with *log_secrets*.
+    Secrets are logged only with *log_secrets*.
     """
-    if log_secrets:  # as plain text, for a `Secret` masks itself in the log
+    if log_secrets:  # as plain text, because a `Secret` is masked in logs
         parameters = {name: str(value) if isinstance(value, Secret) else value for name, value in parameters.items()}
     before = _proof_in_use.set(proof)
     try:
@@ -136,13 +137,13 @@ def call(
 
 
 def _environment() -> tuple[object, ...]:
-    # By process, because connections do not survive a fork. Python reads the variables of proxies in any case.
+    # The process ID is a part, because connections do not survive a fork. Python reads proxy variables in either case.
     proxies = tuple(sorted(each for each in os.environ.items() if each[0].lower().endswith("_proxy")))
     return os.getpid(), *map(os.environ.get, _variables()), proxies
 
 
 def _files() -> tuple[object, ...]:
-    """Return what changes when the config file or the credentials file does."""
+    """Return the state of the config file and the credentials file, which differs after a change."""
     paths = (
         os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config",
         os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials",
@@ -159,7 +160,7 @@ def _state(path: str) -> tuple[int, ...]:
 
 @lru_cache(maxsize=1)
 def _variables() -> tuple[str, ...]:
-    listed = (variable or () for _, variable, *_ in Session.SESSION_VARIABLES.values())  # one name, several, or none
+    listed = (variable or () for _, variable, *_ in Session.SESSION_VARIABLES.values())  # a name, names, or None
     return *_VARIABLES, *(name for each in listed for name in ([each] if isinstance(each, str) else each))
 
 
@@ -167,7 +168,7 @@ def _variables() -> tuple[str, ...]:
 def _session(
     signed: bool, profile: str | None, limits: tuple[bool, float | None], _environment: object, _files: object
 ) -> Session:
-    # Calls that need no keys must work whatever the state of the caller's files: they do not see them.
+    # Calls that need no keys must work even if the user's files are broken, so they do not read them.
     ignored = {} if signed else {"profile": (None,) * 4, "config_file": _NOWHERE, "credentials_file": _NOWHERE}
     session = new_session(profile, session_vars=ignored)
     allow_http, total_timeout = limits
@@ -176,7 +177,7 @@ def _session(
     session.register_component("data_loader", sts_loader_for(session))
     for component in ("credential_provider", "token_provider"):
         session.register_component(component, _PerCallCredentials())
-    # An expiration is parsed by us: botocore takes half a date, and gives local time.
+    # stskit parses expirations, because botocore accepts incomplete dates and returns local time.
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=str)
     return session
 
@@ -186,7 +187,7 @@ def _client(session: Session, region: str, endpoint_url: str | None, options: Op
     config = Config(
         **dict(options),
         retries={"mode": "standard"},  # three attempts, or AWS_MAX_ATTEMPTS
-        defaults_mode="legacy",  # type: ignore[arg-type]  # a text; `auto` would ask the instance where it is, and what it decides is set here
+        defaults_mode="legacy",  # type: ignore[arg-type]  # `auto` would ask the instance metadata
         max_pool_connections=_MAX_CONNECTIONS,
         user_agent_extra=f"stskit/{__version__}",
     )
@@ -201,20 +202,20 @@ def _region(wanted: str | None, partition: str | None, *, strict: bool) -> str:
         there = next((name for name, (_, regions) in known.items() if regions.match(wanted)), partition)
         if partition is None or there == partition:
             return wanted
-        if strict and partition not in known:  # of a server that is not AWS's, or newer than this botocore
+        if strict and partition not in known:  # a partition of another server, or one that this botocore does not know
             return wanted
         if strict:
             raise RoleError(
-                f"the region {wanted} is in the partition {there} and the role in {partition}",
-                remedy=f"name a region of {partition}",
+                f"region {wanted} is in the partition {there}, but the role is in {partition}.",
+                remedy=f"Pass a region of {partition}.",
                 option="region",
             )
     home = known.get(partition or "aws")
     if home is None:
         raise RoleError(
-            f"no region is known for the partition {partition}",
-            remedy="name one: BotocoreSTS(region=...)",
-            cli_remedy="name one: --region",
+            f"botocore knows no region of the partition {partition}.",
+            remedy="Pass a region: BotocoreSTS(region=...).",
+            cli_remedy="Pass a region: --sts-region.",
             option="region",
         )
     return home[0]
@@ -225,10 +226,10 @@ def _may_be_logged(_record: object) -> bool:
 
 
 class _PerCallCredentials:
-    """A credential provider of botocore that returns the credentials of the call under way in this thread.
+    """A credential provider for botocore that returns the credentials of the current call of this thread.
 
-    It is the provider and its credentials in one object; and a provider of bearer tokens that has none, so that
-    botocore does not look for them elsewhere.
+    It is the provider and its credentials in one object. It is also a provider of bearer tokens that has none, so that
+    botocore does not search for one.
     """
 
     method = "explicit"

@@ -1,8 +1,8 @@
-"""The data that botocore makes clients from: parsed once for all sessions, and for STS no more than it takes.
+"""Load the data that botocore makes clients from: parsed once for all sessions, and only what STS needs.
 
-For the first client of a session botocore parses 1.25 MB of endpoints and looks into the folders of 400 services: a
-fifth of the time in which a process gets its first credentials. Where STS is, the rules that come with its model say;
-what the endpoints say beside them, each partition tells as well.
+For the first client of a session botocore parses 1.25 MB of endpoints and lists the folders of 400 services. That is a
+fifth of the time in which a process gets its first credentials. The endpoint rules of the STS model and the list of
+partitions contain everything that STS needs.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ __all__ = ["loader_for", "partitions", "regions", "sts_loader_for"]
 
 _HOST: Final = "{service}.{region}.{dnsSuffix}"
 _FIPS: Final = "{service}-fips.{region}.{dnsSuffix}"
-_STS: Final[dict[str, dict[str, Any]]] = {  # where it is not what its partition says of all services
+_STS: Final[dict[str, dict[str, Any]]] = {  # where STS differs from the other services of a partition
     "aws": {"endpoints": {"aws-global": {"hostname": "sts.amazonaws.com", "credentialScope": {"region": "us-east-1"}}}},
     "aws-us-gov": {"endpoints": {}, "defaults": {"variants": [{"hostname": _HOST, "tags": ["fips"]}]}},
 }
 
 
 def loader_for(session: Session) -> Loader:
-    """Return a loader of service models for *session* alone, which gets copies of what botocore's own files hold.
+    """Return a loader of service models for one session, which returns copies of the data of botocore's own files.
 
     Each file is parsed once for all sessions, and a copy takes less than half of that time. A data path that is added
-    to one session, or a model that is changed there, is not seen by another.
+    to one session, or a model that is changed there, does not affect another session.
     """
     data_path = session.get_config_variable("data_path")
     paths = [*create_loader(data_path).search_paths]
@@ -40,20 +40,20 @@ def loader_for(session: Session) -> Loader:
 
 
 def sts_loader_for(session: Session) -> Loader:
-    """The same for a session that makes clients of STS and of nothing else."""
+    """Return a loader for a session that makes clients of STS only."""
     return _sts_loader(session.get_config_variable("data_path"))
 
 
 @lru_cache(maxsize=1)
 def partitions() -> dict[str, tuple[str, re.Pattern[str]]]:
-    """The home region of each partition, and the form of the names of its regions."""
+    """Return the home region of each partition, and the pattern of its region names."""
     return {
         each["id"]: (each["outputs"]["implicitGlobalRegion"], re.compile(each["regionRegex"])) for each in _partitions()
     }
 
 
 def regions() -> list[str]:
-    """The names of all regions that this botocore knows."""
+    """Return the names of all regions that the installed botocore knows."""
     return [name for each in _partitions() for name in each["regions"]]
 
 
@@ -68,7 +68,7 @@ def _sts_loader(data_path: str | None) -> Loader:
 
 
 class _CopyingFileLoader(JSONFileLoader):
-    """Parses a file of botocore once, and returns a copy each time. Other files are read each time."""
+    """A file loader that parses each file of botocore once and returns copies. It reads other files each time."""
 
     def load_file(self, file_path: str) -> Any:
         if not file_path.startswith(join(Loader.BUILTIN_DATA_PATH, "")):
@@ -82,14 +82,14 @@ def _parsed(file_path: str) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """Return *value* with `dict` in the place of `OrderedDict`, which marshal does not know."""
+    """Return *value* with each `OrderedDict` replaced by a `dict`, because marshal does not support the former."""
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in value.items()}
     return [_plain(each) for each in value] if isinstance(value, list) else value
 
 
 class _CopyingLoader(Loader):
-    """Looks once, for all sessions, into the folders of the services that come with botocore."""
+    """A loader that lists the folders of botocore's services once for all sessions."""
 
     def list_available_services(self, type_name: str) -> list[str]:
         others = [path for path in self.search_paths if path != self.BUILTIN_DATA_PATH]
@@ -104,9 +104,9 @@ def _builtin_services(type_name: str) -> tuple[str, ...]:
 
 
 class _STSLoader(Loader):
-    """Knows STS alone. Endpoints that the user has put into a data path are taken as they are."""
+    """A loader that knows STS only. It uses endpoints in a data path of the user as they are."""
 
-    def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002 - it is called with it
+    def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002 - botocore passes it
         return ["sts"]
 
     def load_data_with_path(self, name: str) -> tuple[Any, str]:
@@ -121,14 +121,14 @@ class _STSLoader(Loader):
 
 
 def _endpoints(partition: dict[str, Any]) -> dict[str, Any]:
-    """A partition, as `endpoints.json` has it, of which the only service is STS."""
+    """Return a partition in the format of ``endpoints.json``, with STS as its only service."""
     suffix, dual = partition["outputs"]["dnsSuffix"], partition["outputs"]["dualStackDnsSuffix"]
     variants = [
         {"hostname": _FIPS, "dnsSuffix": suffix, "tags": ["fips"]},
         {"hostname": _FIPS, "dnsSuffix": dual, "tags": ["dualstack", "fips"]},
         {"hostname": _HOST, "dnsSuffix": dual, "tags": ["dualstack"]},
     ]
-    # there a global region is no region of the partition; where it belongs to a service, that lists it
+    # in that format, a global region belongs to a service, not to the partition
     regional = {name: about for name, about in partition["regions"].items() if not name.endswith("-global")}
     return {
         "partition": partition["id"],

@@ -1,4 +1,4 @@
-"""What STS says no with, and what botocore raises, as errors of this package with the next step."""
+"""Translate errors of STS and exceptions of botocore into errors of stskit, with the next step."""
 
 from __future__ import annotations
 
@@ -20,24 +20,35 @@ from stskit.sts.remedies import Remedy, remedy_for
 
 __all__ = ["CallDetails", "describe_policy", "describe_proof", "translate", "unavailable"]
 
-# Why there is no usable answer: kind -> what happened, what to do, and the same for the command line where it differs;
-# and which exceptions of botocore are of that kind.
+# Why there is no usable response, by kind: what happened, what to do, and what to do on the command line if it differs.
 _UNAVAILABLE: Final = {
     "connection": ("could not be reached", "Check the network, the proxy settings and the endpoint.", ""),
-    "timeout": ("did not answer in time", "Try again; check the network and the endpoint, or allow more time.", ""),
-    "tls": ("could not be reached by TLS", "Check the endpoint, its certificate, the clock, and AWS_CA_BUNDLE.", ""),
-    "answer": ("gave no answer of STS", "Check the endpoint: a proxy or a sign-in page may have answered.", ""),
-    "http": (
-        "was not called, because the request would travel in clear",
-        "Use an https endpoint, or allow it: BotocoreSTS(allow_http=True).",
-        "Use an https endpoint, or allow it: --allow-http.",
+    "timeout": (
+        "did not respond in time",
+        "Try again. If the error stays, check the network and the endpoint, or pass a longer timeout.",
+        "",
     ),
-    "size": ("returned too long an answer", "Check the endpoint: this server is not an STS.", ""),
+    "tls": (
+        "could not be reached with TLS",
+        "Check the endpoint, its certificate, the clock of this machine, and AWS_CA_BUNDLE.",
+        "",
+    ),
+    "answer": (
+        "returned a response that did not come from STS",
+        "Check the endpoint: a proxy or a sign-in page may have answered.",
+        "",
+    ),
+    "http": (
+        "was not called, because the request would not be encrypted",
+        "Use an https endpoint, or pass BotocoreSTS(allow_http=True).",
+        "Use an https endpoint, or add --allow-http.",
+    ),
+    "size": ("returned a response that is too long", "Check the endpoint: this server is not an STS.", ""),
     "setup": ("could not be called", "Check the region, the endpoint URL, AWS_PROFILE and the AWS config file.", ""),
 }
-# The kind that an error shows, where it is another one.
+# Kinds that an error shows under another name.
 _SHOWN_KINDS: Final = {"http": "setup", "size": "answer"}
-# What of a profile could have made a difference, had the call been signed.
+# Settings of a profile that an unsigned call does not use, and that could have made a difference.
 _SETTINGS: Final = {"tls": ("ca_bundle", "endpoint_url")}
 _KINDS: Final = {
     "PlaintextError": "http",
@@ -52,11 +63,14 @@ _KINDS: Final = {
     "HTTPClientError": "connection",
     "BotoCoreError": "setup",
 }
-_NOT_SENDABLE: Final = ("ParamValidationError", "UnicodeEncodeError")  # a `Role` is checked, so it is the proof
-_MAX_MESSAGE: Final = 20_000  # characters; an encoded authorization message has some thousands
+_NOT_SENDABLE: Final = (
+    "ParamValidationError",
+    "UnicodeEncodeError",
+)  # the `Role` was checked, so it is the proof
+_MAX_MESSAGE: Final = 20_000  # characters; an encoded authorization message has thousands
 _LONG_WORD: Final = r"[\w+/=%.~-]{16,}"
-_NOTABLE: Final = timedelta(minutes=1)  # of difference between two clocks
-_MAX_ROLES: Final = 20  # of those that an assertion offers
+_NOTABLE: Final = timedelta(minutes=1)  # a smaller difference between two clocks is not reported
+_MAX_ROLES: Final = 20  # roles of an assertion that an error lists
 _TOKEN_CLAIMS: Final = {
     "issuer": "issuer",
     "audience": "audience",
@@ -69,23 +83,30 @@ _SAML_CLAIMS: Final = {
     "audience": "audience",
     "recipient": "recipient",
     "session_name": "session name",
-    "issued_at": "made at",
+    "issued_at": "issued at",
     "not_before": "valid from",
     "not_on_or_after": "valid until",
 }
 
 
 def _without_user(url: str | None) -> str | None:
-    """*url* as errors show it: a variable may have put a password there."""
+    """Return a URL without user name and password, as errors show it."""
     return url and re.sub(r"(?<=//)[^/]*@", "", url)
 
 
 @frozen
 class CallDetails:
-    """What is known about a call, for the errors that tell of it. `secrets` are cut from what STS says.
+    """Description of a call, for its errors.
 
-    `has_client`: whether botocore made one, so that what it does not expect is in the answer. `proof` and `policy` are
-    what was sent, for what can be told of them.
+    Args:
+        operation: STS operation.
+        role_arn: Role ARN. None if the call is not about a role.
+        region: Region that the call is signed for. None if it is not known yet.
+        endpoint: URL of STS. None if it is not known yet.
+        secrets: Texts that are removed from STS's messages.
+        has_client: Whether botocore made a client. If it did, an unexpected exception is about the response.
+        proof: The proof that was sent, so that an error can describe it.
+        policy: The session policy that was sent, so that an error can describe it.
     """
 
     operation: str
@@ -99,16 +120,17 @@ class CallDetails:
 
 
 def translate(error: Exception, details: CallDetails) -> StskitError:
-    """The error to raise in place of botocore's *error*, which holds the request and the answer in clear."""
+    """Return the error to raise instead of botocore's, which contains the request and the response in plain text."""
     response = getattr(error, "response", None)
     if isinstance(response, dict) and "ResponseMetadata" in response:
-        # Some servers leave out the ErrorResponse around the Error; its fields are then one level up.
+        # Some servers omit the element ErrorResponse around Error, and its fields are then one level up.
         return _refused(response["ResponseMetadata"], response.get("Error", response), details)
     names = [each.__name__ for each in type(error).__mro__]
     if names[0] in _NOT_SENDABLE:
         return ProofInvalid(
-            f"{_what(details)}: the proof was not sent, for it is too short or no text ({names[0]}).",
-            remedy="Check its source",
+            f"{_what(details)}: nothing was sent, because botocore rejected the proof ({names[0]}): it is too "
+            "short, or not text.",
+            remedy="Check the source of the proof.",
             option="source",
         )
     kind = next((_KINDS[name] for name in names if name in _KINDS), "answer" if details.has_client else "setup")
@@ -116,7 +138,7 @@ def translate(error: Exception, details: CallDetails) -> StskitError:
 
 
 def unavailable(kind: str, detail: str, details: CallDetails) -> STSUnavailable:
-    """The error for a call that got no usable answer."""
+    """Return the error for a call without a usable response."""
     from stskit.sts.settings import bad_variable, unused_settings
 
     happened, remedy, cli_remedy = _UNAVAILABLE[kind]
@@ -143,13 +165,14 @@ def unavailable(kind: str, detail: str, details: CallDetails) -> STSUnavailable:
 def _refused(metadata: Mapping[str, Any], error: Mapping[str, Any], details: CallDetails) -> STSError:
     status: int = metadata["HTTPStatusCode"]
     code = _redacted(error, "Code", details).removesuffix("Exception")
-    code = "" if code == str(status) else code  # where there is none, botocore takes the status for it
-    said = _redacted(error, "Message", details).rstrip(".")
+    code = "" if code == str(status) else code  # without a code, botocore has the status here
+    message = _redacted(error, "Message", details).rstrip(".")
     skew = _skew(metadata)
-    row = remedy_for(code, details.operation, said, status)
+    row = remedy_for(code, details.operation, message, status)
     context = [sentence for sentence in _context(row, details, skew) if sentence]
+    reason = f"{code or f'HTTP status {status}'}{message and f': {message}'}"
     return STSError(
-        f"{_what(details)}: STS refused with {code or f'HTTP status {status}'}{said and f': {said}'}.",
+        f"{_what(details)}: STS refused the request with {reason}.",
         code=code or None,
         http_status=status,
         operation=details.operation,
@@ -166,25 +189,25 @@ def _refused(metadata: Mapping[str, Any], error: Mapping[str, Any], details: Cal
 
 
 def _context(row: Remedy, details: CallDetails, skew: timedelta | None) -> list[str]:
-    """What is known that may explain the refusal, each as a sentence; nothing secret is in it."""
+    """Return sentences about what may be the cause. They contain no secret."""
     from stskit.sts.settings import unused_settings
 
-    told = []
+    sentences = []
     if row.context in ("proof", "both") and details.proof is not None:
-        told.append(describe_proof(details.proof))
+        sentences.append(describe_proof(details.proof))
     if row.context in ("clock", "both") and skew is not None and abs(skew) > _NOTABLE:
         ahead = "behind" if skew > timedelta(0) else "ahead of"
-        told.append(f"The clock of this machine is {abs(skew).total_seconds() / 60:.0f} min {ahead} that of STS.")
+        sentences.append(f"The clock of this machine is {abs(skew).total_seconds() / 60:.0f} min {ahead} that of STS.")
     if details.proof is not None and not isinstance(details.proof, Credentials):
-        told.append(unused_settings(("endpoint_url",)))
+        sentences.append(unused_settings(("endpoint_url",)))
     if row.context == "policy" and details.policy is not None:
-        told.append(describe_policy(details.policy))
-    return told
+        sentences.append(describe_policy(details.policy))
+    return sentences
 
 
 def _skew(metadata: Mapping[str, Any]) -> timedelta | None:
-    """The server's clock less this machine's, by the header Date."""
-    with suppress(ValueError, TypeError, KeyError):  # no such header, or no date in it
+    """Return how far the server's clock is ahead of this machine's, from the header Date. None if there is none."""
+    with suppress(ValueError, TypeError, KeyError):  # no such header, or it is not a date
         there = parsedate_to_datetime(metadata["HTTPHeaders"]["date"])
         return there.astimezone(UTC) - datetime.now(UTC).replace(microsecond=0)
     return None
@@ -196,8 +219,8 @@ def _what(details: CallDetails) -> str:
 
 def _redacted(answer: Mapping[str, Any], name: str, details: CallDetails) -> str:
     value = answer.get(name)
-    text = value if isinstance(value, str) else ""  # it may be missing, empty or XML
-    for secret in sorted(details.secrets, key=len, reverse=True):  # the longer one first: it may hold another
+    text = value if isinstance(value, str) else ""  # it may be missing or not text
+    for secret in sorted(details.secrets, key=len, reverse=True):  # a longer secret may contain a shorter one
         text = text.replace(secret, "***")
     return re.sub(
         _LONG_WORD, lambda word: "***" if _is_part(unquote(word[0]), details.secrets) else word[0], text[:_MAX_MESSAGE]
@@ -205,33 +228,33 @@ def _redacted(answer: Mapping[str, Any], name: str, details: CallDetails) -> str
 
 
 def _is_part(word: str, secrets: tuple[Secret, ...]) -> bool:
-    """Whether *word* has much of a secret in it, for a server may shorten what it quotes, or put words around it."""
+    """Return whether *word* contains a part of a secret, because a server may shorten or extend what it quotes."""
     pieces = [word[at : at + 16] for at in range(0, len(word) - 15, 16)]
     return any(piece in secret for secret in secrets for piece in pieces)
 
 
 def describe_proof(proof: Proof) -> str:
-    """A sentence about *proof*; "" where nothing is known."""
+    """Return a sentence about a proof, or "" if nothing is known about it."""
     if isinstance(proof, Credentials):
         who = f" of {proof.assumed_role_arn}" if proof.assumed_role_arn else ""
-        end = f", and ended or end at {proof.expiration}" if proof.expiration else ""
+        end = f", valid until {proof.expiration}" if proof.expiration else ""
         return f"The call was signed with {proof.access_key_id}{who}{end}."
     is_saml = isinstance(proof, SAMLAssertion)
     found = {label: _property(proof, name) for name, label in (_SAML_CLAIMS if is_saml else _TOKEN_CLAIMS).items()}
-    said = ", ".join(f"{label} {value}" for label, value in found.items() if value is not None)
+    claims = ", ".join(f"{label} {value}" for label, value in found.items() if value is not None)
     offered = _offered(proof) if isinstance(proof, SAMLAssertion) else ""
-    return f"The {'assertion' if is_saml else 'token'} says: {said}.{offered}" if said else ""
+    return f"The {'assertion' if is_saml else 'token'} has: {claims}.{offered}" if claims else ""
 
 
 def describe_policy(policy: str) -> str:
-    """A sentence about what is wrong with *policy* as JSON; "" where nothing is."""
+    """Return a sentence about a policy: where it is not valid JSON, or its length."""
     try:
         json.loads(policy)
     except json.JSONDecodeError as error:
-        return f"It is no JSON from line {error.lineno}, column {error.colno} on ({error.msg})."
+        return f"The policy is not valid JSON at line {error.lineno}, column {error.colno} ({error.msg})."
     except RecursionError:
-        return "It is nested too deep."
-    return f"It has {len(policy):,} characters."
+        return "The policy is nested too deeply."
+    return f"The policy has {len(policy):,} characters."
 
 
 def _offered(assertion: SAMLAssertion) -> str:
@@ -239,11 +262,11 @@ def _offered(assertion: SAMLAssertion) -> str:
     if not roles:
         return ""
     more = f" and {len(roles) - _MAX_ROLES} more" if len(roles) > _MAX_ROLES else ""
-    return f" It offers: {', '.join(roles[:_MAX_ROLES])}{more}."
+    return f" It offers the roles {', '.join(roles[:_MAX_ROLES])}{more}."
 
 
 def _property(proof: Proof, name: str) -> Any:
-    with suppress(ProofInvalid):  # encrypted, or no assertion at all
+    with suppress(ProofInvalid):  # it is encrypted, or not an assertion
         value = getattr(proof, name)
         return f"{value[:200]!r}" if isinstance(value, str) else value
     return None

@@ -1,4 +1,4 @@
-"""Requests to STS, checked against what each operation accepts, and the values in its responses."""
+"""Build requests to STS from a role and a proof, and read the responses."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ __all__ = [
 
 @frozen
 class Operation:
-    """What an operation of STS takes: the options by the names in `PARAMETERS`, and the parameters of the proof."""
+    """An operation of STS: its options, by their names in `PARAMETERS`, and the parameters of its proof."""
 
     options: tuple[str, ...] = ()
     proof: tuple[str, ...] = ()
 
 
-_LONGEST: Final = timedelta(days=20 * 365)  # STS gives 36 hours, other servers up to a year
+_LONGEST: Final = timedelta(days=20 * 365)  # STS allows 36 hours, and other servers up to a year
 # The DNS suffixes of all partitions, of dual-stack endpoints too, as botocore lists them.
 _SUFFIXES: Final = (
     *("amazonaws.com", "amazonaws.com.cn", "amazonaws.eu", "c2s.ic.gov", "sc2s.sgov.gov", "cloud.adc-e.uk"),
@@ -70,7 +70,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
 
 
 def request_for(proof: Proof, role: Role) -> tuple[str, dict[str, object]]:
-    """The operation that fits *proof*, and its parameters. Raises `RoleError` and `ProofInvalid`."""
+    """Return the operation that fits a proof, and its parameters. Raises `RoleError` and `ProofInvalid`."""
     values: tuple[object, ...]
     match proof:
         case Credentials():
@@ -81,8 +81,8 @@ def request_for(proof: Proof, role: Role) -> tuple[str, dict[str, object]]:
             operation, values = "AssumeRoleWithWebIdentity", (proof.value, proof.provider_id)
         case _:
             raise ProofInvalid(
-                f"the source gave {type(proof).__name__}",
-                remedy="STS takes SAMLAssertion, WebIdentityToken or Credentials",
+                f"The source returned {type(proof).__name__}, which is not a proof.",
+                remedy="Return a SAMLAssertion, a WebIdentityToken or Credentials from fetch().",
                 option="source",
             )
     sent = {name: value for name, value in zip(OPERATIONS[operation].proof, values, strict=True) if value is not None}
@@ -90,7 +90,7 @@ def request_for(proof: Proof, role: Role) -> tuple[str, dict[str, object]]:
 
 
 def check_rules_of_aws(proof: Proof, role: Role | None, endpoint: str) -> None:
-    """Check what STS of AWS always refuses, if *endpoint* is AWS's; other servers have rules of their own.
+    """Refuse a proof that AWS always refuses, if *endpoint* belongs to AWS. Other servers have their own rules.
 
     Raises what `SAMLAssertion.check_for_aws` raises.
     """
@@ -99,7 +99,7 @@ def check_rules_of_aws(proof: Proof, role: Role | None, endpoint: str) -> None:
 
 
 def is_aws_endpoint(url: str) -> bool:
-    """Return whether *url* is an endpoint of STS at AWS, in any partition; VPC endpoints are."""
+    """Return whether *url* is an STS endpoint of AWS, in any partition. VPC endpoints are."""
     from urllib.parse import urlsplit
 
     host = (urlsplit(url).hostname or "").removesuffix(".")
@@ -109,41 +109,42 @@ def is_aws_endpoint(url: str) -> bool:
 
 
 def check_known(model: ServiceModel, operation: str, sent: Mapping[str, object]) -> None:
-    """A parameter that is newer than the botocore at hand ends here, and not in an error that shows all the others."""
+    """Raise `RoleError` for a parameter that the installed botocore does not know. botocore's own error shows values."""
     shape: Any = model.operation_model(operation).input_shape
     if unknown := [name for name in sent if name not in shape.members]:
         raise RoleError(
-            f"this botocore does not know the parameter {unknown[0]} of {operation}",
-            remedy="install a newer one",
+            f"The installed botocore does not know the parameter {unknown[0]} of {operation}.",
+            remedy="Upgrade it: pip install --upgrade botocore",
             option=next((option for option, names in PARAMETERS.items() if unknown[0] in names), "extra"),
         )
 
 
 def options(name: str, operation: Operation, role: Role) -> dict[str, object]:
-    """What *role* asks for, as parameters of the operation called *name*.
+    """Return the options of a role as parameters of the operation called *name*.
 
-    Raises `RoleError` where it asks for what *operation* does not take.
+    Raises `RoleError` for an option that the operation does not have.
     """
     accepted = operation.options
-    given = {option: getattr(role, option) for option in PARAMETERS}
-    given = {option: value for option, value in given.items() if value is not None and value != () and value != {}}
-    if refused := [option for option in given if option not in accepted]:
+    chosen = {option: getattr(role, option) for option in PARAMETERS}
+    chosen = {option: value for option, value in chosen.items() if value is not None and value != () and value != {}}
+    if refused := [option for option in chosen if option not in accepted]:
         raise RoleError(
-            f"{name} does not take {refused[0]}: the identity provider sets it, or AssumeRole alone has it",
-            remedy="leave it out",
+            f"{refused[0]} cannot be used with {name}: the identity provider sets it, or only AssumeRole has it.",
+            remedy="Omit it.",
+            cli_message=f"cannot be used with {name}: the identity provider sets it, or only AssumeRole has it.",
             option=refused[0],
         )
-    if "session_name" in accepted and "session_name" not in given:
-        given["session_name"] = default_session_name()
+    if "session_name" in accepted and "session_name" not in chosen:
+        chosen["session_name"] = default_session_name()
     if role.policy is not None and name != "AssumeRole":
         check_size("policy for SAML or web identity", len(role.policy))
-    return dict(role.extra) | in_sts_terms(given)
+    return dict(role.extra) | in_sts_terms(chosen)
 
 
-def in_sts_terms(given: Mapping[str, Any]) -> dict[str, object]:
-    """The options that were *given*, as STS has them, but for None; in the place of an MFA code what asks for it."""
+def in_sts_terms(options: Mapping[str, Any]) -> dict[str, object]:
+    """Return options under STS's names, without those that are None. An MFA code is a function that asks for it."""
     sent: dict[str, object] = {}
-    for option, value in given.items():
+    for option, value in options.items():
         if value is None:
             continue
         sent.update(zip(PARAMETERS[option], _on_the_wire(option, value), strict=True))
@@ -151,7 +152,7 @@ def in_sts_terms(given: Mapping[str, Any]) -> dict[str, object]:
 
 
 def with_code(sent: Mapping[str, object]) -> dict[str, object]:
-    """What is *sent*, with an MFA code where one is needed. It is the last thing before the call: none is wasted."""
+    """Return the parameters with an MFA code if one is needed. Call it last, so that no code is wasted."""
     ask: Any = sent.get("TokenCode")
     return dict(sent) if ask is None else {**sent, "TokenCode": ask()}
 
@@ -173,7 +174,7 @@ def _on_the_wire(option: str, value: Any) -> tuple[object, ...]:
 
 
 def secrets(proof: Proof, sent: Mapping[str, object]) -> tuple[Secret, ...]:
-    """What no error may tell of a call: all that is secret in the proof and in what is sent."""
+    """Return the secrets of a call, which no error may contain: those of the proof and of the parameters."""
     values = [getattr(proof, each.name) for each in fields(type(proof))]
     contexts: Any = sent.get("ProvidedContexts", ())
     values += [*sent.values(), *(each["ContextAssertion"] for each in contexts)]
@@ -181,20 +182,20 @@ def secrets(proof: Proof, sent: Mapping[str, object]) -> tuple[Secret, ...]:
 
 
 def credentials_in(answer: Mapping[str, Any], now: datetime | None = None) -> Credentials:
-    """What STS has given. Raises `ProofInvalid` where that is of no use, by the system's clock or at that time."""
+    """Return the credentials of a response. Raises `ProofInvalid` if they cannot be used now."""
     credentials = Credentials.from_dict(answer)
     if credentials.session_token is None or credentials.expiration is None:
-        raise ProofInvalid("it has no session token or no expiration")
+        raise ProofInvalid("the response has no session token or no expiration")
     if credentials.is_expired(now=now):
-        raise ProofInvalid("its credentials have expired already", remedy="check the clock of this machine")
+        raise ProofInvalid("the credentials of the response have expired", remedy="Check the clock of this machine.")
     if (credentials.expires_in(now=now) or _LONGEST) >= _LONGEST:
-        raise ProofInvalid("its credentials would never expire")
+        raise ProofInvalid("the credentials of the response would never expire")
     return credentials
 
 
 def identity_in(answer: Mapping[str, Any]) -> CallerIdentity:
-    """Whose credentials STS says they are. Raises `ProofInvalid` where it does not."""
+    """Return the identity of a response. Raises `ProofInvalid` if it has none."""
     account, arn, user_id = (answer.get(name) for name in ("Account", "Arn", "UserId"))
     if not (account and arn and user_id):
-        raise ProofInvalid("it does not name account, ARN and user id")
+        raise ProofInvalid("the response does not contain account, ARN and user ID")
     return CallerIdentity(account=account, arn=arn, user_id=user_id)

@@ -1,10 +1,10 @@
-"""One call of STS for a role, with the retries that botocore does not make.
+"""Call STS for a role, with the retries that botocore does not make.
 
-1. STS could not fetch the identity provider's keys: five tries in all, each with what the source returns then.
-2. Access is denied, as it is for some seconds after a role was made: for as long as the caller wants to wait.
-3. STS refuses the key of the role that the call was signed by: once, with a new key.
+1. STS could not fetch the keys of the identity provider: up to five attempts, each with a new proof.
+2. Access is denied, as it is for some seconds after a role was created: for as long as the caller wants to wait.
+3. STS refuses the key of the role that signed the call: once, with a new key.
 
-Each retry repeats the call that was refused, and none of the calls that its proof came from.
+Each retry repeats only the refused call, not the calls that the proof came from.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from stskit.roles import Role
 
 __all__ = ["exchange_with_retries"]
 
-_KEY_PAUSES: Final = (1.0, 2.0, 4.0, 8.0)  # seconds at most: STS could not fetch the identity provider's keys in time
-_ROLE_PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 10.0)  # seconds; the last one again and again
+_KEY_PAUSES: Final = (1.0, 2.0, 4.0, 8.0)  # seconds at most, between attempts of case 1
+_ROLE_PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 10.0)  # seconds, between attempts of case 2; the last one repeats
 _KEY_REFUSED: Final = ("ExpiredToken", "InvalidClientTokenId", "InvalidSubjectCredentials")
 
 
 def exchange_with_retries(
     sts: STS, source: Source[Proof], role: Role, wait_for_new_role: timedelta = timedelta(0)
 ) -> Credentials:
-    """Return the credentials of *role* for the proof of *source*. Raises what *source* and *sts* raise."""
+    """Return credentials of *role* for the proof of *source*. Raises what *source* and *sts* raise."""
     keys, new_role = _key_pauses(), _role_pauses(wait_for_new_role.total_seconds())
     proof, key_replaced = source.fetch(), False
     while True:
@@ -46,12 +46,12 @@ def exchange_with_retries(
                     raise
         if pause is not None:
             sleep(pause)
-        if pause is None or not isinstance(proof, Credentials):  # a role's credentials would cost one more call
+        if pause is None or not isinstance(proof, Credentials):  # fetching a role's credentials costs a call
             proof = source.fetch()
 
 
 def _replace_key(source: Source[Proof], proof: Proof, error: STSError) -> bool:
-    """Whether STS has refused the key that the call was signed with, and *source* has another one by now."""
+    """Return whether STS refused the key that signed the call and *source* has another one now."""
     if error.code not in _KEY_REFUSED or not isinstance(proof, Credentials):
         return False
     replace_refused = getattr(source, "replace_refused", None)
@@ -65,7 +65,7 @@ def _is_about_keys(error: STSError) -> bool:
 def _key_pauses() -> Iterator[float]:
     import random
 
-    return (random.uniform(0, most) for most in _KEY_PAUSES)  # jobs that started together do not try together
+    return (random.uniform(0, most) for most in _KEY_PAUSES)  # so that jobs that started together do not retry together
 
 
 def _role_pauses(seconds: float) -> Iterator[float]:

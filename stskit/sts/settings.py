@@ -1,4 +1,4 @@
-"""The settings of environment and profile that decide how STS is called: which one counts, and which is wrong."""
+"""Read the settings of the environment and the profile that decide how STS is called, and find wrong ones."""
 
 from __future__ import annotations
 
@@ -31,19 +31,25 @@ _ENDPOINT_VARIABLES: Final = ("AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL")  # bot
 
 @frozen
 class Setting:
-    """A value and the place that it comes from."""
+    """A setting and where it comes from.
+
+    Args:
+        value: The value.
+        name: The argument, variable or setting of a profile, as an error shows it.
+        option: The argument, if the value comes from one.
+        variable: The environment variable, if the value comes from one.
+    """
 
     value: str
     name: str
-    """As an error shows it: the argument, the variable or the setting of a profile."""
     option: str | None = None
     variable: str | None = None
 
 
 def new_session(profile: str | None = None, **options: Any) -> Session:
-    """Return a session of botocore that verifies TLS always and knows ``AWS_REGION``.
+    """Return a session of botocore that always verifies TLS and knows ``AWS_REGION``.
 
-    *options* are those of `Session`. Raises nothing; the files are read later.
+    *options* are those of `Session`. Raises nothing, because the session reads its files later.
     """
     session = Session(profile=profile, **options)
     verify_tls(session)
@@ -56,17 +62,17 @@ def new_session(profile: str | None = None, **options: Any) -> Session:
 
 
 def verify_tls(session: Session) -> None:
-    """Let *session* verify the certificates of servers also where the setting of the CA bundle is empty.
+    """Verify the certificates of servers even if the setting of the CA bundle is empty.
 
-    botocore takes an empty ``AWS_CA_BUNDLE``, ``REQUESTS_CA_BUNDLE`` or ``ca_bundle`` for an order not to verify up to
-    1.43.50, and later for an error.
+    With an empty ``AWS_CA_BUNDLE``, ``REQUESTS_CA_BUNDLE`` or ``ca_bundle``, botocore up to 1.43.50 does not verify,
+    and later versions raise an error.
     """
     session.get_component("config_store").set_config_provider("ca_bundle", _CABundle(session))
 
 
 @frozen
 class _CABundle:
-    """A provider of botocore's configuration that skips empty settings."""
+    """A configuration provider for botocore that skips empty settings."""
 
     session: Session
 
@@ -86,9 +92,9 @@ def _is_set(value: object) -> bool:
 
 
 def configured_endpoint(session: Session, endpoint_url: str | None) -> Setting | None:
-    """Return the endpoint that counts for STS in *session*, None where it is AWS's own.
+    """Return the endpoint that *session* uses for STS, or None for the endpoint of AWS.
 
-    *endpoint_url* is the argument. Raises what botocore raises where the profile cannot be read.
+    *endpoint_url* is the argument. Raises what botocore raises if it cannot read the profile.
     """
     if endpoint_url:
         return Setting(endpoint_url, "endpoint_url", option="endpoint_url")
@@ -103,28 +109,28 @@ def configured_endpoint(session: Session, endpoint_url: str | None) -> Setting |
 
 
 def check_endpoint(session: Session, endpoint_url: str | None, *, use_fips: bool, use_dualstack: bool) -> None:
-    """Raise `RoleError` where the endpoint of STS in *session* is not valid or does not fit FIPS or dual stack.
+    """Raise `RoleError` if the endpoint is not a valid URL, or is combined with FIPS or dual stack.
 
-    AWS's rules for endpoints refuse that pair too, and botocore sends the call to the endpoint in silence.
+    AWS's endpoint rules refuse the combination too, but botocore ignores it without a warning.
     """
     endpoint = configured_endpoint(session, endpoint_url)
     if endpoint is None:
         return
     if "@" in endpoint.value:
         raise _endpoint_error(
-            endpoint, "contains a user name or a password, which errors and logs would show", "remove it"
+            endpoint, "contains a user name or a password, which errors and logs would show.", "Remove it."
         )
     if not re.match(r"https?://[^/?#\\]", endpoint.value, re.IGNORECASE):
         raise _endpoint_error(
             endpoint,
-            "is not a valid URL",
-            "write it with its scheme, such as https://sts.example or http://127.0.0.1:4566",
+            "is not a valid URL.",
+            "Write it with its scheme, as in https://sts.example or http://127.0.0.1:4566",
         )
     for kind, argument, is_given in (("FIPS", "use_fips", use_fips), ("dual stack", "use_dualstack", use_dualstack)):
         place = _place_of_kind(session, argument) if not is_given else f"{argument}=True"
         if place:
             raise _endpoint_error(
-                endpoint, f"cannot be used together with a {kind} endpoint ({place})", "remove one of the two"
+                endpoint, f"cannot be used together with a {kind} endpoint ({place}).", "Remove one of the two."
             )
 
 
@@ -157,7 +163,7 @@ def profile_name(session: Session) -> str:
 
 
 def unused_settings(kinds: tuple[str, ...] = ("endpoint_url", "region", "ca_bundle")) -> str:
-    """Return a sentence about the settings of the ambient profile that a call without keys did not use; "" for none."""
+    """Return a sentence about the settings of the profile that an unsigned call did not use, or ""."""
     with suppress(BotoCoreError, ValueError):
         session = Session()
         profile = session.get_scoped_config()
@@ -196,9 +202,9 @@ def _is_region(value: str) -> bool:
 
 _WHENS: Final = ("when_supported", "when_required")
 _VALID: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
-    "AWS_REGION": (_is_region, "the name of a region"),
-    "AWS_DEFAULT_REGION": (_is_region, "the name of a region"),
-    "AWS_MAX_ATTEMPTS": (_is_number(1, 10**9), "a number from 1 on"),
+    "AWS_REGION": (_is_region, "a region name"),
+    "AWS_DEFAULT_REGION": (_is_region, "a region name"),
+    "AWS_MAX_ATTEMPTS": (_is_number(1, 10**9), "a number of at least 1"),
     "AWS_RETRY_MODE": (_is_one_of("legacy", "standard", "adaptive"), "legacy, standard or adaptive"),
     "AWS_DEFAULTS_MODE": (
         _is_one_of("legacy", "standard", "in-region", "cross-region", "mobile", "auto"),
@@ -213,23 +219,23 @@ _VALID: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
     ),
     "AWS_REQUEST_MIN_COMPRESSION_SIZE_BYTES": (_is_number(0, 10_485_760), "a number up to 10485760"),
     "AWS_METADATA_SERVICE_TIMEOUT": (_is_number(1, 10**9), "a number of seconds"),
-    "AWS_METADATA_SERVICE_NUM_ATTEMPTS": (_is_number(1, 10**9), "a number from 1 on"),
+    "AWS_METADATA_SERVICE_NUM_ATTEMPTS": (_is_number(1, 10**9), "a number of at least 1"),
     "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE": (_is_one_of("ipv4", "ipv6"), "ipv4 or ipv6"),
-    "AWS_CSM_PORT": (_is_number(1, 65_535), "the number of a port"),
+    "AWS_CSM_PORT": (_is_number(1, 65_535), "a port number"),
     "AWS_SIGV4A_SIGNING_REGION_SET": (
         lambda value: bool(re.fullmatch(r"[\w*-]+(,[\w*-]+)*", value)),
         "a list of regions",
     ),
-    "AWS_CA_BUNDLE": (_is_file, "a file that can be read"),
-    "REQUESTS_CA_BUNDLE": (_is_file, "a file that can be read"),
+    "AWS_CA_BUNDLE": (_is_file, "a readable file"),
+    "REQUESTS_CA_BUNDLE": (_is_file, "a readable file"),
 }
-_QUOTED: Final = 100  # characters of a value
+_QUOTED: Final = 100  # characters of a value that an error quotes
 
 
 def bad_variable() -> Setting | None:
-    """Return the first variable of the environment that has a value that botocore cannot use; None for none.
+    """Return the first environment variable whose value botocore cannot use, or None.
 
-    `Setting.name` says what its value must be. Call it where something has failed, so that nothing valid is refused.
+    `Setting.name` says what the value must be. Call it only after a failure, so that no valid value is refused.
     """
     for name, (is_valid, expected) in _VALID.items():
         value = os.environ.get(name)

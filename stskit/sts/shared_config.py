@@ -1,6 +1,6 @@
-"""The shared config and credentials files as botocore reads them, without an import of botocore.
+"""Read the config file and the credentials file as botocore does, without importing botocore.
 
-A found entry of a cache needs no more of botocore than this, and botocore takes most of the time of a short command.
+A cache key needs nothing else of botocore, and importing botocore takes most of the time of a short command.
 
 https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html
 """
@@ -23,10 +23,10 @@ __all__ = [
 ]
 
 Settings: TypeAlias = Mapping[str, Any]
-"""The settings of a section; the value of one with an indented block is a mapping."""
+"""The settings of a section. A setting with an indented block has a mapping as its value."""
 
 _PROFILE_VARIABLES: Final = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")  # botocore prefers the first
-# All that decides which server botocore asks, beside what is passed to it.
+# Environment variables that decide which server botocore calls.
 _ENDPOINT_VARIABLES: Final = (
     *("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_STS_REGIONAL_ENDPOINTS", "AWS_DATA_PATH"),
     *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"),
@@ -41,27 +41,27 @@ _ENDPOINT_SETTINGS: Final = (
 
 @frozen
 class SharedConfig:
-    """The sections of both files, by name. The settings may hold secrets."""
+    """The sections of both files, by name. The settings may contain secrets."""
 
     profiles: Mapping[str, Settings] = field(repr=False)
     sso_sessions: Mapping[str, Settings] = field(repr=False)
     services: Mapping[str, Settings] = field(repr=False)
 
     def section_of(self, settings: Settings, name: str) -> Settings | None:
-        """Return the section that the setting *name*, ``services`` or ``sso_session``, refers to."""
+        """Return the section that the setting ``services`` or ``sso_session`` refers to."""
         sections = self.services if name == "services" else self.sso_sessions
         wanted = settings.get(name)
         return sections.get(wanted) if isinstance(wanted, str) else None
 
 
 def ambient_profile() -> str:
-    """Return the name of the profile that the environment names, else ``default``."""
+    """Return the profile name of the environment, or ``default``."""
     named = (os.environ[name] for name in _PROFILE_VARIABLES if name in os.environ)
-    return next(named, "") or "default"  # to botocore the first variable counts, even if it is empty
+    return next(named, "") or "default"  # botocore uses the first variable that exists, even if it is empty
 
 
 def read_shared_config() -> SharedConfig | None:
-    """Return what is in both files, as botocore merges them; None where botocore cannot read one of them."""
+    """Return the sections of both files, merged as by botocore. None if botocore cannot read one of them."""
     try:
         config = _sections(os.environ.get("AWS_CONFIG_FILE", "~/.aws/config"))
         shared = _sections(os.environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"))
@@ -85,12 +85,15 @@ def read_shared_config() -> SharedConfig | None:
 
 
 def endpoint_variables() -> list[str | None]:
-    """Return all in the environment that decides which server botocore asks."""
+    """Return the values of the environment variables that decide which server botocore calls."""
     return [os.environ.get(name) for name in _ENDPOINT_VARIABLES]
 
 
 def endpoint_settings(config: SharedConfig | None, profile_name: str | None = None) -> tuple[object, ...]:
-    """Return the same with what the profile says, by default the ambient one. *config*: None if it cannot be read."""
+    """Return all settings that decide which server botocore calls, those of the profile included.
+
+    *config* is None if the files cannot be read. *profile_name* defaults to the profile of the environment.
+    """
     variables = endpoint_variables()
     if config is None:
         return variables, "unreadable"
@@ -100,7 +103,7 @@ def endpoint_settings(config: SharedConfig | None, profile_name: str | None = No
 
 
 def _sections(path: str) -> dict[str, dict[str, Any]]:
-    """Return the sections of one file; none where there is no file. Raises `ValueError` where it cannot be parsed."""
+    """Return the sections of a file, or none if it does not exist. Raises `ValueError` if it cannot be parsed."""
     from configparser import Error, RawConfigParser
 
     path = os.path.expanduser(os.path.expandvars(path))
@@ -108,13 +111,13 @@ def _sections(path: str) -> dict[str, dict[str, Any]]:
     if os.path.isfile(path):
         try:
             parser.read([path])
-        except Error:  # it quotes the line, which may hold a secret
+        except Error:  # the exception quotes the line, which may contain a secret
             raise ValueError from None
     return {name: {key: _value(parser.get(name, key)) for key in parser.options(name)} for name in parser.sections()}
 
 
 def _value(text: str) -> str | dict[str, str]:
-    """Return *text*, or the mapping that an indented block is. Raises `ValueError` where it is not a mapping."""
+    """Return a value as text, or an indented block as a mapping. Raises `ValueError` if the block is not a mapping."""
     if not text.startswith("\n"):
         return text
     pairs = (line.split("=", 1) for line in text.splitlines() if line.strip())
@@ -122,7 +125,7 @@ def _value(text: str) -> str | dict[str, str]:
 
 
 def _named(header: str, settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return *settings* by the second word of *header*, which may be quoted; nothing where it has not two words."""
+    """Return *settings* under the second word of *header*, which may be quoted. Empty if it does not have two words."""
     from shlex import split
 
     try:

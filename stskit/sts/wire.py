@@ -1,8 +1,8 @@
-"""Check and limit every request of a botocore session: TLS, the size of the answer, and the time of the exchange.
+"""Check and limit every request of a botocore session: TLS, the size of the response, and the time of the exchange.
 
-`guard` registers the handlers. They cover each client that the session makes, also those that botocore makes by itself
-to get the credentials of a profile. They do not cover the look-up of a host name, nor botocore's fetchers of container
-and instance credentials, which use no client.
+`guard` registers the handlers. They cover each client of the session, also the clients that botocore creates for the
+credentials of a profile. They do not cover name lookups, nor botocore's fetchers of container and instance
+credentials, which use no client.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ __all__ = ["TOTAL_TIMEOUT", "AnswerTooLongError", "PlaintextError", "check_url",
 TOTAL_TIMEOUT: Final = 60.0
 """Seconds for one exchange with its retries."""
 MAX_ANSWER_BYTES: Final = 1_000_000
-_NEXT_LOOK: Final = 1.0  # seconds, after which an exchange that has not ended yet is ended once more
+_NEXT_LOOK: Final = 1.0  # seconds until an exchange that is still running is stopped again
 
 
 class PlaintextError(Exception):
@@ -59,9 +59,9 @@ class AnswerTooLongError(Exception):
 def guard(session: Session, *, allow_http: bool = False, total_timeout: float | None = TOTAL_TIMEOUT) -> None:
     """Check and limit each request of the clients that *session* makes from now on.
 
-    With *allow_http*, requests may go to another machine without TLS. *total_timeout*: seconds for each exchange with
-    its retries; None is no limit. What is over a limit raises `PlaintextError`, `AnswerTooLongError` or `TimeoutError`
-    out of the client's method.
+    With *allow_http*, requests may go to another machine without TLS. *total_timeout* is the number of seconds for each
+    exchange with its retries; None is no limit. A request that breaks a limit raises `PlaintextError`,
+    `AnswerTooLongError` or `TimeoutError` from the method of the client.
     """
     session.register("creating-client-class", _expose_connections)
     session.register("before-call", partial(_begin_exchange, total_timeout))
@@ -74,10 +74,10 @@ def guard(session: Session, *, allow_http: bool = False, total_timeout: float | 
 
 
 def check_url(url: str) -> None:
-    """Raise `PlaintextError` where a request to *url* would leave this machine without TLS.
+    """Raise `PlaintextError` if a request to *url* would leave this machine without TLS.
 
-    Raise `OSError` where that depends on a name that cannot be resolved. The URL is parsed as urllib3 does, because
-    urllib3 connects to it; for some URLs other parsers find another host.
+    Raise `OSError` if a name cannot be resolved. The URL is parsed by urllib3, because urllib3 connects to it. Other
+    parsers find another host in some URLs.
     """
     try:
         parsed = parse_url(url)
@@ -106,14 +106,14 @@ def _is_loopback(host: str) -> bool:
     return all(ip_address(address[0]).is_loopback for *_, address in found)
 
 
-# How long an exchange lasts, and how much it returns ------------------------------------------------------------------
+# The time and the size of an exchange ------------------------------------------------------------------------------
 
 
 class _Exchange:
     """One call with its retries, in the thread that makes it.
 
-    Only botocore's context of the call holds it. So nothing is left of a call that an exception of a signal handler has
-    ended, for which botocore emits no event.
+    Only botocore's context of the call refers to it. If an exception of a signal handler ends the call, botocore emits
+    no event, and the object is freed with the context.
     """
 
     def __init__(self, outer: ReferenceType[_Exchange] | None) -> None:
@@ -123,11 +123,11 @@ class _Exchange:
         self.is_over = False
 
     def use(self, connection: _Connection) -> None:
-        """Note the connection that serves it now."""
+        """Remember the connection that it uses now."""
         self.connection = connection
 
     def fail(self, problem: Exception) -> None:
-        """Let the call raise *problem*, without another attempt."""
+        """Make the call raise *problem*, without another attempt."""
         self.problem = problem
 
     def end(self) -> None:
@@ -136,7 +136,7 @@ class _Exchange:
         self.connection = None
 
     def stop(self) -> None:
-        """Shut its connection down, so that the thread that waits for it goes on."""
+        """Shut down its connection, so that the waiting thread continues."""
         self.fail(TimeoutError("the exchange took too long"))
         connection = self.connection
         if connection is not None and connection.exchange is not None and connection.exchange() is self:
@@ -170,7 +170,7 @@ def _check_request(allow_http: bool, request: AWSPreparedRequest, **_event: obje
 
 
 def _end_exchange(**event: Any) -> None:
-    # A handler that answers before the request is made, as a stub does, keeps an exchange from beginning.
+    # There is no exchange if a handler, such as a stub, answered before the request.
     if (exchange := event["context"].get(_KEY)) is not None:
         exchange.end()
         _current.set(exchange.outer)
@@ -184,7 +184,7 @@ def _end_failed_exchange(**event: Any) -> None:
 
 
 class _Watchdog:
-    """One thread of this process, which stops the exchanges that last too long."""
+    """One thread of this process that stops exchanges after their time limit."""
 
     def __init__(self) -> None:
         self.reset_after_fork()
@@ -195,7 +195,7 @@ class _Watchdog:
         self._new: SimpleQueue[tuple[float, ReferenceType[_Exchange]]] | None = None
 
     def watch(self, exchange: _Exchange, seconds: float) -> None:
-        """Stop *exchange* after that many *seconds*, unless it is over."""
+        """Stop *exchange* after some seconds, unless it has ended."""
         with self._lock:
             if self._new is None:
                 new: SimpleQueue[tuple[float, ReferenceType[_Exchange]]] = SimpleQueue()
@@ -210,7 +210,7 @@ def _stop_late(new: SimpleQueue[tuple[float, ReferenceType[_Exchange]]]) -> None
     while True:
         with suppress(Empty):
             seconds, exchange = new.get(timeout=max(0.0, watched[0][0] - monotonic()) if watched else None)
-            heappush(watched, (monotonic() + seconds, next(numbers), exchange))  # by the clock of this thread alone
+            heappush(watched, (monotonic() + seconds, next(numbers), exchange))  # as this thread's clock has it
         while watched and (_is_over(watched[0][2]) or watched[0][0] <= monotonic()):
             _, number, exchange = heappop(watched)
             if _stop(exchange):
@@ -223,7 +223,7 @@ def _is_over(reference: ReferenceType[_Exchange]) -> bool:
 
 
 def _stop(reference: ReferenceType[_Exchange]) -> bool:
-    """Stop the exchange, and return whether it was under way."""
+    """Stop an exchange, and return whether it was running."""
     exchange = reference()
     if exchange is None or exchange.is_over:
         return False
@@ -238,11 +238,11 @@ _watchdog: Final = _Watchdog()
 
 
 def _expose_connections(**event: Any) -> None:
-    """Let the clients of a class that is being made use connections that know the exchange they are used for."""
+    """Make the clients of a new class use connections that know their exchange."""
 
-    def __init__(self: Any, *args: Any, **options: Any) -> None:  # noqa: N807 - it is one
+    def __init__(self: Any, *args: Any, **options: Any) -> None:  # noqa: N807 - it becomes the method of a class
         BaseClient.__init__(self, *args, **options)
-        # A private name. Where botocore has it no longer, the limits of time and size do not apply.
+        # This is a private name of botocore. If it disappears, the limits of time and size do not apply.
         pools = getattr(self._endpoint.http_session, "_pool_classes_by_scheme", None)
         if pools is not None:
             pools.update(http=_HTTPPool, https=_HTTPSPool)
@@ -251,7 +251,7 @@ def _expose_connections(**event: Any) -> None:
 
 
 class _BoundedStream(io.RawIOBase):
-    """The bytes of an answer, up to the limit."""
+    """The bytes of a response, up to the limit."""
 
     def __init__(self, stream: io.RawIOBase, exchange: _Exchange | None) -> None:
         self._stream, self._exchange, self._left = stream, exchange, MAX_ANSWER_BYTES
@@ -281,7 +281,7 @@ class _Response(HTTPResponse):
 
 
 class _Connection:
-    """Mixed into botocore's connections: notes the exchange that a connection serves."""
+    """A mixin for botocore's connections that remembers the exchange of a connection."""
 
     exchange: ReferenceType[_Exchange] | None = None
     sock: socket.socket
