@@ -1,4 +1,4 @@
-"""Moments: read strictly (a date, a time and, where one is needed, a zone), and the present one."""
+"""Read times strictly, and the system clock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DATE, _TIME, _ZONE = r"\d{4}-\d\d-\d\d", r"\d\d:\d\d:\d\d(?:\.\d+)?", r"Z|[+-](
 
 
 def instant(text: str, *, zone_needed: bool = True) -> datetime:
-    """*text*, as RFC 3339 has it, in UTC; without zone it is UTC where none is needed. Raises `ValueError`.
+    """Return an RFC 3339 time in UTC. Without *zone_needed*, a time without zone is UTC. Raises `ValueError`.
 
     https://www.rfc-editor.org/rfc/rfc3339#section-5.6
     """
@@ -26,7 +26,7 @@ def instant(text: str, *, zone_needed: bool = True) -> datetime:
     try:
         if not hours.startswith("24"):
             return datetime.fromisoformat(whole).astimezone(UTC)
-        from dateutil.parser import isoparse  # slow to import, and the only one that reads 24:00 as the next day
+        from dateutil.parser import isoparse  # slow to import; it reads 24:00 as the next day
 
         return isoparse(whole).astimezone(UTC)
     except OverflowError:
@@ -35,12 +35,12 @@ def instant(text: str, *, zone_needed: bool = True) -> datetime:
 
 @frozen
 class SystemClock:
-    """The time of this machine."""
+    """The clocks of this machine."""
 
     def now(self) -> datetime:
-        """The wall clock, aware, UTC. Raises nothing."""
+        """Return the wall clock, with the time zone UTC. Raises nothing."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Seconds that only grow. Raises nothing."""
+        """Return the monotonic clock in seconds. Raises nothing."""
         return time.monotonic()

@@ -1,7 +1,7 @@
-"""Keys of caches: texts that differ wherever what proves the identity differs, and that hold nothing secret.
+"""Make cache keys, which differ if the proofs of identity differ, and contain no secret.
 
-A key is an HMAC under random bytes that belong to the user. It covers the proof itself (the bytes of an assertion or a
-token, the whole of some keys) and not what the proof says, because nobody has verified that before STS has.
+A key is an HMAC under random bytes of the user. It covers the proof itself (the bytes of an assertion or a token, or
+whole credentials), not the claims of the proof, because only STS can verify those.
 """
 
 from __future__ import annotations
@@ -37,31 +37,31 @@ P_co = TypeVar("P_co", covariant=True)
 
 
 def identity_of(part: object) -> str | None:
-    """Return the attribute ``identity`` of a source or an STS; None where it has none, or one that is not text."""
+    """Return the attribute ``identity`` of a source or an STS, or None if it has none that is text."""
     identity = getattr(part, "identity", None)
     return identity if isinstance(identity, str) and identity else None
 
 
 def optional_method(part: object, name: str) -> Callable[..., Any] | None:
-    """Return the method *name* that the class of *part* defines; None where it defines none.
+    """Return a method that the class of *part* defines, or None.
 
-    A wrapper that passes unknown attributes on to the part inside would otherwise be left out: the method of the inner
-    part returns a source or an STS that does not know the wrapper. A mock has every attribute.
+    A wrapper may pass unknown attributes to an inner object, whose method would return an object without the wrapper.
+    A mock has every attribute.
     """
     return getattr(part, name) if hasattr(type(part), name) else None
 
 
 def identity_for(source: object, name: str) -> str | None:
-    """Return the identity of *source* if *name* says whose proof it starts from, whatever the source itself says."""
+    """Return the identity of *source* if *name* stands for the identity of the first source behind it."""
     derived = optional_method(source, "identity_for")
     found: str | None = digest("named", name) if derived is None else derived(name)
     return found
 
 
 def snapshot_of(source: Source[P_co]) -> Source[P_co]:
-    """Return *source* as it is now: its `identity` is for the very proof that its `fetch` returns.
+    """Return the present state of a source, whose `identity` belongs to the proof that its `fetch` returns.
 
-    Raises what the source does.
+    Raises what the source raises.
     """
     take = optional_method(source, "snapshot")
     taken: Source[P_co] = _Observed(source, identity_of(source)) if take is None else take()
@@ -69,9 +69,9 @@ def snapshot_of(source: Source[P_co]) -> Source[P_co]:
 
 
 def anonymous_part(source: object, sts: object | None = None) -> object | None:
-    """Return which of *source*, its parts and *sts* has no identity, so that no key can be made; None where all have.
+    """Return the source, the part of it or the STS that has no identity, or None if each has one.
 
-    A file that a source would have to read for that is not read. Raises what the identity of another source does.
+    It reads no files. Raises what the identity of a source raises.
     """
     if sts is not None and identity_of(sts) is None:
         return sts
@@ -85,7 +85,7 @@ def anonymous_part(source: object, sts: object | None = None) -> object | None:
 
 @define(eq=False)
 class _Observed(Generic[P_co]):
-    """A source that cannot be held still: its identity before the fetch, and None if another one was there after it."""
+    """A source without snapshots: its identity before the fetch, or None if the identity was another one after it."""
 
     source: Source[P_co]
     identity: str | None
@@ -98,7 +98,7 @@ class _Observed(Generic[P_co]):
 
 
 def digest(*parts: object) -> str:
-    """Return one short text for all *parts*, from which none of them can be read or guessed; hexadecimal."""
+    """Return a hexadecimal digest of all parts, from which no part can be read or guessed."""
     from hashlib import sha256
     from hmac import new
 
@@ -108,7 +108,7 @@ def digest(*parts: object) -> str:
 
 
 def proof_key(proof: Proof) -> str:
-    """Return a key for *proof* itself. Raises nothing."""
+    """Return a key for a proof. Raises nothing."""
     match proof:
         case Credentials():
             return digest("credentials", proof.access_key_id, proof.secret_access_key, proof.session_token)
@@ -119,9 +119,9 @@ def proof_key(proof: Proof) -> str:
 
 
 def role_key(role: Role, source: str | None, sts: object, *, sts_name: str | None = None) -> str | None:
-    """Return a key for *role* with each of its options, by the proof that *source* stands for, at *sts*.
+    """Return a key for a role with its options, a source and an STS.
 
-    None where *source* is None, or the STS has no identity and no *sts_name* stands for it.
+    None if *source* is None, or if the STS has no identity and no *sts_name* replaces it.
     """
     server = identity_of(sts) or sts_name
     if source is None or server is None:
@@ -134,13 +134,13 @@ def role_key(role: Role, source: str | None, sts: object, *, sts_name: str | Non
 def session_key(
     source: str | None, duration: int | None, mfa: MFA | None, sts: object, *, sts_name: str | None = None
 ) -> str | None:
-    """Return the same for a session of the user's own."""
+    """Return a key for a session token, a source and an STS."""
     server = identity_of(sts) or sts_name
     return None if source is None or server is None else digest("session", duration, mfa, source, server)
 
 
 def _encoded(value: object) -> bytes:
-    """Return *value* as bytes that no other value has: its kind, its length and its content."""
+    """Return bytes that no other value has: the kind, the length and the content of a value."""
     match value:
         case None:
             kind, content = b"-", b""
@@ -148,7 +148,7 @@ def _encoded(value: object) -> bytes:
             kind, content = b"s", value.encode("utf-8", "surrogatepass")
         case bytes():
             kind, content = b"b", value
-        case MFA():  # a code is good for one call only
+        case MFA():  # a code is valid for one call only
             kind, content = b"m", _encoded(value.serial)
         case ProvidedContext():
             kind, content = b"c", _encoded((value.provider_arn, value.context_assertion))

@@ -1,7 +1,6 @@
-"""The seams: what a part must be able to do to take part. Each is one method (`Clock` has two, `Cache` three), and two
-values pass through them: `CacheEntry` and `RefreshEvent`.
+"""The protocols of the parts that can be replaced, and the two values that they exchange.
 
-Nothing is inherited and nothing is registered: any object with the method fits.
+Any object with the methods of a protocol fits. It needs no base class and no registration.
 """
 
 from __future__ import annotations
@@ -45,136 +44,312 @@ R = TypeVar("R")
 
 
 class Source(Protocol[P_co]):
-    """Where proof comes from.
+    """A place that a proof comes from.
 
-    One that takes part in caches which outlive the process has an attribute ``identity`` besides: a text, never secret,
-    that says whose proof it gives, and that another user's source never has; None where it cannot be told. It must
-    cover what proves the identity, not what an unverified proof says. It may raise what `fetch` raises.
+    A source can have an attribute ``identity``: text that is not secret and that no source of another user has, or None
+    if the identity is unknown. It must cover what proves the identity, not what an unverified proof says. Caches that
+    outlive the process need it. It may raise what `fetch` raises.
 
-    A source that reads a file may have a method ``snapshot()``, which returns a source that has read it: its
-    ``identity`` and its ``fetch`` are about the same bytes. Without it, credentials are put into a cache only if the
-    identity is the same before and after the fetch.
+    A source that reads a file can have a method ``snapshot()``, which returns a source that has read the file, so that
+    ``identity`` and ``fetch`` of the result use the same bytes. Without it, credentials are cached only if the identity
+    is the same before and after the fetch.
+
+    Example:
+        >>> from stskit import Credentials, assume
+        >>> class Vault:
+        ...     def fetch(self) -> Credentials:
+        ...         return Profile("base").fetch()
+        >>> from stskit.sources import Profile
+        >>> assume("arn:aws:iam::123456789012:role/Deploy", source=Vault()).account_id
+        '123456789012'
     """
 
     def fetch(self) -> P_co:
-        """The proof as it is now.
+        """Return the current proof.
 
-        Called again for every refresh, perhaps from another thread, so read again what can change and keep nothing.
-        Raise `SourceMissing` where nothing is there and `ProofInvalid` where it is broken, with no secret in the text.
+        It is called again for every refresh, perhaps in another thread. Read again whatever can change.
+
+        Returns:
+            The proof.
+
+        Raises:
+            SourceMissing: If there is no proof.
+            ProofInvalid: If the proof is not valid. The text must not contain a secret.
         """
         ...
 
 
 class STS(Protocol):
-    """What turns a proof into credentials.
+    """The exchange of a proof for credentials.
 
-    To take part in caches which outlive the process, it needs an attribute ``identity``: a text that says which server
-    it asks. The name of its class says nothing about that, because two objects of one class may ask two servers.
+    An STS can have an attribute ``identity``: text that says which server it calls. Caches that outlive the process
+    need it.
+
+    Example:
+        >>> from stskit import Credentials, Role, assume
+        >>> class CannedSTS:
+        ...     def exchange(self, proof, role: Role) -> Credentials:
+        ...         return Credentials("ASIAEXAMPLE", "secret", "token", account_id=role.account)
+        >>> assume("arn:aws:iam::123456789012:role/Deploy", sts=CannedSTS()).access_key_id
+        'ASIAEXAMPLE'
     """
 
     def exchange(self, proof: Proof, role: Role) -> Credentials:
-        """One call: the credentials of *role* for *proof*.
+        """Exchange a proof for credentials of a role. It must be safe to call from several threads.
 
-        Raises `RoleError` before the call, `STSError` on a refusal, `STSUnavailable` where no answer can be used.
-        Safe to call from several threads.
+        Args:
+            proof: Credentials, a SAML assertion or an OIDC token.
+            role: The role with its options.
+
+        Returns:
+            Temporary credentials of the role.
+
+        Raises:
+            RoleError: If the role does not fit the proof. Nothing was sent.
+            STSError: If STS refused the request.
+            STSUnavailable: If STS could not be reached, or its response was not usable.
         """
         ...
 
 
 class STSOperations(Protocol):
-    """The operations of STS that need no role."""
+    """The operations of STS that need no role.
+
+    Example:
+        >>> from stskit import CallerIdentity, caller_identity
+        >>> class CannedSTS:
+        ...     def caller_identity(self, credentials, /) -> CallerIdentity:
+        ...         return CallerIdentity("123456789012", "arn:aws:iam::123456789012:user/me", "AIDAEXAMPLE")
+        ...     def session_token(self, credentials, /, *, duration=None, mfa=None):
+        ...         return credentials
+        >>> caller_identity(sts=CannedSTS()).user_id
+        'AIDAEXAMPLE'
+    """
 
     def caller_identity(self, credentials: Credentials, /) -> CallerIdentity:
-        """The account, ARN and user id behind *credentials*, as STS sees them. Raises as `STS.exchange` does."""
+        """Return the identity of credentials.
+
+        Args:
+            credentials: The credentials to ask about.
+
+        Returns:
+            Account, ARN and user ID.
+
+        Raises:
+            STSError: If STS does not accept the credentials.
+            STSUnavailable: If STS could not be reached, or its response was not usable.
+        """
         ...
 
     def session_token(
         self, credentials: Credentials, /, *, duration: int | None = None, mfa: MFA | None = None
     ) -> Credentials:
-        """Temporary credentials of the same user; *duration* in seconds. Raises as `STS.exchange` does."""
+        """Return temporary credentials of the same user.
+
+        Args:
+            credentials: Long-term keys of a user.
+            duration: How long they are valid, in seconds. Defaults to the server's choice.
+            mfa: MFA device and code. Defaults to none.
+
+        Returns:
+            Temporary credentials.
+
+        Raises:
+            STSError: If STS refused the request.
+            STSUnavailable: If STS could not be reached, or its response was not usable.
+        """
         ...
 
 
 class LiveSink(Protocol[R_co]):
-    """Where a recipe goes, to keep itself fresh."""
+    """A place that a recipe can be attached to, so that it refreshes itself.
+
+    Example:
+        >>> from stskit import AssumedRole
+        >>> class Getter:
+        ...     def attach(self, source, /):
+        ...         return source.fetch
+        >>> get = AssumedRole("arn:aws:iam::123456789012:role/Deploy").to(Getter())
+        >>> get().account_id
+        '123456789012'
+    """
 
     def attach(self, source: Source[Credentials], /) -> R_co:
-        """Something that asks *source* for credentials whenever it needs new ones.
+        """Return an object that fetches credentials from *source* whenever it needs new ones.
 
-        Raise `SinkError` where that cannot be made; what the source raises comes out where the credentials are used.
+        Args:
+            source: The recipe.
+
+        Returns:
+            What the user gets from ``recipe.to(sink)``.
+
+        Raises:
+            SinkError: If the object cannot be made. Errors of the source are raised later, when credentials are used.
         """
         ...
 
 
 def attach(sink: LiveSink[R], source: Source[Credentials]) -> R:
-    """Attach *sink* to *source*. Raises `TypeError`, with what to write, for a sink that cannot be attached."""
+    """Attach a sink to a source.
+
+    Args:
+        sink: A sink that refreshes.
+        source: The source of the credentials.
+
+    Returns:
+        What ``sink.attach(source)`` returns.
+
+    Raises:
+        TypeError: If the sink only takes fixed credentials. The message says what to write.
+        SinkError: If the sink refuses.
+
+    Example:
+        >>> from stskit import AssumedRole
+        >>> from stskit.protocols import attach
+        >>> from stskit.sinks import Boto3Session
+        >>> session = attach(Boto3Session(), AssumedRole("arn:aws:iam::123456789012:role/Deploy"))
+    """
     if hasattr(sink, "write") and not hasattr(sink, "attach"):
         raise TypeError(
-            f"{type(sink).__name__} takes credentials as a value and does not refresh them; "
-            "write .fetch().to(...) in place of .to(...)"
+            f"{type(sink).__name__} takes fixed credentials and does not refresh them. "
+            "Write .fetch().to(...) instead of .to(...)."
         )
     check_method("sink", sink, "attach", "a sink", "Write for example Boto3Session().")
     return sink.attach(source)
 
 
 class Clock(Protocol):
-    """What time it is; a test passes one that it can move."""
+    """A source of the time. Tests pass one that they can move.
+
+    Example:
+        >>> from stskit import AssumedRole, Cached
+        >>> from stskit.testing import ManualClock
+        >>> cached = Cached(AssumedRole("arn:aws:iam::123456789012:role/Deploy"), clock=ManualClock())
+    """
 
     def now(self) -> datetime:
-        """The wall clock: aware, UTC. Expiry is judged by it. Raises nothing."""
+        """Return the wall clock, which decides about expiry.
+
+        Returns:
+            An aware datetime in UTC. Raises nothing.
+        """
         ...
 
     def monotonic(self) -> float:
-        """Seconds that only grow. Waiting between tries is measured by it. Raises nothing."""
+        """Return the monotonic clock, which measures pauses.
+
+        Returns:
+            Seconds that never decrease. Raises nothing.
+        """
         ...
 
 
 @init_without_frames
 @frozen
 class CacheEntry:
-    """What a cache keeps: `credentials`, and `since` when they are there, aware, in UTC; windows are judged by it."""
+    """An entry of a cache: credentials, and when they were fetched.
+
+    Args:
+        credentials: The credentials.
+        since: When they were fetched, with a time zone. The refresh windows depend on it.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+
+    Example:
+        >>> from datetime import UTC, datetime
+        >>> from stskit import assume
+        >>> from stskit.protocols import CacheEntry
+        >>> entry = CacheEntry(assume("arn:aws:iam::123456789012:role/Deploy"), datetime.now(UTC))
+    """
 
     credentials: Credentials = field(validator=is_type(Credentials, "Credentials"))
     since: datetime = field(validator=aware)
 
 
 class Cache(Protocol):
-    """Where credentials are kept for others: other recipes, other processes.
+    """A place that stores credentials for other recipes or other processes.
 
-    It may have an attribute ``persistent``, False where nothing outlives the process. Nothing raises for want of
-    storage: a cache that cannot do its work warns once, finds nothing, and lets everybody go on.
+    It can have an attribute ``persistent``, which is False if nothing outlives the process. Methods do not raise if the
+    storage fails: such a cache warns once, finds nothing, and lets every caller continue.
+
+    Example:
+        >>> from contextlib import nullcontext
+        >>> from stskit import AssumedRole, Cached
+        >>> class DictCache:
+        ...     persistent = False
+        ...     def __init__(self):
+        ...         self.entries = {}
+        ...     def get(self, key, /):
+        ...         return self.entries.get(key)
+        ...     def put(self, key, entry, /):
+        ...         self.entries[key] = entry
+        ...     def exclusive(self, key, /, *, wait):
+        ...         return nullcontext(True)
+        >>> cached = Cached(AssumedRole("arn:aws:iam::123456789012:role/Deploy"), DictCache())
     """
 
     def get(self, key: str, /) -> CacheEntry | None:
-        """What was put under *key*; None where nothing is there or it cannot be read. Raises nothing."""
+        """Return an entry.
+
+        Args:
+            key: The cache key.
+
+        Returns:
+            The entry, or None if there is none that can be read. Raises nothing.
+        """
         ...
 
     def put(self, key: str, entry: CacheEntry, /) -> None:
-        """Keep *entry* under *key*, in the place of what was there, whole or not at all. Raises nothing."""
+        """Store an entry completely, or not at all, in place of an older one. Raises nothing.
+
+        Args:
+            key: The cache key.
+            entry: The entry.
+        """
         ...
 
     def exclusive(self, key: str, /, *, wait: bool) -> AbstractContextManager[bool]:
-        """A block that one caller of all threads and processes is in at a time, for each *key*.
+        """Return a block that only one caller of all threads and processes is in, for each key.
 
-        It gives True inside of it. Where another one is in it: with *wait* this waits, and gives False after a while;
-        without, it gives False at once. A caller that dies makes room. Raises nothing.
+        The lock of a caller that dies must become free.
+
+        Args:
+            key: The cache key.
+            wait: Whether to wait for another caller that is in the block.
+
+        Returns:
+            A context manager. It yields True if this caller has the lock. If another caller has it, it yields False: at
+            once without *wait*, after a time limit with *wait*. Raises nothing.
         """
         ...
 
 
 RefreshEventKind: TypeAlias = Literal["refreshed", "refresh_failed", "served_stale"]
+"""The kinds of a `RefreshEvent`."""
 
 
 @init_without_frames
 @frozen
 class RefreshEvent:
-    """What a `RefreshListener` is told; nothing in it is secret.
+    """An event for a `RefreshListener`. It contains no secret.
 
-    `kind`: ``"refreshed"``, ``"refresh_failed"`` or ``"served_stale"``. `access_key_id`, `expiration`: of the
-    credentials at hand then, None where there are none. `error`: what went wrong; of an error that is not stskit's, its
-    class alone. `from_cache`: whether new credentials were found in the cache, without a call. `role_arn`: the role
-    that is refreshed, None where the source names none. `seconds`: how long the refresh or the failed try took; None
-    for expired credentials that were served.
+    Args:
+        kind: ``"refreshed"``, ``"refresh_failed"`` or ``"served_stale"`` (expired credentials were used).
+        access_key_id: Access key ID of the credentials in use. None if there are none.
+        expiration: When they expire.
+        error: Text of the error. For an error that is not stskit's, only its class.
+        from_cache: Whether the new credentials came from the cache, without a call.
+        role_arn: ARN of the role that is refreshed. None if the source is not about a role.
+        seconds: How long the attempt took. None for expired credentials that were used.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+
+    Example:
+        >>> from stskit.protocols import RefreshEvent
+        >>> RefreshEvent("refresh_failed", error="STS could not be reached.").kind
+        'refresh_failed'
     """
 
     kind: RefreshEventKind
@@ -187,11 +362,23 @@ class RefreshEvent:
 
 
 class RefreshListener(Protocol):
-    """Who wants to know of refreshes: for logs and metrics."""
+    """An object that gets refresh events, for logs and metrics.
+
+    Example:
+        >>> from stskit import AssumedRole, Cached
+        >>> class Printed:
+        ...     def notify(self, event, /):
+        ...         print(event.kind, event.role_arn)
+        >>> credentials = Cached(AssumedRole("arn:aws:iam::123456789012:role/Deploy"), listener=Printed()).fetch()
+        refreshed arn:aws:iam::123456789012:role/Deploy
+    """
 
     def notify(self, event: RefreshEvent, /) -> None:
-        """Called after the fact, by whoever read the credentials, while nobody waits for it but that caller.
+        """Handle an event. Only the caller that caused the event waits for it.
 
-        What it raises becomes a warning, and nobody goes without credentials for it.
+        An exception becomes a warning, so it does not stop the refresh. Raises nothing.
+
+        Args:
+            event: The event.
         """
         ...

@@ -1,1 +1,1 @@
-"""Files that are read, locked and replaced so that nothing is lost."""
+"""Files and locks: atomic replacement, locks between processes, and locks across forks."""

@@ -1,8 +1,8 @@
-"""Files: read from one descriptor, bounded; replaced as a whole, by a temporary file and a rename.
+"""Read files with a size limit, and replace them atomically with a temporary file and a rename.
 
-Interrupted anywhere, the old file is there or the new one is, whole. What is here raises `OSError` as the system does;
-who calls says what it means. A path may be relative to *folder*, the descriptor of an open folder: then nobody can put
-another folder in its place meanwhile.
+After an interruption at any point, the old file or the new one is there, complete. These functions raise `OSError`, as
+the system does. A path can be relative to *folder*, the descriptor of an open folder, so that another process cannot
+replace the folder in between.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ TEMPORARY: Final = r"\..+\.stskit-[0-9a-f]{16}\.tmp"
 
 @frozen
 class OpenedFile:
-    """A file as it was when it was opened. Without *status* there was no file."""
+    """A file as it was when it was opened. `status` is None if it did not exist."""
 
     data: bytes = field(default=b"", repr=False)
-    descriptor: int | None = None  # open, so that what others still write into the file can be seen
+    descriptor: int | None = None  # stays open, so that later writes of other programs are noticed
     status: os.stat_result | None = None
 
     def is_changed(self) -> bool:
-        """Return whether another program has written into the file since, by whatever name."""
+        """Return whether another program has written to the file since it was opened."""
         return self.descriptor is not None and _fingerprint(os.fstat(self.descriptor)) != _fingerprint(self.status)
 
 
@@ -49,15 +49,15 @@ class Staged:
 
 
 def read(path: str, limit: int) -> bytes:
-    """All of a regular file of at most *limit* bytes."""
+    """Return the content of a regular file of at most *limit* bytes."""
     with open(path, "rb", opener=_open_at_once) as file:
         return _content(file.fileno(), limit)
 
 
 def read_own(path: str, limit: int) -> bytes:
-    """The same of a file that is this user's and nobody else's: no link to follow, no second name, no right for others.
+    """Return the content of a file that belongs to this user alone: not a link, no second name, no rights for others.
 
-    Raises `PermissionError` where it is anything else.
+    Raises `PermissionError` for any other file.
     """
     with open(path, "rb", opener=partial(_open_at_once, more=_NO_FOLLOW)) as file:
         found = os.fstat(file.fileno())
@@ -67,13 +67,13 @@ def read_own(path: str, limit: int) -> bytes:
 
 
 def is_private(found: os.stat_result) -> bool:
-    """Whether a file or folder belongs to this user, and nobody else may do anything with it."""
+    """Return whether a file or folder belongs to this user and other users have no rights."""
     return found.st_uid == os.geteuid() and not found.st_mode & 0o077
 
 
 @contextmanager
 def opened(path: str, limit: int, folder: int | None = None) -> Iterator[OpenedFile]:
-    """What is at *path*, for the time of the block. Raises `OSError` where it must not be replaced by another file."""
+    """Open the file at *path* for the block. Raises `OSError` if it must not be replaced."""
     try:
         descriptor = os.open(path, os.O_RDONLY | _CLOSE_ON_EXEC | _NO_FOLLOW | _NO_WAIT, dir_fd=folder)
     except FileNotFoundError:
@@ -84,12 +84,12 @@ def opened(path: str, limit: int, folder: int | None = None) -> Iterator[OpenedF
     try:
         status = os.fstat(descriptor)
         if status.st_nlink > 1 and stat.S_ISREG(status.st_mode):
-            raise OSError(EMLINK, "it has several hard links, which a replacement would tear apart")
+            raise OSError(EMLINK, "it has several hard links, which a replacement would separate")
         if not status.st_mode & stat.S_IWUSR:
             raise PermissionError(EACCES, "it is read-only")
         yield OpenedFile(_content(descriptor, limit), descriptor, status)
     finally:
-        with suppress(OSError):  # it was only read, and by now the new file may be in place
+        with suppress(OSError):  # it was only read, so an error has no effect
             os.close(descriptor)
 
 
@@ -97,8 +97,9 @@ def opened(path: str, limit: int, folder: int | None = None) -> Iterator[OpenedF
 def staged(
     path: str, pieces: Sequence[bytes | memoryview], old: OpenedFile, folder: int | None = None
 ) -> Iterator[Staged]:
-    """*pieces* in a temporary file beside *path*, with mode, owner and attributes of *old*, or mode 0600. It ends with
-    the block. What root makes belongs to the owner of the folder.
+    """Write a temporary file beside *path*, with mode, owner and attributes of *old*, or mode 0600.
+
+    The file is removed after the block. A file that root creates belongs to the owner of the folder.
     """
     above, name = os.path.split(path)
     temporary = os.path.join(above, f".{name}.stskit-{os.urandom(8).hex()}.tmp")
@@ -112,28 +113,28 @@ def staged(
             status = os.fstat(file.fileno())
         yield Staged(temporary, status)
     finally:
-        with suppress(OSError):  # most of all: it was published
+        with suppress(OSError):  # usually it was renamed
             os.unlink(temporary, dir_fd=folder)
 
 
 def publish(new: Staged, path: str, folder: int | None = None) -> bool:
-    """Put *new* in the place of *path*, at once; return whether it is certain to be there after a loss of power."""
+    """Rename the new file to *path*, and return whether it is certain to survive a power failure."""
     os.rename(new.path, path, src_dir_fd=folder, dst_dir_fd=folder)
     try:
         _sync_folder(os.path.dirname(path) or os.curdir, folder)
-    except OSError:  # the new file is in place: no error may say that it is not
+    except OSError:  # the new file is in place, so this is not an error
         return False
     return True
 
 
 def replace(path: str, data: bytes, folder: int | None = None) -> None:
-    """Put *data* at *path*, for this user alone, whatever is there: a link is replaced, and not what it leads to."""
+    """Write a file for this user alone. A link at *path* is replaced, not its target."""
     with staged(path, [data], OpenedFile(), folder) as new:
         publish(new, path, folder)
 
 
 def status_of(path: str, folder: int | None = None) -> os.stat_result | None:
-    """Return the status of what is at *path*; None where nothing is."""
+    """Return the status of *path*, or None if it does not exist."""
     try:
         return os.stat(path, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
@@ -141,14 +142,14 @@ def status_of(path: str, folder: int | None = None) -> os.stat_result | None:
 
 
 def is_unchanged(path: str, status: os.stat_result | None, folder: int | None = None) -> bool:
-    """Return whether *path* is still the file of that *status*, with the same content; None stands for no file."""
+    """Return whether *path* is still the file of *status* with the same content. None stands for no file."""
     return _fingerprint(status_of(path, folder)) == _fingerprint(status)
 
 
 def has_writer(status: os.stat_result) -> bool:
-    """Return whether a program has the file of that *status* open for writing; False where the system does not say.
+    """Return whether a program has the file open for writing. False if the system does not say.
 
-    Linux says it for the processes of this user, and for all to root.
+    Linux says it about the processes of this user, and about all processes to root.
     """
     with suppress(OSError), os.scandir("/proc") as processes:
         return any(_writes(f"{process.path}/fd", status) for process in processes if process.name.isdigit())
@@ -162,25 +163,26 @@ def _writes(descriptors: str, status: os.stat_result) -> bool:
 
 
 def _is_for_writing(descriptor: str, status: os.stat_result) -> bool:
-    with suppress(OSError):  # it was closed meanwhile
+    with suppress(OSError):  # it was closed in the meantime
         return os.path.samestat(os.stat(descriptor), status) and bool(os.lstat(descriptor).st_mode & stat.S_IWUSR)
     return False
 
 
 def temporaries_of(name: str) -> str:
-    """What the temporary files for a file of this name are called."""
+    """Return the pattern for the names of temporary files of a file."""
     return TEMPORARY.replace(".+", re.escape(name))
 
 
 def sweep(folder: str | int, dead: Mapping[str, float]) -> int:
-    """Remove the files in *folder* whose name matches one of *dead*, and that nobody has written to for as many seconds
-    as it says; how many.
+    """Remove old files, and return their number.
+
+    *dead* has patterns of names, and for each pattern the age in seconds after which a file is removed.
     """
     removed = 0
     with os.scandir(folder) as entries:
         for entry in entries:
             ages = [seconds for names, seconds in dead.items() if re.fullmatch(names, entry.name)]
-            with suppress(OSError):  # somebody else was faster
+            with suppress(OSError):  # another process was faster
                 if ages and time() - entry.stat(follow_symlinks=False).st_mtime >= min(ages):
                     os.unlink(entry.path, dir_fd=folder if isinstance(folder, int) else None)
                     removed += 1
@@ -188,9 +190,9 @@ def sweep(folder: str | int, dead: Mapping[str, float]) -> int:
 
 
 def make_folder(path: str) -> None:
-    """Make *path* and what is missing above it, each for the owner alone, whatever the umask.
+    """Create a folder and its missing parents, each for the owner alone, whatever the umask.
 
-    What root makes belongs to the owner of the folder above.
+    A folder that root creates belongs to the owner of its parent.
     """
     if not path or os.path.isdir(path):
         return
@@ -206,16 +208,18 @@ def make_folder(path: str) -> None:
 
 
 def _set_permissions(name: str, parent: int) -> None:
-    """Set mode and owner of the new folder; by a descriptor, so that no link in its place leads to another folder."""
+    """Set mode and owner of the new folder through a descriptor, so that a link cannot redirect it."""
     try:
         new = os.open(name, _FOLDER | _NO_FOLLOW, dir_fd=parent)
-    except PermissionError:  # the umask took the owner's own rights; root does not come here
+    except PermissionError:  # the umask removed the rights of the owner; this does not happen to root
         os.chmod(name, 0o700, dir_fd=parent)
         return
     try:
         os.fchmod(new, 0o700)
         above = os.fstat(parent)
-        if os.fstat(new).st_uid == 0 != above.st_uid and not os.listdir(new):  # a full one cannot be the new one
+        if os.fstat(new).st_uid == 0 != above.st_uid and not os.listdir(
+            new
+        ):  # a full folder is not new
             os.fchown(new, above.st_uid, above.st_gid)
     finally:
         os.close(new)
@@ -230,8 +234,8 @@ def _content(descriptor: int, limit: int) -> bytes:
     if not stat.S_ISREG(found.st_mode):
         raise OSError(EINVAL, "it is not a regular file")
     with open(descriptor, "rb", closefd=False) as file:
-        data = file.read(min(found.st_size, limit) + 1)  # more room than there is content costs time
-        if len(data) > found.st_size:  # it grows
+        data = file.read(min(found.st_size, limit) + 1)  # a larger buffer costs time
+        if len(data) > found.st_size:  # the file is growing
             data += file.read(max(limit + 1 - len(data), 0))
     if len(data) > limit:
         raise OSError(EFBIG, f"it is larger than {limit:,} bytes")
@@ -239,7 +243,7 @@ def _content(descriptor: int, limit: int) -> bytes:
 
 
 def _fingerprint(status: os.stat_result | None) -> object:
-    """Return a value that differs after every change of a file; None stands for no file."""
+    """Return a value that differs after every change of a file. None stands for no file."""
     return status and (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
@@ -249,7 +253,7 @@ def _write_all(descriptor: int, pieces: Sequence[bytes | memoryview]) -> None:
         while rest and (written := os.write(descriptor, rest)):
             rest = rest[written:]
     if os.fstat(descriptor).st_size != sum(map(len, pieces)):
-        raise OSError(EIO, "the system wrote less than it said")
+        raise OSError(EIO, "the system wrote fewer bytes than it reported")
 
 
 def _copy_metadata(old: OpenedFile, descriptor: int, folder: os.stat_result) -> None:
@@ -269,16 +273,16 @@ def _copy_owner(old: os.stat_result, descriptor: int) -> None:
     except PermissionError:
         if old.st_mode & _GROUP != _GROUP:
             raise
-        os.fchown(descriptor, -1, old.st_gid)  # a file that a group shares: the owner keeps access as one of them
+        os.fchown(descriptor, -1, old.st_gid)  # a file that a group shares: its owner keeps access as a member
 
 
 def _copy_attributes(old: int, new: int) -> None:
-    """Access lists and labels, where the system has such."""
+    """Copy access control lists and labels, if the system has them."""
     names: list[str] = []
     with suppress(OSError, AttributeError):
         names = os.listxattr(old)
     for name in names:
-        with suppress(OSError):  # some are the system's alone
+        with suppress(OSError):  # only the system can set some of them
             os.setxattr(new, name, os.getxattr(old, name))
 
 

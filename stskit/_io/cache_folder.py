@@ -1,6 +1,6 @@
-"""The folder in which stskit keeps what outlives a process, and the random bytes in it that cache keys are made with.
+"""The cache folder of stskit, and the random bytes in it that cache keys are made with.
 
-What is here raises `OSError` as the system does.
+These functions raise `OSError`, as the system does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _KEY_FILE: Final = "cache-key"
 
 
 def default_folder() -> str:
-    """Return ``$XDG_CACHE_HOME/stskit``, else ``~/.cache/stskit``; it begins with ``~`` if there is no home folder."""
+    """Return ``$XDG_CACHE_HOME/stskit``, else ``~/.cache/stskit``. It begins with ``~`` without a home folder."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     return os.path.expanduser(os.path.join(base if os.path.isabs(base) else "~/.cache", "stskit"))
 
@@ -29,7 +29,7 @@ def default_folder() -> str:
 def is_there(folder: str) -> bool:
     """Return whether *folder* exists.
 
-    Raises `OSError` where it could not exist, and where another user owns it or may look into it.
+    Raises `OSError` if there is no home folder, or if another user owns the folder or can read it.
     """
     if not os.path.isabs(folder):
         raise OSError(ENOENT, "there is no home folder")
@@ -38,19 +38,19 @@ def is_there(folder: str) -> bool:
     except FileNotFoundError:
         return False
     if not stat.S_ISDIR(found.st_mode) or not atomic.is_private(found):
-        raise PermissionError(EACCES, "it must be a folder, not a link, of this user, with mode 0700")
+        raise PermissionError(EACCES, "it must be a folder of this user with mode 0700, and not a link")
     return True
 
 
 def user_key() -> bytes:
-    """Return 32 random bytes that are the same in all processes of this user, and that other users cannot read.
+    """Return 32 random bytes that all processes of this user share and other users cannot read.
 
-    They are in one file of the default folder. Where that cannot be read or created, this process has bytes of its own.
+    They are in a file of the default folder. If it cannot be read or created, this process uses bytes of its own.
     """
     return _user_key_in(default_folder())
 
 
-@lru_cache(maxsize=8)  # so that a process keeps its own bytes, if it has to have such
+@lru_cache(maxsize=8)  # a process without the file keeps its own bytes
 def _user_key_in(folder: str) -> bytes:
     try:
         path = os.path.join(folder, _KEY_FILE)
@@ -63,7 +63,7 @@ def _create(folder: str, path: str) -> bytes:
     atomic.make_folder(folder)
     is_there(folder)
     with atomic.staged(path, [os.urandom(_KEY_BYTES)], atomic.OpenedFile()) as new, suppress(FileExistsError):
-        os.link(new.path, path)  # a rename would replace the file of a process that was faster
+        os.link(new.path, path)  # a rename would replace the file of a faster process
     return _read(path)
 
 

@@ -1,9 +1,9 @@
-"""Locks that no fork and no signal leaves taken.
+"""Locks that stay free after a fork and after an exception of a signal handler.
 
-A forked child makes its own locks, because the threads that held the parent's do not exist there; no lock is held while
-a process forks. The handler of a signal may raise an exception between any two instructions of Python, so a lock is
-acquired and released by C functions, in the two ways that an exception cannot interrupt: ``with`` on a lock, and a
-``try`` that acquires it and whose ``finally`` first of all releases it.
+A forked child creates its own locks, because the threads that held the parent's do not exist there. A signal handler
+can raise an exception between any two instructions of Python. So a lock is acquired and released by C functions, in the
+two ways that an exception cannot interrupt: ``with`` on a lock, and a ``try`` that acquires it and whose ``finally``
+begins with its release.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["Occupied", "OneAtATime", "caller", "lock_across_forks", "reset_in_ch
 
 T = TypeVar("T")
 
-_POLL: Final = 0.005  # seconds for which one greenlet lets the others run
+_POLL: Final = 0.005  # seconds that a greenlet gives to the others
 
 
 class Resettable(Protocol):
@@ -32,17 +32,17 @@ _objects: Final[WeakSet[Resettable]] = WeakSet()
 
 
 def reset_in_children(resettable: Resettable) -> None:
-    """Call ``resettable.reset_after_fork()`` in every child that this process forks, for as long as it is alive."""
+    """Call ``resettable.reset_after_fork()`` in every forked child, while the object exists."""
     _objects.add(resettable)
 
 
 def lock_across_forks() -> AbstractContextManager[object]:
-    """Return a lock for short work, which a forked child has anew. The thread that holds it may acquire it again."""
+    """Return a lock for short work, which a forked child creates again. Its holder can acquire it again."""
     return cast("AbstractContextManager[object]", _RenewedLock())
 
 
 class _RenewedLock:
-    """``with`` takes both methods from the slots, so that it calls those of the present lock directly."""
+    """A lock with its two methods in slots, so that ``with`` calls those of the current lock directly."""
 
     __slots__ = ("__enter__", "__exit__", "__weakref__")
 
@@ -51,22 +51,20 @@ class _RenewedLock:
         reset_in_children(self)
 
     def reset_after_fork(self) -> None:
-        lock = threading.RLock()  # the handler of a signal may acquire it a second time
+        lock = threading.RLock()  # a signal handler may acquire it again
         self.__enter__, self.__exit__ = lock.__enter__, lock.__exit__
 
 
 class Occupied(Enum):
-    """Why `OneAtATime.run` did not run the work."""
+    """The reason why `OneAtATime.run` did not run the work."""
 
     BY_ANOTHER_THREAD = 1
-    BY_THIS_CALLER = 2
-    """The work that is under way has asked for itself, perhaps from the handler of a signal."""
-    BY_ANOTHER_GREENLET = 3
-    """It has the same thread, and nothing here can wait for it."""
+    BY_THIS_CALLER = 2  # the running work has started itself again, perhaps in a signal handler
+    BY_ANOTHER_GREENLET = 3  # it runs in the same thread, so this code cannot wait for it
 
 
 class OneAtATime:
-    """Runs one piece of work at a time, for all threads, and for all greenlets of gevent, patched or not."""
+    """Run one piece of work at a time, for all threads and for all greenlets of gevent, patched or not."""
 
     __slots__ = ("__weakref__", "_holder", "_lock")
 
@@ -75,17 +73,17 @@ class OneAtATime:
         reset_in_children(self)
 
     def reset_after_fork(self) -> None:
-        """Forget the work that is under way: in a forked child its thread does not exist. Raises nothing."""
+        """Forget the running work, because its thread does not exist in a forked child."""
         self._lock: Any = threading.RLock()
-        self._holder: object = None  # the greenlet or thread that the lock was acquired in
+        self._holder: object = None  # the greenlet or thread that acquired the lock
 
     def run(self, work: Callable[[], T], *, wait: bool) -> T | Occupied:
-        """Return the result of *work*, or why it did not run; with *wait*, wait until other threads are done.
+        """Return the result of *work*, or the reason why it did not run. With *wait*, wait for other threads.
 
         Raises what *work* raises.
         """
         lock, me = self._lock, caller()  # a forked child has another lock
-        while lock._is_owned():  # noqa: SLF001 - each lock has it, since threading.Condition asks for it
+        while lock._is_owned():  # noqa: SLF001 - threading.Condition relies on it too
             if self._holder is None or self._holder == me:
                 return Occupied.BY_THIS_CALLER
             if not wait or not _let_other_greenlets_run():
@@ -96,7 +94,7 @@ class OneAtATime:
             self._holder = me
             return work()
         finally:
-            try:  # noqa: SIM105 - a call before release() would be a moment for a signal
+            try:  # noqa: SIM105 - a signal could interrupt before release()
                 lock.release()
             except RuntimeError:  # it was not acquired
                 pass
@@ -105,7 +103,7 @@ class OneAtATime:
 
 
 def caller() -> object:
-    """Return what stands for the greenlet, or else the thread, that runs now. Raises nothing."""
+    """Return an object that stands for the running greenlet or thread."""
     greenlet = sys.modules.get("greenlet")
     return threading.get_ident() if greenlet is None else greenlet.getcurrent()
 
@@ -122,5 +120,5 @@ def _reset_all() -> None:  # pragma: no cover - runs in children
         resettable.reset_after_fork()
 
 
-with suppress(AttributeError):  # where there is no fork
+with suppress(AttributeError):  # on systems without fork
     os.register_at_fork(after_in_child=_reset_all)

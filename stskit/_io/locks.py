@@ -1,4 +1,4 @@
-"""Locks between processes. What is here raises `OSError` as the system does."""
+"""Locks between processes, on folders or on lock files that stay. These functions raise `OSError`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Final
 
 __all__ = ["PAUSE", "locked", "locked_folder"]
 
-PAUSE = 0.02  # seconds between two looks at a lock that another process holds
+PAUSE = 0.02  # seconds between two attempts to get a lock
 _FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 _FILE_FLAGS: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 
-# A forked child has the descriptor too, and would keep the lock when its holder is long gone.
+# A forked child has the descriptors too, and would keep the locks after their holder ended.
 _descriptors: Final[set[int]] = set()
 
 
@@ -26,19 +26,19 @@ def _close_all() -> None:  # pragma: no cover - runs in children
         os.close(_descriptors.pop())
 
 
-with suppress(AttributeError):  # where there is no fork
+with suppress(AttributeError):  # on systems without fork
     os.register_at_fork(after_in_child=_close_all)
 
 
 class _Lockable:
-    """A descriptor that can be locked. Its lock ends when nothing refers to it, even if `close` was interrupted."""
+    """A descriptor that can be locked. The last reference releases its lock, even if `close` was interrupted."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor, self._process = descriptor, os.getpid()
         _descriptors.add(descriptor)
 
     def wait(self, name: str, timeout: float) -> None:
-        """Lock it. Raises `TimeoutError` after *timeout* seconds, and `OSError` where the file system has no locks."""
+        """Lock it. Raises `TimeoutError` after *timeout* seconds, and `OSError` if the file system has no locks."""
         deadline = monotonic() + timeout
         while not _try_lock(self.descriptor):
             if monotonic() >= deadline:
@@ -46,9 +46,11 @@ class _Lockable:
             sleep(PAUSE)
 
     def close(self) -> None:
-        if os.getpid() == self._process and self.descriptor in _descriptors:  # a child has closed it already
-            with suppress(OSError):  # it was never locked, on a system that cannot
-                fcntl.flock(self.descriptor, fcntl.LOCK_UN)  # closing alone would leave it to a child being forked
+        if os.getpid() == self._process and self.descriptor in _descriptors:  # a forked child has closed it already
+            with suppress(OSError):  # the file system has no locks
+                fcntl.flock(
+                    self.descriptor, fcntl.LOCK_UN
+                )  # after a plain close, a child that is being forked would keep the lock
             _descriptors.discard(self.descriptor)
             with suppress(OSError):
                 os.close(self.descriptor)
@@ -58,10 +60,10 @@ class _Lockable:
 
 @contextmanager
 def locked(path: str, timeout: float) -> Iterator[None]:
-    """Hold the lock file *path* alone; after *timeout* seconds of waiting `TimeoutError`.
+    """Lock a lock file for the block. Raises `TimeoutError` after *timeout* seconds.
 
-    Lock a file beside the data file, never the data file: a rename would leave the lock on the old one. The kernel
-    frees the lock of a process that dies. The lock file stays, because removing it would free a waiter too early.
+    Lock a file beside the data file, never the data file, because a rename would leave the lock on the old file. The
+    kernel releases the lock of a process that dies. The lock file stays, because a waiter may have it open.
     """
     with _closing(_open_lock_file(path)) as file:
         file.wait(path, timeout)
@@ -70,16 +72,16 @@ def locked(path: str, timeout: float) -> Iterator[None]:
 
 @contextmanager
 def locked_folder(path: str, timeout: float, fallback: Callable[[], str]) -> Iterator[int]:
-    """Hold the folder *path* alone, and return a descriptor of it; after *timeout* seconds of waiting `TimeoutError`.
+    """Lock a folder for the block, and yield a descriptor of it. Raises `TimeoutError` after *timeout* seconds.
 
-    Nothing is left in the folder. Where the file system cannot lock a folder (NFS is one), the lock file that
-    *fallback* names is locked. Raises `OSError` if *path* is a link, or if another folder took its place meanwhile.
+    No file is left in the folder. If the file system cannot lock folders (NFS cannot), the lock file of *fallback* is
+    locked instead. Raises `OSError` if *path* is a link, or if another folder was moved to its place.
     """
     with _closing(os.open(path, _FOLDER_FLAGS)) as folder, ExitStack() as stack:
         if not _has_lock(folder, path, timeout):
             stack.enter_context(locked(fallback(), timeout))
         if not os.path.samestat(os.fstat(folder.descriptor), os.stat(path)):
-            raise OSError(ESTALE, f"another folder took the place of {path} meanwhile")
+            raise OSError(ESTALE, f"{path} was replaced by another folder")
         yield folder.descriptor
 
 
@@ -91,12 +93,12 @@ def _closing(descriptor: int) -> Iterator[_Lockable]:
     finally:
         try:
             lockable.close()
-        finally:  # a signal handler may have raised an exception in the first
+        finally:  # a signal handler may have interrupted the first call
             lockable.close()
 
 
 def _has_lock(folder: _Lockable, path: str, timeout: float) -> bool:
-    """Lock *folder*; return whether its file system can do that."""
+    """Lock a folder, and return whether its file system can do that."""
     try:
         folder.wait(path, timeout)
     except TimeoutError:
@@ -107,9 +109,9 @@ def _has_lock(folder: _Lockable, path: str, timeout: float) -> bool:
 
 
 def _open_lock_file(path: str) -> int:
-    """Open the lock file, and make it where it is missing: with mode 0600, for the owner of its folder.
+    """Open a lock file, or create it with mode 0600 for the owner of its folder.
 
-    Raises `PermissionError` where it is not a regular file with one name, so that nobody can lend it another file.
+    Raises `PermissionError` if it is not a regular file with one name, because it could be another file.
     """
     above, name = os.path.split(path)
     folder = os.open(above or os.curdir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -133,8 +135,8 @@ def _open_in(folder: int, name: str) -> int:
 
 
 def _set_permissions(descriptor: int, folder: os.stat_result) -> None:
-    os.fchmod(descriptor, 0o600)  # whatever the umask took
-    if os.fstat(descriptor).st_uid == 0 != folder.st_uid:  # else its owner could not open it the next time
+    os.fchmod(descriptor, 0o600)  # the umask may have removed rights
+    if os.fstat(descriptor).st_uid == 0 != folder.st_uid:  # otherwise its owner could not open it later
         os.fchown(descriptor, folder.st_uid, folder.st_gid)
 
 

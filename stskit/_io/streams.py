@@ -1,7 +1,4 @@
-"""Streams: standard input and pipes, read to their end, bounded.
-
-A stream can be read only once. These functions raise `OSError`, as the system does.
-"""
+"""Read standard input and pipes to their end, with a size limit. These functions raise `OSError`."""
 
 from __future__ import annotations
 
@@ -22,24 +19,24 @@ def is_pipe(path: str) -> bool:
     """Return whether *path* is a pipe, also one that a shell made for ``<(command)``."""
     try:
         return stat.S_ISFIFO(os.stat(path).st_mode)
-    except (OSError, ValueError):  # whoever opens it reports this
+    except (OSError, ValueError):  # opening it reports this later
         return False
 
 
 def read_standard_input(limit: int) -> bytes:
-    """Return everything up to the end of standard input; raise `OSError` for more than *limit* bytes."""
+    """Return all of standard input. Raise `OSError` for more than *limit* bytes."""
     if sys.stdin is None:
         return b""
-    buffer = getattr(sys.stdin, "buffer", None)  # a test may have put a text stream there
+    buffer = getattr(sys.stdin, "buffer", None)  # a test may have replaced it by a text stream
     data: bytes = buffer.read(limit + 1) if buffer else sys.stdin.read(limit + 1).encode("utf-8", "surrogateescape")
     return _bounded(data, limit)
 
 
 def read_pipe(path: str, limit: int) -> bytes:
-    """Return everything up to the end of the pipe at *path*; raise `OSError` for more than *limit* bytes.
+    """Return everything from a pipe. Raise `OSError` for more than *limit* bytes.
 
-    While a program has it open for writing this waits without a limit, because that program may ask its user for
-    something. If no program opens it within `SECONDS_FOR_A_WRITER`, this raises `TimeoutError`.
+    While a program has the pipe open for writing, this waits without a limit, because that program may ask its user for
+    input. If no program opens it within `SECONDS_FOR_A_WRITER`, this raises `TimeoutError`.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
     try:
@@ -57,7 +54,7 @@ def _chunks(descriptor: int, limit: int) -> list[bytes]:
     while size <= limit:
         try:
             chunk = os.read(descriptor, _CHUNK)
-        except BlockingIOError:  # a program has it open, and has not written yet
+        except BlockingIOError:  # a program has it open and has not written yet
             has_writer = True
             waiting.poll()
             continue
@@ -68,7 +65,7 @@ def _chunks(descriptor: int, limit: int) -> list[bytes]:
         elif has_writer:
             break
         elif is_over:
-            wait = f"no program has opened it for writing within {SECONDS_FOR_A_WRITER} seconds"
+            wait = f"no program opened it for writing within {SECONDS_FOR_A_WRITER} seconds"
             raise TimeoutError(ETIMEDOUT, f"it is not a regular file, and {wait}")
         else:
             is_over = not waiting.poll(SECONDS_FOR_A_WRITER * 1000)

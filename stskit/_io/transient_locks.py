@@ -1,10 +1,10 @@
-"""Locks between processes whose files do not outlive them. What is here raises `OSError` as the system does.
+"""Locks between processes whose lock files are removed after use. These functions raise `OSError`.
 
-The lock is on a file that its holder creates and removes. It is safe because of two rules: only the holder of the lock
-on the file that is at the path removes it, and a lock counts only if the locked file is at the path *after* it was
-locked. Suppose that A holds a lock that counts. For B to get one, another file must be at the path, so the first must
-have been removed; but only A may do that, and A does it when it has finished. A waiter that locks a removed file finds
-out and starts again. The kernel frees the lock of a process that dies; its file is left for the next holder.
+The holder of a lock creates its file and removes it. Two rules make this safe: only the holder of the lock on the file
+at the path removes it, and a lock is valid only if the locked file is still at the path *after* it was locked. Suppose
+that A has a valid lock. B can get a valid lock only if another file is at the path, so the first file must have been
+removed. Only A may remove it, and A does so when it has finished. A waiter that locks a removed file notices this and
+starts again. The kernel releases the lock of a process that dies, and the next holder uses its file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["PAUSE", "hold", "remove_unused"]
 
 PAUSE = 0.02  # seconds between two attempts to get a lock that another process holds
 
-# A forked child has these files too, and would keep the lock when its holder has died.
+# A forked child has these files too, and would keep the lock after its holder ended.
 _held: Final[WeakSet[IO[Any]]] = WeakSet()
 
 
@@ -32,15 +32,15 @@ def _close_all() -> None:  # pragma: no cover - runs in children
         file.close()
 
 
-with suppress(AttributeError):  # where there is no fork
+with suppress(AttributeError):  # on systems without fork
     os.register_at_fork(after_in_child=_close_all)
 
 
 @contextmanager
 def hold(path: str, timeout: float) -> Iterator[None]:
-    """Hold the lock at *path* alone during the block; after *timeout* seconds of waiting raise `TimeoutError`.
+    """Hold the lock at *path* for the block. Raises `TimeoutError` after *timeout* seconds.
 
-    Nothing may be at *path* but a lock file: it is removed.
+    *path* must not be another file, because it is removed.
     """
     deadline = monotonic() + timeout
     while (file := _lock(path, os.O_CREAT)) is None:
@@ -54,13 +54,13 @@ def hold(path: str, timeout: float) -> Iterator[None]:
 
 
 def remove_unused(path: str) -> bool:
-    """Remove the lock file at *path*, left by a process that died, and return True; not if the lock is held."""
+    """Remove the lock file of a process that died, and return True. Return False if the lock is in use."""
     try:
         file = _lock(path, 0)
     except OSError as error:
         if error.errno != ELOOP:
             raise
-        os.unlink(path)  # a symbolic link, which no holder has made
+        os.unlink(path)  # a symbolic link, which no holder creates
         return True
     if file is None:
         return False
@@ -69,9 +69,9 @@ def remove_unused(path: str) -> bool:
 
 
 def _lock(path: str, flags: int) -> IO[Any] | None:
-    """Return the locked file, None if another holder has the lock.
+    """Return the locked file, or None if another holder has the lock.
 
-    An exception of a signal handler closes the file with the last reference to it, and frees the lock with that.
+    After an exception of a signal handler, the last reference closes the file and releases the lock.
     """
     while True:
         file = open(path, "r+b", buffering=0, opener=partial(_opened, flags=flags))  # noqa: SIM115
@@ -90,7 +90,7 @@ def _lock(path: str, flags: int) -> IO[Any] | None:
 
 def _opened(path: str, mode: int, *, flags: int) -> int:
     descriptor = os.open(path, mode | flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
-    if os.fstat(descriptor).st_mode & 0o600 != 0o600:  # the umask took it
+    if os.fstat(descriptor).st_mode & 0o600 != 0o600:  # the umask removed rights
         os.fchmod(descriptor, 0o600)
     return descriptor
 
@@ -102,10 +102,10 @@ def _is_at(path: str, file: IO[Any]) -> bool:
 
 
 def _release(path: str, file: IO[Any]) -> None:
-    if file.closed:  # this is a forked child, which holds nothing
+    if file.closed:  # this is a forked child, which does not have the lock
         return
     with suppress(OSError):
         os.unlink(path)
-    with suppress(OSError):  # closing alone would leave the lock to a child that is being forked
+    with suppress(OSError):  # after a plain close, a child that is being forked would keep the lock
         fcntl.flock(file, fcntl.LOCK_UN)
     file.close()

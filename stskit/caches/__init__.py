@@ -1,4 +1,4 @@
-"""Where credentials are kept for others: one file for each place."""
+"""Caches, which share credentials between recipes and processes."""
 
 from stskit.caches.entry import entry_from_bytes, entry_to_bytes
 from stskit.caches.file import FileCache

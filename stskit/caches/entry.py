@@ -1,4 +1,4 @@
-"""An entry of a cache as bytes. What cannot be read, for whatever reason, is not there."""
+"""Convert entries of a cache to bytes and back. Bytes that cannot be read count as no entry."""
 
 from __future__ import annotations
 
@@ -18,15 +18,31 @@ from stskit.protocols import CacheEntry
 __all__ = ["entry_from_bytes", "entry_to_bytes", "is_newer"]
 
 VERSION: Final = 1
-# The longest session that STS gives, by GetSessionToken, and an hour for clocks: what ends later is no entry of ours.
+# The longest session of STS (GetSessionToken), and an hour for clocks. An entry that expires later is not valid.
 # https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html
 _LONGEST: Final = timedelta(hours=37)
 
 
 def entry_to_bytes(key: str, entry: CacheEntry) -> bytes:
-    """*entry* with the *key* that it is for, as JSON in UTF-8, for a cache that keeps it outside of the process.
+    """Convert an entry to bytes, for a cache that stores entries outside the process.
 
-    It holds the credentials in clear. Raises nothing.
+    The bytes contain the credentials in plain text.
+
+    Args:
+        key: The cache key, which is part of the bytes.
+        entry: The entry.
+
+    Returns:
+        JSON in UTF-8. Raises nothing.
+
+    Example:
+        >>> from datetime import UTC, datetime
+        >>> from stskit import assume
+        >>> from stskit.caches import entry_from_bytes, entry_to_bytes
+        >>> from stskit.protocols import CacheEntry
+        >>> entry = CacheEntry(assume("arn:aws:iam::123456789012:role/Deploy"), datetime.now(UTC))
+        >>> entry_from_bytes("key", entry_to_bytes("key", entry)) == entry
+        True
     """
     document = {
         "version": VERSION,
@@ -38,10 +54,20 @@ def entry_to_bytes(key: str, entry: CacheEntry) -> bytes:
 
 
 def entry_from_bytes(key: str, data: bytes) -> CacheEntry | None:
-    """The entry for *key* in *data*, which `entry_to_bytes` gave: every field, and times as exact as they were.
+    """Convert bytes of `entry_to_bytes` to an entry.
 
-    None where it is anything else: broken, of another key, without an end or with one more than 37 hours after it was
-    put there, which no session of STS has, or of a version of stskit that is newer than this. Raises nothing.
+    Args:
+        key: The cache key.
+        data: The bytes.
+
+    Returns:
+        The entry. None if the bytes are broken, have another key, have no expiration or one that is more than 37 hours
+        later (which no session of STS has), or come from a newer version of stskit. Raises nothing.
+
+    Example:
+        >>> from stskit.caches import entry_from_bytes
+        >>> entry_from_bytes("key", b"not an entry") is None
+        True
     """
     with suppress(ValueError, TypeError, KeyError, RecursionError, StskitError):
         document = _document(data)
@@ -54,7 +80,7 @@ def entry_from_bytes(key: str, data: bytes) -> CacheEntry | None:
 
 
 def is_newer(data: bytes) -> bool:
-    """Whether *data* is an entry of a version that is newer than this one, which is none of our business."""
+    """Return whether the bytes are an entry of a newer version of stskit."""
     with suppress(ValueError, TypeError, KeyError, RecursionError):
         return bool(_document(data)["version"] > VERSION)
     return False

@@ -1,4 +1,4 @@
-"""Credentials for all processes of one user on one machine."""
+"""Share credentials between all processes of a user on a machine, in files."""
 
 from __future__ import annotations
 
@@ -22,42 +22,53 @@ from stskit.protocols import CacheEntry
 
 __all__ = ["FileCache"]
 
-_MAX_BYTES: Final = 1_000_000  # far over the longest session token
+_MAX_BYTES: Final = 1_000_000  # much more than the longest session token
 _ENTRY: Final = r"[0-9a-f]{64}\.json"
 _LOCK: Final = r"[0-9a-f]{64}\.lock"
-_SWEPT: Final = ".swept"  # an empty file; its time says when the folder was swept last
+_SWEPT: Final = ".swept"  # an empty file; its time is that of the last sweep
 _HOUR: Final = 3600
-_MAX_AGE: Final = {  # patterns of names, and the age in seconds from which no process needs such a file
+_MAX_AGE: Final = {  # patterns of file names, and the age in seconds after which no process needs such a file
     atomic.TEMPORARY: _HOUR,
     _ENTRY: 48 * _HOUR,  # longer than any session
 }
 
 
-def _given(folder: str | os.PathLike[str]) -> str:
-    return path_text(folder, SinkError, remedy="write the path of a folder", argument="folder")
+def _path_text(folder: str | os.PathLike[str]) -> str:
+    return path_text(folder, SinkError, remedy="Pass the path of a folder.", argument="folder")
 
 
 def _folder(folder: str | os.PathLike[str] | None) -> str:
-    path = cache_folder.default_folder() if folder is None else os.path.expanduser(_given(folder))
-    return path if path.startswith("~") else os.path.abspath(path)  # the first, where there is no home, is never used
+    path = cache_folder.default_folder() if folder is None else os.path.expanduser(_path_text(folder))
+    return path if path.startswith("~") else os.path.abspath(path)  # without a home folder it is never used
 
 
 @init_without_frames
 @frozen
 class FileCache:
-    """Keeps credentials in files, one for each key: all processes of this user share one call, now and later.
+    """A cache in files, one for each key. All processes of this user share one call, now and later.
 
-    `folder`: None is ``$XDG_CACHE_HOME/stskit``, else ``~/.cache/stskit``; made with mode 0700 where it is missing.
-    `lock_timeout`: for how many seconds to wait for another process that makes the call, before making one as well.
+    Files have mode 0600 and are replaced atomically. They contain keys in plain text, like the credentials file: a
+    program that can read the folder as this user gets the credentials without an MFA code. Once an hour, `put` removes
+    files of dead processes and of sessions that expired long ago.
 
-    Files have mode 0600 and are replaced whole. The keys in them are in clear, as in the credentials file: anyone who
-    can read the folder as this user gets the credentials without an MFA code. Once an hour, a `put` removes what is
-    left of dead processes and of sessions that have expired long ago. A folder
-    that is a link, is somebody else's or lets others in is not used, and a file that is anything but this user's own is
-    not read. Whatever goes wrong with files or locks is a `CacheWarning`, said once, and no caller goes without
-    credentials for it. A holder of a lock that dies makes room at once.
+    A folder that is a link, belongs to another user or is open to others is not used. A problem with files or locks is
+    a `CacheWarning`, once for each problem, and every caller still gets credentials. The lock of a process that dies is
+    free at once.
 
-    Raises `ValueError` for a `lock_timeout` below zero.
+    Args:
+        folder: Folder of the cache. It is created with mode 0700. Defaults to ``$XDG_CACHE_HOME/stskit``, then to
+            ``~/.cache/stskit``.
+        lock_timeout: Seconds to wait for another process that makes the call, before making it too. Defaults to 15.
+
+    Raises:
+        ValueError: If `lock_timeout` is negative.
+        SinkError: If the folder is not a path.
+        TypeError: If an argument has the wrong type.
+
+    Example:
+        >>> from stskit import boto3_session
+        >>> from stskit.caches import FileCache
+        >>> session = boto3_session("arn:aws:iam::123456789012:role/Reports", cache=FileCache())
     """
 
     folder: str = field(default=None, converter=_folder)
@@ -65,16 +76,28 @@ class FileCache:
     _warned: set[str] = field(init=False, factory=set, eq=False, repr=False)
 
     def get(self, key: str, /) -> CacheEntry | None:
-        """The entry for *key*; None where there is none that can be read and trusted. Raises nothing."""
+        """Return an entry.
+
+        Args:
+            key: The cache key.
+
+        Returns:
+            The entry, or None if there is none that can be read and belongs to this user alone. Raises nothing.
+        """
         data = self._read(key)
         return None if data is None else entry_from_bytes(key, data)
 
     def put(self, key: str, entry: CacheEntry, /) -> None:
-        """Write *entry* for *key*, unless there is one of a newer version of stskit. Raises nothing."""
+        """Store an entry, unless the file is from a newer version of stskit. Raises nothing.
+
+        Args:
+            key: The cache key.
+            entry: The entry.
+        """
         data = self._read(key)
         if data is not None and is_newer(data):
             return
-        with self._warn_once("cannot keep credentials"):
+        with self._warn_once("cannot store credentials"):
             self._prepare()
             atomic.replace(self._path(key, "json"), entry_to_bytes(key, entry))
         with self._warn_once("cannot be swept"):
@@ -84,14 +107,20 @@ class FileCache:
 
     @contextmanager
     def exclusive(self, key: str, /, *, wait: bool) -> Iterator[bool]:
-        """A block that one caller of all processes is in at a time, for each *key*; False where another one is in it.
+        """Return a block that only one caller of all processes is in, for each key.
 
-        With *wait* it waits for up to `lock_timeout` seconds. Where nothing can be locked, all go on at the same time.
-        Raises nothing.
+        If the file system has no locks, all callers continue at the same time.
+
+        Args:
+            key: The cache key.
+            wait: Whether to wait up to `lock_timeout` seconds for another caller.
+
+        Yields:
+            True if this caller has the lock, False if another one has it. Raises nothing.
         """
         with ExitStack() as stack:
             alone = True
-            with self._warn_once("cannot lock, and so several processes may make the same call"):
+            with self._warn_once("cannot be locked, so several processes may make the same call"):
                 self._prepare()
                 try:
                     stack.enter_context(transient_locks.hold(self._path(key, "lock"), self.lock_timeout if wait else 0))
@@ -102,9 +131,10 @@ class FileCache:
             yield alone
 
     def purge(self) -> int:
-        """Remove all entries and what processes that died have left, and nothing else; return how many files that were.
+        """Remove all entries, and files that processes left when they died. Locks that are in use stay.
 
-        Locks that are held stay. Raises nothing.
+        Returns:
+            The number of removed files. Raises nothing.
         """
         with self._warn_once("cannot be emptied"):
             if cache_folder.is_there(self.folder):
@@ -112,7 +142,7 @@ class FileCache:
         return 0
 
     def _is_sweep_due(self) -> bool:
-        """Return whether nobody has swept the folder for an hour, and note that it is swept now."""
+        """Return whether the last sweep is an hour ago, and record a new one."""
         path = os.path.join(self.folder, _SWEPT)
         with suppress(FileNotFoundError):
             if 0 <= time.time() - os.lstat(path).st_mtime < _HOUR:
@@ -121,7 +151,7 @@ class FileCache:
         return True
 
     def _remove_locks(self, age: float) -> int:
-        """Remove the lock files that nobody holds and that are older than *age* in seconds; return their number."""
+        """Remove unused lock files that are older than *age* in seconds, and return their number."""
         removed = 0
         with os.scandir(self.folder) as entries:
             for entry in entries:
@@ -134,7 +164,7 @@ class FileCache:
     def _read(self, key: str) -> bytes | None:
         with self._warn_once("cannot be read"):
             if cache_folder.is_there(self.folder):
-                with suppress(OSError):  # a file that is not what it should be is no entry, and will be replaced
+                with suppress(OSError):  # another kind of file is not an entry, and `put` replaces it
                     return atomic.read_own(self._path(key, "json"), _MAX_BYTES)
         return None
 
@@ -155,5 +185,5 @@ class FileCache:
             why = str(error.strerror)
         if why not in self._warned:
             self._warned.add(why)
-            message = f"the cache {self.folder} {what}: {why}. Correct that, or name another folder: FileCache(folder)"
+            message = f"The cache {self.folder} {what}: {why}. Correct this, or use another folder: FileCache(folder)."
             warnings.warn(message, CacheWarning, 4)

@@ -1,4 +1,4 @@
-"""Credentials for all recipes of one process."""
+"""Share credentials between all recipes of a process, in memory."""
 
 from __future__ import annotations
 
@@ -17,12 +17,23 @@ __all__ = ["MemoryCache"]
 
 
 class MemoryCache:
-    """Keeps credentials in memory, for all that share this object: equal recipes make one call between them.
+    """A cache in memory. Equal recipes that share this object share one call.
 
-    `max_entries`: how many are kept, at least one; those that nobody has looked for longest make room. An entry takes
-    about 3 KB. It pickles as an empty one, and a forked child has what was there at the fork.
+    A pickle is an empty cache of the same size. A forked child has the entries that existed at the fork.
 
-    Raises `ValueError` where there is no room for a single entry.
+    Args:
+        max_entries: Largest number of entries, at least 1. The entry that was not used for the longest time is removed
+            first. An entry uses about 3 KB. Defaults to 1000.
+
+    Raises:
+        ValueError: If `max_entries` is less than 1.
+        TypeError: If it is not a whole number.
+
+    Example:
+        >>> from stskit import boto3_session
+        >>> from stskit.caches import MemoryCache
+        >>> cache = MemoryCache()
+        >>> session = boto3_session("arn:aws:iam::123456789012:role/Reports", cache=cache)
     """
 
     __slots__ = ("__weakref__", "_entries", "_lock", "_max_entries", "_turns")
@@ -33,11 +44,11 @@ class MemoryCache:
         if type(max_entries) is not int:
             wrong_type("max_entries", max_entries, "a whole number")
         if max_entries < 1:
-            raise ValueError(f"max_entries is {max_entries}; there must be room for one")
+            raise ValueError(f"max_entries is {max_entries}, but it must be at least 1")
         self._max_entries = max_entries
         self._entries: OrderedDict[str, CacheEntry] = OrderedDict()
-        # A lock stays while somebody uses it. The references have no callback: an exception of the handler of a signal
-        # that strikes there would be lost.
+        # A lock exists while a caller uses it. The references have no callback, because an exception of a signal
+        # handler inside a callback would be lost.
         self._turns: dict[str, ref[Any]] = {}
         self.reset_after_fork()
         reset_in_children(self)
@@ -50,11 +61,18 @@ class MemoryCache:
 
     @property
     def max_entries(self) -> int:
-        """How many are kept. Raises nothing."""
+        """The largest number of entries. Raises nothing."""
         return self._max_entries
 
     def get(self, key: str, /) -> CacheEntry | None:
-        """What was put under *key*, if it is still there. Raises nothing."""
+        """Return an entry.
+
+        Args:
+            key: The cache key.
+
+        Returns:
+            The entry, or None. Raises nothing.
+        """
         with self._lock:
             entry = self._entries.get(key)
             if entry is not None:
@@ -62,7 +80,12 @@ class MemoryCache:
             return entry
 
     def put(self, key: str, entry: CacheEntry, /) -> None:
-        """Keep *entry* under *key*. Raises nothing."""
+        """Store an entry. Raises nothing.
+
+        Args:
+            key: The cache key.
+            entry: The entry.
+        """
         with self._lock:
             self._entries[key] = entry
             self._entries.move_to_end(key)
@@ -70,10 +93,14 @@ class MemoryCache:
                 self._entries.popitem(last=False)
 
     def exclusive(self, key: str, /, *, wait: bool) -> AbstractContextManager[bool]:
-        """Return a block that one thread is in at a time, for each *key*.
+        """Return a block that only one thread is in, for each key.
 
-        It gives False where somebody is in it and *wait* is False. With *wait*, the thread that is in it may enter it
-        again. Raises nothing.
+        Args:
+            key: The cache key.
+            wait: Whether to wait for another thread. The thread that is in the block can enter it again.
+
+        Returns:
+            A context manager. It yields False if another thread is in the block and *wait* is False. Raises nothing.
         """
         with self._lock:
             known = self._turns.get(key)
@@ -86,27 +113,27 @@ class MemoryCache:
         return turn if wait or _is_free(turn) else nullcontext(False)
 
     def clear(self) -> None:
-        """Forget all entries. Raises nothing."""
+        """Remove all entries. Raises nothing."""
         with self._lock:
             self._entries.clear()
 
     def reset_after_fork(self) -> None:
-        """Forget which threads are in a block: in a forked child they do not exist. Raises nothing."""
-        self._lock = threading.RLock()  # a signal handler may acquire it a second time
+        """Re-create the locks in a forked child, where the threads that had them do not exist. Raises nothing."""
+        self._lock = threading.RLock()  # a signal handler may acquire it again
         self._turns = {}
 
 
 def _is_free(lock: Any) -> bool:
-    """Whether nobody holds *lock*: for an instant this thread does.
+    """Return whether a lock is free, by acquiring it for a moment.
 
-    Where another thread is as fast, both find it free, and the second waits for the first.
+    If two threads do this at the same time, both may find it free, and the second waits for the first.
     """
-    if lock._is_owned():  # noqa: SLF001 - each lock has it, since threading.Condition asks for it
+    if lock._is_owned():  # noqa: SLF001 - threading.Condition relies on it too
         return False
     try:
         return bool(lock.acquire(False))
     finally:
-        try:  # noqa: SIM105 - a call before release() would be a moment for a signal
+        try:  # noqa: SIM105 - a signal could interrupt before release()
             lock.release()
-        except RuntimeError:  # another thread has it
+        except RuntimeError:  # another thread has the lock
             pass

@@ -1,27 +1,27 @@
-"""`Cached`: credentials that are fetched again before they expire, as `RefreshPolicy` says.
+"""Keep credentials and refresh them before they expire, as a `RefreshPolicy` says.
 
-What a read does depends on the credentials in hand:
+What a read does depends on the credentials that are kept:
 
 =================================================  ===========================================================
-fresh                                              use them
+fresh                                              return them
 in the advisory window                             one caller refreshes; the others use them
 in the mandatory window, expired, refused, none    one caller refreshes; the others wait for it
-pause after a failure, credentials valid           use them
-pause after a failure, credentials expired         raise the error, or serve them (``on_expired="serve"``)
-pause after a failure, none                        raise the error
+pause after a failure, credentials valid           return them
+pause after a failure, credentials expired         raise the error, or return them (``on_expired="serve"``)
+pause after a failure, no credentials              raise the error
 =================================================  ===========================================================
 
-The one caller that refreshes holds the lock. It looks again, because another thread may have been faster. Without a
-cache it fetches from the source. With a cache:
+The caller that refreshes holds the lock. It checks the state again, because another thread may have been faster.
+Without a cache it fetches from the source. With a cache:
 
-1. A fresh entry of the cache is used; no call is made.
-2. Else it locks the entry, so that one process makes the call. If another process has the lock, it goes on with valid
-   credentials at once, and waits for the other process only if it must have new ones.
-3. It looks into the cache once more, and fetches from the source if there is still no fresh entry.
+1. If the cache has a fresh entry, it uses that entry and makes no call.
+2. Otherwise it locks the entry, so that one process makes the call. If another process has the lock, a caller with
+   valid credentials continues at once, and a caller without them waits for the other process.
+3. It reads the cache again, and fetches from the source if there is still no fresh entry.
 
-A failure (a `StskitError`) is kept with its pause, and each caller gets a copy of it. Every other exception reaches the
-caller that it hit, is not kept, and leaves the next caller to refresh. The only lock between threads and the only clock
-of the refresh are in this module; the lock between processes is the cache's.
+A failure (a `StskitError`) is kept together with its pause, and each caller gets a copy of it. Any other exception
+reaches only the caller that it hit, and the next caller refreshes. The only lock between threads and the only clock of
+the refresh are in this module. The lock between processes belongs to the cache.
 """
 
 from __future__ import annotations
@@ -85,13 +85,13 @@ T = TypeVar("T")
 
 _ZERO: Final = timedelta(0)
 _STALE: Final = "Could not refresh the credentials; using the expired ones."
-_OLD_ENOUGH: Final = 60.0  # seconds: a service that refuses newer credentials does so for another reason
-_BETWEEN_REFUSALS: Final = 300.0  # seconds: a service that always refuses must not cost a call for each request
+_OLD_ENOUGH: Final = 60.0  # seconds; a service that refuses newer credentials has another reason
+_BETWEEN_REFUSALS: Final = 300.0  # seconds; a service that always refuses must not cause a call for each request
 
 
 @frozen
 class _Options:
-    """The arguments of a `Cached`: all that its pickle holds."""
+    """The arguments of a `Cached`, which are also its pickle."""
 
     source: Source[Credentials]
     cache: Cache | None
@@ -103,9 +103,9 @@ class _Options:
 
 @frozen
 class _Reading:
-    """What to do at a read, and what it was decided by.
+    """The action for one read, and the state that it was decided by.
 
-    `held` is there unless the action is to wait or to raise; `failure` is there if it is to raise or to serve.
+    `held` is None only if the action is to wait or to raise. `failure` is not None if the action is to raise or serve.
     """
 
     action: Action
@@ -114,39 +114,52 @@ class _Reading:
 
 
 class Cached:
-    """A source of credentials that asks *source* only when it has to; safe across threads, signals and forks.
+    """A source that keeps the credentials of another source and refreshes them before they expire.
 
-    However many threads read, one call is under way at a time. Credentials without expiration are fetched once.
+    Many threads share one call. It is safe across threads, signals and forks. Credentials without expiration are
+    fetched once. If a role is assumed from another role, each of the two is refreshed when it needs to be. A pickle
+    contains the arguments and no credentials.
 
-    `source`: whose credentials to keep. Where a role is assumed from another one, each is refreshed on its own. To
-    share the credentials of a hub role among many recipes, make one ``hub = Cached(AssumedRole(HUB))`` and pass it as
-    their source. `cache`: where credentials are looked for before a call, and put after it. With
-    `stskit.caches.FileCache` all processes of a machine share one call. Defaults to none. `refresh`: when to refresh.
-    `key`: a name for whose proof it is that the source starts from, in place of the source's ``identity``. The role,
-    each of its options and the STS are part of the place in the cache all the same. You need it where the source
-    cannot say whose proof it is and the cache outlives the process. `clock`: the source of the time. `listener`: its
-    ``notify`` is called after each refresh, each failure, and each read of expired credentials.
+    What a read does:
 
-    What happens at a read:
+    - Before the advisory window, it returns the kept credentials.
+    - In the advisory window, one caller refreshes and the others continue. In the mandatory window and after expiry,
+      one caller refreshes and the others wait.
+    - After a failure while the credentials are valid, it returns them, whatever the error code. The logger ``stskit``
+      writes a warning. The next attempt comes after 300 to 600 seconds, or when they expire.
+    - After a failure without valid credentials, the threads that waited get a copy of the error. The next caller tries
+      again at once; later pauses are 1, 2, 4, 8 and 10 seconds. In a pause each caller gets a copy of the last error.
+    - `SignInRequired` is handled like any failure, with an additional `StskitWarning`. The next attempt also comes as
+      soon as the file of the source changes.
+    - Any other exception, for example your own time limit, reaches only the caller that it hit.
 
-    - Before the advisory window, the credentials in hand are returned.
-    - In the advisory window one caller fetches and the others go on. In the mandatory window, and after expiry, one
-      caller fetches and the others wait.
-    - A failure while the credentials are valid, whatever the code: they are returned, the logger ``stskit`` says so at
-      WARNING, and the next try comes after 300 to 600 seconds or when they expire.
-    - A failure with nothing valid in hand: the threads that waited get a copy of the error. The next caller tries again
-      at once; after that the pauses are 1, 2, 4, 8 and 10 seconds, in which each caller gets a copy of the last error.
-    - `SignInRequired` (the SAML assertion has ended, an MFA code is needed) is handled alike, with a `StskitWarning`,
-      and tried again as soon as the file of the source changes.
-    - Any other exception, for example a time limit of yours, reaches the caller that it hit, and nobody else.
+    The AWS SDKs differ in three ways. They raise AccessDenied and some other errors while the credentials are valid.
+    They return expired credentials, where `fetch` raises unless you pass ``on_expired="serve"``. Without valid
+    credentials, they pause 1 to 10 seconds after the first failure.
 
-    This differs from the AWS SDKs in three ways. They raise AccessDenied and some other refusals while the credentials
-    are valid. They use expired credentials, where `fetch` raises unless ``on_expired="serve"``. With nothing valid in
-    hand, they pause for 1 to 10 seconds from the first failure on.
+    Args:
+        source: The source of the credentials, for example an `AssumedRole`. To share the credentials of a hub role
+            among many recipes, create one ``hub = Cached(AssumedRole(HUB))`` and pass it as their source.
+        cache: Where credentials are searched before a call and stored after it. With a `stskit.caches.FileCache` all
+            processes of a machine share one call. Defaults to none.
+        refresh: When to refresh, and what to do on a failure. Defaults to ``RefreshPolicy()``.
+        key: Name of the identity of the first source, instead of the source's ``identity``. You need it if the source
+            has no identity and the cache outlives the process. The role with its options and the STS are always part of
+            the cache key too. Defaults to the identity of the source.
+        clock: The source of the time. Defaults to the system clock.
+        listener: Its ``notify`` is called after each refresh, each failure, and each read of expired credentials.
+            Defaults to none.
 
-    It pickles as the recipe it is, without credentials. Raises `SourceMissing` where the cache outlives the process,
-    no key is given, and the source does not say whose credentials it returns, or where the key is empty, and
-    `TypeError` for an argument of the wrong type.
+    Raises:
+        SourceMissing: If the cache outlives the process, no key is given and the source has no identity, or if the key
+            is empty.
+        TypeError: If an argument has the wrong type.
+
+    Example:
+        >>> from stskit import AssumedRole, Cached
+        >>> cached = Cached(AssumedRole("arn:aws:iam::123456789012:role/Reports"))
+        >>> cached.fetch() is cached.fetch()
+        True
 
     https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
     """
@@ -165,9 +178,9 @@ class Cached:
         check_type("key", key, (str, type(None)), "text or None")
         if key == "":
             raise SourceMissing(
-                "key is empty, and so it does not say whose credentials these are",
-                remedy="write a name, or leave out key",
-                cli_remedy="write a name: --cache-key NAME, or leave it out",
+                "key is empty, so it does not name an identity.",
+                remedy="Pass a name, or omit key.",
+                cli_remedy="Pass a name, or omit --cache-key.",
                 option="key",
             )
         check_method("clock", clock, "now", "a clock")
@@ -193,47 +206,60 @@ class Cached:
         return f"Cached({self.source!r})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        given = self._options
-        return Cached, (given.source, given.cache, given.refresh, given.key, given.clock, given.listener)
+        options = self._options
+        arguments = options.source, options.cache, options.refresh, options.key, options.clock, options.listener
+        return Cached, arguments
 
     @property
     def source(self) -> Source[Credentials]:
-        """The source that it was made from. Raises nothing."""
+        """The source that was passed. Raises nothing."""
         return self._options.source
 
     @property
     def settings_profile(self) -> str | None:
-        """The profile whose endpoint, region and CA bundle count for calls that are signed with these credentials.
+        """The profile whose endpoint, region and CA bundle apply to calls that use these credentials.
 
-        Raises nothing.
+        None if there is none. Raises nothing.
         """
         return getattr(self.source, "settings_profile", None)
 
     @property
     @without_frames
     def identity(self) -> str | None:
-        """A key for caches: for the source as it was when these credentials came, else as it is now.
+        """The cache key of the kept credentials, or of the source if there are none yet.
 
-        Where a `key` was given, that stands for the proof that the source starts from. Raises what the source does.
+        A `key` replaces the identity of the first source. Raises what the source raises.
         """
         held = self._held
         return self._identity_of(held.origin if held else self._source)
 
     def identity_for(self, name: str, /) -> str | None:
-        """Return the same where *name* says whose the credentials are that the source starts from. Raises nothing."""
+        """Return the cache key if *name* stands for the identity of the first source.
+
+        Args:
+            name: Name of the identity. A `key` takes precedence.
+
+        Returns:
+            The cache key, or None if there can be none. Raises nothing.
+        """
         return identity_for(self._source, self._options.key or name)
 
     def anonymous_part(self) -> object | None:
-        """Return the part of the source that leaves this without identity; None where there is none, or a `key`.
+        """Return the part of the source that has no identity, so that there is no cache key.
 
-        Raises nothing.
+        Returns:
+            The part, or None if each part has an identity or there is a `key`. Raises nothing.
         """
         return None if self._options.key else anonymous_part(self._source)
 
     def snapshot(self) -> Source[Credentials]:
-        """Return a source with the identity that belongs to the credentials which it fetches from this object.
+        """Return a source whose identity belongs to the credentials that it fetches from this object.
 
-        Raises what the source does.
+        Returns:
+            A source.
+
+        Raises:
+            SourceError: If the source cannot be read.
         """
         held = self._held
         if held is not None and self._action_now() == "use":
@@ -243,13 +269,13 @@ class Cached:
 
     @property
     def in_hand(self) -> Credentials | None:
-        """The credentials of the last refresh, perhaps expired; None before the first. Nothing is fetched."""
+        """The kept credentials, which may have expired. None before the first refresh. Fetches and raises nothing."""
         held = self._held
         return None if held is None else held.credentials
 
     @property
     def is_fresh(self) -> bool:
-        """Whether a read returns the credentials in hand without a look at the source. Raises nothing."""
+        """Whether a read returns the kept credentials without a refresh. Raises nothing."""
         held = self._held
         return (
             held is not None
@@ -259,22 +285,27 @@ class Cached:
 
     @property
     def time_left(self) -> timedelta:
-        """How long the credentials in hand can be used, by the clock that says less; zero or less for none.
+        """How long the kept credentials can be used. Zero or less if there are none, or if a service refused them.
 
-        Refused ones cannot be used. `timedelta.max` stands for credentials that do not expire. Raises nothing.
+        The wall clock and the monotonic clock are compared, and the shorter time is returned. `timedelta.max` stands
+        for credentials that do not expire. Raises nothing.
         """
         held = self._held
         return _ZERO if held is None or held.rejected else self._left()
 
     @property
     def clock(self) -> Clock:
-        """The clock that it was made with. Raises nothing."""
+        """The clock that was passed. Raises nothing."""
         return self._options.clock
 
     def fetch(self) -> Credentials:
-        """Return credentials that are valid for a while.
+        """Return valid credentials, after a refresh if it is needed.
 
-        Raises what the source raises, once nothing valid is left; each caller gets a copy of a `StskitError`.
+        Returns:
+            The credentials. Fetch again when you need them the next time, and do not keep them.
+
+        Raises:
+            StskitError: If the refresh failed and there are no valid credentials. Each caller gets its own copy.
         """
         held = self._held
         if (
@@ -285,16 +316,19 @@ class Cached:
             return held.credentials
         try:
             return self._fetch_slow().credentials
-        except BaseException as error:  # `without_frames` would cost each read a call
+        except BaseException as error:  # a decorator would cost each read another call
             remove_frames(error)
             raise
 
     def invalidate(self, access_key_id: str | None = None) -> None:
-        """Have the next read fetch new credentials, because a service has refused these.
+        """Make the next read fetch new credentials, because a service refused the kept ones.
 
-        *access_key_id*: those that were refused; where others are in use by now, nothing happens. Defaults to whichever
-        are in use. Until new ones can be fetched, the old ones are kept while they are valid, as after any failure. It
-        ends the pause after a failure, once for each key. Raises nothing.
+        The old credentials stay in use while they are valid and no new ones can be fetched. A pause after a failure
+        ends, once for each key. Raises nothing.
+
+        Args:
+            access_key_id: Access key ID that was refused. If other credentials are in use now, nothing happens.
+                Defaults to the kept credentials.
         """
         held = self._held
         if held is not None and not held.rejected and access_key_id in (None, held.credentials.access_key_id):
@@ -302,11 +336,18 @@ class Cached:
             self._failure = None
 
     def replace_refused(self, access_key_id: str) -> bool:
-        """Fetch new credentials because a service has refused the key *access_key_id*; return whether there are others.
+        """Fetch new credentials because a service refused a key, and return whether there are other ones now.
 
-        Only credentials that are older than a minute are fetched again, at most once in 5 minutes for all threads
-        together. Where others are in use by now, nothing is fetched. Raises nothing for a `StskitError` of the source:
-        then there are no others. New credentials may have the same key ID: another session token makes others of them.
+        Only credentials that are older than a minute are fetched again, at most once in 5 minutes for all threads. If
+        other credentials are in use already, nothing is fetched. Credentials with the same key ID and another session
+        token are other credentials.
+
+        Args:
+            access_key_id: Access key ID that was refused.
+
+        Returns:
+            Whether there are other credentials now. False if the source failed with a `StskitError`. Raises nothing of
+            its own.
         """
         held = self._held
         if held is None:
@@ -322,14 +363,22 @@ class Cached:
 
     @without_frames
     def to(self, sink: LiveSink[R]) -> R:
-        """Attach *sink* to this, so that all that is made of it shares one set of credentials.
+        """Attach a sink. Everything that it makes shares these credentials.
 
-        Raises `TypeError` for a sink that takes credentials as a value: write ``cached.fetch().to(sink)`` for these.
+        Args:
+            sink: A sink that refreshes, for example ``Boto3Session()``.
+
+        Returns:
+            What the sink's ``attach`` returns.
+
+        Raises:
+            TypeError: If the sink only takes fixed credentials. Write ``cached.fetch().to(sink)`` for those.
+            SinkError: If the sink refuses.
         """
         return attach(sink, self)
 
     def _act_upon_refusal(self, held: CachedCredentials) -> bool:
-        """Invalidate *held*, whose key was refused, within the bounds; return whether it is invalid now."""
+        """Invalidate refused credentials if the limits allow it, and return whether they are invalid now."""
         now = self._clock.monotonic()
         with self._refusals:
             if not held.rejected:
@@ -346,13 +395,13 @@ class Cached:
         return identity_of(source) if key is None else identity_for(source, key)
 
     def _cached_parent(self, parent: Source[Credentials]) -> Cached:
-        """Return a `Cached` for the role that the source is assumed from; it belongs to this object alone."""
-        given = self._options
-        # The next role has expired credentials of its own to serve.
-        refresh = evolve(given.refresh, on_expired="raise")
-        hop = Cached(parent, given.cache, refresh, given.key, given.clock)
-        hop._send_events_by(self._events)  # it refreshes while the lock of this object is held
-        return hop
+        """Return a `Cached` for the role that the source is assumed from. Only this object uses it."""
+        options = self._options
+        # If the parent cannot be refreshed, the expired credentials of this object are used, not the parent's.
+        refresh = evolve(options.refresh, on_expired="raise")
+        cached = Cached(parent, options.cache, refresh, options.key, options.clock)
+        cached._send_events_by(self._events)  # it refreshes while this object holds its lock
+        return cached
 
     def _send_events_by(self, outer: EventQueue) -> None:
         self._events = EventQueue(None, outer)
@@ -360,7 +409,7 @@ class Cached:
     # One read ---------------------------------------------------------------------------------------------------
 
     def _fetch_slow(self, source: Source[Credentials] | None = None) -> CachedCredentials:
-        """Return what to use now. *source*: a snapshot to fetch from, if that is needed; defaults to one taken then."""
+        """Return the credentials to use now. *source* is the snapshot to fetch from; by default one is taken."""
         try:
             reading = self._assess()
             if reading.action in ("refresh", "wait"):
@@ -370,7 +419,7 @@ class Cached:
             self._events.send()
 
     def _assess(self) -> _Reading:
-        held, failure = self._held, self._failure  # in this order, because a success forgets the failure first
+        held, failure = self._held, self._failure  # in this order, because a success clears the failure first
         now, monotonic = self._clock.now(), self._clock.monotonic()
         left = held.left(now, monotonic) if held else _ZERO
         pausing = failure is not None and failure.pausing(monotonic, valid=left > _ZERO, path=file_of(self._source))
@@ -381,7 +430,7 @@ class Cached:
     def _refresh_or_wait(self, reading: _Reading, source: Source[Credentials] | None) -> _Reading:
         work = partial(self._refresh, reading, source)
         outcome = self._turn.run(work, wait=reading.action == "wait")
-        if outcome is Occupied.BY_ANOTHER_THREAD and self._left() <= _ZERO:  # they have expired meanwhile
+        if outcome is Occupied.BY_ANOTHER_THREAD and self._left() <= _ZERO:  # the credentials expired in the meantime
             outcome = self._turn.run(work, wait=True)
         if isinstance(outcome, _Reading):
             return outcome
@@ -407,12 +456,12 @@ class Cached:
     # One refresh, by the caller that has the lock ------------------------------------------------------------------
 
     def _refresh(self, before: _Reading, source: Source[Credentials] | None) -> _Reading:
-        """Refresh, unless another caller has done so, or has failed, since the reading *before*."""
+        """Refresh, unless another caller did so or failed after the reading *before*."""
         reading = self._assess()
         if reading.action not in ("refresh", "wait"):
             return reading
         held, failure = reading.held, reading.failure
-        if failure is not None and failure is not before.failure:  # this caller has waited for that try
+        if failure is not None and failure is not before.failure:  # this caller waited for that attempt
             return evolve(reading, action=self._policy.after_failure(held.lifetime if held else _ZERO, self._left()))
         file, started = file_state(file_of(self._source)), self._clock.monotonic()
         try:
@@ -420,12 +469,12 @@ class Cached:
         except StskitError as error:
             return self._record_failure(prefixed(error, ""), file, started)
         except Exception as error:
-            self._add_failure(type(error).__name__, started)  # its text may hold a secret
+            self._add_failure(type(error).__name__, started)  # its text may contain a secret
             raise
         return _Reading("use", self._held)
 
     def _renew(self, source: Source[Credentials], started: float) -> None:
-        """Keep a fresh entry of the cache, or fetch from *source*, or leave that to another process.
+        """Use a fresh entry of the cache, fetch from *source*, or leave that to another process.
 
         *source* is a snapshot, so that the key and the credentials belong to the same proof.
         """
@@ -461,15 +510,15 @@ class Cached:
         held = self._held
         if held and held.rejected and held.has_keys_of(credentials):
             raise ProofInvalid(
-                f"the source returned the access key {credentials.access_key_id} again, which a service has refused",
-                remedy="replace the key at its source",
+                f"The source returned the access key {credentials.access_key_id} again, which a service refused.",
+                remedy="Replace the key where it is stored.",
                 option="source",
             )
         self._keep(new, source, started)
         return CacheEntry(credentials, now)
 
     def _keep_if_better(self, entry: CacheEntry | None, source: Source[Credentials], started: float) -> None:
-        """Keep *entry*, found for *source*, if it is usable and valid for longer than the credentials in hand."""
+        """Keep an entry of the cache if it is usable and valid for longer than the kept credentials."""
         now, monotonic = self._clock.now(), self._clock.monotonic()
         held = self._held
         if entry and is_usable(entry, now) and (held is None or held.is_replaced_by(entry, now, monotonic)):
@@ -524,7 +573,7 @@ class Cached:
         return arn if isinstance(arn, str) else None
 
     def _name(self, credentials: Credentials | None) -> str:
-        """Return the role and the account, for the log."""
+        """Return the role and the account for the log."""
         arn = self._role_arn or (credentials and credentials.assumed_role_arn)
         account = credentials.account_id if credentials else None
         return " in account ".join(filter(None, (arn or type(self.source).__name__, account)))
@@ -532,7 +581,7 @@ class Cached:
 
 @define(eq=False)
 class _Snapshot:
-    """A `Cached` with the identity that belongs to the credentials which it returns."""
+    """A `Cached` with the identity that belongs to the credentials that it returns."""
 
     cached: Cached
     identity_of: Callable[[object], str | None]
@@ -557,7 +606,7 @@ class _Snapshot:
 
 @frozen(eq=False)
 class _Lock:
-    """The lock of a cache that a refresh under way holds or waits for, who refreshes, and the lock around it."""
+    """A lock of a cache that a running refresh holds or waits for, its holder, and the lock around it."""
 
     cache: Cache
     key: str
@@ -566,7 +615,7 @@ class _Lock:
 
 
 class _Innermost(threading.local):
-    """The innermost lock of this thread: a reference, so that nothing is left where a signal handler raises."""
+    """The innermost lock of this thread. It is a weak reference, so that it vanishes if a signal handler raises."""
 
     reference: ref[_Lock] | None = None
 
@@ -580,7 +629,7 @@ def _lock_in_use() -> _Lock | None:
 
 
 def _is_locked(cache: Cache, key: str) -> bool:
-    """Whether a refresh of this caller has that lock already: it would wait for itself."""
+    """Return whether a refresh of this caller has that lock already, so that it would wait for itself."""
     lock = _lock_in_use()
     while lock is not None:
         if lock.key == key and lock.holder == caller() and (lock.cache is cache or lock.cache == cache):
@@ -591,15 +640,15 @@ def _is_locked(cache: Cache, key: str) -> bool:
 
 @frozen
 class _CacheAccess:
-    """The places in a cache for the credentials of one source: by its identity, in which `given_key` may stand for the
-    identity of the proof that it starts from.
+    """The access to a cache for the credentials of one source.
 
+    The cache key is made from the identity of the source. `given_key` can replace the identity of the first source.
     Raises `TypeError` for an object that is not a cache.
     """
 
     cache: Cache
     given_key: str | None
-    # for a source that does not say whose credentials it returns: nobody else can have the same key
+    # for a source without an identity; no other object has the same key
     _unique_fallback_key: str = field(init=False, factory=lambda: f"unnamed-{os.urandom(16).hex()}")
 
     def __attrs_post_init__(self) -> None:
@@ -607,58 +656,59 @@ class _CacheAccess:
         check_method("cache", self.cache, "exclusive", "a cache", hint)
 
     def check(self, source: Source[Credentials]) -> None:
-        """Raise `SourceMissing` where the cache outlives the process and *source* can have no key."""
+        """Raise `SourceMissing` if the cache outlives the process and the source has no identity."""
         nameless: object | None = None
-        with suppress(SourceError):  # it is raised again when the credentials are fetched
+        with suppress(SourceError):  # the fetch raises it again
             nameless = None if self.given_key else anonymous_part(source)
         if nameless is not None:
             self._unnamed(type(nameless).__name__)
 
     def key(self, source: Source[Credentials]) -> str:
-        """Return the key for the credentials of *source*. Raises as `check`."""
+        """Return the cache key for the credentials of a source. Raises as `check`."""
         identity = identity_of(source) if self.given_key is None else identity_for(source, self.given_key)
         return self._unnamed(type(source).__name__) if identity is None else digest("entry", identity)
 
     def _unnamed(self, name: str) -> str:
         if getattr(self.cache, "persistent", True):
             raise SourceMissing(
-                f"{name} does not say whose credentials it gives, and in a cache that outlives the process they could "
-                "be taken for another user's",
-                remedy="name them: Cached(source, cache, key=...), or give what is behind them an attribute identity",
-                cli_remedy="choose a name for that identity and add it: --cache-key NAME",
+                f"{name} does not say whose credentials it returns, so another user could get them from a cache that "
+                "outlives the process.",
+                remedy="Name the identity: Cached(source, cache, key=...). In a source of your own, add an attribute "
+                "identity.",
+                cli_remedy="Choose a name for the identity, and add --cache-key NAME.",
                 option="key",
             )
         return self._unique_fallback_key
 
     def get(self, key: str) -> CacheEntry | None:
-        """Return the entry for *key*, if there is one."""
+        """Return the entry for *key*, or None."""
         with self._warn_on_error():
             found: object = self.cache.get(key)
             if found is None or isinstance(found, CacheEntry):
                 return found
-            self._warn(f"returned {type(found).__name__} in place of a CacheEntry")
+            self._warn(f"returned {type(found).__name__} instead of a CacheEntry")
         return None
 
     def put(self, key: str, entry: CacheEntry, source: Source[Credentials]) -> None:
-        """Keep *entry*, unless *source* has found another proof since *key* was made."""
-        if entry.credentials.expiration is None:  # long-term keys have their own place
+        """Store *entry*, unless the source has another proof now than when *key* was made."""
+        if entry.credentials.expiration is None:  # long-term keys do not belong in a cache
             return
-        with suppress(SourceError):  # then it cannot be known whose these are
+        with suppress(SourceError):  # the identity is unknown now
             if self.key(source) == key:
                 with self._warn_on_error():
                     self.cache.put(key, entry)
 
     def run_exclusive(self, key: str, work: Callable[[bool], None], *, wait: bool) -> None:
-        """Run *work* while the cache's lock for *key* is held, and tell it whether that is so.
+        """Run *work* with the cache's lock for *key*, and pass whether the lock is held.
 
-        Where the cache fails, *work* runs all the same. The lock is acquired by this frame's own ``with``, so that the
-        handler of a signal cannot leave it taken.
+        If the cache fails, *work* runs anyway. The ``with`` of this frame acquires the lock, so that a signal handler
+        cannot leave it locked.
         """
-        if _is_locked(self.cache, key):  # the source of this caller's own refresh has come back to the same entry
+        if _is_locked(self.cache, key):  # the source reads the same entry again
             return work(True)
         lock = _Lock(self.cache, key, _lock_in_use())
         _innermost.reference = ref(lock)
-        failed: list[BaseException] = []  # what the work has raised, and not the cache
+        failed: list[BaseException] = []  # exceptions of the work, not of the cache
         try:
             with (
                 self._warn_on_error(unless=lambda error: error in failed),
@@ -670,15 +720,15 @@ class _CacheAccess:
                     failed.append(error)
                     raise
             if failed:
-                raise failed[0]  # the cache has failed while it released the lock, too
+                raise failed[0]  # the cache also failed when it released the lock
         finally:
-            failed.clear()  # its traceback holds this frame
+            failed.clear()  # its traceback refers to this frame
             _innermost.reference = None if lock.outer is None else ref(lock.outer)
         return work(True)
 
     @contextmanager
     def _warn_on_error(self, unless: Callable[[Exception], bool] = lambda _: False) -> Iterator[None]:
-        """A cache is a third party's code, and costs no caller its credentials."""
+        """Turn an exception of the cache into a warning, because a broken cache must not stop a refresh."""
         try:
             yield
         except Exception as error:
@@ -687,40 +737,42 @@ class _CacheAccess:
             self._warn(f"failed with {type(error).__name__}")
 
     def _warn(self, problem: str) -> None:
-        warnings.warn(f"{type(self.cache).__name__} {problem}, and is not used; correct it", CacheWarning, 3)
+        text = f"{type(self.cache).__name__} {problem}. The cache is not used for this refresh. Correct its code."
+        warnings.warn(text, CacheWarning, 3)
 
 
 def check_refresh(refresh: RefreshPolicy) -> RefreshPolicy:
-    """Return *refresh*. Raises `TypeError` where it is not a `RefreshPolicy`: IAM policies belong to the role."""
+    """Return *refresh*, or raise `TypeError` if it is not a `RefreshPolicy`."""
     hint = "A session policy of IAM belongs to the role: Role(arn, policy=...)."
     check_type("refresh", refresh, RefreshPolicy, "a RefreshPolicy", hint)
     return refresh
 
 
 def _uniform(least: float, most: float) -> float:
-    import random  # slow to import, and few programs get here
+    import random  # imported here, because it is slow and most programs do not need it
 
     return random.uniform(least, most)
 
 
 def _system_seconds() -> float:
-    return time.time()  # looked up at each use: a test may replace it
+    return time.time()  # looked up at each use, because a test may replace it
 
 
 def _unavailable_while_refreshing(why: Occupied) -> SourceMissing:
     if why is Occupied.BY_ANOTHER_GREENLET:
         return SourceMissing(
-            "another greenlet of this thread is fetching these credentials, and this one cannot wait for it, because "
-            "threads are not patched and gevent is not loaded",
-            remedy="patch threads, or fetch the credentials once before you start the greenlets",
+            "Another greenlet of this thread is fetching these credentials. This greenlet cannot wait for it, because "
+            "threads are not patched and gevent is not loaded.",
+            remedy="Patch threads, or fetch the credentials once before you start the greenlets.",
         )
     return SourceMissing(
-        "the source of these credentials waits for them itself", remedy="give it other credentials to use"
+        "The source of these credentials needs the same credentials, so it would wait for itself.",
+        remedy="Pass the source other credentials.",
     )
 
 
 def _raise_copy(error: StskitError) -> NoReturn:
-    """Raise a copy of *error*, so that no two callers share one, without what the caller was handling."""
+    """Raise a copy of *error* without context, so that no two callers share one exception."""
     copy = prefixed(error, "")
     try:
         raise copy

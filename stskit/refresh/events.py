@@ -1,4 +1,4 @@
-"""What a listener, the log and warnings say about refreshes, kept until the lock is free again."""
+"""Send refresh events to the listener, the log and warnings, after the lock is free."""
 
 from __future__ import annotations
 
@@ -22,38 +22,45 @@ if TYPE_CHECKING:
 __all__ = ["EventQueue", "Notice", "describe_left"]
 
 
-_INFO, _WARNING = 20, 30  # of logging, which is imported on first use
+_INFO, _WARNING = 20, 30  # levels of logging, which is imported when it is needed
 
 
 @frozen
 class Notice:
-    """One thing that happened. The log gets `log`, and `warning` is shown to the caller, where they are not empty."""
+    """A refresh event with its texts.
+
+    Args:
+        event: The event for the listener.
+        log: Text of the log record. No record if it is empty.
+        warning: Text of the warning. No warning if it is empty.
+        is_own: False for an event of an inner queue. A listener gets the events of its own `Cached` only.
+    """
 
     event: RefreshEvent
     log: str = ""
     warning: str = ""
     is_own: bool = True
-    """False for what happened in an inner queue: the listener hears of its own `Cached` only."""
 
 
 @frozen
 class EventQueue:
-    """Notices: added where they happen, sent later.
+    """A queue of notices, which are added while a lock is held and sent later.
 
-    `outer`: the queue that sends them instead, because its lock is still held when this one's is free.
+    Args:
+        listener: The listener, or None.
+        outer: The queue that sends the notices instead, because its lock is still held when this one's is free.
     """
 
     listener: RefreshListener | None
     outer: EventQueue | None = None
     _notices: deque[Notice] = field(init=False, factory=deque)
-    _listening: set[int] = field(init=False, factory=set)
-    """The threads in which the listener runs now."""
+    _listening: set[int] = field(init=False, factory=set)  # threads in which the listener is running
 
     def add(self, notice: Notice) -> None:
-        """Keep *notice*.
+        """Add a notice.
 
-        A listener may read the credentials. It does not hear of the expired ones that it is served itself: that read
-        would be followed by another one, without an end.
+        A listener may read the credentials. It gets no event about expired credentials that it read itself, because
+        that would cause another read, without end.
         """
         if self.outer is not None:
             self.outer.add(evolve(notice, is_own=False))
@@ -61,16 +68,16 @@ class EventQueue:
             self._notices.append(notice)
 
     def send(self) -> None:
-        """Send all notices. An exception of the listener becomes a warning, and costs no caller its credentials."""
-        with suppress(IndexError):  # until the queue is empty; another thread may take notices as well
+        """Send all notices. An exception of the listener becomes a warning."""
+        with suppress(IndexError):  # the queue is empty; another thread may send notices as well
             while self.outer is None:
                 self._send(self._notices.popleft())
 
     def _send(self, notice: Notice) -> None:
         if notice.log:
             level = _INFO if notice.event.kind == "refreshed" else _WARNING
-            is_loaded = "logging" in sys.modules  # else nobody can have asked for INFO
-            # getEffectiveLevel() takes no lock, as isEnabledFor() does
+            is_loaded = "logging" in sys.modules  # if it is not loaded, the program cannot have asked for INFO
+            # isEnabledFor() acquires a lock, and getEffectiveLevel() does not
             if (is_loaded or level > _INFO) and _logger().getEffectiveLevel() <= level:
                 _logger().log(level, "%s", notice.log, extra={"refresh": notice.event.kind})
         if self.listener is not None and notice.is_own:
@@ -78,8 +85,10 @@ class EventQueue:
             try:
                 self._listening.add(thread)
                 self.listener.notify(notice.event)
-            except Exception as error:  # noqa: BLE001 - a listener is a third party's code
-                text = f"The refresh listener raised {type(error).__name__} at {notice.event.kind!r}; correct notify()."
+            except Exception as error:  # noqa: BLE001 - the listener belongs to the user
+                text = (
+                    f"The listener raised {type(error).__name__} for {notice.event.kind!r}. Correct its notify() method."
+                )
                 warnings.warn(text, StskitWarning, 5)
             finally:
                 if not is_nested:
@@ -90,10 +99,10 @@ class EventQueue:
 
 @lru_cache(maxsize=1)
 def _logger() -> Logger:
-    """Return the logger. It is looked up once, for the handler of a signal can leave the lock of the look-up taken.
+    """Return the logger. It is looked up once, because a signal handler could leave the lock of the lookup locked.
 
-    As libraries do, it has a handler that does nothing: without it, Python prints warnings of a program that has not
-    set up logging.
+    Like other libraries, it has a handler that does nothing. Without one, Python prints the warnings of a program that
+    has not configured logging.
     """
     from logging import NullHandler, getLogger
 
@@ -103,7 +112,7 @@ def _logger() -> Logger:
 
 
 def describe_left(left: timedelta | None) -> str:
-    """Return how long credentials are still valid, in words; None stands for no credentials."""
+    """Return in words how long credentials are still valid. None stands for no credentials."""
     if left is None:
         return "there are no credentials"
     if left == timedelta.max:

@@ -1,7 +1,7 @@
-"""When credentials are fetched again: functions of the time alone, without a clock, a lock or a random number.
+"""Decide when to refresh, from the time alone: these functions use no clock, no lock and no random numbers.
 
-The windows and the pauses follow the credential refresh that the AWS SDKs are moving to in 2026, so that stskit,
-botocore and the others put the same load on STS.
+The windows and the pauses are those that the AWS SDKs are introducing in 2026, so that stskit, botocore and other
+clients put the same load on STS.
 """
 
 from __future__ import annotations
@@ -32,56 +32,66 @@ __all__ = [
 ]
 
 Action: TypeAlias = Literal["use", "refresh", "wait", "raise", "serve"]
-"""What to do when credentials are read: use those in hand; one caller refreshes and the others use those in hand; one
-caller refreshes and the others wait; raise the last error; serve expired credentials.
+"""The action of a read: use the kept credentials; one caller refreshes and the others use them; one caller refreshes
+and the others wait; raise the last error; serve expired credentials.
 """
 FileState: TypeAlias = tuple[int, int, int] | None
-"""What tells a changed file: its time of modification, its size, its inode. None where there is no file."""
+"""Modification time, size and inode of a file, which differ after a change. None if there is no file."""
 Pause: TypeAlias = tuple[float, float]
-"""The shortest and the longest time until the next try, in seconds. The actual time is drawn between the two."""
+"""The shortest and the longest time until the next attempt, in seconds. The actual time is random between the two."""
 
 _ZERO: Final = timedelta(0)
-_CLOCK_SLACK: Final = timedelta(minutes=5)  # an entry from further in the future was written by a wrong clock
-_SHORT: Final = timedelta(minutes=10)  # some servers return less than the 15 minutes of STS
+_CLOCK_SLACK: Final = timedelta(minutes=5)  # an entry from further in the future was written with a wrong clock
+_SHORT: Final = timedelta(minutes=10)  # some servers allow less than the 15 minutes of STS
 _MANDATORY: Final = timedelta(minutes=1)
-_ALMOST_ALL: Final = 0.9  # of a lifetime: a longer window would make each read a fetch
+_ALMOST_ALL: Final = 0.9  # of a lifetime; with a longer window each read would refresh
 _WHILE_VALID: Final = 300.0, 600.0
-_MAX_PAUSE: Final = 10.0  # with nothing valid in hand
-_MAX_DEPTH: Final = 10  # of sources behind sources; nobody chains more roles
+_MAX_PAUSE: Final = 10.0  # seconds, without valid credentials
+_MAX_DEPTH: Final = 10  # sources behind sources that are searched for a file
 
 
 def _span(_policy: object, attribute: attrs.Attribute[timedelta], value: timedelta) -> None:
     check_timespan(attribute.name, value)
     if value < _ZERO:
-        raise ValueError(f"{attribute.name} is {value}; it must not be negative")
+        raise ValueError(f"{attribute.name} is {value}, but it must not be negative")
 
 
 def _fraction(_policy: object, attribute: attrs.Attribute[float], value: float) -> None:
     check_number(attribute.name, value)
     if not 0 <= value <= 1:
-        raise ValueError(f"{attribute.name} is {value!r}; it must be from 0 to 1")
+        raise ValueError(f"{attribute.name} is {value!r}, but it must be between 0 and 1")
 
 
 @init_without_frames
 @frozen(kw_only=True)
 class RefreshPolicy:
-    """How early to refresh, and what to do when that fails.
+    """When to refresh before expiry, and what to do if that fails.
 
-    `advisory`: how long before expiry one caller refreshes while the others go on with the credentials in hand.
-    Defaults to 5 minutes for credentials that are valid for up to 20 minutes, 15 minutes under 90, else 60. It is at
-    most half of a lifetime under 10 minutes, and with its jitter at most nine tenths of any lifetime.
-    `mandatory`: how long before expiry everyone waits for that refresh. Defaults to one minute; at most the advisory
-    window.
-    `jitter`: maximum random fraction by which the advisory window starts earlier, 0 to 1. It is drawn once for each
-    set of credentials, so that a fleet started together does not refresh together.
-    `on_expired`: what to do once the credentials have expired and no new ones can be fetched: ``"raise"`` the error, or
-    ``"serve"`` the expired ones with a warning, as the AWS SDKs do.
+    After a failure the next attempt comes 300 to 600 seconds later while the credentials are valid, or when they
+    expire. Without valid credentials, the next caller tries again at once, and then the pauses are 1, 2, 4, 8 and 10
+    seconds.
 
-    After a failure the next try comes 300 to 600 seconds later while the credentials are valid, or when they expire.
-    With nothing valid in hand, the next caller tries again at once, and then the pauses are 1, 2, 4, 8 and 10 seconds.
+    Args:
+        advisory: How long before expiry one caller refreshes while the others continue, as a timedelta. Defaults to 5
+            minutes for credentials that are valid for up to 20 minutes, to 15 minutes below 90 minutes, else to 60
+            minutes. It is limited to half of a lifetime below 10 minutes, and with its jitter to nine tenths of any
+            lifetime.
+        mandatory: How long before expiry all callers wait for a refresh. Defaults to one minute. It is limited to the
+            advisory window.
+        jitter: Maximum random fraction by which the advisory window starts earlier, 0 to 1. It is drawn once for each
+            new credentials, so that processes that started together do not refresh together. Defaults to 0.2.
+        on_expired: What to do if the credentials have expired and cannot be refreshed: ``"raise"`` the error, or
+            ``"serve"`` them with a warning, as the AWS SDKs do. Defaults to ``"raise"``.
 
-    Raises `TypeError` for a value of the wrong type, and `ValueError` for a value out of its limits and where you pass
-    an `advisory` that is shorter than the `mandatory` that you pass.
+    Raises:
+        ValueError: If a value is out of its limits, or if you pass both windows and `advisory` is the shorter one.
+        TypeError: If a value has the wrong type.
+
+    Example:
+        >>> from datetime import timedelta
+        >>> from stskit import RefreshPolicy, boto3_session
+        >>> policy = RefreshPolicy(advisory=timedelta(minutes=10), on_expired="serve")
+        >>> session = boto3_session("arn:aws:iam::123456789012:role/Reports", refresh=policy)
     """
 
     advisory: timedelta | None = field(default=None, validator=optional(_span))
@@ -91,18 +101,22 @@ class RefreshPolicy:
 
     def __attrs_post_init__(self) -> None:
         if self.on_expired not in ("raise", "serve"):
-            raise ValueError(f'on_expired is {quoted(self.on_expired)}; it must be "raise" or "serve"')
+            raise ValueError(f'on_expired is {quoted(self.on_expired)}, but it must be "raise" or "serve"')
         if self.advisory is not None and self.mandatory is not None and self.advisory < self.mandatory:
             raise ValueError(
-                f"advisory ({self.advisory}) is shorter than mandatory ({self.mandatory}); the mandatory window must "
-                "lie inside the advisory window"
+                f"advisory ({self.advisory}) is shorter than mandatory ({self.mandatory}), but the mandatory window "
+                "must be inside the advisory window"
             )
 
     def windows(self, lifetime: timedelta, jitter_fraction: float) -> tuple[timedelta, timedelta]:
-        """Return how long before expiry the advisory and the mandatory window open.
+        """Return how long before expiry the two windows open.
 
-        *lifetime*: from when the credentials came until they expire. *jitter_fraction*: the part of the jitter that
-        applies, 0 to 1. Raises nothing.
+        Args:
+            lifetime: Time from the fetch of the credentials to their expiry.
+            jitter_fraction: The part of the jitter that applies, 0 to 1.
+
+        Returns:
+            The advisory window and the mandatory window. Raises nothing.
         """
         if self.advisory is not None:
             advisory = self.advisory
@@ -124,11 +138,17 @@ class RefreshPolicy:
         pausing: bool = False,
         rejected: bool = False,
     ) -> Action:
-        """Return what to do when credentials are read, by their lifetime and how much of it is *left*.
+        """Return the action of a read.
 
-        With nothing in hand both are zero; for credentials that never expire both are `timedelta.max`.
-        *jitter_fraction*: as for `windows`. *pausing*: whether the pause after a failure lasts. *rejected*: whether a
-        service has refused the credentials. Raises nothing.
+        Args:
+            lifetime: Lifetime of the kept credentials. Zero without credentials, `timedelta.max` if they never expire.
+            left: How long they are still valid. Zero or `timedelta.max` as for *lifetime*.
+            jitter_fraction: The part of the jitter that applies, 0 to 1.
+            pausing: Whether the pause after a failure has not ended. Defaults to False.
+            rejected: Whether a service refused the credentials. Defaults to False.
+
+        Returns:
+            The action. Raises nothing.
         """
         if pausing:
             return self.after_failure(lifetime, left)
@@ -138,15 +158,28 @@ class RefreshPolicy:
         return "refresh" if left <= advisory else "use"
 
     def after_failure(self, lifetime: timedelta, left: timedelta) -> Action:
-        """Return what to do after a failure, until the source is asked again. Raises nothing."""
+        """Return the action of a read in the pause after a failure.
+
+        Args:
+            lifetime: Lifetime of the kept credentials. Zero without credentials.
+            left: How long they are still valid.
+
+        Returns:
+            The action. Raises nothing.
+        """
         if left > _ZERO:
             return "use"
         return "serve" if lifetime and self.on_expired == "serve" else "raise"
 
     def pause(self, failures: int, *, valid: bool) -> Pause:
-        """Return the bounds of the pause after that many *failures* in a row.
+        """Return the limits of the pause after failures.
 
-        *valid*: whether the credentials in hand are valid. Raises nothing.
+        Args:
+            failures: Number of failures in a row.
+            valid: Whether the kept credentials are valid.
+
+        Returns:
+            The shortest and the longest pause in seconds. Raises nothing.
         """
         if valid:
             return _WHILE_VALID
@@ -156,33 +189,34 @@ class RefreshPolicy:
 
 @define(eq=False)
 class CachedCredentials:
-    """One set of credentials in hand. Only `fresh_until`, `fresh_until_monotonic` and `rejected` change, towards a
-    refresh and never back; `origin`, with which its identity can be told later, is set once.
+    """The kept credentials with their times.
+
+    Only `fresh_until` and `rejected` change, in the direction of a refresh. `origin` is set once.
     """
 
     credentials: Credentials
     lifetime: timedelta
     jitter_fraction: float
     since: float  # monotonic seconds
-    fresh_until: float  # seconds since 1970, for a quick look
+    fresh_until: float  # seconds since 1970, for a fast comparison
     fresh_until_monotonic: float
     rejected: bool = False
-    origin: object = field(default=None, repr=False)  # the source as it was when they came
+    origin: object = field(default=None, repr=False)  # the snapshot of the source that returned them
 
     @classmethod
     def fetched(
         cls, credentials: object, now: datetime, monotonic: float, policy: RefreshPolicy, jitter_fraction: float
     ) -> CachedCredentials:
-        """Return what a source returned *now*. Raises `ProofInvalid` where it cannot be used."""
+        """Return the result of a source with its times. Raises `ProofInvalid` if it cannot be used."""
         if not isinstance(credentials, Credentials):
             raise ProofInvalid(
-                f"the source returned {type(credentials).__name__} instead of Credentials",
-                remedy="correct the fetch() of the source",
+                f"The source returned {type(credentials).__name__} instead of Credentials.",
+                remedy="Correct the fetch() of the source.",
             )
         if credentials.is_expired(now=now):
             raise ProofInvalid(
-                f"the source returned credentials that expired at {credentials.expiration}, and it is {now}",
-                remedy="check the clock of this machine and of the server",
+                f"The source returned credentials that expired at {credentials.expiration}. The time is {now}.",
+                remedy="Check the clocks of this machine and of the server.",
             )
         return cls.of(CacheEntry(credentials, now), now, monotonic, policy, jitter_fraction)
 
@@ -190,7 +224,7 @@ class CachedCredentials:
     def of(
         cls, entry: CacheEntry, now: datetime, monotonic: float, policy: RefreshPolicy, jitter_fraction: float
     ) -> CachedCredentials:
-        """Return the credentials of *entry*, which came at its time `since`."""
+        """Return the credentials of an entry with their times."""
         credentials, since = entry.credentials, monotonic - (now - entry.since).total_seconds()
         if credentials.expiration is None:
             return cls(credentials, timedelta.max, jitter_fraction, since, inf, inf)
@@ -202,11 +236,11 @@ class CachedCredentials:
         )
 
     def action(self, policy: RefreshPolicy, left: timedelta, *, pausing: bool = False) -> Action:
-        """Return what to do when they are read with that much time *left*."""
+        """Return the action of a read with that much time *left*."""
         return policy.decide(self.lifetime, left, self.jitter_fraction, pausing=pausing, rejected=self.rejected)
 
     def left(self, now: datetime, monotonic: float) -> timedelta:
-        """Return how long they are still valid, by the clock that says less."""
+        """Return how long they are still valid, by the clock that shows less time."""
         left = self.credentials.expires_in(now=now)
         if left is None:
             return timedelta.max
@@ -217,7 +251,7 @@ class CachedCredentials:
         self.rejected, self.fresh_until = True, -inf
 
     def has_keys_of(self, other: Credentials) -> bool:
-        """Whether *other* would sign a request as these do."""
+        """Return whether *other* has the same keys and session token."""
         mine = self.credentials
         return (mine.access_key_id, mine.secret_access_key, mine.session_token) == (
             other.access_key_id,
@@ -226,7 +260,7 @@ class CachedCredentials:
         )
 
     def is_replaced_by(self, entry: CacheEntry, now: datetime, monotonic: float) -> bool:
-        """Whether *entry* of a cache is valid for longer than these, or these have been refused and it has others."""
+        """Return whether an entry is valid for longer, or has other keys if these were refused."""
         if self.rejected:
             return not self.has_keys_of(entry.credentials)
         left = entry.credentials.expires_in(now=now)
@@ -234,7 +268,7 @@ class CachedCredentials:
 
 
 def is_usable(entry: CacheEntry, now: datetime) -> bool:
-    """Whether the credentials of *entry* are valid, and it was not written by a clock that was wrong."""
+    """Return whether the credentials of an entry are valid and it was not written with a wrong clock."""
     credentials = entry.credentials
     if credentials.is_expired(now=now) or credentials.is_expired(now=entry.since):
         return False
@@ -243,19 +277,21 @@ def is_usable(entry: CacheEntry, now: datetime) -> bool:
 
 @define
 class RefreshFailure:
-    """What went wrong last, and for how long the source is left alone because of it. Only `is_warned_of` changes."""
+    """The last failure and its pause. Only `is_warned_of` changes."""
 
     error: StskitError
     failures: int  # in a row
     while_valid: bool
     began: float  # monotonic seconds
     pause: float  # seconds
-    file: FileState = None  # of the file that the source reads, before it was asked
+    file: FileState = None  # state of the source's file before the attempt
     is_warned_of: bool = False
 
     def pausing(self, monotonic: float, *, valid: bool, path: str | None = None) -> bool:
-        """Whether the pause lasts. With valid credentials it ends when they expire; where a person must sign in, it
-        ends as soon as the file at *path* changes.
+        """Return whether the pause has not ended.
+
+        With valid credentials it ends when they expire. If a person must sign in, it ends when the file at *path*
+        changes.
         """
         if not 0 <= monotonic - self.began < self.pause or (self.while_valid and not valid):
             return False
@@ -263,7 +299,7 @@ class RefreshFailure:
 
 
 def file_state(path: str | None) -> FileState:
-    """Return the state of the file at *path*; None where there is no such file."""
+    """Return the state of a file, or None if it does not exist."""
     if path is None:
         return None
     try:
@@ -274,7 +310,7 @@ def file_state(path: str | None) -> FileState:
 
 
 def file_of(source: object) -> str | None:
-    """Return the path of the file that *source* reads, or that the source behind it reads; None for other sources."""
+    """Return the path of the file that a source, or the source behind it, reads. None for other sources."""
     for _ in range(_MAX_DEPTH):
         path = getattr(source, "path", None)
         if isinstance(path, str):

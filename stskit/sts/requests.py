@@ -109,7 +109,7 @@ def is_aws_endpoint(url: str) -> bool:
 
 
 def check_known(model: ServiceModel, operation: str, sent: Mapping[str, object]) -> None:
-    """Raise `RoleError` for a parameter that the installed botocore does not know. botocore's own error shows values."""
+    """Raise `RoleError` for a parameter that the installed botocore does not know, as botocore's error has values."""
     shape: Any = model.operation_model(operation).input_shape
     if unknown := [name for name in sent if name not in shape.members]:
         raise RoleError(
