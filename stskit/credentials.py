@@ -392,6 +392,17 @@ def _rounded(left: timedelta) -> str:
     return f"{seconds} seconds"
 
 
+def shown_identity(subject: str | None, issuer: str | None) -> str:
+    """Return who a proof is about, for its repr. Control characters are escaped, because other parties choose them."""
+    owner = f" of {subject[:100]!r}" if subject else ""
+    return f"{owner} from {issuer[:100]!r}" if issuer else owner
+
+
+def shown_end(end: datetime | None) -> str:
+    """Return until when a proof is valid, for its repr."""
+    return f", valid until {end:%Y-%m-%d %H:%M:%S} UTC" if end else ""
+
+
 def check_credentials(value: object) -> None:
     """Raise `TypeError` if the argument ``credentials`` is not `Credentials`. The message says what to pass."""
     check_type("credentials", value, Credentials, "Credentials", profile_hint(value))

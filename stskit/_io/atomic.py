@@ -217,9 +217,7 @@ def _set_permissions(name: str, parent: int) -> None:
     try:
         os.fchmod(new, 0o700)
         above = os.fstat(parent)
-        if os.fstat(new).st_uid == 0 != above.st_uid and not os.listdir(
-            new
-        ):  # a full folder is not new
+        if os.fstat(new).st_uid == 0 != above.st_uid and not os.listdir(new):  # a full folder is not new
             os.fchown(new, above.st_uid, above.st_gid)
     finally:
         os.close(new)

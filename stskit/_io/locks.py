@@ -48,9 +48,8 @@ class _Lockable:
     def close(self) -> None:
         if os.getpid() == self._process and self.descriptor in _descriptors:  # a forked child has closed it already
             with suppress(OSError):  # the file system has no locks
-                fcntl.flock(
-                    self.descriptor, fcntl.LOCK_UN
-                )  # after a plain close, a child that is being forked would keep the lock
+                # after a plain close, a child that is being forked would keep the lock
+                fcntl.flock(self.descriptor, fcntl.LOCK_UN)
             _descriptors.discard(self.descriptor)
             with suppress(OSError):
                 os.close(self.descriptor)

@@ -1,4 +1,4 @@
-"""The proofs that STS accepts: a SAML assertion, a web identity token, or AWS credentials."""
+"""The three kinds of proof that STS accepts: SAML assertions, web identity tokens and AWS credentials."""
 
 from __future__ import annotations
 
@@ -11,4 +11,4 @@ from stskit.proofs.web_identity import WebIdentityToken
 __all__ = ["Proof", "SAMLAssertion", "SAMLRole", "WebIdentityToken"]
 
 Proof: TypeAlias = SAMLAssertion | WebIdentityToken | Credentials
-"""What STS accepts. AWS decides which kinds exist; there is no fourth."""
+"""A proof that STS accepts. AWS decides which kinds exist."""

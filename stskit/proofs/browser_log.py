@@ -1,7 +1,7 @@
-"""Finds the newest SAML response in what a browser has written down: a HAR file, a saved log, a form, a page.
+"""Find the newest SAML response in a browser log: a HAR file, a saved log, a form or a page.
 
-What a browser posts is the form field ``SAMLResponse``. In JSON, such as a HAR file or the export of SAML-tracer, the
-requests are searched first and the received pages after them.
+A browser posts the form field ``SAMLResponse``. In JSON, such as a HAR file or an export of SAML-tracer, requests are
+preferred to received pages.
 
 http://www.softwareishard.com/blog/har-12-spec/
 https://github.com/SimpleSAMLphp/SAML-tracer
@@ -36,7 +36,7 @@ from stskit.proofs.saved_text import (
 
 __all__ = ["FoundResponse", "newest"]
 
-# The first element of a SAML message, or of what people save in place of it; anything else with "<" may be a page.
+# The first element of a SAML message or of a similar document. Any other text with "<" can be a page.
 _MESSAGE: Final = re.compile(
     r"(?:<\?[^>]*>|<!--[^>]*-->|\s)*+<(?:[\w.-]+:)?(?:Response|Assertion|EncryptedAssertion|Envelope|\w+(?:Request|Response))[\s/>]"
 )
@@ -50,9 +50,12 @@ _STEPS_FOR_A_VALUE: Final = 2
 
 @frozen
 class FoundResponse:
-    """The response that a text holds.
+    """The SAML response of a text.
 
-    `which`: which one it is, in words; "" where the text holds nothing else. `among`: the number of responses there.
+    Args:
+        value: The response.
+        which: Which response it is, in words. Empty if the text contains nothing else.
+        among: Number of responses in the text.
     """
 
     value: Secret = field(converter=Secret)
@@ -71,7 +74,7 @@ class _Place:
 
 @frozen
 class _Post:
-    """One response of a log, and the entry that holds it."""
+    """A response in a log, and the entry that contains it."""
 
     value: Secret = field(converter=Secret)
     place: _Place
@@ -79,9 +82,9 @@ class _Post:
 
 @without_frames
 def newest(text: str) -> FoundResponse:
-    """Return the response in *text* that was posted last, to AWS if any was; *text* itself if it is not a log.
+    """Return the response that was posted last, to AWS if any was. A text that is not a log is returned as it is.
 
-    Raises `ProofInvalid` if *text* is a log without a response, or has more in it to look through than a browser saves.
+    Raises `ProofInvalid` if the text is a log without a response, or is much larger than the log of a browser.
     """
     text = without_quotes(text.lstrip("\ufeff").strip())
     effort = Effort()
@@ -93,36 +96,38 @@ def newest(text: str) -> FoundResponse:
     values = responses_in(text, effort)
     if not values:
         raise _not_whole() if text[0] == "{" else _nothing_found()
-    which = f"the last of {len(values)} responses in it" if len(values) > 1 else ""
+    which = f"the last of {len(values)} responses" if len(values) > 1 else ""
     return FoundResponse(values[-1], which, len(values))
 
 
 def _nothing_found() -> ProofInvalid:
     return ProofInvalid(
-        "no SAML response is in it",
-        remedy="sign in again with the developer tools open and the log "
-        "preserved (Preserve log, Persist logs), and save the log once the AWS page is there",
+        "It contains no SAML response.",
+        remedy="Open the developer tools, switch on Preserve log (Chrome) or Persist logs (Firefox), sign in again, "
+        "and save the network log when the AWS page is there.",
     )
 
 
 def _not_whole() -> ProofInvalid:
-    return ProofInvalid("it starts as JSON, as a HAR file does, and is not whole", remedy="save the browser log again")
+    return ProofInvalid(
+        "It begins as a HAR file in JSON, but its end is missing.", remedy="Save the network log again."
+    )
 
 
 def _newest_post(posts: list[_Post]) -> FoundResponse:
     posts = [post for post in posts if not post.place.is_received] or posts
     if not posts:
         raise _nothing_found()
-    # The later one of two at the same time, too.
+    # Of two at the same time, the later one in the log is used.
     _, _, last = max(
         (is_aws_sign_in(post.place.url or ""), post.place.at or _LONG_AGO, at) for at, post in enumerate(posts)
     )
     post = posts[last]
     if post.place == _Place():
-        which = f"the last of {len(posts)} responses in it" if len(posts) > 1 else ""
+        which = f"the last of {len(posts)} responses" if len(posts) > 1 else ""
         return FoundResponse(post.value, which, len(posts))
     when = post.place.at.replace(microsecond=0) if post.place.at else "an unknown time"
-    one = f"of {len(posts)} responses the one" if len(posts) > 1 else "the response"
+    one = f"the newest of {len(posts)} responses," if len(posts) > 1 else "the response"
     return FoundResponse(post.value, f"{one} posted at {when} to {_host(post.place.url or '')}", len(posts))
 
 
@@ -130,10 +135,10 @@ def _newest_post(posts: list[_Post]) -> FoundResponse:
 
 
 def _posts_in_json(text: str, effort: Effort) -> list[_Post] | None:
-    """Return what the JSON in *text* holds; None if *text* is not JSON. Raise `ProofInvalid` if a log is cut off."""
+    """Return the responses in JSON, or None if *text* is not JSON. Raises `ProofInvalid` if a log is cut off."""
     try:
         documents = list(_documents(text, effort))
-    except (ValueError, RecursionError):  # the error holds the text, so none may keep it
+    except (ValueError, RecursionError):  # the exception contains the text, so it must not become a cause
         documents = []
     if documents:
         return list(_posts(documents, _Place(), 0, effort))
@@ -144,26 +149,26 @@ def _posts_in_json(text: str, effort: Effort) -> list[_Post] | None:
 
 
 def _documents(text: str, effort: Effort) -> Iterator[object]:
-    """Yield the JSON in *text*: one value, or one after the other, with None for numbers."""
-    effort.spend((text.count("[") + text.count("{")) // 2)  # those in its texts too, which cost less
+    """Yield the JSON values in *text*, with None for numbers."""
+    effort.spend((text.count("[") + text.count("{")) // 2)  # brackets in its texts are counted too, and cost less
     decoder = json.JSONDecoder(strict=False, parse_int=_no_number, parse_float=_no_number)
     at = 0
     while at < len(text):
         effort.spend(1)
         value, end = decoder.raw_decode(text, at)
         yield value
-        at = _BLANKS.match(text, end).end()  # type: ignore[union-attr]  # it matches everywhere
+        at = _BLANKS.match(text, end).end()  # type: ignore[union-attr]  # it always matches
 
 
 _BLANKS: Final = re.compile(r"\s*+")
 
 
 def _no_number(_digits: str) -> None:
-    """Skip a number, because one of thousands of digits would be an error."""
+    """Return None for a number, because a number of thousands of digits would raise an error."""
 
 
 def _posts(value: object, place: _Place, depth: int, effort: Effort) -> Iterator[_Post]:
-    """Yield the responses in *value*, in its order, without recursion into its structure."""
+    """Yield the responses in a JSON value, in document order and without recursion."""
     rest = [(value, place)]
     while rest:
         value, place = rest.pop()
@@ -174,28 +179,28 @@ def _posts(value: object, place: _Place, depth: int, effort: Effort) -> Iterator
             case [str(name), *values] if name == FIELD:
                 rest += [(_Response(each), place) for each in reversed(_texts(values, effort))]
             case list():
-                rest += [(each, place) for each in reversed(value) if _is_worth_a_look(each)]
+                rest += [(each, place) for each in reversed(value) if _may_contain_field(each)]
             case dict():
                 place = _place_of(value, place)
-                parts = [part for part in _parts(value, place, effort) if _is_worth_a_look(part[0])]
+                parts = [part for part in _parts(value, place, effort) if _may_contain_field(part[0])]
                 rest += reversed(parts)
             case _Response():
                 yield _Post(value.text, place)
 
 
-def _is_worth_a_look(value: object) -> bool:
+def _may_contain_field(value: object) -> bool:
     return FIELD in value if isinstance(value, str) else bool(value)
 
 
 @frozen
 class _Response:
-    """A text that is the value of the field."""
+    """A value of the form field."""
 
     text: Secret = field(converter=Secret)
 
 
 def _parts(value: Mapping[str, object], place: _Place, effort: Effort) -> Iterator[tuple[object, _Place]]:
-    """Yield what is searched in an object of JSON, each with its place."""
+    """Yield the parts of a JSON object that are searched, each with its log entry."""
     if FIELD in (value.get("name"), value.get("key")):
         yield from ((_Response(each), place) for each in _texts(value.get("value"), effort))
         return
@@ -205,7 +210,7 @@ def _parts(value: Mapping[str, object], place: _Place, effort: Effort) -> Iterat
         elif name == "text" and str(value.get("encoding")).lower() == "base64":
             yield _decoded(each), place
         elif name == "params" and isinstance(text := value.get("text"), str) and FIELD in text:
-            pass  # the same again
+            pass  # the same value again
         elif name not in _NOT_SEARCHED:
             yield each, evolve(place, is_received=True) if name == "response" else place
 
@@ -235,7 +240,7 @@ def _posts_in_text(text: str, place: _Place, depth: int, effort: Effort) -> Iter
 
 
 def _texts(value: object, effort: Effort) -> list[str]:
-    """Return the texts in *value*: itself, or those of a list."""
+    """Return a text, or the texts of a list."""
     values = value if isinstance(value, list) else [value]
     values = [text for each in values for text in (each if isinstance(each, list) else [each])]
     texts = [each for each in values if isinstance(each, str) and each.strip()]

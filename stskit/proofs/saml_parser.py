@@ -1,7 +1,7 @@
-"""Reads a SAML 2.0 response as far as callers of STS need it. Nothing is verified here: STS does that.
+"""Read the parts of a SAML 2.0 response that callers of STS need. Nothing is verified, because STS does that.
 
-Elements are matched by namespace, not by prefix. A document type, and with it every entity, is refused before it can
-do anything, and so is nesting that no identity provider produces; comments and processing instructions cut no value.
+Elements are compared by namespace, not by prefix. Document types (and so all entities) and very deep nesting are
+refused. Comments and processing instructions do not cut values.
 
 https://docs.oasis-open.org/security/saml/v2.0/saml-core-2.0-os.pdf
 """
@@ -21,11 +21,12 @@ from stskit.errors import ProofInvalid, without_frames
 __all__ = ["NEXT_STEP", "Response", "is_aws", "is_aws_sign_in", "read", "read_xml"]
 
 NEXT_STEP: Final = (
-    "save the value of the form field SAMLResponse, exactly as the browser sent it, or the browser's network log (HAR)"
+    "Save the value of the form field SAMLResponse, exactly as the browser sent it, or the network log (HAR) of the "
+    "browser."
 )
-MAX_DEPTH: Final = 64  # elements inside each other; real responses stay under 15
+MAX_DEPTH: Final = 64  # elements inside each other; real responses have less than 15
 
-# expat joins namespace and local name with the separator it was given: a blank. The two of SAML 2.0 are p and a here.
+# expat joins namespace and local name with a space. Here the two namespaces of SAML 2.0 are p and a.
 _NAMESPACES: Final = {"urn:oasis:names:tc:SAML:2.0:protocol": "p", "urn:oasis:names:tc:SAML:2.0:assertion": "a"}
 _RESPONSE: Final = "p:Response"
 _ASSERTION: Final = f"{_RESPONSE}/a:Assertion"
@@ -35,7 +36,7 @@ _STATUS: Final = f"{_RESPONSE}/p:Status/p:StatusCode"
 _ATTRIBUTE: Final = f"{_ASSERTION}/a:AttributeStatement/a:Attribute"
 _VALUE: Final = f"{_ATTRIBUTE}/a:AttributeValue"
 
-# What is kept, by the name it has in `Response.texts`: the texts of elements, and XML attributes as PLACE@NAME.
+# The kept texts of elements, and XML attributes as PLACE@NAME, with their names in `Response.texts`.
 _KEPT: Final = {
     f"{_STATUS}@Value": "status",
     f"{_STATUS}/p:StatusCode@Value": "status detail",
@@ -50,9 +51,9 @@ _KEPT: Final = {
     f"{_CONDITIONS}/a:AudienceRestriction/a:Audience": "Audience",
     f"{_ASSERTION}/a:AuthnStatement@SessionNotOnOrAfter": "SessionNotOnOrAfter",
 }
-# What people save in place of a response, by its outermost element.
+# Other documents that people save, by their outermost element.
 _OTHERS: Final = {
-    "urn:oasis:names:tc:SAML:1.0:protocol Response": "a response of SAML 1.1, which STS does not take",
+    "urn:oasis:names:tc:SAML:1.0:protocol Response": "a response of SAML 1.1, which STS does not accept",
     "urn:oasis:names:tc:SAML:2.0:protocol LogoutResponse": "a SAML logout response",
     "urn:oasis:names:tc:SAML:2.0:protocol AuthnRequest": "a SAML request",
     "urn:oasis:names:tc:SAML:2.0:assertion Assertion": "a SAML assertion without the response around it",
@@ -62,8 +63,7 @@ _OTHERS: Final = {
     "html": "a web page",
 }
 _AUDIENCE: Final = re.compile(r"urn:amazon:webservices(?::[\w:-]*)?", re.ASCII)
-# The sign-in hosts of all partitions, as botocore's endpoint rules for AWS Sign-In list them. Each may have a region
-# in front.
+# The sign-in hosts of all partitions, from botocore's endpoint rules for AWS Sign-In. A region can precede each.
 _SIGN_IN_HOSTS: Final = (
     "signin.aws.amazon.com",
     "signin.amazonaws.cn",
@@ -82,28 +82,32 @@ _SIGN_IN: Final = re.compile(
 
 
 def is_aws(audience: str) -> bool:
-    """Return whether *audience* is AWS, in any partition: its URN, or the URL of one of its sign-in pages."""
+    """Return whether an audience is AWS, in any partition: its URN, or the URL of a sign-in page."""
     return _AUDIENCE.fullmatch(audience) is not None or is_aws_sign_in(audience)
 
 
 def is_aws_sign_in(url: str) -> bool:
-    """Return whether *url* is a sign-in page of AWS, in any partition; the host is compared as a whole."""
+    """Return whether *url* is a sign-in page of AWS, in any partition."""
     return _SIGN_IN.fullmatch(url) is not None
 
 
 @frozen
 class Response:
-    """What a response says; all of it empty where the assertion is encrypted. Each name may come more than once."""
+    """The content of a response. Texts and attributes are empty if the assertion is encrypted.
+
+    Args:
+        encrypted: Whether the assertion is encrypted.
+        texts: Texts by the names of `_KEPT`, in document order.
+        attributes: Values of the attribute statement by the name of the attribute.
+    """
 
     encrypted: bool
     texts: Mapping[str, list[str]]
-    """By the names in `_KEPT`."""
     attributes: Mapping[str, list[str]]
-    """The values of the attribute statement, by the name of the attribute."""
 
 
 class _Reader:
-    """What expat reports, reduced to what is kept and the number of assertions."""
+    """The handlers of expat. They keep some texts and count the assertions."""
 
     def __init__(self) -> None:
         self.texts: dict[str, list[str]] = {}
@@ -111,7 +115,7 @@ class _Reader:
         self.assertions = 0
         self.encrypted = 0
         self._path: list[str] = []
-        self._depth = 0  # of the element whose text is being kept
+        self._depth = 0  # depth of the element whose text is being kept
         self._attribute = ""
         self._text: list[str] = []
 
@@ -121,11 +125,11 @@ class _Reader:
         if self._path[0] != _RESPONSE:
             what = _OTHERS.get(name, "XML")
             raise ProofInvalid(
-                f"this is {what}, and no SAML 2.0 response: it does not start with samlp:Response", remedy=NEXT_STEP
+                f"This is {what}, not a SAML 2.0 response: it does not start with samlp:Response.", remedy=NEXT_STEP
             )
         if len(self._path) > MAX_DEPTH:
             raise ProofInvalid(
-                f"the XML is nested more than {MAX_DEPTH} deep, which no SAML response is", remedy=NEXT_STEP
+                f"The XML is nested more than {MAX_DEPTH} levels, which no SAML response is.", remedy=NEXT_STEP
             )
         self.assertions += self._path[-1] == "a:Assertion"
         self.encrypted += self._path[-1] == "a:EncryptedAssertion"
@@ -138,7 +142,7 @@ class _Reader:
             self.texts.setdefault(_KEPT[place], []).append(attributes[place.rpartition("@")[2]])
 
     def text(self, data: str) -> None:
-        if self._depth:  # elements inside of a value do not cut it either
+        if self._depth:  # elements inside a value do not cut it
             self._text.append(data)
 
     def end(self, _name: str) -> None:
@@ -152,13 +156,13 @@ class _Reader:
 
     def doctype(self, *_declaration: object) -> None:
         raise ProofInvalid(
-            "the XML declares a document type, as web pages do and SAML responses do not", remedy=NEXT_STEP
+            "The XML declares a document type. Web pages do that, and SAML responses do not.", remedy=NEXT_STEP
         )
 
 
 @without_frames
 def read(encoded: str) -> Response:
-    """What the base64 *encoded* says. Raises `ProofInvalid` where it is no response with exactly one assertion."""
+    """Return the content of base64. Raises `ProofInvalid` if it is not a response with exactly one assertion."""
     try:
         xml = b64decode(encoded)
     except ValueError:
@@ -168,18 +172,18 @@ def read(encoded: str) -> Response:
 
 @without_frames
 def read_xml(xml: bytes) -> Response:
-    """Return what *xml* says. Raises as `read`."""
+    """Return the content of XML. Raises as `read`."""
     reader = _parsed(xml)
     status = [text.rpartition(":")[2] for name in ("status", "status detail") for text in reader.texts.get(name, ())]
     if status and status[0] != "Success":
         raise ProofInvalid(
-            f"the identity provider did not sign in: the status is {' / '.join(status)[:100]!r}",
-            remedy="sign in again, and ask whoever runs the identity provider if it stays so",
+            f"The identity provider did not sign you in: the status is {' / '.join(status)[:100]!r}.",
+            remedy="Sign in again. If the error stays, ask the administrator of the identity provider.",
         )
     if reader.assertions + reader.encrypted != 1:
         raise ProofInvalid(
-            f"a SAML response for STS holds exactly one assertion, this one {reader.assertions + reader.encrypted}",
-            remedy="sign in again and save the response that the browser posts to the AWS sign-in page",
+            f"The SAML response has {reader.assertions + reader.encrypted} assertions, but STS needs exactly one.",
+            remedy="Sign in again, and save the response that the browser posts to the AWS sign-in page.",
         )
     return Response(bool(reader.encrypted), reader.texts, reader.attributes)
 
@@ -195,12 +199,12 @@ def _parsed(xml: bytes) -> _Reader:
         parser.Parse(xml, True)
     except expat.ExpatError as error:
         raise _not_well_formed(f"{expat.ErrorString(error.code)} in line {error.lineno}") from None
-    except (LookupError, ValueError, Warning):  # how expat reports an encoding that Python lacks, or cannot lend it
+    except (LookupError, ValueError, Warning):  # expat reports an unsupported encoding in these ways
         raise _not_well_formed("its encoding is not supported") from None
     return reader
 
 
 def _not_well_formed(why: str) -> ProofInvalid:
     return ProofInvalid(
-        f"this is no SAML response: what the base64 holds is no well-formed XML ({why})", remedy=NEXT_STEP
+        f"This is not a SAML response: the base64 does not contain well-formed XML ({why}).", remedy=NEXT_STEP
     )

@@ -1,8 +1,8 @@
-"""Finds the values of the form field ``SAMLResponse`` in a text: a page, a form body, a copied command, a log.
+"""Find the values of the form field ``SAMLResponse`` in a text: a page, a form body, a copied command or a log.
 
-Every step takes time in proportion to the length of the text. That is why `html.parser` only ever sees the text from
-one ``<`` to the next, and why every regular expression here is possessive or cannot fail after a long match. What is
-slow for its length, such as a tag or an entity, is counted: a text with more of it than any real one has is refused.
+The time is proportional to the length of the text. For that reason `html.parser` gets only the text from one ``<`` to
+the next, and every regular expression is possessive or cannot fail after a long match. Parts that are slow for their
+length, such as tags and entities, are counted, and a text with more of them than a real one is refused.
 
 https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#naming-form-controls:-the-name-attribute
 """
@@ -23,17 +23,17 @@ __all__ = ["FIELD", "STEPS_FOR_A_MENTION", "Effort", "may_hold_field", "response
 
 FIELD: Final = "SAMLResponse"
 
-# What stands between the name of the field and its value: quotes, colons, a tab, the headers of a multipart body.
+# The characters between the field name and its value: quotes, colons, a tab, the headers of a multipart body.
 _GAP: Final = re.compile(
     r"""(?:[\s"'`:=,;>|^\\(\[-]|&(?:quot|apos|nbsp|\#34|\#39|\#x22|\#x27);|value\b|Content-[A-Za-z-]{1,30}:[^\r\n]{0,200})++""",
     re.VERBOSE | re.IGNORECASE,
 )
-# The value with all that may be inside: percent signs, entities, the carets of a Windows command, blanks.
+# The value, with percent signs, entities, the carets of a Windows command and white space.
 _RUN: Final = re.compile(r"(?:[A-Za-z0-9+/=%^_\s-]++|&\#(?:x[0-9a-fA-F]{1,4}|[0-9]{1,5});)++")
 _TAG: Final = re.compile(r"<[^<>]*+>")
 _CODE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
 _QUOTED_PRINTABLE: Final = re.compile(r"quoted-printable|=3D", re.IGNORECASE)
-# A part of a saved page or an e-mail in base64, and a request that Burp has saved.
+# A base64 part of a saved page or an e-mail, and a request that Burp saved.
 _ENCODED: Final = re.compile(
     r"""(?:Content-Transfer-Encoding:[ \t]{0,9}base64[ \t]{0,9}\r?\n(?:[^\r\n]{1,2000}+\r?\n){0,20}+\r?\n
     |base64="true">\s{0,9}<!\[CDATA\[)([A-Za-z0-9+/=\s]++)""",
@@ -41,39 +41,39 @@ _ENCODED: Final = re.compile(
 )
 _HIDDEN: Final = re.compile(r'quoted-printable|Content-Transfer-Encoding:|base64="true"', re.IGNORECASE)
 _QUOTES: Final = "\"'`"
-_MAX_TAG: Final = 400_000  # characters; four times what STS accepts, and html.parser needs much memory for attributes
-_PARTS_OF_A_TAG: Final = " \t\r\n/="  # what begins an attribute or a value, both slow in html.parser
-_LONG_NAME: Final = re.compile(r"&[^\s<&#;]{8}")  # of an entity, which html.unescape looks up letter by letter
-_READINGS: Final = 4  # of one run, at most
+_MAX_TAG: Final = 400_000  # characters, four times the limit of STS; html.parser needs much memory for attributes
+_PARTS_OF_A_TAG: Final = " \t\r\n/="  # begin an attribute or a value, which are slow in html.parser
+_LONG_NAME: Final = re.compile(r"&[^\s<&#;]{8}")  # an entity that html.unescape would look up letter by letter
+_READINGS: Final = 4  # the largest number of readings of a value
 _MAX_GAP: Final = 10_000  # characters
-_MAX_STEPS: Final = 2_000_000  # of about a microsecond each; a browser log of 50 MB takes a tenth of them
+_MAX_STEPS: Final = 2_000_000  # each about a microsecond; a browser log of 50 MB needs a tenth of them
 STEPS_FOR_A_MENTION: Final = 100
 
 
 class Effort:
-    """Counts the steps of a search, and ends one that has more to do than any real text gives it."""
+    """Count the steps of a search, and stop a search that needs more than a real text does."""
 
     def __init__(self) -> None:
         self._left = _MAX_STEPS
 
     def spend(self, steps: int) -> None:
-        """Count *steps*, each of about a microsecond. Raises `ProofInvalid` after two million of them."""
+        """Count steps of about a microsecond. Raises `ProofInvalid` after two million of them."""
         self._left -= steps
         if self._left < 0:
             raise ProofInvalid(
-                "there is more in it to look through than in any log or page of a browser",
-                remedy="save the value of the form field SAMLResponse alone, or the log of one sign-in",
+                "It is more complex than any log or page of a browser, so it was not searched to the end.",
+                remedy="Save only the value of the form field SAMLResponse, or the log of one sign-in.",
             )
 
 
 def responses_in(text: str, effort: Effort) -> list[Secret]:
-    """Return the values of the field in *text*, in their order. Raises `ProofInvalid` after too much *effort*.
+    """Return the values of the field, in document order. Raises `ProofInvalid` after too much *effort*.
 
-    *text* is read as it stands. Where no whole response is found that way, the escapes of JavaScript, quoted-printable,
-    base64 or the markup of a "view source" page are removed first.
+    If no complete response is found in the text, the escapes of JavaScript, quoted-printable, base64 or the markup of a
+    "view source" page are removed, one after the other.
     """
     incomplete: list[Secret] = []
-    for view in (_as_it_stands, _without_backslashes, _from_quoted_printable, _from_base64, _without_markup):
+    for view in (_unchanged, _without_backslashes, _from_quoted_printable, _from_base64, _without_markup):
         shown = view(text, effort)
         effort.spend(shown.count(FIELD) * STEPS_FOR_A_MENTION)
         for read in (_fields_of_pages, _fields_of_text):
@@ -85,12 +85,12 @@ def responses_in(text: str, effort: Effort) -> list[Secret]:
 
 
 def may_hold_field(text: str) -> bool:
-    """Return whether `responses_in` may find something: the field is in *text*, or can be behind an encoding."""
+    """Return whether the field is in *text*, or may be in an encoded part of it."""
     return FIELD in text or _HIDDEN.search(text) is not None
 
 
 def without_quotes(text: str) -> Secret:
-    """Return *text* without the quotes around it, which a copy from code or JSON has, and a comma after them."""
+    """Return *text* without quotes around it and a comma after them, as in a copy from code or JSON."""
     bare = text.rstrip(",; \t\r\n")
     if len(bare) > 1 and bare[0] in _QUOTES and bare[-1] == bare[0] and not bare.startswith("```"):
         return Secret(_unescaped(bare[1:-1]))
@@ -101,14 +101,14 @@ def without_quotes(text: str) -> Secret:
 
 
 class _Form(HTMLParser):
-    """Collects the value of the field: of an attribute, else the text after the tag."""
+    """A parser that collects the values of the field: an attribute, else the text after the tag."""
 
     def __init__(self) -> None:
         super().__init__()
         self.values: list[Secret] = []
         self._is_open = False
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - any tag
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - any tag can have the field
         attributes = {name: _without_escaped_quotes(value or "") for name, value in reversed(attrs)}
         if attributes.get("name") == FIELD:
             self._is_open = not attributes.get("value")
@@ -134,7 +134,7 @@ def _values_of_tag(markup: str, effort: Effort) -> list[Secret]:
     try:
         form.feed(markup)
         form.close()
-    except (ValueError, AssertionError):  # a character reference of thousands of digits; a broken declaration
+    except (ValueError, AssertionError):  # a character reference with thousands of digits, or a broken declaration
         return []
     return form.values
 
@@ -157,15 +157,15 @@ def _fields_of_text(text: str, effort: Effort) -> Iterator[Secret]:
             effort.spend(run[0].count("&") + run[0].count("%") * _READINGS)
             shown = unescape(run[0].replace("^", ""))
             effort.spend(sum(map(shown.count, " \n")) * _READINGS)
-            value = _whole_reading(shown)
+            value = _complete_response(shown)
             if value is None and ("=" in gap[0] or ":" in gap[0]):
                 value = Secret("".join(shown.split(None, 1)[:1]))
             if value is not None:
                 yield value
 
 
-def _whole_reading(run: str) -> Secret | None:
-    """Return the part of *run* that is a response: its first word, its lines of the same length, or all of it."""
+def _complete_response(run: str) -> Secret | None:
+    """Return the part of a value that is a response: its first word, its lines of equal length, or all of it."""
     lines = run.split()
     same = next((number for number, line in enumerate(lines) if len(line) != len(lines[0])), len(lines))
     readings = (lines[0], *("".join(lines[:count]) for count in (same, same + 1)), run.strip()) if lines else ()
@@ -181,10 +181,11 @@ def _next(text: str, what: str, start: int) -> int:
     return len(text) if found < 0 else found
 
 
-# Views: the text behind another notation ------------------------------------------------------------------------------
+# Views: the text without an encoding
+# -----------------------------------------------------------------------------------
 
 
-def _as_it_stands(text: str, _effort: Effort) -> str:
+def _unchanged(text: str, _effort: Effort) -> str:
     return text
 
 
@@ -194,7 +195,7 @@ def _without_backslashes(text: str, effort: Effort) -> str:
 
 
 def _unescaped(text: str) -> str:
-    """Return *text* without the escapes of JavaScript; all but the codes in one go each, since there may be many."""
+    """Return *text* without the escapes of JavaScript. Each kind is replaced at once, because there may be many."""
     if "\\" not in text:
         return text
     text = _CODE.sub(_character, text.replace("\\\\", "\0"))
@@ -235,5 +236,5 @@ def _without_markup(text: str, effort: Effort) -> str:
     effort.spend(_cost_of_entities(shown))
     try:
         return unescape(shown)
-    except ValueError:  # a character reference of thousands of digits
+    except ValueError:  # a character reference with thousands of digits
         return ""

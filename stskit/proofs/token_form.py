@@ -1,7 +1,7 @@
-"""What files hold in place of a web identity token, as scripts leave it there when they go wrong.
+"""Recognise texts that are not a web identity token, which broken scripts write into token files.
 
-STS refuses all of it, and some of it is a secret of another kind, so it is recognised before anything is sent. Opaque
-tokens, such as those of Login with Amazon and of Facebook, are none of these.
+STS refuses all of them, and some are other secrets, so they are found before anything is sent. Opaque tokens, such as
+those of Login with Amazon and of Facebook, are not among them.
 
 https://www.rfc-editor.org/rfc/rfc7519
 https://www.rfc-editor.org/rfc/rfc7516
@@ -33,7 +33,7 @@ _NOTHING: Final = frozenset(
 
 @frozen
 class Mistake:
-    """What a text is instead of a token, and what to do about it. It holds nothing of the text."""
+    """What a text is instead of a token, and what to do. It contains nothing of the text."""
 
     what: str
     remedy: str
@@ -41,11 +41,11 @@ class Mistake:
 
 
 def mistake_in(text: str) -> Mistake | None:
-    """Return what *text* is, if it is certainly not a token that STS accepts; None for a signed or an opaque token."""
+    """Return what *text* is if it is certainly not a token; None for a signed or an opaque token."""
     if _JWT.fullmatch(text):
         return None
     if text.lower() in _NOTHING:
-        return Mistake(f"the word {text.lower()!r}", "look at the program that writes it: it found no token")
+        return Mistake(f"the word {text.lower()!r}", "Check the program that writes it: it found no token.")
     for is_it, mistake in _MISTAKES:
         if is_it(text):
             return mistake
@@ -75,74 +75,75 @@ def _is_encoded_token(text: str) -> bool:
 _MISTAKES: Final[tuple[tuple[Callable[[str], object], Mistake], ...]] = (
     (
         lambda text: text[:1] in ("'", '"', "`") or text[:2] == '\\"',
-        Mistake("a text in quotes", "save the token without the quotes; jq does that with -r"),
+        Mistake("a text in quotes", "Save the token without the quotes, for example with jq -r."),
     ),
     (
         _VARIABLE.fullmatch,
-        Mistake("the name of a variable", "look at the program that writes it: the variable was not replaced"),
+        Mistake("the name of a variable", "Check the program that writes it: the variable was not replaced."),
     ),
-    (lambda text: text[:1] in ("{", "["), Mistake("JSON", "save the token alone, as text")),
-    (_PLACEHOLDER.fullmatch, Mistake("a placeholder", "put the token in its place")),
+    (lambda text: text[:1] in ("{", "["), Mistake("JSON", "Save only the token, as text.")),
+    (_PLACEHOLDER.fullmatch, Mistake("a placeholder", "Replace it by the token.")),
     (
         _is_saml,
-        Mistake("a SAML response", "name it as one: SAMLFile(path)", "name it as one: --saml-file"),
+        Mistake("a SAML response", "Use SAMLFile(path) for it.", "Use --saml-file for it."),
     ),
     (
         _is_saml_xml,
-        Mistake("a SAML response or other XML", "name it as one: SAMLFile(path)", "name it as one: --saml-file"),
+        Mistake("a SAML response or other XML", "Use SAMLFile(path) for it.", "Use --saml-file for it."),
     ),
     (
         lambda text: text.startswith("<"),
-        Mistake("a web page", "look at the program that writes it: it got an error page or a sign-in page"),
+        Mistake("a web page", "Check the program that writes it: it got an error page or a sign-in page."),
     ),
     (
         lambda text: re.match(r"(?:authorization\s*:|bearer[\s:])", text, re.IGNORECASE),
-        Mistake("an Authorization header", "save only the part after Bearer"),
+        Mistake("an Authorization header", "Save only the part after Bearer."),
     ),
-    (_ASSIGNMENT.match, Mistake("a line NAME=VALUE", "save only the value")),
+    (_ASSIGNMENT.match, Mistake("a line NAME=VALUE", "Save only the value.")),
     (
         lambda text: text.startswith("-----BEGIN"),
-        Mistake("a key or a certificate", "save the token that was signed with it"),
+        Mistake("a key or a certificate", "Save the token that was signed with it."),
     ),
-    (lambda text: re.match(r"\w+://", text), Mistake("a URL", "save the token that it returns")),
+    (lambda text: re.match(r"\w+://", text), Mistake("a URL", "Save the token that it returns.")),
     (
         lambda text: re.fullmatch(r"A[KS]IA[A-Z0-9]{12,}", text),
-        Mistake("an AWS access key ID", "save the token of the identity provider"),
+        Mistake("an AWS access key ID", "Save the token of the identity provider."),
     ),
     (
         lambda text: re.search(r"%[0-9A-Fa-f]{2}", text),
-        Mistake("a URL-encoded text", "save the token decoded, as it was issued"),
+        Mistake("a URL-encoded text", "Decode it, and save the token as it was issued."),
     ),
     (
         _ENCRYPTED.fullmatch,
         Mistake(
-            "an encrypted token (JWE)", "STS cannot decrypt it: have the identity provider issue a signed ID token"
+            "an encrypted token (JWE), which STS cannot decrypt",
+            "Request a signed ID token from the provider.",
         ),
     ),
     (
         lambda text: text.startswith("eyJ") and text.count(".") != 2,
-        Mistake("a part of a JSON Web Token, or JSON in base64", "save the whole token: three parts with dots between"),
+        Mistake("a part of a JSON Web Token, or JSON in base64", "Save the whole token, three parts with dots."),
     ),
     (
         lambda text: re.fullmatch(
             r"(?:~|\.{1,2})?(?:/[\w.-]+){1,20}/?|[A-Za-z]:\\[\w.\\-]+|[@#][\w./-]+", text, re.ASCII
         ),
-        Mistake("a path or a comment", "save the token itself, not the path of its file"),
+        Mistake("a path or a comment", "Save the token itself, not the path of its file."),
     ),
     (
         lambda text: re.fullmatch(
             r"(?:gh[opsur]_|github_pat_|gl(?:pat|cbt|dt|rt|ptt)-|xox[a-z]-|hv[sb]\.)[\w.-]+", text, re.ASCII
         ),
-        Mistake("a token of GitHub, GitLab, Slack or Vault that is not an OIDC token", "save the ID token of the job"),
+        Mistake("a token of GitHub, GitLab, Slack or Vault that is not an OIDC token", "Save the ID token of the job."),
     ),
     (
         lambda text: text.startswith(("IQoJb3JpZ2lu", "FwoGZXIvYXdz", "FQoGZXIvYXdz")),
-        Mistake("an AWS session token", "save the token of the identity provider"),
+        Mistake("an AWS session token", "Save the token of the identity provider."),
     ),
     (
         re.compile(rf"(?<![A-Za-z0-9_-]){_JWT.pattern}").search,
-        Mistake("a token with other characters around it", "save the token alone, as it was issued"),
+        Mistake("a token with other characters around it", "Save only the token, as it was issued."),
     ),
-    (_is_encoded_token, Mistake("the base64 of a token", "save the token decoded, as it was issued")),
+    (_is_encoded_token, Mistake("the base64 of a token", "Decode it, and save the token as it was issued.")),
 )
-"""What a text can be instead of a token; the first that fits is reported."""
+"""Texts that are not a token. The first that fits is reported."""

@@ -86,9 +86,7 @@ class EventQueue:
                 self._listening.add(thread)
                 self.listener.notify(notice.event)
             except Exception as error:  # noqa: BLE001 - the listener belongs to the user
-                text = (
-                    f"The listener raised {type(error).__name__} for {notice.event.kind!r}. Correct its notify() method."
-                )
+                text = f"The listener raised {type(error).__name__} for {notice.event.kind!r}. Correct its notify()."
                 warnings.warn(text, StskitWarning, 5)
             finally:
                 if not is_nested:

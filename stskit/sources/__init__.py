@@ -1,4 +1,4 @@
-"""Where proof comes from: one file for each place."""
+"""Sources, which fetch a proof: one module for each place."""
 
 from stskit.sources.oidc_token_file import OIDCTokenFile
 from stskit.sources.profile import Profile

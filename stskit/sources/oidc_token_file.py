@@ -1,4 +1,4 @@
-"""An OpenID Connect token in a file, as Kubernetes and CI systems leave it there."""
+"""A source that reads an OIDC token from a file, as Kubernetes and CI systems provide it."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from stskit.sources.proof_file import (
 __all__ = ["OIDCTokenFile"]
 
 _WHAT: Final = "an OIDC token"
-_INLINE: Final = "Save the token in a file and write its path, or write Static(WebIdentityToken(token))"
-_INLINE_CLI: Final = "Save the token in a file and write its path: --oidc-token-file FILE"
+_INLINE: Final = "Save the token in a file and pass its path, or pass Static(WebIdentityToken(token))."
+_INLINE_CLI: Final = "Save the token in a file and pass its path: --oidc-token-file FILE"
 _VARIABLE: Final = "AWS_WEB_IDENTITY_TOKEN_FILE"
-_INLINE_VARIABLE: Final = "Save the token in a file, and set the variable to the path of that file"
-_MAX_BYTES: Final = 100_000  # far over the token itself, for blanks around it, or the JSON that it is in
-_PAUSES: Final = (0.05, 0.15)  # seconds before an empty file is read again: its writer may be at work
-_WHOLE: Final = r"[!-~]{4,20000}"  # by the service model of STS; what is no visible ASCII is in no token
+_INLINE_VARIABLE: Final = "Save the token in a file, and set the variable to the path of the file."
+_MAX_BYTES: Final = 100_000  # much more than a token, for white space or the JSON around it
+_PAUSES: Final = (0.05, 0.15)  # seconds before an empty file is read again, because another program may be writing it
+_WHOLE: Final = r"[!-~]{4,20000}"  # by the service model of STS; a token has only visible ASCII characters
 
 
 def _path(path: str | os.PathLike[str]) -> str:
@@ -46,16 +46,29 @@ def _path(path: str | os.PathLike[str]) -> str:
 @init_without_frames
 @frozen
 class OIDCTokenFile:
-    """A file that holds an OpenID Connect token, and nothing else but blanks around it.
+    """A source that reads an OpenID Connect token from a file. White space around the token is ignored.
 
-    `path`: of the file; ``~`` is the home, and ``-`` is standard input. That and pipes, such as ``<(command)``, are
-    read once and kept in memory for this object. `json_field`: the file is a JSON object, and this field of it is the
-    token.
-    `strict`: refuse what is no signed JSON Web Token; else it is sent with a warning, since some providers' tokens are
-    opaque. `skew`: by how much the clock of this machine may be behind the provider's, for tokens that do not count
-    yet. `clock`: what it takes the time from.
+    The file is read again for every fetch, because the program that writes it replaces the token before it expires. A
+    file that other users can read causes a `StskitWarning`.
 
-    The file is read again for every fetch, since whoever writes it puts a new token there before the old one expires.
+    Args:
+        path: Path of the file. ``~`` is the home folder, and ``-`` is standard input. Standard input and pipes are read
+            once and kept in memory.
+        json_field: Name of the field that has the token, if the file is a JSON object. Defaults to none.
+        strict: Whether to refuse a token that is not a signed JSON Web Token. Defaults to False: such a token is sent
+            with a warning, because some providers issue opaque tokens.
+        skew: How far the clock of this machine may be behind the provider's, as a timedelta. Defaults to 4 minutes.
+        clock: The source of the time. Defaults to the system clock.
+
+    Raises:
+        ProofInvalid: If the path is a token instead.
+        TypeError: If an argument has the wrong type.
+
+    Example:
+        >>> from stskit import assume
+        >>> from stskit.sources import OIDCTokenFile
+        >>> assume("arn:aws:iam::123456789012:role/CI", source=OIDCTokenFile("token")).audience
+        'sts.amazonaws.com'
 
     https://docs.aws.amazon.com/eks/latest/userguide/iam-roles-for-service-accounts.html
     """
@@ -70,9 +83,18 @@ class OIDCTokenFile:
     @classmethod
     @without_frames
     def from_env(cls, environ: Mapping[str, str] | None = None) -> OIDCTokenFile:
-        """The file that ``AWS_WEB_IDENTITY_TOKEN_FILE`` names, in *environ* or else in the environment of this process.
+        """Return the source for the file that ``AWS_WEB_IDENTITY_TOKEN_FILE`` names.
 
-        Raises `SourceMissing` where the variable is not set.
+        Args:
+            environ: Environment variables. Defaults to those of this process.
+
+        Returns:
+            The source.
+
+        Raises:
+            SourceMissing: If the variable is not set.
+            ProofInvalid: If the variable contains a token instead of a path.
+            TypeError: If *environ* is not a mapping of texts.
 
         https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html
         """
@@ -80,34 +102,46 @@ class OIDCTokenFile:
         path = (os.environ if environ is None else environ).get(_VARIABLE)
         if not path:
             raise SourceMissing(
-                f"{_VARIABLE} is not set",
-                remedy="set it to the path of a token file, or name the file: OIDCTokenFile(path)",
-                cli_remedy="set it to the path of a token file, or name the file: --oidc-token-file",
+                f"The environment variable {_VARIABLE} is not set.",
+                remedy="Set it to the path of a token file, or pass the file: OIDCTokenFile(path).",
+                cli_remedy="Set it to the path of a token file, or pass the file: --oidc-token-file FILE",
                 variable=_VARIABLE,
             )
         return cls(path_text(path, ProofInvalid, remedy=_INLINE_VARIABLE, variable=_VARIABLE))
 
     @without_frames
     def fetch(self) -> WebIdentityToken:
-        """Read the file, as it is now. All errors name the file, and nothing of what is in it.
+        """Read the file and return its token. Errors name the file and do not quote its content.
 
-        Raises `SourceMissing` where it is not there, `ProofInvalid` where it holds no token, or one that has expired or
-        does not count yet.
+        Returns:
+            The token. It has not expired.
+
+        Raises:
+            SourceMissing: If there is no such file.
+            ProofInvalid: If the file contains no token, or one that has expired or is not valid yet.
         """
         return self.snapshot().fetch()
 
     @property
     @without_frames
     def identity(self) -> str:
-        """A key for caches: for the bytes of the file as it is now, also where the token has expired.
+        """The cache key of the bytes of the file as it is now, also if the token has expired.
 
-        Raises `SourceMissing` where the file is not there, `ProofInvalid` where it cannot be read.
+        Raises `SourceMissing` if there is no such file, and `ProofInvalid` if it cannot be read.
         """
         return self.snapshot().identity
 
     @without_frames
     def snapshot(self) -> FileSnapshot[WebIdentityToken, WebIdentityToken]:
-        """Read the file now: return a source whose `identity` and `fetch` use these bytes. Raises as `identity`."""
+        """Read the file, and return a source whose `identity` and `fetch` use the same bytes.
+
+        Returns:
+            A source.
+
+        Raises:
+            SourceMissing: If there is no such file.
+            ProofInvalid: If it cannot be read.
+        """
         data = read_bytes(self.path, _WHAT, _MAX_BYTES, pauses=_PAUSES, stream=self._stream)
         return FileSnapshot("OIDC", data, (self.json_field,), self._parse, self._judge)
 
@@ -127,16 +161,16 @@ class OIDCTokenFile:
         text = self._field(text_in(data, self.path, _WHAT))
         if mistake := mistake_in(text):
             raise ProofInvalid(
-                f"{self._name} holds {mistake.what}, not an OIDC token",
+                f"{self._name} contains {mistake.what}, not an OIDC token.",
                 remedy=mistake.remedy,
                 cli_remedy=mistake.cli_remedy,
                 path=self.path,
             )
         if not re.fullmatch(_WHOLE, text):
             raise ProofInvalid(
-                f"{self._name} holds no OIDC token: STS takes 4 to 20,000 characters, without blanks or line breaks "
-                f"inside; this has {len(text):,}.",
-                remedy="Save the token alone, as it was issued",
+                f"{self._name} contains {len(text):,} characters that are not an OIDC token: a token has 4 to 20,000 "
+                "characters, without spaces or line breaks.",
+                remedy="Save only the token, as it was issued.",
                 path=self.path,
             )
         return WebIdentityToken(text)
@@ -145,9 +179,9 @@ class OIDCTokenFile:
         if self.json_field is None:
             if text.startswith(("{", "[{", '["')) and not text.startswith("{{"):
                 raise ProofInvalid(
-                    f"{self._name} is JSON",
-                    remedy="name the field that holds the token: json_field=...",
-                    cli_remedy="name the field that holds the token: --json-field NAME",
+                    f"{self._name} contains JSON, not only an OIDC token.",
+                    remedy="Pass the name of the field that has the token: json_field=...",
+                    cli_remedy="Pass the name of the field that has the token: --json-field NAME",
                     path=self.path,
                     option="json_field",
                 )
@@ -156,15 +190,15 @@ class OIDCTokenFile:
 
         try:
             value = json.loads(text)
-            problem = f"has no field {self.json_field!r} with a token as text"
+            problem = f"has no field {self.json_field!r} that is text."
             if isinstance(value, dict) and isinstance(token := value.get(self.json_field), str):
                 return Secret(token)
-        except (ValueError, RecursionError):  # it holds the text, so no error may keep it
-            problem = "is no JSON"
+        except (ValueError, RecursionError):  # the exception has the text, so it must not become a cause
+            problem = "is not valid JSON."
         raise ProofInvalid(
             f"{self._name} {problem}",
-            remedy="have a look at what writes it, or name another field: json_field=...",
-            cli_remedy="have a look at what writes it, or name another field: --json-field NAME",
+            remedy="Check the program that writes it, or pass the name of another field: json_field=...",
+            cli_remedy="Check the program that writes it, or pass the name of another field: --json-field NAME",
             path=self.path,
             option="json_field",
         )
@@ -173,37 +207,37 @@ class OIDCTokenFile:
         now, begin, end = self.clock.now(), token.not_before, token.expiration
         if end is not None and now >= end:
             raise ProofInvalid(
-                f"{self._name}: the token expired at {end}, and it is {now.replace(microsecond=0)}",
-                remedy="see why nothing has renewed the file, and check the clock of this machine",
+                f"{self._name}: the token expired at {end}. The time is {now.replace(microsecond=0)}.",
+                remedy="Check the program that renews the file, and the clock of this machine.",
                 path=self.path,
             )
         if begin is not None and now < begin - self.skew:
             raise ProofInvalid(
-                f"{self._name}: the token counts from {begin}, and it is {now.replace(microsecond=0)}",
-                remedy="check the clock of this machine",
+                f"{self._name}: the token is not valid before {begin}. The time is {now.replace(microsecond=0)}.",
+                remedy="Check the clock of this machine.",
                 path=self.path,
             )
 
     def _judge_form(self, token: WebIdentityToken) -> None:
         if token.is_signed:
             return
-        what = "a token without signature" if token.is_jwt else "a token that is no JSON Web Token"
+        what = "a token without a signature" if token.is_jwt else "a token that is not a JSON Web Token"
         if self.strict:
             raise ProofInvalid(
-                f"{self._name} holds {what}",
-                remedy="save the ID token, as it was issued, or leave out strict",
+                f"{self._name} contains {what}, and strict=True refuses it.",
+                remedy="Save the ID token as it was issued, or omit strict.",
                 path=self.path,
             )
-        _warn(f"{self._name} holds {what}, which STS may refuse; save the ID token, as it was issued")
+        _warn(f"{self._name} contains {what}, which STS may refuse. Save the ID token as it was issued.")
 
     def _judge_mode(self) -> None:
-        with suppress(OSError):  # it has been read, and may be gone by now
+        with suppress(OSError):  # the file was read, and may have been removed since
             if problem := permission_problem(self.path):
                 from shlex import quote
 
                 command = f"chmod 600 {quote(self.path)}"
-                _warn(f"{self._name} holds a token and {problem}; make it yours alone: {command}")
+                _warn(f"{self._name} contains a token and {problem}. Run: {command}")
 
 
 def _warn(message: str) -> None:
-    warn(message, StskitWarning, stacklevel=8)  # where `fetch` was called, and so shown once for each such place
+    warn(message, StskitWarning, stacklevel=8)  # the line that called `fetch`, so that it is shown once for each line

@@ -1,4 +1,4 @@
-"""Reads a file that holds one proof as text."""
+"""Read a file that contains one proof as text."""
 
 from __future__ import annotations
 
@@ -31,9 +31,12 @@ T = TypeVar("T")
 
 @define(eq=False)
 class FileSnapshot(Generic[T, P_co]):
-    """A source whose file has been read: its identity and its proof come from the same bytes, which are parsed once.
+    """A source whose file was read. Its identity and its proof come from the same bytes, which are parsed once.
 
-    `options`: what else of the source decides which proof it returns.
+    Args:
+        kind: Kind of proof, as a part of the cache key.
+        data: Content of the file.
+        options: Options of the source that decide which proof it returns.
     """
 
     kind: str
@@ -45,19 +48,19 @@ class FileSnapshot(Generic[T, P_co]):
 
     @without_frames
     def read(self) -> T:
-        """Return what is in the file as it was read, without judging it. Raises what the source does."""
+        """Return the parsed content without checking its times. Raises what the source raises."""
         if not self._parsed:
             self._parsed.append(self._parse(self.data))
         return self._parsed[0]
 
     @without_frames
     def fetch(self) -> P_co:
-        """Return the proof in the file as it was read. Raises what the source does."""
+        """Return the proof. Raises what the source raises."""
         return self._judge(self.read())
 
     @property
     def identity(self) -> str:
-        """A key for the bytes of the file, without a look into them. Raises nothing."""
+        """The cache key of the bytes, which are not parsed for it. Raises nothing."""
         return digest("file", self.kind, self.data, self.options)
 
 
@@ -65,14 +68,14 @@ STANDARD_INPUT = "-"
 
 
 class KeptStream:
-    """Keeps the content of a stream, which can be read only once. Its pickle is empty."""
+    """The content of a stream, which can be read only once. A pickle does not contain it."""
 
     def __init__(self) -> None:
         self._data: bytes | None = None
         self._lock = lock_across_forks()
 
     def read(self, path: str, limit: int) -> bytes:
-        """Return the content of the stream at *path*, which is read at the first call; raise `OSError` as it does."""
+        """Return the content of a stream, which is read at the first call. Raises `OSError`."""
         with self._lock:
             if self._data is None:
                 self._data = _read_stream(path, limit)
@@ -90,15 +93,13 @@ class KeptStream:
 
 
 def display_name(path: str) -> str:
-    """Return *path* as messages name it."""
+    """Return the name of a path in messages."""
     return "standard input" if path == STANDARD_INPUT else path
 
 
 @without_frames
 def read_proof(path: str, what: str, limit: int, *, pauses: Iterable[float] = ()) -> Secret:
-    """The text in *path*, without byte order mark and the blanks around it. Arguments and errors as of `read_bytes` and
-    `text_in`.
-    """
+    """Return the text of a file. Arguments and errors are those of `read_bytes` and `text_in`."""
     return text_in(read_bytes(path, what, limit, pauses=pauses), path, what)
 
 
@@ -106,11 +107,11 @@ def read_proof(path: str, what: str, limit: int, *, pauses: Iterable[float] = ()
 def read_bytes(
     path: str, what: str, limit: int, *, pauses: Iterable[float] = (), stream: KeptStream | None = None
 ) -> bytes:
-    """Return the content of *path*; *what* it should be is for the errors.
+    """Return the content of a file. *what* names the expected content in errors.
 
-    ``-`` is standard input. It and pipes are read once, and *stream* keeps what they held. While a file is empty it is
-    read again, after each of *pauses*, in seconds. Raises `SourceMissing` if there is no such file, `ProofInvalid` if
-    it is over *limit* bytes or cannot be read.
+    ``-`` is standard input. It and pipes are read once, and *stream* keeps their content. An empty file is read again
+    after each of *pauses*, in seconds. Raises `SourceMissing` if there is no such file, and `ProofInvalid` if it has
+    more than *limit* bytes or cannot be read.
     """
     stream = KeptStream() if stream is None else stream
     try:
@@ -119,16 +120,16 @@ def read_bytes(
             if not data.strip() and not stream.has_read():
                 sleep(pause)
                 data = _read(path, limit, stream)
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: no path can have a NUL
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: the path contains a NUL
         raise SourceMissing(
-            f"there is no file {path}; it should hold {what}.",
-            remedy="Check the path, or make the file first",
+            f"There is no file {path}. It must contain {what}.",
+            remedy="Check the path, or create the file first.",
             path=path,
         ) from None
     except OSError as error:
         raise ProofInvalid(
-            f"{display_name(path)} cannot be read: {error.strerror}; it should hold {what}.",
-            remedy="Save it again as a file that you may read",
+            f"{display_name(path)} cannot be read: {error.strerror}. It must contain {what}.",
+            remedy="Save it again as a file that you can read.",
             path=path,
         ) from None
     return data
@@ -136,40 +137,40 @@ def read_bytes(
 
 @without_frames
 def text_in(data: bytes, path: str, what: str) -> Secret:
-    """Return the text that *data* of *path* is, without byte order mark and the blanks around it.
+    """Return the text of a file without byte order mark and white space around it.
 
-    Raises `ProofInvalid` where it is empty or not text.
+    Raises `ProofInvalid` if it is empty or not text.
     """
-    # The shell of Windows redirects into UTF-16, with a byte order mark.
+    # The Windows shell writes redirected output as UTF-16 with a byte order mark.
     encoding = "utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
     try:
         text = Secret(data.decode(encoding).strip())
-    except UnicodeDecodeError:  # it holds the file's content, so no error may keep it
+    except UnicodeDecodeError:  # the exception has the content, so it must not become a cause
         raise ProofInvalid(
-            f"{display_name(path)} is no text in UTF-8; it should hold {what}.",
-            remedy="Save it again as plain text",
+            f"{display_name(path)} is not a text file in UTF-8. It must contain {what}.",
+            remedy="Save it again as plain text.",
             path=path,
         ) from None
     if not text:
         raise ProofInvalid(
-            f"{display_name(path)} is empty; it should hold {what}.",
-            remedy="Save it again, and look whether something was written",
+            f"{display_name(path)} is empty. It must contain {what}.",
+            remedy="Save it again, and check that something was written.",
             path=path,
         )
     return text
 
 
 def permission_problem(path: str) -> str:
-    """Say why other users can read or replace the secret in *path*; "" where they cannot. Raises `OSError`."""
+    """Return why other users can read or replace a file, or "" if they cannot. Raises `OSError`."""
     if path == STANDARD_INPUT:
         return ""
     real = os.path.realpath(os.path.expanduser(path))
-    if "/.." in real:  # where Kubernetes puts it, for this container alone: whoever runs in it can change nothing there
+    if "/.." in real:  # Kubernetes mounts it for this container alone
         return ""
     found = os.stat(real)
     if found.st_uid not in (0, os.geteuid()):
         return "belongs to another user"
-    return "can be read by every user of this machine" if found.st_mode & 0o004 else ""
+    return "is readable by every user of this machine" if found.st_mode & 0o004 else ""
 
 
 def _read(path: str, limit: int, stream: KeptStream) -> bytes:

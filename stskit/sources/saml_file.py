@@ -1,4 +1,4 @@
-"""A SAML response that was saved as a file."""
+"""A source that reads a SAML response from a file."""
 
 from __future__ import annotations
 
@@ -27,21 +27,27 @@ from stskit.sources.proof_file import FileSnapshot, KeptStream, display_name, re
 __all__ = ["SAMLFile"]
 
 _WHAT: Final = "a SAML response"
-_MAX_BYTES: Final = 50_000_000  # a browser log holds everything that was loaded
+_MAX_BYTES: Final = 50_000_000  # a browser log contains every loaded file
 
 
 def _path(path: str | os.PathLike[str]) -> str:
     return path_text(
         path,
         ProofInvalid,
-        remedy="Save the response in a file and write its path, or write Static(SAMLAssertion.from_text(text))",
-        cli_remedy="Save the response in a file and write its path: --saml-file FILE",
+        remedy="Save the response in a file and pass its path, or pass Static(SAMLAssertion.from_text(text)).",
+        cli_remedy="Save the response in a file and pass its path: --saml-file FILE",
     )
 
 
 @frozen
 class SavedResponse:
-    """The `assertion` in a file, by which `name` messages refer to it, and of how many responses it is the newest."""
+    """The newest SAML response of a file.
+
+    Args:
+        assertion: The response.
+        name: Its name in messages.
+        among: Number of responses in the file.
+    """
 
     assertion: SAMLAssertion
     name: str
@@ -51,22 +57,36 @@ class SavedResponse:
 @init_without_frames
 @frozen
 class SAMLFile:
-    """A file that holds the SAML response of an identity provider, in whatever way it was saved.
+    """A source that reads the SAML response of an identity provider from a file.
 
-    That is the value of the form field ``SAMLResponse`` which the browser posts to https://signin.aws.amazon.com/saml:
-    base64, in one line or several, URL-encoded, as a form body, as the XML itself, or somewhere in a log of the
-    browser: a HAR file, or text copied from its developer tools, of up to 50 MB. Of several the newest is taken, of
-    those posted to AWS if there are any; the logger ``stskit`` says at INFO which it was.
+    The response is the value of the form field ``SAMLResponse`` that the browser posts to
+    https://signin.aws.amazon.com/saml. The file can contain it as base64 in one or several lines, URL-encoded, as a
+    form body, as XML, or in a log of the browser: a HAR file, or text copied from its developer tools, up to 50 MB. Of
+    several responses the newest is used, of those posted to AWS if there are any. The logger ``stskit`` names it at
+    INFO.
 
-    `path`: of the file; ``~`` is the home, and ``-`` is standard input. That and pipes, such as ``<(command)``, are
-    read once and kept in memory for this object. `principal_arn`: the ARN of the SAML provider; None finds it in the
-    assertion, beside the role. `skew`: by how much the clocks of this machine and of the identity provider may differ.
-    `audience`: whom the assertion must be for; defaults to what the server accepts.
-    `clock`: what it takes the time from.
+    The file is read again for every fetch. An assertion is valid for a few minutes, so a recipe that refreshes needs a
+    person to sign in again and save a new response. Until then it raises `SignInRequired`. Rules that only AWS has,
+    such as the audience, are checked when the assertion is about to be sent to AWS.
 
-    The file is read again for every fetch. An assertion is good for a few minutes, so a recipe that refreshes needs a
-    person to sign in again and save a new response; until then it raises `SignInRequired`. What only STS of AWS demands
-    of an assertion, such as its audience, is judged when the assertion is about to be sent there.
+    Args:
+        path: Path of the file. ``~`` is the home folder, and ``-`` is standard input. Standard input and pipes are read
+            once and kept in memory.
+        principal_arn: ARN of the SAML provider in IAM. Defaults to the one that the assertion lists with the role.
+        skew: Largest allowed difference between the clocks of this machine and of the identity provider, as a
+            timedelta. Defaults to 4 minutes.
+        audience: Audience that the assertion must have. Defaults to any that the server accepts.
+        clock: The source of the time. Defaults to the system clock.
+
+    Raises:
+        ProofInvalid: If the path is the content of a file instead.
+        TypeError: If an argument has the wrong type.
+
+    Example:
+        >>> from stskit import assume
+        >>> from stskit.sources import SAMLFile
+        >>> assume("arn:aws:iam::123456789012:role/Deploy", source=SAMLFile("samlresponse.log")).subject
+        'alice'
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_saml_view-saml-response.html
     """
@@ -80,33 +100,51 @@ class SAMLFile:
 
     @without_frames
     def fetch(self) -> SAMLAssertion:
-        """Read the file, as it is now. All errors name the file, and nothing of what is in it.
+        """Read the file and return its assertion. Errors name the file and do not quote its content.
 
-        Raises `SourceMissing` where it is not there, `SignInRequired` where the assertion has ended, `ProofInvalid`
-        where it is none, is not valid yet, or is for another `audience`.
+        Returns:
+            The assertion. It has not expired.
+
+        Raises:
+            SourceMissing: If there is no such file.
+            SignInRequired: If the assertion has expired.
+            ProofInvalid: If the file contains no SAML response, or one that is not valid yet or for another `audience`.
         """
         return self.snapshot().fetch()
 
     @without_frames
     def read(self) -> SAMLAssertion:
-        """The assertion in the file as it is, also one that has ended or is not for AWS: to look into, not to send.
+        """Read the file and return its assertion without checking times and audience, to show it rather than send it.
 
-        Raises `SourceMissing` where the file is not there, `ProofInvalid` where it holds no SAML response.
+        Returns:
+            The assertion, which may have expired.
+
+        Raises:
+            SourceMissing: If there is no such file.
+            ProofInvalid: If the file contains no SAML response.
         """
         return self.snapshot().read().assertion
 
     @property
     @without_frames
     def identity(self) -> str:
-        """A key for caches: for the bytes of the file as it is now, also for an expired assertion.
+        """The cache key of the bytes of the file as it is now, also if the assertion has expired.
 
-        Raises `SourceMissing` where the file is not there, `ProofInvalid` where it cannot be read.
+        Raises `SourceMissing` if there is no such file, and `ProofInvalid` if it cannot be read.
         """
         return self.snapshot().identity
 
     @without_frames
     def snapshot(self) -> FileSnapshot[SavedResponse, SAMLAssertion]:
-        """Read the file now: return a source whose `identity` and `fetch` use these bytes. Raises as `identity`."""
+        """Read the file, and return a source whose `identity` and `fetch` use the same bytes.
+
+        Returns:
+            A source.
+
+        Raises:
+            SourceMissing: If there is no such file.
+            ProofInvalid: If it cannot be read.
+        """
         data = read_bytes(self.path, _WHAT, _MAX_BYTES, stream=self._stream)
         return FileSnapshot("SAML", data, (self.principal_arn,), self._parse, self._judge)
 
@@ -125,7 +163,7 @@ class SAMLFile:
     def _judge(self, saved: SavedResponse) -> SAMLAssertion:
         assertion = saved.assertion
         try:
-            if not assertion.is_encrypted:  # then it is AWS that judges
+            if not assertion.is_encrypted:  # AWS checks an encrypted assertion
                 self._judge_time(assertion)
                 self._judge_audience(assertion.audiences)
         except SourceError as error:
@@ -137,22 +175,22 @@ class SAMLFile:
         now, begin, end = self.clock.now(), assertion.not_before, assertion.not_on_or_after
         if end is not None and now >= end + self.skew:
             raise SignInRequired(
-                f"the SAML assertion ended at {end}, and it is {now.replace(microsecond=0)}",
-                remedy=f"sign in again and save the new response as {self.path}"
+                f"the SAML assertion expired at {end}. The time is {now.replace(microsecond=0)}.",
+                remedy=f"Sign in again, and save the new response as {self.path}"
                 if self.path != "-"
-                else "sign in again and pass the new response to a new command",
+                else "Sign in again, and pass the new response to a new command.",
             )
         if begin is not None and now < begin - self.skew:
             raise ProofInvalid(
-                f"the SAML assertion counts from {begin}, and it is {now.replace(microsecond=0)}",
-                remedy="check the clocks of this machine and of the identity provider",
+                f"the SAML assertion is not valid before {begin}. The time is {now.replace(microsecond=0)}.",
+                remedy="Check the clocks of this machine and of the identity provider.",
             )
 
     def _judge_audience(self, audiences: tuple[str, ...]) -> None:
         if self.audience is not None and audiences and self.audience not in audiences:
             raise ProofInvalid(
-                f"the SAML assertion is for {', '.join(audiences)[:200]}, and not for {self.audience}",
-                remedy="save the response for that audience, or name another one: SAMLFile(path, audience=...)",
+                f"the SAML assertion was issued for {', '.join(audiences)[:200]}, not for {self.audience}.",
+                remedy="Save the response for that audience, or pass another one: SAMLFile(path, audience=...).",
                 option="audience",
             )
 
@@ -162,18 +200,18 @@ def _report(saved: SavedResponse) -> None:
     if saved.among > 1:
         from logging import getLogger
 
-        getLogger("stskit").info("%s: this SAML response is taken", saved.name)
+        getLogger("stskit").info("%s: using this SAML response.", saved.name)
     if not assertion.is_encrypted and (number := assertion.invalid_role_count):
         warn(
-            f"{saved.name}: {number} values of the attribute Role are no pair of a role ARN and a SAML provider ARN, "
-            "and were left out; have the identity provider correct them",
+            f"{saved.name}: {number} values of the attribute Role were skipped, because they are not a pair of a role "
+            "ARN and a SAML provider ARN. Correct them in the identity provider.",
             StskitWarning,
-            stacklevel=7,  # where `fetch` was called
+            stacklevel=7,  # the line that called `fetch`
         )
 
 
 def _without_archive(data: bytes) -> bytes:
-    """Return the pages in *data* where it is a web archive of Safari; else *data*."""
+    """Return the pages of a web archive of Safari, or other data as it is."""
     if not data.startswith(b"bplist00") and b"<plist" not in data[:1000]:
         return data
     from plistlib import loads

@@ -1,4 +1,4 @@
-"""A session of the user's own, so that one MFA code serves many roles."""
+"""A source that calls GetSessionToken, so that one MFA code works for many roles."""
 
 from __future__ import annotations
 
@@ -19,13 +19,28 @@ __all__ = ["SessionToken"]
 @init_without_frames
 @frozen
 class SessionToken:
-    """Temporary credentials of the very user whose long-term ones `source` gives, by GetSessionToken.
+    """A source of temporary credentials of the same user, from GetSessionToken.
 
-    With `mfa` they count as authenticated by it, so one code serves every role that asks for MFA. Each fetch is a call,
-    and needs a code: share one among many roles by ``Cached(SessionToken(source, mfa))``. `duration`: seconds or a
-    timedelta, 900 to 129,600; None leaves it to STS, which takes twelve hours. `sts`: whom it asks.
+    With `mfa`, they count as authenticated by MFA, so that one code works for every role that requires it. Each fetch
+    is a call and needs a code: share it among many roles with ``Cached(SessionToken(source, mfa))``.
 
-    Raises `RoleError` where the duration is out of its limits, and `TypeError` for an argument of the wrong type.
+    Args:
+        source: Source of the long-term keys of a user.
+        mfa: MFA device and code. Defaults to none.
+        duration: How long the credentials are valid, in seconds or as a timedelta; 900 to 129,600 seconds. Defaults to
+            twelve hours.
+        sts: What calls STS. Defaults to ``BotocoreSTS()``.
+
+    Raises:
+        RoleError: If the duration is out of its limits.
+        TypeError: If an argument has the wrong type.
+
+    Example:
+        >>> from stskit import Cached, assume
+        >>> from stskit.sources import Profile, SessionToken
+        >>> user = Cached(SessionToken(Profile("base")))
+        >>> assume("arn:aws:iam::123456789012:role/Deploy", source=user).account_id
+        '123456789012'
 
     https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html
     """
@@ -43,18 +58,24 @@ class SessionToken:
 
     @without_frames
     def fetch(self) -> Credentials:
-        """New credentials: one fetch of the source, one code, one call of STS.
+        """Return new credentials. This fetches the source, asks for an MFA code if needed, and calls STS.
 
-        Raises `ProofInvalid` where the source gives temporary credentials, with which STS makes no session, and what
-        the source, the MFA device and STS raise.
+        Returns:
+            Temporary credentials of the same user.
+
+        Raises:
+            SourceError: If the source has no credentials.
+            ProofInvalid: If the credentials are temporary, because STS refuses those here.
+            SignInRequired: If an MFA code is needed and no person can be asked.
+            STSError: If STS refused the request.
+            STSUnavailable: If STS could not be reached, or its response was not usable.
         """
         credentials = self.source.fetch()
         if credentials.session_token is not None:
             raise ProofInvalid(
-                "a session token is given for the long-term keys of a user only, and these are temporary already",
-                remedy="name the user's own profile as source, or assume the role from these without SessionToken",
-                cli_remedy="name the user's own profile as source, or assume the role from these "
-                "without --session-token",
+                "GetSessionToken needs the long-term keys of a user, but the source returned temporary credentials.",
+                remedy="Pass the profile of the user as the source, or assume the role without SessionToken.",
+                cli_remedy="Pass the profile of the user with --profile, or omit --session-token.",
                 option="source",
             )
         sts = sts_for(self.source, self.sts)
@@ -62,31 +83,48 @@ class SessionToken:
 
     @property
     def settings_profile(self) -> str | None:
-        """The profile whose endpoint, region and CA bundle count for calls that are signed with these credentials.
+        """The profile whose endpoint, region and CA bundle apply to calls that use these credentials.
 
-        Raises nothing.
+        None if there is none. Raises nothing.
         """
         return getattr(self.source, "settings_profile", None)
 
     @property
     def identity(self) -> str | None:
-        """A key for caches: by whose credentials the session is and what is asked for; None where `source` or `sts` has
-        no identity.
+        """The cache key. It covers the source, the options and the STS.
 
-        Raises what the source does.
+        None if `source` or `sts` has no identity. Raises what the source raises.
         """
         return session_key(identity_of(self.source), self.duration, self.mfa, sts_for(self.source, self.sts))
 
     def identity_for(self, name: str, /) -> str | None:
-        """Return the same where *name* says whose the credentials of `source` are. Raises nothing."""
+        """Return the cache key if *name* stands for the identity of the first source.
+
+        Args:
+            name: Name of the identity, chosen by the user.
+
+        Returns:
+            The cache key, or None if there can be none. Raises nothing.
+        """
         return session_key(
             identity_for(self.source, name), self.duration, self.mfa, sts_for(self.source, self.sts), sts_name=name
         )
 
     def anonymous_part(self) -> object | None:
-        """Return what leaves it without identity: `sts`, or a part of `source`; None otherwise. Raises nothing."""
+        """Return the part that has no identity, so that there is no cache key.
+
+        Returns:
+            `sts` or a part of `source`, or None if each part has an identity. Raises nothing.
+        """
         return anonymous_part(self.source, self.sts)
 
     def snapshot(self) -> SessionToken:
-        """Return the same with the source as it is now. Raises what the source does."""
+        """Return this source with the present state of its own source.
+
+        Returns:
+            A source.
+
+        Raises:
+            SourceError: If the source cannot be read.
+        """
         return evolve(self, source=snapshot_of(self.source), sts=sts_for(self.source, self.sts))

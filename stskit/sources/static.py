@@ -1,4 +1,4 @@
-"""Proof that is already at hand."""
+"""A source that returns a proof that the program has already."""
 
 from __future__ import annotations
 
@@ -31,18 +31,33 @@ def _check_proof(_self: object, _attribute: object, proof: Any) -> None:
 @init_without_frames
 @frozen
 class Static(Generic[P]):
-    """Return the `proof` that it was made with: credentials, a SAML assertion or a web identity token in memory.
+    """A source that always returns the same proof.
 
-    Raises `TypeError` where it is none of these.
+    Args:
+        proof: Credentials, a SAML assertion or an OIDC token.
+
+    Raises:
+        TypeError: If it is not a proof.
+
+    Example:
+        >>> from stskit import SAMLAssertion, assume
+        >>> from stskit.sources import Static
+        >>> assertion = SAMLAssertion.from_text(open("samlresponse.log").read())
+        >>> assume("arn:aws:iam::123456789012:role/Deploy", source=Static(assertion)).subject
+        'alice'
     """
 
     proof: P = field(validator=_check_proof)
 
     def fetch(self) -> P:
-        """Return the proof, always the same one. Raises nothing."""
+        """Return the proof.
+
+        Returns:
+            Always the same proof. Raises nothing.
+        """
         return self.proof
 
     @property
     def identity(self) -> str:
-        """A key for caches: for the whole proof, which cannot be read from it. Raises nothing."""
+        """The cache key of the proof, which cannot be read from it. Raises nothing."""
         return proof_key(self.proof)

@@ -1,4 +1,4 @@
-"""The credentials of a profile, or whatever the AWS SDKs would find."""
+"""A source of the credentials of a profile, or of the standard AWS credential chain."""
 
 from __future__ import annotations
 
@@ -21,24 +21,38 @@ _OF_THE_MACHINE: Final = ("container-role", "iam-role")  # botocore's names
 
 
 def _check_name(_self: object, _attribute: object, name: str | None) -> None:
-    check_type("name", name, (str, type(None)), "the name of a profile or None")
+    check_type("name", name, (str, type(None)), "a profile name or None")
     if name is not None:
-        refuse_secret("name", name, "the name of a profile", ProofInvalid, remedy="write Static(proof) for a proof")
+        refuse_secret("name", name, "a profile name", ProofInvalid, remedy="Pass Static(proof) for a proof.")
 
 
 @init_without_frames
 @frozen
 class Profile:
-    """The credentials of a profile in the shared config and credentials files, whatever that profile uses: keys, SSO, a
-    process, another role. `name` None is the default chain of botocore: environment variables, ``AWS_PROFILE``, the
-    default profile, container and instance. With a name, key variables in the environment do not count.
+    """A source of the credentials of a profile: keys, SSO, a process, another role, or whatever the profile uses.
 
-    Everything is read again for every fetch, so that a file that has changed is seen. `process_timeout`: seconds, up to
-    a day, after which a ``credential_process`` is stopped. Where the profile asks for an MFA code, the main thread asks
-    for it at the terminal, for every fetch; other threads never do.
+    Everything is read again for every fetch, so that changes of the files are used. A named profile ignores keys in
+    environment variables. If the profile needs an MFA code, the main thread asks for it at the terminal at every fetch;
+    other threads never ask.
 
-    `allow_http`: whether the calls that the profile itself makes (AssumeRole, web identity, SSO) may go to another
-    machine without TLS. Each of these calls takes a minute at most, and ``AWS_REGION`` counts for them.
+    Args:
+        name: Profile name. Defaults to the standard AWS credential chain: environment variables, ``AWS_PROFILE``, the
+            default profile, container and instance.
+        process_timeout: Seconds after which a ``credential_process`` is stopped; up to one day. Defaults to 60.
+        allow_http: Whether calls of the profile itself (AssumeRole, web identity, SSO) may go to another machine
+            without TLS. Defaults to False. Each of these calls takes at most one minute, and ``AWS_REGION`` applies to
+            them.
+
+    Raises:
+        ProofInvalid: If the name is a secret instead.
+        ValueError: If `process_timeout` is out of its limits.
+        TypeError: If an argument has the wrong type.
+
+    Example:
+        >>> from stskit import assume
+        >>> from stskit.sources import Profile
+        >>> assume("arn:aws:iam::123456789012:role/Deploy", source=Profile("base")).account_id
+        '123456789012'
 
     https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
     """
@@ -49,44 +63,59 @@ class Profile:
 
     @property
     def identity(self) -> str | None:
-        """A key for caches: by the profiles, files and variables that decide whose credentials these are, with their
-        keys and tokens. None where a process, the container or the instance decides. Raises nothing.
+        """The cache key. It covers the profiles, files, variables and keys that decide about the credentials.
+
+        None if a process, the container or the instance decides. Raises nothing.
         """
         return self.snapshot().identity
 
     def snapshot(self) -> ProfileSnapshot:
-        """Return a source whose `identity` is for the credentials that its `fetch` returns. Raises nothing."""
+        """Return a source whose `identity` belongs to the credentials that its `fetch` returns.
+
+        Returns:
+            A source. Raises nothing.
+        """
         from stskit.sources.profile.cache_key import profile_parts
 
         return ProfileSnapshot(self, profile_parts(self.name))
 
     def anonymous_part(self) -> Profile | None:
-        """Return this profile where it has no identity, else None. Raises nothing."""
+        """Return this profile if it has no identity, so that there is no cache key.
+
+        Returns:
+            This profile or None. Raises nothing.
+        """
         return self if self.identity is None else None
 
     @property
     def settings_profile(self) -> str | None:
-        """The profile whose endpoint, region and CA bundle count for calls that are signed with these credentials.
+        """The profile whose endpoint, region and CA bundle apply to calls that use these credentials.
 
-        None where no profile is named; then that of the environment counts. Raises nothing.
+        None without a name; then the profile of the environment applies. Raises nothing.
         """
         return self.name
 
     @without_frames
     def fetch(self) -> Credentials:
-        """The credentials as botocore finds them now.
+        """Return the credentials that botocore finds now. Errors do not quote what a process or a server printed.
 
-        Raises `SourceMissing` where the profile does not exist or nothing is found, `SignInRequired` where its SSO or
-        login session has ended or an MFA code is needed and nobody can be asked, and `ProofInvalid` where something is
-        there and does not work; none with what a process or a server said, since that may hold secrets.
+        Returns:
+            The credentials.
+
+        Raises:
+            SourceMissing: If the profile does not exist, or there are no credentials.
+            SignInRequired: If the SSO or login session has expired, or an MFA code is needed and no person can be
+                asked.
+            ProofInvalid: If the configuration or a server it needs does not work.
         """
         return _fetch_with_origin(self)[0]
 
 
 @define(eq=False)
 class ProfileSnapshot:
-    """A profile with what decided whose credentials it gives; without, if that has changed during the fetch, and if
-    the machine has given them after all.
+    """A profile with the settings that decide about its credentials.
+
+    It has no identity if the settings changed during the fetch, or if the machine provided the credentials.
     """
 
     profile: Profile
@@ -94,12 +123,12 @@ class ProfileSnapshot:
 
     @property
     def identity(self) -> str | None:
-        """As of `Profile`. Raises nothing."""
+        """The cache key, as for `Profile`. Raises nothing."""
         return None if self._parts is None else digest(*self._parts)
 
     @without_frames
     def fetch(self) -> Credentials:
-        """As of `Profile`, which reads the files again."""
+        """Return the credentials, as `Profile` does."""
         from stskit.sources.profile.cache_key import profile_parts
 
         credentials, is_of_machine = _fetch_with_origin(self.profile)
@@ -109,14 +138,14 @@ class ProfileSnapshot:
 
 
 def _fetch_with_origin(profile: Profile) -> tuple[Credentials, bool]:
-    """Return the credentials, and whether the container or the instance has given them. Raises as `fetch`."""
+    """Return the credentials, and whether the container or the instance provided them. Raises as `fetch`."""
     from stskit.sources.profile import errors
     from stskit.sources.profile.provider_chain import harden_chain
     from stskit.sts.clients import silence_secret_loggers
     from stskit.sts.settings import new_session
     from stskit.sts.wire import guard
 
-    where = "the ambient AWS credentials" if profile.name is None else f"the profile {profile.name!r}"
+    where = "The standard AWS credential chain" if profile.name is None else f"Profile {profile.name!r}"
     session = new_session(profile.name)
     guard(session, allow_http=profile.allow_http)
     try:
@@ -126,11 +155,11 @@ def _fetch_with_origin(profile: Profile) -> tuple[Credentials, bool]:
             found = _found(profile.name, session)
     except SourceError as error:
         raise prefixed(error, f"{where}: ") from None
-    except Exception as error:  # noqa: BLE001 - botocore's errors have no common base, and may hold secrets
+    except Exception as error:  # noqa: BLE001 - botocore's errors have no common base class
         raise errors.translate(error, session, where, profile.name) from None
     if found is None:
-        what = f"{where}: nothing found, neither elsewhere nor"
-        raise errors.not_found(session, what, "run: aws configure, or name another source")
+        what = f"{where} found no credentials, neither in the environment nor"
+        raise errors.not_found(session, what, "Run: aws configure. Or pass another source.")
     return found
 
 
@@ -168,9 +197,10 @@ def _use_machine(name: str | None, session: Session, method: str) -> None:
     profile = session.get_config_variable("profile") or "default"
     if name is not None:
         check_machine(name, session.full_config["profiles"].get(name, {}))
-    getLogger("stskit").info("the profile %r holds no credentials; using those of this machine (%s)", profile, method)
+    message = "Profile %r has no credentials. Using the credentials of this machine (%s)."
+    getLogger("stskit").info(message, profile, method)
 
 
 def _text(value: object) -> str:
-    """Return *value*, and "" where it is not text but the mapping that botocore makes of an indented block."""
+    """Return text, or "" for the mapping that botocore makes of an indented block."""
     return value if isinstance(value, str) else ""

@@ -1,4 +1,4 @@
-"""What decides whose credentials a profile gives, from its configuration alone: nothing is asked and nothing is run."""
+"""Collect the settings that decide about the credentials of a profile. No server is called and no process is run."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ __all__ = ["profile_parts"]
 
 Parts: TypeAlias = tuple[object, ...]
 
-# With each of these, botocore finds the credentials by the profile; without, it asks the container or the instance.
+# With one of these settings, botocore uses the profile. Without them, it uses the container or the instance.
 _MARKS: Final = ("aws_access_key_id", "login_session", "role_arn", "sso_account_id", "sso_role_name")
 _KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
-_OF_THE_DEFAULT: Final = ("AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME")  # botocore looks at them where no profile is named
-_MAX_BYTES: Final = 1_000_000  # of a token file
+_OF_THE_DEFAULT: Final = ("AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME")  # botocore uses them if no profile is named
+_MAX_BYTES: Final = 1_000_000  # largest size of a token file
 
 
 def profile_parts(name: str | None) -> Parts | None:
-    """Return all that decides whose credentials the profile *name* gives, secrets included; None as *name* is the
-    default chain.
+    """Return the settings that decide about the credentials of a profile, with their secrets.
 
-    None where that cannot be seen: where a process, the container or the instance decides.
+    A *name* of None is the standard AWS credential chain. Returns None if a process, the container or the instance
+    decides, because that cannot be read.
     """
     if name is None and os.environ.get("AWS_ACCESS_KEY_ID"):
         return "environment", _values(_KEYS)
     config = read_shared_config()
     if config is None:
-        return ("unreadable",)  # fetch() says so
+        return ("unreadable",)  # fetch() raises an error
     profile = name or ambient_profile()
     chain = list(_chain(config, profile))
     files = [path for settings in chain for path in _token_files(settings)]
@@ -48,16 +48,14 @@ def profile_parts(name: str | None) -> Parts | None:
 
 
 def _may_use_machine(name: str, chain: list[dict[str, Any]]) -> bool:
-    """Return whether `Profile.fetch` lets botocore go on to the container or the instance for a named profile."""
+    """Return whether `Profile.fetch` allows the container or the instance for a named profile."""
     from stskit.sources.profile.missing import lacks_credentials
 
     return bool(chain) and not lacks_credentials(name, chain[0])
 
 
 def _chain(config: SharedConfig, profile: str) -> Iterator[dict[str, Any]]:
-    """Yield the settings of *profile*, and of each one that it gets its credentials from, with the sections that they
-    refer to.
-    """
+    """Yield the settings of a profile and of its source profiles, with the sections that they refer to."""
     following: object = profile
     seen: set[str] = set()
     while isinstance(following, str) and following in config.profiles and following not in seen:
@@ -69,7 +67,7 @@ def _chain(config: SharedConfig, profile: str) -> Iterator[dict[str, Any]]:
 
 
 def _token_files(settings: dict[str, Any]) -> Iterator[str]:
-    """Yield the files with the tokens that botocore would use for a profile with these *settings*."""
+    """Yield the token files that botocore would use for a profile with these settings."""
     from hashlib import sha1, sha256
 
     session = settings["[sso_session]"] or {}
@@ -87,7 +85,7 @@ def _token_files(settings: dict[str, Any]) -> Iterator[str]:
 def _content(path: str) -> bytes | None:
     from stskit._io import atomic
 
-    with suppress(OSError, ValueError):  # fetch() says so
+    with suppress(OSError, ValueError):  # fetch() raises an error
         return atomic.read(path, _MAX_BYTES)
     return None
 

@@ -1,4 +1,4 @@
-"""A named profile without credentials: botocore would use the role of this machine, which is somebody else's."""
+"""Refuse a named profile without credentials, for which botocore would use the role of this machine."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from stskit.sts.shared_config import ambient_profile
 
 __all__ = ["check_credentials", "check_machine", "lacks_credentials", "may_use_machine"]
 
-# Each of these says where the credentials come from. If something else is missing then, botocore says so.
+# Each of these settings decides where the credentials come from. If another one is missing, botocore raises an error.
 _SAYS_WHERE: Final = (
     *("aws_access_key_id", "credential_process", "login_session", "role_arn", "web_identity_token_file"),
     *("sso_account_id", "sso_role_name"),
 )
 _MACHINE: Final = ("Ec2InstanceMetadata", "EcsContainer")
-# What a profile with one of the first is missing, if it has none of those above.
+# The settings that are missing if a profile has one of the first and none of the settings above.
 _COMPANIONS: Final = (
     (("aws_secret_access_key", "aws_session_token"), "aws_access_key_id is missing"),
     (("sso_session", "sso_start_url", "sso_region"), "sso_account_id and sso_role_name are missing"),
@@ -25,14 +25,14 @@ _COMPANIONS: Final = (
 
 
 def may_use_machine(name: str, settings: Mapping[str, Any]) -> bool:
-    """Return whether botocore may go on to the container or the instance for the profile *name*."""
+    """Return whether the container or the instance is allowed for a profile."""
     return name in ("default", ambient_profile()) or settings.get("credential_source") in _MACHINE
 
 
 def lacks_credentials(name: str, settings: Mapping[str, Any]) -> bool:
-    """Return whether the profile *name* holds no credentials and does not say where they come from.
+    """Return whether a profile has no credentials and no setting that says where they come from.
 
-    The default profile and the one that the environment names are the default chain, which may use the machine's role.
+    The default profile and the profile of the environment belong to the standard chain, which may use the machine.
     """
     if may_use_machine(name, settings):
         return False
@@ -40,32 +40,32 @@ def lacks_credentials(name: str, settings: Mapping[str, Any]) -> bool:
 
 
 def check_machine(name: str, settings: Mapping[str, Any]) -> None:
-    """Raise `SourceMissing` where botocore has found the credentials of this machine for a profile that has its own.
+    """Raise `SourceMissing` if botocore found the credentials of this machine for a profile that has its own.
 
-    It skips an empty setting, and a setting that it does not know, such as ``login_session`` before version 1.41.
+    botocore skips empty settings, and settings that it does not know, such as ``login_session`` before version 1.41.
     """
     if not may_use_machine(name, settings):
         raise SourceMissing(
-            "botocore cannot use its credentials, and went on to the role of this machine",
-            remedy="complete the profile, or update botocore; for the role of this machine, use Profile() without a "
-            "name",
-            cli_remedy="complete the profile, or update botocore; for the role of this machine, leave out --profile",
+            "botocore cannot use its credentials, and found those of this machine instead, which were not used.",
+            remedy="Complete the profile, or upgrade botocore. To use the role of this machine, pass Profile() without "
+            "a name.",
+            cli_remedy="Complete the profile, or upgrade botocore. To use the role of this machine, omit --profile.",
             option="profile",
         )
 
 
 def check_credentials(name: str, settings: Mapping[str, Any]) -> None:
-    """Raise `SourceMissing`, which says what is missing, where `lacks_credentials`."""
+    """Raise `SourceMissing`, which names the missing setting, if the profile has no credentials."""
     if lacks_credentials(name, settings):
         raise SourceMissing(
-            f"it holds no credentials{_what_is_missing(settings)}",
-            remedy="complete the profile; for the role of this machine, use Profile() without a name",
-            cli_remedy="complete the profile; for the role of this machine, leave out --profile",
+            f"it has no credentials{_missing_setting(settings)}",
+            remedy="Complete the profile. To use the role of this machine, pass Profile() without a name.",
+            cli_remedy="Complete the profile. To use the role of this machine, omit --profile.",
             option="profile",
         )
 
 
-def _what_is_missing(settings: Mapping[str, Any]) -> str:
+def _missing_setting(settings: Mapping[str, Any]) -> str:
     from difflib import get_close_matches
 
     known = [*_SAYS_WHERE, *(name for names, _ in _COMPANIONS for name in names)]

@@ -1,5 +1,6 @@
-"""Runs the ``credential_process`` of a profile: with a time limit for it and all that it starts, never inside itself,
-and with nothing that it prints in an error.
+"""Run the ``credential_process`` of a profile.
+
+It and its child processes have a time limit, it cannot start itself, and errors do not contain its output.
 
 https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
 """
@@ -21,7 +22,7 @@ from stskit.errors import ProofInvalid, prefixed
 
 __all__ = ["CompletedProcess", "mark_process", "run_process"]
 
-_PROCESSES: Final = "_STSKIT_CREDENTIAL_PROCESSES"  # tells a process which ones it runs in
+_PROCESSES: Final = "_STSKIT_CREDENTIAL_PROCESSES"  # the environment variable with the digests of running processes
 
 
 @frozen
@@ -32,14 +33,12 @@ class CompletedProcess:
     returncode: int = 0
 
     def communicate(self) -> tuple[bytes, bytes]:
-        """Return what the process has printed. Raises nothing."""
+        """Return the output of the process."""
         return self.output, b""
 
 
 def mark_process(arguments: Sequence[str]) -> None:
-    """Let it be noticed where this process, which gives credentials, is run by itself: a command that ends with
-    *arguments* is an error from now on.
-    """
+    """Mark this process as a credential process. A command that ends with *arguments* is an error from now on."""
     os.environ[_PROCESSES] = " ".join([*os.environ.get(_PROCESSES, "").split(), _digest(arguments)])
 
 
@@ -48,31 +47,31 @@ def _digest(command: Sequence[str]) -> str:
 
 
 def run_process(timeout: float, command: list[str]) -> CompletedProcess:
-    """Run a ``credential_process`` for at most *timeout* seconds, in the place of `subprocess.Popen` in botocore.
+    """Run a ``credential_process`` for at most *timeout* seconds. botocore calls it instead of `subprocess.Popen`.
 
-    Raises `ProofInvalid`, which quotes nothing that the process has printed.
+    Raises `ProofInvalid`, which does not quote the output.
     """
     from subprocess import TimeoutExpired
 
     above = os.environ.get(_PROCESSES, "").split()
     if any(_digest(command[start:]) in above for start in range(len(command))):
         raise ProofInvalid(
-            "its credential_process asks for the credentials of this very profile, and so would run for ever",
-            remedy="let it start from another profile",
+            "its credential_process needs the credentials of the same profile, so it would never end.",
+            remedy="Use another profile in the process.",
         )
     environment = {**os.environ, _PROCESSES: " ".join([*above, _digest(command)])}
     try:
         done = _completed(command, environment, timeout)
-    except TimeoutExpired:  # it holds what was printed, so no error may keep it
+    except TimeoutExpired:  # the exception has the output, so it must not become a cause
         raise ProofInvalid(
-            f"its credential_process had not ended after {timeout:g} s, and was stopped",
-            remedy="run it to see what it waits for, or allow it more: Profile(..., process_timeout=seconds)",
-            cli_remedy="run it to see what it waits for",
+            f"its credential_process did not end within {timeout:g} seconds and was stopped.",
+            remedy="Run it in a terminal to see what it waits for, or pass Profile(..., process_timeout=seconds).",
+            cli_remedy="Run it in a terminal to see what it waits for.",
         ) from None
-    except (OSError, ValueError, IndexError) as error:  # not there, a NUL in it, empty
-        why = getattr(error, "strerror", None) or "it is no command"
+    except (OSError, ValueError, IndexError) as error:  # it does not exist, contains a NUL or is empty
+        why = getattr(error, "strerror", None) or "it is not a command"
         raise ProofInvalid(
-            f"its credential_process cannot be started: {why}", remedy=_how_to_correct(command)
+            f"its credential_process could not be started: {why}.", remedy=_how_to_correct(command)
         ) from None
     _check_output(done.returncode, done.output)
     return done
@@ -80,14 +79,14 @@ def run_process(timeout: float, command: list[str]) -> CompletedProcess:
 
 def _how_to_correct(command: list[str]) -> str:
     if command and command[0].startswith(("~", "$")):
-        return f"write the whole path: no shell replaces the {command[0][0]!r} at its beginning"
-    return "correct it"
+        return f"Write the full path, because no shell replaces the {command[0][0]!r} at its beginning."
+    return "Correct the setting credential_process."
 
 
 def _completed(command: list[str], environment: dict[str, str], timeout: float) -> CompletedProcess:
-    """Run *command* to its end. After *timeout* seconds, or if this is interrupted, stop it and all that it started.
+    """Run a command to its end. After *timeout* seconds or an interruption, stop it and its child processes.
 
-    At a terminal it stays in the process group that may ask the user; there only the process itself is stopped.
+    At a terminal it stays in the process group that can ask the user. Only the process itself is stopped then.
     """
     from subprocess import DEVNULL, PIPE, Popen
 
@@ -108,10 +107,10 @@ def _kill_group(group: int) -> None:
 
 
 def _owns_terminal() -> bool:
-    """Return whether this process may read from its terminal; one in another group would be stopped if it did."""
+    """Return whether this process can read from its terminal. The system stops a process of another group."""
     try:
         descriptor = os.open("/dev/tty", os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
-    except OSError:  # there is none
+    except OSError:  # there is no terminal
         return False
     try:
         return os.tcgetpgrp(descriptor) == os.getpgrp()
@@ -120,13 +119,15 @@ def _owns_terminal() -> bool:
 
 
 def _check_output(status: int, output: bytes) -> None:
-    """Raise `ProofInvalid`, which quotes nothing of *output*, where the process failed or printed no credentials."""
+    """Raise `ProofInvalid`, which does not quote the output, if the process failed or printed no credentials."""
     if status:
         how = f"with status {status}" if status > 0 else f"by signal {-status}"
-        raise ProofInvalid(f"its credential_process ended {how}", remedy="run it to see why")
+        raise ProofInvalid(f"its credential_process ended {how}.", remedy="Run it in a terminal to see why.")
     try:
         Credentials.from_dict(loads(output))
     except ProofInvalid as error:
-        raise prefixed(error, "its credential_process gave no credentials that can be used: ") from None
+        raise prefixed(error, "its credential_process returned no valid credentials: ") from None
     except (ValueError, RecursionError):
-        raise ProofInvalid("its credential_process printed no JSON", remedy="run it to see what it prints") from None
+        raise ProofInvalid(
+            "its credential_process printed no JSON.", remedy="Run it in a terminal to see its output."
+        ) from None

@@ -1,4 +1,4 @@
-"""botocore's search for the credentials of a profile, which here neither waits for ever nor asks in the background."""
+"""Change botocore's credential chain: processes have a time limit, and only the main thread asks for MFA codes."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ __all__ = ["SourceProviders", "harden_chain"]
 
 
 def harden_chain(session: Session, process_timeout: float) -> None:
-    """Change how *session* gets its credentials, by way of source profiles too: each ``credential_process`` ends after
-    *process_timeout* seconds, what it prints is in no error, and an MFA code is asked for in the main thread only.
+    """Replace providers of a session, also for source profiles.
 
-    What is wrong raises `ProofInvalid` or `SignInRequired`, without the name of the profile. Call it before `session`
-    is asked for credentials; it raises what botocore raises when it reads the config.
+    Each ``credential_process`` is stopped after *process_timeout* seconds, and only the main thread asks for MFA codes.
+    The providers raise `ProofInvalid` or `SignInRequired`, without the profile name. Call this before the session loads
+    credentials. Raises what botocore raises when it reads the config file.
     """
     chain = session.get_component("credential_provider")
     name = session.get_config_variable("profile") or "default"
@@ -44,7 +44,7 @@ def harden_chain(session: Session, process_timeout: float) -> None:
 
 @frozen
 class SourceProviders:
-    """Builds the providers for a source profile; botocore takes it for its own `ProfileProviderBuilder`."""
+    """A builder of the providers for source profiles, in place of botocore's `ProfileProviderBuilder`."""
 
     session: Session
     process_timeout: float
@@ -52,12 +52,12 @@ class SourceProviders:
     _runs: dict[tuple[str, ...], CompletedProcess] = field(init=False, factory=dict, repr=False)
 
     def providers(self, profile_name: str, disable_env_vars: bool = False) -> list[CredentialProvider]:
-        """Return the providers for the profile of that name, in botocore's order."""
+        """Return the providers for a profile, in botocore's order."""
         built = ProfileProviderBuilder(self.session, cache=self.cache).providers(profile_name, disable_env_vars)
         return [self.process(profile_name) if isinstance(each, ProcessProvider) else each for each in built]
 
     def process(self, profile: str) -> ProcessProvider:
-        """Return a provider that ends the process in time, checks what it printed and runs it once."""
+        """Return a provider that runs the process once, with a time limit, and checks its output."""
         return ProcessProvider(profile, self._config, popen=self._run_once)
 
     def role(self, profile: str, elsewhere: CanonicalNameCredentialSourcer) -> AssumeRoleProvider:
@@ -73,7 +73,7 @@ class SourceProviders:
         )
 
     def _run_once(self, command: list[str], **_pipes: object) -> CompletedProcess:
-        """Run *command*, or return its earlier answer: botocore asks again at once if less than 15 minutes are left."""
+        """Run a command once. botocore runs it again at once if its credentials expire within 15 minutes."""
         key = tuple(command)
         if key not in self._runs:
             self._runs[key] = run_process(self.process_timeout, command)
@@ -90,7 +90,7 @@ def _ask(question: str) -> str:
         except EOFError:
             pass
     raise SignInRequired(
-        "it needs an MFA code, and nobody can be asked here",
-        remedy="fetch once in the main thread, at a terminal, or use a profile that needs none",
-        cli_remedy="run the command at a terminal, or use a profile that needs none",
+        "it needs an MFA code, and there is no person to ask: this is not the main thread at a terminal.",
+        remedy="Call fetch() in the main thread at a terminal, or use a profile without MFA.",
+        cli_remedy="Run the command at a terminal, or use a profile without MFA.",
     )
