@@ -1,4 +1,4 @@
-"""Where credentials go: one file for each place, loaded when it is first named."""
+"""Sinks, which deliver credentials: one module for each place, imported when the sink is first used."""
 
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -20,8 +20,11 @@ __all__ = [
     "ShellExports",
 ]
 
-# What others need of the sinks without loading one.
-REGIONS: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")  # boto3 reads the second alone, the SDK for JavaScript the first
+# Names that other modules need without importing a sink.
+REGIONS: Final = (
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+)  # boto3 reads only the second, JavaScript the first
 Shell = Literal["sh", "bash", "dash", "ksh", "zsh", "fish", "csh", "tcsh", "powershell", "pwsh"]
 
 _FILES: Final = {
@@ -41,7 +44,7 @@ def __getattr__(name: str) -> object:
     from importlib import import_module
 
     sink: object = getattr(import_module(f"{__name__}.{_FILES[name]}"), name)
-    globals()[name] = sink  # so that this is asked once
+    globals()[name] = sink  # so that the next access does not come here
     return sink
 
 

@@ -1,4 +1,4 @@
-"""The document that a ``credential_process`` prints."""
+"""A sink that makes the document which a ``credential_process`` prints."""
 
 from __future__ import annotations
 
@@ -14,19 +14,33 @@ __all__ = ["CredentialProcess"]
 
 @frozen
 class CredentialProcess:
-    """The JSON document that the AWS SDKs and tools read from the ``credential_process`` of a profile.
+    """A sink that returns the JSON document which AWS SDKs and tools read from the ``credential_process`` of a profile.
 
-    Print it to standard output, and nothing else. Without an expiration they take the credentials to be good for ever;
-    with one they run the process again before that time.
+    Print only this document to standard output. SDKs run the process again before the credentials expire. Without an
+    expiration, they use the credentials for ever.
+
+    Example:
+        >>> import json
+        >>> from stskit import assume
+        >>> from stskit.sinks import CredentialProcess
+        >>> json.loads(assume("arn:aws:iam::123456789012:role/Deploy").to(CredentialProcess()))["Version"]
+        1
 
     https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
     """
 
     @without_frames
     def write(self, credentials: Credentials, /) -> str:
-        """The document for *credentials*, one line without its end; it is secret.
+        """Return the document. It is secret.
 
-        Raises `TypeError` where *credentials* has another type.
+        Args:
+            credentials: The credentials to deliver.
+
+        Returns:
+            JSON on one line, without a line end.
+
+        Raises:
+            TypeError: If they are not `Credentials`.
         """
         check_credentials(credentials)
         account = {} if credentials.account_id is None else {"AccountId": credentials.account_id}

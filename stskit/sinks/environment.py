@@ -1,4 +1,4 @@
-"""Variables for the environment of a process."""
+"""A sink that makes environment variables, and the variables that select credentials in SDKs and tools."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["OWN_VARIABLES", "Environment", "bearer_tokens", "sign_with_keys_only", "to_unset", "variables"]
 
-# Credentials under the names that `Environment` writes, what describes them, and what SDKs prefer to them. One of an
-# older set would mix with the new credentials or win over them.
+# The variables that `Environment` writes, variables that describe credentials, and variables that SDKs prefer. An older
+# value would be mixed with the new credentials or be used instead of them.
 OWN_VARIABLES: Final = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -34,8 +34,8 @@ OWN_VARIABLES: Final = (
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
 )
-# All else by which an SDK or a tool finds other credentials, or says whose credentials it set. Each group is of one
-# feature or tool.
+# Other variables by which an SDK or a tool finds other credentials or names the credentials that it set. Each group
+# belongs to one feature or tool.
 _OTHER_IDENTITIES: Final = (
     # https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html
     *("AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME", "AWS_WEB_IDENTITY_TOKEN_FILE"),
@@ -54,7 +54,7 @@ _OTHER_IDENTITIES: Final = (
     *("AWS_SSO_PROFILE", "AWS_SSO_ACCOUNT_ID", "AWS_SSO_ROLE_NAME", "AWS_SSO_ROLE_ARN", "AWS_SSO_SESSION_EXPIRATION"),
     "AWS_BEARER_TOKEN_BEDROCK",
 )
-# A service's own token, which SDKs prefer to any keys. https://docs.aws.amazon.com/sdkref/latest/guide/feature-bearer-token.html
+# Bearer tokens for a service, which SDKs prefer to keys. https://docs.aws.amazon.com/sdkref/latest/guide/feature-bearer-token.html
 _BEARER_TOKEN: Final = re.compile(r"\bAWS_BEARER_TOKEN_[A-Z0-9_]+\b")
 _KEYS, _TOKEN, _PREFERENCE = "sigv4", "httpBearerAuth", "AWS_AUTH_SCHEME_PREFERENCE"
 _NAMES: Final = {
@@ -73,18 +73,18 @@ def variables(credentials: Credentials, region: str | None, expiration: bool) ->
 
 
 def bearer_tokens(text: str) -> list[str]:
-    """Return the variables with a bearer token that *text* names."""
+    """Return the names of bearer token variables in a text."""
     return sorted({*_BEARER_TOKEN.findall(text)})
 
 
 def to_unset(environ: Mapping[str, str], region: str | None) -> tuple[str, ...]:
-    """Return the variables that must not stay beside new credentials, and those that are set for them.
+    """Return the variables to remove before new credentials are set, and the variables that are set.
 
-    *environ*: an environment, which may have tokens of services that are not known here.
+    *environ* is searched for bearer tokens of services that are not known here.
     """
     tokens = [name for name in environ if _BEARER_TOKEN.fullmatch(name)]
     if _TOKEN in environ.get(_PREFERENCE, ""):
-        tokens.append(_PREFERENCE)  # a setting otherwise, for example of the signature for several regions
+        tokens.append(_PREFERENCE)  # other values are settings, for example the signature for several regions
     return tuple(dict.fromkeys((*OWN_VARIABLES, *_OTHER_IDENTITIES, *tokens, *(() if region is None else REGIONS))))
 
 
@@ -95,35 +95,57 @@ def _check_environ(_self: object, _attribute: object, environ: Mapping[str, str]
 @init_without_frames
 @frozen
 class Environment:
-    """Environment variables, as a new dict: nothing is set in this process, unless by `applied`.
+    """A sink that returns environment variables as a new dict. It changes nothing in this process, except in `applied`.
 
-    `environ`: an environment to put them into, for example ``os.environ`` for a child process; it is not changed. The
-    variables by which an SDK would find other credentials are left out: keys, profiles, bearer tokens, roles, web
-    identity, containers, and the marks of other tools such as ``AWS_VAULT``.
-    `expiration`: whether to set ``AWS_CREDENTIAL_EXPIRATION`` too; botocore stops 10 minutes before that time, since
-    nothing renews the variables.
-    `region`: set under both names that SDKs read. Defaults to leaving them as they are.
+    Args:
+        environ: Environment to add the variables to, for example ``os.environ`` for a child process. It is not changed.
+            Variables by which an SDK would find other credentials are removed from the result: keys, profiles, bearer
+            tokens, roles, web identity, containers, and variables of other tools such as ``AWS_VAULT``. Defaults to an
+            empty environment.
+        expiration: Whether to set ``AWS_CREDENTIAL_EXPIRATION`` too. botocore refuses credentials 10 minutes before
+            that time, because nothing refreshes the variables. Defaults to False.
+        region: AWS region, set in ``AWS_REGION`` and ``AWS_DEFAULT_REGION``. Defaults to not setting them.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+
+    Example:
+        >>> import os, subprocess, sys
+        >>> from stskit import assume
+        >>> from stskit.sinks import Environment
+        >>> environ = assume("arn:aws:iam::123456789012:role/Deploy").to(Environment(os.environ))
+        >>> command = [sys.executable, "-c", "import os; print(os.environ['AWS_ACCESS_KEY_ID'])"]
+        >>> subprocess.run(command, env=environ, capture_output=True, text=True).stdout
+        'ASIA...'
 
     https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
     """
 
-    environ: Mapping[str, str] | None = field(default=None, repr=False, validator=_check_environ)  # may hold secrets
+    environ: Mapping[str, str] | None = field(default=None, repr=False, validator=_check_environ)  # may contain secrets
     expiration: bool = field(default=False, kw_only=True, validator=flag)
     region: str | None = field(default=None, kw_only=True, validator=optional_shown_text)
 
     @property
     def unset(self) -> tuple[str, ...]:
-        """The variables to remove before you set these credentials, and again when you are done with them.
+        """The variables to remove before you set these credentials, and again when you do not need them any more.
 
-        They are the names of the credentials themselves and of everything by which an SDK would find other ones. Raises
+        They are the variables of the credentials, and those by which an SDK would find other credentials. Raises
         nothing.
         """
         return to_unset(os.environ if self.environ is None else self.environ, self.region)
 
     @without_frames
     def write(self, credentials: Credentials, /) -> dict[str, str]:
-        """The variables for *credentials*. Their secrets are `Secret` texts: a process gets them in clear, a repr masks
-        them. Raises `TypeError` where *credentials* has another type.
+        """Return the environment variables. Their secrets are `Secret` texts, which are masked in a repr.
+
+        Args:
+            credentials: The credentials to deliver.
+
+        Returns:
+            A new dict: `environ` without other credentials, with the new variables.
+
+        Raises:
+            TypeError: If they are not `Credentials`.
         """
         check_credentials(credentials)
         environ = {} if self.environ is None else self.environ
@@ -133,10 +155,19 @@ class Environment:
 
     @contextmanager
     def applied(self, credentials: Credentials, /) -> Iterator[None]:
-        """Have *credentials* in ``os.environ`` for a block, and the variables as they were before after it.
+        """Set the variables in ``os.environ`` for a block, and restore the environment after it.
 
-        For code that looks nowhere else. The environment is one for all threads of a process: where other threads
-        might see it, give the variables to a child process, or use a session. `environ` plays no part. Raises nothing.
+        Use it for code that reads credentials only from the environment. All threads of the process share the
+        environment, so prefer a child process or a session if there are others. `environ` is not used.
+
+        Args:
+            credentials: The credentials to set.
+
+        Yields:
+            Nothing.
+
+        Raises:
+            TypeError: If they are not `Credentials`.
         """
         check_credentials(credentials)
         names = to_unset(os.environ, self.region)
@@ -155,24 +186,24 @@ def _replace(names: tuple[str, ...], values: Mapping[str, str]) -> None:
 
 
 def sign_with_keys_only(session: Session) -> None:
-    """Let the clients of *session* sign with its credentials and never send a bearer token in their place.
+    """Make the clients of a session sign with its credentials and never send a bearer token instead.
 
-    botocore prefers a token of the environment or of an SSO sign-in, which is another identity, wherever a service
-    accepts both.
+    If a service accepts both, botocore prefers a token of the environment or of an SSO sign-in, which is another
+    identity.
     """
     session.register_component("token_provider", _NoTokens())
     session.get_component("event_emitter").register_first("choose-signer", _choose_keys)
 
 
 class _NoTokens:
-    """A provider of bearer tokens for botocore that has none."""
+    """A token provider for botocore without tokens."""
 
     def load_token(self, **_options: object) -> None:
         return None
 
 
 def _choose_keys(signing_name: str, signature_version: object, context: Mapping[str, Any], **_: object) -> str | None:
-    """Return the signature with keys where botocore might choose a token; None leaves the choice to botocore."""
+    """Return the signature with keys if botocore could choose a token. None leaves the choice to botocore."""
     schemes = {scheme.partition("#")[2] for scheme in context.get("auth_options") or ()}
     has_token = f"AWS_BEARER_TOKEN_{signing_name.replace('-', '_').replace(' ', '_').upper()}" in os.environ
     takes_both = {_KEYS, _TOKEN} <= schemes

@@ -1,6 +1,6 @@
-"""Credentials of a session that refreshes itself, as botocore and other libraries look at them.
+"""The credentials object of a session that refreshes itself, as botocore and other libraries use it.
 
-This module imports botocore at its top, so it is imported when the first session is made.
+This module imports botocore at its top, so it is imported when the first session is created.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _REFUSALS: Final = frozenset(
 
 
 def provide(session: Session, cached: Cached) -> None:
-    """Have the clients of *session* sign with the credentials of *cached*, and replace a key that a service refuses."""
+    """Make the clients of *session* sign with the credentials of *cached*, and replace a key that a service refuses."""
     refusals = _Refusals(cached)
     session.register_component("credential_provider", LiveCredentials(cached))
     session.get_component("event_emitter").register_last("before-call", refusals.keep_position)
@@ -39,33 +39,33 @@ def provide(session: Session, cached: Cached) -> None:
 
 
 def _computed(name: str, get: Callable[[LiveCredentials], Any]) -> property:
-    """Return a property called *name* that cannot be set: what a caller sets would be lost at the next refresh."""
+    """Return a property that cannot be set, because the next refresh would overwrite the value."""
 
     def refuse(_self: LiveCredentials, _value: object) -> NoReturn:
-        raise AttributeError(f"{name} cannot be set: these credentials refresh themselves")
+        raise AttributeError(f"{name} cannot be set, because these credentials refresh themselves")
 
-    return property(get, refuse, doc=f"{name}, as it is now.")
+    return property(get, refuse, doc=f"The current {name}.")
 
 
 class LiveCredentials(RefreshableCredentials):
-    """botocore's refreshable credentials by type and by attributes; what they hold is that of a `Cached`.
+    """An object with the type and the attributes of botocore's refreshable credentials, whose content is a `Cached`.
 
-    What is signed comes from `get_frozen_credentials`, so it is one whole set. The attributes are for callers who look
-    at one thing; two of them read one after the other may be of different sets. A pickle of them is the recipe, without
-    credentials, and a copy is the object itself.
+    Requests are signed with the result of `get_frozen_credentials`, so that key, secret and token always belong
+    together. Two attributes that are read one after the other may belong to different credentials. A pickle contains
+    the recipe and no credentials, and a copy is the same object.
     """
 
-    def __init__(self, cached: Cached) -> None:  # not the parent's: what it sets is computed here
+    def __init__(self, cached: Cached) -> None:  # the parent's is not called, because its attributes are computed here
         self._cached = cached
         self._frozen_pair: tuple[Credentials | None, ReadOnlyCredentials | None] = None, None
 
-    # pyright does not take what a function returns for the property that it is
+    # pyright does not recognise the result of a function as a property
     access_key = _computed("access_key", lambda self: self._cached.fetch().access_key_id)  # pyright: ignore[reportIncompatibleMethodOverride]
     secret_key = _computed("secret_key", lambda self: self._cached.fetch().secret_access_key)  # pyright: ignore[reportIncompatibleMethodOverride]
     token = _computed("token", lambda self: self._cached.fetch().session_token)  # pyright: ignore[reportIncompatibleMethodOverride]
     account_id = _computed("account_id", lambda self: self._cached.fetch().account_id)  # pyright: ignore[reportIncompatibleMethodOverride]
     method = _computed("method", lambda _: "stskit")
-    # What the parent keeps for itself, and other libraries read: nothing is fetched for these.
+    # Private attributes of the parent, which other libraries read. They do not fetch credentials.
     _access_key = _computed("_access_key", lambda self: self._held("access_key_id"))
     _secret_key = _computed("_secret_key", lambda self: self._held("secret_access_key"))
     _token = _computed("_token", lambda self: self._held("session_token"))
@@ -90,22 +90,21 @@ class LiveCredentials(RefreshableCredentials):
         return self
 
     def load_credentials(self) -> LiveCredentials:
-        """Return these, for to botocore this object is the provider of credentials as well. Raises nothing."""
+        """Return this object, because it is also the credential provider for botocore."""
         return self
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials:
-        """Return one whole set, after a refresh where it is needed. Raises what the source raises."""
+        """Return key, secret and token together, after a refresh if it is needed. Raises what the source raises."""
         frozen = self._freeze(self._cached.fetch())
         assert frozen is not None
         return frozen
 
     def get_deferred_property(self, property_name: str) -> Callable[[], Any]:
-        """Return a function that returns the attribute of that name. Raises nothing."""
+        """Return a function that returns the attribute."""
         return lambda: getattr(self, property_name)
 
     def refresh_needed(self, refresh_in: float | None = None) -> bool:
-        """Whether the credentials in hand expire within *refresh_in* seconds, a service has refused them, or there are
-        none. Raises nothing.
+        """Return whether there are no credentials, a service refused them, or they expire within *refresh_in* seconds.
 
         *refresh_in* defaults to the advisory window of the `Cached`.
         """
@@ -125,7 +124,7 @@ class LiveCredentials(RefreshableCredentials):
         return None if held is None else getattr(held, name)
 
     def _freeze(self, keys: Credentials | None) -> ReadOnlyCredentials | None:
-        of, frozen = self._frozen_pair  # a pair, so that no thread sees the keys of one set with another set
+        of, frozen = self._frozen_pair  # a tuple, so that no thread combines two different credentials
         if keys is not None and of is not keys:
             frozen = ReadOnlyCredentials(
                 keys.access_key_id, keys.secret_access_key, keys.session_token, keys.account_id
@@ -146,24 +145,24 @@ class LiveCredentials(RefreshableCredentials):
 
 
 class _Refusals:
-    """Handlers of botocore's events: a request whose key a service has refused is sent once more, with a new key."""
+    """Event handlers for botocore that send a request again with a new key, if a service refused its key."""
 
     def __init__(self, cached: Cached) -> None:
         self._cached = cached
 
     def keep_position(self, params: dict[str, Any], **_event: object) -> None:
-        """Note where the body of a request begins, before botocore wraps it to send it in chunks."""
+        """Remember where the body of a request begins, before botocore wraps it for chunked sending."""
         params["context"][_POSITION] = _position(params.get("body"))
 
     def keep_key_id(self, request: Any, **_event: object) -> None:
-        """Note the key that a request was signed with; the signer has run before."""
+        """Remember the key of a signed request. The signer runs before this handler."""
         signed = _SIGNED_WITH.search(_text(request.headers.get("Authorization", "")))
         request.context[_KEY_ID] = signed and signed[1]
 
     def retry_with_new_key(
         self, response: Any, operation: Any, request_dict: dict[str, Any], **_event: object
     ) -> float | None:
-        """Return a pause of zero to have the request sent once more, None to leave it as it is."""
+        """Return a pause of zero to send the request again, or None to leave it unchanged."""
         context = request_dict["context"]
         key_id = context.get(_KEY_ID)
         if key_id is None or _RETRIED in context or not _is_refusal(response, operation):
@@ -183,7 +182,7 @@ def _text(header: str | bytes) -> str:
 
 
 def _is_refusal(response: Any, operation: Any) -> bool:
-    """Whether the service has refused the key, and the code is not an error of the operation itself."""
+    """Return whether the service refused the key, and the code is not an error of the operation itself."""
     if response is None:
         return False
     code = response[1].get("Error", {}).get("Code")
@@ -194,19 +193,19 @@ def _is_refusal(response: Any, operation: Any) -> bool:
 
 
 def _position(body: Any) -> int:
-    """Return where *body* is read from.
+    """Return the position at which a body begins.
 
-    botocore rewinds a body to its start, so that a retry would send more than the first request did.
+    botocore rewinds a body to its start, so a retry would send more than the first request.
     """
-    with suppress(Exception):  # a body is the caller's code, and most have no position
+    with suppress(Exception):  # a body is code of the caller, and many have no position
         return int(body.tell())
     return 0
 
 
 def _is_rewindable(body: Any) -> bool:
-    if not hasattr(body, "read"):  # text, bytes, or the fields of a form
+    if not hasattr(body, "read"):  # text, bytes or form fields
         return True
-    with suppress(Exception):  # a body is the caller's code
+    with suppress(Exception):  # a body is code of the caller
         body.seek(0)
         return True
     return False

@@ -1,4 +1,4 @@
-"""Sessions of botocore and boto3: with fixed credentials, or with such that renew themselves."""
+"""Sinks that make botocore and boto3 sessions, with fixed credentials or with credentials that refresh themselves."""
 
 from __future__ import annotations
 
@@ -29,20 +29,32 @@ _LIKE_THE_SDKS: Final = RefreshPolicy(on_expired="serve")
 @init_without_frames
 @frozen
 class BotocoreSession:
-    """A `botocore.session.Session` that uses these credentials, whatever others the environment holds.
+    """A sink that makes a `botocore.session.Session`. The session uses these credentials, whatever the environment has.
 
-    `region_name`: the region of its clients; None leaves it to the environment and the config file. The other options
-    are for a session that is made from a recipe and refreshes itself, and a `TypeError` elsewhere. `refresh`: when to
-    refresh; by default the session goes on with expired credentials, and a warning, where no new ones can be fetched,
-    as the AWS SDKs do. `cache`: where credentials are shared with others. `clock`: the source of the time.
+    ``recipe.to(BotocoreSession())`` makes a session that refreshes itself. ``credentials.to(BotocoreSession())`` makes
+    one with fixed credentials.
 
-    To botocore, the credentials of a session that refreshes itself are `RefreshableCredentials` with an expiry. Where a
-    service refuses the key (ExpiredToken and the like), new credentials are fetched and the request is sent once more:
-    for credentials older than a minute, and at most once in 5 minutes. This does not cover HEAD requests, presigned
-    URLs, transfers by the AWS CRT, and bodies that cannot be read twice.
+    To botocore, credentials that refresh themselves are `RefreshableCredentials` with an expiry. If a service refuses
+    the key (ExpiredToken and similar codes), new credentials are fetched and the request is sent again: for credentials
+    older than a minute, and at most once in 5 minutes. This does not cover HEAD requests, presigned URLs, transfers by
+    the AWS CRT, and bodies that cannot be read twice.
 
-    A session reads the config file, so making one raises `SinkError` where that file is broken, or where
-    ``AWS_PROFILE`` names a profile that is not there.
+    Args:
+        region_name: AWS region of the clients. Defaults to the environment and the config file.
+        refresh: When to refresh. Defaults to ``RefreshPolicy(on_expired="serve")``, so that the session keeps using
+            expired credentials with a warning if it cannot refresh them, as the AWS SDKs do.
+        cache: Where credentials are shared with other processes. Defaults to none.
+        clock: The source of the time. Defaults to the system clock.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+
+    Example:
+        >>> from stskit import AssumedRole
+        >>> from stskit.sinks import BotocoreSession
+        >>> session = AssumedRole("arn:aws:iam::123456789012:role/Reports").to(BotocoreSession("eu-central-1"))
+        >>> session.create_client("sts").get_caller_identity()["Account"]
+        '123456789012'
 
     https://docs.aws.amazon.com/boto3/latest/guide/credentials.html
     """
@@ -54,9 +66,19 @@ class BotocoreSession:
 
     @without_frames
     def write(self, credentials: Credentials, /) -> botocore.session.Session:
-        """A session whose credentials stay as they are, until they expire. Raises `SinkError` as said above.
+        """Return a session that is NOT refreshed: it stops working when the credentials expire, usually after an hour.
 
-        Raises `TypeError` where `refresh`, `cache` or `clock` is given: fixed credentials are not refreshed.
+        For a session that refreshes itself, write ``AssumedRole(role).to(BotocoreSession())``.
+
+        Args:
+            credentials: The credentials to use.
+
+        Returns:
+            A session with these credentials.
+
+        Raises:
+            SinkError: If botocore cannot read the config file, or ``AWS_PROFILE`` names a missing profile.
+            TypeError: If `refresh`, `cache` or `clock` was passed, because fixed credentials are not refreshed.
         """
         check_credentials(credentials)
         self._refuse_options("made of fixed credentials", "Attach a recipe: AssumedRole(...).to(...).")
@@ -68,11 +90,17 @@ class BotocoreSession:
 
     @without_frames
     def attach(self, source: Source[Credentials], /) -> botocore.session.Session:
-        """A session that fetches from *source* on first use, and again whenever its credentials are about to expire.
+        """Return a session that refreshes itself. It fetches credentials at its first use and before they expire.
 
-        Its clients raise what the source raises, once nothing is left. A `Cached` is used as it is: `TypeError` where
-        `refresh`, `cache` or `clock` is given here as well. Raises `SinkError` as said above, and nothing of the source
-        yet.
+        Args:
+            source: A recipe. A `Cached` is used as it is.
+
+        Returns:
+            A session. Its clients raise what the source raises, if there are no credentials.
+
+        Raises:
+            SinkError: If botocore cannot read the config file, or ``AWS_PROFILE`` names a missing profile.
+            TypeError: If it is not a source, or if `refresh`, `cache` or `clock` was passed together with a `Cached`.
         """
         check_source("source", source)
         cached = self._cached(source)
@@ -109,8 +137,8 @@ class BotocoreSession:
             session.register_component("data_loader", loader_for(session))
         except (ProfileNotFound, ConfigParseError) as error:
             raise SinkError(
-                f"a session reads the config file, and botocore says: {str(error).rstrip('.')}",
-                remedy="correct that, or what AWS_PROFILE and AWS_CONFIG_FILE name",
+                f"botocore cannot read the config file: {str(error).rstrip('.')}.",
+                remedy="Correct the file, or the variables AWS_PROFILE and AWS_CONFIG_FILE.",
             ) from None
         if self.region_name is not None:
             session.set_config_variable("region", self.region_name)
@@ -120,9 +148,26 @@ class BotocoreSession:
 @init_without_frames
 @frozen
 class Boto3Session:
-    """A `boto3.session.Session` that uses these credentials. Needs ``stskit[boto3]``.
+    """A sink that makes a `boto3.session.Session`. Needs ``stskit[boto3]``.
 
-    `region_name`, `refresh`, `cache`, `clock`: as of `BotocoreSession`.
+    ``recipe.to(Boto3Session())`` makes a session that refreshes itself; ``stskit.boto3_session(role)`` is shorter.
+    ``credentials.to(Boto3Session())`` makes one with fixed credentials. `BotocoreSession` describes both.
+
+    Args:
+        region_name: AWS region of the clients. Defaults to the environment and the config file.
+        refresh: When to refresh. Defaults to ``RefreshPolicy(on_expired="serve")``.
+        cache: Where credentials are shared with other processes. Defaults to none.
+        clock: The source of the time. Defaults to the system clock.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+
+    Example:
+        >>> from stskit import AssumedRole
+        >>> from stskit.sinks import Boto3Session
+        >>> session = AssumedRole("arn:aws:iam::123456789012:role/Reports").to(Boto3Session("eu-central-1"))
+        >>> session.client("sts").get_caller_identity()["Account"]
+        '123456789012'
 
     https://docs.aws.amazon.com/boto3/latest/reference/core/session.html
     """
@@ -134,17 +179,38 @@ class Boto3Session:
 
     @without_frames
     def write(self, credentials: Credentials, /) -> boto3.session.Session:
-        """A session whose credentials stay as they are, until they expire.
+        """Return a session that is NOT refreshed: it stops working when the credentials expire, usually after an hour.
 
-        Raises `SinkError` without boto3, and as `BotocoreSession` does.
+        For a session that refreshes itself, call ``stskit.boto3_session(role)``, or write
+        ``AssumedRole(role).to(Boto3Session())``.
+
+        Args:
+            credentials: The credentials to use.
+
+        Returns:
+            A session with these credentials.
+
+        Raises:
+            SinkError: If boto3 is not installed, botocore cannot read the config file, or ``AWS_PROFILE`` names a
+                missing profile.
+            TypeError: If `refresh`, `cache` or `clock` was passed, because fixed credentials are not refreshed.
         """
         return _boto3(self._core().write(credentials))
 
     @without_frames
     def attach(self, source: Source[Credentials], /) -> boto3.session.Session:
-        """A session that fetches from *source* on first use, and again whenever its credentials are about to expire.
+        """Return a session that refreshes itself. It fetches credentials at its first use and before they expire.
 
-        Raises `SinkError` without boto3, and as `BotocoreSession` does.
+        Args:
+            source: A recipe. A `Cached` is used as it is.
+
+        Returns:
+            A session. Its clients raise what the source raises, if there are no credentials.
+
+        Raises:
+            SinkError: If boto3 is not installed, botocore cannot read the config file, or ``AWS_PROFILE`` names a
+                missing profile.
+            TypeError: If it is not a source, or if `refresh`, `cache` or `clock` was passed together with a `Cached`.
         """
         return _boto3(self._core().attach(source))
 
@@ -156,6 +222,6 @@ def _boto3(core: botocore.session.Session) -> boto3.session.Session:
     try:
         from boto3.session import Session
     except ImportError as error:
-        remedy = "install it with: pip install 'stskit[boto3]', or use BotocoreSession"
-        raise SinkError(str(error), remedy=remedy) from None
+        remedy = "Run: pip install 'stskit[boto3]'. Or use BotocoreSession."
+        raise SinkError(f"boto3 is not installed: {error}.", remedy=remedy) from None
     return Session(botocore_session=core)

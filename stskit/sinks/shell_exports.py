@@ -1,4 +1,4 @@
-"""Text that sets variables in a shell."""
+"""A sink that makes shell commands which set environment variables."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _QUOTES: Final = "'\u2018\u2019\u201a\u201b"
 class _Dialect:
     set: str
     unset: str
-    quote: Callable[[str], str | None]  # None: this shell cannot quote that
+    quote: Callable[[str], str | None]  # returns None for text that this shell cannot quote
 
 
 def _sh(value: str) -> str:
-    """A line goes on after each brace: ksh expands what ``eval $(...)`` gives it, but no braces across a blank.
+    """Quote text. Each brace is followed by a line continuation, because ksh expands braces in ``eval $(...)``.
 
-    `shlex.quote` would leave ``=ls`` bare, and zsh makes the path of a program of it.
+    `shlex.quote` does not quote ``=ls``, which zsh replaces by the path of a program.
     """
     return "'" + value.replace("'", "'\"'\"'").replace("{", "{'\\\n'") + "'"
 
@@ -43,16 +43,16 @@ def _fish(value: str) -> str:
 
 
 def _tcsh(value: str) -> str:
-    """Its history looks into quotes, and so do backslashes where ``backslash_quote`` is set: both stand outside.
+    """Quote text. ``!`` and backslashes are outside the quotes, because tcsh interprets them inside.
 
-    Braces would be expanded in ``eval `...` `` without quotes, but for one that has no end: that stops it all.
+    tcsh expands braces in ``eval `...` `` without quotes, unless a later brace has no end.
     """
     quoted = "'" + re.sub(r"['!\\]", r"'\\\g<0>'", value).replace("\n", "\\\n") + "'"
     return quoted + ("; : '{'" if "{" in value else "")
 
 
 def _powershell(value: str) -> str | None:
-    """Five characters are its single quotes; in a wrong code page, half of another letter would be one."""
+    """Quote text. PowerShell has five kinds of single quotes. Other letters depend on the code page."""
     if not re.fullmatch(f"[ -~{_QUOTES}]*", value):
         return None
     return "'" + re.sub(f"[{_QUOTES}]", r"\g<0>\g<0>", value) + "'"
@@ -73,22 +73,36 @@ _DIALECTS: Final = {
 @init_without_frames
 @frozen
 class ShellExports:
-    """Text that sets the variables in the shell that evaluates it, and removes what would select other credentials.
+    """A sink that returns shell commands. They set the credentials and remove variables that select other credentials.
 
-    `shell`: ``"sh"`` (also bash, dash, ksh, zsh), ``"fish"``, ``"tcsh"`` (also csh) or ``"powershell"`` (also
-    pwsh). `region`, `expiration`: as in `Environment`. Each line is a statement of its own::
+    Each line is a statement of its own::
 
         eval "$(python my_login.py)"                              # sh
         python my_login.py | source                               # fish
         eval "`python my_login.py`"                               # tcsh
         python my_login.py | Out-String | Invoke-Expression       # PowerShell
 
-    What it removes is what `Environment` leaves out. Of bearer tokens it removes those for the services known here, and
-    those in the environment of this process, which is usually that of the shell.
+    The removed variables are those of `Environment`. Bearer tokens are removed for the services that stskit knows, and
+    for those in the environment of this process. A universal variable of fish stays, because it belongs to the user.
 
-    A universal variable of fish belongs to the user, and stays: erase what it says of other credentials.
+    Args:
+        shell: ``"sh"`` (also bash, dash, ksh, zsh), ``"fish"``, ``"tcsh"`` (also csh) or ``"powershell"`` (also pwsh).
+            Defaults to ``"sh"``.
+        region: AWS region to set. Defaults to not setting one.
+        expiration: Whether to set ``AWS_CREDENTIAL_EXPIRATION`` too. Defaults to False.
 
-    Raises `SinkError` for another shell. https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
+    Raises:
+        SinkError: If the shell is not supported.
+        TypeError: If an argument has the wrong type.
+
+    Example:
+        >>> from stskit import assume
+        >>> from stskit.sinks import ShellExports
+        >>> text = assume("arn:aws:iam::123456789012:role/Deploy").to(ShellExports("fish"))
+        >>> [line[:25] for line in text.splitlines() if line.startswith("set -gx AWS_ACCESS")]
+        ['set -gx AWS_ACCESS_KEY_ID']
+
+    https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
     """
 
     shell: Shell = field(default="sh", validator=text)
@@ -98,14 +112,25 @@ class ShellExports:
     def __attrs_post_init__(self) -> None:
         if self.shell not in _DIALECTS:
             raise SinkError(
-                f"{quoted(self.shell)} is no shell known here",
-                remedy=f"name one of {', '.join(get_args(Shell))}",
+                f"{quoted(self.shell)} is not a supported shell.",
+                remedy=f"Pass one of {', '.join(get_args(Shell))}.",
                 option="shell",
             )
 
-    @without_frames  # frames on the way hold values in plain text
+    @without_frames  # the frames inside contain values in plain text
     def write(self, credentials: Credentials, /) -> str:
-        """The text for *credentials*; it is secret. Raises `SinkError` for what this shell cannot quote."""
+        """Return the shell commands. The text is secret.
+
+        Args:
+            credentials: The credentials to deliver.
+
+        Returns:
+            Commands that remove other credentials and set these.
+
+        Raises:
+            SinkError: If the shell cannot quote a value.
+            TypeError: If they are not `Credentials`.
+        """
         check_credentials(credentials)
         dialect = _DIALECTS[self.shell]
         lines = []
@@ -113,12 +138,16 @@ class ShellExports:
             quoted = None if re.search("[\0\ud800-\udfff]", value) else dialect.quote(value)
             if quoted is None:
                 raise SinkError(
-                    f"{name} holds what {self.shell} cannot quote", remedy="write it to another sink", variable=name
+                    f"{name} has characters that {self.shell} cannot quote.", remedy="Use another sink.", variable=name
                 )
             lines.append(dialect.set.format(name, quoted))
         return self.unset() + "\n".join(lines) + "\n"
 
     def unset(self) -> str:
-        """Return the text that removes what `write` sets, and what would select other credentials. Raises nothing."""
+        """Return shell commands that remove the variables of `write`, and those that select other credentials.
+
+        Returns:
+            The commands. Raises nothing.
+        """
         names = to_unset(os.environ, self.region)
         return "".join(f"{_DIALECTS[self.shell].unset.format(name)}\n" for name in names)

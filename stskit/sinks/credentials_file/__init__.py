@@ -1,4 +1,4 @@
-"""The shared credentials file of the AWS SDKs and tools, and the config file that goes with it."""
+"""A sink that writes a profile of the shared AWS credentials file, and its region to the config file."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from stskit.sinks.file_edit import MAX_BYTES, FileEdit, Pieces, check_edits, edi
 
 __all__ = ["CredentialsFile"]
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_./:%@+-]+")  # what all AWS SDKs read alike
-_NOT_A_NAME: Final = re.compile(r"DEFAULT|__proto__|(profile|sso-session|services) .*")  # mean something else
+_NAME: Final = re.compile(r"[A-Za-z0-9_./:%@+-]+")  # names that all AWS SDKs read in the same way
+_NOT_A_NAME: Final = re.compile(r"DEFAULT|__proto__|(profile|sso-session|services) .*")  # these have another meaning
 _KEY, _TOKENS = "aws_access_key_id", frozenset({"aws_session_token", "aws_security_token"})
-_EXPIRY: Final = "x_security_token_expires"  # the name of saml2aws, which other tools write too and prompts show
+_EXPIRY: Final = "x_security_token_expires"  # the name that saml2aws and other tools use
 _OPTIONS: Final = (_KEY, "aws_secret_access_key", "aws_session_token", "aws_account_id", _EXPIRY)
-# written by other tools and older ones; tools would take what stayed of them to belong to the new credentials
+# options of other tools; if they stayed, tools would think that they belong to the new credentials
 _OLD: Final = ("aws_security_token", "aws_expiration", "aws_session_expiration", "expiration")
-_PLACEHOLDERS: Final = {**dict.fromkeys(_OLD), **dict.fromkeys(_OPTIONS, "placeholder")}  # for the check alone
+_PLACEHOLDERS: Final = {**dict.fromkeys(_OLD), **dict.fromkeys(_OPTIONS, "placeholder")}  # for `check`
 _ELSEWHERE: Final = ("role_arn", "credential_process", "sso_session", "sso_start_url", "login_session")
 
 _DEFAULT: Final = ("default", "profile default")  # both are the default profile of the config file
 
 Values = Mapping[str, str | None]
-"""The options of a section; None removes one."""
+"""The options of a section. None removes an option."""
 
 
 def _expanded(path: str | os.PathLike[str] | None) -> str | None:
@@ -57,29 +57,40 @@ def _expanded_config(path: str | os.PathLike[str] | None) -> str | None:
 def _path_of(argument: str, path: str | os.PathLike[str] | None) -> str | None:
     if path is None:
         return None
-    return expanded(path_text(path, SinkError, remedy="write the path of the file", argument=argument), SinkError)
+    return expanded(path_text(path, SinkError, remedy="Pass the path of the file.", argument=argument), SinkError)
 
 
 @init_without_frames
 @frozen
 class CredentialsFile:
-    """A profile in the shared credentials file; all else in the file stays as it is, byte by byte.
+    """A sink that writes a profile of the shared credentials file. Everything else in the file keeps every byte.
 
-    `profile`: the name, of letters, digits and ``_./:%@+-``; required, also for ``"default"``. `path`: None is
-    ``AWS_SHARED_CREDENTIALS_FILE``, else ``~/.aws/credentials``. `region`, `output`: written to the config file, None
-    leaves them alone. `config_path`: that file; None is ``AWS_CONFIG_FILE``, else the file ``config`` beside *path*
-    where that is given, else ``~/.aws/config``. `overwrite`: whether long-term keys may be lost, and whether to write
-    where the profile gets its credentials elsewhere, by a ``role_arn``, ``credential_process``, SSO or a login: one of
-    the two would not be used then. `backup`: whether to keep what was there before in ``<path>.bak``.
+    Writers wait for each other up to 10 seconds, with a lock on the folder of the file. A new file has mode 0600. An
+    existing file keeps its mode and owner, with a warning if other users can read it. A missing ``~/.aws`` is created
+    with mode 0700; other missing folders are an error. Files that root creates belong to the owner of the folder. The
+    expiration is written as ``x_security_token_expires``.
 
-    Writers wait for each other, for up to 10 seconds, by a lock on the folder of the file. A new file has mode 0600; a
-    file that is there keeps its mode and owner, with a warning where other users can read it. A missing ``~/.aws`` is
-    created with mode 0700, and no other folder. What root creates belongs to the owner of the folder. When the
-    credentials expire is written as ``x_security_token_expires``.
+    Args:
+        profile: Profile name of letters, digits and ``_./:%@+-``. Write ``"default"`` for the default profile.
+        path: Credentials file. Defaults to ``AWS_SHARED_CREDENTIALS_FILE``, then to ``~/.aws/credentials``.
+        region: AWS region, written to the config file. Defaults to leaving it unchanged.
+        output: Output format of the AWS CLI, written to the config file. Defaults to leaving it unchanged.
+        config_path: Config file. Defaults to ``AWS_CONFIG_FILE``, then to the file ``config`` beside *path* if that was
+            passed, then to ``~/.aws/config``.
+        overwrite: Whether to replace long-term keys, and to write to a profile that gets its credentials elsewhere (a
+            ``role_arn``, a ``credential_process``, SSO or a login). Defaults to False.
+        backup: Whether to keep the old content in ``<path>.bak``. Defaults to False.
 
-    Raises `SinkError` for a profile, region or output that not all AWS tools read alike, and for a path that cannot be
-    expanded. Raises `TypeError` for a value of a wrong type, and for a `config_path` without effect: with `overwrite`
-    the config file is used only for a region or an output.
+    Raises:
+        SinkError: If a profile name, region or output is not valid for all AWS tools, or a path cannot be expanded.
+        TypeError: If an argument has the wrong type, or `config_path` has no effect: with `overwrite`, the config file
+            is used only for a region or an output.
+
+    Example:
+        >>> from stskit import assume
+        >>> from stskit.sinks import CredentialsFile
+        >>> assume("arn:aws:iam::123456789012:role/Deploy").to(CredentialsFile("deploy", region="eu-central-1"))
+        '.../credentials'
 
     https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-files.html
     """
@@ -96,30 +107,39 @@ class CredentialsFile:
         for name, value in self._settings().items():
             if not _is_word(value):
                 raise SinkError(
-                    f"{name} {quoted(value)} is no word of visible ASCII characters",
-                    remedy="give one such as us-east-1 or json",
-                    cli_message=f"{quoted(value)} is no word of visible ASCII characters",
+                    f"{name} {quoted(value)} is not valid: it must be one word of visible ASCII characters.",
+                    remedy="Pass for example us-east-1 or json.",
+                    cli_message=f"{quoted(value)} is not valid: it must be one word of visible ASCII characters.",
                     option=name,
                 )
         _check_name(self.profile)
         if self.config_path is not None and self.overwrite and not self._settings():
             raise TypeError("config_path has no effect with overwrite=True and without a region or an output.")
 
-    @without_frames  # frames on the way hold all that is in the files
+    @without_frames  # the frames inside contain the whole files
     def write(self, credentials: Credentials, /) -> str:
-        """Put *credentials* into the profile, in the place of those that were there; gives the path of the file.
+        """Write the credentials into the profile, in place of older ones.
 
-        Raises `SinkError` where they have expired, where `overwrite` would be needed, and where a file cannot be
-        changed safely; it is as it was then.
+        Args:
+            credentials: The credentials to deliver.
+
+        Returns:
+            The path of the credentials file.
+
+        Raises:
+            SinkError: If they have expired, if `overwrite` is needed, or if a file cannot be changed safely. All files
+                are then unchanged.
+            TypeError: If they are not `Credentials`.
         """
         return self._warn(self._write({self.profile: credentials}))
 
     @without_frames
     def check(self) -> None:
-        """Check that `write` can put credentials into the profile, before you fetch any. The files stay as they are.
+        """Check that `write` can change the profile, before you fetch credentials. The files stay unchanged.
 
-        Raises the `SinkError` that `write` would raise for temporary credentials: for a protected profile, for a file
-        or folder that cannot be written, and for a file that AWS tools cannot read.
+        Raises:
+            SinkError: If `write` would raise it: for a protected profile, for a file or folder that cannot be written,
+                or for a file that AWS tools cannot read.
         """
         check_edits(self._edits({self.profile: _PLACEHOLDERS}))
 
@@ -137,10 +157,23 @@ class CredentialsFile:
         overwrite: bool = False,
         backup: bool = False,
     ) -> str:
-        """Put the credentials of many profiles into a file at once, all or none; gives the path of the file.
+        """Write the credentials of many profiles at once: all of them or none.
 
-        The keys of *credentials* are the profiles; the options are those of the class, and hold for each of them.
-        Raises as `write` does.
+        Args:
+            credentials: Credentials by profile name.
+            path: As for the class.
+            region: As for the class; written for each profile.
+            output: As for the class; written for each profile.
+            config_path: As for the class.
+            overwrite: As for the class.
+            backup: As for the class.
+
+        Returns:
+            The path of the credentials file.
+
+        Raises:
+            SinkError: As for `write`.
+            TypeError: If an argument has the wrong type.
         """
         check_mapping("credentials", credentials, "a mapping of profiles to Credentials")
         some = next(iter(credentials), "default")
@@ -149,17 +182,22 @@ class CredentialsFile:
 
     @without_frames
     def remove(self) -> str:
-        """Take out what `write` puts there; gives the path of the file, which is then as it was before.
+        """Remove what `write` added: the keys, and the profile if nothing else is in it.
 
-        The keys go, and the profile with them where it has nothing else; region and output go if they are those of this
-        sink. Long-term keys go with `overwrite` only. What `write` has replaced does not come back: that is for
-        `backup`. Raises `SinkError` where a file cannot be changed safely; it is as it was then.
+        Region and output are removed if they are those of this sink. Long-term keys are removed only with `overwrite`.
+        Values that `write` replaced do not return; use `backup` for that.
+
+        Returns:
+            The path of the credentials file.
+
+        Raises:
+            SinkError: If a file cannot be changed safely. All files are then unchanged.
         """
         return self._warn(self._remove())
 
     def _warn(self, notes: list[str]) -> str:
         for note in notes:
-            warnings.warn(note, StskitWarning, 4)  # where the caller called a public method, which is wrapped
+            warnings.warn(note, StskitWarning, 4)  # the line that called a wrapped public method
         return self._path
 
     def _write(self, credentials: Mapping[str, Credentials]) -> list[str]:
@@ -193,9 +231,9 @@ class CredentialsFile:
             files = [FileEdit(self._config_path, config, self.backup, secret=False), *files]
         if len({file.real for file in files}) < len(files):
             raise SinkError(
-                f"{self._path} would be the config file as well",
-                remedy="name another config_path",
-                cli_remedy="name another --config-file",
+                f"{self._path} cannot be the credentials file and the config file at the same time.",
+                remedy="Pass another config_path.",
+                cli_remedy="Pass another --config-file.",
                 option="config_path",
                 path=self._path,
             )
@@ -215,7 +253,7 @@ class CredentialsFile:
 
 
 def _may_exist(path: str) -> bool:
-    """Return whether there is a file, or its folder cannot be searched: the edit reports that."""
+    """Return whether a file exists, or may exist in a folder that cannot be read. The edit reports that later."""
     try:
         os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -226,11 +264,11 @@ def _may_exist(path: str) -> bool:
 
 
 def _default_path(variable: str, default: str) -> str:
-    """Return the path that the environment names, read as botocore reads it, else *default*. Raises `SinkError`."""
+    """Return the path of an environment variable, expanded as by botocore, else *default*. Raises `SinkError`."""
     named = os.environ.get(variable)
     if not named:
         return expanded(default, SinkError)
-    path_text(named, SinkError, remedy="set it to the path of a file", variable=variable)
+    path_text(named, SinkError, remedy="Set it to the path of a file.", variable=variable)
     return expanded(named, SinkError, variable=variable)
 
 
@@ -238,33 +276,34 @@ def _check_name(name: str) -> None:
     check_type("profile", name, str, "text")
     if secret_kind(name) or _NOT_A_NAME.fullmatch(name) or not _NAME.fullmatch(name):
         raise SinkError(
-            f"{quoted(name)} is no profile name that all AWS tools read alike",
-            remedy="use letters, digits and _./:%@+- (and neither DEFAULT nor __proto__)",
+            f"{quoted(name)} is not a valid profile name: some AWS tools cannot read it.",
+            remedy="Use letters, digits and _./:%@+- only, and neither DEFAULT nor __proto__.",
             option="profile",
         )
 
 
 def _in_config(profile: str) -> tuple[str, ...]:
-    """Return the sections of the config file that can stand for *profile*."""
+    """Return the section names that a profile can have in the config file."""
     return _DEFAULT if profile == "default" else (f"profile {profile}",)
 
 
 def _present(ini: Ini, profile: str) -> list[str]:
-    """Return the sections that stand for *profile* in a config file, or the one that is to be added."""
+    """Return the sections of a profile in a config file, or the section to add."""
     sections = _in_config(profile)
     return [section for section in sections if ini.has(section)] or [sections[0]]
 
 
 def _is_word(value: str) -> bool:
-    """Whether it is visible ASCII without a quote or comment at its start: what all AWS SDKs read back as it was."""
+    """Return whether all AWS SDKs read a value unchanged: visible ASCII, no quote or comment sign at its start."""
     return value.isascii() and value.isprintable() and " " not in value and value[:1] not in "\"'#;"
 
 
 def _options(credentials: Credentials) -> dict[str, str | None]:
-    """Return the options of a profile with *credentials*; None is for what must not stay."""
+    """Return the options of a profile with these credentials. None removes an older option."""
     if credentials.is_expired():
         raise SinkError(
-            f"the credentials expired at {credentials.expiration}", remedy="fetch new ones, and check the clock"
+            f"The credentials expired at {credentials.expiration}.",
+            remedy="Fetch new credentials, and check the clock.",
         )
     fields = credentials.as_dict()
     options = {
@@ -278,13 +317,14 @@ def _options(credentials: Credentials) -> dict[str, str | None]:
     for name, value in options.items():
         if value is not None and not _is_word(value):
             raise SinkError(
-                f"{name} has blanks or other characters that no credentials file can hold", remedy="check its source"
+                f"{name} has spaces or other characters that a credentials file cannot contain.",
+                remedy="Check the place where the credentials come from.",
             )
     return options
 
 
 def _configured(data: bytes, *, profiles: Collection[str], settings: Values) -> Pieces:
-    """Return a config file with these settings for *profiles*, wherever a tool may look for them."""
+    """Return a config file with these settings for all *profiles*, in each section that a tool may read."""
     ini = Ini(data, {section for profile in profiles for section in _in_config(profile)})
     return ini.updated({section: settings for profile in profiles for section in _present(ini, profile)})
 
@@ -296,7 +336,7 @@ def _without_settings(data: bytes, *, profile: str, settings: Values) -> Pieces:
 
 
 def _updated(data: bytes, *, changes: Mapping[str, Values], overwrite: bool) -> Pieces:
-    """Return *data* with these options in these sections. Without *overwrite*, raises as `_check` does."""
+    """Return a credentials file with these options in these sections. Without *overwrite*, raises as `_check` does."""
     ini = Ini(data, changes.keys())
     for section in () if overwrite else changes:
         _check(ini, section, changes[section].get(_KEY))
@@ -304,38 +344,38 @@ def _updated(data: bytes, *, changes: Mapping[str, Values], overwrite: bool) -> 
 
 
 def _without(data: bytes, *, section: str, options: Values, overwrite: bool) -> Pieces:
-    """Return *data* without these options, of which one with a value goes only if the file has the same value."""
+    """Return a file without these options. An option with a value is removed only if the file has the same value."""
     ini = Ini(data, {section})
     if not overwrite and _has_long_term_keys(ini, section) and _KEY in options:
         raise SinkError(
-            f"[{section}] has long-term keys, which would be lost",
-            remedy="pass overwrite=True if that may be",
-            cli_remedy="pass --overwrite if that may be",
+            f"Profile [{section}] has long-term keys, which would be lost.",
+            remedy="Pass overwrite=True to remove them.",
+            cli_remedy="Pass --overwrite to remove them.",
             option="overwrite",
         )
     return ini.without(section, [name for name, value in options.items() if value in (None, ini.value(section, name))])
 
 
 def _check(ini: Ini, section: str, key_id: str | None) -> None:
-    """Raise `SinkError` where something would be lost or go unused if *section* got keys that *key_id* is of."""
+    """Raise `SinkError` if new keys would replace long-term keys, or a setting of the profile that is then not used."""
     options = ini.options(section)
     elsewhere = [name for name in _ELSEWHERE if name in options]
     if elsewhere:
-        problem = f"[{section}] has {elsewhere[0]}, so that either this or the new keys would not be used"
+        problem = f"Profile [{section}] has {elsewhere[0]}. AWS tools would use either that or the new keys."
     elif _has_long_term_keys(ini, section) and ini.value(section, _KEY) != key_id:
-        problem = f"[{section}] has long-term keys, which would be lost or not be used any more"
+        problem = f"Profile [{section}] has long-term keys, which would be replaced."
     else:
         return
     raise SinkError(
         problem,
-        remedy="write to another profile, or pass overwrite=True if that may be",
-        cli_remedy="write to another profile, or pass --overwrite if that may be",
+        remedy="Choose another profile, or pass overwrite=True to write to this one.",
+        cli_remedy="Choose another profile, or pass --overwrite to write to this one.",
         option="overwrite",
     )
 
 
 def _check_config(path: str, changes: Mapping[str, Values], settings: Values) -> None:
-    """Raise as `_check` does for the config file, but not where it cannot be read, because no tool can read it then."""
+    """Raise as `_check` does for the config file. An unreadable file is ignored, because no tool can read it."""
     sections = {section: changes[profile] for profile in changes for section in _in_config(profile)}
     try:
         ini = Ini(atomic.read(path, MAX_BYTES), sections.keys())
@@ -344,15 +384,15 @@ def _check_config(path: str, changes: Mapping[str, Values], settings: Values) ->
     try:
         if settings and "default" in changes and len(_present(ini, "default")) > 1:
             raise SinkError(
-                "[default] and [profile default] are the same profile, and tools differ about which one they read",
-                remedy="remove one of them, or pass overwrite=True to change both",
-                cli_remedy="remove one of them, or pass --overwrite to change both",
+                "[default] and [profile default] are the same profile, and AWS tools differ in which one they read.",
+                remedy="Remove one of them, or pass overwrite=True to change both.",
+                cli_remedy="Remove one of them, or pass --overwrite to change both.",
                 option="overwrite",
             )
         for section, values in sections.items():
             _check(ini, section, values.get(_KEY))
     except SinkError as error:
-        raise prefixed(error, f"nothing was written: in {path}, ", path=path) from None
+        raise prefixed(error, f"Nothing was written. {path}: ", path=path) from None
 
 
 def _has_long_term_keys(ini: Ini, section: str) -> bool:

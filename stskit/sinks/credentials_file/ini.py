@@ -1,12 +1,11 @@
-"""Change sections of an AWS config or credentials file, and leave every other byte as it is.
+"""Change sections of an AWS config or credentials file, and leave every other byte unchanged.
 
-A header at the start of a line ends whatever was before it, to every reader there is. So a section can be changed on
-its own, and `configparser`, which botocore reads these files with, checks that section alone. A change that some reader
-would not see, or that would change something else for one, is refused with a `SinkError`. At the end botocore itself
-reads what would be written.
+For every reader, a header at the start of a line ends the section before it. So a section can be changed on its own,
+and `configparser`, which botocore uses, checks only that section. A change that some reader would not see, or that
+would change something else for it, is refused with a `SinkError`. At the end botocore itself reads the new file.
 
-What a line means does not depend on the values, so a section is planned by its *shape*: its text with one value for
-all. Nearly all sections of a file have the same shape, and each shape is planned once.
+The meaning of a line does not depend on its value, so a section is planned by its *shape*: its text with the same value
+everywhere. Nearly all sections of a file have the same shape, and each shape is planned once.
 """
 
 from __future__ import annotations
@@ -27,18 +26,18 @@ from stskit.sinks.file_edit import Pieces
 
 __all__ = ["Ini"]
 
-_HEADER: Final = re.compile(rb"\[[^\[\]\n]+\](?:[ \t]+[#;][^\[\]\n]*)?[ \t]*\r?(?![^\n])")  # to every reader
-_LINE_ENDS: Final = tuple(map(str.encode, "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"))  # to str.splitlines()
+_HEADER: Final = re.compile(rb"\[[^\[\]\n]+\](?:[ \t]+[#;][^\[\]\n]*)?[ \t]*\r?(?![^\n])")  # a header for every reader
+_LINE_ENDS: Final = tuple(map(str.encode, "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"))  # line ends for str.splitlines()
 _BLANKS: Final = r"[\s\"']+"
 _ODD: Final = re.compile(_BLANKS)
 _VALUE: Final = re.compile(rb"=[ \t]*[^\s][^\n]*")
-_LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")  # not splitlines(), which breaks lines where readers do not
+_LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")  # splitlines() would split at other characters too
 _START: Final = re.compile(r"[ \t]*([^=\s]+)[ \t]*=[ \t]*")
 _DELIMITER: Final = re.compile(r"[=:]")
 
 
 class Ini:
-    """A file that botocore can read, and where *sections* are in it. Raises `SinkError` for any other file."""
+    """A file that botocore can read, with the positions of *sections*. Raises `SinkError` for any other file."""
 
     def __init__(self, data: bytes, sections: AbstractSet[str]) -> None:
         self._data = data
@@ -51,7 +50,7 @@ class Ini:
         self._options = cache(_options_with_value)
 
     def options(self, section: str) -> Collection[str]:
-        """Return the names, in lower case, of the options that have a value in *section*; none where it is missing."""
+        """Return the options of a section that have a value, in lower case. Empty for a missing section."""
         return self._options(self._shapes.get(section, ""))
 
     def value(self, section: str, option: str) -> str | None:
@@ -60,13 +59,13 @@ class Ini:
         return _parsed(self._data[start:stop]).get(section, option, fallback=None)
 
     def has(self, section: str) -> bool:
-        """Return whether the file has *section*."""
+        """Return whether the file has a section."""
         return section in self._spans
 
     def updated(self, changes: Mapping[str, Mapping[str, str | None]]) -> Pieces:
-        """Return the file with these values in these sections: what is missing is added, what is None is removed.
+        """Return the file with new values in these sections. Missing options are added, and values of None removed.
 
-        Raises `SinkError` where some reader would see something else change, or not see this.
+        Raises `SinkError` if some reader would not see exactly this change.
         """
         pieces: list[bytes | memoryview] = []
         blocks: list[bytes] = []
@@ -86,19 +85,19 @@ class Ini:
         return pieces
 
     def without(self, section: str, options: Collection[str]) -> Pieces:
-        """Return the file as it was before `updated` put *options* there, without a section that has nothing else."""
+        """Return the file without these options of a section, and without the section if nothing else is in it."""
         if section not in self._spans:
             return [self._data]
         start, stop = self._spans[section]
         before, block, after = self._data[:start], self._data[start:stop], self._data[stop:]
-        # no defaults, because what botocore adds to all sections was there before as well
+        # without defaults, because options that botocore adds to all sections stay
         steps = _checked_plan(b"", self._shapes[section], tuple(options), tuple(options))
         rest = _carry_out(steps, block.decode(), {}, self._end.decode()).encode()
         header, _, body = rest.partition(b"\n")
         if body.strip() or header.strip() != b"[%b]" % section.encode():
             self._check([before, rest, after], [rest])
             return [before, rest, after]
-        before = re.sub(rb"(?<=\n)\r?\n\Z", b"", before)  # the empty line that is put before a section
+        before = re.sub(rb"(?<=\n)\r?\n\Z", b"", before)  # the empty line before a new section
         return [before if block.endswith(b"\n") else re.sub(rb"\r?\n\Z", b"", before), body, after]
 
     def _changed(self, block: bytes, shape: str, values: Mapping[str, str | None]) -> bytes:
@@ -106,7 +105,7 @@ class Ini:
         return _carry_out(steps, block.decode(), values, self._end.decode()).encode()
 
     def _check(self, pieces: Pieces, changed: list[bytes]) -> None:
-        """Let botocore read what would be written; of a long file, one section of each shape, which stands for all."""
+        """Let botocore read the new file. Of a long file, it reads one section of each shape."""
         if self._sample is None:
             _check_readable(b"".join(pieces))
             return
@@ -115,7 +114,7 @@ class Ini:
         _check_readable(b"\n".join([self._sample, *sections]))
 
     def _appendix(self, sections: list[bytes]) -> bytes:
-        """Return *sections*, each after an empty line; where the last line had no end, it has none then either."""
+        """Return sections, each after an empty line. If the last line of the file has no line end, it gets none."""
         if not sections or not self._data:
             return self._end.join(sections)
         if self._data.endswith(b"\n"):
@@ -127,19 +126,20 @@ class Ini:
 
 
 def _line_end(data: bytes) -> bytes:
-    """Return the end that most lines have."""
+    """Return the line end of most lines."""
     if b"\r" not in data:
         return b"\n"
     both = data.count(b"\r\n")
     if data.count(b"\r") > both:
         raise SinkError(
-            "a carriage return stands alone in it, which not all readers take for an end of line", remedy="save it anew"
+            "it has a carriage return without a line feed, which some tools read as a line end.",
+            remedy="Save it again with one kind of line ends.",
         )
     return b"\r\n" if both * 2 > data.count(b"\n") else b"\n"
 
 
 def _spans(data: bytes, sections: AbstractSet[str]) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Yield where each of *sections* begins, and where the next section does."""
+    """Yield the start of each section, and the start of the next section."""
     for found in _headers(data, sections):
         section = found[1].decode()
         if section not in sections and _ODD.search(section):
@@ -150,32 +150,32 @@ def _spans(data: bytes, sections: AbstractSet[str]) -> Iterator[tuple[str, tuple
             usual = _HEADER.match(data, start) and (after < 0 or _HEADER.match(data, after + 1))
             if not usual or header != b"[%b]" % section.encode():
                 raise SinkError(
-                    f"the header of [{section}], or the one after it, has blanks, quotes or a comment that some "
-                    "readers take as part of the name",
-                    remedy="write both headers as [NAME], each on a line of its own",
+                    f"the header of [{section}], or the next header, has spaces, quotes or a comment that some tools "
+                    "read as a part of the name.",
+                    remedy="Write both headers as [NAME], each on a line of its own.",
                 )
             yield section, (start, len(data) if after < 0 else after + 1)
 
 
 def _headers(data: bytes, sections: AbstractSet[str]) -> Iterator[re.Match[bytes]]:
-    """Yield everything that some reader might take for the header of one of *sections*, and perhaps other headers."""
+    """Yield every text that some reader could read as the header of a section, and possibly other headers."""
     name = r"[^\]\n]*"
-    if len(sections) == 1:  # so that the others cost nothing
+    if len(sections) == 1:  # a specific pattern is faster
         words = (re.escape(word) for section in sections for word in section.split(" "))
         name = rf"[ \t\"']*{_BLANKS.join(words)}[ \t\"']*"
     header = rf"[^\S\n]*\[({name})\]".encode()
     first = re.match(header, data)
     yield from [first] if first else []
-    yield from re.finditer(b"\n" + header, data)  # quicker than to look for the starts of lines
+    yield from re.finditer(b"\n" + header, data)  # faster than a pattern for the start of a line
 
 
 def _sample(data: bytes) -> bytes | None:
-    """Return one section of each shape in *data*, if botocore can certainly read all when it can read these; else None.
+    """Return one section of each shape, if botocore can read the whole file when it can read these; else None.
 
-    It cannot be told where there is [DEFAULT], an indented header, or a nested value with odd line ends.
-    The parser reads each shape of a section once, which takes a thirtieth of the time for ten thousand profiles.
+    It returns None if there is [DEFAULT], an indented header, or a nested value with unusual line ends. The parser
+    reads each shape once, which takes a thirtieth of the time for ten thousand profiles.
     """
-    head, *blocks = (b"\n%b" % _without_values(data)).split(b"\n[")  # a line end before each header, the first one too
+    head, *blocks = (b"\n%b" % _without_values(data)).split(b"\n[")  # a line end before each header, also the first one
     names, shapes = set(), set()
     for block in blocks:
         name, close, shape = block.partition(b"]")
@@ -198,7 +198,7 @@ def _is_nested(parser: RawConfigParser) -> bool:
 
 
 def _defaults(data: bytes, sections: AbstractSet[str], found: AbstractSet[str]) -> bytes:
-    """Return the options that botocore adds to each section, as a section. Raises `SinkError` for an invalid file."""
+    """Return the section of defaults, which botocore adds to each section. Raises `SinkError` for an invalid file."""
     parser = _parsed(data)
     if not sections & set(parser.sections()) <= found:
         raise _unsafe()
@@ -208,46 +208,46 @@ def _defaults(data: bytes, sections: AbstractSet[str], found: AbstractSet[str]) 
 def _parsed(data: bytes) -> RawConfigParser:
     parser = RawConfigParser()
     try:
-        parser.read_string(data.decode().replace("\r\n", "\n"))  # as opening the file in text mode does
-    except Error as error:  # it quotes the line, which may hold a secret
+        parser.read_string(data.decode().replace("\r\n", "\n"))  # as in text mode
+    except Error as error:  # the exception quotes the line, which may contain a secret
         line = getattr(error, "lineno", None) or getattr(error, "errors", [(0, "")])[0][0]
         raise SinkError(
-            f"line {line}: it cannot be parsed, and so no AWS tool can use it", remedy="correct it"
+            f"line {line} cannot be parsed, so AWS tools cannot read the file.", remedy="Correct the line."
         ) from None
     for section in parser.sections():
         if not all(_is_readable(value) for _, value in parser.items(section)):
             raise SinkError(
-                f"[{section}] has a value on an indented line of its own, which no AWS tool for Python can read",
-                remedy="write the value after the =",
+                f"[{section}] has a value on an indented line of its own, which AWS tools for Python cannot read.",
+                remedy="Write the value after the = sign.",
             )
     return parser
 
 
 def _is_readable(value: str) -> bool:
-    """Return whether botocore can read *value*: if it begins on the next line, each line has to be NAME = value."""
+    """Return whether botocore can read a value. If it begins on the next line, each line must be NAME = value."""
     lines = value.splitlines() if value.startswith("\n") else []
     return all("=" in line for line in lines if line.strip())
 
 
 def _check_readable(data: bytes) -> None:
-    """Let botocore's own reader read *data*. Raises `SinkError` where it cannot."""
+    """Read *data* with botocore's own reader. Raises `SinkError` if it fails."""
     from botocore.configloader import raw_config_parse
     from botocore.exceptions import ConfigNotFound
 
     with _nameless_file(data) as descriptor:
         try:
             raw_config_parse(f"/dev/fd/{descriptor}")
-        except ConfigNotFound:  # this system has no /dev/fd; the parser that botocore uses has read it
+        except ConfigNotFound:  # this system has no /dev/fd; configparser has read the file before
             return
-        except Exception:  # noqa: BLE001 - whatever the reason, and it quotes the file
+        except Exception:  # noqa: BLE001 - any exception, which would quote the file
             raise SinkError(
-                "botocore could not read it afterwards", remedy="look for values on more than one line"
+                "botocore could not read the changed file.", remedy="Check values on more than one line."
             ) from None
 
 
 @contextmanager
 def _nameless_file(data: bytes) -> Iterator[int]:
-    """Keep *data* for the block in a file that has no name, so that nothing of it can stay behind."""
+    """Keep *data* for the block in a file without a name, so that nothing is left of it."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("stskit")
     else:
@@ -263,7 +263,7 @@ def _nameless_file(data: bytes) -> Iterator[int]:
 
 def _unsafe() -> SinkError:
     return SinkError(
-        "the section is written in a way that cannot be changed safely", remedy="rewrite it by hand, one option a line"
+        "the section cannot be changed safely.", remedy="Write it again by hand, with one option on each line."
     )
 
 
@@ -272,8 +272,14 @@ def _unsafe() -> SinkError:
 
 @frozen
 class _Line:
-    """`option`: the option that the line or its continuation belongs to. `seen`: the option that some readers see in a
-    continuation. `full`: whether the line has a value. A note is an indented comment.
+    """A line of a section.
+
+    Args:
+        kind: Kind of the line. A note is an indented comment.
+        option: Option that the line belongs to.
+        seen: Option that some readers see in a continuation line.
+        full: Whether the line has a value.
+        indented: Whether the line is indented.
     """
 
     kind: Literal["header", "option", "continuation", "note", "other"]
@@ -285,14 +291,14 @@ class _Line:
 
 @frozen
 class _Step:
-    """Copy the line with this number, or write `option` in its place; None writes `option` as a new line."""
+    """A step of an edit: copy a line, replace it by `option`, or (if `line` is None) write `option` as a new line."""
 
     line: int | None
     option: str | None = None
 
 
 def _without_values(data: bytes) -> bytes:
-    """Return *data* with one and the same value wherever there is one."""
+    """Return *data* with the same value everywhere."""
     return _VALUE.sub(b"=v", data)
 
 
@@ -305,7 +311,7 @@ def _options_with_value(shape: str) -> frozenset[str]:
 
 
 def _lines(block: str) -> Iterator[_Line]:
-    """Yield the lines of a section as `configparser` tells them apart."""
+    """Yield the lines of a section as `configparser` reads them."""
     option, indent, nested = "", 0, False
     for line in _LINE.findall(block):
         content, depth = line.strip(), len(line) - len(line.lstrip())
@@ -324,14 +330,14 @@ def _lines(block: str) -> Iterator[_Line]:
 
 
 def _checked_plan(defaults: bytes, shape: str, names: tuple[str, ...], removed: tuple[str, ...]) -> list[_Step]:
-    """Return how a section of this shape gets new values for *names*, of which *removed* go.
+    """Return the steps that set *names* and remove *removed* in a section of this shape.
 
-    Raises `SinkError` where botocore's reader sees anything else change.
+    Raises `SinkError` if botocore's reader would see any other change.
     """
     marked = dict.fromkeys(names, "new") | dict.fromkeys(removed)
     steps = _plan(shape, marked)
     after = _carry_out(steps, shape, marked, "\n").replace("[x]", "[y]", 1)
-    parser = _parsed(defaults + f"{shape}\n{after}".encode())  # both at once, because a parser costs time
+    parser = _parsed(defaults + f"{shape}\n{after}".encode())  # both at once, because a parser is slow to create
     wanted = {**dict(parser.items("x")), **marked}
     options = {name: value for name, value in wanted.items() if value is not None}
     if parser.sections() != ["x", "y"] or dict(parser.items("y")) != options:
@@ -340,19 +346,19 @@ def _checked_plan(defaults: bytes, shape: str, names: tuple[str, ...], removed: 
 
 
 def _plan(shape: str, values: Mapping[str, str | None]) -> list[_Step]:
-    """Return the steps from a section to the same one with *values*. Raises `SinkError` where readers would differ."""
+    """Return the steps that give a section new values. Raises `SinkError` if readers would see different results."""
     steps: list[_Step] = []
     missing = [name for name, value in values.items() if value is not None]
     end, dropping, below = 0, False, False
     for number, line in enumerate(_lines(shape)):
         if line.seen == "[" or (number and line.kind == "header"):
-            raise SinkError("an indented line is a header to some readers", remedy="write the section anew by hand")
+            raise SinkError("an indented line is a header for some tools.", remedy="Write the section again by hand.")
         if line.kind == "option":
             dropping = line.option in values
             if line.indented and below and dropping:
                 raise SinkError(
-                    "an indented option follows one without a value, and belongs to it for some readers",
-                    remedy="move it to the start of the line",
+                    "an indented option follows an option without a value. Some tools read it as its value.",
+                    remedy="Remove the indentation.",
                 )
             below = not (line.full or dropping) or (below and line.indented)
             if line.option in missing:
@@ -362,12 +368,12 @@ def _plan(shape: str, values: Mapping[str, str | None]) -> list[_Step]:
             steps.append(_Step(number))
             if line.seen in values:
                 raise SinkError(
-                    "an indented line is a line of its own to some readers", remedy="write the section anew by hand"
+                    "an indented line is an option for some tools.", remedy="Write the section again by hand."
                 )
         elif line.kind == "note":
             raise SinkError(
-                "an indented comment follows an option that changes, and is part of its value to some readers",
-                remedy="move it to the start of the line",
+                "an indented comment follows an option that changes. Some tools read it as a part of the value.",
+                remedy="Remove the indentation.",
             )
         if line.kind != "other":
             end = len(steps)
@@ -375,7 +381,7 @@ def _plan(shape: str, values: Mapping[str, str | None]) -> list[_Step]:
 
 
 def _carry_out(steps: Collection[_Step], block: str, values: Mapping[str, str | None], end: str) -> str:
-    """Return *block* after *steps*. New lines end with *end*; a last line that had no end gets none."""
+    """Return a section after *steps*. New lines end with *end*. A last line without a line end gets none."""
     bare = not block.endswith("\n")
     old = _LINE.findall(block + end if bare else block)
     new = []
@@ -387,7 +393,7 @@ def _carry_out(steps: Collection[_Step], block: str, values: Mapping[str, str | 
 
 
 def _option(line: str, name: str, value: str, end: str) -> str:
-    """Return the line for an option, written like *line*, which it replaces, as far as every reader understands it."""
+    """Return the line for an option, with the indentation and spacing of the line that it replaces."""
     found = _START.match(line)
     indent = line[: len(line) - len(line.lstrip())]
     start = found[0] if found and found[1] == name else f"{indent}{name} = "

@@ -1,4 +1,4 @@
-"""A .env file, as development tools and containers read it."""
+"""A sink that writes a .env file, as development tools and containers read it."""
 
 from __future__ import annotations
 
@@ -28,25 +28,39 @@ _PLACEHOLDERS: Final = Credentials("ASIAPLACEHOLDER", "placeholder", "placeholde
 
 
 def _path(path: str | os.PathLike[str]) -> str:
-    return expanded(path_text(path, SinkError, remedy="write the path of the .env file"), SinkError)
+    return expanded(path_text(path, SinkError, remedy="Pass the path of the .env file."), SinkError)
 
 
 @init_without_frames
 @frozen
 class DotEnv:
-    """The variables in a .env file; all other lines stay as they are, byte by byte.
+    """A sink that writes the variables into a .env file. All other lines keep every byte.
 
-    `path`: the file, made with mode 0600 where it is missing. `region`, `expiration`: as in `Environment`. `backup`:
-    whether to keep what was there before in ``<path>.bak``. A variable that is there more than once is changed
-    everywhere; what AWS SDKs would mix with these credentials or prefer to them, such as ``AWS_PROFILE`` or a bearer
-    token (``AWS_BEARER_TOKEN_...``), is removed. Variables that come after keys, such as ``AWS_ROLE_ARN``, and the
-    marks of other tools stay, because other programs may read the file.
+    A variable that occurs several times is changed everywhere. Variables that SDKs would mix with these credentials or
+    prefer to them, such as ``AWS_PROFILE`` or a bearer token (``AWS_BEARER_TOKEN_...``), are removed. Variables with a
+    lower priority than keys, such as ``AWS_ROLE_ARN``, and variables of other tools stay, because other programs may
+    read the file. If a line of other AWS credentials has ``export``, all new lines have it.
 
-    Writers wait for each other, for up to 10 seconds, by a lock on the folder of the file, which must exist. The file
-    is replaced as the credentials file is, with the same warnings; and there is one where git would commit it. If a
-    line of other AWS credentials is there with ``export``, all new lines have it.
+    Writers wait for each other up to 10 seconds, with a lock on the folder of the file. The file is replaced
+    atomically. A warning is shown if other users can read it, or if git would commit it.
 
-    Raises `SinkError` for a path that cannot be expanded, and `TypeError` for one that is not a path.
+    Args:
+        path: Path of the file. Its folder must exist. A new file has mode 0600.
+        region: AWS region to write. Defaults to leaving the region unchanged.
+        expiration: Whether to write ``AWS_CREDENTIAL_EXPIRATION`` too. Defaults to False.
+        backup: Whether to keep the old content in ``<path>.bak``. Defaults to False.
+
+    Raises:
+        SinkError: If the path cannot be expanded.
+        TypeError: If an argument has the wrong type.
+
+    Example:
+        >>> from stskit import assume
+        >>> from stskit.sinks import DotEnv
+        >>> assume("arn:aws:iam::123456789012:role/Deploy").to(DotEnv(".env", region="eu-central-1"))
+        '.env'
+
+    https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
     """
 
     path: str = field(converter=_path)
@@ -54,23 +68,32 @@ class DotEnv:
     expiration: bool = field(default=False, kw_only=True, validator=flag)
     backup: bool = field(default=False, kw_only=True, validator=flag)
 
-    @without_frames  # frames on the way hold all that is in the file
+    @without_frames  # the frames inside contain the whole file
     def write(self, credentials: Credentials, /) -> str:
-        """Put *credentials* into the file; gives its path.
+        """Write the variables into the file.
 
-        Raises `SinkError` where they have expired, where a value would not be read back alike by every tool and shell,
-        and where the file cannot be changed safely; it is as it was then.
+        Args:
+            credentials: The credentials to deliver.
+
+        Returns:
+            The path of the file.
+
+        Raises:
+            SinkError: If they have expired, if tools and shells would read a value in different ways, or if the file
+                cannot be changed safely. The file is then unchanged.
+            TypeError: If they are not `Credentials`.
         """
         for note in self._write(credentials):
-            warnings.warn(note, StskitWarning, 3)  # where the caller called this method, which is wrapped
+            warnings.warn(note, StskitWarning, 3)  # the line that called this wrapped method
         return self.path
 
     @without_frames
     def check(self) -> None:
-        """Check that `write` can put credentials into the file, before you fetch any. The file stays as it is.
+        """Check that `write` can change the file, before you fetch credentials. The file stays unchanged.
 
-        Raises the `SinkError` that `write` would raise for temporary credentials: for a region that not all readers
-        take alike, for a file or folder that cannot be written, and for lines that readers take differently.
+        Raises:
+            SinkError: If `write` would raise it: for a region that tools read in different ways, for a file or folder
+                that cannot be written, or for lines that tools read in different ways.
         """
         check_edits([self._edit(_PLACEHOLDERS)])
 
@@ -81,8 +104,8 @@ class DotEnv:
         check_credentials(credentials)
         if credentials.is_expired():
             raise SinkError(
-                f"{self.path} was not changed: the credentials expired at {credentials.expiration}",
-                remedy="fetch new ones, and check the clock",
+                f"{self.path} was not changed: the credentials expired at {credentials.expiration}.",
+                remedy="Fetch new credentials, and check the clock.",
                 path=self.path,
             )
         file = self._edit(credentials)
@@ -95,9 +118,9 @@ class DotEnv:
         for name, value in found.items():
             if not BARE.fullmatch(value):
                 raise SinkError(
-                    f"{self.path} was not changed: {name} has characters that not all readers of a .env file take "
-                    "alike",
-                    remedy="check its source",
+                    f"{self.path} was not changed: {name} has characters that tools read in different ways in a .env "
+                    "file.",
+                    remedy="Check the place where the value comes from.",
                     variable=name,
                     path=self.path,
                 )
@@ -110,23 +133,23 @@ def _updated(data: bytes, *, values: Mapping[str, str | None]) -> list[bytes]:
 
 
 def _git_warnings(path: str) -> list[str]:
-    """Return a warning where git would commit the file. Of a link, git commits the name in it, not the target."""
+    """Return a warning if git would commit the file. For a link, git commits its target path, not the target."""
     from subprocess import DEVNULL, TimeoutExpired, run
 
     folder = above = os.path.dirname(path)
     while not os.path.exists(os.path.join(above, ".git")):
         if above == (above := os.path.dirname(above)):
             return []
-    # Nothing that the repository names is run: no monitor, and no program that fetches what a partial clone lacks. And
-    # in a hook of another repository, git would look there.
+    # No program of the repository is started: no monitor, and no download for a partial clone. The variables of a git
+    # hook are removed, because they name another repository.
     others = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK}
     command = ["git", "-C", folder, "-c", "core.fsmonitor=false", "check-ignore", "-q", "--", path]
     try:
         ignored = run(  # noqa: S603
             command, env=others | _NO_FETCH, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, timeout=5, check=False
         )
-    except (OSError, TimeoutExpired):  # no git: nobody commits
+    except (OSError, TimeoutExpired):  # git is not installed
         return []
     if ignored.returncode != 1:
         return []
-    return [f"{path} is in a git work tree and not ignored; add it to .gitignore, before it is committed"]
+    return [f"git does not ignore {path}, so the keys could be committed. Add the file to .gitignore."]

@@ -1,8 +1,7 @@
-"""Changes variables in the text of a .env file and leaves every other byte as it is.
+"""Change variables in the text of a .env file, and leave every other byte unchanged.
 
-There is no standard: the readers for Python and JavaScript and the shells differ in quotes, escapes and comments. So
-values are written bare, of characters that mean nothing to any of them, and a file with a line that they might take
-differently is refused.
+There is no standard for the format: Python, JavaScript and shells differ in quotes, escapes and comments. So values are
+written without quotes, from characters without a special meaning, and a file with an ambiguous line is refused.
 """
 
 from __future__ import annotations
@@ -17,34 +16,33 @@ from stskit.errors import SinkError
 
 __all__ = ["BARE", "updated"]
 
-BARE: Final = re.compile(r"(?!(?:.*:)?=)[A-Za-z0-9+/=_.:-]+")  # zsh expands a = that comes first, or after a colon
+BARE: Final = re.compile(r"(?!(?:.*:)?=)[A-Za-z0-9+/=_.:-]+")  # zsh expands a = at the start or after a colon
 _ODD: Final = re.compile(r"\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 _NOTE: Final = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
-# A value in quotes may have several lines. What is escaped in them is escaped for all, but for a backslash itself. To a
-# shell, a second word is a command, and some characters begin what goes on in the next line.
+# A value in quotes can have several lines. Escapes in it are the same for all readers, except an escaped backslash. In
+# a shell, a second word is a command, and some characters continue on the next line.
 _BINDING: Final = re.compile(
     r"""([ \t]*(?:export[ \t]+)?)([A-Za-z_][\w.-]*)(=|[ \t]+=[ \t]*|:[ \t]+(?!['"][^'"\n]*\n))
     ('[^'\\]*'|"(?:[^"\\`$]|\\[^\\]|\$(?![{(])|\$\{[\w:-]*\})*"|(?![#])(?:[^\s'"`\\;&|<>()$]|\$(?!\{)|\$\{[\w:-]*\})*)
     ([ \t]+\#[^\r\n]*)?[ \t]*\r?(?:\n|\Z)""",
     re.VERBOSE,
 )
-_ANOTHER: Final = re.compile(r"['\"]?[\w$][\w${}:[\]-]*\+?=")  # after a blank, a shell sets this
+_ANOTHER: Final = re.compile(r"['\"]?[\w$][\w${}:[\]-]*\+?=")  # after a space, a shell sets this variable
 
 
 @frozen
 class _Piece:
     text: str
-    name: str = ""  # none: a comment or a blank
+    name: str = ""  # empty for a comment or an empty line
     start: str = ""
     comment: str = ""
 
 
 def updated(text: str, values: Mapping[str, str | None]) -> str:
-    """Return *text* with each of *values* wherever its name is, or else at the end; those that are None are removed.
+    """Return *text* with the new values, at the place of their names or at the end. Values of None are removed.
 
-    All are exported if one of these names was, or if all other lines are: half of the credentials are of no use.
-
-    Raises `SinkError` where readers might not all see this and nothing else change.
+    All lines get ``export`` if one of these names had it, or if all other lines have it, because the credentials must
+    all be exported or none. Raises `SinkError` if some reader would not see exactly this change.
     """
     bare = bool(text) and not text.endswith("\n")
     end = "\r\n" if text and not bare and text.count("\r\n") == text.count("\n") else "\n"
@@ -60,10 +58,11 @@ def updated(text: str, values: Mapping[str, str | None]) -> str:
 
 
 def _pieces(text: str, values: Mapping[str, str | None]) -> Iterator[_Piece]:
-    """The lines of *text*, but for those of one value, which are one."""
+    """Yield the lines of *text*. A value of several lines is one piece."""
     if odd := _ODD.search(text):
         raise SinkError(
-            f"line {_line(text, odd.start())} has a character that some readers end a line at", remedy="take it out"
+            f"line {_line(text, odd.start())} has a character that some tools read as a line end.",
+            remedy="Remove it.",
         )
     again = re.compile(rf"(?<![\w.-])(?:{'|'.join(values)})=")
     at = 0
@@ -71,18 +70,18 @@ def _pieces(text: str, values: Mapping[str, str | None]) -> Iterator[_Piece]:
         start, found = at, _NOTE.match(text, at) or _BINDING.match(text, at)
         if found is None:
             raise SinkError(
-                f"line {_line(text, start)} is not NAME=value to all readers",
-                remedy="write it so, and its value in quotes",
+                f"line {_line(text, start)} is not NAME=value for all tools.",
+                remedy="Write NAME=value, with the value in quotes.",
             )
         at = found.end()
         if found.re is _NOTE:
             yield _Piece(found[0])
         elif found[2] in values and "\n" in found[4]:
-            raise SinkError(f"line {_line(text, start)} begins a value of several lines", remedy="write it in one")
+            raise SinkError(f"line {_line(text, start)} begins a value on several lines.", remedy="Use one line.")
         elif again.search(found[0]) if found[2] not in values else found[3] != "=" and _ANOTHER.match(found[4]):
             raise SinkError(
-                f"line {_line(text, start)} sets several variables to some readers",
-                remedy="give each a line of its own",
+                f"line {_line(text, start)} sets several variables for some tools.",
+                remedy="Write each variable on a line of its own.",
             )
         else:
             yield _Piece(found[0], found[2], found[1], found[5] or "")
