@@ -32,7 +32,7 @@ _COMMANDS: Final = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command that *argv* names, by default that of this process; return the exit status."""
+    """Run the command of *argv*, by default that of this process, and return the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     console.open_closed_streams()
     try:
@@ -51,9 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _status(error: StskitError) -> int:
     if isinstance(error, STSUnavailable) and error.kind == "setup":
-        return 2  # nothing was sent: the region, the endpoint or another setting cannot be used
+        return 2  # nothing was sent, because the region, the endpoint or another setting is not valid
     if isinstance(error, STSError) and (error.operation, error.code) == ("AssumeRoleWithSAML", "ExpiredToken"):
-        return 4  # an assertion may be sent within the allowance for clocks; a person has to sign in again all the same
+        return 4  # the assertion was sent within the allowed clock difference; a person must sign in again
     return next(status for kind, status in _STATUS if isinstance(error, kind))
 
 

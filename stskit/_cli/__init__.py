@@ -1,1 +1,1 @@
-"""The command line, over the same calls that everybody has."""
+"""The command line of stskit."""

@@ -1,4 +1,4 @@
-"""The commands: each takes the arguments, and returns the output."""
+"""The commands of ``stskit``. Each gets the arguments and returns the output."""
 
 from __future__ import annotations
 
@@ -34,58 +34,65 @@ if TYPE_CHECKING:
 __all__ = ["assume", "doctor", "execute", "process", "roles", "whoami"]
 
 
-# The fields of an assertion in the output, with their labels; those without a label are in the table or in JSON only.
+# The fields of an assertion in the output, with their labels. Fields without a label are only in the table or in JSON.
 _ASSERTION_LABELS: Final = {
     "roles": "",
-    "issuer": "from",
+    "issuer": "issuer",
     "subject": "subject",
-    "audience": "for",
+    "audience": "audience",
     "session_name": "session name",
-    "session_duration": "sessions of up to",
+    "session_duration": "longest session",
     "source_identity": "source identity",
     "issued_at": "",
-    "not_on_or_after": "good until",
+    "not_on_or_after": "valid until",
 }
 _COLOURS: Final = {"ok": "green", "note": "yellow", "wrong": "red"}
 
 
 def roles(args: Namespace) -> Result:
-    """Show what an assertion offers, also one that has expired."""
+    """Show the roles that an assertion offers, also if it has expired."""
     assertion = read_assertion(SAMLFile(args.saml_file).snapshot(), args.saml_file)
     facts = {name: getattr(assertion, name) for name in _ASSERTION_LABELS}
     pairs = [(role.role_arn.split(":")[4], role.role_arn, role.principal_arn) for role in assertion.roles]
-    listed = f"It offers no role of AWS{assertion.similar_names('Role')}."
+    listed = f"It offers no role of AWS.{assertion.similar_names('Role')}"
     if pairs:
         listed = console.table(("ACCOUNT", "ROLE", "PROVIDER"), pairs, sys.stdout)
     end = console.moment(assertion.not_on_or_after)
-    shown = {label: end if label == "good until" else facts[name] for name, label in _ASSERTION_LABELS.items() if label}
+    shown = {
+        label: end if label == "valid until" else facts[name] for name, label in _ASSERTION_LABELS.items() if label
+    }
     return Result(f"{listed}\n\n{console.fields(shown)}", facts)
 
 
 def assume(args: Namespace) -> Result:
-    """Deliver credentials, of a role or as they are, to a sink."""
-    check_only_one(args, "destination", needed="say where the credentials go, by one of")
+    """Deliver the credentials of a role, or of a profile, to a sink."""
+    check_only_one(args, "destination", needed="invalid usage: say where the credentials go, with one of")
     recipe = build_recipe(args)
     deliver = build_delivery(args)
     credentials = recipe.fetch()
     if credentials.session_token is None:  # a copy would never expire
-        raise UsageError("those are long-term keys, and are not copied", remedy="name a role, or add --session-token")
+        raise UsageError(
+            "These are long-term keys, and stskit does not copy them.",
+            remedy="Pass a role ARN, or add --session-token.",
+        )
     return deliver(credentials)
 
 
 def execute(args: Namespace) -> Result:
-    """Replace this process by the program, with the credentials in its environment; return only where that fails."""
+    """Replace this process by the program, with the credentials in its environment. Return only if that fails."""
     from shutil import which
 
     if not any(args.program[:1]):
-        raise UsageError("no command is given", remedy="put it after two dashes: stskit exec ROLE -- aws s3 ls")
+        raise UsageError(
+            "There is no command to run.", remedy="Write it after two dashes: stskit exec ROLE -- aws s3 ls"
+        )
     recipe = build_recipe(args)
     program = args.program[0]
-    if which(program) is None:  # a wrong name costs no call and no MFA code
+    if which(program) is None:  # checked first, so that a wrong name costs no call and no MFA code
         number = EACCES if os.path.dirname(program) and os.path.exists(program) else ENOENT
         return _not_run(args, OSError(number, os.strerror(number)))
     environment = recipe.fetch().to(sinks.Environment(os.environ, region=region_for_command(args)))
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and a program inherits that
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these signals, and a program would inherit that
         signal.signal(number, signal.SIG_DFL)
     try:
         os.execvpe(program, args.program, environment)  # noqa: S606 - the caller's own command, without a shell
@@ -94,8 +101,8 @@ def execute(args: Namespace) -> Result:
 
 
 def _not_run(args: Namespace, error: OSError) -> Result:
-    """Write why the program cannot be run; return the exit status that a shell has then."""
-    problem = UsageError(f"{args.program[0]} cannot be run: {error.strerror}")
+    """Write why the program could not be started, and return the exit status that a shell would return."""
+    problem = UsageError(f"{args.program[0]} could not be started: {error.strerror}.")
     console.write_error(problem, args.argv, in_json=args.json)
     return Result("", {}, 127 if isinstance(error, FileNotFoundError) else 126)
 
@@ -107,7 +114,7 @@ def process(args: Namespace) -> Result:
 
 
 def whoami(args: Namespace) -> Result:
-    """Show the caller that STS sees in the credentials."""
+    """Show the identity that STS knows for the credentials."""
     check(args)
     identity = caller_identity(build_source_of_keys(args).fetch(), sts=build_server(args))
     facts = {"account": identity.account, "arn": identity.arn, "user_id": identity.user_id}
@@ -115,8 +122,8 @@ def whoami(args: Namespace) -> Result:
 
 
 def doctor(args: Namespace) -> Result:
-    """Show what would happen and what is wrong, in a line or two each."""
-    from stskit._cli.doctor.examine import examine  # it loads botocore
+    """Show what would happen and what is wrong, each in one or two lines."""
+    from stskit._cli.doctor.examine import examine  # imported here, because it loads botocore
 
     check(args)
     use_profile(args.profile)

@@ -1,4 +1,4 @@
-"""Write to the terminal: results, errors, warnings and notes, as text or as JSON."""
+"""Write results, errors, warnings and log records to the terminal, as text or as JSON."""
 
 from __future__ import annotations
 
@@ -38,23 +38,23 @@ _COLOURS: Final = {"red": "31", "yellow": "33", "green": "32", "bold": "1"}
 
 
 def open_closed_streams() -> None:
-    """Open standard input and error on the null device, where ``<&-`` or ``2>&-`` has closed them."""
+    """Open standard input and standard error on the null device if ``<&-`` or ``2>&-`` closed them."""
     if sys.stdin is None:
-        sys.stdin = open(os.devnull)  # noqa: SIM115 - for as long as the process lasts
+        sys.stdin = open(os.devnull)  # noqa: SIM115 - open until the process ends
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
 
 
 def output(text: str) -> int:
-    """Print *text*; return the exit status, which is not 0 where it cannot be printed."""
+    """Print *text*, and return the exit status, which is 1 if it cannot be printed."""
     try:
-        if sys.stdout is None:  # as ``>&-`` has it
+        if sys.stdout is None:  # closed by ``>&-``
             raise OSError(EBADF, os.strerror(EBADF))
         _write(text, sys.stdout)
-    except BrokenPipeError:  # the reader stopped reading, as ``head`` does
+    except BrokenPipeError:  # the reader has stopped, as ``head`` does
         pass
     except OSError as error:
-        write_stderr(f"stskit: standard output cannot be written: {error.strerror}")
+        write_stderr(f"stskit: Cannot write to standard output: {error.strerror}.")
     else:
         return 0
     if sys.stdout is not None:
@@ -63,7 +63,7 @@ def output(text: str) -> int:
 
 
 def write_stderr(text: str) -> None:
-    """Write *text* to standard error; where it cannot be written, drop it."""
+    """Write *text* to standard error. It is dropped if it cannot be written."""
     try:
         _write(text, sys.stderr)
     except OSError:
@@ -71,7 +71,7 @@ def write_stderr(text: str) -> None:
 
 
 def redirect_to_devnull(stream: TextIO) -> None:
-    """Drop what *stream* still holds: else Python tries to write it at exit, and makes the status 120."""
+    """Drop buffered text of a stream. Otherwise Python writes it at exit, fails, and returns the status 120."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
@@ -85,9 +85,9 @@ def _write(text: str, stream: TextIO) -> None:
 
 
 def write_error(error: StskitError, words: Sequence[str], *, in_json: bool) -> None:
-    """Write to standard error what happened, and what to do: the remedy for the command line where there is one.
+    """Write an error and its remedy to standard error.
 
-    *words*: the arguments of the command line. The option that was wrong comes first if it is one of them.
+    *words* are the arguments of the command line. The message begins with the wrong option if it was typed.
     """
     remedy, flag = error.cli_remedy or error.remedy, flag_for(error, words)
     if in_json:
@@ -105,7 +105,7 @@ def write_error(error: StskitError, words: Sequence[str], *, in_json: bool) -> N
 
 @contextmanager
 def console_logging(*, quiet: bool) -> Iterator[None]:
-    """Write warnings, and unless *quiet* log records as well, to standard error in one line each."""
+    """Write warnings, and log records unless *quiet*, to standard error, each on one line."""
     with warnings.catch_warnings(), nullcontext() if quiet else _log_lines():
         warnings.showwarning = _show_warning
         warnings.simplefilter("always", StskitWarning)
@@ -113,7 +113,7 @@ def console_logging(*, quiet: bool) -> Iterator[None]:
 
 
 def _log_lines() -> AbstractContextManager[None]:
-    from stskit._cli.log_lines import log_lines  # it loads logging
+    from stskit._cli.log_lines import log_lines  # imported here, because it loads logging
 
     return log_lines()
 
@@ -126,16 +126,16 @@ def _show_warning(message: Warning | str, *_where: Any, **_more: Any) -> None:
 
 
 def paint(text: str, colour: str, stream: TextIO | None) -> str:
-    """Return *text* in a colour where *stream* is a terminal that has them. https://no-color.org/
+    """Return *text* in a colour if *stream* is a terminal with colours. https://no-color.org/
 
-    *stream* is None where it is closed.
+    *stream* is None if it is closed.
     """
     plain = stream is None or not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return text if plain else f"\033[{_COLOURS[colour]}m{text}\033[0m"
 
 
 def as_json(value: object) -> str:
-    """Return *value* as JSON: times in ISO 8601, attrs values as objects."""
+    """Return JSON, with times in ISO 8601 and attrs values as objects."""
     return json.dumps(value, indent=2, default=_plain)
 
 
@@ -152,14 +152,14 @@ def _has(value: object) -> bool:
 
 
 def fields(values: Mapping[str, object]) -> str:
-    """Return a line for each of *values* that is neither None nor empty."""
+    """Return a line for each value that is neither None nor empty."""
     present = {name: value for name, value in values.items() if _has(value)}
     width = max(map(len, present), default=0)
     return "\n".join(f"  {name.ljust(width)}  {printable(str(value))}" for name, value in present.items())
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO | None) -> str:
-    """Return *rows* in columns under *heads*."""
+    """Return a table."""
     rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -168,5 +168,5 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO | 
 
 
 def moment(when: datetime | None) -> str:
-    """Return *when*, with how far that is from now; "" for None."""
+    """Return a time with its distance from now, or "" for None."""
     return "" if when is None else format_deadline(when, datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""The log records of stskit as lines on standard error."""
+"""Write the log records of stskit to standard error, each on one line."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["log_lines"]
 
 @contextmanager
 def log_lines() -> Iterator[None]:
-    """Write each record, from INFO on, to standard error in one line.
+    """Write log records of INFO and above to standard error.
 
-    Warnings are written at the end, and only if no error ends the command: it says the same.
+    Warnings are written at the end, and not if an error ends the command, because the error says the same.
     """
     handler = _Handler()
     handler.setFormatter(_LineFormatter())
@@ -31,7 +31,7 @@ def log_lines() -> Iterator[None]:
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Writes records to standard error; those from WARNING on when it is told to."""
+    """A handler that writes records to standard error, and keeps warnings until `write_warnings` is called."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class _Handler(logging.StreamHandler[TextIO]):
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.WARNING:
             self._warnings.append(record)
-        elif not hasattr(record, "refresh"):  # the result of the command says that it has credentials
+        elif not hasattr(record, "refresh"):  # a refresh is not reported, because the result of the command is
             super().emit(record)
 
     def write_warnings(self) -> None:
@@ -50,5 +50,5 @@ class _Handler(logging.StreamHandler[TextIO]):
 
 class _LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        """Return one line, as errors have it."""
+        """Return one line in the form of an error."""
         return printable(f"stskit: {record.getMessage()}")

@@ -1,4 +1,4 @@
-"""Deliver credentials where the arguments say."""
+"""Deliver credentials to the destination of the arguments."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Delivery", "Result", "build_delivery", "deliver_to_process"]
 
 @frozen
 class Result:
-    """The output of a command: as text, and as *facts* for ``--json``; and the exit status."""
+    """The output of a command as text, as facts for ``--json``, and its exit status."""
 
     text: str = field(repr=False)
     facts: Mapping[str, object] | Sequence[object] = field(repr=False)
@@ -34,9 +34,9 @@ Delivery: TypeAlias = "Callable[[Credentials], Result]"
 
 
 def build_delivery(args: Namespace) -> Delivery:
-    """Return what delivers credentials where *args* say.
+    """Return a function that delivers credentials.
 
-    Raise `SinkError` where the credentials could not be delivered there, so that no call and no MFA code is wasted.
+    Raise `SinkError` if they could not be delivered, so that no call and no MFA code is wasted.
     """
     if args.to_shell is not None:
         return _to_shell(args)
@@ -48,8 +48,8 @@ def build_delivery(args: Namespace) -> Delivery:
     options = arguments_for(sinks.CredentialsFile, args)
     if "config_path" in options and "overwrite" in options and not options.keys() & {"region", "output"}:
         raise UsageError(
-            "--config-file has no effect with --overwrite and without a region or an output format",
-            remedy="leave it out",
+            "--config-file has no effect with --overwrite and without a region or an output format.",
+            remedy="Omit it.",
             option="--config-file",
         )
     sink = sinks.CredentialsFile(**options)
@@ -69,7 +69,7 @@ def _to_shell(args: Namespace) -> Delivery:
 
 
 def _to_file(sink: sinks.DotEnv | sinks.CredentialsFile, what: str, named: Mapping[str, str]) -> Delivery:
-    sink.check()  # before a call is made for what the sink would refuse
+    sink.check()  # before a call, whose result the sink could refuse
 
     def write(credentials: Credentials) -> Result:
         path = credentials.to(sink)

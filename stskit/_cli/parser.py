@@ -1,4 +1,4 @@
-"""The commands of ``stskit`` and what they take, for argparse."""
+"""The parser of the command line: commands, options, help texts and usage errors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from attrs import frozen
 
-from stskit._arguments import secret_kind
+from stskit._arguments import quoted, secret_kind
 from stskit._cli import console, options
 from stskit._cli.options import Option, UsageError, add_group
 from stskit._version import __version__
@@ -18,71 +18,72 @@ if TYPE_CHECKING:
 
 __all__ = ["before_double_dash", "parse", "parser"]
 
-# What other tools call it, above all the AWS CLI: the option here if there is one, and the answer.
+# Options of other tools, mainly the AWS CLI: the option of stskit if there is one, and the remedy.
 _ELSEWHERE: Final = {
-    "--role-session-name": ("--session-name", "use --session-name NAME"),
-    "--duration-seconds": ("--duration", "use --duration TIME"),
-    "--serial-number": ("--mfa-serial", "use --mfa-serial SERIAL"),
-    "--mfa-code": ("--token-code", "use --token-code CODE, or leave it out: stskit asks for the code"),
-    "--mfa-token": ("--token-code", "use --token-code CODE, or leave it out: stskit asks for the code"),
-    "--policy": ("--policy-file", "use --policy-file FILE"),
-    "--policy-arns": ("--policy-arn", "use --policy-arn ARN, once for each policy"),
-    "--tags": ("--tag", "use --tag KEY=VALUE, once for each tag"),
-    "--transitive-tag-keys": ("--transitive-tag", "use --transitive-tag KEY, once for each key"),
-    "--web-identity-token": ("--oidc-token-file", "save the token and use --oidc-token-file FILE"),
-    "--saml-assertion": ("--saml-file", "save the response and use --saml-file FILE"),
-    "--output": ("", "use --json for JSON; --set-output FORMAT sets the output of a profile that stskit writes"),
-    "--query": ("", "use --json and a program that selects from JSON"),
-    "--ca-bundle": ("", "set AWS_CA_BUNDLE, or ca_bundle in the profile"),
-    "--no-verify-ssl": ("", "TLS is always verified. For a CA of your own set AWS_CA_BUNDLE to its certificate file"),
-    "--no-sign-request": ("", "leave it out: SAML and OIDC need no signature, all other calls do"),
-    "--color": ("", "set NO_COLOR=1 for output without colours"),
+    "--role-session-name": ("--session-name", "Use --session-name NAME"),
+    "--duration-seconds": ("--duration", "Use --duration TIME"),
+    "--serial-number": ("--mfa-serial", "Use --mfa-serial SERIAL"),
+    "--mfa-code": ("--token-code", "Use --token-code CODE, or omit it: stskit asks for the code."),
+    "--mfa-token": ("--token-code", "Use --token-code CODE, or omit it: stskit asks for the code."),
+    "--policy": ("--policy-file", "Use --policy-file FILE"),
+    "--policy-arns": ("--policy-arn", "Use --policy-arn ARN, once for each policy."),
+    "--tags": ("--tag", "Use --tag KEY=VALUE, once for each tag."),
+    "--transitive-tag-keys": ("--transitive-tag", "Use --transitive-tag KEY, once for each key."),
+    "--web-identity-token": ("--oidc-token-file", "Save the token, and use --oidc-token-file FILE"),
+    "--saml-assertion": ("--saml-file", "Save the response, and use --saml-file FILE"),
+    "--output": ("", "Use --json for JSON. --set-output FORMAT sets the output format of a profile."),
+    "--query": ("", "Use --json and a program such as jq."),
+    "--ca-bundle": ("", "Set AWS_CA_BUNDLE, or ca_bundle in the profile."),
+    "--no-verify-ssl": ("", "TLS is always verified. For your own CA, set AWS_CA_BUNDLE to its certificate file."),
+    "--no-sign-request": ("", "Omit it: SAML and OIDC calls are not signed, and all other calls must be."),
+    "--color": ("", "Set NO_COLOR=1 for output without colours."),
 }
 _ANY_TEXT: Final = frozenset(
     {
         *(option.flag for option in (*options.PROOF, *options.ROLE) if option.reads_file),
         *("--mfa-command", "--external-id", "--tag", "--transitive-tag"),
-        *_ELSEWHERE,  # the answer quotes no value
+        *_ELSEWHERE,  # the remedy does not quote the value
     }
 )
 _ROLE_ARN: Final = ("--role", "--role-arn", "--role-name")
-_AMBIENT: Final = "(without any: what the AWS SDKs would find)"
+_PROMPTS: Final = frozenset({"$", "%", "#", ">", ">>>"})
+_AMBIENT: Final = "(default: the standard AWS credential chain)"
 _ASSUMING: Final = (
-    (f"the proof {_AMBIENT}", options.PROOF),
-    ("multi-factor authentication, for the first call", options.MFA),
-    ("how the session of the last role shall be", options.ROLE),
-    ("the call", options.CALL),
+    (f"Proof {_AMBIENT}", options.PROOF),
+    ("MFA (for the first call)", options.MFA),
+    ("Session options (for the last role)", options.ROLE),
+    ("Call of STS", options.CALL),
 )
 _RECIPES: Final = """\
-in the place of aws sts assume-role-with-saml, -with-web-identity, assume-role,
-and get-session-token with an MFA code:
+examples, instead of aws sts assume-role-with-saml, assume-role-with-web-identity,
+assume-role, and get-session-token with an MFA code:
   stskit assume --saml-file samlresponse.har --to-profile deploy
   stskit assume ROLE --oidc-token-file token --to-profile deploy
   stskit assume ROLE --profile base --to-profile deploy
   stskit assume --profile base --session-token --mfa-serial ARN --to-profile me
 """
 _SHELLS: Final = """
-for a shell:
+examples for a shell:
   eval "$(stskit assume ROLE --to-shell)"
   stskit assume ROLE --to-shell fish | source
 """
 _EXEC: Final = """\
-the command comes after two dashes; signals and exit status are its own
-(126 and 127: it could not be run):
+Write the command after two dashes. The exit status is that of the command
+(126 and 127: it could not be started):
   stskit exec ROLE --profile base -- aws s3 ls
   stskit exec --profile sso -- terraform plan
 """
 _PROCESS: Final = """\
-in ~/.aws/config, for every AWS SDK, the AWS CLI and Terraform:
+Write this to ~/.aws/config, for AWS SDKs, the AWS CLI and Terraform:
   [profile deploy]
   credential_process = stskit process ROLE --profile base --cache
 """
 _STATUS: Final = """
 exit status:
-  0  done                      4  a person has to sign in, or to give an MFA code
-  1  doctor found a fault      5  STS refused
-  2  invalid usage             6  STS did not answer
-  3  no proof that can be used 7  the credentials could not be delivered
+  0  success                   4  a person must sign in, or enter an MFA code
+  1  doctor found a problem    5  STS refused the request
+  2  invalid usage             6  STS could not be reached
+  3  no valid proof            7  the credentials could not be delivered
 """
 
 
@@ -96,7 +97,7 @@ class _Command:
 
     @property
     def takes_roles(self) -> bool:
-        """Whether roles are its arguments."""
+        """Whether its arguments are roles."""
         return "[ROLE ...]" in self.usage
 
     @property
@@ -110,8 +111,8 @@ _COMMANDS: Final = (
     _Command(
         "assume",
         "[ROLE ...] [PROOF] [OPTIONS] WHERE",
-        "assume a role, and put its credentials somewhere",
-        (_ASSUMING[0], ("where the credentials go (one of the first four)", options.WHERE), *_ASSUMING[1:]),
+        "assume a role, and deliver its credentials",
+        (_ASSUMING[0], ("Destination (one of the first four)", options.WHERE), *_ASSUMING[1:]),
         _RECIPES + _SHELLS,
     ),
     _Command(
@@ -124,38 +125,39 @@ _COMMANDS: Final = (
     _Command(
         "process",
         "[ROLE ...] [PROOF] [OPTIONS]",
-        "assume a role, and print what an AWS SDK reads of a credential_process",
+        "assume a role, and print the document of a credential_process",
         _ASSUMING,
         _PROCESS,
     ),
     _Command(
         "whoami",
         "[--profile NAME | --keys-file FILE] [OPTIONS]",
-        "show whose credentials those are, as STS sees them",
-        ((f"whose credentials {_AMBIENT}", options.KEYS), ("the call", options.SERVER)),
+        "show the identity of credentials",
+        ((f"Credentials {_AMBIENT}", options.KEYS), ("Call of STS", options.SERVER)),
     ),
     _Command(
         "doctor",
         "[PROOF] [OPTIONS]",
-        "show what would happen, and what is wrong; without --run nothing is assumed",
-        ((f"the proof to look at {_AMBIENT}", options.FILES), ("the call that would be made", options.DOCTOR)),
+        "find problems in files, variables and the connection to STS",
+        ((f"Proof to examine {_AMBIENT}", options.FILES), ("Call of STS", options.DOCTOR)),
     ),
 )
 
 
 def parse(argv: Sequence[str]) -> Namespace:
-    """Return what *argv* says; end the process after the help or the version. Raise `UsageError`.
+    """Parse the arguments. Print help or version and exit, if they ask for it. Raise `UsageError`.
 
-    Beside the values there are: ``options``, the declarations of all options that the command has; ``argv``; and
-    ``program``, the command that ``exec`` runs.
+    The namespace also has ``options`` (the declarations of the command's options), ``argv``, and ``program`` (the
+    command that ``exec`` runs).
     """
     words = before_double_dash(argv)
     if words and os.path.isfile(words[0]):
         raise UsageError(
-            f"{words[0]} is a file, and no command", remedy=f"what it offers is shown by: stskit roles {words[0]}"
+            f"{words[0]} is a file, not a command.", remedy=f"To show its roles, run: stskit roles {words[0]}"
         )
     _check_for_secrets(words)
-    chosen = [command for command in _COMMANDS if command.name in words[:1]]  # to declare all options takes a while
+    _check_command(words)
+    chosen = [command for command in _COMMANDS if command.name in words[:1]]  # building only this parser is faster
     args, unknown = parser(chosen or _COMMANDS).parse_known_args(words)
     command = next(each for each in _COMMANDS if each.name == args.command)
     if unknown:
@@ -164,70 +166,84 @@ def parse(argv: Sequence[str]) -> Namespace:
     return args
 
 
-def _check_for_secrets(words: Sequence[str]) -> None:
-    """Raise `UsageError` where a proof or keys stand in the place of another value, because errors quote that value.
+def _check_command(words: Sequence[str]) -> None:
+    """Raise `UsageError` for a wrong command, or for the sign of a prompt that was copied with a command."""
+    from difflib import get_close_matches
 
-    What names a file is checked where the file is read, and some values may be any text.
+    known = [command.name for command in _COMMANDS]
+    if words[:1] == ["stskit"] or {*words} & _PROMPTS:
+        rest = " ".join(word for word in words if word not in _PROMPTS).removeprefix("stskit ")
+        raise UsageError("invalid usage: a prompt was copied with the command.", remedy=f"Run: stskit {rest}")
+    if words and not words[0].startswith("-") and words[0] not in known:
+        near = get_close_matches(words[0], known, 1)
+        remedy = f"Did you mean {near[0]}?" if near else f"The commands are {', '.join(known)}."
+        raise UsageError(f"invalid usage: {quoted(words[0])} is not a command.", remedy=remedy)
+
+
+def _check_for_secrets(words: Sequence[str]) -> None:
+    """Raise `UsageError` if a value is a proof or a key, because errors would quote it.
+
+    Paths are checked when the file is read, and some values can be any text.
     """
     flag = ""
     for word in words:
-        is_flag = word.startswith("--") and not word.startswith("---")  # a key begins with more
+        is_flag = word.startswith("--") and not word.startswith("---")  # a PEM key begins with more dashes
         flag, _, value = word.partition("=") if is_flag else (flag, "", word)
         kind = None if flag in _ANY_TEXT else secret_kind(value)
         if kind:
             raise UsageError(
-                f"{flag or 'an argument'} cannot be {kind} ({len(value):,} characters)",
-                remedy="save it in a file, and name the file: --oidc-token-file, --saml-file or --keys-file",
+                f"{flag or 'An argument'} cannot be {kind} ({len(value):,} characters).",
+                remedy="Save it in a file, and pass the file: --oidc-token-file, --saml-file or --keys-file.",
             )
         flag = flag if is_flag and "=" not in word else ""
 
 
 def _unknown(command: _Command, words: Sequence[str]) -> UsageError:
-    """Return the error for *words* that *command* does not take."""
+    """Return the error for arguments that the command does not have."""
     from difflib import get_close_matches
 
-    see_help = f"see: stskit {command.name} --help"
+    see_help = f"See: stskit {command.name} --help"
     flag = next((word.split("=")[0] for word in words if word.startswith("-")), None)
     if flag in _ROLE_ARN and command.takes_roles:
-        remedy = f"write the role without an option: stskit {command.name} ROLE ..."
-        return UsageError(f"there is no option {flag}", remedy=remedy, option=flag)
+        remedy = f"Write the role without an option: stskit {command.name} ROLE ..."
+        return UsageError(f"There is no option {flag}.", remedy=remedy, option=flag)
     if flag:
         known = [option.flag for option in command.options]
         here, remedy = _ELSEWHERE.get(flag, ("", ""))
         if not remedy or here not in ("", *known):
             near = get_close_matches(flag, known, 1)
-            remedy = f"is it {near[0]}?" if near else see_help
-        return UsageError(f"there is no option {flag}", remedy=remedy, option=flag)
+            remedy = f"Did you mean {near[0]}?" if near else see_help
+        return UsageError(f"There is no option {flag}.", remedy=remedy, option=flag)
     text = " ".join(words)
     if command.name == "exec":
-        return UsageError(f"the command to run comes after two dashes: -- {text}")
-    remedy = f"is it --profile {text}?" if command.name in ("whoami", "doctor") else see_help
-    return UsageError(f"{command.name} takes no {text!r}", remedy=remedy)
+        return UsageError(f"{text!r} is not an option.", remedy=f"Write the command after two dashes: -- {text}")
+    remedy = f"Did you mean --profile {text}?" if command.name in ("whoami", "doctor") else see_help
+    return UsageError(f"stskit {command.name} has no argument {text!r}.", remedy=remedy)
 
 
 def before_double_dash(argv: Sequence[str]) -> Sequence[str]:
-    """Return those of *argv* that are for stskit, without the command that ``exec`` runs."""
+    """Return the arguments for stskit, without the command that ``exec`` runs."""
     return argv[: argv.index("--")] if "--" in argv and argv[0] == "exec" else argv
 
 
 class _Parser(ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Raise what is wrong as `UsageError`, so that it is shown as every other error is."""
-        raise UsageError(f"{message}\n{self.format_usage().rstrip()}")
+        """Raise `UsageError`, so that the message is shown as every other error."""
+        raise UsageError(f"invalid usage: {message}\n{self.format_usage().rstrip()}")
 
 
 def parser(known: Sequence[_Command] = _COMMANDS) -> ArgumentParser:
-    """Return the parser of ``stskit`` for the *known* commands."""
+    """Return the parser of ``stskit`` with these commands."""
     top = _Parser(
         "stskit",
         usage=f"stskit [-h] [--version] {{{','.join(command.name for command in _COMMANDS)}}} ...",
-        description="Temporary AWS credentials from a SAML response, an OIDC token or a profile, to wherever they go.",
+        description="Get temporary AWS credentials, and deliver them to profiles, shells and commands.",
         epilog=_RECIPES + _STATUS,
         formatter_class=RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    top.add_argument("--version", action=_Version, nargs=0, help="show the version, and end")
-    commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands", required=True, prog="stskit")
+    top.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", title="Commands", required=True, prog="stskit")
     for command in known:
         made = commands.add_parser(
             command.name,
@@ -244,23 +260,23 @@ def parser(known: Sequence[_Command] = _COMMANDS) -> ArgumentParser:
 
 def _fill(made: ArgumentParser, command: _Command) -> None:
     if command.name == "roles":
-        made.add_argument("saml_file", metavar="FILE", help="the response, in whatever way it was saved")
+        made.add_argument("saml_file", metavar="FILE", help="file with a SAML response, or the HAR file of a browser")
     elif command.takes_roles:
         made.add_argument(
             "roles",
             nargs="*",
             metavar="ROLE",
-            help="ARN of the role; several are a chain, from left to right. With --saml-file its name is enough, or "
-            "none where the response offers one role only. Without a role: the credentials of --profile or "
-            "--keys-file as they are, or those of --session-token",
+            help="role ARN. Several roles are a chain, from left to right. With --saml-file, the role name is enough, "
+            "or nothing if the response offers only one role. Without a role, the credentials of --profile, "
+            "--keys-file or --session-token are used as they are",
         )
     for title, group in command.groups:
         add_group(made, title, group)
-    add_group(made, "output", options.JSON)
+    add_group(made, "Output", options.JSON)
 
 
 class _Version(Action):
-    """Print the version."""
+    """Print the version and exit."""
 
     def __call__(self, parser: ArgumentParser, *_arguments: object) -> None:
         parser.exit(console.output(f"stskit {__version__}"))

@@ -1,4 +1,4 @@
-"""Build what the arguments ask for from the parts of the library: source, MFA, role, STS and recipe."""
+"""Build source, MFA, roles, STS and recipe from the arguments of the command line."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def build_server(args: Namespace) -> BotocoreSTS:
 
 
 def build_source_of_keys(args: Namespace) -> Source[Credentials]:
-    """Return the source of credentials, where these are the proof."""
+    """Return the source if the proof is AWS credentials."""
     if args.keys_file is not None:
         return Static(read_credentials(args.keys_file))
     use_profile(args.profile)
@@ -61,7 +61,7 @@ def build_source_of_keys(args: Namespace) -> Source[Credentials]:
 
 
 def build_recipe(args: Namespace) -> Source[Credentials]:
-    """Return the source of the credentials that are asked for. Raise `UsageError` where the arguments contradict."""
+    """Return the source of the credentials. Raise `UsageError` if arguments contradict each other."""
     check(args)
     sts = build_server(args)
     if uses_no_role(args):
@@ -73,7 +73,7 @@ def build_recipe(args: Namespace) -> Source[Credentials]:
     else:
         source = _source(args, sts)
         recipe = AssumedRole.through(*_roles(args, source), source=source, sts=sts, **arguments_for(AssumedRole, args))
-    if args.cache and args.session_token:  # the session of the user has the key, and the role has its identity
+    if args.cache and args.session_token:  # the session token has the key, and the role uses its identity
         return Cached(recipe, FileCache())
     return _cached(args, recipe)
 
@@ -84,7 +84,7 @@ def _cached(args: Namespace, source: Source[Credentials]) -> Source[Credentials]
 
 def _source(args: Namespace, sts: BotocoreSTS) -> Source[Proof]:
     if args.saml_file is not None:
-        return SAMLFile(**arguments_for(SAMLFile, args)).snapshot()  # its roles are looked up, too
+        return SAMLFile(**arguments_for(SAMLFile, args)).snapshot()  # its roles are searched, too
     if args.oidc_token_file is not None:
         return OIDCTokenFile(**arguments_for(OIDCTokenFile, args))
     return _session_token(args, sts) if args.session_token else build_source_of_keys(args)
@@ -95,9 +95,9 @@ def _session_token(args: Namespace, sts: BotocoreSTS) -> Source[Credentials]:
 
 
 def use_profile(profile: str | None) -> None:
-    """Let the settings of *profile* apply to STS too, in place of the profile that the environment names.
+    """Make the settings of a profile apply to STS too, by setting ``AWS_PROFILE`` for this process.
 
-    This is for the process of the command line, and is not undone. None changes nothing.
+    None changes nothing.
     """
     if profile is not None:
         os.environ["AWS_PROFILE"] = profile
@@ -105,13 +105,13 @@ def use_profile(profile: str | None) -> None:
 
 
 def region_for_command(args: Namespace) -> str | None:
-    """Return ``--region``, else the region of ``--profile`` where the environment has none.
+    """Return ``--region``, else the region of ``--profile`` if the environment has none.
 
-    Raises what botocore raises where the profile cannot be read.
+    Raises what botocore raises if it cannot read the profile.
     """
-    given: str | None = args.region
-    if given or args.profile is None or any(map(os.environ.get, REGIONS)):
-        return given
+    region: str | None = args.region
+    if region or args.profile is None or any(map(os.environ.get, REGIONS)):
+        return region
     from botocore.session import Session
 
     found = Session(profile=args.profile).get_scoped_config().get("region")
@@ -122,7 +122,7 @@ def region_for_command(args: Namespace) -> str | None:
 
 
 def _roles(args: Namespace, source: Source[Proof]) -> list[Role]:
-    """Return the roles from left to right: the MFA code is for the first one, the other options are for the last."""
+    """Return the roles from left to right. The MFA code is for the first, and the other options are for the last."""
     arns = [_first_role_arn(args, source), *args.roles[1:]]
     arguments: list[dict[str, Any]] = [{} for _ in arns]
     arguments[-1].update(_role_arguments(args))
@@ -148,28 +148,27 @@ def _mfa_of_role(args: Namespace) -> dict[str, Any]:
 
 
 def _first_role_arn(args: Namespace, source: Source[Proof]) -> str:
-    """Return the ARN of the first role: as it was given, or by its name among those that the assertion offers."""
+    """Return the ARN of the first role, which can be a name if the assertion offers it."""
     wanted: str = args.roles[0] if args.roles else ""
     for each in args.roles:
         if os.path.isfile(each):
             raise UsageError(
-                f"{each} is a file, and no role", remedy="is it --saml-file, --oidc-token-file or --keys-file?"
+                f"{each} is a file, not a role.", remedy="Did you mean --saml-file, --oidc-token-file or --keys-file?"
             )
     for each in args.roles[1:]:
         if not each.startswith("arn:"):
             raise UsageError(
-                f"{quoted(each)} is no role ARN. Several roles are a chain, each assumed from the one before, and only "
-                "the first may be a name",
-                remedy="for two roles call stskit twice",
+                f"{quoted(each)} is not a valid role ARN. Several roles are a chain, each assumed from the one before, "
+                "and only the first can be a name.",
+                remedy="Pass the role ARN. To assume two separate roles, run stskit twice.",
             )
     if isinstance(source, FileSnapshot) and not wanted.startswith("arn:"):
         return _offered_role_arn(source, args.saml_file, wanted)
     if not wanted.startswith("arn:"):
         raise UsageError(
-            f"{quoted(wanted)} is no role ARN" if wanted else "no role is named",
-            remedy="give its ARN, such as arn:aws:iam::123456789012:role/Deploy, or say by --saml-file which response "
-            "offers it: then its name is enough. Without a role, credentials are used as they are: name them by "
-            "--profile or --keys-file, or ask for --session-token",
+            f"{quoted(wanted)} is a name, not a role ARN." if wanted else "There is no role to assume.",
+            remedy="Pass a role ARN, for example arn:aws:iam::123456789012:role/Deploy. With --saml-file, its name is "
+            "enough. To use credentials without a role, pass --profile, --keys-file or --session-token.",
         )
     return wanted
 
@@ -183,52 +182,54 @@ def _offered_role_arn(source: FileSnapshot[SavedResponse, Proof], path: str, wan
     listed = "".join(f"\n  {arn}" for arn in fitting or offered) or " none"
     what = f"{'several roles' if fitting else 'no role'} called {wanted}" if wanted else f"{len(offered)} roles"
     raise RoleNotOffered(
-        f"{display_name(path)} offers {what}{'' if offered else assertion.similar_names('Role')}",
+        f"{display_name(path)} offers {what}.{'' if offered else assertion.similar_names('Role')}",
         tuple(offered),
-        remedy=f"name one of these:{listed}",
+        remedy=f"Pass one of these roles:{listed}",
         path=path,
     )
 
 
 def _names(arn: str) -> list[str]:
-    """Return the names that can stand for a role, in small letters: in an account no two differ in case alone."""
+    """Return the names for a role in lower case, because no two roles of an account differ only in case."""
     account, path = arn.split(":")[4], arn.split(":role/", 1)[1]
     return [each.lower() for name in (path.rsplit("/", 1)[-1], path) for each in (name, f"{account}/{name}")]
 
 
-# Files that an option names; ``-`` is standard input ------------------------------------------------------------------
+# Files of options; ``-`` is standard input ------------------------------------------------------------------------
 
 
 def read_assertion(source: FileSnapshot[SavedResponse, Proof], path: str) -> SAMLAssertion:
-    """Return the assertion of *source*, the file at *path*. Raise `ProofInvalid` where its roles cannot be read."""
+    """Return the assertion of a file. Raise `ProofInvalid` if its roles cannot be read."""
     assertion = source.read().assertion
     if assertion.is_encrypted:
         raise ProofInvalid(
-            f"{display_name(path)}: the SAML assertion is encrypted, so that only AWS can read which roles it offers",
-            remedy="ask whoever runs the identity provider, and name the ARN of the role, and of the provider with "
-            "--principal-arn",
+            f"{display_name(path)}: the SAML assertion is encrypted, so only AWS can read its roles.",
+            remedy="Ask the administrator of the identity provider for the role ARN and the ARN of the SAML provider, "
+            "and pass the latter with --principal-arn.",
             path=path,
         )
     return assertion
 
 
 def read_credentials(path: str) -> Credentials:
-    """Return the credentials in the JSON file at *path*. Raise `SourceError`, which quotes nothing of the file."""
+    """Return the credentials of a JSON file. Raise `SourceError`, which does not quote the file."""
     text = _read_text(path, "credentials in JSON, as aws sts prints them")
     try:
         return Credentials.from_dict(json.loads(text))
     except ProofInvalid as error:
         problem = error.message
-    except (ValueError, RecursionError):  # it holds the text, so no error may keep it
-        problem = "it is no JSON"
+    except (ValueError, RecursionError):  # the exception has the text, so it must not become a cause
+        problem = "It is not valid JSON."
     raise ProofInvalid(
-        f"{display_name(path)} holds no credentials: {problem}", remedy="save there what aws sts prints", path=path
+        f"{display_name(path)} contains no credentials. {problem}",
+        remedy="Save the output of an aws sts command in it.",
+        path=path,
     )
 
 
 def _read_text(path: str, what: str) -> str:
-    """Return the text in the file at *path*; *what* it should be is for the errors. Raise `SourceError`."""
-    remedy = "Save it in a file and write the path of that file"
+    """Return the text of a file. *what* names the expected content in errors. Raise `SourceError`."""
+    remedy = "Save it in a file, and pass the path of the file."
     return read_proof(path_text(path, ProofInvalid, remedy=remedy), what, _MAX_INPUT_BYTES)
 
 
@@ -236,7 +237,7 @@ def _read_text(path: str, what: str) -> str:
 
 
 def _mfa(args: Namespace) -> MFA | None:
-    """Return the MFA that the arguments ask for. Raise `UsageError` where the command for its code cannot be read."""
+    """Return the MFA of the arguments. Raise `UsageError` if the command for its code is not valid."""
     if args.mfa_serial is None:
         return None
     if args.mfa_command is None:
@@ -244,12 +245,12 @@ def _mfa(args: Namespace) -> MFA | None:
     from shlex import split
 
     words: list[str] = []
-    with suppress(ValueError):  # a quote that does not end
+    with suppress(ValueError):  # a quote is not closed
         words = split(args.mfa_command)
-    if not words:  # the command is not quoted, because it can hold the seed of the device
+    if not words:  # not quoted, because the command can contain the seed of the device
         raise UsageError(
-            "--mfa-command is empty, or has a quote that does not end",
-            remedy="give it as a shell would read it",
+            "--mfa-command is empty, or has a quote that is not closed.",
+            remedy="Write the command as in a shell.",
             option="--mfa-command",
         )
     return MFA(args.mfa_serial, MFACommand(words))
@@ -259,17 +260,18 @@ def _ask_for_code(serial: str) -> str:
     import getpass
 
     with warnings.catch_warnings(), suppress(EOFError), _signals_raise_exit():
-        # Without a terminal the code is read from standard input.
+        # without a terminal, the code is read from standard input
         warnings.simplefilter("ignore", getpass.GetPassWarning)
         return getpass.getpass(f"MFA code of {serial}: ")
     raise SignInRequired(
-        f"no code was given for the MFA device {serial}", remedy="call it at a terminal, or give --mfa-command"
+        f"No code was entered for the MFA device {serial}.",
+        remedy="Run the command at a terminal, or pass --mfa-command.",
     )
 
 
 @contextmanager
 def _signals_raise_exit() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the process by an exception, so that the terminal echoes again what is typed."""
+    """Make SIGTERM and SIGHUP raise an exception, so that the terminal shows typed characters again."""
 
     def end(number: int, _frame: object) -> None:
         sys.exit(128 + number)

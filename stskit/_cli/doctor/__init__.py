@@ -1,1 +1,1 @@
-"""The command `stskit doctor`: what the source, the configuration and the clock of STS say, each as one finding."""
+"""The command ``stskit doctor``, which examines the proof, the files, the connection to STS and the clock."""

@@ -1,4 +1,4 @@
-"""A deadline for work that has none of its own, such as the look-up of a name."""
+"""Run work with a deadline, for work without a time limit of its own, such as a name lookup."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ T = TypeVar("T")
 
 
 def run_with_deadline(seconds: float, work: Callable[[], T]) -> T:
-    """Run *work* in another thread, and return or raise its result; raise `TimeoutError` after *seconds*.
+    """Run *work* in another thread, and return or raise its result. Raise `TimeoutError` after *seconds*.
 
-    A result that comes later is lost.
-
-    The socket's own time-outs cannot do it: they begin anew with each attempt and each piece of an answer, and looking
-    up a name has none.
+    A later result is lost. Time limits of a socket are not enough: they start again with each attempt and each part of
+    a response, and a name lookup has none.
     """
     results: list[T] = []
     problems: list[BaseException] = []
@@ -27,7 +25,7 @@ def run_with_deadline(seconds: float, work: Callable[[], T]) -> T:
     def run() -> None:
         try:
             results.append(work())
-        except BaseException as error:  # noqa: BLE001 - it is raised where it was waited for
+        except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
             problems.append(error)
         done.set()
 

@@ -1,6 +1,6 @@
-"""What is behind `stskit doctor`: it reports what decides whether a role can be assumed, and assumes none.
+"""Examine everything that decides whether a role can be assumed, without assuming one.
 
-Without `run` no program runs, and no server is called but STS, for its time. Nobody signs in, and no secret is shown.
+Without `run`, no program is started and the only request goes to STS, for its time. No secret is shown.
 """
 
 from __future__ import annotations
@@ -37,10 +37,9 @@ def examine(
     run: bool = False,
     clock: Clock = SystemClock(),
 ) -> Iterator[Finding]:
-    """Yield what is found, in turn: versions, the source of proof that is named or the ambient one, STS, the files.
+    """Yield findings about versions, the source of the proof, STS and the files. Problems do not raise.
 
-    *json_field*: of the OIDC token file. *offline*: no request at all. *run*: fetch the credentials, also where that
-    runs a program or calls a server. Nothing that is wrong raises.
+    *offline* makes no request. *run* fetches the credentials, even if that starts a program or calls a server.
     """
     yield _versions()
     credentials, config = shared_file("credentials"), shared_file("config")
@@ -57,14 +56,15 @@ def examine(
     elif keys_file is not None:
         yield from of_keys_file(keys_file, clock)
     elif are_files_wrong:
-        about = "ambient credentials" if profile is None else f"profile {profile}"
-        text = "Which credentials would be used cannot be told before the files of profiles are in order"
-        yield Finding(about, "note", text, "see what is said about them below")
+        about = "credential chain" if profile is None else f"profile {profile}"
+        text = "The credentials are unknown, because the config file or the credentials file has an error"
+        yield Finding(about, "note", text, "Correct the errors below")
     else:
         yield from of_profile(profile, clock, run=run)
     signed = saml_file is oidc_token_file is None
     if signed and are_files_wrong:
-        yield Finding("region", "note", "The region and the endpoint cannot be told before the files are in order")
+        text = "The region and the endpoint are unknown, because a file has an error"
+        yield Finding("region", "note", text, "Correct the errors below")
     else:
         try:
             sts = BotocoreSTS(region, endpoint_url=endpoint_url, use_fips=use_fips, allow_http=allow_http)
@@ -82,16 +82,16 @@ def _versions() -> Finding:
 
     facts: dict[str, str | int] = {"stskit": __version__, "Python": python_version()}
     facts |= {name: found for name in ("botocore", "boto3") if (found := _version_of(name))}
-    without = "" if "boto3" in facts else ", and no boto3, which only its sessions need"
+    without = "" if "boto3" in facts else ", without boto3 (only boto3 sessions need it)"
     return Finding("versions", "ok", ", ".join(f"{name} {of}" for name, of in facts.items()) + without, facts=facts)
 
 
 def _version_of(package: str) -> str | None:
-    """Return the version of *package*; None where it is not there. A bundle may come without the metadata."""
+    """Return the version of a package, or None. A bundled package may have no metadata."""
     from importlib.metadata import PackageNotFoundError, version
     from importlib.util import find_spec
 
     try:
         return version(package)
     except PackageNotFoundError:
-        return "of unknown version" if find_spec(package) else None
+        return "(unknown version)" if find_spec(package) else None

@@ -1,4 +1,4 @@
-"""Findings about the files of profiles, as botocore reads them, and about the folder of the cache.
+"""Examine the config file and the credentials file, as botocore reads them, and the cache folder.
 
 https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html
 """
@@ -29,19 +29,19 @@ from stskit.sources.proof_file import permission_problem
 __all__ = ["SharedFile", "of_cache", "of_shared_file", "shared_file"]
 
 _VARIABLES: Final = {"credentials": "AWS_SHARED_CREDENTIALS_FILE", "config": "AWS_CONFIG_FILE"}
-_EXPIRY: Final = "x_security_token_expires"  # the name of saml2aws, which stskit writes as well
-_SECTIONS: Final = ("preview", "plugins")  # of the config file, which are no profiles
+_EXPIRY: Final = "x_security_token_expires"  # the name that saml2aws and stskit use
+_SECTIONS: Final = ("preview", "plugins")  # sections of the config file that are not profiles
 _UNPARSED: Final = {
-    "DuplicateSectionError": "begins a section that is there already",
-    "DuplicateOptionError": "gives an option that its section has already",
-    "MissingSectionHeaderError": "stands where the first [section] should",
+    "DuplicateSectionError": "repeats a section",
+    "DuplicateOptionError": "repeats an option of its section",
+    "MissingSectionHeaderError": "comes before the first [section]",
     "ParsingError": "is neither a [section] nor `name = value`",
 }
 
 
 @frozen
 class SharedFile:
-    """The credentials or the config file. `sections` is what is in it; nothing where it is missing or has a `fault`."""
+    """The credentials file or the config file. It has no sections if it is missing or has a `fault`."""
 
     kind: Literal["credentials", "config"]
     path: str
@@ -51,35 +51,35 @@ class SharedFile:
 
 
 def shared_file(kind: Literal["credentials", "config"]) -> SharedFile:
-    """Read the file at the place where botocore looks for it."""
+    """Read the file that botocore reads."""
     variable, about = _VARIABLES[kind], f"{kind} file"
     path = os.path.expanduser(os.path.expandvars(os.environ.get(variable, f"~/.aws/{kind}")))
     facts: Facts = {"path": path}
     if path.startswith("~"):
-        text = f"There is no home folder, and so no {about}"
-        return SharedFile(kind, path, fault=Finding(about, "wrong", text, f"set HOME, or {variable}"))
+        text = f"There is no home folder, so there is no {about}"
+        return SharedFile(kind, path, fault=Finding(about, "wrong", text, f"Set HOME, or {variable}"))
     try:
-        atomic.read(path, MAX_BYTES)  # botocore takes what it must not read for a file that is not there
+        atomic.read(path, MAX_BYTES)  # botocore treats an unreadable file as a missing one
     except (FileNotFoundError, NotADirectoryError):
         if not os.environ.get(variable):
             return SharedFile(kind, path)
-        text, remedy = f"{variable} names {path}, which does not exist", "correct the variable, or unset it"
+        text, remedy = f"{variable} names {path}, which does not exist", "Correct the variable, or unset it"
     except OSError as error:
         text = f"{path} cannot be read: {error.strerror}"
-        remedy = "put a plain file there that you may read and write, with mode 600"
+        remedy = "Replace it by a regular file of your own with mode 600"
     else:
         return _parsed(kind, path)
     return SharedFile(kind, path, fault=Finding(about, "wrong", text, remedy, facts))
 
 
 def of_shared_file(file: SharedFile, clock: Clock) -> Iterator[Finding]:
-    """What is wrong with *file*, and what in it does not mean what it seems to."""
+    """Yield findings about a file: errors, permissions, and entries that tools read in another way than expected."""
     about, facts = f"{file.kind} file", {"path": file.path}
     if file.fault:
         yield file.fault
         return
     if not file.is_there:
-        yield Finding(about, "ok", f"There is no {file.path}, which only profiles need", facts=facts)
+        yield Finding(about, "ok", f"There is no {file.path}. Only profiles need it", facts=facts)
         return
     real, number = os.path.realpath(file.path), len(file.sections)
     link = f", which is a link to {real}," if os.path.islink(file.path) else ""
@@ -89,26 +89,26 @@ def of_shared_file(file: SharedFile, clock: Clock) -> Iterator[Finding]:
     for text, remedy in _odd_in_credentials(file) if file.kind == "credentials" else _odd_in_config(file):
         yield Finding(about, "note", f"{file.path} has {text}", remedy, facts)
     now = clock.now()
-    if ended := [name for name, options in file.sections.items() if _has_ended(options, now)]:
-        text = f"The temporary keys in {file.path} have ended for: {format_list(ended)}"
-        yield Finding(about, "note", text, "get new ones before you use these profiles", facts)
+    if expired := [name for name, options in file.sections.items() if _has_expired(options, now)]:
+        text = f"Profiles in {file.path} with expired credentials: {format_list(expired)}"
+        yield Finding(about, "note", text, "Get new credentials before you use these profiles", facts)
 
 
 def of_cache() -> Finding:
-    """Whether credentials can be kept where `stskit.caches.FileCache` keeps them."""
+    """Return a finding about the folder of `stskit.caches.FileCache`."""
     cache = FileCache()
     about, facts = "cache folder", {"path": cache.folder}
     _, warned = collect_warnings(lambda: cache.get(""))
     if warned:
-        remedy = "make it a folder of your own with mode 0700, or set XDG_CACHE_HOME"
+        remedy = "Make it a folder of your own with mode 0700, or set XDG_CACHE_HOME"
         return Finding(about, "wrong", warned[0], remedy, facts)
     place = cache.folder
     while not os.path.exists(place):
         place = os.path.dirname(place)
     if not os.access(place, os.W_OK | os.X_OK):
-        remedy = "give yourself the right to write there, or set XDG_CACHE_HOME"
-        return Finding(about, "wrong", f"{cache.folder} cannot be used: {place} cannot be written to", remedy, facts)
-    how = "can be used" if place == cache.folder else "does not exist yet, and will be made where it is needed"
+        remedy = "Get write permission for it, or set XDG_CACHE_HOME"
+        return Finding(about, "wrong", f"{cache.folder} cannot be used: {place} is not writable", remedy, facts)
+    how = "can be used" if place == cache.folder else "does not exist yet, and is created when it is needed"
     return Finding(about, "ok", f"{cache.folder} {how}", facts=facts)
 
 
@@ -117,15 +117,15 @@ def _parsed(kind: Literal["credentials", "config"], path: str) -> SharedFile:
         return SharedFile(kind, path, is_there=True, sections=raw_config_parse(path))
     except ConfigParseError as error:
         details: Any = error.kwargs
-    problem = details["error"]  # it quotes the line, which may be a secret
+    problem = details["error"]  # the exception quotes the line, which may be a secret
     line, why = line_of(problem), _UNPARSED.get(type(problem).__name__)
     if isinstance(problem, UnicodeError):
-        reason, remedy = "it is no text in UTF-8", "save it again as plain text"
+        reason, remedy = "it is not UTF-8 text", "Save it again as plain text"
     elif why is None or line is None:
-        reason, remedy = "an indented line is no `name = value`", "correct that line, or take the blanks before it away"
+        reason, remedy = "an indented line is not `name = value`", "Correct the line, or remove its indentation"
     else:
-        reason, remedy = f"its line {line} {why}", f"correct line {line}"
-    text = f"{path} cannot be used by any AWS tool, for {reason}"
+        reason, remedy = f"line {line} {why}", f"Correct line {line}"
+    text = f"AWS tools cannot read {path}: {reason}"
     fault = Finding(f"{kind} file", "wrong", text, remedy, {"path": path, "line": line or 0})
     return SharedFile(kind, path, is_there=True, fault=fault)
 
@@ -136,33 +136,33 @@ def _of_mode(file: SharedFile, about: str, real: str) -> Iterator[Finding]:
     facts = {"path": file.path, "mode": f"{mode:03o}", "folder_mode": f"{above:03o}"}
     why = permission_problem(real)
     if mode & 0o022:
-        why = "can be changed by other users"
+        why = "is writable by other users"
     elif file.kind == "config" and "read" in why:
-        why = ""  # it holds no secrets, and is often meant for all
+        why = ""  # the config file contains no secrets
     if why:
-        yield Finding(about, "wrong", f"{real} {why}", f"make it yours alone: chmod 600 {quote(real)}", facts)
+        yield Finding(about, "wrong", f"{real} {why}", f"Run: chmod 600 {quote(real)}", facts)
     if above & 0o022 and not above & stat.S_ISVTX:
-        text = f"Other users can put another file in the place of {real}, since they may write to its folder"
-        yield Finding(about, "wrong", text, f"make the folder yours alone: chmod 700 {quote(folder)}", facts)
+        text = f"Other users can replace {real}, because its folder is writable by them"
+        yield Finding(about, "wrong", text, f"Run: chmod 700 {quote(folder)}", facts)
 
 
 def _odd_in_credentials(file: SharedFile) -> Iterator[tuple[str, str]]:
     if odd := [name for name in file.sections if name.startswith("profile ")]:
         name = odd[0].removeprefix("profile ").strip()
-        yield f"[{odd[0]}], where the word profile is taken for a part of the name", f"write [{name}]"
+        yield f"[{odd[0]}], and tools read the word profile as a part of the name", f"Write [{name}]"
 
 
 def _odd_in_config(file: SharedFile) -> Iterator[tuple[str, str]]:
     for name in file.sections:
         if name not in _SECTIONS and not any(build_profile_map({name: {}}).values()):
-            remedy = "write [profile NAME], with quotes around a name that has blanks"
-            yield f"[{name}], which no AWS tool takes for a profile", remedy
+            remedy = "Write [profile NAME], with quotes around a name that has spaces"
+            yield f"[{name}], which AWS tools do not read as a profile", remedy
     if {"default", "profile default"} <= file.sections.keys():
-        text = "[default] and [profile default], of which some tools take the one and some the other"
-        yield text, "keep [default] alone"
+        text = "[default] and [profile default], and AWS tools differ in which one they read"
+        yield text, "Keep only [default]"
 
 
-def _has_ended(options: Mapping[str, Any], now: datetime) -> bool:
+def _has_expired(options: Mapping[str, Any], now: datetime) -> bool:
     try:
         return instant(str(options.get(_EXPIRY)), zone_needed=False) <= now
     except ValueError:

@@ -1,4 +1,4 @@
-"""What `stskit doctor` reports: one sentence about one thing, and what to do."""
+"""The findings of ``stskit doctor``: a sentence about one thing, and what to do."""
 
 from __future__ import annotations
 
@@ -34,11 +34,14 @@ def _step(text: str) -> str:
 
 @frozen
 class Finding:
-    """What was found out about one thing.
+    """A finding about one thing. It contains no secret.
 
-    `about`: its short name. `state`: ``"ok"``; ``"note"``, worth knowing; or ``"wrong"``: something will not work, or
-    is not safe. `text`: what was found, one sentence. `remedy`: what to do, a phrase or a command without a full stop;
-    "" where nothing is needed. `facts`: the details by name, for programs; times as in ISO 8601. None is secret.
+    Args:
+        about: Short name of the thing.
+        state: ``"ok"``, ``"note"``, or ``"wrong"`` if something does not work or is not safe.
+        text: The finding, one sentence.
+        remedy: What to do, a phrase or a command. Empty if nothing is to be done.
+        facts: Details by name, for programs. Times are in ISO 8601.
     """
 
     about: str = field(converter=_shown)
@@ -49,12 +52,12 @@ class Finding:
 
 
 def finding_from_error(about: str, error: StskitError, facts: Facts | None = None) -> Finding:
-    """Return what *error* says, with its remedy for the command line."""
+    """Return the finding for an error, with its remedy for the command line."""
     return Finding(about, "wrong", error.message, error.cli_remedy or error.remedy, facts or {})
 
 
 def collect_warnings(work: Callable[[], T]) -> tuple[T, list[str]]:
-    """Return what *work* returns, and the text of each warning of stskit that it gave. Raises what *work* raises."""
+    """Return the result of *work*, and the texts of its stskit warnings. Raises what *work* raises."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         result = work()

@@ -1,6 +1,6 @@
-"""Findings about the STS that would be called: region, endpoint, proxy, certificates, network and clock.
+"""Examine the connection to STS: region, endpoint, proxy, certificates, network and clock.
 
-One request is made, for the time there. It is not signed, and contains nothing.
+One request is made, for the time of the server. It is not signed and contains no data.
 """
 
 from __future__ import annotations
@@ -38,32 +38,39 @@ __all__ = ["of_server"]
 
 _URLS: Final = ("AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL")
 _IGNORE: Final = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
-_SECONDS: Final = 5.0  # to connect, and to read; and twice that for all of it
-_NOTABLE, _TOO_MUCH = timedelta(seconds=60), timedelta(minutes=5)  # between two clocks; AWS refuses over 15 minutes
-# By the exception, or one of those that it stands for; the first one counts.
-_PROXY: Final = ("the proxy cannot be reached, or refuses", "check HTTPS_PROXY and NO_PROXY")
-_SLOW: Final = ("it does not answer in time", "check the network, and whether a proxy is needed")
+_SECONDS: Final = 5.0  # for a connection and for a response; twice that for everything
+_NOTABLE, _TOO_MUCH = (
+    timedelta(seconds=60),
+    timedelta(minutes=5),
+)  # of two clocks; AWS allows 15 minutes
+# By the class of an exception or of its causes. The first one that fits is used.
+_PROXY: Final = ("the proxy could not be reached, or refused the connection", "Check HTTPS_PROXY and NO_PROXY")
+_SLOW: Final = ("it did not respond in time", "Check the network, and whether a proxy is needed")
 _WHY: Final = {
     "ProxyError": _PROXY,
     "ProxyConnectionError": _PROXY,
-    "InvalidProxiesConfigError": ("the settings of the proxy are not valid", "correct HTTPS_PROXY"),
-    "SSLCertVerificationError": ("its certificate is not trusted (TLS)", "check AWS_CA_BUNDLE, clock and endpoint"),
-    "SSLError": ("no secure connection can be made (TLS)", "check AWS_CA_BUNDLE, the proxy and the endpoint"),
-    "gaierror": ("its name cannot be resolved (DNS)", "check the region, the endpoint and the network"),
-    "ConnectionRefusedError": ("the connection is refused", "check the endpoint, and whether a proxy is needed"),
+    "InvalidProxiesConfigError": ("the settings of the proxy are not valid", "Correct HTTPS_PROXY"),
+    "SSLCertVerificationError": (
+        "its certificate is not trusted (TLS)",
+        "Check AWS_CA_BUNDLE, clock and endpoint",
+    ),
+    "SSLError": ("a secure connection failed (TLS)", "Check AWS_CA_BUNDLE, the proxy and the endpoint"),
+    "gaierror": ("its name could not be resolved (DNS)", "Check the region, the endpoint and the network"),
+    "ConnectionRefusedError": ("the connection was refused", "Check the endpoint, and whether a proxy is needed"),
     "TimeoutError": _SLOW,
     "ConnectTimeoutError": _SLOW,
     "ReadTimeoutError": _SLOW,
-    "Exception": ("the connection fails", "check the network, the proxy and the endpoint"),
+    "Exception": ("the connection failed", "Check the network, the proxy and the endpoint"),
 }
 
 
 def of_server(
     sts: BotocoreSTS, partition: str | None, clock: Clock, *, signed: bool, offline: bool, is_ambient: bool
 ) -> Iterator[Finding]:
-    """What a call by *sts* would find on its way. *signed*: the call is one that the ambient profile may configure.
+    """Yield findings about a call of *sts*.
 
-    *is_ambient*: the profile is the source as well, so another finding says that it is missing.
+    *signed*: the call is signed, so the profile can configure it. *is_ambient*: the profile is also the source, so that
+    another finding reports if it is missing.
     """
     try:
         client = _client(sts, partition, signed=signed)
@@ -72,12 +79,12 @@ def of_server(
     except RoleError as error:
         yield finding_from_error("region" if error.option == "region" else "endpoint", error)
         return
-    except Exception as error:  # noqa: BLE001 - what botocore raises has no common base
+    except Exception as error:  # noqa: BLE001 - the exceptions of botocore have no common base class
         name = type(error).__name__
         if name == "ProfileNotFound" and is_ambient:
-            yield Finding("region", "note", "The region and the endpoint cannot be told before the profile is there")
+            yield Finding("region", "note", "The region and the endpoint are unknown, because the profile is missing")
             return
-        text = f"STS could not be asked anywhere, for botocore cannot make a client ({name})"
+        text = f"STS cannot be called, because botocore cannot create a client ({name})"
         translated = translate(error, CallDetails("the call"))
         yield Finding("endpoint", "wrong", text, translated.cli_remedy or translated.remedy)
         return
@@ -93,11 +100,11 @@ def of_server(
     bundles = os.environ.get("AWS_CA_BUNDLE"), profile.get("ca_bundle"), os.environ.get("REQUESTS_CA_BUNDLE")
     bundle = next((each for each in bundles if each and each.strip()), None)
     if bundle and not (os.path.isfile(bundle) and os.access(bundle, os.R_OK)):
-        text = f"The certificates of servers are to be found in {bundle}, which is no file that can be read"
-        remedy = "correct AWS_CA_BUNDLE or REQUESTS_CA_BUNDLE or ca_bundle, or unset it"
+        text = f"{bundle}, the file with the certificates of servers, is not a readable file"
+        remedy = "Correct AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE or ca_bundle, or unset it"
         yield Finding("certificates", "wrong", text, remedy, {"path": bundle})
     if offline:
-        text = "Nothing was asked of STS (offline), so neither the network nor the clock is judged"
+        text = "STS was not called (offline), so the network and the clock were not checked"
         yield Finding("clock", "note", text)
     else:
         yield _of_clock(url, bundle, clock)
@@ -109,7 +116,7 @@ def _client(sts: BotocoreSTS, partition: str | None, *, signed: bool) -> BaseCli
 
 
 def _profile_settings() -> dict[str, str]:
-    """Return the settings of the ambient profile, without those that are an indented block."""
+    """Return the settings of the profile of the environment, without indented blocks."""
     return {name: value for name, value in Session().get_scoped_config().items() if isinstance(value, str)}
 
 
@@ -117,48 +124,48 @@ def _of_empty_bundles(profile: Mapping[str, str]) -> Iterator[Finding]:
     values = {name: os.environ.get(name) for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")}
     values["ca_bundle of the profile"] = profile.get("ca_bundle")
     if empty := [name for name, value in values.items() if value is not None and not value.strip()]:
-        text = f"{' and '.join(empty)} {'is' if len(empty) == 1 else 'are'} empty: stskit verifies TLS as if unset"
-        yield Finding("certificates", "note", text, "unset it, because other tools may not verify certificates then")
+        text = f"{' and '.join(empty)} {'is' if len(empty) == 1 else 'are'} empty. stskit verifies TLS anyway"
+        yield Finding("certificates", "note", text, "Unset it, because other tools may then not verify certificates")
 
 
 def _of_variables() -> Iterator[Finding]:
-    """Variables that contradict each other."""
+    """Yield findings about variables that contradict each other."""
     region, default = (os.environ.get(name) for name in REGIONS)
     if region and default and region != default:
-        text = f"AWS_REGION is {region} and AWS_DEFAULT_REGION is {default}: stskit takes the first, boto3 the second"
-        yield Finding("region", "note", text, "set both to the same")
+        text = f"AWS_REGION is {region} and AWS_DEFAULT_REGION is {default}. stskit uses the first, boto3 the second"
+        yield Finding("region", "note", text, "Set both to the same region")
     urls = [name for name in _URLS if os.environ.get(name)]
     if urls and _ignores_urls():
-        text = f"{' and '.join(urls)} will not be used, since {_IGNORE} is true"
-        yield Finding("endpoint", "note", text, "unset what is not meant")
+        text = f"{' and '.join(urls)} has no effect, because {_IGNORE} is true"
+        yield Finding("endpoint", "note", text, "Unset the variable that you do not need")
 
 
 def _of_region(sts: BotocoreSTS, region: str, profile_region: str | None, *, is_at_aws: bool) -> Finding:
-    """*region* is where STS would be called. *is_at_aws*: it is one of AWS, whose regions are known."""
+    """Return a finding about the region of STS. *is_at_aws*: it is a region of AWS, whose names are known."""
     named = {"--region": sts.region, **{name: os.environ.get(name) for name in REGIONS}, "the profile": profile_region}
     named_by, wanted = next(((place, value) for place, value in named.items() if value), ("", ""))
     if wanted != region:
-        why = f"{named_by} names {wanted}, which is not where the role is" if wanted else "No region is named"
-        remedy = "set AWS_REGION, or give --region, for an endpoint near you"
+        why = f"{named_by} is {wanted}, in another partition than the role" if wanted else "No region is configured"
+        remedy = "Set AWS_REGION, or pass --region, for an endpoint near you"
         facts = {"region": region, "from": "default"}
-        return Finding("region", "note", f"{why}, so STS would be asked in {region}", remedy, facts)
-    text, facts = f"STS would be asked in {region}, as {named_by} says", {"region": region, "from": named_by}
+        return Finding("region", "note", f"{why}, so stskit would call STS in {region}", remedy, facts)
+    text, facts = f"stskit would call STS in {region} (from {named_by})", {"region": region, "from": named_by}
     if is_at_aws and region not in regions():
         near = get_close_matches(region, regions(), 1)
-        remedy = f"correct it, if {near[0]} is meant" if near else "correct it, or get a newer botocore"
-        return Finding("region", "note", f"{text}, and botocore knows no region of that name", remedy, facts)
+        remedy = f"Did you mean {near[0]}?" if near else "Correct it, or upgrade botocore"
+        return Finding("region", "note", f"{text}, but botocore knows no such region", remedy, facts)
     return Finding("region", "ok", text, facts=facts)
 
 
 def _of_endpoint(client: BaseClient, url_from: str, *, is_allowed: bool) -> Finding:
     url = _without_user(client.meta.endpoint_url)
     facts = {"endpoint": url, "from": url_from or "AWS"}
-    text = f"STS would be asked at {url}{f', as {url_from} says' if url_from else ''}"
+    text = f"stskit would call STS at {url}{f' (from {url_from})' if url_from else ''}"
     try:
         check_url(client.meta.endpoint_url)
     except PlaintextError as error:
-        text = f"{text}, where others can read on the way what is sent ({error})"
-        remedy = "use an https endpoint" if is_allowed else "use an https endpoint, or allow it: --allow-http"
+        text = f"{text}, where the request would not be encrypted ({error})"
+        remedy = "Use an https endpoint" if is_allowed else "Use an https endpoint, or add --allow-http"
         return Finding("endpoint", "note" if is_allowed else "wrong", text, remedy, facts)
     return Finding("endpoint", "ok", text, facts=facts)
 
@@ -168,7 +175,9 @@ def _of_proxy(url: str) -> Iterator[Finding]:
     if proxy := getproxies().get(scheme):
         place = _without_user(proxy)
         is_used = scheme in get_environ_proxies(url)
-        text = f"The proxy {place} {'would be used' if is_used else 'is passed by for this endpoint, as NO_PROXY says'}"
+        text = (
+            f"The proxy {place} {'would be used' if is_used else 'is not used for this endpoint, because of NO_PROXY'}"
+        )
         yield Finding("proxy", "ok", text, facts={"proxy": place})
 
 
@@ -183,7 +192,7 @@ def _ignores_urls() -> bool:
 
 
 def _of_clock(url: str, bundle: str | None, clock: Clock) -> Finding:
-    """By how much the clock of this machine differs from that of STS."""
+    """Return a finding about the difference between the clocks of this machine and of STS."""
     endpoint = _without_user(url)
     facts: dict[str, str | int] = {"endpoint": endpoint}
     try:
@@ -191,27 +200,27 @@ def _of_clock(url: str, bundle: str | None, clock: Clock) -> Finding:
             before = clock.now()
             date = run_with_deadline(2 * _SECONDS, lambda: _date(url, bundle))
             here = before + (clock.now() - before) / 2
-    except Exception as error:  # noqa: BLE001 - what botocore raises has no common base
+    except Exception as error:  # noqa: BLE001 - the exceptions of botocore have no common base class
         why, remedy = _why(error)
-        return Finding("network", "wrong", f"STS at {endpoint} cannot be reached: {why}", remedy, facts)
+        return Finding("network", "wrong", f"STS at {endpoint} could not be reached: {why}", remedy, facts)
     if date is None:
-        text = f"The server at {endpoint} answers, and does not say what time it is"
-        return Finding("clock", "note", text, "check that the endpoint is that of an STS", facts)
+        text = f"The server at {endpoint} responded without a Date header"
+        return Finding("clock", "note", text, "Check that the endpoint is an STS", facts)
     ahead = here.replace(microsecond=0) - date
     seconds = facts["ahead_seconds"] = round(ahead.total_seconds())
     if abs(ahead) < _NOTABLE:
-        text = f"STS answers, and the clock of this machine agrees with its, within {max(abs(seconds), 1)} s"
+        text = f"STS responded, and the clocks agree within {max(abs(seconds), 1)} s"
         return Finding("clock", "ok", text, facts=facts)
     side = "ahead of" if seconds > 0 else "behind"
     text = f"The clock of this machine is {format_duration(abs(ahead))} {side} that of STS"
-    remedy = "set the clock of this machine, by NTP"
+    remedy = "Set the clock of this machine, for example with NTP"
     if abs(ahead) <= _TOO_MUCH:
         return Finding("clock", "note", text, remedy, facts)
-    return Finding("clock", "wrong", f"{text}, so that proofs and signatures are refused", remedy, facts)
+    return Finding("clock", "wrong", f"{text}, so STS refuses proofs and signatures", remedy, facts)
 
 
 def _date(url: str, bundle: str | None) -> datetime | None:
-    """Return the time by the server's header Date; None where it sends none."""
+    """Return the time of the server's Date header, or None."""
     verify: Any = bundle or True
     times: Any = (_SECONDS, _SECONDS)
     session = URLLib3Session(verify=verify, proxies=get_environ_proxies(url), timeout=times)
@@ -225,7 +234,7 @@ def _date(url: str, bundle: str | None) -> datetime | None:
 
 
 def _why(error: BaseException | None) -> tuple[str, str]:
-    """Why a server cannot be reached, and what to do; nothing of what an error quotes, which may be a password."""
+    """Return why a server could not be reached, and what to do. Errors are not quoted: they may have a password."""
     names: set[str] = set()
     while error is not None:
         names |= {each.__name__ for each in type(error).__mro__}
@@ -235,6 +244,6 @@ def _why(error: BaseException | None) -> tuple[str, str]:
 
 
 def _without_user(url: str) -> str:
-    """Return *url* without name and password, and without all that comes after the host."""
+    """Return *url* without user name, password and path."""
     scheme, _, rest = url.rpartition("://")
     return f"{scheme or 'http'}://{rest.rpartition('@')[2].split('/')[0]}"

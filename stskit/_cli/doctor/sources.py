@@ -1,6 +1,6 @@
-"""Findings about the source of the proof: what its own `fetch()` returns or raises.
+"""Examine the source of the proof: the result or the error of its ``fetch()``.
 
-A profile whose credentials need a program or the network is only described, unless the user asks for the whole fetch.
+A profile whose credentials need a program or the network is only described, unless the user passes ``--run``.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from stskit.sources.proof_file import permission_problem
 __all__ = ["of_keys_file", "of_profile", "of_saml_file", "of_token_file"]
 
 _SAML, _TOKEN, _KEYS = "SAML file", "OIDC token file", "keys file"
-_LIFETIME: Final = timedelta(minutes=5)  # STS refuses an assertion that was issued longer ago
+_LIFETIME: Final = timedelta(minutes=5)  # STS refuses older assertions
 _KEY: Final = "AWS_ACCESS_KEY_ID"
 _VARIABLE: Final = "AWS_WEB_IDENTITY_TOKEN_FILE"
-# By these settings of a profile botocore runs a program or calls a server; the others belong to them.
+# With one of these settings of a profile, botocore starts a program or calls a server.
 _NOT_LOCAL: Final = (
     *("role_arn", "web_identity_token_file", "sso_account_id", "sso_role_name"),
     *("login_session", "credential_process"),
@@ -44,15 +44,15 @@ _CONTAINER: Final = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CR
 
 
 def of_saml_file(path: str, clock: Clock, *, is_for_aws: bool = True) -> Iterator[Finding]:
-    """Whether the assertion can be sent, which roles it offers, and when it expires.
+    """Yield findings about an assertion: whether it can be sent, which roles it offers, and when it expires.
 
-    *is_for_aws*: report what STS of AWS always refuses.
+    *is_for_aws* reports assertions that AWS always refuses.
     """
     try:
         assertion, warned = collect_warnings(lambda: SAMLFile(path, clock=clock).fetch())
     except SourceError as error:
         facts = _path_facts(path)
-        with suppress(SourceError):  # one that has expired can still be read
+        with suppress(SourceError):  # an expired assertion can still be read
             facts = _facts_of(path, SAMLFile(path).read())
         yield finding_from_error(_SAML, error, facts)
         return
@@ -60,7 +60,7 @@ def of_saml_file(path: str, clock: Clock, *, is_for_aws: bool = True) -> Iterato
         if is_for_aws and not assertion.is_encrypted and assertion.roles:
             assertion.check_for_aws()
         yield _of_assertion(path, assertion, clock.now())
-    except ProofInvalid as error:  # of an attribute that is read on demand
+    except ProofInvalid as error:  # an attribute that is read on demand is not valid
         yield finding_from_error(_SAML, prefixed(error, f"{path}: "), {"path": path})
     yield from (Finding(_SAML, "note", each, facts={"path": path}) for each in warned)
     yield from _of_mode(_SAML, path)
@@ -71,29 +71,31 @@ def _path_facts(path: str) -> Facts:
 
 
 def of_token_file(path: str, clock: Clock, json_field: str | None = None) -> Iterator[Finding]:
-    """Whether the token can be sent, who it identifies, and when it expires."""
+    """Yield findings about a token: whether it can be sent, its claims, and when it expires."""
     try:
         token, warned = collect_warnings(OIDCTokenFile(path, json_field=json_field, clock=clock).fetch)
     except SourceError as error:
         yield finding_from_error(_TOKEN, error, _path_facts(path))
         return
     claims = {"issuer": token.issuer, "audience": token.audience, "subject": token.subject}
-    says = [f"{name} {value[:200]!r}" for name, value in claims.items() if value]
+    shown = [f"{name} {value[:200]!r}" for name, value in claims.items() if value]
     facts = {"path": path, **{name: value for name, value in claims.items() if value}}
-    end = "" if token.expiration is None else f", and ends at {format_deadline(token.expiration, clock.now())}"
+    end = "" if token.expiration is None else f", and expires at {format_deadline(token.expiration, clock.now())}"
     if token.expiration is not None:
         facts["expires"] = iso(token.expiration)
-    yield Finding(_TOKEN, "ok", f"{path} holds a token{' with ' if says else ''}{', '.join(says)}{end}", facts=facts)
+    yield Finding(
+        _TOKEN, "ok", f"{path} contains a token{' with ' if shown else ''}{', '.join(shown)}{end}", facts=facts
+    )
     yield from (Finding(_TOKEN, "note", each, facts={"path": path}) for each in warned)
 
 
 def of_keys_file(path: str, clock: Clock) -> Iterator[Finding]:
-    """Whether the file holds credentials, of which kind, and when they expire."""
+    """Yield findings about a file with credentials: their kind, and when they expire."""
     if path == "-":
-        yield Finding(_KEYS, "note", "The keys come from standard input, which is left for who reads it")
+        yield Finding(_KEYS, "note", "The keys come from standard input, which stskit did not read")
         return
     try:
-        yield _of_keys(_KEYS, f"{path} holds", read_credentials(path), clock.now(), {"path": path})
+        yield _of_keys(_KEYS, f"{path} contains", read_credentials(path), clock.now(), {"path": path})
     except SourceError as error:
         yield finding_from_error(_KEYS, error, _path_facts(path))
         return
@@ -101,16 +103,20 @@ def of_keys_file(path: str, clock: Clock) -> Iterator[Finding]:
 
 
 def of_profile(name: str | None, clock: Clock, *, run: bool) -> Iterator[Finding]:
-    """The credentials of the profile *name*, None is the standard chain; or what they would come from.
+    """Yield findings about the credentials of a profile, or about the place they come from.
 
-    Unless *run* is set, no program runs and no server is called. Nobody is asked for an MFA code.
+    A *name* of None is the standard chain. Without *run*, no program is started and no server is called. It never asks
+    for an MFA code.
     """
     session = Session(profile=name)
-    about, who = f"profile {name}", f"The credentials of the profile {name!r}"
+    about, who = f"profile {name}", f"The credentials of profile {name!r}"
     configured = session.get_config_variable("profile")
     if name is None:
         is_named = configured is not None and not os.environ.get(_KEY)
-        about, who = "ambient credentials", f"The ambient credentials{f' of the profile {configured!r}' * is_named}"
+        about, who = (
+            "credential chain",
+            f"The credentials{f' of profile {configured!r}' * is_named} in the standard chain",
+        )
     needs = _needs(name, configured, session.full_config["profiles"])
     if needs and (not run or _asks_for_mfa(needs)):
         yield _of_settings(about, who, name, needs)
@@ -122,13 +128,13 @@ def of_profile(name: str | None, clock: Clock, *, run: bool) -> Iterator[Finding
 
 
 def _needs(name: str | None, configured: str | None, profiles: Mapping[str, Any]) -> dict[str, str]:
-    """Return what makes botocore run a program or call a server, by name; empty where it only reads."""
+    """Return the settings for which botocore starts a program or calls a server. Empty if it only reads files."""
     is_missing = configured is not None and configured not in profiles
     if is_missing or (name is None and os.environ.get(_KEY)):
         return {}
     settings = profiles.get(configured or "default", {})
     if name is not None and lacks_credentials(name, settings):
-        return {}  # it is refused, and the error says what is missing
+        return {}  # `fetch` raises an error that names the missing setting
     found: dict[str, Any] = {}
     if any(each in settings for each in _NOT_LOCAL):
         found = {each: settings[each] for each in _SETTINGS if each in settings}
@@ -146,7 +152,7 @@ def _needs(name: str | None, configured: str | None, profiles: Mapping[str, Any]
 
 
 def _mfa_serial_of_a_source(settings: Mapping[str, Any], profiles: Mapping[str, Any]) -> Any:
-    """Return the MFA device of the next source profile of *settings* that has one; None where none has."""
+    """Return the MFA device of the first source profile that has one, or None."""
     seen: set[str] = set()
     while "role_arn" in settings and isinstance(following := settings.get("source_profile"), str):
         if following in seen:
@@ -164,22 +170,22 @@ def _asks_for_mfa(needs: Mapping[str, str]) -> bool:
 
 def _of_settings(about: str, who: str, name: str | None, needs: Mapping[str, str]) -> Finding:
     option = "" if name is None else f" --profile {quote(name)}"
-    reason, remedy = "runs a program or calls a server", f"run: stskit doctor{option} --run"
+    reason, remedy = "starts a program or calls a server", f"Run: stskit doctor{option} --run"
     if _asks_for_mfa(needs):
-        reason, remedy = "asks for an MFA code", f"run: stskit whoami{option}"
+        reason, remedy = "needs an MFA code", f"Run: stskit whoami{option}"
     origin = ", ".join(f"{each} {value}".strip() for each, value in needs.items())
     text = f"{who} come from {origin}. They were not fetched, because that {reason}"
     return Finding(about, "note", text, remedy, {"from": ", ".join(needs)})
 
 
 def _of_fetch(about: str, who: str, name: str | None, session: Session | None, clock: Clock) -> Finding:
-    """What the fetch returns or raises. Where *session* is given, it tells how botocore found the credentials."""
-    try:  # in another thread, because in the main thread a profile asks for its MFA code at the terminal
+    """Return the finding for a fetch. *session* is used to name the way in which botocore found the credentials."""
+    try:  # in another thread, because the main thread would ask for an MFA code
         keys = run_with_deadline(TIMEOUT_MAX, Profile(name).fetch)
     except SourceError as error:
         return finding_from_error(about, error)
     facts: dict[str, str | int] = {}
-    if keys.access_key_id.isupper():  # else it may be a secret in the wrong place
+    if keys.access_key_id.isupper():  # otherwise it may be a secret
         facts["access_key_id"] = keys.access_key_id
     if keys.account_id:
         facts["account_id"] = keys.account_id
@@ -190,40 +196,40 @@ def _of_fetch(about: str, who: str, name: str | None, session: Session | None, c
 
 
 def _of_keys(about: str, start: str, keys: Credentials, now: datetime, facts: Facts) -> Finding:
-    """What kind *keys* are, as a sentence that begins with *start*."""
+    """Return a finding about the kind of credentials. Its text begins with *start*."""
     if keys.session_token is None:
         if keys.access_key_id.startswith("ASIA"):
-            text = f"{start} a temporary key without its session token, which AWS refuses"
-            return Finding(about, "wrong", text, "add the session token that belongs to it", facts)
+            text = f"{start} temporary credentials without their session token, which AWS refuses"
+            return Finding(about, "wrong", text, "Add the session token that belongs to the keys", facts)
         return Finding(about, "ok", f"{start} long-term keys", facts=facts)
     if keys.expiration is None:
-        return Finding(about, "ok", f"{start} temporary keys without a date when they end", facts=facts)
+        return Finding(about, "ok", f"{start} temporary credentials without an expiration", facts=facts)
     facts = {**facts, "expires": iso(keys.expiration)}
     when = format_deadline(keys.expiration, now)
     if keys.is_expired(now=now):
-        return Finding(about, "wrong", f"{start} temporary keys that ended at {when}", "get new ones", facts)
-    return Finding(about, "ok", f"{start} temporary keys that end at {when}", facts=facts)
+        return Finding(about, "wrong", f"{start} temporary credentials that expired at {when}", "Get new ones", facts)
+    return Finding(about, "ok", f"{start} temporary credentials that expire at {when}", facts=facts)
 
 
 def _of_assertion(path: str, assertion: SAMLAssertion, now: datetime) -> Finding:
     facts = _facts_of(path, assertion)
     if assertion.is_encrypted:
-        remedy = "name the role and the SAML provider by their ARNs, for they cannot be looked up in it"
-        return Finding(_SAML, "note", f"{path} is encrypted, so only AWS can judge it", remedy, facts)
+        remedy = "Pass the role ARN and the ARN of the SAML provider, because they cannot be read from it"
+        return Finding(_SAML, "note", f"{path} is encrypted, so only AWS can check it", remedy, facts)
     number = len(assertion.roles)
     if not number:
-        remedy = "have the identity provider send the attribute Role, or save the response that is posted to AWS"
-        return Finding(_SAML, "wrong", f"{path} offers no role{assertion.similar_names('Role')}", remedy, facts)
+        remedy = "Send the attribute Role from the identity provider, or save the response that is posted to AWS"
+        return Finding(_SAML, "wrong", f"{path} offers no role.{assertion.similar_names('Role')}", remedy, facts)
     offers = f"{path} offers {number} {'role' if number == 1 else 'roles'}"
     late = assertion.issued_at and assertion.issued_at + _LIFETIME
     end = min((each for each in (assertion.not_on_or_after, late) if each), default=None)
     if end is None:
-        return Finding(_SAML, "ok", f"{offers}, and does not say until when it counts", facts=facts)
+        return Finding(_SAML, "ok", f"{offers}, and has no expiration", facts=facts)
     facts["expires"] = iso(end)
     if end <= now:
-        text = f"{offers}, and may be too old for AWS: it counted until {format_deadline(end, now)}"
-        return Finding(_SAML, "note", text, "sign in again and save the new response there", facts)
-    return Finding(_SAML, "ok", f"{offers}, and counts until {format_deadline(end, now)}", facts=facts)
+        text = f"{offers}, and may be too old for AWS: it was valid until {format_deadline(end, now)}"
+        return Finding(_SAML, "note", text, "Sign in again, and save the new response there", facts)
+    return Finding(_SAML, "ok", f"{offers}, and is valid until {format_deadline(end, now)}", facts=facts)
 
 
 def _facts_of(path: str, assertion: SAMLAssertion) -> dict[str, str | int]:
@@ -238,8 +244,6 @@ def _facts_of(path: str, assertion: SAMLAssertion) -> dict[str, str | int]:
 
 
 def _of_mode(about: str, path: str) -> Iterator[Finding]:
-    with suppress(OSError):  # it has been read, and may be gone by now
+    with suppress(OSError):  # the file may have been removed since
         if why := permission_problem(path):
-            yield Finding(
-                about, "note", f"{path} {why}", f"make it yours alone: chmod 600 {quote(path)}", {"path": path}
-            )
+            yield Finding(about, "note", f"{path} {why}", f"Run: chmod 600 {quote(path)}", {"path": path})
