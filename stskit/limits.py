@@ -26,7 +26,7 @@ class Limit:
     Args:
         least: Smallest length or number.
         most: Largest length or number. None if there is no limit.
-        unit: What is counted: characters, seconds, bytes or entries.
+        unit: Unit of the two numbers: characters, seconds, bytes or entries.
         characters: Allowed characters, in words.
         pattern: The same as a regular expression.
         shown: Whether a message may quote the value.

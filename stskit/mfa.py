@@ -70,7 +70,7 @@ class MFACommand:
         """Run the program.
 
         Returns:
-            What it printed, without blanks around it.
+            Its output, without white space around it.
 
         Raises:
             SourceMissing: If the program cannot be started.

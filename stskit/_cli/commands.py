@@ -122,7 +122,7 @@ def whoami(args: Namespace) -> Result:
 
 
 def doctor(args: Namespace) -> Result:
-    """Show what would happen and what is wrong, each in one or two lines."""
+    """Show the findings of an examination, each in one or two lines."""
     from stskit._cli.doctor.examine import examine  # imported here, because it loads botocore
 
     check(args)

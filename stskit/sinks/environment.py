@@ -203,7 +203,7 @@ class _NoTokens:
 
 
 def _choose_keys(signing_name: str, signature_version: object, context: Mapping[str, Any], **_: object) -> str | None:
-    """Return the signature with keys if botocore could choose a token. None leaves the choice to botocore."""
+    """Return the signature with keys if botocore could choose a token, or None to let botocore choose."""
     schemes = {scheme.partition("#")[2] for scheme in context.get("auth_options") or ()}
     has_token = f"AWS_BEARER_TOKEN_{signing_name.replace('-', '_').replace(' ', '_').upper()}" in os.environ
     takes_both = {_KEYS, _TOKEN} <= schemes

@@ -233,7 +233,7 @@ class BotocoreSTS:
         options = (
             ("connect_timeout", self.connect_timeout),
             ("read_timeout", self.read_timeout),
-            ("use_fips_endpoint", self.use_fips or None),  # None leaves it to the environment or the profile
+            ("use_fips_endpoint", self.use_fips or None),  # with None, the environment or the profile decides
             ("use_dualstack_endpoint", self.use_dualstack or None),
         )
         from stskit.sts import clients

@@ -228,7 +228,7 @@ def _redacted(answer: Mapping[str, Any], name: str, details: CallDetails) -> str
 
 
 def _is_part(word: str, secrets: tuple[Secret, ...]) -> bool:
-    """Return whether *word* contains a part of a secret, because a server may shorten or extend what it quotes."""
+    """Return whether *word* contains a part of a secret, because a server may quote only a part of it."""
     pieces = [word[at : at + 16] for at in range(0, len(word) - 15, 16)]
     return any(piece in secret for secret in secrets for piece in pieces)
 

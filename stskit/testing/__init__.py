@@ -1,4 +1,4 @@
-"""A test kit for code that uses stskit: an STS, a clock and an identity provider that a test controls.
+"""Test code that uses stskit, with an STS, a clock and an identity provider that the test controls.
 
 >>> from stskit import assume
 >>> from stskit.sources import Static

@@ -1,4 +1,4 @@
-"""The state of `FakeSTS`: known principals, what each role requires, used MFA codes; and how a session is issued."""
+"""The state of `FakeSTS`: known principals, requirements of roles, used MFA codes, and new sessions."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ __all__ = [
     "stable_id",
 ]
 
-HOUR: Final = 3600  # seconds: the default duration of a role session, and the longest one of a chained role
-_TOKEN: Final = 300  # bytes of a session token, about as many as those of STS have
-_PACKED_LIMIT: Final = 2048  # bytes of a packed policy; AWS does not say how it packs, so the size is an estimate
-_POLICIES: Final = 10  # by the API reference; the model has no limit
+HOUR: Final = 3600  # seconds; the default duration of a session, and the longest of a chained role
+_TOKEN: Final = 300  # bytes of a session token, similar to those of STS
+_PACKED_LIMIT: Final = 2048  # bytes of a packed policy; an estimate, because AWS does not document its packing
+_POLICIES: Final = 10  # from the API reference; the model has no limit
 
 
 @frozen
 class Principal:
-    """A user with long-term keys, or a session. `tags` are the ones that are passed on to chained roles."""
+    """A user with long-term keys, or a session. `tags` are passed on to chained roles."""
 
     arn: str
     user_id: str
@@ -59,7 +59,7 @@ class Principal:
 
 @define
 class Account:
-    """Everything that outlives a call."""
+    """The state that remains between calls."""
 
     number: str
     idp: IdentityProvider
@@ -69,11 +69,11 @@ class Account:
     used_codes: set[tuple[str, str]] = field(factory=set)
 
     def trust_of(self, role: RoleARN) -> Trust | None:
-        """Return what *role* requires; None where the role does not exist."""
+        """Return the requirements of a role, or None if it does not exist."""
         return self.roles.get(str(role), self.others)
 
     def add_session(self, template: Principal, now: datetime, duration: timedelta, token_size: int) -> Principal:
-        """Return a session like *template* with new keys, and a session token of at least *token_size* bytes."""
+        """Add a session with new keys and a session token of at least *token_size* bytes, and return it."""
         token = b64encode(secrets.token_bytes(max(_TOKEN, token_size))).decode()
         session = evolve(
             template,
@@ -88,7 +88,7 @@ class Account:
 
 @frozen
 class RequestContext:
-    """The parameters of a call, its caller, and its time. `caller` is None for an operation that is not signed."""
+    """The parameters of a call, its caller and its time. `caller` is None for an unsigned operation."""
 
     parameters: Mapping[str, Any]
     caller: Principal | None
@@ -103,7 +103,7 @@ class RequestContext:
 
 @frozen
 class RoleSession:
-    """What a role session is issued from."""
+    """The description of a new role session."""
 
     role: RoleARN
     trust: Trust
@@ -117,7 +117,7 @@ class RoleSession:
 
 
 def issue(account: Account, request: RequestContext, session: RoleSession) -> dict[str, Any]:
-    """Return the part of the response that all ways to assume a role share, and remember the new session."""
+    """Add a role session, and return the part of the response that all operations share."""
     role, name = session.role, session.name
     packed = _packed_size(request.parameters, {**session.inherited, **session.tags})
     duration = _duration(request, session)
@@ -140,7 +140,7 @@ def issue(account: Account, request: RequestContext, session: RoleSession) -> di
 
 
 def credentials_part(session: Principal) -> dict[str, Any]:
-    """Return the part of a response that holds the credentials."""
+    """Return the part of a response with the credentials."""
     expiration = session.expiration
     return {
         "Credentials": {
@@ -169,7 +169,7 @@ def _duration(request: RequestContext, session: RoleSession) -> timedelta:
 
 
 def _packed_size(parameters: Mapping[str, Any], tags: Mapping[str, str]) -> int | None:
-    """Return how much of the space for policies and tags is used, in percent; None without policies and tags."""
+    """Return the used space for policies and tags in percent, or None without policies and tags."""
     policy = parameters.get("Policy")
     if policy is not None:
         _check_policy(policy)
@@ -203,7 +203,7 @@ def _check_policy(policy: str) -> None:
 
 
 def parse_role(arn: str) -> RoleARN:
-    """Return *arn* as a role ARN. Raises `Refusal` where it is not a valid one."""
+    """Return a role ARN. Raises `Refusal` if it is not valid."""
     try:
         return RoleARN.parse(arn)
     except RoleError:
@@ -211,7 +211,7 @@ def parse_role(arn: str) -> RoleARN:
 
 
 def new_key_id(prefix: str) -> str:
-    """Return a new access key ID: *prefix* is ``AKIA`` for users and ``ASIA`` for sessions."""
+    """Return a new access key ID. *prefix* is ``AKIA`` for users and ``ASIA`` for sessions."""
     return prefix + b32encode(secrets.token_bytes(10)).decode()
 
 
@@ -221,5 +221,5 @@ def new_secret() -> Secret:
 
 
 def stable_id(prefix: str, arn: str) -> str:
-    """Return the unique ID of a user (``AIDA``) or a role (``AROA``), the same one for the same ARN."""
+    """Return the unique ID of a user (``AIDA``) or a role (``AROA``), which is always the same for an ARN."""
     return prefix + b32encode(sha256(arn.encode()).digest()).decode()[:17]

@@ -1,4 +1,4 @@
-"""How `FakeSTS` answers a call, in process or over HTTP: find the caller, apply the fault, run the operation."""
+"""Answer a call of `FakeSTS`, in process or over HTTP: find the caller, apply the fault, run the operation."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ from stskit.testing.calls import (
 __all__ = ["Dispatcher", "Identify", "Reply"]
 
 Identify: TypeAlias = Callable[[Mapping[str, Principal], timedelta], Principal | None]
-"""Returns the principal that signed a call, from those by access key ID, with a clock that is that far ahead; None for
-an unsigned call. Raises `Refusal` for a signature that is not valid.
+"""A function that returns the principal that signed a call, or None for an unsigned call. It gets the known principals
+by access key ID, and how far the clock is ahead. It raises `Refusal` for an invalid signature.
 """
 _NOTHING: Final = timedelta(0)
 
 
 @frozen
 class Reply:
-    """The outcome of a call: a `result`, a `refusal`, or a `fault` that differs in process and over HTTP."""
+    """The outcome of a call: a result, a refusal, or a fault that differs in process and over HTTP."""
 
     request_id: str
     result: Mapping[str, Any] = field(factory=dict)
@@ -53,7 +53,7 @@ class Reply:
 
 @define
 class Dispatcher:
-    """Answers one call at a time."""
+    """The state of a `FakeSTS`, which answers one call at a time."""
 
     account: Account
     clock: Clock
@@ -63,12 +63,12 @@ class Dispatcher:
     lock: AbstractContextManager[object] = field(factory=lock_across_forks)
 
     def order(self, faults: Iterable[Fault | None]) -> None:
-        """Order *faults* for the next calls, one each."""
+        """Add faults for the next calls, one for each call."""
         with self.lock:
             self.upcoming.extend(faults)
 
     def reply(self, operation: str, read: Callable[[], Mapping[str, Any]], identify: Identify) -> Reply:
-        """Return the outcome of a call of *operation*, whose parameters *read* returns."""
+        """Return the outcome of a call. *read* returns its parameters."""
         with self.lock:
             fault = self.upcoming.popleft() if self.upcoming else self.permanent
             offset = fault.by if isinstance(fault, ClockOff) else _NOTHING

@@ -1,4 +1,4 @@
-"""The operations of STS: what each of them checks, with the messages of AWS, and what it returns.
+"""The operations of STS: their checks with the messages of AWS, and their results.
 
 https://docs.aws.amazon.com/STS/latest/APIReference/API_Operations.html
 """
@@ -31,13 +31,13 @@ from stskit.testing.trust import Trust
 
 __all__ = ["OPERATIONS", "SIGNED"]
 
-_HALF_A_DAY: Final = 43_200  # seconds: the default duration of GetSessionToken
+_HALF_A_DAY: Final = 43_200  # seconds; the default duration of GetSessionToken
 
 Operation: TypeAlias = Callable[[Account, RequestContext], dict[str, Any]]
 
 
 def assume_role(account: Account, request: RequestContext) -> dict[str, Any]:
-    """AssumeRole."""
+    """Execute AssumeRole."""
     role, caller = parse_role(request.parameters["RoleArn"]), request.signer
     trust = account.trust_of(role)
     mfa = _mfa_present(account, request)
@@ -55,7 +55,7 @@ def assume_role(account: Account, request: RequestContext) -> dict[str, Any]:
 
 
 def assume_role_with_saml(account: Account, request: RequestContext) -> dict[str, Any]:
-    """AssumeRoleWithSAML."""
+    """Execute AssumeRoleWithSAML."""
     role, provider = parse_role(request.parameters["RoleArn"]), request.parameters["PrincipalArn"]
     trust = account.trust_of(role)
     if provider.split(":")[4:5] != [role.account or ""]:
@@ -90,7 +90,7 @@ def assume_role_with_saml(account: Account, request: RequestContext) -> dict[str
 
 
 def assume_role_with_web_identity(account: Account, request: RequestContext) -> dict[str, Any]:
-    """AssumeRoleWithWebIdentity."""
+    """Execute AssumeRoleWithWebIdentity."""
     role = parse_role(request.parameters["RoleArn"])
     trust = account.trust_of(role)
     token = verify_token(request.parameters["WebIdentityToken"], account.idp, request.now)
@@ -105,7 +105,7 @@ def assume_role_with_web_identity(account: Account, request: RequestContext) -> 
 
 
 def get_session_token(account: Account, request: RequestContext) -> dict[str, Any]:
-    """GetSessionToken."""
+    """Execute GetSessionToken."""
     if request.signer.session_token is not None:
         raise access_denied("Cannot call GetSessionToken with session credentials")
     template = evolve(request.signer, mfa=_mfa_present(account, request))
@@ -116,7 +116,7 @@ def get_session_token(account: Account, request: RequestContext) -> dict[str, An
 
 
 def get_caller_identity(_account: Account, request: RequestContext) -> dict[str, Any]:
-    """GetCallerIdentity."""
+    """Execute GetCallerIdentity."""
     return {"UserId": request.signer.user_id, "Account": request.signer.account, "Arn": request.signer.arn}
 
 

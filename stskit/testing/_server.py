@@ -1,4 +1,4 @@
-"""`FakeSTS` over HTTP, on this machine only: the query protocol, and signatures as STS judges them.
+"""The HTTP server of `FakeSTS`, on 127.0.0.1 only: the query protocol, and the verification of signatures.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
@@ -29,7 +29,7 @@ from stskit.testing.calls import Drop, Garbage, Hang
 
 __all__ = ["check_time", "served", "signature_mismatch", "unknown_key"]
 
-_LIMIT: Final = 1_000_000  # bytes of a request; the longest one that STS accepts has a fifth of it
+_LIMIT: Final = 1_000_000  # bytes of a request; the longest one that STS accepts is a fifth of this
 _POLL: Final = 0.02  # seconds until the server notices that it must stop
 _TOLERANCE: Final = timedelta(minutes=15)
 _STAMP: Final = "%Y%m%dT%H%M%SZ"
@@ -43,17 +43,17 @@ _MISMATCH: Final = (
 
 
 def unknown_key() -> Refusal:
-    """Return the refusal of an access key or a session token that FakeSTS did not issue."""
+    """Return the refusal of an unknown access key or session token."""
     return Refusal("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
 
 
 def signature_mismatch(message: str = _MISMATCH) -> Refusal:
-    """Return the refusal of a signature that is not valid."""
+    """Return the refusal of an invalid signature."""
     return Refusal("SignatureDoesNotMatch", message, 403)
 
 
 def check_time(signed: datetime, now: datetime) -> None:
-    """Raise `Refusal` where the time of a signature is more than 15 minutes away from *now*."""
+    """Raise `Refusal` if the time of a signature differs from *now* by more than 15 minutes."""
     stamp, here = signed.strftime(_STAMP), now.strftime(_STAMP)
     if signed < now - _TOLERANCE:
         edge = (now - _TOLERANCE).strftime(_STAMP)
@@ -65,7 +65,7 @@ def check_time(signed: datetime, now: datetime) -> None:
 
 @frozen
 class Request:
-    """A request as it came in. The names of `headers` are in lower case."""
+    """A received request. Header names are in lower case."""
 
     path: str
     headers: Mapping[str, str]
@@ -77,10 +77,9 @@ class Request:
         return dict(parse_qsl(self.body.decode(errors="replace"), keep_blank_values=True))
 
     def signer(self, known: Mapping[str, Principal], offset: timedelta) -> Principal | None:
-        """Return the principal of *known* that signed the request; None where it is not signed.
+        """Return the principal that signed the request, or None if it is not signed.
 
-        Callers sign by the clock of this machine, whatever clock the fake has. Raises `Refusal` for a signature that
-        is not valid.
+        Callers use the clock of this machine, not the clock of the fake. Raises `Refusal` for an invalid signature.
         """
         if not (authorization := self.headers.get("authorization")):
             return None
@@ -106,21 +105,21 @@ class Request:
         if token and "x-amz-security-token" not in names.split(";"):
             raise signature_mismatch("'X-Amz-Security-Token' must be a 'SignedHeader' in the AWS Authorization.")
         check_time(signed_at, datetime.now(UTC) + offset)
-        if self.path != "/" or names.split(";") != sorted(names.split(";")):  # botocore would put these in order
+        if self.path != "/" or names.split(";") != sorted(names.split(";")):  # botocore would sort them
             raise signature_mismatch()
         if not hmac.compare_digest(self._signature(signer, names.split(";"), region, stamp), signature):
             raise signature_mismatch()
         return signer
 
     def _signature(self, signer: Principal, names: list[str], region: str, stamp: str) -> str:
-        """Return the signature that botocore makes for this request, with the secret of *signer* and at that time."""
+        """Return botocore's signature of this request, with the secret of *signer* and the time of the request."""
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
         from botocore.compat import HTTPHeaders
         from botocore.credentials import Credentials
 
         class Signer(SigV4Auth):
-            def headers_to_sign(self, request: Any) -> Any:  # noqa: ARG002 - those that the caller signed, no others
+            def headers_to_sign(self, request: Any) -> Any:  # noqa: ARG002 - only the headers that the caller signed
                 return signed
 
         signed = HTTPHeaders()
@@ -141,7 +140,7 @@ def _parse_stamp(stamp: str) -> datetime | None:
 
 @define
 class Connections:
-    """The open connections and the threads that serve them, so that closing the server leaves none behind.
+    """The open connections and their threads, so that closing the server ends all of them.
 
     The first socket of `closing` becomes readable when the server closes.
     """
@@ -152,20 +151,20 @@ class Connections:
     closing: tuple[socket.socket, socket.socket] = field(factory=socket.socketpair)
 
     def begin(self, connection: socket.socket, thread: Thread) -> None:
-        """Start *thread*, which serves *connection*."""
+        """Start the thread of a connection."""
         with self.lock:
             self.sockets.add(connection)
             self.threads.add(thread)
         thread.start()
 
     def end(self, connection: socket.socket, thread: Thread) -> None:
-        """Forget *connection*, which was served."""
+        """Forget a finished connection."""
         with self.lock:
             self.sockets.discard(connection)
             self.threads.discard(thread)
 
     def close(self) -> None:
-        """Shut all connections down, and wait for their threads."""
+        """Shut down all connections, and wait for their threads."""
         self.closing[1].close()
         with self.lock:
             threads = list(self.threads)
@@ -179,7 +178,7 @@ class Connections:
 
 @contextmanager
 def served(dispatcher: Dispatcher) -> Iterator[str]:
-    """Run a server that answers through *dispatcher* while the block lasts; yields its URL."""
+    """Run a server for the block, and yield its URL."""
     connections = Connections()
     with _Server(dispatcher, connections) as server:
         thread = Thread(target=server.serve_forever, args=(_POLL,), name="stskit-fake-sts", daemon=True)
@@ -198,7 +197,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
 
     def server_bind(self) -> None:
-        """Bind without a look-up of the name of this machine, which can take seconds."""
+        """Bind without looking up the name of this machine, which can take seconds."""
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = "localhost", self.server_address[1]
@@ -216,7 +215,7 @@ class _Server(ThreadingHTTPServer):
         connections.begin(request, thread)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Be silent about a caller that disconnected, which some tests do on purpose."""
+        """Ignore a caller that disconnected, as some tests do on purpose."""
         import sys
 
         if not isinstance(sys.exception(), OSError):
@@ -255,7 +254,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(200, _service_model.response_xml(operation, reply.result, reply.request_id), reply)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's names
-        """Log nothing: `FakeSTS.calls` has the calls."""
+        """Log nothing, because `FakeSTS.calls` records the calls."""
 
     def _send(self, status: int, text: str, reply: Reply, kind: str = "text/xml") -> None:
         data = text.encode()
@@ -275,5 +274,5 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _drop(self) -> None:
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, at once
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # sends a reset
         self.close_connection = True

@@ -1,6 +1,6 @@
-"""What botocore's own model of STS says: the limits of parameters, and the form of requests and responses over HTTP.
+"""Use botocore's model of STS for the limits of parameters, and for the format of requests and responses over HTTP.
 
-It is independent of the limits that stskit checks roles by, so that tests can compare the two.
+It is independent of `stskit.limits`, so that tests can compare the two.
 
 https://docs.aws.amazon.com/STS/latest/APIReference/API_Operations.html
 """
@@ -42,13 +42,13 @@ _JAVA: Final = (
     (r"\u10000-\u10FFFF", r"\U00010000-\U0010FFFF", re.ASCII),
     ("", "", re.ASCII),
 )
-# Parameters that are secret, or shared with a third party, although the model does not mark them as sensitive.
+# Parameters that are secret or shared with a third party, although the model does not mark them as sensitive.
 _SECRET: Final = ("ExternalId", "TokenCode", "ProvidedContexts")
 
 
 @define(slots=False)
 class Refusal(Exception):
-    """An error response of STS. It never leaves the kit: FakeSTS raises an `STSError` for it, or sends it as XML."""
+    """An error response of STS. `FakeSTS` raises an `STSError` for it, or sends it as XML."""
 
     code: str
     message: str
@@ -56,13 +56,13 @@ class Refusal(Exception):
 
 
 def access_denied(message: str) -> Refusal:
-    """Return the refusal of a caller without the permission."""
+    """Return the refusal of a caller without permission."""
     return Refusal("AccessDenied", message, 403)
 
 
 @cache
 def service() -> ServiceModel:
-    """Return the model of STS that botocore ships."""
+    """Return the STS model of botocore."""
     from botocore.loaders import create_loader
     from botocore.model import ServiceModel
 
@@ -74,14 +74,14 @@ def _input_shape(operation: str) -> Any:
 
 
 def parse_form(operation: str, form: Mapping[str, str]) -> dict[str, Any]:
-    """Return the parameters of *operation* from *form*, which has the fields of the query protocol."""
+    """Return the parameters of an operation from the fields of the query protocol."""
     shape = _input_shape(operation)
     parameters: dict[str, Any] = {} if shape is None else _parse_shape(shape, form, "")
     return parameters
 
 
 def check_limits(operation: str, parameters: Mapping[str, Any]) -> None:
-    """Raise `Refusal` where *parameters* are outside the limits of the model."""
+    """Raise `Refusal` if parameters are outside the limits of the model."""
     shape = _input_shape(operation)
     problems = [] if shape is None else list(_violations(shape, parameters, ""))
     if problems:
@@ -90,7 +90,7 @@ def check_limits(operation: str, parameters: Mapping[str, Any]) -> None:
 
 
 def masked(operation: str, parameters: Mapping[str, Any]) -> dict[str, object]:
-    """Return *parameters* with each secret as a `Secret`."""
+    """Return parameters with each secret as a `Secret`."""
     members = {} if (shape := _input_shape(operation)) is None else shape.members
     secret = {name for name, member in members.items() if member.metadata.get("sensitive")} | {*_SECRET}
     return {name: _as_secret(value) if name in secret else value for name, value in parameters.items()}
@@ -106,7 +106,7 @@ def _as_secret(value: Any) -> Any:
 
 
 def response_xml(operation: str, result: Mapping[str, Any], request_id: str) -> str:
-    """Return the XML of the response of *operation*."""
+    """Return the XML of a response."""
     shape: Any = service().operation_model(operation).output_shape
     inner = "".join(_to_xml(shape.members[name], name, value) for name, value in result.items())
     metadata = f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata>"
@@ -187,13 +187,13 @@ def _constraint(shape: Shape, value: object, path: str) -> str:
 
 
 def _first_letter_lower(name: str) -> str:
-    """Return *name* as STS writes it in these messages, ``sAMLAssertion`` included."""
+    """Return a parameter name as STS writes it in messages, for example ``sAMLAssertion``."""
     return name[0].lower() + name[1:]
 
 
 @cache
 def compiled_pattern(pattern: str) -> re.Pattern[str]:
-    """Return a pattern of the model, which is one of Java's, in Python's terms."""
+    """Return a Java pattern of the model as a Python pattern."""
     java, python, flags = next(row for row in _JAVA if row[0] in pattern)
     return re.compile(pattern.replace(java, python) if java else pattern, flags)
 

@@ -1,4 +1,4 @@
-"""The signing key of `stskit.testing`, and all that it does with PyJWT and signxml: sign proofs, and judge signatures.
+"""The signing key of `stskit.testing`. Sign proofs and verify signatures with PyJWT and signxml.
 
 Nothing of these libraries is imported before a proof is made or judged. They come with ``stskit[testing]``.
 
@@ -40,16 +40,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 Flaw: TypeAlias = Literal["expired", "not yet valid", "wrong audience", "wrong key", "tampered", "unsigned"]
-"""What can be wrong with a proof: its times, its audience, the key that signed it, a change after it was signed, or a
-missing signature. Everything else about the proof is valid.
-"""
+"""A flaw of a proof: its times, its audience, a wrong key, a change after signing, or a missing signature."""
 
 _SAML: Final = "urn:oasis:names:tc:SAML:2.0:"
 _ASSERTION: Final = f"{{{_SAML}assertion}}Assertion"
 _DSIG: Final = "http://www.w3.org/2000/09/xmldsig#"
 
-# The private key (DER, base64) and its certificate. Both are public and serve tests only: everybody who reads this can
-# sign with them. They are fixed, so that a proof made in one process is accepted by a FakeSTS in another one.
+# The private key (DER, base64) and its certificate. Both are public, so use them for tests only. They are fixed, so
+# that a FakeSTS in another process accepts proofs of this one.
 _KEY: Final = (
     "MIIEvgIBADANBgkqhkiG9w0BAQEFAASCBKgwggSkAgEAAoIBAQCV47Pfs10fpuEuTNWBJTbxH2v8I6JtUa2yuwrLdihoAZB7D1IeIWP3Q2"
     "BedpEHlpWTQ0RLtrHhlf1f3xMQavoiZEtGwAcAYZLRqavD13YCTDi4BHwAm5gFhrBoSF6l2zoxicKzT4xpFxSqd2oyScnuQcMzMUtJlfU8"
@@ -89,7 +87,7 @@ KEY_ID: Final = sha256(_CERTIFICATE.encode()).hexdigest()[:16]
 
 @frozen
 class Statement:
-    """The content of an assertion. `attributes` have the names that AWS gives them, without their common prefix."""
+    """The content of an assertion. `attributes` have the names of AWS without their common prefix."""
 
     issuer: str
     subject: str
@@ -103,7 +101,7 @@ class Statement:
 
 
 def _with_extra(function: Callable[P, R]) -> Callable[P, R]:
-    """Raise `SourceMissing` with the command to install the libraries where *function* cannot import them."""
+    """Raise `SourceMissing` with the installation command if *function* cannot import its libraries."""
 
     @wraps(function)
     def guarded(*args: P.args, **options: P.kwargs) -> R:
@@ -112,8 +110,8 @@ def _with_extra(function: Callable[P, R]) -> Callable[P, R]:
         except ImportError as error:
             package = error.name
         raise SourceMissing(
-            f"a proof for tests cannot be signed or verified without the package {package}",
-            remedy="install it with: pip install 'stskit[testing]'",
+            f"Signing and verifying test proofs needs the package {package}, which is not installed.",
+            remedy="Run: pip install 'stskit[testing]'",
         )
 
     return guarded
@@ -121,21 +119,21 @@ def _with_extra(function: Callable[P, R]) -> Callable[P, R]:
 
 @_with_extra
 def token(claims: Mapping[str, object], flaw: Flaw | None) -> str:
-    """Return *claims* as a JSON Web Token signed with RS256, or signed wrongly where *flaw* says so."""
+    """Return a JSON Web Token signed with RS256, or with a flaw."""
     payload = json.dumps(claims).encode()
     if flaw == "unsigned":
         return _jws(payload, None, "none")
     text = _jws(payload, _other_key() if flaw == "wrong key" else private_key(), "RS256")
     if flaw == "tampered":
         header, _, signature = text.split(".")
-        changed = _jws(json.dumps({**claims, "sub": "somebody-else"}).encode(), None, "none").split(".")[1]
+        changed = _jws(json.dumps({**claims, "sub": "another-user"}).encode(), None, "none").split(".")[1]
         return f"{header}.{changed}.{signature}"
     return text
 
 
 @_with_extra
 def is_token_signed(text: str) -> bool:
-    """Return whether the JSON Web Token *text* has an RS256 signature of the key, and names it."""
+    """Return whether a JSON Web Token has an RS256 signature of the key, and names the key."""
     from jwt import PyJWS
     from jwt.exceptions import PyJWTError
 
@@ -148,11 +146,11 @@ def is_token_signed(text: str) -> bool:
 
 @_with_extra
 def unverified(text: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Return header and claims of a JSON Web Token without verifying it; both are empty where it is not one."""
+    """Return header and claims of a JSON Web Token without verifying it. Both are empty if it is not one."""
     from jwt import decode_complete
     from jwt.exceptions import PyJWTError
 
-    signed, _, _ = text.rpartition(".")  # a signature that cannot be decoded is judged later, by is_token_signed
+    signed, _, _ = text.rpartition(".")  # is_token_signed checks the signature later
     try:
         read = decode_complete(f"{signed}.", options={"verify_signature": False})
     except (PyJWTError, ValueError, RecursionError):
@@ -171,9 +169,9 @@ def jwk() -> dict[str, object]:
 
 @_with_extra
 def signed_saml(statement: Statement, flaw: Flaw | None) -> bytes:
-    """Return the SAML response that says *statement*, with a signed assertion, or one signed wrongly by *flaw*.
+    """Return a SAML response with a signed assertion, or with a flaw.
 
-    Raises `ValueError` for text that XML cannot hold, such as a NUL character.
+    Raises `ValueError` for text that XML cannot contain, such as a NUL character.
     """
     from lxml import etree
 
@@ -196,7 +194,7 @@ def signed_saml(statement: Statement, flaw: Flaw | None) -> bytes:
 
 @_with_extra
 def is_assertion_signed(xml: bytes) -> bool:
-    """Return whether the response *xml* has one assertion, and the key has signed all of it."""
+    """Return whether a response has exactly one assertion, and the key signed all of it."""
     from lxml import etree
     from signxml.exceptions import SignXMLException
     from signxml.verifier import SignatureConfiguration, XMLVerifier
@@ -205,7 +203,12 @@ def is_assertion_signed(xml: bytes) -> bool:
     try:
         response = etree.fromstring(xml, etree.XMLParser(resolve_entities=False, no_network=True))
         found: Any = XMLVerifier().verify(response, x509_cert=CERTIFICATE, expect_config=expected)
-    except (SignXMLException, etree.LxmlError, ValueError, TypeError):  # the last two: values that cannot be decoded
+    except (
+        SignXMLException,
+        etree.LxmlError,
+        ValueError,
+        TypeError,
+    ):  # the last two: undecodable values
         return False
     signed, assertions = found.signed_xml, response.findall(_ASSERTION)
     names = [each.get("ID") for each in assertions]
@@ -228,7 +231,7 @@ def private_key() -> Any:
 
 @cache
 def _other_key() -> Any:
-    """Return a key that no FakeSTS knows; it takes about 50 ms of processor time to make one."""
+    """Return a key that no FakeSTS accepts. Creating it takes about 50 ms."""
     from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
     return generate_private_key(65537, 2048)
@@ -246,7 +249,7 @@ def _signer() -> Any:
 
 
 def _response(statement: Statement, name: str) -> Any:
-    """Return the response as an element, with a placeholder that signxml replaces by the signature."""
+    """Return the response as an element, with a placeholder for the signature."""
     from lxml.builder import ElementMaker  # pyright: ignore[reportMissingImports] - lxml-stubs lacks it
 
     protocol = ElementMaker(namespace=f"{_SAML}protocol", nsmap={"samlp": f"{_SAML}protocol"})

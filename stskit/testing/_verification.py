@@ -1,4 +1,4 @@
-"""How STS verifies a proof that an identity provider signed, and what it reads from it."""
+"""Verify proofs of an identity provider as STS does, and read their content."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NOT_A_JWT: Final = "The ID Token provided is not a valid JWT. (You may see this
 
 @frozen
 class VerifiedAssertion:
-    """The content of a SAML response that was verified."""
+    """The content of a verified SAML response."""
 
     assertion: SAMLAssertion
     issuer: str
@@ -38,7 +38,7 @@ class VerifiedAssertion:
 
 @frozen
 class VerifiedToken:
-    """The content of a token that was verified."""
+    """The content of a verified token."""
 
     subject: str
     audience: str
@@ -47,7 +47,7 @@ class VerifiedToken:
 def verify_assertion(
     text: str, idp: IdentityProvider, role: RoleARN, provider: str, now: datetime
 ) -> VerifiedAssertion:
-    """Return the content of the SAML response *text*. Raises `Refusal` where STS refuses it for that role."""
+    """Return the content of a SAML response. Raises `Refusal` if STS would refuse it for the role."""
     try:
         xml = b64decode(text, validate=True)
         xml.decode()
@@ -84,7 +84,7 @@ def _check_times(assertion: SAMLAssertion, issued: datetime | None, now: datetim
 
 
 def verify_token(text: str, idp: IdentityProvider, now: datetime) -> VerifiedToken:
-    """Return the content of the token *text*. Raises `Refusal` where STS refuses it."""
+    """Return the content of a token. Raises `Refusal` if STS would refuse it."""
     header, claims = _signing.unverified(text)
     if not header or not claims:
         raise _invalid(_NOT_A_JWT)
@@ -94,8 +94,8 @@ def verify_token(text: str, idp: IdentityProvider, now: datetime) -> VerifiedTok
     if not _signing.is_token_signed(text):
         raise _invalid("The web identity token that was passed could not be validated by AWS: its signature is invalid")
     _check_claims(claims, now)
-    given = claims.get("aud")
-    audiences = given if isinstance(given, list) else [given]
+    claim = claims.get("aud")
+    audiences = claim if isinstance(claim, list) else [claim]
     audience = next((each for each in audiences if each in idp.audiences), None)
     if audience is None:
         raise _invalid("Incorrect token audience")

@@ -1,4 +1,4 @@
-"""`FakeSTS`: an STS for tests that accepts and refuses as AWS's does, in process and over HTTP."""
+"""An STS for tests that accepts and refuses requests as AWS does, in process and over HTTP."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = ["FakeSTS"]
 
 T = TypeVar("T")
 
-# For each fault without a response of STS: the kind of the error, and the class that botocore raises.
+# The kind of the error, and the class that botocore raises, for each fault without a response of STS.
 _RAISED: Final = {
     Hang: ("timeout", "ReadTimeoutError"),
     Drop: ("connection", "ConnectionClosedError"),
@@ -45,25 +45,39 @@ _RAISED: Final = {
 
 
 class FakeSTS:
-    """An STS for tests that refuses what AWS's STS refuses, with the same error codes, statuses and messages.
+    """An STS for tests. It refuses what AWS refuses, with the same error codes, statuses and messages.
 
-    Every role exists, and every caller may assume it that has keys of `user` or a proof that `idp` signed.
+    By default every role exists and can be assumed by every caller with keys of `user` or a proof that `idp` signed. In
+    process, pass it as ``sts=``. In ``with sts.serve() as url:`` any AWS SDK can call it. Both ways share users,
+    sessions, calls and faults. SAML assertions and OIDC tokens need ``stskit[testing]``; everything else needs no
+    extra.
 
-    `roles`: what single roles require instead, by role ARN; None stands for a role that does not exist. You can change
-    it at any time, as the attribute of that name. `others`: what all other roles require; None: they do not exist.
-    `account`: the account of the users. `clock`: decides when credentials and proofs expire. `idp`: the identity
-    provider whose assertions and tokens are accepted, in every account; defaults to one with the same clock.
+    Args:
+        roles: Requirements of single roles, by role ARN. None is a role that does not exist. Defaults to none.
+        others: Requirements of all other roles. None means that no other role exists. Defaults to no requirements.
+        account: Account ID of the users. Defaults to ``"123456789012"``.
+        clock: The source of the time, which decides about expiry. Defaults to the system clock.
+        idp: Identity provider whose assertions and tokens are accepted. Defaults to a new one with the same clock.
 
-    In process it is a `stskit.protocols.STS` with `STSOperations`: pass it as ``sts=``. In
-    ``with sts.serve() as url:`` any AWS SDK can call it. Both ways share users, sessions, calls and faults.
-    SAML assertions and web identity tokens need ``stskit[testing]``; everything else needs no extra.
+    Raises:
+        TypeError: If an argument has the wrong type.
+
+    Example:
+        >>> from stskit import assume
+        >>> from stskit.sources import Static
+        >>> from stskit.testing import FakeSTS
+        >>> sts = FakeSTS()
+        >>> assume("arn:aws:iam::123456789012:role/Deploy", source=Static(sts.user()), sts=sts).account_id
+        '123456789012'
+        >>> sts.count("AssumeRole")
+        1
     """
 
     def __init__(
         self,
         *,
         roles: Mapping[str, Trust | None] | None = None,
-        others: Trust | None = Trust(),  # noqa: B008 - it cannot change
+        others: Trust | None = Trust(),  # noqa: B008 - a Trust is immutable
         account: str = "123456789012",
         clock: Clock | None = None,
         idp: IdentityProvider | None = None,
@@ -77,19 +91,19 @@ class FakeSTS:
         check_method("clock", clock, "now", "a clock")
         idp = IdentityProvider(clock=clock) if idp is None else idp
         self._dispatcher = Dispatcher(Account(account, idp, dict(roles or {}), others), clock)
-        self.identity: Final = f"FakeSTS {uuid4()}"  # part of cache keys: no two are the same server
+        self.identity: Final = f"FakeSTS {uuid4()}"  # a part of cache keys, so that no two objects are the same server
 
     def __repr__(self) -> str:
         return f"FakeSTS(account={self._dispatcher.account.number!r}, calls={len(self.calls)})"
 
     @property
     def idp(self) -> IdentityProvider:
-        """The identity provider whose assertions and tokens it accepts. Raises nothing."""
+        """The identity provider whose assertions and tokens are accepted. Raises nothing."""
         return self._dispatcher.account.idp
 
     @property
     def roles(self) -> MutableMapping[str, Trust | None]:
-        """What single roles require, by role ARN; None for a role that does not exist. Raises nothing."""
+        """The requirements of single roles, by role ARN. None is a role that does not exist. Raises nothing."""
         return self._dispatcher.account.roles
 
     @property
@@ -99,11 +113,29 @@ class FakeSTS:
             return list(self._dispatcher.calls)
 
     def count(self, operation: str | None = None) -> int:
-        """Return the number of calls of that operation, or of all operations. Raises nothing."""
+        """Return the number of calls.
+
+        Args:
+            operation: STS operation. Defaults to all operations.
+
+        Returns:
+            The number of calls. Raises nothing.
+        """
         return sum(operation in (None, call.operation) for call in self.calls)
 
     def user(self, name: str = "developer", keys: Credentials | None = None) -> Credentials:
-        """Return long-term keys of an IAM user: new ones, or *keys*, which are valid from now on. Raises nothing."""
+        """Add an IAM user, and return its long-term keys.
+
+        Args:
+            name: User name.
+            keys: Keys to accept from now on. Defaults to new keys.
+
+        Returns:
+            The keys.
+
+        Raises:
+            TypeError: If an argument has the wrong type.
+        """
         check_type("name", name, str, "text")
         check_type("keys", keys, (Credentials, type(None)), "Credentials or None")
         account = self._dispatcher.account
@@ -124,39 +156,75 @@ class FakeSTS:
         return keys
 
     def forget(self, credentials: Credentials) -> None:
-        """Delete these keys, so that they are refused from now on. Raises nothing."""
+        """Delete keys, so that they are refused from now on.
+
+        Args:
+            credentials: The keys to delete.
+
+        Raises:
+            TypeError: If they are not `Credentials`.
+        """
         check_credentials(credentials)
         with self._dispatcher.lock:
             self._dispatcher.account.principals.pop(credentials.access_key_id, None)
 
     def next(self, *faults: Fault | None) -> None:
-        """Order faults for the next calls, one each; None stands for a call without a fault.
+        """Add faults for the next calls, one for each call.
 
-        In process that is one call of stskit; over HTTP it is one request, and an SDK sends up to three for a call.
-        Raises nothing by itself.
+        In process, a call is one call of stskit. Over HTTP, it is one request, and an SDK sends up to three for a call.
+
+        Args:
+            *faults: Faults, for example ``Throttle()``. None is a call without a fault.
+
+        Raises:
+            TypeError: If an argument is not a fault.
         """
         for fault in faults:
             _check_fault(fault)
         self._dispatcher.order(faults)
 
     def always(self, fault: Fault | None) -> None:
-        """Order a fault for all calls but those of `next`; None ends it. Raises nothing by itself."""
+        """Set a fault for all calls, except those with a fault of `next`.
+
+        Args:
+            fault: The fault. None ends it.
+
+        Raises:
+            TypeError: If it is not a fault.
+        """
         _check_fault(fault)
         with self._dispatcher.lock:
             self._dispatcher.permanent = fault
 
     @contextmanager
     def serve(self) -> Iterator[str]:
-        """Serve on a free port of 127.0.0.1 while the block lasts; yields the URL.
+        """Run an HTTP server on a free port of 127.0.0.1 for a block.
 
-        Raises `OSError` where no port can be opened.
+        Yields:
+            The URL, for example for ``AWS_ENDPOINT_URL_STS``.
+
+        Raises:
+            OSError: If no port can be opened.
         """
         with served(self._dispatcher) as url:
             yield url
 
     @without_frames
     def exchange(self, proof: Proof, role: Role) -> Credentials:
-        """Return credentials of *role*. Raises what `BotocoreSTS.exchange` raises."""
+        """Exchange a proof for credentials of a role, as `BotocoreSTS.exchange` does.
+
+        Args:
+            proof: Credentials, a SAML assertion or an OIDC token.
+            role: The role with its options.
+
+        Returns:
+            Temporary credentials of the role.
+
+        Raises:
+            RoleError: If the role has an option that the operation does not have.
+            STSError: If the STS refuses the request.
+            STSUnavailable: For a fault without a response of STS.
+        """
         check_type("role", role, Role, "a Role", "Write Role(arn).")
         operation, parameters = request_for(proof, role)
         if isinstance(proof, SAMLAssertion):
@@ -166,7 +234,18 @@ class FakeSTS:
 
     @without_frames
     def caller_identity(self, credentials: Credentials, /) -> CallerIdentity:
-        """Return the identity of the caller that has *credentials*. Raises as `exchange` does."""
+        """Return the identity of credentials.
+
+        Args:
+            credentials: The credentials to ask about.
+
+        Returns:
+            Account, ARN and user ID.
+
+        Raises:
+            STSError: If the STS refuses the request.
+            STSUnavailable: For a fault without a response of STS.
+        """
         check_credentials(credentials)
         return self._call("GetCallerIdentity", {}, credentials, None, identity_in)
 
@@ -174,18 +253,31 @@ class FakeSTS:
     def session_token(
         self, credentials: Credentials, /, *, duration: int | None = None, mfa: MFA | None = None
     ) -> Credentials:
-        """Return temporary credentials of the same user; *duration* in seconds. Raises as `exchange` does."""
+        """Return temporary credentials of the same user.
+
+        Args:
+            credentials: Long-term keys of a user.
+            duration: How long they are valid, in seconds. Defaults to twelve hours.
+            mfa: MFA device and code. Defaults to none.
+
+        Returns:
+            Temporary credentials.
+
+        Raises:
+            STSError: If the STS refuses the request.
+            STSUnavailable: For a fault without a response of STS.
+        """
         check_credentials(credentials)
         check_mfa(mfa)
-        asked = in_sts_terms({"duration": duration_in_seconds(duration), "mfa": mfa})
-        return self._call("GetSessionToken", asked, credentials, None, self._credentials)
+        parameters = in_sts_terms({"duration": duration_in_seconds(duration), "mfa": mfa})
+        return self._call("GetSessionToken", parameters, credentials, None, self._credentials)
 
     def _credentials(self, answer: Mapping[str, Any]) -> Credentials:
         return credentials_in(answer, self._dispatcher.clock.now())
 
     def _signer(self, proof: Proof, known: Mapping[str, Principal], offset: timedelta) -> Principal:
-        """Return the principal that has the keys *proof*. Raises `Refusal` where the keys are unknown or wrong."""
-        assert isinstance(proof, Credentials)  # else the call needs no signature
+        """Return the principal of the keys. Raises `Refusal` if the keys are unknown or wrong."""
+        assert isinstance(proof, Credentials)  # other proofs need no signature
         signer = known.get(proof.access_key_id)
         if signer is None or signer.session_token != proof.session_token:
             raise unknown_key()
@@ -228,7 +320,7 @@ def _check_fault(fault: object) -> None:
 
 
 class _Refused(Exception):
-    """A refusal with the attributes of botocore's error."""
+    """A refusal with the attributes of botocore's exception."""
 
     def __init__(self, refusal: Refusal, reply: Reply) -> None:
         date = format_datetime(datetime.now(UTC) + reply.clock_offset, usegmt=True)

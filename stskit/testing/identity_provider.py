@@ -1,4 +1,4 @@
-"""An identity provider that signs the proofs that a test orders: valid ones, and ones with one flaw."""
+"""An identity provider for tests, which signs valid proofs and proofs with a flaw."""
 
 from __future__ import annotations
 
@@ -32,12 +32,25 @@ def _tuple(texts: Sequence[str]) -> tuple[str, ...]:
 
 @frozen
 class IdentityProvider:
-    """Signs SAML responses and OpenID Connect tokens with a public test key. Use it for tests only.
+    """An identity provider for tests. It signs SAML responses and OpenID Connect tokens with a public test key.
 
-    Needs ``stskit[testing]``. The key is always the same one.
+    Needs ``stskit[testing]``. Use it for tests only, because the private key is public.
 
-    `issuer`: its entity ID, and the ``iss`` of its tokens. `name`: the name of the SAML provider in IAM.
-    `audiences`: the client IDs that the OpenID Connect provider in IAM lists. `clock`: where it reads the time.
+    Args:
+        issuer: Entity ID, and the claim ``iss`` of tokens. Defaults to ``"https://idp.example.com"``.
+        name: Name of the SAML provider in IAM. Defaults to ``"idp"``.
+        audiences: Client IDs of the OpenID Connect provider in IAM. Defaults to ``sts.amazonaws.com``.
+        clock: The source of the time. Defaults to the system clock.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+
+    Example:
+        >>> from stskit import SAMLAssertion
+        >>> from stskit.testing import IdentityProvider
+        >>> text = IdentityProvider().saml_response(roles=["arn:aws:iam::123456789012:role/Deploy"])
+        >>> SAMLAssertion.from_text(text).session_name
+        'alice'
     """
 
     issuer: str = field(default="https://idp.example.com", validator=text)
@@ -47,17 +60,31 @@ class IdentityProvider:
 
     @property
     def certificate(self) -> str:
-        """The certificate of its key, as PEM text, with which others verify its SAML responses. Raises nothing."""
+        """The certificate of its key as PEM text, to verify SAML responses with. Raises nothing."""
         return _signing.CERTIFICATE
 
     def jwks(self) -> dict[str, object]:
-        """Return its key set (RFC 7517), which verifies its tokens. Raises `SourceMissing` without the extra."""
+        """Return the key set, to verify tokens with.
+
+        Returns:
+            A JSON Web Key Set (RFC 7517).
+
+        Raises:
+            SourceMissing: Without ``stskit[testing]``.
+        """
         return {"keys": [_signing.jwk()]}
 
     def provider_arn(self, role_arn: str) -> str:
-        """Return the ARN of the SAML provider in the account of that role.
+        """Return the ARN of the SAML provider in the account of a role.
 
-        Raises `RoleError` where *role_arn* is not a valid role ARN.
+        Args:
+            role_arn: Role ARN.
+
+        Returns:
+            ARN of the SAML provider.
+
+        Raises:
+            RoleError: If the role ARN is not valid.
         """
         role = RoleARN.parse(role_arn)
         return f"arn:{role.partition}:iam::{role.account or ''}:saml-provider/{self.name}"
@@ -78,16 +105,30 @@ class IdentityProvider:
         session_not_on_or_after: datetime | None = None,
         flaw: Flaw | None = None,
     ) -> str:
-        """Return a signed SAML response in base64, as the browser posts it. ``SAMLAssertion(text)`` is the proof.
+        """Return a signed SAML response, as the browser posts it. ``SAMLAssertion(text)`` is the proof.
 
-        `roles`: role ARNs, each by itself or in a pair with the ARN of its SAML provider. `subject`: the NameID;
-        defaults to `session_name`. `duration`: seconds or a timedelta. `attributes`: further attributes by AWS's names
-        without the common prefix, such as ``PrincipalTag:team``; they replace the usual ones, and None removes one.
-        `issued_at`, `not_before`: default to now; `not_on_or_after`: defaults to five minutes later. `flaw`: what is
-        wrong with it.
+        Args:
+            roles: Role ARNs, or pairs of a role ARN and the ARN of its SAML provider.
+            session_name: Attribute RoleSessionName. Defaults to ``"alice"``.
+            subject: NameID. Defaults to *session_name*.
+            duration: Attribute SessionDuration, in seconds or as a timedelta. Defaults to none.
+            attributes: Further attributes, without the common prefix of AWS, for example ``PrincipalTag:team``. They
+                replace the usual ones, and None removes one.
+            audience: Audience. Defaults to the AWS sign-in page.
+            recipient: Recipient. Defaults to the AWS sign-in page.
+            issued_at: When it was issued. Defaults to now.
+            not_before: When it becomes valid. Defaults to *issued_at*.
+            not_on_or_after: When it expires. Defaults to five minutes after *issued_at*.
+            session_not_on_or_after: When all sessions expire. Defaults to none.
+            flaw: The flaw of the response. Defaults to none.
 
-        Raises `RoleError` for an invalid role ARN, `ValueError` for an unknown flaw and for text that XML cannot hold,
-        and `SourceMissing` without the extra ``stskit[testing]``.
+        Returns:
+            The response in base64.
+
+        Raises:
+            RoleError: If a role ARN is not valid.
+            ValueError: If the flaw is unknown, or XML cannot contain a text.
+            SourceMissing: Without ``stskit[testing]``.
         """
         check_list("roles", roles, "a list of role ARNs")
         now = self.clock.now() if issued_at is None else issued_at
@@ -115,17 +156,27 @@ class IdentityProvider:
     ) -> str:
         """Return a signed JSON Web Token (RS256). ``WebIdentityToken(text)`` is the proof.
 
-        `claims`: further claims; they replace the usual ones, and None removes one. `flaw`: what is wrong with it.
+        Args:
+            subject: Claim ``sub``. Defaults to ``"alice"``.
+            audience: Claim ``aud``. Defaults to ``"sts.amazonaws.com"``.
+            lifetime: How long the token is valid. Defaults to one hour.
+            claims: Further claims. They replace the usual ones, and None removes one.
+            flaw: The flaw of the token. Defaults to none.
 
-        Raises `ValueError` for an unknown flaw, and `SourceMissing` without the extra ``stskit[testing]``.
+        Returns:
+            The token.
+
+        Raises:
+            ValueError: If the flaw is unknown.
+            SourceMissing: Without ``stskit[testing]``.
         """
         check_timespan("lifetime", lifetime)
         now, flaw = self.clock.now(), _checked(flaw)
         begin = now + _shift(flaw, lifetime)
-        meant = _ELSEWHERE if flaw == "wrong audience" else audience
+        chosen = _ELSEWHERE if flaw == "wrong audience" else audience
         times = {"iat": begin, "nbf": begin, "exp": begin + lifetime}
         usual: dict[str, object] = {"iss": self.issuer, "sub": subject}
-        usual["aud"] = meant if isinstance(meant, str) else [*meant]
+        usual["aud"] = chosen if isinstance(chosen, str) else [*chosen]
         usual |= {name: int(moment.timestamp()) for name, moment in times.items()}
         present = {name: value for name, value in (usual | dict(claims)).items() if value is not None}
         return _signing.token(present, flaw)
@@ -163,12 +214,12 @@ def _seconds(duration: timedelta | int) -> str:
 
 
 def _shift(flaw: Flaw | None, lifetime: timedelta) -> timedelta:
-    """Return by how much the times of a proof of that lifetime are moved: far enough for any tolerance."""
+    """Return how far the times of a proof are moved, which is more than any tolerance."""
     far = lifetime + _HOUR
     return {"expired": -far, "not yet valid": far}.get(flaw or "", timedelta(0))
 
 
 def _checked(flaw: Flaw | None) -> Flaw | None:
     if flaw is not None and flaw not in get_args(Flaw):
-        raise ValueError(f"there is no flaw {flaw!r}; these can be ordered: {', '.join(get_args(Flaw))}")
+        raise ValueError(f"{flaw!r} is not a valid flaw. Pass one of {', '.join(get_args(Flaw))}")
     return flaw

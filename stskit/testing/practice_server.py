@@ -1,4 +1,4 @@
-"""The practice AWS of ``python -m stskit.testing``: a folder for an exercise, and a `FakeSTS` server."""
+"""Run the practice AWS of ``python -m stskit.testing``: a `FakeSTS` server, and a folder with files for it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ __all__ = ["PracticeFolder", "main"]
 _ROLES: Final = tuple(f"arn:aws:iam::123456789012:role/{name}" for name in ("Deploy", "ReadOnly"))
 _REGION: Final = "us-east-1"
 _RENEWAL: Final = 60  # seconds; a SAML response is valid for five minutes
-_MARK: Final = ".stskit-practice"  # the file that marks a folder as one of these
+_MARK: Final = ".stskit-practice"  # the file that marks such a folder
 _NAMES: Final = ("samlresponse.log", "token", "credentials", "config", "practice.env", _MARK)
 _LEFTOVERS: Final = tuple(
     f"{name}.{end}" for name in ("credentials", "config") for end in ("lock", "bak")
-)  # stskit may leave these
-# Variables that would lead a shell to another endpoint or to other credentials.
+)  # files that stskit may leave
+# Variables that would select another endpoint or other credentials.
 _UNSET: Final = (
     *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"),
     *("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"),
@@ -43,7 +43,7 @@ def _absolute(path: str | Path) -> Path:
 
 @frozen
 class PracticeFolder:
-    """The folder, and the STS that its files belong to."""
+    """The folder of a practice AWS, and its STS."""
 
     folder: Path = field(converter=_absolute)
     sts: FakeSTS
@@ -51,10 +51,10 @@ class PracticeFolder:
     def make(self, url: str) -> None:
         """Create the folder and its files.
 
-        Raises `OSError` where it exists and holds other files, and `SourceMissing` without the extra.
+        Raises `OSError` if it exists and has other files, and `SourceMissing` without the extra.
         """
         if self.folder.is_symlink() or (self.folder.exists() and not self._is_ours()):
-            raise FileExistsError(f"{self.folder} is there already, and not empty; name another folder")
+            raise FileExistsError(f"{self.folder} exists and is not empty. Choose another folder.")
         self.folder.mkdir(mode=0o700, exist_ok=True)
         self.folder.chmod(0o700)
         self._write(_MARK, "made by python -m stskit.testing, which removes it\n")
@@ -70,28 +70,28 @@ class PracticeFolder:
         self._write("token", f"{idp.oidc_token()}\n")
 
     def remove(self) -> bool:
-        """Remove the files, and the folder where it is empty then; return whether the folder was removed."""
+        """Remove the files, and the folder if it is then empty. Return whether the folder was removed."""
         for name in (*_NAMES, *_LEFTOVERS):
             (self.folder / name).unlink(missing_ok=True)
-        with suppress(OSError):  # it holds other files
+        with suppress(OSError):  # it has other files
             self.folder.rmdir()
         return not self.folder.exists()
 
     def introduction(self, url: str, shown: str) -> str:
-        """Return what there is and what to type next, in a few lines; *shown* is how the caller named the folder."""
+        """Return the text that is shown at the start. *shown* is the name of the folder as it was typed."""
         env, response = (shlex.quote(f"{shown}/{name}") for name in ("practice.env", "samlresponse.log"))
         return (
-            f"A practice AWS is at {url}. It never asks the real one, and your own ~/.aws is not touched.\n\n"
-            f"In {shown}:\n"
-            "  samlresponse.log   alice's SAML response, which offers the roles Deploy and ReadOnly\n"
-            "  token              alice's OIDC token; both are renewed every minute\n"
-            "  credentials        the profile base: long-term keys of the user developer\n"
-            "  practice.env       what points a shell to all this\n\n"
-            "Every role of the account 123456789012 may be assumed. In another terminal, in the same folder, type:\n"
+            f"A practice AWS is at {url}. It does not connect to AWS, and your ~/.aws is not changed.\n\n"
+            f"Files in {shown}:\n"
+            "  samlresponse.log   SAML response of alice, which offers the roles Deploy and ReadOnly\n"
+            "  token              OIDC token of alice; both files are renewed every minute\n"
+            "  credentials        profile base: long-term keys of the user developer\n"
+            "  practice.env       variables that point a shell to the practice AWS\n\n"
+            "Every role of the account 123456789012 can be assumed. In another terminal, in the same folder, type:\n"
             f"  . {env}\n"
-            "  aws sts get-caller-identity --profile base\n"
+            "  stskit whoami --profile base\n"
             f"  stskit assume Deploy --saml-file {response} --to-profile deploy\n\n"
-            f"Ctrl-C ends it and removes {shown}.\n"
+            f"Press Ctrl-C to stop it and to remove {shown}.\n"
         )
 
     def _is_ours(self) -> bool:
@@ -110,7 +110,7 @@ class PracticeFolder:
         return "\n".join(lines) + "\n"
 
     def _write(self, name: str, text: str) -> None:
-        """Replace a file atomically, so that no process reads half of it."""
+        """Replace a file atomically, so that no process reads a part of it."""
         new = self.folder / f".{name}.new"
         new.unlink(missing_ok=True)
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
@@ -120,9 +120,9 @@ class PracticeFolder:
 
 
 def main(arguments: Sequence[str], *, wait: Callable[[Event, float], bool] = Event.wait) -> int:
-    """Run until Ctrl-C or SIGTERM, and return the exit code. *wait* waits for the signal, up to that many seconds."""
+    """Run until Ctrl-C or SIGTERM, and return the exit code. *wait* waits some seconds for the signal."""
     if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
-        sys.stderr.write("usage: python -m stskit.testing [FOLDER]    a practice AWS; by default in ./practice\n")
+        sys.stderr.write("usage: python -m stskit.testing [FOLDER]    run a practice AWS (default: ./practice)\n")
         return 2
     shown = arguments[0] if arguments else "practice"
     practice = PracticeFolder(shown, FakeSTS())
@@ -140,12 +140,12 @@ def main(arguments: Sequence[str], *, wait: Callable[[Event, float], bool] = Eve
                 practice.renew()
         finally:
             if not practice.remove():
-                _print(f"{shown} stays, for there is something of yours in it.\n")
+                _print(f"{shown} was not removed, because it contains other files.\n")
     return 0
 
 
 def _print(text: str) -> None:
-    """Print *text* where that is possible; the practice AWS runs without an output too."""
+    """Print *text* if standard output is open."""
     if sys.stdout is not None:  # closed by ``>&-``
         with suppress(OSError):
             sys.stdout.write(text)

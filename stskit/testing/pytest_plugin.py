@@ -1,8 +1,8 @@
-"""The pytest plugin of stskit: fixtures for code that asks STS, and comparisons of secrets that show masks only.
+"""The pytest plugin of stskit: fixtures for code that calls STS, and masked secrets in failed comparisons.
 
-Without it, pytest shows how two unequal texts differ, letter by letter. The wheel ships this file as the top-level
-module ``pytest_stskit``, because a module inside the package would import stskit in every pytest run. Nothing of
-stskit is imported until a test uses a fixture.
+Without it, pytest shows how two unequal texts differ, character by character. The wheel contains this file as the
+top-level module ``pytest_stskit``, because a module inside the package would import stskit in every pytest run. stskit
+is imported only when a test uses a fixture.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from stskit.testing import FakeSTS, IdentityProvider, ManualClock
 
 _SHORTEST: Final = 4  # characters; a shorter secret would mask parts of any text
-_MAX_NAMES: Final = 20  # of parts that differ
-_MAX_PARTS: Final = 10_000  # that are looked at
+_MAX_NAMES: Final = 20  # names of parts that differ
+_MAX_PARTS: Final = 10_000  # parts that are searched
 _MAX_DEPTH: Final = 10
 
 
 @pytest.fixture
 def stskit_clock() -> ManualClock:
-    """A `stskit.testing.ManualClock`, which stands still until the test moves it."""
+    """Return a `stskit.testing.ManualClock`, which does not run until the test moves it."""
     from stskit.testing import ManualClock
 
     return ManualClock()
@@ -37,7 +37,7 @@ def stskit_clock() -> ManualClock:
 
 @pytest.fixture
 def stskit_idp(stskit_clock: ManualClock) -> IdentityProvider:
-    """A `stskit.testing.IdentityProvider` with that clock, whose proofs `stskit_sts` accepts."""
+    """Return a `stskit.testing.IdentityProvider` with that clock. `stskit_sts` accepts its proofs."""
     from stskit.testing import IdentityProvider
 
     return IdentityProvider(clock=stskit_clock)
@@ -45,7 +45,7 @@ def stskit_idp(stskit_clock: ManualClock) -> IdentityProvider:
 
 @pytest.fixture
 def stskit_sts(stskit_clock: ManualClock, stskit_idp: IdentityProvider) -> FakeSTS:
-    """A `stskit.testing.FakeSTS` with that clock, to pass as ``sts=``."""
+    """Return a `stskit.testing.FakeSTS` with that clock, to pass as ``sts=``."""
     from stskit.testing import FakeSTS
 
     return FakeSTS(clock=stskit_clock, idp=stskit_idp)
@@ -55,10 +55,10 @@ def stskit_sts(stskit_clock: ManualClock, stskit_idp: IdentityProvider) -> FakeS
 def stskit_aws(
     stskit_sts: FakeSTS, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[FakeSTS]:
-    """The same STS as a server: this process and its children call it and nothing else, whatever AWS SDK they use.
+    """Run `stskit_sts` as a server, which this process and its children call with any AWS SDK.
 
-    The home folder is new, and its default profile has the keys of a user. All other variables of AWS and of proxies
-    are removed from the environment. boto3 has a new default session.
+    The home folder is new, and its default profile has the keys of a user. All other AWS and proxy variables are
+    removed from the environment. boto3 has a new default session.
     """
     home = tmp_path_factory.mktemp("home")
     for name in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
@@ -80,7 +80,7 @@ def stskit_aws(
 
 @contextmanager
 def _new_default_session() -> Iterator[None]:
-    """Let ``boto3.client(...)`` make a new default session, because it keeps the first one with its keys."""
+    """Make ``boto3.client(...)`` create a new default session, because it keeps the first one with its keys."""
     before = getattr(sys.modules.get("boto3"), "DEFAULT_SESSION", None)
     _set_default_session(None)
     try:
@@ -91,18 +91,18 @@ def _new_default_session() -> Iterator[None]:
 
 def _set_default_session(session: object) -> None:
     boto3 = sys.modules.get("boto3")
-    if boto3 is not None:  # the test may be the first to import it
+    if boto3 is not None:  # the test may import it later
         vars(boto3)["DEFAULT_SESSION"] = session
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
-    """Return what a failed comparison shows of values of stskit, and of all that holds a secret of stskit.
+    """Return the text of a failed comparison of stskit values, or of values that contain a stskit secret.
 
-    Pytest would show letter by letter how two secrets differ. Other comparisons stay as pytest shows them.
+    pytest would show character by character how two secrets differ. Other comparisons are left to pytest.
     """
     if "stskit" not in sys.modules:
         return None
-    secrets = sorted({*_secrets_in(left), *_secrets_in(right)}, key=len, reverse=True)  # one may hold another one
+    secrets = sorted({*_secrets_in(left), *_secrets_in(right)}, key=len, reverse=True)  # one may contain another
     if not secrets and not (_is_of_stskit(left) or _is_of_stskit(right)):
         return None
     names = list(islice(_differences(left, right), _MAX_NAMES)) if op == "==" else []
@@ -121,7 +121,7 @@ def _is_of_stskit(value: object) -> bool:
 
 
 def _secrets_in(value: object) -> Iterator[str]:
-    """Yield the plain text of each `Secret` in *value*, a container of any depth."""
+    """Yield the plain text of each `Secret` in a container of any depth."""
     todo, seen = [value], {id(value)}
     while todo and len(seen) < _MAX_PARTS:
         each = todo.pop()
@@ -134,7 +134,7 @@ def _secrets_in(value: object) -> Iterator[str]:
 
 
 def _differences(left: object, right: object, name: str = "", depth: int = 0) -> Iterator[str]:
-    """Yield the names of the parts in which *left* and *right* differ, such as ``[0].session_token``."""
+    """Yield the names of the parts that differ, for example ``[0].session_token``."""
     here, there = _parts(left), _parts(right)
     if depth < _MAX_DEPTH and here and here.keys() == there.keys() and type(left) is type(right):
         for key in here:
@@ -144,7 +144,7 @@ def _differences(left: object, right: object, name: str = "", depth: int = 0) ->
 
 
 def _parts(value: object) -> dict[str, object]:
-    """Return the parts of a container by the way to them, and the public attributes of another value."""
+    """Return the parts of a container by their paths, or the public attributes of another value."""
     if isinstance(value, str | bytes | type | ModuleType):
         return {}
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""What a role requires of its callers."""
+"""The requirements of a role."""
 
 from __future__ import annotations
 
@@ -41,13 +41,33 @@ def _texts(argument: str, texts: Sequence[str]) -> tuple[str, ...]:
 
 @frozen
 class Trust:
-    """What a role requires of its callers; by default nothing.
+    """The requirements of a role of a `FakeSTS`. By default there are none.
 
-    `callers`: ARNs of users, roles, sessions and SAML providers, and issuers of tokens, with ``*`` for any characters;
-    None: everybody; (): nobody. `subjects`: the same for the ``sub`` of a token and the NameID of an assertion.
-    `external_id`: the required one. `mfa`: whether the call, or the one that returned the user's session, must have an
-    MFA code. `tags`: keys of required session tags; case does not matter. `source_identity`: whether one is required.
-    `max_duration`: the longest session.
+    Args:
+        callers: Allowed ARNs of users, roles, sessions and SAML providers, and issuers of tokens, with ``*`` for any
+            characters. An empty list allows no caller. Defaults to all callers.
+        subjects: Allowed subjects of tokens and assertions, with ``*`` for any characters. Defaults to all subjects.
+        external_id: Required external ID. Defaults to none.
+        mfa: Whether an MFA code is required, in this call or in the call of the user's session. Defaults to False.
+        tags: Keys of required session tags, in any case. Defaults to none.
+        source_identity: Whether a source identity is required. Defaults to False.
+        max_duration: Longest session. Defaults to 12 hours.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+
+    Example:
+        >>> from stskit import assume
+        >>> from stskit.errors import STSError
+        >>> from stskit.sources import Static
+        >>> from stskit.testing import FakeSTS, Trust
+        >>> role = "arn:aws:iam::123456789012:role/Deploy"
+        >>> sts = FakeSTS(roles={role: Trust(external_id="partner")})
+        >>> try:
+        ...     assume(role, source=Static(sts.user()), sts=sts)
+        ... except STSError as error:
+        ...     print(error.code)
+        AccessDenied
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
     """
@@ -61,15 +81,36 @@ class Trust:
     max_duration: timedelta = field(default=timedelta(hours=12), kw_only=True, validator=timespan)
 
     def admits_caller(self, *names: str) -> bool:
-        """Return whether `callers` lists one of the *names* of a caller. Raises nothing."""
+        """Return whether `callers` allows a caller.
+
+        Args:
+            *names: Names of the caller: its ARN, and the ARN of its role.
+
+        Returns:
+            Whether one of the names is allowed. Raises nothing.
+        """
         return _matches(self.callers, names)
 
     def admits_subject(self, subject: str) -> bool:
-        """Return whether `subjects` lists *subject*. Raises nothing."""
+        """Return whether `subjects` allows a subject.
+
+        Args:
+            subject: Subject of a token or an assertion.
+
+        Returns:
+            Whether it is allowed. Raises nothing.
+        """
         return _matches(self.subjects, (subject,))
 
     def admits_tags(self, *keys: str) -> bool:
-        """Return whether *keys* include all required keys. Raises nothing."""
+        """Return whether all required tags are there.
+
+        Args:
+            *keys: Keys of the session tags.
+
+        Returns:
+            Whether they include all required keys. Raises nothing.
+        """
         return {key.lower() for key in self.tags} <= {key.lower() for key in keys}
 
 

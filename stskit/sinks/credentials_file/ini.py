@@ -346,7 +346,7 @@ def _checked_plan(defaults: bytes, shape: str, names: tuple[str, ...], removed: 
 
 
 def _plan(shape: str, values: Mapping[str, str | None]) -> list[_Step]:
-    """Return the steps that give a section new values. Raises `SinkError` if readers would see different results."""
+    """Return the steps that set new values in a section. Raises `SinkError` if readers would see different results."""
     steps: list[_Step] = []
     missing = [name for name, value in values.items() if value is not None]
     end, dropping, below = 0, False, False

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["line_of", "not_found", "translate"]
 
 _CHECK_NETWORK: Final = "Check the network, the proxy and the endpoint."
-# What is wrong and what to do, by the class of botocore's exception or a base class. Its text is not quoted.
+# The problem and the remedy, by the class of botocore's exception or a base class. Its text is not quoted.
 _REMEDIES: Final = {
     "NoRegionError": ("it assumes a role and has no region", "Add a region to it, or set AWS_DEFAULT_REGION."),
     "MissingDependencyException": (
@@ -134,7 +134,7 @@ def not_found(session: Session, what: str, remedy: str) -> SourceMissing:
 
 
 def _describe(error: Exception, details: Mapping[str, Any], session: Session) -> tuple[str, str]:
-    """Return what is wrong and what to do, without secrets."""
+    """Return the problem and the remedy, without secrets."""
     names = [each.__name__ for each in type(error).__mro__]
     match names[0]:
         case "ConfigParseError":

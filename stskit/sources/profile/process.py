@@ -65,8 +65,8 @@ def run_process(timeout: float, command: list[str]) -> CompletedProcess:
     except TimeoutExpired:  # the exception has the output, so it must not become a cause
         raise ProofInvalid(
             f"its credential_process did not end within {timeout:g} seconds and was stopped.",
-            remedy="Run it in a terminal to see what it waits for, or pass Profile(..., process_timeout=seconds).",
-            cli_remedy="Run it in a terminal to see what it waits for.",
+            remedy="Run it in a terminal to see why, or pass Profile(..., process_timeout=seconds).",
+            cli_remedy="Run it in a terminal to see why.",
         ) from None
     except (OSError, ValueError, IndexError) as error:  # it does not exist, contains a NUL or is empty
         why = getattr(error, "strerror", None) or "it is not a command"
