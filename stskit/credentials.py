@@ -68,8 +68,8 @@ class Secret(str):
             keepends: Not used. `str` has this parameter.
 
         Returns:
-            The mask and an empty line. With a single line, unittest would compare and show the text itself. Raises
-            nothing.
+            The mask and an empty line. With a single line, unittest would compare and show the text itself.
+            Raises nothing.
         """
         return [repr(self), ""]
 

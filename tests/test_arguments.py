@@ -157,7 +157,7 @@ def test_the_command_line_does_not_quote_it_either(
     assert main([*words, *(["--json"] if json else [])]) != 0
     shown = "".join(capsys.readouterr())
     assert not shared(secret, shown)
-    assert "path" in shown or "save it in a file" in shown
+    assert "path" in shown or "Save it in a file" in shown
 
 
 def test_a_path_is_text_or_a_path_object() -> None:

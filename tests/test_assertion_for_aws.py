@@ -20,9 +20,9 @@ from stskit.testing import ManualClock
 BAD = [
     (
         {"Role": [PAIR]},
-        r"has no session name; AWS reads the attribute .*/RoleSessionName, and the assertion has '.*/Role'",
+        r"has no session name\. AWS reads the attribute .*/RoleSessionName, but the assertion has '.*/Role'",
     ),
-    (NAMED | {"RoleSessionName": ["a b"]}, "RoleSessionName of the SAML assertion is 'a b', which STS does not accept"),
+    (NAMED | {"RoleSessionName": ["a b"]}, "RoleSessionName of the SAML assertion is 'a b', but STS allows"),
     (NAMED | {"RoleSessionName": ["x"]}, "RoleSessionName"),
     (NAMED | {"RoleSessionName": ["é" * 9]}, "RoleSessionName"),
     (NAMED | {"RoleSessionName": ["x" * 65]}, "RoleSessionName"),
@@ -84,7 +84,7 @@ def test_an_attribute_that_is_almost_right_is_named(name: str, listed: str, tmp_
     )
     proof = SAMLAssertion.from_text(xml)
     assert proof.attribute_names == (name, "email")
-    with pytest.raises(RoleNotOffered, match="none at all; AWS reads the attribute") as caught:
+    with pytest.raises(RoleNotOffered, match="It offers no role\\. AWS reads the attribute") as caught:
         proof.principal_for(ROLE)
     assert listed in str(caught.value)
     assert ("email" in str(caught.value)) == (name == "groups")
@@ -100,7 +100,7 @@ def test_an_attribute_that_is_almost_right_is_named(name: str, listed: str, tmp_
 
 def test_an_assertion_without_attributes_says_so() -> None:
     """The message names the attribute that AWS reads."""
-    with pytest.raises(RoleNotOffered, match=r"it has no attributes, and AWS reads https://aws.amazon.com/SAML/"):
+    with pytest.raises(RoleNotOffered, match=r"It has no attributes, but AWS reads https://aws.amazon.com/SAML/"):
         assertion({}).principal_for(ROLE)
     with pytest.raises(RoleNotOffered, match=r"it offers: arn:aws:iam::123456789012:role/app\."):
         assertion(NAMED).principal_for(OTHER)

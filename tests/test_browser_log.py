@@ -84,7 +84,7 @@ def test_it_is_told_which_one_it_is() -> None:
     """When it was posted, and where; and nothing where there is no choice."""
     log = har(post(FIRST, "2026-11-25T12:00:00Z"), post(SECOND, "2026-11-25T12:01:00Z"))
     assert browser_log.newest(log).which == (
-        "of 2 responses the one posted at 2026-11-25 12:01:00+00:00 to signin.aws.amazon.com"
+        "the newest of 2 responses, posted at 2026-11-25 12:01:00+00:00 to signin.aws.amazon.com"
     )
     assert browser_log.newest(FIRST).which == ""
     assert browser_log.newest(f"SAMLResponse={FIRST}").which == ""
@@ -115,7 +115,7 @@ def test_the_last_in_a_log_is_the_newest() -> None:
     """Logs grow at their end; how many there were is told."""
     log = "\n".join(f"POST SAMLResponse={quote_plus(value)}&RelayState=" for value in (FIRST, THIRD, SECOND))
     assert found(log) == SECOND
-    assert browser_log.newest(log).which == "the last of 3 responses in it"
+    assert browser_log.newest(log).which == "the last of 3 responses"
 
 
 def test_xml_is_no_log() -> None:
@@ -128,16 +128,16 @@ def test_xml_is_no_log() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (har(post(FIRST, "2026-11-25T12:00:00Z"))[:-9], "starts as JSON, as a HAR file does, and is not whole"),
-        ('{"log": ' + '{"a": ' * 100_000, "is not whole"),
-        (har(), "no SAML response is in it"),
-        (har({}, [], None, 1, "x", {"request": [], "response": {"content": {"text": 5}}}), "no SAML response is in it"),
+        (har(post(FIRST, "2026-11-25T12:00:00Z"))[:-9], "It begins as a HAR file in JSON, but its end is missing"),
+        ('{"log": ' + '{"a": ' * 100_000, "its end is missing"),
+        (har(), "It contains no SAML response"),
+        (har({}, [], None, 1, "x", {"request": [], "response": {"content": {"text": 5}}}), "It contains no SAML response"),
         (har({"request": {"postData": {"text": 5, "params": [1, {"name": "SAMLResponse"}]}}}), "no SAML response"),
         (har({"request": {"postData": {"params": [{"name": "RelayState", "value": FIRST}]}}}), "no SAML response"),
         (har({"request": {"postData": {"params": [{"name": "SAMLResponse", "value": 5}]}}}), "no SAML response"),
-        ('{"log": {"entries": {}}}', "no SAML response is in it"),
-        ("{}", "no SAML response is in it"),
-        ("POST /saml SAMLResponse=&RelayState=canary-canary", "no SAML response is in it"),
+        ('{"log": {"entries": {}}}', "It contains no SAML response"),
+        ("{}", "It contains no SAML response"),
+        ("POST /saml SAMLResponse=&RelayState=canary-canary", "It contains no SAML response"),
     ],
 )
 def test_a_log_without_a_whole_response_is_refused(text: str, message: str) -> None:

@@ -451,9 +451,9 @@ def test_an_encrypted_assertion_is_nobody_elses() -> None:
 @pytest.mark.parametrize("source", [OIDCTokenFile("gone"), SAMLFile("gone")], ids=["token", "SAML"])
 def test_a_file_that_is_missing_says_so(source: Source[Proof]) -> None:
     """In the source's own words, also to whoever asks the role."""
-    with pytest.raises(SourceMissing, match="there is no file gone"):
+    with pytest.raises(SourceMissing, match="There is no file gone"):
         _ = source.identity  # type: ignore[attr-defined]
-    with pytest.raises(SourceMissing, match="there is no file gone"):
+    with pytest.raises(SourceMissing, match="There is no file gone"):
         _ = AssumedRole(ARN, source=source).identity
 
 
@@ -660,7 +660,7 @@ def test_a_profile_that_does_not_exist_is_told_of_when_it_is_fetched(home: Path)
     """Until then it has an identity that nobody else has."""
     configure(home, credentials=f"[dev]\n{keys('AKIA1')}")
     assert len({Profile("nobody").identity, Profile("nothing").identity, Profile("dev").identity, None}) == 4
-    with pytest.raises(SourceMissing, match="there is no profile 'nobody'"):
+    with pytest.raises(SourceMissing, match="Profile 'nobody' does not exist"):
         Profile("nobody").fetch()
 
 
@@ -855,7 +855,7 @@ def test_where_botocore_finds_other_keys_the_identity_is_another(
                 continue
         if key is None and identity is not None:
             assert name in NAMES[1:]
-            with pytest.raises(SourceMissing, match="it holds no credentials"):
+            with pytest.raises(SourceMissing, match="it has no credentials"):
                 Profile(name).fetch()
         elif key is None:
             assert name in (None, "default", *world.variables.values())
@@ -1072,7 +1072,7 @@ def test_a_source_that_cannot_be_read_yet_is_told_of_when_it_is_fetched(make: Ca
     clock = ManualClock(START)
     both = Cached(AssumedRole(ARN, source=OIDCTokenFile("token"), sts=Telling(clock)), make(), clock=clock)
     assert not Path("c").exists()
-    with pytest.raises(SourceMissing, match="there is no file token"):
+    with pytest.raises(SourceMissing, match="There is no file token"):
         both.fetch()
     Path("token").touch(mode=0o600)
     Path("token").write_text(token(CLAIMS).value)

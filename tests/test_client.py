@@ -136,7 +136,7 @@ def test_a_region_of_the_partition_is_taken() -> None:
 def test_a_region_given_for_another_partition_is_an_error() -> None:
     """It was asked for, so it cannot be passed over in silence."""
     with pytest.raises(
-        RoleError, match="cn-north-1 is in the partition aws-cn and the role in aws; name a region of aws"
+        RoleError, match="cn-north-1 is in the partition aws-cn, but the role is in aws. Pass a region of aws"
     ):
         client("cn-north-1")
 
@@ -155,7 +155,7 @@ def test_a_partition_that_botocore_does_not_know_takes_the_region_it_is_given(mo
     url = "http://127.0.0.1:9"
     assert place(client("us-east-1", "minio", endpoint_url=url)) == ("us-east-1", url)
     monkeypatch.setenv("AWS_REGION", "us-east-1")
-    with pytest.raises(RoleError, match=r"no region is known for the partition minio; name one: BotocoreSTS\(region"):
+    with pytest.raises(RoleError, match=r"knows no region of the partition minio. Pass a region: BotocoreSTS\(region"):
         client(None, "minio", endpoint_url=url)
 
 

@@ -260,7 +260,7 @@ def test_a_command_that_cannot_be_run_has_the_status_that_shells_give(
     Path("text").write_text("")
     for program, status, why in (("./none", 127, "No such file or directory"), ("./text", 126, "Permission denied")):
         found, _, err = run("exec", HUB, "--profile", "base", "--", program)
-        assert (found, err) == (status, f"stskit: {program} cannot be run: {why}\n")
+        assert (found, err) == (status, f"stskit: {program} could not be started: {why}.\n")
     assert [signal.getsignal(each) for each in (signal.SIGPIPE, signal.SIGXFSZ)] == [signal.SIG_DFL, signal.SIG_DFL]
 
 
@@ -276,7 +276,7 @@ def test_a_command_that_cannot_be_run_costs_no_call(stub: Stub, run: Run, monkey
         ("./text", 126, "Permission denied"),
     ):
         found, _, err = run("exec", HUB, "--profile", "base", "--mfa-serial", f"{DEVICE}me", "--", program)
-        assert (found, err) == (status, f"stskit: {program} cannot be run: {why}\n")
+        assert (found, err) == (status, f"stskit: {program} could not be started: {why}.\n")
     assert stub.requests == []
 
 
@@ -286,7 +286,7 @@ def test_a_command_has_to_be_there(stub: Stub, run: Run, arguments: list[str]) -
     assert run(*arguments) == (
         2,
         "",
-        "stskit: no command is given; put it after two dashes: stskit exec ROLE -- aws s3 ls\n",
+        "stskit: There is no command to run. Write it after two dashes: stskit exec ROLE -- aws s3 ls\n",
     )
     assert stub.requests == []
 
@@ -354,7 +354,7 @@ def test_a_process_that_asks_for_its_own_profile_says_so(stub: Stub, run: Run, p
     config.write_text(f"[profile loop]\ncredential_process = {program} process {HUB} --profile loop\n")
     status, _, err = run("process", HUB, "--profile", "loop")
     assert status == 3
-    assert "asks for the credentials of this very profile" in err
+    assert "needs the credentials of the same profile, so it would never end" in err
     assert stub.requests == []
 
 
@@ -456,7 +456,7 @@ def test_the_region_of_the_profile_that_is_named_counts(
     BASE.to(CredentialsFile("base", region="eu-west-3"))
     BASE.to(CredentialsFile("other", region="us-west-2"))
     monkeypatch.setenv(variable, "other")
-    assert "STS would be asked in eu-west-3, as the profile says" in run("doctor", "--profile", "base", "--offline")[1]
+    assert "stskit would call STS in eu-west-3 (from the profile)" in run("doctor", "--profile", "base", "--offline")[1]
     monkeypatch.setenv(variable, "gone")
     assert run("process", HUB, "--profile", "base")[0] == 0
     assert "/eu-west-3/sts/" in stub.requests[0].headers["authorization"]
@@ -636,8 +636,8 @@ def test_what_is_not_json_of_keys_is_said_without_its_text(run: Run, text: str) 
     Path("keys").write_text(text)
     status, out, err = run("whoami", "--keys-file", "keys")
     assert (status, out) == (3, "")
-    assert err.startswith("stskit: keys holds no credentials: ")
-    assert err.endswith("; save there what aws sts prints\n")
+    assert err.startswith("stskit: keys contains no credentials. ")
+    assert err.endswith("Save the output of an aws sts command in it.\n")
     assert "canary" not in err
 
 
@@ -653,7 +653,7 @@ def test_a_role_of_an_assertion_may_be_given_by_its_name(stub: Stub, run: Run) -
         assert stub.requests[-1].form["RoleArn"] == "arn:aws:iam::123456789012:role/path/Admin"
     assert run(*to, "Admin")[::2] == (
         2,
-        "stskit: saml.log offers several roles called Admin; name one of these:\n"
+        "stskit: saml.log offers several roles called Admin. Pass one of these roles:\n"
         "  arn:aws:iam::123456789012:role/path/Admin\n"
         "  arn:aws:iam::210987654321:role/Admin\n",
     )
@@ -727,7 +727,7 @@ def test_long_term_keys_are_not_copied(stub: Stub, run: Run) -> None:
     """The copy would never expire; the next step is a role or a session."""
     status, out, err = run("assume", "--profile", "base", "--to-dotenv", ".env")
     assert (status, out) == (2, "")
-    assert err == "stskit: those are long-term keys, and are not copied; name a role, or add --session-token\n"
+    assert err == "stskit: These are long-term keys, and stskit does not copy them. Pass a role ARN, or add --session-token.\n"
     assert not Path(".env").exists()
 
 
@@ -767,7 +767,7 @@ def test_what_a_process_returns_is_kept_for_nobody_without_a_key(run: Run, tmp_p
 def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None:
     """Else it would do nothing, and a policy that narrows nothing is worse than none."""
     flag = option.split("=", maxsplit=1)[0]
-    error = f"stskit: {flag} is for a role, and none is named; name it, or leave that out\n"
+    error = f"stskit: {flag} has no effect without a role. Pass a role ARN, or omit the option.\n"
     assert run("process", "--profile", "base", option) == (2, "", error)
     assert stub.requests == []
 
@@ -780,83 +780,83 @@ def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None
     [
         (
             ["assume", HUB],
-            "say where the credentials go, by one of: --to-profile, --to-shell, --to-dotenv, --to-process",
+            "say where the credentials go, with one of: --to-profile, --to-shell, --to-dotenv, --to-process",
         ),
-        (["assume", HUB, "--to-process", "--to-shell"], "--to-shell and --to-process do not go together"),
-        (["assume", "--to-process"], "no role is named; give its ARN, such as arn:aws:iam::123456789012:role/Deploy"),
-        (["assume", "--to-process"], "used as they are: name them by --profile or --keys-file, or ask for --session-"),
-        (["exec", "--profile", "a", "--mfa-serial", "123456789", "--", "ls"], "is for a role, or for --session-token"),
-        (["exec", "--profile", "a", "--sts-region", "b", "--", "ls"], "--sts-region is for a call of STS, and none is"),
+        (["assume", HUB, "--to-process", "--to-shell"], "--to-shell and --to-process cannot be used together"),
+        (["assume", "--to-process"], "There is no role to assume. Pass a role ARN, for example arn:aws:iam::123456789012:role/Deploy"),
+        (["assume", "--to-process"], "To use credentials without a role, pass --profile, --keys-file or --session-token"),
+        (["exec", "--profile", "a", "--mfa-serial", "123456789", "--", "ls"], "has no effect without a role or --session-token"),
+        (["exec", "--profile", "a", "--sts-region", "b", "--", "ls"], "--sts-region has no effect: STS is not called"),
         (["process", "--profile", "a", "--region", "b"], "--region has no effect: STS is not called without a role"),
         (["assume", "--profile", "a", "--region", "b", "--to-process"], "--region has no effect: STS is not called"),
-        (["process", HUB, "--region", "b", "--sts-region", "c"], "--region has no effect beside --sts-region"),
+        (["process", HUB, "--region", "b", "--sts-region", "c"], "--region has no effect together with --sts-region"),
         (["exec", HUB, "--region", "a b", "--", "ls"], "'a b' is not a valid region"),
         (["assume", HUB, "--sts-region", "-", "--to-shell"], "'-' is not a valid region"),
-        (["exec", HUB, "--cache-key", "me", "--", "ls"], "--cache-key goes with --cache"),
-        (["process", HUB, "--use-fips", "--endpoint-url", "https://a"], "--use-fips and --endpoint-url do not go"),
+        (["exec", HUB, "--cache-key", "me", "--", "ls"], "--cache-key has no effect without --cache"),
+        (["process", HUB, "--use-fips", "--endpoint-url", "https://a"], "--use-fips and --endpoint-url cannot be used"),
         (["process", HUB, "--allow-http", "--endpoint-url", "https://a"], "--allow-http has no effect on an https"),
         (["process", "--keys-file", "a", "--allow-http"], "--allow-http has no effect: no server is called"),
-        (["process", HUB, "--external-id", "ab", "--external-id-file", "f"], "--external-id and --external-id-file do"),
-        (["process", HUB, "--token-code", "123456"], "--token-code goes with --mfa-serial"),
+        (["process", HUB, "--external-id", "ab", "--external-id-file", "f"], "--external-id and --external-id-file cannot"),
+        (["process", HUB, "--token-code", "123456"], "--token-code has no effect without --mfa-serial"),
         (
             ["process", HUB, "--mfa-serial", "123456789", "--mfa-command", "x", "--token-code", "123456"],
-            "--token-code and --mfa-command do not go together",
+            "--token-code and --mfa-command cannot be used together",
         ),
         (
             ["process", HUB, "--keys-file", "-", "--external-id-file", "-"],
-            "--keys-file and --external-id-file cannot both read standard input; give a file for one of them",
+            "--keys-file and --external-id-file cannot both read standard input. Pass a file for one of them",
         ),
         (
             ["process", "--keys-file", "a", "--endpoint-url", "https://b"],
-            "--endpoint-url is for a call of STS, and none is",
+            "--endpoint-url has no effect: STS is not called",
         ),
-        (["process", "--keys-file", "a", "--use-fips"], "--use-fips is for a call of STS, and none is made without"),
-        (["process", "--keys-file", "a", "--cache"], "--cache would keep what --keys-file has; leave it out"),
-        (["assume", "saml.log", "--to-process"], "saml.log is a file, and no role; is it --saml-file"),
+        (["process", "--keys-file", "a", "--use-fips"], "--use-fips has no effect: STS is not called without"),
+        (["process", "--keys-file", "a", "--cache"], "--cache has no effect on the keys of --keys-file. Omit it"),
+        (["assume", "saml.log", "--to-process"], "saml.log is a file, not a role. Did you mean --saml-file"),
         (
             ["assume", HUB, "--role-arn", "x", "--to-process"],
-            "no option --role-arn; write the role without an option: stskit assume ROLE",
+            "no option --role-arn. Write the role without an option: stskit assume ROLE",
         ),
-        (["assume", HUB, "Deploy", "--to-process"], "'Deploy' is no role ARN. Several roles are a chain, each assumed"),
-        (["roles", "saml.log", "x"], "roles takes no 'x'; see: stskit roles --help"),
-        (["assume", "Deploy", "--to-process"], "'Deploy' is no role ARN"),
-        (["assume", HUB, "--profile", "a", "--saml-file", "b", "--to-process"], "--profile and --saml-file do not go"),
+        (["assume", HUB, "Deploy", "--to-process"], "'Deploy' is not a valid role ARN. Several roles are a chain, each assumed"),
+        (["roles", "saml.log", "x"], "roles has no argument 'x'. See: stskit roles --help"),
+        (["assume", "Deploy", "--to-process"], "'Deploy' is a name, not a role ARN"),
+        (["assume", HUB, "--profile", "a", "--saml-file", "b", "--to-process"], "--profile and --saml-file cannot be used"),
         (
             ["assume", HUB, "--principal-arn", "a", "--to-process"],
-            "--principal-arn goes with --saml-file; leave it out",
+            "--principal-arn has no effect without --saml-file. Omit it",
         ),
-        (["assume", HUB, "--overwrite", "--to-process"], "--overwrite goes with --to-profile"),
-        (["assume", HUB, "--backup", "--to-process"], "--backup goes with --to-profile or --to-dotenv"),
+        (["assume", HUB, "--overwrite", "--to-process"], "--overwrite has no effect without --to-profile"),
+        (["assume", HUB, "--backup", "--to-process"], "--backup has no effect without --to-profile or --to-dotenv"),
         (
             ["assume", HUB, "--session-token", "--saml-file", "a", "--to-process"],
-            "--session-token is for the long-term",
+            "--session-token needs the long-term",
         ),
-        (["assume", HUB, "--from-env", "--to-process"], "--from-env takes the role from AWS_ROLE_ARN"),
+        (["assume", HUB, "--from-env", "--to-process"], "--from-env uses the role of AWS_ROLE_ARN"),
         (["assume", "--from-env", "--to-process"], "AWS_ROLE_ARN is not set"),
         (
             ["assume", HUB, "--policy-file", "nix", "--to-process"],
-            "there is no file nix; it should hold a session policy",
+            "There is no file nix. It must contain a session policy",
         ),
-        (["assume", HUB, "--mfa-serial", "a", "--mfa-command", "'", "--to-process"], "a quote that does not end"),
+        (["assume", HUB, "--mfa-serial", "a", "--mfa-command", "'", "--to-process"], "a quote that is not closed"),
         (["assume", HUB, "--mfa-serial", "123456789", "--mfa-command", " ", "--to-process"], "--mfa-command is empty"),
         (
             ["assume", HUB, "--duration", "soon", "--to-process"],
-            "'soon' is no time; write it as 3600, 90s, 15m or 1h30m",
+            "'soon' is not a valid time. Expected for example 3600, 90s, 15m or 1h30m",
         ),
         (["assume", HUB, "--duration", "1m", "--to-process"], "duration"),
-        (["assume", HUB, "--tag", "team", "--to-process"], "'team' is no tag; write it as KEY=VALUE"),
-        (["assume", HUB, "--tag", "=blue", "--to-process"], "'=blue' is no tag; write it as KEY=VALUE"),
+        (["assume", HUB, "--tag", "team", "--to-process"], "'team' is not a valid tag. Expected KEY=VALUE"),
+        (["assume", HUB, "--tag", "=blue", "--to-process"], "'=blue' is not a valid tag. Expected KEY=VALUE"),
         (["assume", HUB, "--to-shell", "nushell"], "invalid choice: 'nushell'"),
-        (["whoami", "--profile", "a", "--keys-file", "b"], "--profile and --keys-file do not go together"),
+        (["whoami", "--profile", "a", "--keys-file", "b"], "--profile and --keys-file cannot be used together"),
         (
             ["assume", HUB, "--to-profile", "p", "--config-file", "c", "--overwrite"],
             "--config-file has no effect with --overwrite and without a region or an output format",
         ),
-        (["exec", HUB, "--profile", "a", "ls", "x"], "the command to run comes after two dashes: -- ls x"),
-        (["whoami", "x"], "whoami takes no 'x'; is it --profile x?"),
-        (["exec", HUB, "--saml", "a"], "there is no option --saml; is it --saml-file?"),
-        (["saml.log"], "saml.log is a file, and no command; what it offers is shown by: stskit roles saml.log"),
-        (["login"], "invalid choice: 'login'"),
+        (["exec", HUB, "--profile", "a", "ls", "x"], "Write the command after two dashes: -- ls x"),
+        (["whoami", "x"], "whoami has no argument 'x'. Did you mean --profile x?"),
+        (["exec", HUB, "--saml", "a"], "There is no option --saml. Did you mean --saml-file?"),
+        (["saml.log"], "saml.log is a file, not a command. To show its roles, run: stskit roles saml.log"),
+        (["login"], "'login' is not a command. The commands are roles, assume, exec"),
         ([], "{roles,assume,exec,process,whoami,doctor}"),
         ([], "required: COMMAND"),
     ],
@@ -872,13 +872,13 @@ def test_what_is_called_wrongly_says_how_it_is_called(run: Run, arguments: list[
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["assume", HUB, "--profile", "", "--saml-file", "x", "--to-process"], "--profile is empty; leave it out"),
+        (["assume", HUB, "--profile", "", "--saml-file", "x", "--to-process"], "--profile is empty. Pass a value, or omit the option"),
         (["assume", HUB, "--json-field", "", "--to-process"], "--json-field is empty"),
         (["assume", HUB, "--endpoint-url", "", "--to-process"], "--endpoint-url is empty"),
         (["assume", HUB, "--to-profile", ""], "--to-profile is empty"),
         (["assume", "--from-env", "--policy-file", "", "--to-process"], "--policy-file is empty"),
         (["assume", "--from-env", "--session-name", "", "--to-process"], "--session-name is empty"),
-        (["assume", "--from-env", "--duration", "0", "--to-process"], "duration has 0 seconds"),
+        (["assume", "--from-env", "--duration", "0", "--to-process"], "--duration is 0 seconds"),
     ],
 )
 def test_an_option_that_is_empty_is_not_one_that_is_left_out(
@@ -902,7 +902,7 @@ def test_what_prints_a_code_is_not_quoted(run: Run) -> None:
 
 def test_what_is_after_the_dashes_is_not_for_stskit(run: Run) -> None:
     """The JSON of a command is not that of stskit."""
-    assert run("exec", HUB, "--nope", "--", "ls", "--json")[2].startswith("stskit: there is no option --nope")
+    assert run("exec", HUB, "--nope", "--", "ls", "--json")[2].startswith("stskit: There is no option --nope")
 
 
 # Errors ---------------------------------------------------------------------------------------------------------------
@@ -928,11 +928,11 @@ def fails(run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Output]:
     ("error", "status", "shown"),
     [
         (ProofInvalid("it is odd"), 3, "it is odd"),
-        (ProofInvalid("it is odd", remedy="look"), 3, "it is odd; look"),
+        (ProofInvalid("it is odd", remedy="look"), 3, "it is odd. look"),
         (ProofInvalid("It is odd.", remedy="Look."), 3, "It is odd. Look."),
-        (ProofInvalid("a; b.txt is odd. ", remedy="look; again"), 3, "a; b.txt is odd. ; look; again"),
-        (ProofInvalid("it is odd", remedy="set it=True", cli_remedy="pass --it"), 3, "it is odd; pass --it"),
-        (RoleError("it is new", cli_remedy="add --duration 1h", option="duration"), 2, "it is new; add --duration 1h"),
+        (ProofInvalid("a; b.txt is odd. ", remedy="look; again"), 3, "a; b.txt is odd. . look; again"),
+        (ProofInvalid("it is odd", remedy="set it=True", cli_remedy="pass --it"), 3, "it is odd. pass --it"),
+        (RoleError("it is new", cli_remedy="add --duration 1h", option="duration"), 2, "it is new. add --duration 1h"),
         (ProofInvalid("odd path", option="path"), 3, "odd path"),
         (RoleError("nothing of the command line", option="provided_contexts"), 2, "nothing of the command line"),
         (SignInRequired("it has expired"), 4, "it has expired"),
@@ -951,7 +951,7 @@ def test_an_error_shows_the_message_and_the_remedy(
 @pytest.mark.parametrize(
     ("typed", "error", "shown"),
     [
-        ("--duration 1h", RoleError("it is short", remedy="wait", option="duration"), "--duration: it is short; wait"),
+        ("--duration 1h", RoleError("it is short", remedy="wait", option="duration"), "--duration: it is short. wait"),
         (
             "--duration=1h",
             RoleError("duration has 0 s", cli_message="has 0 s", option="duration"),
@@ -986,7 +986,7 @@ def test_an_error_begins_with_the_option_that_was_typed(
         ),
         (["--oidc-token-file", "keys.json"], "--json-field NAME"),
         (["--profile", "base", "--endpoint-url", "http://192.0.2.1"], "--allow-http"),
-        (["--keys-file", "keys.json", "--session-token"], "without --session-token"),
+        (["--keys-file", "keys.json", "--session-token"], "omit --session-token"),
         (["--profile", "base", "--to-profile", "base"], "pass --overwrite"),
     ],
 )
@@ -1069,7 +1069,7 @@ def test_an_assertion_that_has_expired_needs_a_person(stub: Stub, run: Run) -> N
     """So does one that STS refuses, as clocks may differ; for credentials that have expired it is another matter."""
     status, _, err = run("process", "--saml-file", str(DATA / "saml" / "plain.b64"))
     assert (status, stub.requests) == (4, [])
-    assert "sign in again" in err
+    assert "Sign in again" in err
     stub.answers.extend([refused("ExpiredTokenException")] * 2)
     assert run("process", "--saml-file", saml(ROLE))[0] == 4
     assert run("process", HUB, "--profile", "base")[0] == 5
@@ -1078,8 +1078,8 @@ def test_an_assertion_that_has_expired_needs_a_person(stub: Stub, run: Run) -> N
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["process", "--saml-file", "saml.log", "--tag", "a=b"], 2, "AssumeRoleWithSAML does not take"),
-        (["process", "--keys-file", "keys.json", "--session-token"], 3, "a session token is given for the long-term"),
+        (["process", "--saml-file", "saml.log", "--tag", "a=b"], 2, "cannot be used with AssumeRoleWithSAML"),
+        (["process", "--keys-file", "keys.json", "--session-token"], 3, "GetSessionToken needs the long-term"),
     ],
 )
 def test_what_would_be_refused_costs_no_call(
@@ -1105,8 +1105,8 @@ def test_ctrl_c_ends_without_a_word(fails: Callable[..., Output]) -> None:
 @pytest.mark.parametrize(
     ("command", "status", "error"),
     [
-        ("--version >&-", 1, "stskit: standard output cannot be written: Bad file descriptor\n"),
-        ("--version >/dev/full", 1, "stskit: standard output cannot be written: No space left on device\n"),
+        ("--version >&-", 1, "stskit: Cannot write to standard output: Bad file descriptor.\n"),
+        ("--version >/dev/full", 1, "stskit: Cannot write to standard output: No space left on device.\n"),
         ("roles nix 2>/dev/full", 3, ""),
     ],
 )
@@ -1138,7 +1138,7 @@ def test_a_reader_that_has_had_enough_is_not_an_error(
 def test_an_output_that_is_closed_is_an_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The status says so."""
     monkeypatch.setattr(sys, "stdout", None)
-    assert run("--version")[::2] == (1, "stskit: standard output cannot be written: Bad file descriptor\n")
+    assert run("--version")[::2] == (1, "stskit: Cannot write to standard output: Bad file descriptor.\n")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
@@ -1159,13 +1159,13 @@ def test_a_stream_that_is_full_is_dropped(
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["whoami", "--keys-file", "-"], 3, "standard input is empty; it should hold credentials"),
+        (["whoami", "--keys-file", "-"], 3, "standard input is empty. It must contain credentials"),
         (
             ["process", HUB, "--profile", "base", "--policy-file", "-"],
             3,
-            "standard input is empty; it should hold a session policy",
+            "standard input is empty. It must contain a session policy",
         ),
-        (["whoami", "--nope"], 2, "there is no option --nope"),
+        (["whoami", "--nope"], 2, "There is no option --nope"),
     ],
 )
 def test_streams_that_are_closed_are_empty_ones(
@@ -1222,10 +1222,10 @@ def test_warnings_and_notes_are_a_line_each(stub: Stub, run: Run, executed: list
     assert status == 0
     assert all(line.startswith("stskit: warning: token") for line in err.splitlines())
     log = two_responses("two.log")
-    assert "this SAML response is taken" in run("assume", "--saml-file", log, "--to-process")[2]
+    assert "using this SAML response" in run("assume", "--saml-file", log, "--to-process")[2]
     assert run("assume", "--saml-file", log, "--to-process", "--json")[2] == ""
     assert run("process", "--saml-file", log)[2] == ""
-    assert run("exec", "--saml-file", log, "--", "x")[2] == "stskit: x cannot be run: not really run\n"
+    assert run("exec", "--saml-file", log, "--", "x")[2] == "stskit: x could not be started: not really run.\n"
 
 
 @pytest.mark.parametrize(("variables", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
@@ -1263,7 +1263,7 @@ def test_it_is_a_module_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     monkeypatch.setattr(sys, "argv", ["stskit", "roles", "nix"])
     with pytest.raises(SystemExit, match="3"):
         run_path(str(PACKAGE / "__main__.py"), run_name="__main__")
-    assert capsys.readouterr().err.startswith("stskit: there is no file nix")
+    assert capsys.readouterr().err.startswith("stskit: There is no file nix")
 
 
 # roles and doctor -----------------------------------------------------------------------------------------------------
@@ -1277,7 +1277,7 @@ def test_what_an_assertion_offers_is_a_table(run: Run) -> None:
     lines = out.splitlines()
     assert (status, err, lines[0].split()) == (0, "", ["ACCOUNT", "ROLE", "PROVIDER"])
     assert lines[1].split() == ["123456789012", ROLE, PROVIDER]
-    assert "  subject     alice" in lines
+    assert "  subject      alice" in lines
     assert "UTC (in 5 min)" in out or "UTC (in 4 min)" in out  # a moment has passed
     shown = json.loads(run("roles", path, "--json")[1])
     assert shown["roles"][0] == {"role_arn": ROLE, "principal_arn": PROVIDER}
@@ -1291,7 +1291,7 @@ def test_an_assertion_that_has_expired_can_be_looked_into(run: Run) -> None:
     assert " days ago" in out
     Path("none.log").write_text(encoded(response({}, end=None)))
     out = run("roles", "none.log")[1]
-    assert ("It offers no role of AWS" in out, "good until" in out) == (True, False)
+    assert ("It offers no role of AWS" in out, "valid until" in out) == (True, False)
 
 
 BAD: Mapping[str, bytes] = {
@@ -1375,7 +1375,7 @@ def test_doctor_takes_the_options_of_the_call(run: Run) -> None:
     Path("token.json").write_text(json.dumps({"id_token": "opaque-token"}))
     look = ("doctor", "--offline", "--oidc-token-file", "token.json", "--region", "us-east-2")
     out = run(*look, "--json-field", "id_token", "--use-fips")[1]
-    assert "ok     OIDC token file: token.json holds a token" in out
-    assert "us-east-2, as --region says" in out
+    assert "ok     OIDC token file: token.json contains a token" in out
+    assert "us-east-2 (from --region)" in out
     assert "https://sts-fips.us-east-2.amazonaws.com" in out
-    assert "http://127.0.0.1:1, as --endpoint-url says" in run(*look, "--endpoint-url", "http://127.0.0.1:1")[1]
+    assert "http://127.0.0.1:1 (from --endpoint-url)" in run(*look, "--endpoint-url", "http://127.0.0.1:1")[1]

@@ -162,5 +162,5 @@ def test_a_process_that_asks_for_its_own_profile_is_an_error_and_no_endless_loop
     assert Profile("outer").fetch().access_key_id == "AKIANEW"
     above = sha256("\0".join([sys.executable, f"{home}/ask.py", "loop", f"{home}/rounds"]).encode()).hexdigest()
     monkeypatch.setenv("_STSKIT_CREDENTIAL_PROCESSES", f"{'0' * 64} {above}")
-    with pytest.raises(ProofInvalid, match="this very profile, and so would run for ever; let it start from another"):
+    with pytest.raises(ProofInvalid, match="the same profile, so it would never end. Use another"):
         Profile("loop").fetch()

@@ -457,7 +457,7 @@ def test_a_given_principal_is_used_without_a_look() -> None:
 def test_a_role_that_is_not_offered_is_told_with_those_that_are() -> None:
     """The error lists what the assertion offers, as text and as data."""
     assertion = SAMLAssertion.from_text((SAML / "plain.b64").read_text())
-    with pytest.raises(RoleNotOffered, match=f"does not offer arn:other; it offers: {ROLE}") as caught:
+    with pytest.raises(RoleNotOffered, match=f"does not offer arn:other. It offers: {ROLE}") as caught:
         assertion.principal_for("arn:other")
     assert caught.value.offered == (ROLE,)
 
@@ -468,7 +468,7 @@ def test_an_assertion_without_roles_says_so() -> None:
         '<p:Response xmlns:p="urn:oasis:names:tc:SAML:2.0:protocol">'
         '<Assertion xmlns="urn:oasis:names:tc:SAML:2.0:assertion"/></p:Response>'
     )
-    with pytest.raises(RoleNotOffered, match="none at all"):
+    with pytest.raises(RoleNotOffered, match="It offers no role"):
         SAMLAssertion.from_text(xml).principal_for(ROLE)
 
 

@@ -334,7 +334,7 @@ def test_new_files_and_folders_are_for_the_owner_alone(home: Path, umask: Callab
 def test_an_old_file_keeps_its_mode_with_a_warning_where_others_may_read(mode: int, file: Path) -> None:
     """It may be shared on purpose; one warning for each change, with the caller's line, and no secret in it."""
     file.chmod(mode)
-    with pytest.warns(StskitWarning, match=rf"others may read {file}.*chmod 600") as caught:
+    with pytest.warns(StskitWarning, match=rf"{file} contains keys and is readable by other users.*chmod 600") as caught:
         CredentialsFile("dev").write(SESSION)
     assert [each.filename for each in caught] == [__file__]
     assert file.stat().st_mode & 0o777 == mode
@@ -377,7 +377,7 @@ def test_an_access_list_stays(file: Path) -> None:
     needs("setfacl")
     if subprocess.run(["setfacl", "-m", "u:65534:r", file], capture_output=True, check=False).returncode:
         pytest.skip("this file system has no access lists")
-    with pytest.warns(StskitWarning, match="others may read"):
+    with pytest.warns(StskitWarning, match="is readable by other users"):
         SESSION.to(CredentialsFile("dev"))
     listed = subprocess.run(["getfacl", "-np", file], capture_output=True, text=True, check=True).stdout
     assert "user:65534:r--" in listed
@@ -458,7 +458,7 @@ def no_folder(file: Path) -> None:
         pytest.param(loop, "a link to", marks=pytest.mark.case("F9")),
         pytest.param(hard_link, "hard links", marks=pytest.mark.case("F10")),
         pytest.param(no_folder, "Not a directory|File exists", marks=pytest.mark.case("F11")),
-        (a_folder, "it is a folder, and not a regular file"),
+        (a_folder, "it is a folder, not a regular file"),
         (a_fifo, "regular file"),
         (a_mark, "byte order mark"),
         (latin_1, "UTF-8"),
@@ -507,26 +507,26 @@ def test_a_writer_waits_ten_seconds_for_the_lock(file: Path, monkeypatch: pytest
 @pytest.mark.parametrize(
     ("make", "option", "remedy", "cli_remedy"),
     [
-        (lambda: CredentialsFile("a b"), "profile", "use letters, digits", ""),
-        (lambda: CredentialsFile("default", region="a b"), "region", "give one such as us-east-1 or json", ""),
-        (lambda: CredentialsFile("default", output="é"), "output", "give one such as us-east-1 or json", ""),
+        (lambda: CredentialsFile("a b"), "profile", "Use letters, digits", ""),
+        (lambda: CredentialsFile("default", region="a b"), "region", "Pass for example us-east-1 or json", ""),
+        (lambda: CredentialsFile("default", output="é"), "output", "Pass for example us-east-1 or json", ""),
         (
             lambda: SESSION.to(CredentialsFile("dev", "both/config", "us-east-1")),
             "config_path",
-            "name another config_path",
-            "name another --config-file",
+            "Pass another config_path.",
+            "Pass another --config-file.",
         ),
         (
             lambda: SESSION.to(CredentialsFile("other")),
             "overwrite",
-            "write to another profile, or pass overwrite=True if that may be",
-            "write to another profile, or pass --overwrite if that may be",
+            "Choose another profile, or pass overwrite=True to write to this one.",
+            "Choose another profile, or pass --overwrite to write to this one.",
         ),
         (
             CredentialsFile("other").remove,
             "overwrite",
-            "pass overwrite=True if that may be",
-            "pass --overwrite if that may be",
+            "Pass overwrite=True to remove them.",
+            "Pass --overwrite to remove them.",
         ),
     ],
 )
@@ -539,7 +539,7 @@ def test_an_error_carries_the_option_and_the_remedy(
     error = caught.value
     assert (error.option, error.cli_remedy) == (option, cli_remedy)
     assert error.remedy.startswith(remedy)
-    assert str(error) == f"{error.message}; {error.remedy}"
+    assert str(error) == f"{error.message} {error.remedy}"
     assert error.path == (str(file) if option == "overwrite" else "both/config" if "path" in option else None)
 
 
@@ -550,7 +550,7 @@ def test_an_error_of_the_system_carries_a_remedy_for_it(file: Path, monkeypatch:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "rename", refuse)
-    for number, remedy in ((errno.ENOSPC, "Make room on the disk"), (errno.EIO, "Correct that, or name another path")):
+    for number, remedy in ((errno.ENOSPC, "Free some space on the disk."), (errno.EIO, "Correct this, or use another path.")):
         with pytest.raises(SinkError) as caught:
             SESSION.to(CredentialsFile("dev"))
         assert caught.value.message == f"{file} was not changed: {os.strerror(number)}."
@@ -647,7 +647,7 @@ def test_a_check_raises_what_writing_would_raise(spoil: Callable[[Path], None], 
 def test_a_check_finds_a_folder_that_cannot_be_written(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where ~/.aws would have to be made first."""
     monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(SinkError, match="Permission denied. Give yourself the right"):
+    with pytest.raises(SinkError, match="Permission denied. Get write permission"):
         CredentialsFile("dev").check()
     assert list(home.iterdir()) == []
 

@@ -37,13 +37,13 @@ def test_where_all_is_well_nothing_is_wrong(home: Path) -> None:
     """One line for each thing, in the order in which one would look at them."""
     configure(home, "[default]\nregion = eu-central-1\n", f"[default]\n{KEYS}")
     assert [f"{each.about}: {each.text}" for each in look() if each.about not in ("versions", "clock")] == [
-        "ambient credentials: The ambient credentials (access key id AKIA, method shared-credentials-file) are "
-        "long-term keys.",
-        "region: STS would be asked in eu-central-1, as the profile says.",
-        "endpoint: STS would be asked at https://sts.eu-central-1.amazonaws.com.",
+        "credential chain: The credentials in the standard chain (access key ID AKIA, method shared-credentials-file) "
+        "are long-term keys.",
+        "region: stskit would call STS in eu-central-1 (from the profile).",
+        "endpoint: stskit would call STS at https://sts.eu-central-1.amazonaws.com.",
         f"config file: {home}/.aws/config can be read, and has 1 section.",
         f"credentials file: {home}/.aws/credentials can be read, and has 1 section.",
-        f"cache folder: {home}/.cache/stskit does not exist yet, and will be made where it is needed.",
+        f"cache folder: {home}/.cache/stskit does not exist yet, and is created when it is needed.",
     ]
     assert {each.state for each in look()} == {"ok", "note"}
 
@@ -60,9 +60,9 @@ def test_the_versions_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
         return "1"
 
     monkeypatch.setattr(metadata, "version", version)
-    assert only(look(), "versions").facts["boto3"] == "of unknown version"
+    assert only(look(), "versions").facts["boto3"] == "(unknown version)"
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
-    assert only(look(), "versions").text.endswith("botocore 1, and no boto3, which only its sessions need.")
+    assert only(look(), "versions").text.endswith("botocore 1, without boto3 (only boto3 sessions need it).")
 
 
 # Any file at all --------------------------------------------------------------------------------------------------
@@ -103,14 +103,14 @@ def test_whatever_stands_in_the_place_of_a_file_is_one_sentence(
     found = look(**named(home, name))
     assert only(found, name).state == "wrong"
     assert str(path) in only(found, name).text
-    assert wrong(found) in ([only(found, name)], [only(found, name), *about(found, "ambient credentials")])
+    assert wrong(found) in ([only(found, name)], [only(found, name), *about(found, "credential chain")])
 
 
 @pytest.mark.parametrize("name", ["SAML file", "OIDC token file", "keys file"])
 def test_a_file_that_is_named_and_missing_is_one_sentence(name: str, home: Path) -> None:
     """As the source says it."""
     assert only(look(**named(home, name)), name).text.startswith(
-        f"there is no file {place(home, name)}; it should hold"
+        f"There is no file {place(home, name)}. It must contain"
     )
 
 
@@ -127,7 +127,7 @@ def test_a_file_of_profiles_is_judged_as_botocore_reads_it(path: Path, home: Pat
     else:
         unreadable = False
     assert said[0].startswith(
-        f"wrong: {place(home, name)} cannot be used by any AWS tool, for" if unreadable else "ok: "
+        f"wrong: AWS tools cannot read {place(home, name)}: " if unreadable else "ok: "
     )
     assert len(said) == 1 or not unreadable
     assert "wrong: " not in "".join(said[1:])
@@ -195,54 +195,54 @@ def test_no_profiles_make_it_stumble(
 @pytest.mark.parametrize(
     ("xml", "minutes", "said"),
     [
-        (response(NAMED), 1, "ok: FILE offers 1 role, and counts until 2026-11-25 12:05:00 UTC (in 4 min)"),
+        (response(NAMED), 1, "ok: FILE offers 1 role, and is valid until 2026-11-25 12:05:00 UTC (in 4 min)"),
         (
             response(NAMED | {"Role": [PAIR, PAIR.replace("app", "two")], "SessionDuration": ["3600"]}),
             1,
-            "ok: FILE offers 2 roles, and counts until 2026-11-25 12:05:00 UTC (in 4 min)",
+            "ok: FILE offers 2 roles, and is valid until 2026-11-25 12:05:00 UTC (in 4 min)",
         ),
         (
             response(NAMED, end=START + HOUR),
             3,
-            "ok: FILE offers 1 role, and counts until 2026-11-25 12:05:00 UTC (in 2 min)",
+            "ok: FILE offers 1 role, and is valid until 2026-11-25 12:05:00 UTC (in 2 min)",
         ),
         (
             response(NAMED, end=START + HOUR),
             9,
-            "note: FILE offers 1 role, and may be too old for AWS: it counted until 2026-11-25 12:05:00 UTC (4 min",
+            "note: FILE offers 1 role, and may be too old for AWS: it was valid until 2026-11-25 12:05:00 UTC (4 min",
         ),
         (
             response(NAMED, start=None, end=None).replace("IssueInstant", "Other"),
             0,
-            "ok: FILE offers 1 role, and does not say",
+            "ok: FILE offers 1 role, and has no expiration",
         ),
         (
             response(NAMED),
             10,
-            "wrong: FILE: the SAML assertion ended at 2026-11-25 12:05:00+00:00, and it is 2026-11-25 12:1",
+            "wrong: FILE: the SAML assertion expired at 2026-11-25 12:05:00+00:00. The time is 2026-11-25 12:1",
         ),
         (
             response(NAMED),
             -9,
-            "wrong: FILE: the SAML assertion counts from 2026-11-25 12:00:00+00:00, and it is 2026-11-25 1",
+            "wrong: FILE: the SAML assertion is not valid before 2026-11-25 12:00:00+00:00. The time is 2026-11-25 1",
         ),
         (
             response(NAMED, audiences=["https://x"]),
             0,
-            "wrong: FILE: the SAML assertion is for https://x, and not for AWS",
+            "wrong: FILE: The SAML assertion was issued for https://x, not for AWS",
         ),
         (response({}), 0, "wrong: FILE offers no role"),
         (
             response(NAMED | {"Role": [PAIR], "SessionDuration": ["1"]}),
             0,
-            "wrong: FILE: the assertion's SessionDuration is '1'",
+            "wrong: FILE: SessionDuration of the SAML assertion is '1'",
         ),
         (
             response(NAMED).replace("a:Assertion", "a:EncryptedAssertion"),
             0,
-            "note: FILE is encrypted, so only AWS can judge",
+            "note: FILE is encrypted, so only AWS can check",
         ),
-        (response(status="Responder"), 0, "wrong: FILE: the "),
+        (response(status="Responder"), 0, "wrong: FILE: The identity provider did not sign you in"),
         (f"<!DOCTYPE x [<!ENTITY a 'canary'>]>{response(NAMED)}", 0, "wrong: FILE: "),
     ],
     ids=[
@@ -271,8 +271,8 @@ def test_what_else_is_to_be_told_of_a_saml_file_is_a_note(home: Path) -> None:
     place(home, "SAML file").chmod(0o644)
     ok, left_out, mode = texts(look(**given), "SAML file")
     assert ok.startswith("ok: ")
-    assert "1 values of the attribute Role are no pair of a role ARN and a SAML provider ARN" in left_out
-    assert mode.endswith("can be read by every user of this machine.")
+    assert "1 values of the attribute Role were skipped, because they are not a pair of a role ARN and a SAML provider ARN" in left_out
+    assert mode.endswith("is readable by every user of this machine.")
 
 
 def token(**claims: object) -> str:
@@ -284,15 +284,15 @@ def token(**claims: object) -> str:
     [
         (
             token(exp=(START + HOUR).timestamp()),
-            "ok: FILE holds a token with issuer 'https://idp', audience 'sts.amazonaws.com', subject 'job', and ends "
+            "ok: FILE contains a token with issuer 'https://idp', audience 'sts.amazonaws.com', subject 'job', and expires "
             "at 2026-11-25 13:00:00 UTC (in 60 min)",
         ),
-        (token(iss="x\x1b[2J", sub=7, aud=[]), r"ok: FILE holds a token with issuer 'x\x1b[2J'."),
+        (token(iss="x\x1b[2J", sub=7, aud=[]), r"ok: FILE contains a token with issuer 'x\x1b[2J'."),
         (token(exp=START.timestamp()), "wrong: FILE: the token expired at 2026-11-25 12:00:00+00:00"),
-        (token(nbf=(START + HOUR).timestamp()), "wrong: FILE: the token counts from 2026-11-25 13:00:00+00:00"),
-        ('{"id": "canary"}', "wrong: FILE is JSON"),
-        ("canary canary", "wrong: FILE holds no OIDC token: STS takes 4 to 20,000 characters"),
-        ("", "wrong: FILE is empty; it should hold an OIDC token"),
+        (token(nbf=(START + HOUR).timestamp()), "wrong: FILE: the token is not valid before 2026-11-25 13:00:00+00:00"),
+        ('{"id": "canary"}', "wrong: FILE contains JSON, not only an OIDC token"),
+        ("canary canary", "wrong: FILE contains 13 characters that are not an OIDC token: a token has 4 to 20,000 characters"),
+        ("", "wrong: FILE is empty. It must contain an OIDC token"),
     ],
     ids=["good", "odd claims", "expired", "not yet", "JSON", "two", "empty"],
 )
@@ -313,24 +313,24 @@ def test_what_else_is_to_be_told_of_a_token_is_a_note(home: Path) -> None:
     given = put(home, "OIDC token file", '{"id_token": "opaque-canary"}')
     place(home, "OIDC token file").chmod(0o644)
     assert texts(look(**given, json_field="id_token"), "OIDC token file") == [
-        f"ok: {place(home, 'OIDC token file')} holds a token.",
-        f"note: {place(home, 'OIDC token file')} holds a token that is no JSON Web Token, which STS may refuse; save "
-        "the ID token, as it was issued.",
-        f"note: {place(home, 'OIDC token file')} holds a token and can be read by every user of this machine; make it "
-        f"yours alone: chmod 600 {place(home, 'OIDC token file')}.",
+        f"ok: {place(home, 'OIDC token file')} contains a token.",
+        f"note: {place(home, 'OIDC token file')} contains a token that is not a JSON Web Token, which STS may refuse. "
+        "Save the ID token as it was issued.",
+        f"note: {place(home, 'OIDC token file')} contains a token and is readable by every user of this machine. "
+        f"Run: chmod 600 {place(home, 'OIDC token file')}.",
     ]
 
 
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        ({}, "ok: FILE holds long-term keys."),
-        ({"AccessKeyId": "ASIA"}, "wrong: FILE holds a temporary key without its session token, which AWS refuses."),
-        ({"SessionToken": CANARY}, "ok: FILE holds temporary keys without a date when they end."),
-        ({"SessionToken": CANARY, "Expiration": "2026-11-28T12:00:00Z"}, "ok: FILE holds temporary keys that end at"),
-        ({"SessionToken": CANARY, "Expiration": "2026-11-25T12:00:00Z"}, "wrong: FILE holds temporary keys that ended"),
-        ({"Expiration": CANARY}, "wrong: FILE holds no credentials: Expiration is not an ISO 8601 date and time"),
-        ({"AccessKeyId": ""}, "wrong: FILE holds no credentials: AccessKeyId must be text and not empty"),
+        ({}, "ok: FILE contains long-term keys."),
+        ({"AccessKeyId": "ASIA"}, "wrong: FILE contains temporary credentials without their session token, which AWS refuses."),
+        ({"SessionToken": CANARY}, "ok: FILE contains temporary credentials without an expiration."),
+        ({"SessionToken": CANARY, "Expiration": "2026-11-28T12:00:00Z"}, "ok: FILE contains temporary credentials that expire at"),
+        ({"SessionToken": CANARY, "Expiration": "2026-11-25T12:00:00Z"}, "wrong: FILE contains temporary credentials that expired"),
+        ({"Expiration": CANARY}, "wrong: FILE contains no credentials. Expiration is not a valid ISO 8601 date and time"),
+        ({"AccessKeyId": ""}, "wrong: FILE contains no credentials. AccessKeyId is empty"),
     ],
 )
 def test_a_keys_file_is_told_by_its_kind(keys: dict[str, str], said: str, home: Path) -> None:
@@ -351,41 +351,41 @@ def test_standard_input_is_left_for_who_reads_it() -> None:
 @pytest.mark.parametrize(
     ("config", "credentials", "said"),
     [
-        ("[lost]\nregion = x\n", "", "note: FOLDER/config has [lost], which no AWS tool takes for a profile."),
-        ("[profile 'x]\n", "", "note: FOLDER/config has [profile 'x], which no AWS tool takes for a profile."),
-        ("[profile a b]\n", "", "note: FOLDER/config has [profile a b], which no AWS tool takes for a profile."),
-        ("[ ]\nregion = x\n", "", "note: FOLDER/config has [ ], which no AWS tool takes for a profile."),
+        ("[lost]\nregion = x\n", "", "note: FOLDER/config has [lost], which AWS tools do not read as a profile."),
+        ("[profile 'x]\n", "", "note: FOLDER/config has [profile 'x], which AWS tools do not read as a profile."),
+        ("[profile a b]\n", "", "note: FOLDER/config has [profile a b], which AWS tools do not read as a profile."),
+        ("[ ]\nregion = x\n", "", "note: FOLDER/config has [ ], which AWS tools do not read as a profile."),
         (
             "[default]\n[profile default]\n",
             "",
-            "note: FOLDER/config has [default] and [profile default], of which some",
+            "note: FOLDER/config has [default] and [profile default], and AWS tools differ",
         ),
-        ("", "[profile p]\n", "note: FOLDER/credentials has [profile p], where the word profile is taken for a part"),
-        ("", f"[p]\n{KEYS}x_security_token_expires = 2026-11-25T11:00:00Z\n", "note: The temporary keys in FOLDER/cr"),
+        ("", "[profile p]\n", "note: FOLDER/credentials has [profile p], and tools read the word profile as a part"),
+        ("", f"[p]\n{KEYS}x_security_token_expires = 2026-11-25T11:00:00Z\n", "note: Profiles in FOLDER/credentials with expired credentials: p"),
         (
             "",
             "[a]\n[a]\n",
-            "wrong: FOLDER/credentials cannot be used by any AWS tool, for its line 2 begins a section th",
+            "wrong: AWS tools cannot read FOLDER/credentials: line 2 repeats a section.",
         ),
         (
             "",
             "[a]\nx = 1\nx = 2\n",
-            "wrong: FOLDER/credentials cannot be used by any AWS tool, for its line 3 gives an op",
+            "wrong: AWS tools cannot read FOLDER/credentials: line 3 repeats an option of its section.",
         ),
         (
             "",
             "x = 1\n",
-            "wrong: FOLDER/credentials cannot be used by any AWS tool, for its line 1 stands where the fir",
+            "wrong: AWS tools cannot read FOLDER/credentials: line 1 comes before the first [section].",
         ),
         (
             "",
             "[a]\ncanary\n",
-            "wrong: FOLDER/credentials cannot be used by any AWS tool, for its line 2 is neither a [se",
+            "wrong: AWS tools cannot read FOLDER/credentials: line 2 is neither a [section]",
         ),
         (
             "[a]\ns3 =\n  canary\n",
             "",
-            "wrong: FOLDER/config cannot be used by any AWS tool, for an indented line is no",
+            "wrong: AWS tools cannot read FOLDER/config: an indented line is not",
         ),
     ],
 )
@@ -410,15 +410,15 @@ def test_sections_that_are_no_profiles_are_fine(
     [
         (0o600, 0o700, 0o644, []),
         (0o640, 0o755, 0o644, []),
-        (0o644, 0o700, 0o644, ["credentials can be read by every user of this machine."]),
-        (0o620, 0o700, 0o600, ["credentials can be changed by other users."]),
-        (0o600, 0o700, 0o666, ["config can be changed by other users."]),
+        (0o644, 0o700, 0o644, ["credentials is readable by every user of this machine."]),
+        (0o620, 0o700, 0o600, ["credentials is writable by other users."]),
+        (0o600, 0o700, 0o666, ["config is writable by other users."]),
         (0o600, 0o1777, 0o600, []),
         (
             0o600,
             0o770,
             0o600,
-            ["config, since they may write to its folder.", "credentials, since they may write to its"],
+            ["config, because its folder is writable by them.", "credentials, because its folder is writable"],
         ),
     ],
 )
@@ -451,7 +451,7 @@ def test_a_link_is_followed_and_told(home: Path, tmp_path: Path) -> None:
     path.symlink_to(tmp_path / "real")
     assert texts(look(), "credentials file") == [
         f"ok: {path}, which is a link to {tmp_path}/real, can be read, and has 1 section.",
-        f"wrong: {tmp_path}/real can be read by every user of this machine.",
+        f"wrong: {tmp_path}/real is readable by every user of this machine.",
     ]
 
 
@@ -468,23 +468,23 @@ def test_without_a_home_there_are_no_files(monkeypatch: pytest.MonkeyPatch) -> N
     """Which is told for each that it concerns."""
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     found = look()
-    assert only(found, "config file").text == "There is no home folder, and so no config file."
+    assert only(found, "config file").text == "There is no home folder, so there is no config file."
     assert only(found, "cache folder").text.startswith(
-        "the cache ~/.cache/stskit cannot be read: there is no home folder"
+        "The cache ~/.cache/stskit cannot be read: there is no home folder"
     )
 
 
 @pytest.mark.parametrize(
     ("make", "state", "said"),
     [
-        (lambda path: None, "ok", "does not exist yet, and will be made where it is needed."),
+        (lambda path: None, "ok", "does not exist yet, and is created when it is needed."),
         (lambda path: path.mkdir(0o700, parents=True), "ok", "can be used."),
         (
             lambda path: path.mkdir(0o755, parents=True),
             "wrong",
-            "it must be a folder, not a link, of this user, with mode 0700",
+            "it must be a folder of this user with mode 0700, and not a link",
         ),
-        (lambda path: secret(path, ""), "wrong", "it must be a folder, not a link, of this user, with mode 0700."),
+        (lambda path: secret(path, ""), "wrong", "it must be a folder of this user with mode 0700, and not a link."),
         (lambda path: secret(path.parent, ""), "wrong", "Not a directory"),
     ],
 )
@@ -505,7 +505,7 @@ def test_a_cache_that_cannot_be_written_is_wrong(home: Path, monkeypatch: pytest
     """As for a home that is read-only."""
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert texts(look(), "cache folder") == [
-        f"wrong: {home}/.cache/stskit cannot be used: {home} cannot be written to."
+        f"wrong: {home}/.cache/stskit cannot be used: {home} is not writable."
     ]
 
 

@@ -22,8 +22,8 @@ from stskit.sources import Profile
 KEY_ID, SECRET = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 TOKEN_FILE = "AWS_WEB_IDENTITY_TOKEN_FILE"
 CONTAINER = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
-AMBIENT = "ambient credentials"
-NOT_FETCHED = "They were not fetched, because that runs a program or calls a server."
+AMBIENT = "credential chain"
+NOT_FETCHED = "They were not fetched, because that starts a program or calls a server."
 MFA = "arn:aws:iam::123456789012:mfa/me"
 
 CONFIG = f"""
@@ -111,24 +111,24 @@ def program(home: Path, tmp_path: Path) -> Path:
     [
         (
             "keys",
-            "ok: The credentials of the profile 'keys' (access key id AKIA, method config-file) are long-term keys",
+            "ok: The credentials of profile 'keys' (access key ID AKIA, method config-file) are long-term keys",
         ),
         (
             "filed",
-            "ok: The credentials of the profile 'filed' (access key id AKIA, method shared-credentials-file) are",
+            "ok: The credentials of profile 'filed' (access key ID AKIA, method shared-credentials-file) are",
         ),
         (
             "temporary",
-            "ok: The credentials of the profile 'temporary' (access key id ASIA, method config-file) are temp",
+            "ok: The credentials of profile 'temporary' (access key ID ASIA, method config-file) are temp",
         ),
         (
             "cut",
-            "wrong: The credentials of the profile 'cut' (access key id ASIA, method config-file) are a temporary k",
+            "wrong: The credentials of profile 'cut' (access key ID ASIA, method config-file) are temporary credentials w",
         ),
-        ("swapped", "ok: The credentials of the profile 'swapped' (method config-file) are long-term keys."),
-        ("half", "wrong: the profile 'half': it is not complete: aws_secret_access_key is missing"),
-        ("nested", "wrong: the profile 'nested': access_key_id is empty"),
-        ("bare", "wrong: the profile 'bare': it holds no credentials"),
+        ("swapped", "ok: The credentials of profile 'swapped' (method config-file) are long-term keys."),
+        ("half", "wrong: Profile 'half': aws_secret_access_key is missing"),
+        ("nested", "wrong: Profile 'nested': access_key_id is empty"),
+        ("bare", "wrong: Profile 'bare': it has no credentials"),
     ],
 )
 @pytest.mark.usefixtures("profiles")
@@ -141,15 +141,15 @@ def test_keys_in_files_are_fetched_and_reported(name: str, found: str) -> None:
 @pytest.mark.parametrize(
     ("environment", "found"),
     [
-        ({}, "ok: The ambient credentials (access key id AKIA, method shared-credentials-file) are long-term keys."),
+        ({}, "ok: The credentials in the standard chain (access key ID AKIA, method shared-credentials-file) are long-term keys."),
         (
             {KEY_ID: "AKIA1", SECRET: CANARY},
-            "ok: The ambient credentials (access key id AKIA1, method env) are long-te",
+            "ok: The credentials in the standard chain (access key ID AKIA1, method env) are long-te",
         ),
-        ({KEY_ID: "AKIA"}, f"wrong: the ambient AWS credentials: it is not complete: {SECRET} is missing"),
+        ({KEY_ID: "AKIA"}, f"wrong: The standard AWS credential chain: {SECRET} is missing"),
         (
             {KEY_ID: "ASIA", SECRET: CANARY},
-            "wrong: The ambient credentials (access key id ASIA, method env) are a temp",
+            "wrong: The credentials in the standard chain (access key ID ASIA, method env) are temp",
         ),
         (
             {
@@ -158,7 +158,7 @@ def test_keys_in_files_are_fetched_and_reported(name: str, found: str) -> None:
                 "AWS_SESSION_TOKEN": CANARY,
                 "AWS_CREDENTIAL_EXPIRATION": "2200-01-01T00:00Z",
             },
-            "ok: The ambient credentials (access key id ASIA, method env) are temporary keys that end at 2200",
+            "ok: The credentials in the standard chain (access key ID ASIA, method env) are temporary credentials that expire at 2200",
         ),
         (
             {
@@ -167,17 +167,17 @@ def test_keys_in_files_are_fetched_and_reported(name: str, found: str) -> None:
                 "AWS_SESSION_TOKEN": "t",
                 "AWS_CREDENTIAL_EXPIRATION": "2020-01-01T00:00:00Z",
             },
-            "wrong: the ambient AWS credentials: AWS_CREDENTIAL_EXPIRATION has passed",
+            "wrong: The standard AWS credential chain: AWS_CREDENTIAL_EXPIRATION has passed",
         ),
         (
             {"AWS_PROFILE": "other"},
-            "ok: The ambient credentials of the profile 'other' (access key id AKIAOTHER, method shared-cred",
+            "ok: The credentials of profile 'other' in the standard chain (access key ID AKIAOTHER, method shared-cred",
         ),
-        ({"AWS_PROFILE": "nobody"}, "wrong: the ambient AWS credentials: there is no profile 'nobody' in "),
-        ({"AWS_PROFILE": ""}, "wrong: the ambient AWS credentials: there is no profile '' in "),
+        ({"AWS_PROFILE": "nobody"}, "wrong: The standard AWS credential chain: there is no profile 'nobody' in "),
+        ({"AWS_PROFILE": ""}, "wrong: The standard AWS credential chain: there is no profile '' in "),
         (
             {"AWS_PROFILE": "nobody", KEY_ID: "AKIA", SECRET: CANARY},
-            "wrong: the ambient AWS credentials: there is no profile 'nobody' in ",
+            "wrong: The standard AWS credential chain: there is no profile 'nobody' in ",
         ),
     ],
 )
@@ -226,14 +226,14 @@ def test_a_profile_that_needs_a_program_or_the_network_is_described(name: str, o
     """By its settings, without what may be secret, and with the command that fetches its credentials."""
     (finding,) = about(look(profile=name), f"profile {name}")
     assert finding.state == "note"
-    assert finding.text == f"The credentials of the profile {name!r} come from {origin}. {NOT_FETCHED}"
+    assert finding.text == f"The credentials of profile {name!r} come from {origin}. {NOT_FETCHED}"
     assert finding.remedy == f"Run: stskit doctor --profile {name} --run"
 
 
 @pytest.mark.parametrize(
     ("environment", "origin"),
     [
-        ({"AWS_PROFILE": "process"}, "of the profile 'process' come from credential_process."),
+        ({"AWS_PROFILE": "process"}, "of profile 'process' in the standard chain come from credential_process."),
         ({TOKEN_FILE: "/nowhere", "AWS_ROLE_ARN": ROLE}, f"come from {TOKEN_FILE} /nowhere."),
         ({CONTAINER: "http://127.0.0.1:9/canary"}, f"come from {CONTAINER}."),
         ({"AWS_EC2_METADATA_DISABLED": "false"}, "come from the EC2 instance."),
@@ -253,9 +253,9 @@ def test_ambient_credentials_that_need_the_network_are_described(
 
 def test_the_token_file_of_a_role_is_judged(profiles: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the source for such files, whether a profile or a variable names it."""
-    assert only(look(profile="token"), "OIDC token file").text.startswith("there is no file /nowhere/token")
+    assert only(look(profile="token"), "OIDC token file").text.startswith("There is no file /nowhere/token")
     monkeypatch.setenv(TOKEN_FILE, "/nowhere/else")
-    assert only(look(), "OIDC token file").text.startswith("there is no file /nowhere/else")
+    assert only(look(), "OIDC token file").text.startswith("There is no file /nowhere/else")
     monkeypatch.setenv(KEY_ID, "AKIA")
     monkeypatch.setenv(SECRET, CANARY)
     assert not about(look(), "OIDC token file")
@@ -269,7 +269,7 @@ def test_a_profile_without_credentials_is_not_said_to_use_the_machine(
     """It is refused, so nobody is asked."""
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
     finding = only(look(profile="bare", run=run), "profile bare")
-    assert (finding.state, finding.text) == ("wrong", "the profile 'bare': it holds no credentials.")
+    assert (finding.state, finding.text) == ("wrong", "Profile 'bare': it has no credentials.")
 
 
 @pytest.mark.parametrize("run", [True, False])
@@ -279,7 +279,7 @@ def test_a_profile_that_asks_for_an_mfa_code_is_described(run: bool, name: str) 
     """Also with --run, since nobody is asked; another command asks."""
     finding = only(look(profile=name, run=run), f"profile {name}")
     assert (finding.state, finding.remedy) == ("note", f"Run: stskit whoami --profile {name}")
-    assert finding.text.endswith(f"mfa_serial {MFA}. They were not fetched, because that asks for an MFA code.")
+    assert finding.text.endswith(f"mfa_serial {MFA}. They were not fetched, because that needs an MFA code.")
 
 
 def test_nothing_is_run_and_nothing_is_asked_but_the_time(
@@ -313,7 +313,7 @@ def test_with_run_a_program_runs_and_its_credentials_are_reported(
 ) -> None:
     """As the fetch returns them."""
     assert main(["doctor", "--profile", "program", "--run", "--endpoint-url", "http://127.0.0.1:9"]) == 1
-    text = "The credentials of the profile 'program' (access key id ASIA1) are temporary keys without a date"
+    text = "The credentials of profile 'program' (access key ID ASIA1) are temporary credentials without an expiration"
     assert f"ok     profile program: {text}" in capsys.readouterr().out
     assert program.exists()
 
@@ -323,9 +323,9 @@ def test_with_run_a_program_runs_and_its_credentials_are_reported(
     [
         (
             granted,
-            "ok: The credentials of the profile 'role' (account id 123456789012) are temporary keys that end at ",
+            "ok: The credentials of profile 'role' (account ID 123456789012) are temporary credentials that expire at ",
         ),
-        (refused("AccessDenied", CANARY, 403), "wrong: the profile 'role': AssumeRole was refused with AccessDenied"),
+        (refused("AccessDenied", CANARY, 403), "wrong: Profile 'role': AssumeRole was refused with AccessDenied"),
     ],
 )
 @pytest.mark.usefixtures("profiles")
@@ -343,13 +343,13 @@ def test_with_run_a_role_is_assumed_or_the_refusal_is_reported(
 @pytest.mark.parametrize(
     ("name", "found"),
     [
-        ("lost", "wrong: the profile 'lost': its source_profile 'nobody' does not exist"),
-        ("process", "wrong: the profile 'process': its credential_process ended with status 127"),
-        ("block", "wrong: the profile 'block': "),
-        ("sso", "wrong: the profile 'sso': nobody is signed in, or no longer"),
+        ("lost", "wrong: Profile 'lost': its source_profile 'nobody' does not exist"),
+        ("process", "wrong: Profile 'process': its credential_process ended with status 127"),
+        ("block", "wrong: Profile 'block': "),
+        ("sso", "wrong: Profile 'sso': you are not signed in, or the sign-in has expired"),
         (
             "keys",
-            "ok: The credentials of the profile 'keys' (access key id AKIA, method config-file) are long-term keys",
+            "ok: The credentials of profile 'keys' (access key ID AKIA, method config-file) are long-term keys",
         ),
     ],
 )
@@ -368,7 +368,7 @@ def test_with_run_what_fails_is_reported(name: str, found: str, monkeypatch: pyt
 def test_run_where_it_would_do_nothing_is_a_usage_error(other: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """With a file nothing needs to be run; without the network nothing can."""
     assert main(["doctor", "--run", *other]) == 2
-    assert capsys.readouterr().err == f"stskit: --run and {other[0]} do not go together; give one of them\n"
+    assert capsys.readouterr().err == f"stskit: --run and {other[0]} cannot be used together. Use only one of them.\n"
 
 
 def test_no_secret_is_logged(profiles: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

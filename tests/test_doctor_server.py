@@ -1,4 +1,4 @@
-"""`stskit doctor` says which STS would be asked, and compares the clocks by one request."""
+"""`stskit doctor` says which stskit would call STS, and compares the clocks by one request."""
 
 from __future__ import annotations
 
@@ -26,47 +26,47 @@ from stskit.testing import ManualClock
         (
             {},
             {},
-            "note: No region is named, so STS would be asked in us-east-1.",
+            "note: No region is configured, so stskit would call STS in us-east-1.",
             "https://sts.us-east-1.amazonaws.com.",
         ),
-        ({"AWS_REGION": "eu-west-1"}, {}, "ok: STS would be asked in eu-west-1, as AWS_REGION says.", ""),
+        ({"AWS_REGION": "eu-west-1"}, {}, "ok: stskit would call STS in eu-west-1 (from AWS_REGION).", ""),
         (
             {"AWS_DEFAULT_REGION": "eu-west-1"},
             {},
-            "ok: STS would be asked in eu-west-1, as AWS_DEFAULT_REGION says.",
+            "ok: stskit would call STS in eu-west-1 (from AWS_DEFAULT_REGION).",
             "",
         ),
         (
             {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-2"},
             {},
-            "note: AWS_REGION is eu-west-1 and AWS_DEFAULT_REGION is eu-west-2: stskit takes the first, boto3 the "
+            "note: AWS_REGION is eu-west-1 and AWS_DEFAULT_REGION is eu-west-2. stskit uses the first, boto3 the "
             "second.",
             "https://sts.eu-west-1.amazonaws.com.",
         ),
         (
             {"AWS_REGION": "eu-west-1"},
             {"region": "us-gov-west-1", "use_fips": True},
-            "ok: STS would be asked in us-gov-west-1, as --region says.",
+            "ok: stskit would call STS in us-gov-west-1 (from --region).",
             "https://sts.us-gov-west-1.amazonaws.com.",
         ),
         (
             {"AWS_REGION": "no region"},
             {},
             "",
-            "STS could not be asked anywhere, for botocore cannot make a client (Inv",
+            "STS cannot be called, because botocore cannot create a client (Inv",
         ),
-        ({}, {"endpoint_url": "http://127.0.0.1:9"}, "", "http://127.0.0.1:9, as --endpoint-url says."),
+        ({}, {"endpoint_url": "http://127.0.0.1:9"}, "", "http://127.0.0.1:9 (from --endpoint-url)."),
         (
             {},
             {"endpoint_url": "http://u:canary@x"},
             "",
-            "endpoint_url has a user name or a password in it, which would be",
+            "endpoint_url contains a user name or a password",
         ),
         (
             {},
             {"endpoint_url": "http://sts.example"},
             "",
-            "http://sts.example, as --endpoint-url says, where others can read",
+            "http://sts.example (from --endpoint-url), where the request would not be encrypted",
         ),
         (
             {"AWS_ENDPOINT_URL": "https://u:canary@a.example/x?y=z"},
@@ -78,19 +78,19 @@ from stskit.testing import ManualClock
             {"AWS_ENDPOINT_URL": "https://a.example/x?y=z"},
             {},
             "",
-            "https://a.example, as AWS_ENDPOINT_URL says.",
+            "https://a.example (from AWS_ENDPOINT_URL).",
         ),
         (
             {"AWS_ENDPOINT_URL": "https://a.example", "AWS_ENDPOINT_URL_STS": "https://b.example"},
             {},
             "",
-            "https://b.example, as AWS_ENDPOINT_URL_STS says.",
+            "https://b.example (from AWS_ENDPOINT_URL_STS).",
         ),
         (
             {"AWS_ENDPOINT_URL": "https://a.example", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
             {},
             "",
-            "AWS_ENDPOINT_URL will not be used, since AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is true.",
+            "AWS_ENDPOINT_URL has no effect, because AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is true.",
         ),
     ],
 )
@@ -115,18 +115,18 @@ def test_a_profile_may_name_region_endpoint_and_certificates(
     of_service = f"services = s\n[services s]\nsts =\n  {endpoint}" if services else endpoint
     configure(home, f"[default]\nregion = eu-west-1\nca_bundle = /nowhere/bundle\n{KEYS}{of_service}")
     found = look()
-    assert only(found, "region").text == "STS would be asked in eu-west-1, as the profile says."
-    assert only(found, "endpoint").text == "STS would be asked at https://sts.example, as the profile says."
-    assert only(found, "certificates").text.endswith("/nowhere/bundle, which is no file that can be read.")
+    assert only(found, "region").text == "stskit would call STS in eu-west-1 (from the profile)."
+    assert only(found, "endpoint").text == "stskit would call STS at https://sts.example (from the profile)."
+    assert only(found, "certificates").text.endswith("/nowhere/bundle, the file with the certificates of servers, is not a readable file.")
     found = look(oidc_token_file="x")
-    assert only(found, "endpoint").text == "STS would be asked at https://sts.us-east-1.amazonaws.com."
+    assert only(found, "endpoint").text == "stskit would call STS at https://sts.us-east-1.amazonaws.com."
 
 
 @pytest.mark.parametrize(
     ("region", "state", "remedy"),
     [
-        ("eu-centrl-1", "note", "Correct it, if eu-central-1 is meant"),
-        ("mars-1", "note", "Correct it, or get a newer botocore"),
+        ("eu-centrl-1", "note", "Did you mean eu-central-1?"),
+        ("mars-1", "note", "Correct it, or upgrade botocore"),
         ("us-gov-west-1", "ok", ""),
         ("aws-global", "ok", ""),
     ],
@@ -135,7 +135,7 @@ def test_a_region_that_nobody_knows_is_noted(region: str, state: str, remedy: st
     """A slip of the pen has no address at AWS; on a server of somebody's own it may well be right."""
     found = only(look(region=region), "region")
     assert (found.state, found.remedy) == (state, remedy)
-    assert ("botocore knows no region of that name" in found.text) == (state == "note")
+    assert ("botocore knows no such region" in found.text) == (state == "note")
     assert only(look(region=region, endpoint_url="https://sts.example"), "region").state == "ok"
 
 
@@ -146,7 +146,7 @@ def test_the_region_fits_the_roles_of_an_assertion(home: Path, monkeypatch: pyte
         home, "SAML file", encoded(response(NAMED | {"Role": [pair]}, audiences=["urn:amazon:webservices:cn-north-1"]))
     )
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
-    said = "AWS_REGION names eu-west-1, which is not where the role is, so STS would be asked in cn-northwest-1."
+    said = "AWS_REGION is eu-west-1, in another partition than the role, so stskit would call STS in cn-northwest-1."
     assert only(look(**given), "region").text == said
     assert only(look(**given, region="eu-west-1"), "region").state == "wrong"
 
@@ -178,17 +178,17 @@ def date(moment: datetime) -> Answer:
 @pytest.mark.parametrize(
     ("ahead", "said"),
     [
-        (0, "ok: STS answers, and the clock of this machine agrees with its, within 1 s."),
-        (-30, "ok: STS answers, and the clock of this machine agrees with its, within 30 s."),
+        (0, "ok: STS responded, and the clocks agree within 1 s."),
+        (-30, "ok: STS responded, and the clocks agree within 30 s."),
         (-90, "note: The clock of this machine is 90 s behind that of STS."),
         (300, "note: The clock of this machine is 5 min ahead of that of STS."),
         (
             301,
-            "wrong: The clock of this machine is 5 min ahead of that of STS, so that proofs and signatures are refuse",
+            "wrong: The clock of this machine is 5 min ahead of that of STS, so STS refuses proofs and signatures",
         ),
         (
             -86400 * 3,
-            "wrong: The clock of this machine is 3 days behind that of STS, so that proofs and signatures are",
+            "wrong: The clock of this machine is 3 days behind that of STS, so STS refuses proofs",
         ),
     ],
 )
@@ -207,14 +207,14 @@ def test_the_clock_is_compared_with_the_servers(ahead: int, said: str) -> None:
 def test_a_server_without_a_clock_is_a_note(header: str) -> None:
     """It may be anybody."""
     with fake_server(Answer("x", 403, {"Date": header})) as server:
-        assert "does not say what time it is" in only(look(offline=False, endpoint_url=server.url), "clock").text
+        assert "responded without a Date header" in only(look(offline=False, endpoint_url=server.url), "clock").text
 
 
 def reason(url: str) -> str:
     """Why the server there cannot be reached."""
     finding = only(look(offline=False, endpoint_url=url), "network")
     assert finding.state == "wrong"
-    return finding.text.partition("cannot be reached: ")[2]
+    return finding.text.partition("could not be reached: ")[2]
 
 
 def test_a_server_that_cannot_be_reached_is_told_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,31 +222,31 @@ def test_a_server_that_cannot_be_reached_is_told_with_the_reason(monkeypatch: py
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         nobody = f"127.0.0.1:{closed.getsockname()[1]}"
-        assert reason(f"http://{nobody}") == "the connection is refused."
+        assert reason(f"http://{nobody}") == "the connection was refused."
         monkeypatch.setenv("HTTPS_PROXY", f"http://u:canary@{nobody}")
-        assert reason("https://sts.example") == "the proxy cannot be reached, or refuses."
+        assert reason("https://sts.example") == "the proxy could not be reached, or refused the connection."
         monkeypatch.delenv("HTTPS_PROXY")
     with fake_server("reset") as server:
-        assert reason(server.url) == "the connection fails."
+        assert reason(server.url) == "the connection failed."
     problems = [TimeoutError("timed out"), socket.gaierror(socket.EAI_NONAME, "Name or service not known")]
 
     def fail(*_address: object, **_options: object) -> None:
         raise problems[0]
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
-    assert reason("https://sts.example") == "it does not answer in time."
+    assert reason("https://sts.example") == "it did not respond in time."
     del problems[0]
-    assert reason("https://sts.example") == "its name cannot be resolved (DNS)."
+    assert reason("https://sts.example") == "its name could not be resolved (DNS)."
 
 
 def test_without_the_profile_nothing_is_known_of_the_server(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which is wrong where no other finding says that it is missing: the keys are in a file, the region is not."""
     monkeypatch.setenv("AWS_PROFILE", "nobody")
-    assert texts(look(), "region") == ["note: The region and the endpoint cannot be told before the profile is there."]
+    assert texts(look(), "region") == ["note: The region and the endpoint are unknown, because the profile is missing."]
     document = {"AccessKeyId": "AKIA", "SecretAccessKey": "s"}
     found = look(**put(home, "keys file", json.dumps(document)))
     assert texts(found, "endpoint") == [
-        "wrong: STS could not be asked anywhere, for botocore cannot make a client (ProfileNotFound)."
+        "wrong: STS cannot be called, because botocore cannot create a client (ProfileNotFound)."
     ]
 
 
@@ -257,8 +257,8 @@ def test_a_server_is_trusted_by_its_certificate(certificate: Path, monkeypatch: 
     context.load_cert_chain(certificate)
     with fake_server(date(START), tls=context) as server:
         assert reason(server.url) == "its certificate is not trusted (TLS)."
-        assert reason(server.url.replace("https", "http")) == "the connection fails."
+        assert reason(server.url.replace("https", "http")) == "the connection failed."
         monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
         assert only(look(offline=False, endpoint_url=server.url), "clock").state == "ok"
     with fake_server(date(START)) as server:
-        assert reason(server.url.replace("http", "https")) == "no secure connection can be made (TLS)."
+        assert reason(server.url.replace("http", "https")) == "a secure connection failed (TLS)."

@@ -18,7 +18,7 @@ def test_an_empty_bundle_is_noted(variable: str, monkeypatch: pytest.MonkeyPatch
     """Because other tools may take it for an order not to verify TLS."""
     monkeypatch.setenv(variable, "")
     (note,) = [each for each in texts(look(), "certificates") if "empty" in each]
-    assert note.startswith(f"note: {variable} is empty: stskit verifies TLS as if unset")
+    assert note.startswith(f"note: {variable} is empty. stskit verifies TLS anyway")
 
 
 def test_an_empty_bundle_of_the_profile_is_noted(home: Path) -> None:

@@ -107,7 +107,7 @@ def test_a_link_stays_and_its_target_changes(env: Path, tmp_path: Path) -> None:
 def test_an_old_file_keeps_its_mode_with_a_warning_where_others_may_read(env: Path) -> None:
     """With the caller's line, and no secret in it."""
     env.chmod(0o644)
-    with pytest.warns(StskitWarning, match=f"others may read {env}") as caught:
+    with pytest.warns(StskitWarning, match=f"{env} contains keys and is readable by other users") as caught:
         DotEnv(env).write(SESSION)
     assert [each.filename for each in caught] == [__file__]
     assert "secret" not in str(caught[0].message)
@@ -204,7 +204,7 @@ def test_a_value_that_readers_take_differently_is_not_written(value: str, env: P
         with pytest.raises(SinkError, match=f"{env} was not changed: {name} has characters") as caught:
             keys.to(sink)
         assert (caught.value.path, caught.value.variable) == (str(env), name)
-        assert caught.value.remedy == "check its source"
+        assert caught.value.remedy == "Check the place where the value comes from."
         assert "CANARY" not in reachable_text(caught.value) + shown_locals(caught.value)
     assert env.read_text() == OTHER
     assert folder_of(env) == [".env"]
@@ -273,15 +273,15 @@ def spy(tmp_path: Path) -> tuple[Path, Path]:
 def test_a_file_that_git_would_commit_is_told(tree: Path, env: Path) -> None:
     """At each write, with the caller's line, from wherever; also in a folder below and in a linked work tree."""
     for _ in range(2):
-        with pytest.warns(StskitWarning, match=rf"{env} is in a git work tree and not ignored.*\.gitignore") as caught:
+        with pytest.warns(StskitWarning, match=rf"git does not ignore {env}, .*\.gitignore") as caught:
             DotEnv(env).write(SESSION)
         assert [each.filename for each in caught] == [__file__]
     (tree / "a" / "b").mkdir(parents=True)
-    with pytest.warns(StskitWarning, match="git work tree"):
+    with pytest.warns(StskitWarning, match="git does not ignore"):
         SESSION.to(DotEnv(tree / "a" / "b" / ".env"))
     git("-C", tree, "commit", "--allow-empty", "-m", "first")
     git("-C", tree, "worktree", "add", tree.parent / "linked")
-    with pytest.warns(StskitWarning, match="git work tree"):
+    with pytest.warns(StskitWarning, match="git does not ignore"):
         SESSION.to(DotEnv(tree.parent / "linked" / ".env"))
 
 
@@ -293,7 +293,7 @@ def test_a_file_that_git_ignores_is_not_told(tree: Path, env: Path) -> None:
     SESSION.to(DotEnv(env))
     SESSION.to(DotEnv(tree / ".git" / "env"))
     git("-C", tree, "add", "-f", ".env")
-    with pytest.warns(StskitWarning, match="git work tree"):
+    with pytest.warns(StskitWarning, match="git does not ignore"):
         STATIC.to(DotEnv(env))
 
 
@@ -304,7 +304,7 @@ def test_what_was_there_before_must_be_ignored_too(tree: Path, env: Path) -> Non
     (tree / ".gitignore").write_text(".env\n")
     (tree / "new").mkdir()
     SESSION.to(DotEnv(tree / "new" / ".env", backup=True))  # nothing was there
-    with pytest.warns(StskitWarning, match=rf"{env}\.bak is in a git work tree") as caught:
+    with pytest.warns(StskitWarning, match=rf"git does not ignore {env}\.bak") as caught:
         SESSION.to(DotEnv(env, backup=True))
     assert len(caught) == 1
 
@@ -318,7 +318,7 @@ def test_of_a_link_only_its_target_counts(tree: Path, env: Path, tmp_path: Path)
     outside.touch(0o600)
     SESSION.to(DotEnv(tree / "link"))
     (tmp_path / "link").symlink_to(env)
-    with pytest.warns(StskitWarning, match=f"{env} is in a git work tree"):
+    with pytest.warns(StskitWarning, match=f"git does not ignore {env}"):
         SESSION.to(DotEnv(tmp_path / "link"))
 
 
@@ -378,7 +378,7 @@ def test_no_program_that_the_repository_names_is_run(setting: str, tree: Path, e
     """Whoever sent the repository would have the keys; git itself, asked without care, runs the first."""
     program, mark = spy(tmp_path)
     git("-C", tree, "config", setting, program)
-    with pytest.warns(StskitWarning, match="git work tree"):
+    with pytest.warns(StskitWarning, match="git does not ignore"):
         SESSION.to(DotEnv(env))
     assert not mark.exists()
     if setting == "core.fsmonitor":
@@ -423,7 +423,7 @@ def test_a_program_run_by_a_hook_asks_the_right_repository(
         monkeypatch.setenv(name, str(tmp_path / value))
     SESSION.to(DotEnv(tree / "deep" / ".env"))
     (tree / ".gitignore").unlink()
-    with pytest.warns(StskitWarning, match="git work tree"):
+    with pytest.warns(StskitWarning, match="git does not ignore"):
         STATIC.to(DotEnv(env))
 
 
@@ -434,6 +434,6 @@ def test_no_program_beside_the_file_is_taken_for_git(tree: Path, env: Path, monk
     program, mark = spy(env.parent.parent)
     program.rename(tree / "git")
     monkeypatch.setenv("PATH", f".:{os.environ['PATH']}")
-    with pytest.warns(StskitWarning, match="git work tree"):
+    with pytest.warns(StskitWarning, match="git does not ignore"):
         SESSION.to(DotEnv(env))
     assert not mark.exists()

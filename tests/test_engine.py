@@ -214,7 +214,7 @@ def test_a_recipe_does_not_go_to_a_sink_for_values(sink: object, home: Path, cac
     sts = Ledger()
     recipe = AssumedRole(FIRST, source=Vault(), sts=sts)
     to: Callable[..., object] = Cached(recipe).to if cached else recipe.to
-    with pytest.raises(TypeError, match=rf"^{type(sink).__name__} takes .*; write \.fetch\(\)\.to\(\.\.\.\) in place"):
+    with pytest.raises(TypeError, match=rf"^{type(sink).__name__} takes .*\. Write \.fetch\(\)\.to\(\.\.\.\) instead"):
         to(sink)
     assert sts.calls == []
     assert list(home.iterdir()) == []
@@ -303,7 +303,7 @@ def test_what_a_source_raises_comes_out_as_it_is(error: BaseException) -> None:
 def test_what_is_no_proof_is_an_error() -> None:
     """A source that is not ours may give anything."""
     source: Source[Credentials] = ScriptedSource(lambda: "token")  # type: ignore[arg-type,return-value]
-    with pytest.raises(ProofInvalid, match="the source gave str. STS takes"):
+    with pytest.raises(ProofInvalid, match="The source returned str, which is not a proof"):
         assume(FIRST, source=source)
 
 
@@ -327,7 +327,7 @@ def test_the_caller_is_asked_for_of_the_ambient_credentials(monkeypatch: pytest.
 
 def test_without_ambient_credentials_there_is_no_caller(home: Path) -> None:
     """As for every use of them."""
-    with pytest.raises(SourceMissing, match="the ambient AWS credentials"):
+    with pytest.raises(SourceMissing, match="The standard AWS credential chain"):
         caller_identity()
 
 

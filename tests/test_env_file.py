@@ -96,7 +96,7 @@ def test_only_the_variables_change(before: str, after: str) -> None:
         ("X=CANARY|\nY=1\n", "line 1 is not NAME=value"),
         ("X=$(CANARY\n", "line 1 is not NAME=value"),
         ("X=CANARY return\n", "line 1 is not NAME=value"),
-        ("# x\nAWS_SESSION_TOKEN='a\nCANARY'\n", "line 2 begins a value of several lines"),
+        ("# x\nAWS_SESSION_TOKEN='a\nCANARY'\n", "line 2 begins a value on several lines"),
         ("X='CANARY\n", "line 1 is not NAME=value"),
         ("X=CANARY'S\n", "line 1 is not NAME=value"),
         ("X=CANARY\\\nAWS_SECRET_ACCESS_KEY=old\n", "line 1 is not NAME=value"),

@@ -152,7 +152,7 @@ def test_a_wrong_profile_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert (error.option, error.variable) == (None, "AWS_PROFILE")
     (tmp_path / "config").write_text("[profile nobody\n")
     error = error_of(Profile().fetch)
-    assert (error.path, error.remedy) == (str(tmp_path / "config"), "correct it")
+    assert (error.path, error.remedy) == (str(tmp_path / "config"), "Correct the file.")
 
 
 def saved(folder: Path, content: str) -> str:
@@ -172,10 +172,10 @@ OF_THE_COMMAND_LINE: dict[str, Callable[[Path], object]] = {
     "--oidc-token-file": lambda folder: SAMLFile(saved(folder, "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln")).fetch(),
     "--saml-file": lambda folder: OIDCTokenFile(saved(folder, encoded(response()))).fetch(),
     "--json-field NAME": lambda folder: OIDCTokenFile(saved(folder, '{"id_token": "x"}')).fetch(),
-    "--region": lambda _: BotocoreSTS().exchange(KEYS, Role(ROLE.replace(":aws:", ":minio:"))),
+    "--sts-region": lambda _: BotocoreSTS().exchange(KEYS, Role(ROLE.replace(":aws:", ":minio:"))),
     "--allow-http": lambda _: BotocoreSTS(endpoint_url="http://sts.example").exchange(KEYS, Role(ROLE)),
-    "--session-token --cache": lambda _: used_code(),
-    "without --session-token": lambda _: SessionToken(Static(SESSION)).fetch(),
+    "--session-token and --cache": lambda _: used_code(),
+    "omit --session-token": lambda _: SessionToken(Static(SESSION)).fetch(),
     "--from-env": lambda _: AssumedRole.from_env({}),
     "--wait-for-new-role 30s": lambda _: refused_with("AccessDenied"),
     "(--cache)": lambda _: refused_with("Throttling"),
@@ -202,10 +202,10 @@ def test_an_error_that_is_passed_on_keeps_its_data(tmp_path: Path) -> None:
     path = saved(tmp_path, "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln")
     error = error_of(SAMLFile(path, PROVIDER).fetch)
     assert (error.remedy, error.cli_remedy) == (
-        "name it as one: OIDCTokenFile(path)",
-        "name it as one: --oidc-token-file",
+        "Use OIDCTokenFile(path) for it.",
+        "Use --oidc-token-file for it.",
     )
-    assert (error.message, error.path) == (f"{path}: this is an OIDC token, and no SAML response", path)
+    assert (error.message, error.path) == (f"{path}: This is an OIDC token, not a SAML response.", path)
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_all_errors_are_exported_and_nothing_else() -> None:
 @pytest.mark.parametrize("error", FULL, ids=BY_NAME)
 def test_the_text_is_the_message_and_the_remedy(error: StskitError) -> None:
     """Details are attributes; ``str()`` returns what happened and what to do."""
-    assert str(error) == ("what is wrong; do" if error.remedy else "what is wrong")
+    assert str(error) == ("what is wrong. do" if error.remedy else "what is wrong")
 
 
 @pytest.mark.case("P18")

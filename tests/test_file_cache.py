@@ -387,7 +387,7 @@ def test_a_folder_that_others_can_reach_is_not_used(
     """Nothing is read, written or removed there; one warning says what it must be; credentials come at every read."""
     make(folder)
     before = inside(folder.parent)
-    with pytest.warns(CacheWarning, match="it must be a folder, not a link, of this user, with mode 0700") as told:
+    with pytest.warns(CacheWarning, match="it must be a folder of this user with mode 0700, and not a link") as told:
         always_served(cache, clock)
     assert len(told) == 1
     assert cache.get(KEY) is None
@@ -507,7 +507,7 @@ def test_a_link_in_the_place_of_a_lock_is_not_followed(cache: FileCache, clock: 
     """Its victim is not opened, not even to be made; it goes on without, and says so once."""
     folder.mkdir(mode=0o700)
     (folder / f"{NAME}.lock").symlink_to("victim")
-    with pytest.warns(CacheWarning, match="cannot lock") as told:
+    with pytest.warns(CacheWarning, match="cannot be locked") as told:
         always_served(cache, clock)
     assert len(told) == 1
     with cache.exclusive(KEY, wait=False) as alone:
@@ -597,8 +597,8 @@ def test_each_reason_is_told_once(
     with pytest.warns(CacheWarning) as told:
         serve_through(errno.ENOSPC, errno.EIO, errno.ENOSPC)
     assert [str(each.message) for each in told] == [
-        f"the cache {folder} cannot keep credentials: {os.strerror(number)}. "
-        "Correct that, or name another folder: FileCache(folder)"
+        f"The cache {folder} cannot store credentials: {os.strerror(number)}. "
+        "Correct this, or use another folder: FileCache(folder)."
         for number in (errno.ENOSPC, errno.EIO)
     ]
 
@@ -692,7 +692,7 @@ def test_where_nothing_can_be_locked_all_go_on(
                 assert second
 
     monkeypatch.setattr("fcntl.flock", fail)
-    with pytest.warns(CacheWarning, match="cannot lock, and so several processes may make the same call") as told:
+    with pytest.warns(CacheWarning, match="cannot be locked, so several processes may make the same call") as told:
         enter_often()
     assert len(told) == 1
     always_served(cache, clock)

@@ -200,7 +200,7 @@ def test_an_outcome_shows_the_role_and_its_result_in_one_line() -> None:
         ),
         ({"source": BASE}, TypeError, r"Did you mean Static\(credentials\)\?"),
         ({"source": Counted(SourceMissing("nothing there"))}, SourceMissing, "nothing there"),
-        ({"source": Profile("nobody")}, SourceMissing, "no profile 'nobody'"),
+        ({"source": Profile("nobody")}, SourceMissing, "Profile 'nobody' does not exist"),
         ({"workers": 0}, ValueError, "workers is 0, but at least 1 is needed"),
     ],
 )

@@ -114,10 +114,10 @@ def test_only_the_option_changes(before: str, after: str) -> None:
         ("\xa0[dev]\nk = SECRET\n", "cannot be changed safely"),
         ("[dev]\ns3 =\n  k = SECRET\n  [x]\n", "[dev] has a value on an indented line of its own"),
         ("[dev]\ns3 =\n  k = SECRET\n  [x=y]\n", "indented line is a header"),
-        ("[dev]\n  x =\n  aws_access_key_id = SECRET\n", "follows one without a value"),
-        ("[dev]\nk = v\n  aws_access_key_id = SECRET\n", "line of its own to some readers"),
+        ("[dev]\n  x =\n  aws_access_key_id = SECRET\n", "follows an option without a value"),
+        ("[dev]\nk = v\n  aws_access_key_id = SECRET\n", "is an option for some tools"),
         ("[dev]\naws_access_key_id = SECRET\n  ; note\n", "indented comment"),
-        ("[dev]\nk = SECRET\n[x]; note\n", "the one after it"),
+        ("[dev]\nk = SECRET\n[x]; note\n", "or the next header"),
         ("[a\nk = SECRET\nb]\nk = v\n", "line 1"),
         ("[x]\nk = v\n[a\nl = SECRET\nb]\nm = v\n", "line 3"),
         ("[dev] # see [1]\nk = SECRET\n", "header"),
@@ -273,7 +273,7 @@ def test_botocore_has_the_last_word(text: str, monkeypatch: pytest.MonkeyPatch) 
         raise ConfigParseError(path=path, error="CANARY")
 
     monkeypatch.setattr(configloader, "raw_config_parse", refuse)
-    with pytest.raises(SinkError, match="botocore could not read it afterwards") as caught:
+    with pytest.raises(SinkError, match="botocore could not read the changed file") as caught:
         changed(text, "dev", NEW)
     assert "CANARY" not in str(caught.value)
 

@@ -111,7 +111,7 @@ def test_it_has_every_attribute_of_the_installed_botocores_class(clock: ManualCl
     for name in vars(theirs).keys() | properties:
         assert isinstance(vars(LiveCredentials)[name], property), name
         getattr(keys, name)
-        with pytest.raises(AttributeError, match=f"{name} cannot be set: these credentials refresh themselves"):
+        with pytest.raises(AttributeError, match=f"{name} cannot be set, because these credentials refresh themselves"):
             setattr(keys, name, "mine")
     assert vars(keys).keys() == {"_cached", "_frozen_pair"}
     assert [name for name in dir(theirs) if not hasattr(keys, name)] == []

@@ -261,7 +261,7 @@ def test_a_folder_that_was_replaced_meanwhile_is_told(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(fcntl, "flock", replace_then_lock)
     with (
-        pytest.raises(OSError, match="another folder took the place") as caught,
+        pytest.raises(OSError, match="was replaced by another folder") as caught,
         locks.locked_folder(str(folder), 0, no_fallback),
     ):
         pass

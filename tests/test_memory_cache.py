@@ -133,7 +133,7 @@ def test_it_is_what_a_list_in_order_of_use_is(room: int, steps: list[tuple[bool,
 @pytest.mark.parametrize("room", [0, -1])
 def test_no_room_is_no_cache(room: int) -> None:
     """That is told when it is made."""
-    with pytest.raises(ValueError, match=f"max_entries is {room}; there must be room for one"):
+    with pytest.raises(ValueError, match=f"max_entries is {room}, but it must be at least 1"):
         MemoryCache(room)
 
 

@@ -115,7 +115,7 @@ def test_a_handler_that_reads_during_a_refresh_gets_what_is_held(clock: ManualCl
         second = both.fetch()
     finally:
         signal.signal(signal.SIGUSR1, before)
-    assert "waits for them itself" in str(got[0])
+    assert "needs the same credentials, so it would wait for itself" in str(got[0])
     assert got[1] is first
     assert second is not first
     assert in_thread(both.fetch) is second
@@ -196,7 +196,7 @@ def test_a_greenlet_that_cannot_wait_gets_a_true_sentence(
     first = both.fetch()
     clock.advance(timedelta(minutes=59))
     both.fetch()
-    assert "another greenlet of this thread is fetching these credentials" in str(got[0])
+    assert "Another greenlet of this thread is fetching these credentials" in str(got[0])
     assert got[1] is first
 
 

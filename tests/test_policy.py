@@ -244,9 +244,9 @@ def test_nothing_expired_is_used(
     [
         ({"advisory": -SECOND}, "advisory is .* not be negative"),
         ({"mandatory": -SECOND}, "mandatory is"),
-        ({"jitter": -0.1}, "jitter is -0.1; it must be from 0 to 1"),
+        ({"jitter": -0.1}, "jitter is -0.1, but it must be between 0 and 1"),
         ({"jitter": 1.1}, "jitter is 1.1"),
-        ({"on_expired": "Serve"}, 'on_expired is \'Serve\'; it must be "raise" or "serve"'),
+        ({"on_expired": "Serve"}, 'on_expired is \'Serve\', but it must be "raise" or "serve"'),
         ({"jitter": float("nan")}, "jitter is nan"),
         ({"on_expired": None}, "on_expired is None"),
         ({"advisory": MINUTE, "mandatory": 2 * MINUTE}, "advisory .* is shorter than mandatory"),

@@ -148,8 +148,8 @@ def test_a_file_that_the_environment_names_wrongly_is_missed(
     Path("keys").write_text(keys_of("default"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", named)
     said = failure(Profile(), SourceMissing)
-    assert said.startswith("the ambient AWS credentials: nothing found, neither elsewhere nor in ")
-    assert f"{str(home / '.aws' / 'config')!r} or {named!r}; run: aws configure, or name another source" in said
+    assert said.startswith("The standard AWS credential chain found no credentials, neither in the environment nor in ")
+    assert f"{str(home / '.aws' / 'config')!r} or {named!r}. Run: aws configure. Or pass another source." in said
 
 
 def test_a_changed_file_is_seen(home: Path) -> None:
@@ -210,8 +210,8 @@ def test_every_file_gives_what_botocore_finds_in_it_or_an_error(
 def test_nothing_at_all_is_missing(home: Path) -> None:
     """No file, no variable, no machine that has a role."""
     assert failure(Profile(), SourceMissing) == (
-        f"the ambient AWS credentials: nothing found, neither elsewhere nor in '{home}/.aws/config' or "
-        f"'{home}/.aws/credentials'; run: aws configure, or name another source"
+        f"The standard AWS credential chain found no credentials, neither in the environment nor in '{home}/.aws/config' or "
+        f"'{home}/.aws/credentials'. Run: aws configure. Or pass another source."
     )
 
 
@@ -224,10 +224,10 @@ def test_a_profile_that_does_not_exist_is_missing(
     configure(home, credentials=keys_of("default"))
     if variable:
         monkeypatch.setenv(variable, "nobody")
-    where = "the ambient AWS credentials" if variable else "the profile 'nobody'"
+    start = "The standard AWS credential chain: there is no profile 'nobody'" if variable else "Profile 'nobody' does not exist"
     assert failure(Profile(None if variable else "nobody"), SourceMissing) == (
-        f"{where}: there is no profile 'nobody' in '{home}/.aws/config' or '{home}/.aws/credentials'; "
-        "correct the name, or AWS_PROFILE; the profiles are: default"
+        f"{start} in '{home}/.aws/config' or '{home}/.aws/credentials'. "
+        "Correct the name, or AWS_PROFILE. The profiles are: default."
     )
 
 
@@ -241,7 +241,7 @@ def test_where_there_is_no_home_it_is_told_what_to_set(name: str | None, monkeyp
 
     monkeypatch.delenv("HOME")
     monkeypatch.setattr("pwd.getpwuid", nobody)
-    remedy = "there is no home folder; set HOME, or AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE"
+    remedy = "There is no home folder. Set HOME, or AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE."
     assert failure(Profile(name), SourceMissing).endswith(remedy)
     Path("keys").write_text(keys_of("p") + keys_of("default"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "keys")
@@ -253,7 +253,7 @@ def test_a_file_that_may_not_be_read_is_named(home: Path, monkeypatch: pytest.Mo
     configure(home, credentials=keys_of("p"))
     monkeypatch.setattr("os.access", lambda path, mode: not path.endswith("credentials"))
     said = failure(Profile("q"), SourceMissing)
-    assert said.endswith(f"; {home}/.aws/credentials cannot be read; correct its owner or mode")
+    assert said.endswith(f". {home}/.aws/credentials cannot be read. Correct its owner or mode.")
 
 
 # What is there and does not work ---------------------------------------------------------------------------------
@@ -263,27 +263,27 @@ def test_a_file_that_may_not_be_read_is_named(home: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("config", "credentials", "message"),
     [
-        ("", "[p]\naws_access_key_id = AKIA\n", "it is not complete: aws_secret_access_key is missing; add it"),
+        ("", "[p]\naws_access_key_id = AKIA\n", "aws_secret_access_key is missing. Add it"),
         ("", "[p]\naws_access_key_id =\naws_secret_access_key = canary\n", "access_key_id is empty"),
         ("", "[p]\naws_access_key_id = AKIA\naws_secret_access_key =\n", "secret_access_key is empty"),
-        ("", "[p]\n\ncanary\n", ".aws/credentials cannot be parsed at line 3; correct it"),
-        ("", "canary\n[p]\n", ".aws/credentials cannot be parsed at line 1; correct it"),
-        ("[profile p\ncanary\n", "", ".aws/config cannot be parsed at line 1; correct it"),
-        ("", "[p]\nk = 1\n[p]\nx = canary\n", ".aws/credentials cannot be parsed at line 3; correct it"),
-        ("", "[p]\nk = 1\nK = canary\n", ".aws/credentials cannot be parsed at line 3; correct it"),
-        ("[profile p]\ns3 =\n  canary\n", "", "cannot be parsed: an indented line is no `name = value`; correct it"),
-        (f"[profile p]\n{ROLE_OF.replace('region', '#')}q", keys_of("q"), "names no region; add one to it, or set AW"),
-        (f"[profile p]\n{ROLE_OF}nobody", "", "its source_profile 'nobody' does not exist; correct the name, or make"),
+        ("", "[p]\n\ncanary\n", ".aws/credentials cannot be parsed at line 3. Correct the file."),
+        ("", "canary\n[p]\n", ".aws/credentials cannot be parsed at line 1. Correct the file."),
+        ("[profile p\ncanary\n", "", ".aws/config cannot be parsed at line 1. Correct the file."),
+        ("", "[p]\nk = 1\n[p]\nx = canary\n", ".aws/credentials cannot be parsed at line 3. Correct the file."),
+        ("", "[p]\nk = 1\nK = canary\n", ".aws/credentials cannot be parsed at line 3. Correct the file."),
+        ("[profile p]\ns3 =\n  canary\n", "", "cannot be parsed: an indented line is not `name = value`. Correct"),
+        (f"[profile p]\n{ROLE_OF.replace('region', '#')}q", keys_of("q"), "has no region. Add a region to it, or set AWS_DEF"),
+        (f"[profile p]\n{ROLE_OF}nobody", "", "its source_profile 'nobody' does not exist. Correct the name, or create"),
         (f"[profile p]\n{ROLE_OF}q\n[profile q]\n{ROLE_OF}nobody", "", "its source_profile 'nobody' does not exist"),
-        (f"[profile p]\n{ROLE_OF}q\n[profile q]\nregion = x", "", "its settings do not fit together; check its role"),
-        (f"[profile p]\n{ROLE_OF}\n  x = canary", "", "see why with: aws sts get-caller-identity --profile p"),
-        (f"[profile p]\nrole_arn = {ROLE}", "", "source_profile or credential_source is missing; add it, or remove"),
-        (f"[profile p]\nrole_arn = {ROLE}\ncredential_source = canary", "", "its settings do not fit together; check"),
-        (f"[profile p]\nrole_arn = {ROLE}\ncredential_source = Environment", "", "Environment gave no credentials; ch"),
-        (f"[profile p]\nrole_arn = {ROLE}\nweb_identity_token_file = /canary", "", "check its web_identity_token_file"),
-        ("[profile p]\nsso_account_id = canary\nsso_role_name = canary", "", "check its role_arn, source_profile, cre"),
-        (f"[profile p]\n{ROLE_OF.replace('= me', '= x')}q", keys_of("q"), "STS does not take one of its values; check"),
-        (f"[profile p]\n{ROLE_OF}q", keys_of("q"), "a server that it needs cannot be reached; check the network"),
+        (f"[profile p]\n{ROLE_OF}q\n[profile q]\nregion = x", "", "its settings contradict each other. Check its role"),
+        (f"[profile p]\n{ROLE_OF}\n  x = canary", "", "See the reason with: aws sts get-caller-identity --profile p"),
+        (f"[profile p]\nrole_arn = {ROLE}", "", "source_profile or credential_source is missing. Add it, or remove"),
+        (f"[profile p]\nrole_arn = {ROLE}\ncredential_source = canary", "", "its settings contradict each other. Check"),
+        (f"[profile p]\nrole_arn = {ROLE}\ncredential_source = Environment", "", "Environment returned no credentials. Ch"),
+        (f"[profile p]\nrole_arn = {ROLE}\nweb_identity_token_file = /canary", "", "Check its web_identity_token_file"),
+        ("[profile p]\nsso_account_id = canary\nsso_role_name = canary", "", "Check its role_arn, source_profile, cre"),
+        (f"[profile p]\n{ROLE_OF.replace('= me', '= x')}q", keys_of("q"), "one of its values is not valid for STS. Check"),
+        (f"[profile p]\n{ROLE_OF}q", keys_of("q"), "a server that it needs could not be reached. Check the net"),
     ],
 )
 def test_a_profile_that_does_not_work_is_invalid(
@@ -294,7 +294,7 @@ def test_a_profile_that_does_not_work_is_invalid(
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     configure(home, config, credentials)
     said = failure(Profile("p"))
-    assert said.startswith("the profile 'p': ")
+    assert said.startswith("Profile 'p': ")
     assert message in said
 
 
@@ -304,14 +304,14 @@ def test_a_file_that_is_no_text_is_told_as_such(home: Path) -> None:
     configure(home)
     for data in (keys_of("canary").encode("utf-16"), "# caf\u00e9 canary\n".encode("latin-1")):
         (home / ".aws" / "credentials").write_bytes(data)
-        assert f"{home}/.aws/credentials cannot be parsed: it is no UTF-8 text; correct it" in failure(Profile("p"))
+        assert f"{home}/.aws/credentials cannot be parsed: it is not UTF-8 text. Correct the file." in failure(Profile("p"))
 
 
 def test_a_half_pair_in_the_environment_is_invalid(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Though the default profile would have a whole one: that is what the SDKs do."""
     configure(home, credentials=keys_of("default"))
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA")
-    assert "the ambient AWS credentials: it is not complete: AWS_SECRET_ACCESS_KEY is missing" in failure(Profile())
+    assert "The standard AWS credential chain: AWS_SECRET_ACCESS_KEY is missing" in failure(Profile())
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), 86_401])
@@ -355,18 +355,18 @@ def test_a_cache_runs_the_process_again_once_its_credentials_run_out(home: Path,
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        ("echo canary; echo canary >&2; exit 3", "ended with status 3; run it to see why"),
-        ("echo canary >&2; kill -9 $$", "ended by signal 9; run it to see why"),
-        ("exit 0", "printed no JSON; run it to see what it prints"),
-        ("echo canary", "printed no JSON; run it to see what it prints"),
-        (r"printf '\377canary'", "printed no JSON; run it to see what it prints"),
-        ("head -c 100000 /dev/zero | tr '\\0' '['", "printed no JSON; run it to see what it prints"),
-        ("echo '[\"canary\"]'", "gave no credentials that can be used: credentials are read from a mapping, not"),
-        ('echo \'{"Version": 1, "AccessKeyId": "canary"}\'', "SecretAccessKey must be text and not empty; it is miss"),
-        (f"echo '{document(AccessKeyId=7)}'", "AccessKeyId must be text and not empty; it is not"),
-        (f"echo '{document(Expiration='canary')}'", "Expiration is not an ISO 8601 date and time; expected for exam"),
-        (f"echo '{document(Version=2)}'", "gave no document with a Version of 1; correct it"),
-        (f"echo '{document(Version=None)}'", "gave no document with a Version of 1; correct it"),
+        ("echo canary; echo canary >&2; exit 3", "ended with status 3. Run it in a terminal to see why"),
+        ("echo canary >&2; kill -9 $$", "ended by signal 9. Run it in a terminal to see why"),
+        ("exit 0", "printed no JSON. Run it in a terminal to see its output"),
+        ("echo canary", "printed no JSON. Run it in a terminal to see its output"),
+        (r"printf '\377canary'", "printed no JSON. Run it in a terminal to see its output"),
+        ("head -c 100000 /dev/zero | tr '\\0' '['", "printed no JSON. Run it in a terminal to see its output"),
+        ("echo '[\"canary\"]'", "returned no valid credentials: Credentials must be a mapping of names to values, not"),
+        ('echo \'{"Version": 1, "AccessKeyId": "canary"}\'', "SecretAccessKey is missing"),
+        (f"echo '{document(AccessKeyId=7)}'", "AccessKeyId is not text"),
+        (f"echo '{document(Expiration='canary')}'", "Expiration is not a valid ISO 8601 date and time. Write it as in"),
+        (f"echo '{document(Version=2)}'", "returned no document with Version 1. Correct the process"),
+        (f"echo '{document(Version=None)}'", "returned no document with Version 1. Correct the process"),
     ],
 )
 @pytest.mark.parametrize("is_source", [False, True], ids=["itself", "source"])
@@ -377,7 +377,7 @@ def test_a_process_that_fails_is_told_without_what_it_printed(
     config = process(home, script, "[profile q]" if is_source else "[profile p]")
     configure(home, config + (f"[profile p]\n{ROLE_OF}q\n" if is_source else ""))
     said = failure(Profile("p"))
-    assert said.startswith("the profile 'p': its credential_process ")
+    assert said.startswith("Profile 'p': its credential_process ")
     assert message in said
 
 
@@ -395,23 +395,23 @@ def test_whatever_a_process_prints_is_credentials_or_a_typed_error(output: objec
 def test_an_expiration_without_a_zone_is_invalid(home: Path) -> None:
     """Botocore stumbles over it; nobody can say when that is."""
     configure(home, printing(home, document(Expiration="2036-11-25T12:00:00")))
-    assert "its credential_process gave no credentials that can be used: " in failure(Profile("p"))
+    assert "its credential_process returned no valid credentials: " in failure(Profile("p"))
 
 
 @pytest.mark.case("E12")
 def test_a_process_that_gives_what_has_expired_is_invalid(home: Path) -> None:
     """Botocore asks twice, and then gives up."""
     configure(home, printing(home, document(Expiration="2020-01-01T00:00:00Z")))
-    assert "what it gives has expired already; check the clock, and where its credentials come" in failure(Profile("p"))
+    assert "its credentials have expired. Check the clock, and the place where the credentials come" in failure(Profile("p"))
 
 
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("/nowhere/canary", "cannot be started: No such file or directory; correct it"),
-        ("/", "cannot be started: Permission denied; correct it"),
-        ("", "cannot be started: it is no command; correct it"),
-        ("sh -c 'canary\0'", "cannot be started: it is no command; correct it"),
+        ("/nowhere/canary", "could not be started: No such file or directory. Correct the setting"),
+        ("/", "could not be started: Permission denied. Correct the setting"),
+        ("", "could not be started: it is not a command. Correct the setting"),
+        ("sh -c 'canary\0'", "could not be started: it is not a command. Correct the setting"),
     ],
 )
 def test_a_process_that_cannot_be_started_is_invalid(command: str, message: str, home: Path) -> None:
@@ -423,7 +423,7 @@ def test_a_process_that_cannot_be_started_is_invalid(command: str, message: str,
 def test_a_command_with_an_open_quote_is_invalid(home: Path) -> None:
     """Botocore cannot take it apart."""
     configure(home, "[profile p]\ncredential_process = sh 'canary\n")
-    assert "see why with: aws sts get-caller-identity --profile p" in failure(Profile("p"))
+    assert "See the reason with: aws sts get-caller-identity --profile p" in failure(Profile("p"))
 
 
 def has_ended(pid: int) -> bool:
@@ -450,7 +450,7 @@ def test_a_process_that_hangs_is_ended(is_source: bool, home: Path, tmp_path: Pa
     config = process(home, f"echo $$ > {tmp_path}/pid; echo canary; exec sleep 30", header)
     configure(home, config + (f"[profile p]\n{ROLE_OF}q\n" if is_source else ""))
     start = time.monotonic()
-    assert "its credential_process had not ended after 0.3 s, and was stopped; run it to see what it waits for" in (
+    assert "its credential_process did not end within 0.3 seconds and was stopped. Run it in a terminal to see why" in (
         failure(Profile("p", process_timeout=0.3))
     )
     assert time.monotonic() - start < 5
@@ -463,7 +463,7 @@ def test_the_children_of_a_process_that_hangs_are_stopped_too(rest: str, home: P
     """They keep its output open, and one that asks the same profile again would grow for ever."""
     script = f"sleep 30 & echo $! > {tmp_path}/pid; echo {shlex.quote(document())}{rest}"
     configure(home, process(home, script))
-    assert "had not ended after 0.3 s" in failure(Profile("p", process_timeout=0.3))
+    assert "did not end within 0.3 seconds" in failure(Profile("p", process_timeout=0.3))
     assert has_ended(int((tmp_path / "pid").read_text()))
 
 
@@ -511,10 +511,10 @@ def test_a_process_may_ask_the_user_at_the_terminal(hangs: bool, home: Path, tmp
     os.close(terminal)
     os.waitpid(child, 0)
     if hangs:
-        assert b"had not ended after 2 s" in shown
+        assert b"within 2 seconds and was stopped" in shown
         assert has_ended(int((tmp_path / "pid").read_text()))
     else:
-        assert b"access_key_id='AKIATYPED'" in shown
+        assert b"<Credentials AKIATYPED: no expiration>" in shown
 
 
 @pytest.mark.parametrize("seconds", [3600, 800, 300])
@@ -538,7 +538,7 @@ def test_a_process_runs_once_for_each_fetch(
 def test_a_path_that_only_a_shell_would_replace_is_named_as_that(start: str, home: Path) -> None:
     """No shell runs the command."""
     configure(home, f"[profile p]\ncredential_process = {start}/process\n")
-    assert f"write the whole path: no shell replaces the '{start[0]}' at its beginning" in failure(Profile("p"))
+    assert f"Write the full path, because no shell replaces the '{start[0]}' at its beginning" in failure(Profile("p"))
 
 
 @pytest.mark.case("H12", "P77")
@@ -591,15 +591,15 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("settings", "missing"),
     [
-        ("region = eu-west-1", "it holds no credentials;"),
-        ("", "it holds no credentials;"),
-        ("aws_secret_access_key = canary", "it holds no credentials: aws_access_key_id is missing;"),
+        ("region = eu-west-1", "it has no credentials. Complete"),
+        ("", "it has no credentials. Complete"),
+        ("aws_secret_access_key = canary", "it has no credentials: aws_access_key_id is missing. Complete"),
         ("aws_acces_key_id = A\naws_secret_access_key = canary", "Did you mean aws_access_key_id?"),
-        ("sso_session = corp", "it holds no credentials: sso_account_id and sso_role_name are missing;"),
-        ("sso_start_url = https://a\nsso_region = b", "sso_account_id and sso_role_name are missing;"),
-        ("source_profile = q", "it holds no credentials: role_arn is missing;"),
-        ("credential_source = Environment", "it holds no credentials: role_arn is missing;"),
-        ("canary canary = canary", "it holds no credentials;"),
+        ("sso_session = corp", "it has no credentials: sso_account_id and sso_role_name are missing. Complete"),
+        ("sso_start_url = https://a\nsso_region = b", "sso_account_id and sso_role_name are missing. Complete"),
+        ("source_profile = q", "it has no credentials: role_arn is missing. Complete"),
+        ("credential_source = Environment", "it has no credentials: role_arn is missing. Complete"),
+        ("canary canary = canary", "it has no credentials. Complete"),
     ],
 )
 @pytest.mark.usefixtures("machine")
@@ -607,11 +607,11 @@ def test_a_named_profile_without_credentials_is_refused(settings: str, missing: 
     """It must not silently become the role of the machine, which is somebody else's."""
     configure(home, f"[profile p]\n{settings}\n[sso-session corp]\nsso_start_url = a\n[profile q]\nregion = x\n")
     text = failure(Profile("p"), SourceMissing)
-    assert "the profile 'p': it holds no credentials" in text
-    assert missing in text.replace("? C", "?; c")
-    assert "for the role of this machine, use Profile() without a name" in text
+    assert "Profile 'p': it has no credentials" in text
+    assert missing in text
+    assert "To use the role of this machine, pass Profile() without a name" in text
     configure(home, "", f"[p]\n{settings}\n")
-    assert "it holds no credentials" in failure(Profile("p"), SourceMissing)
+    assert "it has no credentials" in failure(Profile("p"), SourceMissing)
 
 
 @pytest.mark.parametrize(
@@ -643,7 +643,7 @@ def test_the_default_chain_may_use_the_role_of_the_machine(
         assert Profile(name).fetch().access_key_id == "AKIA-machine"
     profile = "p" if "[profile p]" in config else "default"
     assert caplog.messages == [
-        f"the profile '{profile}' holds no credentials; using those of this machine (container-role)"
+        f"Profile '{profile}' has no credentials. Using the credentials of this machine (container-role)."
     ]
 
 
@@ -658,7 +658,7 @@ def test_a_named_profile_does_not_become_the_machine_where_botocore_skips_its_se
     """An empty setting is one, and a setting that an older botocore does not know is another."""
     configure(home, f"[profile p]\n{settings}\n")
     text = failure(Profile("p"), SourceMissing)
-    assert "the profile 'p': botocore cannot use its credentials, and went on to the role of this machine" in text
+    assert "Profile 'p': botocore cannot use its credentials, and found those of this machine instead, which were not used" in text
 
 
 @pytest.mark.usefixtures("machine")
@@ -725,7 +725,7 @@ def test_the_default_profile_may_use_another_role_and_a_process(home: Path, monk
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
         assert Profile().fetch().access_key_id == "AKIA-base.me"
     configure(home, process(home, "exit 3", "[default]"))
-    assert "the ambient AWS credentials: its credential_process ended with status 3" in failure(Profile())
+    assert "The standard AWS credential chain: its credential_process ended with status 3" in failure(Profile())
 
 
 def test_a_source_profile_has_its_own_keys_whatever_the_environment_says(
@@ -744,10 +744,10 @@ def test_a_source_profile_has_its_own_keys_whatever_the_environment_says(
     ("answer", "message"),
     [
         (refused("AccessDenied", "canary", 403), "AssumeRole was refused with AccessDenied. Check that the role"),
-        (refused("canary " * 20, "canary", 403), "AssumeRole was refused with no code. "),
-        (refused(None, "canary", 403), "AssumeRole was refused with no code. "),
-        (Answer("<html>canary</html>"), "see why with: aws sts get-caller-identity --profile p"),
-        (Answer("canary", 500), "a server that it needs gave no answer that can be read; check the endpoint"),
+        (refused("canary " * 20, "canary", 403), "AssumeRole was refused with no error code. "),
+        (refused(None, "canary", 403), "AssumeRole was refused with no error code. "),
+        (Answer("<html>canary</html>"), "See the reason with: aws sts get-caller-identity --profile p"),
+        (Answer("canary", 500), "a server that it needs returned an unreadable response. Check the endpoint"),
     ],
 )
 def test_a_role_that_is_refused_is_told_by_the_code(
@@ -768,7 +768,7 @@ def test_a_loop_of_source_profiles_is_named(chain: str, home: Path) -> None:
     steps = dict(pairwise(chain))
     configure(home, "".join(f"[profile {each}]\n{ROLE_OF}{then}\n" for each, then in steps.items()))
     said = failure(Profile("p"))
-    assert f"its source_profile leads back to itself: {' -> '.join(chain)}; break the loop" in said
+    assert f"its source_profile leads back to itself: {' -> '.join(chain)}. Change one source_profile of the loop." in said
 
 
 def chain_of(length: int) -> str:
@@ -796,7 +796,7 @@ def test_a_chain_that_is_too_long_for_botocore_is_told(home: Path) -> None:
         told = failure(Profile("p0"))
     finally:
         sys.setrecursionlimit(before)
-    assert "too many source profiles follow each other; shorten the chain" in told
+    assert "its chain of source profiles is too long. Shorten the chain." in told
 
 
 # What only a person can do ---------------------------------------------------------------------------------------
@@ -833,7 +833,7 @@ def test_an_mfa_code_is_asked_for_in_the_main_thread_only(home: Path, monkeypatc
         assert Profile("p").fetch().access_key_id == "AKIA-base.me"
         problem = in_a_thread(Profile("p"))
     assert isinstance(problem, SignInRequired)
-    assert str(problem).startswith("the profile 'p': it needs an MFA code, and nobody can be asked here; fetch once in")
+    assert str(problem).startswith("Profile 'p': it needs an MFA code, and there is no person to ask: this is not the main thread at a terminal")
     assert [request.form["TokenCode"] for request in server.requests] == ["123456"]
     assert questions == ["Enter MFA code for arn:aws:iam::123456789012:mfa/me: "]
 
@@ -846,7 +846,7 @@ def test_an_mfa_code_that_nobody_gives_is_missed(home: Path, monkeypatch: pytest
 
     monkeypatch.setattr("getpass.getpass", nobody)
     configure(home, f"[profile p]\n{ROLE_OF}base\nmfa_serial = arn:aws:iam::123456789012:mfa/me\n", keys_of("base"))
-    assert "it needs an MFA code, and nobody can be asked here" in failure(Profile("p"), SignInRequired)
+    assert "it needs an MFA code, and there is no person to ask" in failure(Profile("p"), SignInRequired)
 
 
 @pytest.fixture
@@ -898,7 +898,7 @@ def test_an_sso_session_that_has_ended_says_how_to_sign_in(
     with fake_server(ENDED) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SSO", server.url)
         said = failure(Profile(name), SignInRequired)
-    assert f"nobody is signed in, or no longer; run: aws sso login{option}" in said
+    assert f"you are not signed in, or the sign-in has expired. Run: aws sso login{option}" in said
 
 
 def test_an_sso_session_gives_credentials_until_it_is_refused(
@@ -914,7 +914,7 @@ def test_an_sso_session_gives_credentials_until_it_is_refused(
         monkeypatch.setenv("AWS_ENDPOINT_URL_SSO", server.url)
         failure(Profile("p"), SignInRequired)
         sign_in(sso_cache, "https://idp.example")
-        assert "run: aws sso login --profile p" in failure(Profile("p"), SignInRequired)
+        assert "Run: aws sso login --profile p" in failure(Profile("p"), SignInRequired)
         credentials = Profile("p").fetch()
         assert credentials.access_key_id == "AKIA-sso"
         assert credentials.expiration == until
@@ -927,9 +927,9 @@ def test_a_login_session_that_has_ended_says_how_to_sign_in(home: Path, monkeypa
     """Or what botocore needs for it, which is not installed with it."""
     configure(home, "[profile p]\nlogin_session = arn:aws:iam::123456789012:user/me\nregion = us-east-1\n")
     monkeypatch.setattr("botocore.credentials.EC", None)
-    assert "botocore needs another package for that; run: pip install 'botocore[crt]'" in failure(Profile("p"))
+    assert "botocore needs another package for that. Run: pip install 'botocore[crt]'" in failure(Profile("p"))
     monkeypatch.setattr("botocore.credentials.EC", object())
-    assert "run: aws login --profile p" in failure(Profile("p"), SignInRequired)
+    assert "Run: aws login --profile p" in failure(Profile("p"), SignInRequired)
 
 
 # What is relied on -----------------------------------------------------------------------------------------------
@@ -963,5 +963,5 @@ def test_at_a_terminal_the_process_itself_is_stopped(
     real = os.open
     monkeypatch.setattr(os, "open", lambda path, *rest: real(os.devnull if path == "/dev/tty" else path, *rest))
     monkeypatch.setattr(os, "tcgetpgrp", lambda _descriptor: os.getpgrp())
-    assert "had not ended after 0.3 s" in failure(Profile("p", process_timeout=0.3))
+    assert "did not end within 0.3 seconds" in failure(Profile("p", process_timeout=0.3))
     assert has_ended(int((tmp_path / "pid").read_text()))

@@ -390,7 +390,7 @@ def test_the_sign_in_server_of_a_profile_needs_tls(home: Path, monkeypatch: pyte
     with fake_server(Answer(json.dumps({"roleCredentials": keys}))) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SSO", "http://portal.example")
         monkeypatch.setenv("http_proxy", proxy.url)
-        with pytest.raises(ProofInvalid, match="travel in clear") as caught:
+        with pytest.raises(ProofInvalid, match="would not be encrypted") as caught:
             Profile("p").fetch()
         assert "canary" not in str(caught.value)
         assert proxy.requests == []
@@ -450,7 +450,7 @@ def test_a_long_answer_is_an_error_for_a_profile_too(home: Path, monkeypatch: py
     configure(home, f"[profile x]\nregion = us-east-1\nrole_arn = {ROLE}\nsource_profile = b\n[profile b]\n{base}")
     with fake_server(Answer("a" * 5_000_000)) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
-        with pytest.raises(ProofInvalid, match="returned too long an answer"):
+        with pytest.raises(ProofInvalid, match="returned a response that is too long"):
             Profile("x").fetch()
         assert len(server.requests) == 1
 

@@ -309,7 +309,7 @@ def test_a_source_that_waits_for_itself_is_an_error_and_no_hang(clock: ManualClo
     new = credentials(clock, hours=1)
     selfish = Selfish(None, new)
     selfish.around = both = cached(selfish, clock)
-    with pytest.raises(SourceMissing, match="waits for them itself"):
+    with pytest.raises(SourceMissing, match="needs the same credentials, so it would wait for itself"):
         both.fetch()
     clock.advance(timedelta(seconds=1))
     assert both.fetch() is new
@@ -425,7 +425,7 @@ def test_an_answer_that_has_expired_is_a_failure(clock: ManualClock, life: timed
     assert both.fetch() is old
     assert both.fetch() is old
     assert source.calls == 2
-    with pytest.raises(ProofInvalid, match="credentials that expired at .* and it is 2026-11-25 12:45"):
+    with pytest.raises(ProofInvalid, match="credentials that expired at .*\\. The time is 2026-11-25 12:45"):
         cached(ScriptedSource(stale), clock).fetch()
 
 
@@ -704,7 +704,7 @@ def test_a_listener_may_read_what_it_is_told_of(clock: ManualClock) -> None:
 def test_a_listener_that_fails_costs_nobody_credentials(clock: ManualClock) -> None:
     """It is a warning, at the line that read, with the class of the error alone."""
     both = Cached(ScriptedSource(credentials(clock, hours=1)), clock=clock, listener=Noted(Down("canary")))
-    with pytest.warns(StskitWarning, match="listener raised Down at 'refreshed'; correct notify") as told:
+    with pytest.warns(StskitWarning, match="listener raised Down for 'refreshed'. Correct its notify") as told:
         both.fetch()
     assert told[0].filename == __file__
 

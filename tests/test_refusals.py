@@ -62,7 +62,7 @@ def text_of(code: str, operation: str = "AssumeRole", message: str = "") -> str:
     [
         ("AccessDenied", "trust policy"),
         ("ExpiredTokenException", "expired|too old"),
-        ("IDPRejectedClaim", "Sign in to it again"),
+        ("IDPRejectedClaim", "Sign in again, and check that the user may use"),
         ("InvalidClientTokenId", "Check that the key is active"),
         ("InvalidIdentityToken", "in the account of the role"),
         ("MalformedPolicyDocument", "must be an IAM policy in JSON"),
@@ -71,7 +71,7 @@ def text_of(code: str, operation: str = "AssumeRole", message: str = "") -> str:
         ("RequestExpired", "Set the clock"),
         ("SignatureDoesNotMatch", "Check the secret access key"),
         ("ValidationError", "role chaining"),
-        ("SomethingNew", "Look the code up"),
+        ("SomethingNew", "Look up the code"),
     ],
 )
 def test_a_refusal_says_what_to_do_and_is_not_tried_again(code: str, next_step: str, operation: str) -> None:
@@ -84,13 +84,13 @@ def test_a_refusal_says_what_to_do_and_is_not_tried_again(code: str, next_step: 
     assert (error.region, error.endpoint, error.request_id) == ("us-east-1", server.url, "request-1")
     assert re.search(next_step, error.remedy)
     assert not error.retryable
-    assert str(error) == f"{operation} for {ROLE.arn}: STS refused with {plain}: What STS says. {error.remedy}"
+    assert str(error) == f"{operation} for {ROLE.arn}: STS refused the request with {plain}: What STS says. {error.remedy}"
 
 
 def test_who_is_to_be_trusted_depends_on_the_operation() -> None:
     """AccessDenied means another check for each of the three."""
     remedies = [refusal(refused("AccessDenied"), proof).remedy for proof in PROOFS.values()]
-    words = ["external id", "SAML provider", "(aud)"]
+    words = ["external ID", "SAML provider", "(aud)"]
     assert [[word in remedy for word in words] for remedy in remedies] == [
         [True, False, False],
         [False, True, False],
@@ -121,7 +121,7 @@ def test_without_a_code_the_status_decides(body: str, status: int, next_step: st
     error = refusal(Answer(body, status))
     assert (error.code, error.http_status, error.retryable) == (None, status, retryable)
     assert error.remedy.startswith(next_step)
-    assert f"STS refused with HTTP status {status}. " in str(error)
+    assert f"STS refused the request with HTTP status {status}. " in str(error)
 
 
 @pytest.mark.parametrize("body", ["", "<html>Oops</html>"])
@@ -129,7 +129,7 @@ def test_a_page_of_a_gateway_has_no_code(body: str, once: None) -> None:
     """Botocore puts the status there; it is none of STS's codes."""
     error = refusal(Answer(body, 502))
     assert (error.code, error.http_status, error.retryable) == (None, 502, True)
-    assert str(error).endswith(f"STS refused with HTTP status 502: Bad Gateway. {ANY_5XX.text}")
+    assert str(error).endswith(f"STS refused the request with HTTP status 502: Bad Gateway. {ANY_5XX.text}")
 
 
 def test_an_error_without_its_envelope_is_understood() -> None:
@@ -214,12 +214,12 @@ def test_no_usable_answer_is_an_error_of_a_kind(reaction: Reaction, kind: str, o
         ({"Expiration": None}, "no expiration"),
         ({"AccessKeyId": None}, "AccessKeyId"),
         ({"SecretAccessKey": ""}, "SecretAccessKey"),
-        ({"Expiration": "2036-11-25T12:00:00"}, "not an ISO 8601 date"),
+        ({"Expiration": "2036-11-25T12:00:00"}, "not a valid ISO 8601 date"),
         ({"Expiration": "9999-12-31T23:59:59Z"}, "would never expire"),
-        ({"Expiration": "Nov"}, "not an ISO 8601 date"),
-        ({"Expiration": "12"}, "not an ISO 8601 date"),
-        ({"Expiration": "Wed, 25 Nov 2036 12:00:00 EST"}, "not an ISO 8601 date"),
-        ({"Expiration": "2020-01-01T00:00:00Z"}, "expired already; check the clock"),
+        ({"Expiration": "Nov"}, "not a valid ISO 8601 date"),
+        ({"Expiration": "12"}, "not a valid ISO 8601 date"),
+        ({"Expiration": "Wed, 25 Nov 2036 12:00:00 EST"}, "not a valid ISO 8601 date"),
+        ({"Expiration": "2020-01-01T00:00:00Z"}, "have expired. Check the clock"),
     ],
 )
 def test_credentials_that_are_not_whole_are_no_answer(changes: dict[str, str | None], reason: str) -> None:
@@ -233,9 +233,9 @@ def test_credentials_that_are_not_whole_are_no_answer(changes: dict[str, str | N
 def test_an_identity_that_is_not_whole_is_no_answer() -> None:
     """The same for GetCallerIdentity, which has no role to speak of."""
     nameless = partial(granted, Account=None)
-    with fake_server(nameless) as server, pytest.raises(STSUnavailable, match="it does not name account") as caught:
+    with fake_server(nameless) as server, pytest.raises(STSUnavailable, match="the response does not contain account") as caught:
         BotocoreSTS(endpoint_url=server.url).caller_identity(BASE)
-    assert str(caught.value).startswith(f"GetCallerIdentity: STS at {server.url} gave no answer of STS (")
+    assert str(caught.value).startswith(f"GetCallerIdentity: STS at {server.url} returned a response that did not come from STS (")
     assert (caught.value.kind, caught.value.role_arn) == ("answer", None)
 
 
@@ -315,7 +315,7 @@ def test_settings_that_cannot_work_are_told_apart(
 )
 def test_a_proof_that_cannot_be_sent_is_an_error_of_its_source(proof: Proof) -> None:
     """A source that is not ours may give anything; what botocore refuses to send is not STS's fault."""
-    with fake_server(granted) as server, pytest.raises(ProofInvalid, match="the proof was not sent") as caught:
+    with fake_server(granted) as server, pytest.raises(ProofInvalid, match="nothing was sent, because botocore rejected the proof") as caught:
         BotocoreSTS(endpoint_url=server.url).exchange(proof, ROLE)
     assert server.requests == []
     assert "canary" not in told(caught.value)
@@ -328,7 +328,7 @@ def test_an_unknown_failure_is_of_the_kind_of_its_time() -> None:
     errors = translate(KeyError(), call), translate(KeyError(), later), translate(NoCredentialsError(), later)
     assert {type(error) for error in errors} == {STSUnavailable}
     assert [getattr(error, "kind", None) for error in errors] == ["setup", "answer", "setup"]
-    assert str(unavailable("timeout", "x", call)).startswith("AssumeRole: STS did not answer in time (x). ")
+    assert str(unavailable("timeout", "x", call)).startswith("AssumeRole: STS did not respond in time (x). ")
 
 
 # Secrets ---------------------------------------------------------------------------------------------------------
@@ -387,7 +387,7 @@ def test_a_secret_is_cut_from_whatever_the_server_says(secret: str, before: str,
     error = translate(answer_of(quoted, quoted, quoted), call)
     assert isinstance(error, STSError)
     for text in (error.code or "", str(error).removesuffix(error.remedy), error.request_id or ""):
-        assert secret not in text.removeprefix("AssumeRole: STS refused with ")
+        assert secret not in text.removeprefix("AssumeRole: STS refused the request with ")
 
 
 @given(st.integers(0, 300), st.integers(40, 300))
@@ -397,7 +397,7 @@ def test_a_part_of_a_secret_is_cut_too(start: int, length: int) -> None:
     call = CallDetails("AssumeRole", None, None, None, (token,))
     part = str(token)[start : start + length]
     error = translate(answer_of("X", f"token '{part}...' is bad", "r"), call)
-    assert str(error).startswith("AssumeRole: STS refused with X: token '***' is bad.")
+    assert str(error).startswith("AssumeRole: STS refused the request with X: token '***' is bad.")
 
 
 def test_the_longer_secret_is_cut_first() -> None:

@@ -64,9 +64,9 @@ def test_no_message_of_a_server_takes_long_to_match() -> None:
         ),
         ("AccessDenied", "AssumeRoleWithSAML", "", "AWSReservedSSO_"),
         ("AccessDenied", "AssumeRoleWithWebIdentity", "", "subject (sub)"),
-        ("ExpiredToken", "AssumeRole", "", "credentials that the call was signed with"),
-        ("ExpiredToken", "AssumeRoleWithSAML", "", "sign in again"),
-        ("ExpiredToken", "AssumeRoleWithWebIdentity", "", "get a new one"),
+        ("ExpiredToken", "AssumeRole", "", "credentials that signed the call have expired"),
+        ("ExpiredToken", "AssumeRoleWithSAML", "", "Sign in again"),
+        ("ExpiredToken", "AssumeRoleWithWebIdentity", "", "Get a new one"),
         ("InvalidIdentityToken", "AssumeRoleWithWebIdentity", "Couldn't retrieve verification key from", "many jobs"),
         ("InvalidIdentityToken", "AssumeRoleWithWebIdentity", "No OpenIDConnect provider found in", "Create an OpenID"),
         ("InvalidIdentityToken", "AssumeRoleWithWebIdentity", "Incorrect token audience", "sts.amazonaws.com.cn"),
@@ -78,7 +78,7 @@ def test_no_message_of_a_server_takes_long_to_match() -> None:
             "RoleSessionName",
         ),
         ("InvalidIdentityToken", "AssumeRoleWithSAML", "Source Identity must match [a-z]", "and SourceIdentity"),
-        ("InvalidIdentityToken", "AssumeRoleWithSAML", "must be used within 5 minutes of issue", "save the new one"),
+        ("InvalidIdentityToken", "AssumeRoleWithSAML", "must be used within 5 minutes of issue", "save the new response"),
         ("InvalidIdentityToken", "AssumeRoleWithSAML", "Response signature invalid", "current metadata"),
         ("SignatureDoesNotMatch", "AssumeRole", "Signature expired: 2026 is now earlier than", "Set the clock"),
         ("SignatureDoesNotMatch", "AssumeRole", "The request signature we calculated", "secret access key"),
@@ -86,7 +86,7 @@ def test_no_message_of_a_server_takes_long_to_match() -> None:
             "ValidationError",
             "AssumeRole",
             "exceeds the 1 hour limit for role chaining",
-            "an hour",
+            "at most one hour",
         ),
         (
             "ValidationError",
@@ -97,7 +97,7 @@ def test_no_message_of_a_server_takes_long_to_match() -> None:
         ("ValidationError", "AssumeRoleWithSAML", "principal exists outside the account of the Role", "same account"),
         ("ValidationError", "AssumeRole", "1 validation error detected", "that STS names"),
         ("MissingAuthenticationToken", "AssumeRole", "", "not signed"),
-        ("UnrecognizedClient", "AssumeRole", "", "does not know the access key id"),
+        ("UnrecognizedClient", "AssumeRole", "", "does not know the access key ID"),
         ("TooManyRequests", "AssumeRole", "", "Too many calls"),
         ("RequestTimeTooSkewed", "AssumeRole", "", "Set the clock"),
     ],
@@ -136,7 +136,7 @@ def test_a_refused_token_tells_its_claims() -> None:
     """Those that a trust policy looks at, and its times."""
     error = refusal(refused("AccessDenied", status=403), WEB)
     assert error.remedy.endswith(
-        "The token says: issuer 'https://idp', audience 'sts.amazonaws.com', subject 'alice', "
+        "The token has: issuer 'https://idp', audience 'sts.amazonaws.com', subject 'alice', "
         "valid until 2026-11-25 12:00:00+00:00."
     )
     assert WEB.value not in told(error)
@@ -147,9 +147,9 @@ def test_a_refused_assertion_tells_what_it_says_and_offers() -> None:
     """Whom it is for, who it is, when it was made, and which roles there are."""
     error = refusal(refused("AccessDenied", status=403), SAML)
     assert error.remedy.endswith(
-        "The assertion says: issuer 'https://idp.example', audience 'urn:amazon:webservices', session name 'alice', "
-        "made at 2026-11-25 12:00:00+00:00, valid from 2026-11-25 12:00:00+00:00, "
-        f"valid until 2026-11-25 12:05:00+00:00. It offers: {ROLE}."
+        "The assertion has: issuer 'https://idp.example', audience 'urn:amazon:webservices', session name 'alice', "
+        "issued at 2026-11-25 12:00:00+00:00, valid from 2026-11-25 12:00:00+00:00, "
+        f"valid until 2026-11-25 12:05:00+00:00. It offers the roles {ROLE}."
     )
     assert SAML.value not in told(error)
 
@@ -187,7 +187,7 @@ def test_refused_credentials_are_told_by_their_key_id() -> None:
     session = Credentials("ASIA", "s", "t", START, assumed_role_arn="arn:aws:sts::123456789012:assumed-role/Hub/me")
     assert refusals.describe_proof(session) == (
         "The call was signed with ASIA of arn:aws:sts::123456789012:assumed-role/Hub/me, "
-        "and ended or end at 2026-11-25 12:00:00+00:00."
+        "valid until 2026-11-25 12:00:00+00:00."
     )
 
 
@@ -195,9 +195,9 @@ def test_refused_credentials_are_told_by_their_key_id() -> None:
 @pytest.mark.parametrize(
     ("policy", "words"),
     [
-        ('{"Version": "2012-10-17",\n "Statement": }', "It is no JSON from line 2, column 15 on (Expecting value)."),
-        ("[" * 100_000, "It is nested too deep."),
-        ('{"Version": "2012"}', "It has 19 characters."),
+        ('{"Version": "2012-10-17",\n "Statement": }', "The policy is not valid JSON at line 2, column 15 (Expecting value)."),
+        ("[" * 100_000, "The policy is nested too deeply."),
+        ('{"Version": "2012"}', "The policy has 19 characters."),
     ],
 )
 def test_a_refused_policy_tells_where_it_is_broken(policy: str, words: str) -> None:
@@ -214,7 +214,7 @@ def test_how_full_the_packed_policy_is_gets_told() -> None:
     )
     assert error.code == "PackedPolicyTooLarge"
     assert "112%" in str(error)
-    assert "transitive tags" in error.remedy
+    assert "Transitive tags" in error.remedy
 
 
 # Clocks -----------------------------------------------------------------------------------------------------------

@@ -106,7 +106,7 @@ def test_times_are_read_as_saml_writes_them(text: str) -> None:
 def test_a_time_that_is_none_is_told(text: str) -> None:
     """By its name and not by its text."""
     it = assertion(response().replace(f'NotBefore="{stamp(START)}"', f'NotBefore="{text}"'))
-    with pytest.raises(ProofInvalid, match="NotBefore is no date and time") as caught:
+    with pytest.raises(ProofInvalid, match="NotBefore of the SAML assertion is not a valid date and time") as caught:
         _ = it.not_before
     assert caught.value.__context__ is None
 
@@ -134,7 +134,7 @@ def test_the_session_duration_is_checked_and_never_clamped(value: str, taken: in
     if taken is not None:
         assert it.session_duration == timedelta(seconds=taken)
     else:
-        with pytest.raises(ProofInvalid, match="SessionDuration is '.{0,20}', and STS takes 900 to 43,200"):
+        with pytest.raises(ProofInvalid, match="SessionDuration of the SAML assertion is '.{0,20}', but STS allows 900 to 43,200"):
             _ = it.session_duration
 
 
@@ -175,7 +175,7 @@ def test_a_given_provider_is_used_for_an_offered_role() -> None:
 @pytest.mark.parametrize("principal", [None, "arn:given"])
 def test_a_role_that_is_not_offered_is_refused_with_those_that_are(principal: str | None) -> None:
     """Also where the provider was given: the assertion can be read, and it lists roles."""
-    with pytest.raises(RoleNotOffered, match=f"does not offer {OTHER}; it offers: {ROLE}") as caught:
+    with pytest.raises(RoleNotOffered, match=f"does not offer {OTHER}. It offers: {ROLE}") as caught:
         assertion(response(), principal).principal_for(OTHER)
     assert caught.value.offered == (ROLE,)
 
@@ -215,7 +215,7 @@ def test_no_more_is_asked_for_than_the_assertion_allows(seconds: int | None, ref
     it = assertion(response({"SessionDuration": ["3600"]}))
     if refused:
         with pytest.raises(
-            RoleError, match="duration is 3601 seconds, and the SAML assertion allows 3600; ask for less"
+            RoleError, match="duration is 3601 seconds, but the SAML assertion allows 3600. Pass a shorter duration"
         ):
             it.check_duration(seconds)
     else:
@@ -244,7 +244,7 @@ def test_a_sign_in_that_failed_tells_its_status(inner: str) -> None:
         (f"<Assertion xmlns='{ASSERTION}'>canary</Assertion>", "a SAML assertion without the response"),
         ("<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'>canary</s:Envelope>", "a SOAP message"),
         ("<html><body>canary</body></html>", "a web page"),
-        ("<canary/>", "this is XML, and no SAML 2.0 response"),
+        ("<canary/>", "This is XML, not a SAML 2.0 response"),
     ],
 )
 def test_something_else_is_named_and_not_quoted(xml: str, what: str) -> None:

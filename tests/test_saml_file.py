@@ -55,8 +55,8 @@ def test_an_assertion_that_has_ended_needs_a_person(
         source.fetch()
     now = f"{clock.now()}"
     assert str(caught.value) == (
-        f"{source.path}: the SAML assertion ended at 2026-11-25 12:05:00+00:00, and it is {now}; "
-        f"sign in again and save the new response as {source.path}"
+        f"{source.path}: the SAML assertion expired at 2026-11-25 12:05:00+00:00. The time is {now}. "
+        f"Sign in again, and save the new response as {source.path}"
     )
 
 
@@ -82,7 +82,7 @@ def test_an_assertion_that_does_not_count_yet_is_refused(
         source.fetch()
     else:
         with pytest.raises(
-            ProofInvalid, match=r"counts from 2026-11-25 12:00:00\+00:00, and it is 2026-11-25 11:55:54"
+            ProofInvalid, match=r"is not valid before 2026-11-25 12:00:00\+00:00\. The time is 2026-11-25 11:55:54"
         ):
             source.fetch()
 
@@ -127,7 +127,7 @@ def test_every_audience_of_aws_will_do(audience: str, tmp_path: Path, clock: Man
 def test_an_assertion_for_somebody_else_is_refused(audience: str, tmp_path: Path, clock: ManualClock) -> None:
     """It is most often the response of another application in the same log."""
     source = SAMLFile(saved(tmp_path, encoded(response(NAMED, audiences=[audience]))), clock=clock)
-    with pytest.raises(ProofInvalid, match=f"is for {audience}, and not for AWS"):
+    with pytest.raises(ProofInvalid, match=f"was issued for {audience}, not for AWS"):
         assume(ROLE, source=source, sts=BotocoreSTS("us-east-1"))
 
 
@@ -135,7 +135,7 @@ def test_another_audience_can_be_asked_for(tmp_path: Path, clock: ManualClock) -
     """Servers that are not AWS's have names of their own."""
     path = saved(tmp_path, encoded(response(audiences=["https://sts.example"])))
     SAMLFile(path, audience="https://sts.example", clock=clock).fetch()
-    with pytest.raises(ProofInvalid, match=r"is for https://sts\.example, and not for https://other\.example"):
+    with pytest.raises(ProofInvalid, match=r"was issued for https://sts\.example, not for https://other\.example"):
         SAMLFile(path, audience="https://other.example", clock=clock).fetch()
 
 
@@ -153,7 +153,7 @@ class NoSTS:
 def test_values_that_are_no_pair_are_told(tmp_path: Path, clock: ManualClock) -> None:
     """By their number; the others are kept."""
     xml = response({"Role": [PAIR, f"{ROLE},canary", f"{PAIR},{OTHER}"]})
-    with pytest.warns(StskitWarning, match="2 values of the attribute Role are no pair") as told:
+    with pytest.warns(StskitWarning, match="2 values of the attribute Role were skipped") as told:
         assertion = SAMLFile(saved(tmp_path, encoded(xml)), clock=clock).fetch()
     assert [role.role_arn for role in assertion.roles] == [ROLE]
     assert "canary" not in str(told[0].message)
@@ -175,8 +175,8 @@ def test_it_is_logged_which_response_of_a_browser_log_is_taken(
     assert caplog.records == []
     path = saved(tmp_path, json.dumps({"log": {"entries": [entry, entry]}}))
     SAMLFile(path, clock=clock).fetch()
-    which = "of 2 responses the one posted at 2026-11-25 12:00:01+00:00 to aws.amazon.com"
-    assert [record.getMessage() for record in caplog.records] == [f"{path}, {which}: this SAML response is taken"]
+    which = "the newest of 2 responses, posted at 2026-11-25 12:00:01+00:00 to aws.amazon.com"
+    assert [record.getMessage() for record in caplog.records] == [f"{path}, {which}: using this SAML response."]
     clock.advance(timedelta(hours=1))
     with pytest.raises(
         SignInRequired, match=f"samlresponse.log, {which}: the SAML assertion ended".replace("+", r"\+")
@@ -220,7 +220,7 @@ def test_a_recipe_goes_on_with_a_newer_file_at_once(tmp_path: Path, clock: Manua
     cached = Cached(AssumedRole(ROLE, source=SAMLFile(path, clock=clock), sts=sts), clock=clock)
     first = cached.fetch()
     clock.advance(timedelta(minutes=55))
-    with pytest.warns(StskitWarning, match=r"expire at 2026-11-25 13:00.*cannot be refreshed.*sign in again and save"):
+    with pytest.warns(StskitWarning, match=r"expire at 2026-11-25 13:00.*cannot be refreshed.*Sign in again, and save"):
         assert cached.fetch() is first
     clock.advance(timedelta(minutes=6))
     with pytest.raises(SignInRequired, match="sign in again"):

@@ -238,7 +238,7 @@ def test_the_limit_of_sts_is_the_limit(length: int, taken: bool) -> None:
     if taken:
         assert len(saml_encoding.canonical(encoded(xml))) == length
     else:
-        with pytest.raises(ProofInvalid, match="has 100,004 characters and STS takes 100,000"):
+        with pytest.raises(ProofInvalid, match="has 100,004 characters, but STS allows 100,000"):
             saml_encoding.canonical(encoded(xml))
 
 
@@ -261,7 +261,7 @@ def test_the_limit_of_sts_is_the_limit(length: int, taken: bool) -> None:
 )
 def test_what_is_neither_base64_nor_xml_is_refused(text: str) -> None:
     """Nothing is guessed and nothing is dropped: junk, base64url and what is no text at all."""
-    with pytest.raises(ProofInvalid, match="neither base64 nor XML|no well-formed XML|URL-safe") as caught:
+    with pytest.raises(ProofInvalid, match="neither base64 nor XML|not contain well-formed XML|URL-safe") as caught:
         saml_encoding.canonical(text)
     assert caught.value.__context__ is None
 
@@ -278,28 +278,28 @@ WIDE = " ".join(f"a{number}='{number}'" for number in range(20_000))
     ("xml", "message"),
     [
         (" ", "no element found"),
-        ("<html><body>Sign in</body></html>", "no SAML 2.0 response"),
-        (f"<Response xmlns='{ASSERTION}'/>", "no SAML 2.0 response"),
-        ("<Response xmlns='urn:oasis:names:tc:SAML:1.0:protocol'/>", "no SAML 2.0 response"),
-        (f"<LogoutResponse xmlns='{PROTOCOL}'/>", "no SAML 2.0 response"),
-        (GOOD[:-5], "no well-formed XML"),
+        ("<html><body>Sign in</body></html>", "not a SAML 2.0 response"),
+        (f"<Response xmlns='{ASSERTION}'/>", "not a SAML 2.0 response"),
+        ("<Response xmlns='urn:oasis:names:tc:SAML:1.0:protocol'/>", "not a SAML 2.0 response"),
+        (f"<LogoutResponse xmlns='{PROTOCOL}'/>", "not a SAML 2.0 response"),
+        (GOOD[:-5], "not contain well-formed XML"),
         (GOOD + "<x/>", "junk after document element"),
         (GOOD.replace("p:Response", "q:Response"), "unbound prefix"),
-        (wrapped(""), "exactly one assertion, this one 0"),
-        (wrapped(assertion() * 2), "exactly one assertion, this one 2"),
-        (wrapped(assertion() + "<a:EncryptedAssertion/>"), "exactly one assertion, this one 2"),
-        (wrapped(f"<p:Extensions>{assertion()}</p:Extensions>{assertion()}"), "exactly one assertion, this one 2"),
-        (wrapped(assertion().replace("</a:A", "<a:Assertion/></a:A", 1)), "exactly one assertion, this one 2"),
+        (wrapped(""), "has 0 assertions, but STS needs exactly one"),
+        (wrapped(assertion() * 2), "has 2 assertions, but STS needs exactly one"),
+        (wrapped(assertion() + "<a:EncryptedAssertion/>"), "has 2 assertions, but STS needs exactly one"),
+        (wrapped(f"<p:Extensions>{assertion()}</p:Extensions>{assertion()}"), "has 2 assertions, but STS needs exactly one"),
+        (wrapped(assertion().replace("</a:A", "<a:Assertion/></a:A", 1)), "has 2 assertions, but STS needs exactly one"),
         ("<!DOCTYPE x>" + GOOD, "document type"),
         (f"<!DOCTYPE x [{LAUGHS}]>" + wrapped(assertion("&l9;")), "document type"),
         ("<!DOCTYPE x SYSTEM 'http://127.0.0.1:9/x.dtd'>" + GOOD, "document type"),
         ("<!DOCTYPE x [<!ENTITY % p SYSTEM 'file:///etc/passwd'> %p;]>" + GOOD, "document type"),
         (wrapped(assertion("&undefined;")), "undefined entity"),
-        (wrapped(DEEP), "nested more than 64 deep"),
-        (DEEP, "no SAML 2.0 response"),
-        (wrapped(f"<x {WIDE}/>"), "exactly one assertion, this one 0"),
+        (wrapped(DEEP), "nested more than 64 levels"),
+        (DEEP, "not a SAML 2.0 response"),
+        (wrapped(f"<x {WIDE}/>"), "has 0 assertions, but STS needs exactly one"),
         (wrapped("<x a='1' a='2'/>"), "duplicate attribute"),
-        ("\x00", "no well-formed XML"),
+        ("\x00", "not contain well-formed XML"),
     ],
     ids=lambda value: value[:30],
 )
@@ -338,7 +338,7 @@ def test_the_deepest_that_is_read_is_64() -> None:
     """The limit is far above what identity providers send, and it is exact."""
     levels = saml_parser.MAX_DEPTH - 1
     assert pairs(wrapped(f"{'<x>' * levels}{'</x>' * levels}{assertion(f'{ROLE},{PROVIDER}')}")) == [(ROLE, PROVIDER)]
-    with pytest.raises(ProofInvalid, match="64 deep"):
+    with pytest.raises(ProofInvalid, match="64 levels"):
         pairs(wrapped(f"{'<x>' * (levels + 1)}{'</x>' * (levels + 1)}"))
 
 
@@ -349,7 +349,7 @@ def test_the_deepest_that_is_read_is_64() -> None:
 @pytest.mark.filterwarnings("error")
 def test_an_encoding_that_expat_cannot_use_is_refused(encoding: str) -> None:
     """Whether Python has no such codec, or one that is none for single bytes, the error is the same typed one."""
-    with pytest.raises(ProofInvalid, match="no SAML response.*(encoding|not well-formed)") as caught:
+    with pytest.raises(ProofInvalid, match="not a SAML response.*(encoding|not well-formed)") as caught:
         pairs(f"<?xml version='1.0' encoding='{encoding}'?><a/>")
     assert caught.value.__context__ is None
 
@@ -394,6 +394,6 @@ def test_a_good_response_with_any_damage_is_read_or_refused(start: int, length: 
 )
 def test_a_wrong_file_is_told_what_to_save(page: str) -> None:
     """Most often it is the sign-in page: the error says which field of it is wanted, and quotes nothing."""
-    with pytest.raises(ProofInvalid, match="save the value of the form field SAMLResponse") as caught:
+    with pytest.raises(ProofInvalid, match="Save the value of the form field SAMLResponse") as caught:
         saml_encoding.canonical(page)
     assert "Sign in" not in str(caught.value)

@@ -57,7 +57,7 @@ def test_temporary_credentials_are_refused_before_any_call() -> None:
     source = SessionToken(
         Static(Credentials("ASIA", "secret", "token")), sts=BotocoreSTS(endpoint_url="http://127.0.0.1:9")
     )
-    with pytest.raises(ProofInvalid, match="for the long-term keys of a user only"):
+    with pytest.raises(ProofInvalid, match="GetSessionToken needs the long-term keys of a user"):
         source.fetch()
 
 

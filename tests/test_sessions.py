@@ -325,5 +325,5 @@ def test_a_config_that_no_session_can_read_says_what_to_correct(
     (home / ".aws").mkdir()
     (home / ".aws" / "config").write_text(config)
     monkeypatch.setenv("AWS_PROFILE", "gone")
-    with pytest.raises(SinkError, match=f"{told}.*; correct that, or what AWS_PROFILE"):
+    with pytest.raises(SinkError, match=f"{told}.*\\. Correct the file, or the variables AWS_PROFILE"):
         Credentials("AKIA", "secret").to(sink)

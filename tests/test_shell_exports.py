@@ -289,9 +289,9 @@ def test_what_a_shell_cannot_quote_is_refused_and_not_shown(shell: Shell, part: 
         (unchecked(Credentials("A", "CANARY"), session_token=bad), None, "AWS_SESSION_TOKEN"),
         (Credentials("A", "CANARY"), part, "AWS_REGION"),
     ):
-        with pytest.raises(SinkError, match=f"^{name} holds what {shell} cannot quote; write it to") as caught:
+        with pytest.raises(SinkError, match=f"^{name} has characters that {shell} cannot quote. Use another sink") as caught:
             keys.to(ShellExports(shell, region=region))
-        assert (caught.value.variable, caught.value.remedy) == (name, "write it to another sink")
+        assert (caught.value.variable, caught.value.remedy) == (name, "Use another sink.")
         assert "CANARY" not in reachable_text(caught.value)
         frames = TracebackException.from_exception(caught.value, capture_locals=True).stack
         assert "CANARY" not in str([frame.locals for frame in frames if frame.filename != __file__])
@@ -300,6 +300,6 @@ def test_what_a_shell_cannot_quote_is_refused_and_not_shown(shell: Shell, part: 
 def test_another_shell_is_refused_when_it_is_named() -> None:
     """With the names of those that are known."""
     other: Any = "elvish"
-    with pytest.raises(SinkError, match=r"^'elvish' is no shell known here; name one of sh, bash, .*, pwsh$") as caught:
+    with pytest.raises(SinkError, match=r"^'elvish' is not a supported shell. Pass one of sh, bash, .*, pwsh.$") as caught:
         ShellExports(other)
     assert caught.value.option == "shell"

@@ -45,8 +45,8 @@ def test_a_path_of_the_environment_is_read_as_botocore_reads_it(
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ("$STSKIT_NONE/keys", "the variable $STSKIT_NONE was not replaced by its value"),
-        ("${STSKIT_NONE}/keys", "the variable ${STSKIT_NONE} was not replaced by its value"),
+        ("$STSKIT_NONE/keys", "the variable $STSKIT_NONE has no value"),
+        ("${STSKIT_NONE}/keys", "the variable ${STSKIT_NONE} has no value"),
         ("~stskit-nobody/keys", "the home folder ~stskit-nobody was not found"),
     ],
 )
@@ -61,7 +61,7 @@ def test_a_path_of_the_environment_that_cannot_be_expanded_is_refused(
             SinkError, match=re.escape(f"'{variable}={value}' cannot be used as a path: {reason}")
         ) as caught:
             action()
-        assert (caught.value.variable, caught.value.remedy) == (variable, "write the whole path")
+        assert (caught.value.variable, caught.value.remedy) == (variable, "Write the full path.")
     assert everything_in(tmp_path) == []
 
 
@@ -100,7 +100,7 @@ def test_a_new_file_is_not_named_after_a_variable(name: str, tmp_path: Path) -> 
     for action in (sink.check, lambda: SESSION.to(sink)):
         with pytest.raises(SinkError, match=r"the variable \$.?STAGE.? in the path has no value") as caught:
             action()
-        assert (caught.value.path, caught.value.remedy) == (str(path), "Set the variable, or write the whole path")
+        assert (caught.value.path, caught.value.remedy) == (str(path), "Set the variable, or write the full path.")
     assert everything_in(tmp_path) == []
     path.touch(0o600)
     assert SESSION.to(sink) == str(path)
@@ -115,7 +115,7 @@ def test_a_folder_that_may_be_a_typo_is_not_made(
     for action in (sink.check, lambda: SESSION.to(sink)):
         with pytest.raises(SinkError, match=f"was not changed: the folder {tmp_path}/no such does not exist") as caught:
             action()
-        assert caught.value.remedy == f"Create it (mkdir -p '{tmp_path}/no such'), or correct the path"
+        assert caught.value.remedy == f"Create it (mkdir -p '{tmp_path}/no such'), or correct the path."
     assert everything_in(tmp_path) == []
 
 
@@ -181,6 +181,6 @@ def test_without_any_place_for_a_lock_nothing_is_written(
     monkeypatch.setattr(os, "getuid", lambda: 1_000_650_000)
     with pytest.raises(SinkError, match="its folder cannot be locked") as caught:
         SESSION.to(DotEnv(tmp_path / ".env"))
-    assert caught.value.remedy == "Set HOME or XDG_CACHE_HOME, for a lock file in its place"
+    assert caught.value.remedy == "Set HOME or XDG_CACHE_HOME, so that a lock file can be used."
     assert everything_in(tmp_path) == []
     assert files_only == []

@@ -46,18 +46,18 @@ def test_a_file_that_is_not_there_is_missing(source: FileSource, tmp_path: Path)
     for path in (tmp_path / "nowhere", tmp_path / "file" / "below"):
         error = failure(source(path))
         assert type(error) is SourceMissing
-        assert f"there is no file {path}; it should hold a" in str(error)
+        assert f"There is no file {path}. It must contain a" in str(error)
 
 
 @pytest.mark.parametrize("source", FILE_SOURCES)
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is empty; it should hold a"),
+        (b"", "is empty. It must contain a"),
         (b"\xef\xbb\xbf \r\n\t\n", "is empty"),
-        (b"canary\xff\xfe\x00binary", "is no text in UTF-8"),
+        (b"canary\xff\xfe\x00binary", "is not a text file in UTF-8"),
         ("canary, in UTF-16".encode("utf-16"), ""),
-        (b"\xff\xfec", "is no text in UTF-8"),
+        (b"\xff\xfec", "is not a text file in UTF-8"),
         (b"canary " * 8_000_000, "it is larger than"),
         (b"canary, and other words", ""),
         (b"canary\0canary", ""),
@@ -87,7 +87,7 @@ def test_what_is_no_regular_file_is_not_read(source: FileSource, tmp_path: Path)
         error = failure(source(path))
         assert type(error) is ProofInvalid
         assert f"{path} cannot be read: " in str(error)
-        assert str(error).endswith(". Save it again as a file that you may read")
+        assert str(error).endswith(". Save it again as a file that you can read.")
 
 
 @pytest.mark.parametrize("source", FILE_SOURCES)

@@ -61,7 +61,7 @@ def test_standard_input_is_read_once_and_kept(monkeypatch: pytest.MonkeyPatch, c
     source = SAMLFile("-", clock=clock)
     assert source.read().value == source.fetch().value == source.fetch().value == RESPONSE
     assert copy.deepcopy(source).fetch().value == copy.copy(source).fetch().value == RESPONSE
-    with pytest.raises(ProofInvalid, match="^standard input is empty; it should hold a SAML response"):
+    with pytest.raises(ProofInvalid, match="^standard input is empty. It must contain a SAML response"):
         SAMLFile("-", clock=clock).fetch()
     monkeypatch.setattr(sys, "stdin", Input(f"{TOKEN}\n".encode()))
     token = OIDCTokenFile("-")
@@ -104,7 +104,7 @@ def test_an_expired_response_of_standard_input_needs_a_new_command(
     """No file can be replaced then."""
     monkeypatch.setattr(sys, "stdin", Input(RESPONSE.encode()))
     clock.set(START.replace(hour=15))
-    with pytest.raises(ProofInvalid, match=r"^standard input: the SAML .* pass the new response to a new command$"):
+    with pytest.raises(ProofInvalid, match=r"^standard input: the SAML .* pass the new response to a new command\.$"):
         SAMLFile("-", clock=clock).fetch()
 
 
@@ -153,7 +153,7 @@ def test_a_pipe_without_a_writer_is_an_error_in_the_end(monkeypatch: pytest.Monk
     os.mkfifo(pipe := tmp_path / "pipe")
     with pytest.raises(
         ProofInvalid,
-        match="cannot be read: it is not a regular file, and no program has opened it for writing within 0 seconds",
+        match="cannot be read: it is not a regular file, and no program opened it for writing within 0 seconds",
     ):
         SAMLFile(pipe).fetch()
 

@@ -180,37 +180,37 @@ class Careful(Careless):
 
 
 BAD_SOURCES: dict[str, tuple[Callable[[], Source[Proof]], dict[str, Any], str]] = {
-    "no proof": (lambda: Broken(lambda: "text"), {}, r"Broken\.fetch\(\) gives str; it must give SAMLAssertion"),
-    "expired": (lambda: Broken(lambda: keys(hours=-1)), {}, "gives credentials that have expired"),
-    "threads": (Once, {}, r"Once\.fetch\(\) fails from several threads at once: RuntimeError"),
-    "threads, and gives": (lambda: Once("text"), {}, "gives str from several threads at once"),
-    "repr": (lambda: Broken(secret="the-canary-key"), {}, "the repr of Broken tells a secret"),
-    "identity tells": (lambda: Broken(identity="of the-canary-key"), {}, "identity tells a secret"),
-    "identity is no text": (lambda: Broken(identity=3), {}, "identity is no text"),
-    "identity changes": (Wandering, {}, "identity differs from one read to the next"),
+    "no proof": (lambda: Broken(lambda: "text"), {}, r"Broken\.fetch\(\) returned str\. Return a SAMLAssertion"),
+    "expired": (lambda: Broken(lambda: keys(hours=-1)), {}, "returned expired credentials"),
+    "threads": (Once, {}, r"Once\.fetch\(\) raised RuntimeError in one of several threads"),
+    "threads, and gives": (lambda: Once("text"), {}, "returned str in one of several threads"),
+    "repr": (lambda: Broken(secret="the-canary-key"), {}, "The repr of Broken shows a secret"),
+    "identity tells": (lambda: Broken(identity="of the-canary-key"), {}, "identity contains a secret"),
+    "identity is int. It must be text or None": (lambda: Broken(identity=3), {}, "identity is int. It must be text or None"),
+    "identity changes": (Wandering, {}, "identity changed between two reads"),
     "pickle": (Unpicklable, {"pickles": True}, r"Unpicklable cannot be pickled \(TypeError\)"),
-    "keeps": (lambda: Static(keys()), {"renew": lambda: None}, "gives the old proof where there is a new one"),
-    "other error": (Broken, {"broken": [failing(KeyError())]}, "raises KeyError where it has no proof"),
-    "no error": (Broken, {"broken": [Broken]}, "gives something where it has no proof"),
+    "keeps": (lambda: Static(keys()), {"renew": lambda: None}, "returned the old proof although there is a new one"),
+    "other error": (Broken, {"broken": [failing(KeyError())]}, "raised KeyError without a proof"),
+    "no error": (Broken, {"broken": [Broken]}, "returned a value without a proof"),
     "error tells": (
         Broken,
         {"broken": [failing(ProofInvalid("the-canary-key is wrong"))]},
-        r"the error of Broken\.fetch\(\) tells a secret",
+        r"The error of Broken\.fetch\(\) shows a secret",
     ),
     "cause tells": (
         Broken,
         {"broken": [failing(SourceMissing("no"), ValueError("my-canary"))], "secrets": ["my-canary"]},
-        "tells a secret, in its text or its context",
+        "shows a secret, in its text or its context",
     ),
     "traceback tells": (
         Broken,
         {"broken": [Careless], "secrets": ["my-canary"]},
-        r"a traceback that shows locals tells a secret of Careless, in fetch\(\); make it a Secret at once",
+        r"A traceback with local variables shows a secret of Careless in fetch\(\)\. Convert it to a Secret at once",
     ),
     "context tells": (
         Broken,
         {"broken": [lambda: failing_over("my-canary")], "secrets": ["my-canary"]},
-        "tells a secret, in its text or its context",
+        "shows a secret, in its text or its context",
     ),
 }
 
@@ -325,15 +325,15 @@ class Telling:
 
 
 BAD_SINKS: dict[str, tuple[Callable[[Place, Credentials], object], dict[str, Any], str]] = {
-    "fails": (fails, {}, r"Odd\.write\(\) raises OSError for credentials as STS gives them"),
-    "delivers nothing": (nothing, {}, "delivers the same for different credentials"),
-    "one thread": (in_main_thread, {}, "fails from several threads at once: RuntimeError"),
-    "mixes": (mixes, {}, "mixes the parts of two sets"),
-    "expired": (well, {"persistent": True}, "raises nothing where the credentials have expired; raise SinkError"),
-    "error": (well, {"broken": [fails]}, "raises OSError where it cannot deliver; raise SinkError"),
-    "no error": (well, {"broken": [nothing]}, "raises nothing where it cannot deliver; raise SinkError"),
-    "changes": (well, {"broken": [refuses_late]}, "changes what is there where it cannot deliver"),
-    "tells": (well, {"broken": [refuses_aloud]}, "tells a secret, in its text or its context"),
+    "fails": (fails, {}, r"Odd\.write\(\) raised OSError for valid credentials"),
+    "delivers nothing": (nothing, {}, "delivered the same content for different credentials"),
+    "one thread": (in_main_thread, {}, "raised RuntimeError in one of several threads"),
+    "mixes": (mixes, {}, "mixed two credentials"),
+    "expired": (well, {"persistent": True}, "raised nothing for expired credentials. Raise SinkError"),
+    "error": (well, {"broken": [fails]}, "raised OSError when it cannot deliver. Raise SinkError"),
+    "no error": (well, {"broken": [nothing]}, "raised nothing when it cannot deliver. Raise SinkError"),
+    "changes": (well, {"broken": [refuses_late]}, "changed the content when it cannot deliver"),
+    "tells": (well, {"broken": [refuses_aloud]}, "shows a secret, in its text or its context"),
 }
 
 
@@ -349,7 +349,7 @@ def test_a_broken_sink_is_caught(name: str) -> None:
 
 def test_a_sink_that_shows_what_it_wrote_is_caught() -> None:
     """Its repr comes into logs."""
-    with pytest.raises(AssertionError, match="the repr of Telling tells a secret"):
+    with pytest.raises(AssertionError, match="The repr of Telling shows a secret"):
         check_sink(Telling)
 
 
@@ -532,18 +532,18 @@ class Stubborn(Drawer):
 
 
 BAD_CACHES: dict[type[Drawer], str] = {
-    Never: "gives something for a key under which nothing was put",
-    First: r"get\(\) does not give what was put last, for the key 'a'",
-    Folding: "takes the key 'a' and another one for the same",
-    Showing: "the repr of Showing tells a secret",
-    Closed: "gives False where nobody else is in the block",
-    Open: "lets a second thread into the block",
-    OneLock: "keeps out whoever comes for another key",
-    Losing: r"put\(\) does not work inside of the block",
-    Sticky: "stays taken after an error in the block",
-    Swallowing: "swallows an error from inside of the block",
-    Raising: "fails from several threads at once: RuntimeError",
-    Crowded: "lets 8 of 8 threads into the block at once",
+    Never: "returned a value for a key without an entry",
+    First: r"get\(\) did not return the latest entry of the key 'a'",
+    Folding: "treats the key 'a' and another key as the same",
+    Showing: "The repr of Showing shows a secret",
+    Closed: "yielded False although no other caller is in the block",
+    Open: "let a second thread into the block",
+    OneLock: "blocks another key",
+    Losing: r"put\(\) does not work inside the block",
+    Sticky: "stays locked after an error",
+    Swallowing: "suppressed an error of the block",
+    Raising: "raised RuntimeError in one of several threads",
+    Crowded: "let 8 of 8 threads into the block at the same time",
 }
 
 
@@ -557,7 +557,7 @@ def test_a_broken_cache_is_caught(kind: type[Drawer]) -> None:
 def test_a_cache_that_gives_up_is_caught_however_slow_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first thread stays in the block until one was turned away. The limit inside is raised to show it."""
     monkeypatch.setattr(checks, "_SOON", 60)
-    with pytest.raises(AssertionError, match="gives up on a block that is soon free"):
+    with pytest.raises(AssertionError, match="did not wait for a block that is soon free"):
         check_cache(Impatient)
 
 
@@ -578,7 +578,7 @@ class Waiting(Drawer):
 def test_a_cache_that_waits_unasked_is_caught_before_it_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """It gives the right answer in the end, so the check does not wait for it. The limit inside is lowered."""
     monkeypatch.setattr(checks, "_AT_ONCE", 0.05)
-    with pytest.raises(AssertionError, match=r"Waiting\.exclusive\(\) waits where it was told not to, or fails"):
+    with pytest.raises(AssertionError, match=r"Waiting\.exclusive\(wait=False\) waited or failed"):
         check_cache(Waiting)
 
 
@@ -590,9 +590,9 @@ def test_a_cache_that_works_passes() -> None:
 @pytest.mark.parametrize(
     ("kind", "sentence"),
     [
-        (Drawer, r"Drawer\.get\(\) gives what cannot be read"),
-        (Strict, r"get\(\) raises ValueError for what cannot be read; it must give None"),
-        (Stubborn, r"put\(\) does not replace what cannot be read"),
+        (Drawer, r"Drawer\.get\(\) returned a damaged entry"),
+        (Strict, r"get\(\) raised ValueError for a damaged entry\. Return None"),
+        (Stubborn, r"put\(\) did not replace a damaged entry"),
     ],
 )
 def test_a_cache_that_does_not_bear_a_broken_entry_is_caught(kind: type[Drawer], sentence: str) -> None:
@@ -606,7 +606,7 @@ def test_a_cache_of_one_process_is_caught_where_it_is_meant_for_several() -> Non
     """One that cannot be sent, and one that can and then has nothing in common."""
     with pytest.raises(AssertionError, match=r"Drawer cannot be pickled \(TypeError\)"):
         check_cache(Drawer, processes=True)
-    with pytest.raises(AssertionError, match="lets another process into the block"):
+    with pytest.raises(AssertionError, match="let another process into the block"):
         check_cache(MemoryCache, processes=True)
 
 

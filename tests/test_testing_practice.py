@@ -60,7 +60,7 @@ def test_a_shell_that_sources_the_file_is_in_another_aws(tmp_path: Path, number:
     """Whatever it spoke of before; and at the end the folder is gone, by either signal."""
     folder = tmp_path / "a folder"
     with practising(str(folder)) as (process, said):
-        assert f"In {folder}:" in said
+        assert f"Files in {folder}:" in said
         assert f". '{folder}/practice.env'" in said
         assert {file.name for file in folder.iterdir()} == NAMES
         assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
@@ -142,7 +142,7 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path: Path, capsys: pytest.Cap
     file.touch()
     for place in (taken, link, file):
         assert main([str(place)]) == 1
-        assert f"{place} is there already, and not empty; name another folder" in capsys.readouterr().err
+        assert f"{place} exists and is not empty. Choose another folder" in capsys.readouterr().err
     assert [each.name for each in taken.iterdir()] == ["mine"]
     assert not (tmp_path / "elsewhere").exists()
     assert main([str(tmp_path / "no" / "such")]) == 1
@@ -162,7 +162,7 @@ def test_a_folder_that_was_left_behind_is_taken_over(tmp_path: Path) -> None:
         process.terminate()
         assert process.wait(30) == 0
         assert process.stdout is not None
-        assert f"{folder} stays, for there is something of yours in it." in process.stdout.read()
+        assert f"{folder} was not removed, because it contains other files." in process.stdout.read()
     assert [file.name for file in folder.iterdir()] == ["mine"]
 
 
@@ -213,7 +213,7 @@ def test_main_leaves_files_that_are_yours(
         return True
 
     assert main(["mine"], wait=wait) == 0
-    assert "mine stays, for there is something of yours in it." in capsys.readouterr().out
+    assert "mine was not removed, because it contains other files." in capsys.readouterr().out
 
 
 def test_a_missing_extra_is_named(
@@ -225,5 +225,5 @@ def test_a_missing_extra_is_named(
     assert main([str(tmp_path / "practice")]) == 1
     said = capsys.readouterr().err
     assert said.startswith("stskit.testing: ")
-    assert said.endswith("install it with: pip install 'stskit[testing]'\n")
+    assert said.endswith("Run: pip install 'stskit[testing]'\n")
     assert list(tmp_path.iterdir()) == []

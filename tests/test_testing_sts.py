@@ -570,7 +570,7 @@ def test_a_field_that_is_missing_is_one_that_nobody_needs(sts: FakeSTS) -> None:
     user = sts.user()
     sts.next(Incomplete("AssumedRoleUser"), Incomplete("Arn"), GiveExpired())
     assert sts.exchange(user, Role(ROLE)).assumed_role_arn is None
-    with pytest.raises(STSUnavailable, match="does not name account, ARN and user id"):
+    with pytest.raises(STSUnavailable, match="does not contain account, ARN and user ID"):
         sts.caller_identity(user)
     assert sts.caller_identity(user)
 
@@ -641,7 +641,7 @@ def test_contexts_are_remembered_without_showing_secrets(sts: FakeSTS) -> None:
 
 def test_what_stskit_refuses_itself_is_no_call(sts: FakeSTS) -> None:
     """As with `BotocoreSTS`, by the same code."""
-    with pytest.raises(RoleError, match="does not take external_id"):
+    with pytest.raises(RoleError, match="external_id cannot be used with"):
         sts.exchange(token(sts), Role(ROLE, external_id="id"))
     with pytest.raises(RoleError, match="does not know the parameter New"):
         sts.exchange(sts.user(), Role(ROLE, extra={"New": 1}))

@@ -74,7 +74,7 @@ def test_what_is_not_a_token_is_refused_by_name(text: str, what: str, tmp_path: 
     sts = FakeSTS()
     with pytest.raises(ProofInvalid) as caught:
         AssumedRole(ROLE, source=OIDCTokenFile(token_file(tmp_path, text)), sts=sts).fetch()
-    assert f"holds {what}" in caught.value.message
+    assert f"contains {what}" in caught.value.message
     assert caught.value.remedy
     assert TOKEN[:30] not in str(caught.value)
     assert "canary" not in str(caught.value)
@@ -84,7 +84,7 @@ def test_what_is_not_a_token_is_refused_by_name(text: str, what: str, tmp_path: 
 @pytest.mark.parametrize("text", ['"canary"', "[]", '{"a": 1}', "null"])
 def test_a_field_of_json_is_judged_alike(text: str, tmp_path: Path) -> None:
     """A token that was encoded twice, and JSON where no field was named."""
-    with pytest.raises(ProofInvalid, match="holds (a text in quotes|JSON|the word 'null')"):
+    with pytest.raises(ProofInvalid, match="contains (a text in quotes|JSON|the word 'null')"):
         OIDCTokenFile(token_file(tmp_path, json.dumps({"t": text})), json_field="t").fetch()
     with pytest.raises(ProofInvalid):
         OIDCTokenFile(token_file(tmp_path, text)).fetch()
@@ -105,5 +105,5 @@ def test_a_field_of_json_is_judged_alike(text: str, tmp_path: Path) -> None:
 )
 def test_an_opaque_token_is_still_sent(token: str, tmp_path: Path) -> None:
     """Amazon and Facebook issue such tokens; STS decides by their provider ID."""
-    with pytest.warns(StskitWarning, match="no JSON Web Token"):
+    with pytest.warns(StskitWarning, match="not a JSON Web Token"):
         assert OIDCTokenFile(token_file(tmp_path, token)).fetch().value == token

@@ -190,7 +190,7 @@ def test_an_immutable_file_is_told(file: Path) -> None:
     if subprocess.run(["chattr", "+i", file], capture_output=True, check=False).returncode:
         pytest.skip("this file system has no immutable files")
     try:
-        with pytest.raises(SinkError, match="not permitted. Give yourself the right"):
+        with pytest.raises(SinkError, match="not permitted. Get write permission"):
             SESSION.to(CredentialsFile("dev"))
     finally:
         subprocess.run(["chattr", "-i", file], check=True)
@@ -213,7 +213,7 @@ def test_a_file_that_is_mounted_on_its_own_is_told(file: Path) -> None:
     )
     if done.returncode:
         pytest.skip("nothing can be mounted here")
-    assert "mounted on its own" in done.stdout
+    assert "is a mount of its own" in done.stdout
     assert file.read_text() == OTHER
 
 
@@ -245,7 +245,7 @@ def test_a_folder_that_cannot_be_written_is_told(file: Path) -> None:
             os.setuid(65534)
             SESSION.to(CredentialsFile("dev", "credentials"))
         except SinkError as error:
-            status = 0 if "Permission denied. Give yourself the right" in str(error) else 2
+            status = 0 if "Permission denied. Get write permission" in str(error) else 2
         finally:
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
@@ -274,7 +274,7 @@ def is_folder(descriptor: int) -> bool:
 def test_a_folder_that_cannot_be_synchronised_is_a_warning(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The new file is in place, and an error would say that it is not. One warning for each file."""
     failing(monkeypatch, "fsync", is_folder)
-    with pytest.warns(StskitWarning, match="was written, but a loss of power may undo that") as caught:
+    with pytest.warns(StskitWarning, match="was written, but a power failure may undo this") as caught:
         assert SESSION.to(CredentialsFile("dev", region="eu-west-1")) == str(file)
     assert [str(each.message).split()[0] for each in caught] == [str(file.parent / "config"), str(file)]
     assert "ASIANEW" in file.read_text()
@@ -325,7 +325,7 @@ def test_a_first_file_that_cannot_be_restored_is_named(file: Path, monkeypatch: 
 
     (file.parent / "config").write_text("[default]\n")
     failing(monkeypatch, "rename", later)
-    with pytest.raises(SinkError, match=f"{file.parent / 'config'} was changed before that, and could not be restored"):
+    with pytest.raises(SinkError, match=f"{file.parent / 'config'} was changed before that and could not be restored"):
         SESSION.to(CredentialsFile("dev", region="eu-west-1"))
     assert seen == ["config", "credentials", "config"]
     assert file.read_text() == OTHER
@@ -428,11 +428,11 @@ def test_the_second_user_of_a_groups_file_can_write_it(shared: Path) -> None:
     warning = as_user(1001, lambda: os.close(os.open(path, os.O_CREAT, 0o660)), 4242)
     assert warning == ""
     said = [as_user(user, lambda: SESSION.to(CredentialsFile("dev", path)), 4242) for user in (1001, 1002, 1001)]
-    assert all("others may read" in each for each in said[:1])
+    assert all("is readable by other users" in each for each in said[:1])
     assert path.stat().st_gid == 4242
     assert path.stat().st_mode & 0o777 == 0o660
     other = as_user(1002, lambda: Credentials("ASIAOTHER", "s", "t").to(CredentialsFile("dev", path)), 4242)
-    assert f"{path} belonged to another user (uid 1001) and is yours now; its group keeps access" in other
+    assert f"{path} belonged to another user (uid 1001) and now belongs to you. Its group keeps access." in other
     assert "ASIAOTHER" in path.read_text()
 
 
@@ -458,7 +458,7 @@ def test_a_file_that_changes_its_owner_is_told(file: Path, monkeypatch: pytest.M
     monkeypatch.setattr(os, "fchown", group_only)
     with pytest.warns(StskitWarning) as caught:
         SESSION.to(CredentialsFile("dev"))
-    assert f"{file} belonged to another user (uid 1001) and is yours now; its group keeps access" in [
+    assert f"{file} belonged to another user (uid 1001) and now belongs to you. Its group keeps access." in [
         str(each.message) for each in caught
     ]
 

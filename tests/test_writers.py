@@ -134,7 +134,7 @@ def test_what_another_program_has_lost_by_our_change_is_noticed(file: Path, monk
     """It had opened the old file and wrote into that: nothing of ours is lost, and a warning tells of its loss."""
     theirs = file.open("a")
     meanwhile(monkeypatch, "rename", [lambda: print("# lost", file=theirs, flush=True)])
-    with pytest.warns(StskitWarning, match="another program wrote into .*credentials.* run it again"):
+    with pytest.warns(StskitWarning, match="Another program wrote to .*credentials.* run it again"):
         SESSION.to(CredentialsFile("ours"))
     theirs.close()
     assert sorted(raw_config_parse(str(file))) == ["other", "ours"]
@@ -231,10 +231,10 @@ def test_a_program_that_emptied_the_file_and_does_not_go_on_is_told(
     """All that it would write could be lost; as soon as it is done, all is well. It may be this very process."""
     pauses = Pauses(monkeypatch)
     with file.open("w") as theirs:
-        with pytest.raises(SinkError, match=f"{file} was not changed: another program is writing into it") as caught:
+        with pytest.raises(SinkError, match=f"{file} was not changed: another program is writing to it") as caught:
             SESSION.to(CredentialsFile("ours"))
         theirs.write(OTHER)
-    assert (caught.value.remedy, caught.value.path) == ("Try again when that program is done", str(file))
+    assert (caught.value.remedy, caught.value.path) == ("Try again when that program has finished.", str(file))
     assert pauses.count == 20
     SESSION.to(CredentialsFile("ours"))
     assert sorted(raw_config_parse(str(file))) == ["other", "ours"]
@@ -292,7 +292,7 @@ def test_a_file_that_never_rests_is_given_up(file: Path, monkeypatch: pytest.Mon
 
     meanwhile(monkeypatch, "fsync", [more] * 99)
     Pauses(monkeypatch)
-    with pytest.raises(SinkError, match="changes all the time"):
+    with pytest.raises(SinkError, match="keeps changing it without a lock"):
         SESSION.to(CredentialsFile("ours"))
     assert "ours" not in file.read_text()
 

@@ -259,7 +259,7 @@ HINTS: dict[str, tuple[Callable[[], object], str]] = {
     "a URL for an STS": (lambda: assume(ROLE, sts="https://x"), "Did you mean BotocoreSTS(endpoint_url=...)?"),  # type: ignore[arg-type]
     "a profile for a sink": (lambda: KEYS.to("deploy"), "Did you mean CredentialsFile('deploy')?"),  # type: ignore[arg-type]
     "a path for a sink": (lambda: KEYS.to("a/b"), "Did you mean CredentialsFile(profile)?"),  # type: ignore[arg-type]
-    "a sink for values": (lambda: AssumedRole(ROLE).to(Environment()), "write .fetch().to(...)"),  # type: ignore[arg-type]
+    "a sink for values": (lambda: AssumedRole(ROLE).to(Environment()), "Write .fetch().to(...)"),  # type: ignore[arg-type]
     "seconds for a timedelta": (
         lambda: AssumedRole(ROLE, wait_for_new_role=30),  # type: ignore[arg-type]
         "wait_for_new_role must be a timedelta, not int. Did you mean timedelta(seconds=30)?",

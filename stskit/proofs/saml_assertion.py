@@ -251,11 +251,12 @@ class SAMLAssertion:
             return self.principal_arn or offered[role_arn]
         if self.principal_arn is not None and not offered:
             return self.principal_arn
-        listed = ", ".join(offered) or "no role"
+        listed = f"It offers: {', '.join(offered)}." if offered else "It offers no role."
+        grant = "rant the role in the identity provider and sign in again."
         raise RoleNotOffered(
-            f"The SAML assertion does not offer {role_arn}. It offers: {listed}.{self.similar_names('Role')}",
+            f"The SAML assertion does not offer {role_arn}. {listed}{self.similar_names('Role')}",
             tuple(offered),
-            remedy="Pass one of these roles, or grant the role in the identity provider and sign in again.",
+            remedy=f"Pass one of these roles, or g{grant}" if offered else f"G{grant}",
             option="role",
         )
 

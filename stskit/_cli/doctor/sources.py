@@ -191,7 +191,7 @@ def _of_fetch(about: str, who: str, name: str | None, session: Session | None, c
         facts["account_id"] = keys.account_id
     if session and (found := session.get_credentials()):
         facts["method"] = found.method
-    details = ", ".join(f"{each.replace('_', ' ')} {value}" for each, value in facts.items())
+    details = ", ".join(f"{each.replace('_id', '_ID').replace('_', ' ')} {value}" for each, value in facts.items())
     return _of_keys(about, f"{who} ({details}) are" if details else f"{who} are", keys, clock.now(), facts)
 
 
