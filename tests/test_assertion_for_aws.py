@@ -95,14 +95,14 @@ def test_an_attribute_that_is_almost_right_is_named(name: str, listed: str, tmp_
     )
     (tmp_path / "saml").write_text(xml)
     found = [each.text for each in examine(saml_file=str(tmp_path / "saml"), offline=True, clock=ManualClock(START))]
-    assert any("offers no role; AWS reads the attribute" in text for text in found)
+    assert any("offers no role. AWS reads the attribute" in text for text in found)
 
 
 def test_an_assertion_without_attributes_says_so() -> None:
     """The message names the attribute that AWS reads."""
     with pytest.raises(RoleNotOffered, match=r"It has no attributes, but AWS reads https://aws.amazon.com/SAML/"):
         assertion({}).principal_for(ROLE)
-    with pytest.raises(RoleNotOffered, match=r"it offers: arn:aws:iam::123456789012:role/app\."):
+    with pytest.raises(RoleNotOffered, match=r"It offers: arn:aws:iam::123456789012:role/app\."):
         assertion(NAMED).principal_for(OTHER)
 
 

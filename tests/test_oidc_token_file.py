@@ -202,7 +202,7 @@ def test_an_unusual_token_is_sent_with_a_warning(token: str, what: str, path: Pa
         assert OIDCTokenFile(path).fetch().value == token
     assert warned[0].filename == __file__
     assert "canary" not in str(warned[0].message)
-    assert f"holds {what}" in str(failure(OIDCTokenFile(path, strict=True)))
+    assert f"contains {what}" in str(failure(OIDCTokenFile(path, strict=True)))
 
 
 @pytest.mark.case("J11")
@@ -417,5 +417,5 @@ def test_a_saml_response_is_not_sent_as_a_token(tmp_path: Path, xml: str) -> Non
         OIDCTokenFile(tmp_path / "token").fetch()
     for opaque in ("PHoVQ2xv", "opaque.token", b64encode(b"no xml here").decode()):
         (tmp_path / "token").write_text(opaque)
-        with pytest.warns(StskitWarning, match="no JSON Web Token"):
+        with pytest.warns(StskitWarning, match="not a JSON Web Token"):
             assert OIDCTokenFile(tmp_path / "token").fetch().value == opaque

@@ -56,7 +56,7 @@ def test_it_does_the_main_job(scratch: Path, home: Path) -> None:
     done = tour(AWS_PROFILE="no-such-profile", AWS_ACCESS_KEY_ID="MINE", AWS_ENDPOINT_URL="http://127.0.0.1:9")
     assert (done.returncode, done.stderr) == (0, "")
     assert "the AWS CLI reads it  arn:aws:sts::123456789012:assumed-role/Deploy/alice" in done.stdout
-    assert "the child says" in done.stdout
+    assert "identity of child" in done.stdout
     assert "new, and the session is the same" in done.stdout
     assert [line.split()[0] for line in done.stdout.splitlines()[-3:]] == ["SAMLFile", "OIDCTokenFile", "Profile"]
     assert [path.read_text() for path in home.rglob("*") if path.is_file()] == ["[default]\naws_access_key_id = MINE\n"]
@@ -99,7 +99,7 @@ def test_it_does_the_same_with_a_role_of_ones_own(
     before = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
     done = tour("--role-arn", role, proof, argument, AWS_ENDPOINT_URL=endpoint)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("now I am") == 4
+    assert done.stdout.count("   identity  ") == 4
     assert "new, and the session is the same" in done.stdout
     assert {path: path.read_bytes() for path in home.rglob("*") if path.is_file()} == before
     assert list(scratch.iterdir()) == []

@@ -60,7 +60,7 @@ def _default(field: Any) -> str:
 
 
 def _shown(value: object) -> str:
-    """As somebody would write it: of a value only what differs from its defaults."""
+    """Return a value as code. Fields with their default value are omitted."""
     if isinstance(value, timedelta):
         whole = value >= MINUTE and not value % MINUTE
         return f"timedelta(minutes={value / MINUTE:g})" if whole else f"timedelta(seconds={value.total_seconds():g})"

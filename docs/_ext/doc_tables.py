@@ -1,4 +1,4 @@
-"""Tables that are written from the code when the documentation is built, as Markdown."""
+"""Write tables from the code as Markdown, when the documentation is built."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from stskit.sts.requests import OPERATIONS
 
 __all__ = ["conformance", "errors", "limits", "missing", "names_of_stskit", "uncovered"]
 
-# What of a proof goes out under that name, and what is checked of it.
+# Parameters that come from the proof: the attribute, and the check.
 _OF_THE_PROOF = {
-    "PrincipalArn": ("`principal_arn` of {class}`~stskit.SAMLAssertion`, else as it pairs them", "not checked"),
+    "PrincipalArn": ("`principal_arn` of {class}`~stskit.SAMLAssertion`, else the provider that the assertion lists for the role", "not checked"),
     "SAMLAssertion": (
         "{class}`~stskit.SAMLAssertion`",
         "4 to 100,000 characters of base64, by `from_text` and {class}`~stskit.sources.SAMLFile`",
@@ -30,7 +30,7 @@ _OF_THE_PROOF = {
     ),
     "ProviderId": ("`provider_id` of {class}`~stskit.WebIdentityToken`", "not checked"),
 }
-# Options whose entries have limits of their own, and what those are called in the table of limits.
+# Options whose entries have limits, and the names of these in the table of limits.
 _ENTRIES = {
     "policy_arns": ("policy ARN",),
     "tags": ("tag key", "tag value"),
@@ -38,9 +38,9 @@ _ENTRIES = {
     "provided_contexts": ("provider ARN", "context assertion"),
 }
 _HOW_OFFERED = {
-    "AssumeRole": "{func}`stskit.assume`, {class}`stskit.AssumedRole` with AWS credentials as proof",
-    "AssumeRoleWithSAML": "the same with a {class}`stskit.SAMLAssertion`; unsigned",
-    "AssumeRoleWithWebIdentity": "the same with a {class}`stskit.WebIdentityToken`; unsigned",
+    "AssumeRole": "{func}`stskit.assume` and {class}`stskit.AssumedRole`, with AWS credentials as the proof",
+    "AssumeRoleWithSAML": "the same functions with a {class}`stskit.SAMLAssertion`; the call is not signed",
+    "AssumeRoleWithWebIdentity": "the same functions with a {class}`stskit.WebIdentityToken`; the call is not signed",
     "GetSessionToken": "{class}`stskit.sources.SessionToken`",
     "GetCallerIdentity": "{func}`stskit.caller_identity`",
 }
@@ -70,7 +70,7 @@ def _first_sentence(thing: object) -> str:
 
 
 def errors() -> str:
-    """Every refusal of STS that stskit knows, and what it says to do: a section for each code."""
+    """Return a section for each error code of STS that stskit knows, with the remedies."""
     rows: dict[str, list[Remedy]] = {}
     for row in (*REMEDIES, ANY_5XX, ANY_OTHER):
         rows.setdefault(row.code, []).append(row)
@@ -90,18 +90,18 @@ def _remedies(rows: Sequence[Remedy]) -> str:
 
 
 def _when(row: Remedy) -> str:
-    pattern = f"that says `{row.message_pattern}`" if row.message_pattern else ""
-    when = [f"of {row.operation}" if row.operation else "", pattern]
+    pattern = f"message `{row.message_pattern}`" if row.message_pattern else ""
+    when = [row.operation or "", pattern]
     said = ", ".join(filter(None, when))
     return f"*{said[0].upper()}{said[1:]}*: " if said else ""
 
 
 def _also(row: Remedy) -> str:
     shows = {
-        "proof": "It shows what the proof says.",
-        "clock": "It shows by how much the clocks differ.",
-        "both": "It shows what the proof says, and by how much the clocks differ.",
-        "policy": "It shows how much of the limit is used, or where the policy is broken.",
+        "proof": "The remedy includes the content of the proof.",
+        "clock": "The remedy includes the difference of the clocks.",
+        "both": "The remedy includes the content of the proof and the difference of the clocks.",
+        "policy": "The remedy includes the used part of the limit, or the position of the error in the policy.",
         "": "",
     }
     again = "`retryable` is true." if row.retryable else ""
@@ -117,24 +117,24 @@ def _plain(text: str) -> str:
 
 
 def conformance() -> str:
-    """Each operation in the installed service model of STS, and each parameter, beside what stskit has for it."""
+    """Return each operation and parameter of the installed service model of STS, with the option of stskit."""
     from botocore import __version__
     from botocore.session import Session
 
     model = Session().get_service_model("sts")
     offered = [f"\n## {name}\n\n{_operation(model.operation_model(name))}" for name in OPERATIONS]
     others = [f"- {name}: {_first_sentence_of_aws(model.operation_model(name))}" for name in missing(model)]
-    head = f"By the service model of STS {model.api_version} in botocore {__version__}.\n"
-    return "\n".join([head, *offered, "\n## Operations that are not offered\n", *others])
+    head = f"From the service model of STS {model.api_version} in botocore {__version__}.\n"
+    return "\n".join([head, *offered, "\n## Other operations\n\nstskit does not call these operations:\n", *others])
 
 
 def missing(model: Any) -> list[str]:
-    """The operations of *model* that stskit does not call."""
+    """Return the operations of *model* that stskit does not call."""
     return [name for name in model.operation_names if name not in OPERATIONS]
 
 
 def uncovered(model: Any) -> list[str]:
-    """The parameters of the operations that stskit calls, of which its table does not know."""
+    """Return the parameters of the operations that stskit calls, but that its table does not have."""
     return [
         f"{operation}.{name}"
         for operation in OPERATIONS
@@ -149,7 +149,7 @@ def _members(operation: Any) -> Mapping[str, Any]:
 
 
 def _option(operation: str, parameter: str) -> str | None:
-    """What stskit calls *parameter*; None where it has no option for it."""
+    """Return the option of stskit for *parameter*, or None."""
     found = (option for option in OPERATIONS[operation].options if parameter in PARAMETERS[option])
     return next(found, None)
 
@@ -157,14 +157,14 @@ def _option(operation: str, parameter: str) -> str | None:
 def _operation(operation: Any) -> str:
     members = _members(operation)
     if not members:
-        return f"As {_HOW_OFFERED[operation.name]}. It has no parameters."
+        return f"Use {_HOW_OFFERED[operation.name]}. It has no parameters."
     required = operation.input_shape.required_members
     rows = [
         (_called(operation.name, name, name in required), *_compared(operation.name, name, members[name]))
         for name in members
     ]
-    head = ("parameter, and its name in stskit", "in the model", "in stskit")
-    return f"As {_HOW_OFFERED[operation.name]}.\n\n{_table(head, rows)}"
+    head = ("parameter and option", "limits of the model", "limits of stskit")
+    return f"Use {_HOW_OFFERED[operation.name]}.\n\n{_table(head, rows)}"
 
 
 def _called(operation: str, name: str, required: bool) -> str:
@@ -184,7 +184,7 @@ def _limits_of(operation: str, option: str, parameter: str) -> Iterator[str]:
     if option == "mfa":
         yield _limit(LIMITS["MFA serial" if parameter == "SerialNumber" else "MFA code"])
     elif option == "arn":
-        yield "an ARN of a role, up to 2,048 characters"
+        yield "role ARN, up to 2,048 characters"
     elif option == "duration" and operation == "GetSessionToken":
         yield _limit(LIMITS["duration of a session token"])
     elif option == "policy" and operation != "AssumeRole":
@@ -204,8 +204,8 @@ def _stated(shape: Any) -> str:
 
 
 def limits() -> str:
-    """All that is checked before a call."""
-    return _table(("option", "what STS takes"), [(f"`{name}`", _limit(limit)) for name, limit in LIMITS.items()])
+    """Return a table of all limits that are checked before a call."""
+    return _table(("option", "limits of STS"), [(f"`{name}`", _limit(limit)) for name, limit in LIMITS.items()])
 
 
 def _limit(limit: Limit) -> str:

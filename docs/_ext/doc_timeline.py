@@ -1,4 +1,4 @@
-"""The refresh policy as two timelines, drawn from the real `RefreshPolicy`: downwards, so that it fits a telephone."""
+"""Draw the refresh policy as two vertical timelines, from the real `RefreshPolicy`."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ __all__ = ["failures", "picture"]
 
 LIFETIME = timedelta(hours=1)
 _MINUTE = timedelta(minutes=1)
-_FIRST = timedelta(minutes=38)  # what is before it is one stretch, and not drawn to scale
+_FIRST = timedelta(minutes=38)  # the time before it is shortened
 _LAST = timedelta(minutes=62)
-_TOP, _SCALE = 84, 17.0  # where _FIRST is, and units for a minute
+_TOP, _SCALE = 84, 17.0  # position of _FIRST, and units for a minute
 _LEFT, _RIGHT, _WIDE = 64, 240, 40  # the two bars
 
 
 def picture(policy: RefreshPolicy = RefreshPolicy()) -> str:
-    """An SVG in Markdown, for credentials that live an hour: what happens at a read, and what after a failure."""
+    """Return an SVG in Markdown, for credentials of one hour: refreshes, and attempts after failures."""
     height = _y(_LAST) + 10
     inside = "\n".join((*_axis(), *_all_is_well(policy), *_failing(policy)))
-    said = "What happens in the hour that credentials live, as the table above says it"
+    said = "Timeline of credentials of one hour, with the same content as the table above"
     return (
         f'<div class="timeline">\n<svg viewBox="0 0 400 {height:.0f}" role="img" aria-label="{said}">\n'
         f"{inside}\n</svg>\n</div>\n\n{_legend(policy)}\n"
@@ -30,7 +30,7 @@ def picture(policy: RefreshPolicy = RefreshPolicy()) -> str:
 
 
 def failures(policy: RefreshPolicy) -> list[timedelta]:
-    """When a source that always fails is tried while the credentials are valid, each pause the middle of its range."""
+    """Return the times of attempts of a source that always fails, with pauses in the middle of their range."""
     advisory, _ = policy.windows(LIFETIME, 0.5)
     least, most = policy.pause(1, valid=True)
     tries, moment = [], LIFETIME - advisory
@@ -53,8 +53,8 @@ def _bar(x: int, begin: float, end: float, kind: str) -> str:
 
 
 def _axis() -> Iterator[str]:
-    yield _text(_LEFT, 14, "all is well", "head")
-    yield _text(_RIGHT, 14, "STS cannot be reached", "head")
+    yield _text(_LEFT, 14, "STS available", "head")
+    yield _text(_RIGHT, 14, "STS unavailable", "head")
     yield _text(0, 36, "0:00")
     for minute in (45, 50, 55, 60):
         moment = timedelta(minutes=minute)
@@ -66,8 +66,8 @@ def _all_is_well(policy: RefreshPolicy) -> Iterator[str]:
     earliest, _ = policy.windows(LIFETIME, 1)
     yield from _fresh(_LEFT, LIFETIME - earliest)
     stretches = (
-        ("jitter", earliest, latest, ("begins here,", "by chance")),
-        ("advisory", latest, mandatory, ("advisory window:", "one caller fetches,", "others go on")),
+        ("jitter", earliest, latest, ("random start", "(jitter)")),
+        ("advisory", latest, mandatory, ("advisory window:", "one caller fetches,", "others continue")),
         ("mandatory", mandatory, timedelta(0), ("mandatory:", "others wait")),
     )
     for kind, begin, end, words in stretches:
@@ -84,8 +84,8 @@ def _failing(policy: RefreshPolicy) -> Iterator[str]:
     yield _bar(_RIGHT, _y(LIFETIME), _y(_LAST), "expired")
     for number, moment in enumerate(tries):
         yield f'<circle cx="{_RIGHT + _WIDE / 2:.0f}" cy="{_y(moment):.1f}" r="5" class="try"/>'
-        yield _text(_RIGHT + _WIDE + 8, _y(moment) + 4, "a try fails" if number == 0 else "again")
-    for line, word in enumerate(("expired: again", "and again, soon")):
+        yield _text(_RIGHT + _WIDE + 8, _y(moment) + 4, "an attempt fails" if number == 0 else "next attempt")
+    for line, word in enumerate(("expired: more", "frequent attempts")):
         yield _text(_RIGHT + _WIDE + 8, _y(LIFETIME) + 14 + 15 * line, word)
 
 
@@ -101,10 +101,9 @@ def _legend(policy: RefreshPolicy) -> str:
     shortest, longest = policy.pause(1, valid=True)
     minutes = f"{shortest / 60:g} to {longest / 60:g} minutes"
     first, *_, last = (policy.pause(failures, valid=False)[0] for failures in range(2, 10))
-    seconds = f"at once and then {first:g} to {last:g} seconds"
+    seconds = f"at once, and then after {first:g} to {last:g} seconds"
     return (
-        f"The advisory window opens {earliest / _MINUTE:g} to {latest / _MINUTE:g} minutes before the end, the "
-        f"mandatory one {mandatory / _MINUTE:g} minute before it. After a failure the next try comes {minutes} later, "
-        f"at the first use then; once the credentials have expired, {seconds} later. The picture shows the middle of "
-        "each range."
+        f"The advisory window starts {earliest / _MINUTE:g} to {latest / _MINUTE:g} minutes before the expiration, and "
+        f"the mandatory window {mandatory / _MINUTE:g} minute before it. After a failure, the next attempt follows at the first use after "
+        f"{minutes}. When the credentials have expired, it follows {seconds}. The picture shows the middle of each range."
     )

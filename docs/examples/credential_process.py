@@ -1,11 +1,11 @@
-"""A credential_process of one's own: the AWS CLI, every SDK and Terraform get their credentials by it.
+"""A credential_process of your own, which provides credentials to the AWS CLI, every SDK and Terraform.
 
 In ~/.aws/config:
 
     [profile deploy]
     credential_process = python credential_process.py arn:aws:iam::123456789012:role/Deploy /run/secrets/oidc-token
 
-It prints the document and nothing else; where it fails, it prints nothing there, and says why on standard error.
+It prints only the document. If it fails, it prints nothing to standard output, and the reason to standard error.
 """
 
 import os
@@ -19,7 +19,7 @@ from stskit.sources import OIDCTokenFile
 def main(role: str, token_file: str) -> int:
     try:
         document = assume(role, source=OIDCTokenFile(token_file)).to(CredentialProcess())
-        os.write(sys.stdout.fileno(), document.encode() + b"\n")  # now, or an error now
+        os.write(sys.stdout.fileno(), document.encode() + b"\n")  # writes at once, so that an error is raised here
     except (StskitError, OSError) as error:
         print(f"stskit: {error}", file=sys.stderr)
         return 1

@@ -1,10 +1,10 @@
-"""An identity provider small enough to read: one key signs SAML responses and OIDC tokens, as AWS expects them.
+"""A small identity provider that signs SAML responses and OIDC tokens for AWS with one key.
 
     idp = IdentityProvider.create("https://idp.example.com")
     assertion = idp.saml_response(roles=[(role_arn, provider_arn)])   # for AssumeRoleWithSAML
     token = idp.oidc_token(subject="alice")                           # for AssumeRoleWithWebIdentity
 
-Whoever should trust it needs `idp.certificate` for the first and `idp.jwks()` for the second.
+To verify them, use `idp.certificate` for the first and `idp.jwks()` for the second.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from signxml.signer import XMLSigner
 
 AWS_SIGN_IN = "https://signin.aws.amazon.com/saml"
 
-# The signer puts the signature where "placeholder" stands: the SAML schema wants it right after the issuer.
+# The signer replaces "placeholder" with the signature. The SAML schema requires it after the issuer.
 RESPONSE = """\
 <samlp:Response xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" \
 ID="_{response_id}" Version="2.0" IssueInstant="{now}" Destination="{recipient}">
@@ -58,7 +58,7 @@ ID="_{response_id}" Version="2.0" IssueInstant="{now}" Destination="{recipient}"
 
 @frozen
 class IdentityProvider:
-    """An issuer's name, its private key, and the certificate that others know it by."""
+    """The name of an issuer, its private key and its certificate."""
 
     issuer: str
     key: rsa.RSAPrivateKey = field(repr=False)
@@ -66,12 +66,12 @@ class IdentityProvider:
 
     @classmethod
     def create(cls, issuer: str) -> IdentityProvider:
-        """Make a new key, and a certificate for it that is valid for a day."""
+        """Create a key, and a certificate that is valid for a day."""
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         return cls(issuer, key, _self_signed(key))
 
     def save(self, folder: Path) -> None:
-        """Write issuer, certificate and key (readable by the owner only) to files in this folder."""
+        """Write issuer, certificate and key (with mode 0600) to files in a folder."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (folder / "issuer").write_text(self.issuer)
         (folder / "certificate.pem").write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
@@ -84,7 +84,7 @@ class IdentityProvider:
 
     @classmethod
     def load(cls, folder: Path) -> IdentityProvider:
-        """Read what `save` wrote."""
+        """Read the files that `save` wrote."""
         key = serialization.load_pem_private_key((folder / "key.pem").read_bytes(), password=None)
         assert isinstance(key, rsa.RSAPrivateKey)
         certificate = x509.load_pem_x509_certificate((folder / "certificate.pem").read_bytes())
@@ -101,7 +101,7 @@ class IdentityProvider:
         provider_first: bool = False,
         now: datetime | None = None,
     ) -> str:
-        """A signed SAML response in base64, for (role ARN, provider ARN) pairs; `duration` is in seconds."""
+        """Return a signed SAML response in base64, for pairs of role ARN and provider ARN; *duration* is in seconds."""
         now = now or datetime.now(UTC)
         attributes = {
             "Role": [",".join(reversed(pair) if provider_first else pair) for pair in roles],
@@ -130,7 +130,7 @@ class IdentityProvider:
         lifetime: timedelta = timedelta(hours=1),
         overrides: Mapping[str, object] = {},
     ) -> str:
-        """A signed JSON web token; `overrides` replaces claims, or removes those that it gives as None."""
+        """Return a signed JSON Web Token. *overrides* replaces claims, and None removes a claim."""
         now = datetime.now(UTC)
         claims: dict[str, object] = {"iss": self.issuer, "sub": subject, "aud": audience}
         claims |= {"iat": now, "nbf": now, "exp": now + lifetime, **overrides}
@@ -139,16 +139,16 @@ class IdentityProvider:
 
     @property
     def key_id(self) -> str:
-        """The name of the key in tokens and in the key set: the certificate's fingerprint, shortened."""
+        """The ID of the key in tokens and in the key set: the first characters of the fingerprint."""
         return self.certificate.fingerprint(hashes.SHA256()).hex()[:16]
 
     def jwks(self) -> dict[str, object]:
-        """The key set that STS fetches to verify tokens."""
+        """Return the key set that STS fetches to verify tokens."""
         public = RSAAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
         return {"keys": [{**public, "kid": self.key_id, "use": "sig", "alg": "RS256"}]}
 
     def discovery(self) -> dict[str, object]:
-        """The document at /.well-known/openid-configuration, which says where the key set is."""
+        """Return the document at /.well-known/openid-configuration, with the address of the key set."""
         return {
             "issuer": self.issuer,
             "jwks_uri": f"{self.issuer}/jwks",

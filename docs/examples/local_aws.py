@@ -1,14 +1,14 @@
-"""An AWS on this machine, for as long as a `with` block lasts.
+"""Run an AWS on this machine during a `with` block.
 
     with local_aws() as aws:
         sts = boto3.client("sts", endpoint_url=aws.sts_url, ...)
 
-SeaweedFS plays STS and S3: it checks signatures, trust policies and web identity tokens, and refuses what is wrong.
-moto plays STS for SAML, which SeaweedFS does not speak, and plays everything where SeaweedFS is not installed; it
-believes whatever it is told. A small web server publishes the key set of an `IdentityProvider`.
+SeaweedFS is the STS and S3. It checks signatures, trust policies and web identity tokens. moto is the STS for SAML,
+which SeaweedFS does not support, and for everything if SeaweedFS is not installed. moto does not verify proofs. A small
+web server publishes the key set of an `IdentityProvider`.
 
-They belong to a process of its own, the keeper, which is this file run as a script. When its standard input closes it
-stops them and removes their folder; the operating system closes it for us, however this process ends.
+The servers belong to a separate process, the keeper, which runs this file as a script. When its standard input closes,
+it stops the servers and removes their folder. The operating system closes the input when this process ends.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/"
 SAML_PROVIDER = f"arn:aws:iam::{ACCOUNT}:saml-provider/idp"
 START_LIMIT, STOP_LIMIT = 60, 15  # seconds
 
-# Who may assume which role.
+# Trust policies of the roles.
 TRUST: Mapping[str, Mapping[str, object]] = {
     "CI": {"Action": ["sts:AssumeRoleWithWebIdentity"], "Principal": {"Federated": "idp"}},
     "Alice": {
@@ -49,9 +49,9 @@ TRUST: Mapping[str, Mapping[str, object]] = {
         "Principal": {"Federated": "idp"},
         "Condition": {"StringEquals": {"oidc:sub": "alice"}},
     },
-    # SeaweedFS counts its own users to account 0, whatever the configuration says.
+    # SeaweedFS puts its own users into account 0, and ignores the configuration.
     "Hub": {"Action": ["sts:AssumeRole"], "Principal": {"AWS": "arn:aws:iam::000000000000:user/developer"}},
-    # It compares principals letter by letter: only a condition can leave the name of the session open.
+    # SeaweedFS compares principals exactly, so only a condition can allow any session name.
     "Reports": {
         "Action": ["sts:AssumeRole"],
         "Principal": {"AWS": "*"},
@@ -63,7 +63,7 @@ TRUST: Mapping[str, Mapping[str, object]] = {
 
 @frozen
 class LocalAWS:
-    """Addresses, keys and roles; all of them end with the block, the folder included."""
+    """Addresses, keys, roles and the folder of the servers. They are valid during the block."""
 
     folder: Path = field(converter=Path)
     sts_url: str  # and S3
@@ -76,41 +76,41 @@ class LocalAWS:
         init=False, default=Factory(lambda self: IdentityProvider.load(self.folder / "idp"), takes_self=True)
     )
     account: str = ACCOUNT
-    web_role: str = ROLE + "CI"  # any token from idp will do
-    web_alice_role: str = ROLE + "Alice"  # the token's subject must be alice
-    hub_role: str = ROLE + "Hub"  # for the owner of access_key_id
-    target_role: str = ROLE + "Reports"  # for sessions of the hub role
+    web_role: str = ROLE + "CI"  # accepts any token of idp
+    web_alice_role: str = ROLE + "Alice"  # accepts only tokens with the subject alice
+    hub_role: str = ROLE + "Hub"  # accepts the user of access_key_id
+    target_role: str = ROLE + "Reports"  # accepts sessions of the hub role
     saml_role: str = ROLE + "Deploy"
     saml_provider: str = SAML_PROVIDER
 
     @property
     def home(self) -> Path:
-        """An empty folder that can serve as a home folder."""
+        """An empty folder to use as a home folder."""
         return self.folder / "home"
 
     @property
     def jwks_requests_log(self) -> Path:
-        """One line for each request to the identity provider: the proof that STS asked it."""
+        """A log with one line for each request to the identity provider."""
         return self.folder / "jwks-requests.log"
 
     @property
     def has_seaweedfs(self) -> bool:
-        """Whether there is an STS that verifies what it is sent."""
+        """True if there is an STS that verifies proofs."""
         return self.sts_url != self.saml_url
 
 
 @contextmanager
 def local_aws(*, seaweedfs: bool = True) -> Iterator[LocalAWS]:
-    """Start an AWS, with SeaweedFS if wanted and installed, and stop it when the block ends."""
+    """Start the servers, with SeaweedFS if it is installed, and stop them when the block ends."""
     command = [sys.executable, __file__, *([] if seaweedfs else ["--without-seaweedfs"])]
-    # In a session of its own, for Ctrl-C is meant for this process and not for the keeper.
+    # The keeper has its own session, so that Ctrl-C reaches only this process.
     keeper = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
     assert keeper.stdin is not None and keeper.stdout is not None
     try:
         with keeper.stdin, keeper.stdout:
             ready = keeper.stdout.readline()
             if not ready:
-                raise RuntimeError("the local AWS did not start; the reason is on standard error")
+                raise RuntimeError("The local AWS did not start. The reason is on standard error.")
             yield LocalAWS(**json.loads(ready))
     finally:
         keeper.terminate()  # a forked child of ours may still hold its standard input open
@@ -124,7 +124,7 @@ def keep(*, with_seaweedfs: bool) -> None:
     with TemporaryDirectory(prefix="local-aws-") as root, ExitStack() as servers:
         folder = Path(root)
         (folder / "home").mkdir()
-        # The servers must not see the settings of whoever runs this: AWS_*, proxies, ~/.aws.
+        # The servers must not see the settings of the user: AWS_*, proxies, ~/.aws.
         os.environ.clear()
         os.environ.update(HOME=root, TMPDIR=root)
         keys = {name: "AKIA" + secrets.token_hex(8).upper() for name in ("access_key_id", "admin_access_key_id")}
@@ -182,7 +182,7 @@ def _seaweedfs(
         *(weed, "-logtostderr", "server", "-dir=.", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-volume.max=100"),
         *("-filer", "-s3", "-s3.config=s3.json", "-s3.iam.config=iam.json", "-s3.port.iceberg=0", "-s3.port.lance=0"),
         *("-master.telemetry=false", "-master.telemetry.url=http://127.0.0.1:9/", "-master.volumeSizeLimitMB=64"),
-        "-master.peers=none",  # nobody to elect a leader with: it does not wait for them
+        "-master.peers=none",  # a single server, so it does not wait to elect a leader
         *(f"-{name}={port}" for name, port in ports.items()),
     ]
     place = folder / "seaweedfs"
@@ -196,15 +196,15 @@ def _seaweedfs(
         sys.stderr.write((folder / "seaweedfs.log").read_text(errors="replace")[-2000:])
         raise
     finally:
-        process.kill()  # asked politely it takes 15 seconds, to save what is thrown away next
+        process.kill()  # a normal stop takes 15 seconds, to save data that is not needed
         process.wait()
         for port in ports.values():
-            for left_over in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # there, whatever TMPDIR says
+            for left_over in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # SeaweedFS ignores TMPDIR
                 left_over.unlink(missing_ok=True)
 
 
 def _configure(folder: Path, idp: IdentityProvider, keys: Mapping[str, str]) -> None:
-    """Write SeaweedFS's configuration: who exists, and who may become what."""
+    """Write the configuration of SeaweedFS: users, roles and trust policies."""
     admin = {"accessKey": keys["admin_access_key_id"], "secretKey": keys["admin_secret_access_key"]}
     developer = {"accessKey": keys["access_key_id"], "secretKey": keys["secret_access_key"]}
     identities = [
@@ -233,9 +233,9 @@ def _policy(statement: Mapping[str, object]) -> dict[str, object]:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Return ports below those that systems give to outgoing connections, one of which could take a port meanwhile."""
+    """Return free ports. They are below the range for outgoing connections, which could use a port in the meantime."""
     ports: list[int] = []
-    with ExitStack() as held:  # all at the same time, so that no two are the same
+    with ExitStack() as held:  # all open at the same time, so that they differ
         while len(ports) < count:
             with suppress(OSError):  # in use
                 listener = socket.create_server(("127.0.0.1", 15_000 + secrets.randbelow(15_000)))
@@ -244,8 +244,8 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _moto(folder: Path) -> str:
-    """Start moto in threads of this process, and give it the roles."""
-    from moto.server import ThreadedMotoServer  # takes a second: not before SeaweedFS is on its way
+    """Start moto in threads of this process, and create the roles."""
+    from moto.server import ThreadedMotoServer  # takes a second, so SeaweedFS starts first
 
     logging.basicConfig(filename=folder / "moto.log")
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)

@@ -1,4 +1,4 @@
-"""The table on a terminal, the page with its plots, and the raw figures that both are drawn from."""
+"""The table for a terminal, the page with its plots, and the raw figures for both."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from textwrap import fill
 from attrs import asdict, evolve, frozen
 from measures import AREAS, Measured, Row, rows
 
-HEADINGS = ("area", "measured", "stskit", "beside", "its figure", "stskit / it", "goal", "reached")
+HEADINGS = ("area", "measurement", "stskit", "other", "figure of the other", "ratio", "goal", "reached")
 PAGE, FIGURES = "benchmarks.md", "benchmarks.json"
 
 
 @frozen
 class Run:
-    """All that one run has found."""
+    """The result of one run."""
 
     date: str
     machine: dict[str, str]
@@ -41,7 +41,7 @@ def load(folder: Path) -> Run:
 
 
 def table(run: Run) -> str:
-    """For a terminal."""
+    """Return the table for a terminal."""
     lines = [HEADINGS, *map(_cells, rows(run.measured))]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
@@ -56,36 +56,35 @@ def _cells(row: Row) -> tuple[str, ...]:
 # The page --------------------------------------------------------------------------------------------------------
 
 TEXTS = {
-    "import": "The processor time of a process that does nothing but import, from its start to its end.",
+    "import": "Processor time of a process that only imports the library.",
     "cold start": (
-        "The processor time of a process that gets its first credentials, with keys from the environment and one "
-        "AssumeRole by plain HTTP at a server that answers at once. All but the CLI are one statement or two of Python."
+        "Processor time of a process that gets its first credentials: keys from the environment, and one AssumeRole over "
+        "plain HTTP to a server that responds at once. All but the AWS CLI run one or two statements of Python."
     ),
-    "warm call": "The processor time of the client for one more call, over a connection that is open.",
+    "warm call": "Processor time of the client for one more call over an open connection.",
     "bulk": (
-        "Many roles, each by a call that the server takes 30 ms for; the start of the process is included. stskit, the "
-        "shared client and aiobotocore do 1,000 roles, 32 at a time; the others 40, one after the other."
+        "Many roles, with a server that needs 30 ms for each call. The start of the process is included. stskit, the "
+        "shared client and aiobotocore assume 1,000 roles, 32 at a time. The others assume 40, one after the other."
     ),
     "contention": (
-        "Exact counts of what reaches the server. 100 threads that ask one session at the same moment; and eight "
-        "processes of four threads that start at the same moment, with the cache that each way has, empty."
+        "Exact counts of calls at the server, for 100 threads that use one session at the same moment, and for eight "
+        "processes with four threads each that start at the same moment with an empty cache."
     ),
-    "hot path": "What each signed request pays to learn that its credentials are still fresh.",
+    "hot path": "Time of a read of fresh credentials, which each signed request needs.",
     "memory": (
-        "What a process has for itself, for each thing that it keeps: first the roles alone, over one client, and then "
-        "with a boto3 session for each, which has its credentials."
+        "Private memory of a process: first for roles with one client, then with a boto3 session and its credentials for "
+        "each role."
     ),
     "file": (
-        "To change one profile, or 1,000 at once, in a credentials file of so many profiles of 590 bytes. stskit "
-        "locks, syncs and renames; the CLI's writer and the others truncate the file and write it in place, without a "
-        "sync. configparser drops comments. A file that this process has left as it is, stskit does not parse again; "
-        "one that others wrote, it does."
+        "Time to change one profile, or 1,000 at once, in a credentials file with profiles of 590 bytes. stskit locks, "
+        "synchronises and renames. The writer of the AWS CLI and the others empty the file and write it in place, without "
+        "synchronising. configparser loses comments. stskit parses a file again if another process changed it."
     ),
 }
 PLOTS = {
-    "bulk": "Milliseconds for each of 250 roles, by the number of workers",
-    "contention": "Calls of STS, by the number of processes that start at the same moment",
-    "file": "Microseconds to change one profile, by the number of profiles in the file",
+    "bulk": "Milliseconds for each of 250 roles, by number of workers",
+    "contention": "Calls to STS, by number of processes that start at the same moment",
+    "file": "Microseconds to change one profile, by number of profiles in the file",
 }
 
 
@@ -107,10 +106,10 @@ def _page(run: Run, folder: Path) -> Iterable[str]:
         "",
         "<!-- Written by: python tests/benchmarks --output DIR. Change the texts in tests/benchmarks/page.py. -->",
         "",
-        f"Measured on {run.date}. Each figure is the middle of several rounds in which all take turns. Ratios are of",
-        "what stskit needs to what the other one needs, round by round, with the bounds of their middle half: less is",
-        "better. Counts are exact. Times depend on the machine, and ratios less so. The goals were set before",
-        "stskit was measured.",
+        f"Measured on {run.date}. Each figure is the median of several rounds. In each round, all tools take turns. A ratio",
+        "is the figure of stskit divided by the figure of the other tool, in the same round, with the middle half of all",
+        "ratios in parentheses. Less is better. Counts are exact. Times depend on the machine, and ratios depend less. The",
+        "goals were set before the measurement.",
         "",
     )
     found = list(rows(run.measured))
@@ -119,7 +118,7 @@ def _page(run: Run, folder: Path) -> Iterable[str]:
     yield f"**Goals reached: {len(goals) - len(missed)} of {len(goals)}.**" + (" Not reached:\n" if missed else "")
     for row in missed:
         than = f"{row.ratio} × {row.peer}" if row.peer else row.ours
-        yield f"- {row.area}: {row.what}: {than}, where {row.goal} was the goal"
+        yield f"- {row.area}: {row.what}: {than} (goal {row.goal})"
     for area, mine in groupby(found, key=lambda row: row.area):
         yield from ("", f"## {area[0].upper()}{area[1:]}", "", fill(TEXTS[area], 120), "")
         yield from _markdown(list(mine))
@@ -139,14 +138,13 @@ def _markdown(found: list[Row]) -> Iterable[str]:
 
 
 def _about(run: Run) -> Iterable[str]:
-    yield from ("", "## Where and how", "", "| | |", "|---|---|")
+    yield from ("", "## Method", "", "| item | value |", "|---|---|")
     yield from (f"| {name} | {value} |" for name, value in {**run.machine, **run.versions}.items())
     yield from (f"| {name} | left out: {why} |" for name, why in run.left_out.items())
     yield from (
         "",
-        "The server is a stub of STS on the same machine, in a process of its own, that speaks HTTP by hand; so the",
-        "client is what is measured. aiobotocore runs in an environment of its own, for it needs other versions of",
-        "botocore. To repeat it, in some minutes:",
+        "The server is a minimal STS in another process on the same machine, so the figures show the client. aiobotocore runs",
+        "in a separate environment, because it needs other versions of botocore. To repeat the measurement (some minutes):",
         "",
         "```sh",
         "python3 -m venv .venv && .venv/bin/pip install -q -e '.[bench]'",

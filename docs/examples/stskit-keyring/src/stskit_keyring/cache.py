@@ -1,4 +1,4 @@
-"""Credentials for all processes of one user, in the keyring."""
+"""A cache in the keyring, for all processes of one user."""
 
 from __future__ import annotations
 
@@ -24,19 +24,21 @@ def _folder(folder: str | os.PathLike[str] | None) -> str:
 
 
 def _name(key: str) -> str:
-    # A key may have any length and any characters; the name of an item, in some keyrings, may not.
+    # A key can have any length and any characters, but some keyrings limit the names of items.
     return sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @frozen
 class KeyringCache:
-    """Keeps credentials in the keyring, under `service`: no file has them in clear.
+    """A cache that stores credentials in the keyring, and not in files.
 
-    `folder`: where lock files are, in which nothing is written; None is ``~/.cache/stskit-keyring``. `lock_timeout`:
-    for how many seconds to wait for another process that makes the call, before making one as well.
+    Failures of the keyring are a `CacheWarning`, once for each kind. An entry stays until the next entry of its key
+    replaces it, because a keyring cannot list its items.
 
-    Whatever goes wrong is a `CacheWarning`, said once. An entry stays until the next one for its key: a keyring cannot
-    say what lies in it, and so cannot be swept.
+    Args:
+        folder: Folder of the lock files, which are empty. Defaults to ``~/.cache/stskit-keyring``.
+        service: Name of the service in the keyring. Defaults to ``stskit-keyring-cache``.
+        lock_timeout: Seconds to wait for another process that calls STS, before calling STS as well. Defaults to 15.
     """
 
     folder: str = field(default=None, converter=_folder)
@@ -45,26 +47,27 @@ class KeyringCache:
     _warned: set[str] = field(init=False, factory=set, eq=False, repr=False)
 
     def get(self, key: str, /) -> CacheEntry | None:
-        """The entry for *key*; None where there is none that can be read. Raises nothing."""
+        """Return the entry of *key*, or None if there is no readable entry. Raises nothing."""
         try:
             text = keyring.get_password(self.service, _name(key))
-        except Exception as error:  # noqa: BLE001 - a back end is anybody's code
-            self._tell("the keyring cannot be read", error)
+        except Exception as error:  # noqa: BLE001 - a back end is third-party code
+            self._warn_once("The keyring cannot be read", error)
             return None
         return None if text is None else entry_from_bytes(key, text.encode("utf-8", "surrogatepass"))
 
     def put(self, key: str, entry: CacheEntry, /) -> None:
-        """Keep *entry* for *key*. Raises nothing."""
+        """Store *entry* under *key*. Raises nothing."""
         try:
             keyring.set_password(self.service, _name(key), entry_to_bytes(key, entry).decode())
         except Exception as error:  # noqa: BLE001 - as above
-            self._tell("the keyring does not take credentials", error)
+            self._warn_once("The keyring does not store credentials", error)
 
     @contextmanager
     def exclusive(self, key: str, /, *, wait: bool) -> Iterator[bool]:
-        """A block that one caller of all processes is in at a time, for each *key*; False where another one is in it.
+        """Return a block that one caller of all processes can be in at a time, for each *key*.
 
-        The system frees the lock of a process that dies. Raises nothing.
+        It yields False if another caller is in the block. The system releases the lock of a process that is killed.
+        Raises nothing.
         """
         with ExitStack() as block:
             yield self._enter(block, key, self.lock_timeout if wait else 0)
@@ -75,12 +78,12 @@ class KeyringCache:
             block.enter_context(FileLock(os.path.join(self.folder, f"{_name(key)}.lock"), timeout, 0o600))
         except Timeout:
             return False
-        except Exception as error:  # noqa: BLE001 - filelock has errors of its own beside those of the system
-            self._tell(f"no file can be locked in {self.folder}", error)
-        return True  # also where nothing can be locked: a call too many is better than none
+        except Exception as error:  # noqa: BLE001 - filelock has its own errors beside those of the system
+            self._warn_once(f"No file can be locked in {self.folder}", error)
+        return True  # also if no file can be locked: one call too many is better than none
 
-    def _tell(self, what: str, error: Exception) -> None:
+    def _warn_once(self, what: str, error: Exception) -> None:
         if what not in self._warned:
             self._warned.add(what)
-            told = f"{what} ({type(error).__name__}); until that is mended, processes make calls of their own"
-            warnings.warn(told, CacheWarning, 3)
+            text = f"{what} ({type(error).__name__}). Each process calls STS by itself until this is corrected."
+            warnings.warn(text, CacheWarning, 3)

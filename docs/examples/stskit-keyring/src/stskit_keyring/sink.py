@@ -1,4 +1,4 @@
-"""Credentials that go into the keyring."""
+"""A sink that stores credentials in the keyring."""
 
 from __future__ import annotations
 
@@ -16,28 +16,31 @@ __all__ = ["KeyringSink"]
 
 @frozen
 class KeyringSink:
-    """A place in the keyring, by `service` and `name`; what lies there is replaced.
+    """A sink that replaces one item of the keyring, so that a reader never sees an incomplete item.
 
-    It is one item of the keyring, so nobody can see the half of it.
+    Args:
+        name: Name of the item.
+        service: Name of the service in the keyring. Defaults to ``stskit-keyring``.
     """
 
     name: str
     service: str = field(default="stskit-keyring", kw_only=True)
 
-    @without_frames  # the errors of the keyring may hold the keys
+    @without_frames  # errors of the keyring can contain the keys
     def write(self, credentials: Credentials, /) -> KeyringSource:
-        """Put *credentials* there; gives the source that finds them again.
+        """Store *credentials*, and return the source that reads them.
 
-        Raises `SinkError` where they have expired and where the keyring does not take them; nothing is changed then.
+        Raises:
+            SinkError: If they have expired, or the keyring does not store them. Nothing is changed then.
         """
         if credentials.is_expired():
-            raise SinkError(f"{self}: the credentials expired at {credentials.expiration}", remedy="fetch new ones")
-        remedy = "unlock it, and look at: keyring diagnose"
+            raise SinkError(f"{self}: the credentials expired at {credentials.expiration}.", remedy="Fetch new ones.")
+        remedy = "Unlock the keyring, and run: keyring diagnose"
         try:
             keyring.set_password(self.service, self.name, json.dumps(credentials.as_dict()))
             is_kept = keyring.get_password(self.service, self.name) is not None
         except Exception as error:  # noqa: BLE001 - a back end is third-party code, and so are its errors and their texts
-            raise SinkError(f"{self}: the keyring fails with {type(error).__name__}", remedy=remedy) from None
-        if not is_kept:  # as with the keyring that `keyring --disable` chooses
-            raise SinkError(f"{self}: the keyring keeps nothing", remedy=remedy)
+            raise SinkError(f"{self}: the keyring failed with {type(error).__name__}.", remedy=remedy) from None
+        if not is_kept:  # the keyring that `keyring --disable` selects does this
+            raise SinkError(f"{self}: the keyring stored nothing.", remedy=remedy)
         return KeyringSource(self.name, service=self.service)

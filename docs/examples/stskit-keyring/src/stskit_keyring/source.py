@@ -1,4 +1,4 @@
-"""Keys that lie in the keyring."""
+"""A source that reads credentials from the keyring."""
 
 from __future__ import annotations
 
@@ -18,10 +18,14 @@ __all__ = ["KeyringSource"]
 
 @frozen
 class KeyringSource:
-    """The keys that lie in the keyring under `service` and `name`, as `KeyringSink` or ``keyring set`` put them there.
+    """A source for credentials that `KeyringSink` or ``keyring set`` stored in the keyring.
 
-    They are a JSON object of ``AccessKeyId`` and ``SecretAccessKey``, with ``SessionToken`` and ``Expiration`` where
-    they are temporary. The keyring is asked again for every fetch, so that keys that were replaced are seen.
+    The item is a JSON object with ``AccessKeyId`` and ``SecretAccessKey``, and for temporary credentials also
+    ``SessionToken`` and ``Expiration``. Each fetch reads the item again.
+
+    Args:
+        name: Name of the item.
+        service: Name of the service in the keyring. Defaults to ``stskit-keyring``.
     """
 
     name: str
@@ -29,18 +33,20 @@ class KeyringSource:
 
     @property
     def identity(self) -> str | None:
-        """Whose keys these are, by their id and not by `name`, under which another user's may lie tomorrow.
+        """The identity of the keys. It does not use `name`, because an item can be replaced by keys of another user.
 
-        Raises what `fetch` raises.
+        Raises the same errors as `fetch`.
         """
         return Static(self.fetch()).identity
 
-    @without_frames  # the frames and the errors of the JSON parser and of the keyring hold the keys
+    @without_frames  # frames and errors of the JSON parser and of the keyring contain the keys
     def fetch(self) -> Credentials:
-        """The keys as they are now.
+        """Return the current keys.
 
-        Raises `SourceMissing` where nothing lies there or there is no keyring, `SignInRequired` where it is locked, and
-        `ProofInvalid` where it fails, or what lies there is no keys or has expired.
+        Raises:
+            SourceMissing: If the item or the keyring does not exist.
+            SignInRequired: If the keyring is locked.
+            ProofInvalid: If the keyring fails, or the item contains no valid keys or expired ones.
         """
         text = self._text()
         try:
@@ -49,24 +55,24 @@ class KeyringSource:
                 return credentials
             problem = f"the credentials expired at {credentials.expiration}"
         except (ValueError, RecursionError):
-            problem = "this is not a JSON object with AccessKeyId and SecretAccessKey"
+            problem = "the item is not a JSON object with AccessKeyId and SecretAccessKey"
         except ProofInvalid as error:
             problem = error.message
-        raise ProofInvalid(f"{self}: {problem}.", remedy=f"Put other keys there: {self._command}")
+        raise ProofInvalid(f"{self}: {problem.rstrip('.')}.", remedy=f"Store other keys: {self._command}")
 
     def _text(self) -> Secret:
         try:
             text = keyring.get_password(self.service, self.name)
         except KeyringLocked:
-            raise SignInRequired(f"{self}: the keyring is locked", remedy="unlock it, and try again") from None
+            raise SignInRequired(f"{self}: the keyring is locked.", remedy="Unlock it, and try again.") from None
         except NoKeyringError:
-            install = "install one: https://pypi.org/project/keyring"
-            raise SourceMissing(f"{self}: there is no keyring", remedy=install) from None
+            install = "Install one: https://keyring.readthedocs.io"
+            raise SourceMissing(f"{self}: there is no keyring.", remedy=install) from None
         except Exception as error:  # noqa: BLE001 - a back end is third-party code, and so are its errors and their texts
-            problem = f"{self}: the keyring fails with {type(error).__name__}"
-            raise ProofInvalid(problem, remedy="try: keyring diagnose") from None
+            problem = f"{self}: the keyring failed with {type(error).__name__}."
+            raise ProofInvalid(problem, remedy="Run: keyring diagnose") from None
         if not text:
-            raise SourceMissing(f"{self}: nothing lies there.", remedy=f"Put keys there: {self._command}")
+            raise SourceMissing(f"{self}: the item does not exist.", remedy=f"Store keys: {self._command}")
         return Secret(text)
 
     @property
