@@ -120,9 +120,9 @@ class BotocoreSTS:
 
     @property
     def identity(self) -> str:
-        """The part of a cache key that covers the server: arguments, environment variables and the profile.
+        """The part of a cache key that covers the server.
 
-        Raises nothing.
+        It depends on the arguments, the environment variables and the profile. Raises nothing.
         """
         from stskit.sts.shared_config import endpoint_settings, read_shared_config
 
