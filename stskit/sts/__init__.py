@@ -72,8 +72,8 @@ class BotocoreSTS:
         use_dualstack: Whether to use a dual-stack endpoint. Defaults as `use_fips`.
         connect_timeout: Seconds for a connection, for each attempt. Defaults to 5.
         read_timeout: Seconds for a response, for each attempt. Defaults to 10.
-        total_timeout: Seconds for the whole exchange with all attempts, without the name lookup. Defaults to 60. None
-            is no limit.
+        total_timeout: Seconds for the whole exchange with all attempts, without the name lookup. Defaults to 60. With
+            None, there is no limit.
         allow_http: Whether to send requests without TLS to another machine or through a proxy. Defaults to False.
         trace_wire: Whether botocore's loggers may show requests and responses, with all secrets. Defaults to False.
 
@@ -120,9 +120,9 @@ class BotocoreSTS:
 
     @property
     def identity(self) -> str:
-        """The part of a cache key that covers the server: arguments, environment variables and the profile.
+        """The part of a cache key that covers the server.
 
-        Raises nothing.
+        It depends on the arguments, the environment variables and the profile. Raises nothing.
         """
         from stskit.sts.shared_config import endpoint_settings, read_shared_config
 
@@ -227,7 +227,8 @@ class BotocoreSTS:
         try:
             return read(answer)
         except ProofInvalid as error:
-            raise unavailable("answer", str(error), details) from None
+            # The remedy of the error is for a person who writes credentials, so it does not fit a response of STS.
+            raise unavailable("answer", error.message.removesuffix("."), details) from None
 
     def _client(self, partition: str | None, *, signed: bool) -> BaseClient:
         options = (

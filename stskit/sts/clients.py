@@ -48,12 +48,8 @@ _SECRET_LOGGERS: Final = tuple(
     f"botocore.{name}"
     for name in ("auth", "credentials", "endpoint", "httpsession", "parsers", "regions", "signers", "tokens", "utils")
 )
-_NOWHERE: Final = (
-    None,
-    None,
-    os.devnull,
-    None,
-)  # no variable, and an empty file as the default
+# A setting of botocore's sessions that names no variable, and an empty file as the default.
+_EMPTY_FILE: Final = (None, None, os.devnull, None)
 _MAX_CONNECTIONS: Final = 50  # open between calls; urllib3 warns if more threads than this return one at once
 
 _proof_in_use: ContextVar[Proof | None] = ContextVar("stskit_proof_in_use", default=None)
@@ -121,9 +117,9 @@ def close_clients() -> None:
 def call(
     client: BaseClient, operation: str, parameters: Mapping[str, object], proof: Proof, *, log_secrets: bool = False
 ) -> dict[str, Any]:
-    """Make one call. It is signed with *proof* if the operation is signed and *proof* is credentials.
+    """Make one call. It is signed with *proof* if the operation needs a signature and *proof* is credentials.
 
-    Secrets are logged only with *log_secrets*.
+    Secrets are logged only if *log_secrets* is True.
     """
     if log_secrets:  # as plain text, because a `Secret` is masked in logs
         parameters = {name: str(value) if isinstance(value, Secret) else value for name, value in parameters.items()}
@@ -169,7 +165,7 @@ def _session(
     signed: bool, profile: str | None, limits: tuple[bool, float | None], _environment: object, _files: object
 ) -> Session:
     # Calls that need no keys must work even if the user's files are broken, so they do not read them.
-    ignored = {} if signed else {"profile": (None,) * 4, "config_file": _NOWHERE, "credentials_file": _NOWHERE}
+    ignored = {} if signed else {"profile": (None,) * 4, "config_file": _EMPTY_FILE, "credentials_file": _EMPTY_FILE}
     session = new_session(profile, session_vars=ignored)
     allow_http, total_timeout = limits
     guard(session, allow_http=allow_http, total_timeout=total_timeout)

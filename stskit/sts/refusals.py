@@ -25,8 +25,9 @@ _UNAVAILABLE: Final = {
     "connection": ("could not be reached", "Check the network, the proxy settings and the endpoint.", ""),
     "timeout": (
         "did not respond in time",
-        "Try again. If the error stays, check the network and the endpoint, or pass a longer timeout.",
-        "",
+        "Try again. If the error remains, check the network and the endpoint, or pass a longer "
+        "BotocoreSTS(read_timeout=...).",
+        "Try again. If the error remains, check the network and the endpoint.",
     ),
     "tls": (
         "could not be reached with TLS",
@@ -63,10 +64,8 @@ _KINDS: Final = {
     "HTTPClientError": "connection",
     "BotoCoreError": "setup",
 }
-_NOT_SENDABLE: Final = (
-    "ParamValidationError",
-    "UnicodeEncodeError",
-)  # the `Role` was checked, so it is the proof
+# The `Role` was checked before, so these exceptions of botocore are about the proof.
+_NOT_SENDABLE: Final = ("ParamValidationError", "UnicodeEncodeError")
 _MAX_MESSAGE: Final = 20_000  # characters; an encoded authorization message has thousands
 _LONG_WORD: Final = r"[\w+/=%.~-]{16,}"
 _NOTABLE: Final = timedelta(minutes=1)  # a smaller difference between two clocks is not reported

@@ -44,82 +44,89 @@ _WEB: Final = "AssumeRoleWithWebIdentity"
 REMEDIES: Final[tuple[Remedy, ...]] = (
     Remedy(
         "AccessDenied",
-        "Check that the role exists (upper and lower case differ), and that its trust policy names the SAML provider "
-        "and allows the assertion's recipient as SAML:aud. Roles whose name begins with AWSReservedSSO_ cannot be "
-        "assumed with SAML.",
+        "Check that the role exists: a role ARN is case-sensitive. Check that the trust policy of the role names the "
+        "SAML provider, allows sts:AssumeRoleWithSAML (and sts:TagSession if the assertion has session tags), and "
+        "allows the assertion's recipient as SAML:aud. Roles whose names begin with AWSReservedSSO_ cannot be assumed "
+        "with SAML.",
         _SAML,
         context="proof",
     ),
     Remedy(
         "AccessDenied",
-        "Check that the role exists, and that its trust policy names the token's issuer and allows its audience (aud) "
-        "and subject (sub).",
+        "Check that the role exists: a role ARN is case-sensitive. Check that the trust policy of the role names the "
+        "token's issuer, allows sts:AssumeRoleWithWebIdentity, and allows the token's audience (aud) and "
+        "subject (sub).",
         _WEB,
         context="proof",
     ),
     Remedy(
         "AccessDenied",
-        "Use the long-term keys of an IAM user: STS returns no session token for the session of a role. Check that the "
-        "MFA code is correct.",
+        "Use the long-term keys of an IAM user: temporary credentials cannot call GetSessionToken. If you passed an "
+        "MFA code, check that it is correct.",
         "GetSessionToken",
     ),
     Remedy(
         "AccessDenied",
-        "The MFA code is wrong or too old. Enter the next code of the device, and check the serial of the device.",
+        "Enter the next code of the MFA device: this MFA code is wrong or has expired. Check the serial number of the "
+        "device.",
         message_pattern="MultiFactorAuthentication",
     ),
     Remedy(
         "AccessDenied",
         "Check that the role exists, that its trust policy names this caller, and that the caller's own policy allows "
         "sts:AssumeRole (and sts:TagSession for tags). If the trust policy requires an external ID, a source identity, "
-        "tags or MFA, pass it. A new role may need a minute: pass wait_for_new_role=timedelta(seconds=30).",
+        "tags or MFA, pass it. If the role is new, pass wait_for_new_role=timedelta(seconds=30), because STS can deny "
+        "access to a new role for up to a minute.",
         context="proof",
         cli_text="Check that the role exists, that its trust policy names this caller, and that the caller's own "
         "policy allows sts:AssumeRole (and sts:TagSession for tags). If the trust policy requires an external ID, a "
-        "source identity, tags or MFA, pass it. A new role may need a minute: add --wait-for-new-role 30s.",
+        "source identity, tags or MFA, pass it. If the role is new, add --wait-for-new-role 30s, because STS can deny "
+        "access to a new role for up to a minute.",
     ),
     Remedy(
         "ExpiredToken",
-        "The assertion has expired: STS accepts it for five minutes. Sign in again and save the new response.",
+        "Sign in again and save the new response. The assertion has expired: STS accepts it for five minutes.",
         _SAML,
         context="both",
     ),
     Remedy(
         "ExpiredToken",
-        "The token has expired. Get a new one, or check the program that renews the token file. Check the clock.",
+        "Get a new token, because this one has expired. If a program renews the token file, check that it is running. "
+        "Check the clock of this machine.",
         _WEB,
         context="both",
     ),
     Remedy(
         "ExpiredToken",
-        "The credentials that signed the call have expired. Renew them where they come from (for a profile with SSO: "
-        "aws sso login), and check the clock.",
+        "Renew the credentials where they come from: the credentials that signed the call have expired. For a profile "
+        "with SSO, run aws sso login. Check the clock of this machine.",
         context="both",
     ),
     Remedy(
         "IDPCommunicationError",
-        "STS could not reach the identity provider. Try again. If the error stays, check that the discovery document "
+        "Try again: STS could not reach the identity provider. If the error remains, check that the discovery document "
         "and the keys of the provider can be read from the internet.",
         context="proof",
         retryable=True,
     ),
     Remedy(
         "IDPRejectedClaim",
-        "The identity provider rejected the token, or the token was revoked. Sign in again, and check that the user "
-        "may use this application.",
+        "Sign in again, and check that the user may use this application: the identity provider rejected the token, or "
+        "the token was revoked.",
         context="both",
     ),
     Remedy(
         "InvalidClientTokenId",
-        "STS does not know the access key ID. Check that the key is active, that its session token was sent with it, "
-        "and that it belongs to the partition of the role. Regions that an account must opt in to do not accept "
-        "session tokens of the global endpoint.",
+        "Check that the key is active, that its session token was sent with it, and that it belongs to the partition "
+        "of the role: STS does not know the access key ID. Opt-in regions do not accept session tokens from the global "
+        "endpoint.",
         context="proof",
     ),
     Remedy(
         "InvalidIdentityToken",
-        "STS could not fetch the keys of the identity provider. This happens if many jobs start at once. Try again. If "
-        "the error stays, check that the discovery document and the keys of the issuer can be read from the internet.",
+        "Try again: STS could not fetch the keys of the identity provider. This can happen if many jobs start at once. "
+        "If the error remains, check that the discovery document and the keys of the issuer can be read from the "
+        "internet.",
         message_pattern="retrieve verification key",
         context="proof",
         retryable=True,
@@ -148,16 +155,16 @@ REMEDIES: Final[tuple[Remedy, ...]] = (
     ),
     Remedy(
         "InvalidIdentityToken",
-        "STS accepts an assertion for five minutes after it was issued. Sign in again and save the new response. Check "
-        "the clock of the identity provider.",
+        "Sign in again and save the new response: STS accepts an assertion for five minutes after it was issued. "
+        "Check the clock of the identity provider.",
         message_pattern="five minutes|5 minutes|within .{0,50} of issue|expired|not yet valid",
         operation=_SAML,
         context="both",
     ),
     Remedy(
         "InvalidIdentityToken",
-        "Check that the SAML provider exists in the account of the role, and upload the current metadata of the "
-        "identity provider there: its certificate, issuer or audience differs from the assertion's.",
+        "Check that the SAML provider exists in the account of the role. Upload the current metadata of the identity "
+        "provider there, because its certificate, issuer or audience differs from the assertion's.",
         operation=_SAML,
         context="both",
     ),
@@ -192,24 +199,26 @@ REMEDIES: Final[tuple[Remedy, ...]] = (
     ),
     Remedy(
         "SignatureDoesNotMatch",
-        "Check the secret access key and the clock of this machine. After a correction, STS may need some seconds.",
+        "Check the secret access key and the clock of this machine. If you have just corrected the secret access key, "
+        "try again after some seconds.",
         context="clock",
     ),
     Remedy(
         "MissingAuthenticationToken",
-        "The call was not signed, or was signed with empty keys. Check where the credentials come from.",
+        "Check the source of the credentials: the call was not signed, or was signed with empty keys.",
     ),
     Remedy(
         "Throttling",
-        "Too many calls at once. Reuse credentials until they expire (Cached), and start fewer calls at a time.",
-        cli_text="Too many calls at once. Reuse credentials until they expire (--cache), and start fewer calls at a "
-        "time.",
+        "Reuse credentials until they expire (Cached), and start fewer calls at a time. Too many calls reached STS at "
+        "once.",
+        cli_text="Reuse credentials until they expire (--cache), and start fewer calls at a time. Too many calls "
+        "reached STS at once.",
         retryable=True,
     ),
     Remedy(
         "ValidationError",
-        "A role that is assumed from another role lasts at most one hour. Pass a duration of up to 3600 seconds, or "
-        "assume the role directly with long-term keys, SAML or OIDC.",
+        "Pass a duration of up to 3600 seconds: a role that is assumed from another role lasts at most one hour. For a "
+        "longer session, assume the role directly with long-term keys, SAML or OIDC.",
         message_pattern="chaining|1 hour",
     ),
     Remedy(
@@ -231,7 +240,7 @@ REMEDIES: Final[tuple[Remedy, ...]] = (
 )
 ANY_5XX: Final = Remedy(
     "a status of 5xx",
-    "This is an error inside STS. Try again. If the error stays, ask the operator of the server.",
+    "Try again: this is an error inside STS. If the error remains, ask the operator of the server.",
     retryable=True,
 )
 ANY_OTHER: Final = Remedy(

@@ -187,7 +187,7 @@ def credentials_in(answer: Mapping[str, Any], now: datetime | None = None) -> Cr
     if credentials.session_token is None or credentials.expiration is None:
         raise ProofInvalid("the response has no session token or no expiration")
     if credentials.is_expired(now=now):
-        raise ProofInvalid("the credentials of the response have expired", remedy="Check the clock of this machine.")
+        raise ProofInvalid("the credentials of the response have expired. Check the clock of this machine")
     if (credentials.expires_in(now=now) or _LONGEST) >= _LONGEST:
         raise ProofInvalid("the credentials of the response would never expire")
     return credentials

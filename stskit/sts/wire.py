@@ -60,8 +60,8 @@ def guard(session: Session, *, allow_http: bool = False, total_timeout: float | 
     """Check and limit each request of the clients that *session* makes from now on.
 
     With *allow_http*, requests may go to another machine without TLS. *total_timeout* is the number of seconds for each
-    exchange with its retries; None is no limit. A request that breaks a limit raises `PlaintextError`,
-    `AnswerTooLongError` or `TimeoutError` from the method of the client.
+    exchange with its retries. With None, there is no limit. If a request breaks a limit, the method of the client
+    raises `PlaintextError`, `AnswerTooLongError` or `TimeoutError`.
     """
     session.register("creating-client-class", _expose_connections)
     session.register("before-call", partial(_begin_exchange, total_timeout))
