@@ -131,7 +131,10 @@ def test_xml_is_no_log() -> None:
         (har(post(FIRST, "2026-11-25T12:00:00Z"))[:-9], "It begins as a HAR file in JSON, but its end is missing"),
         ('{"log": ' + '{"a": ' * 100_000, "its end is missing"),
         (har(), "It contains no SAML response"),
-        (har({}, [], None, 1, "x", {"request": [], "response": {"content": {"text": 5}}}), "It contains no SAML response"),
+        (
+            har({}, [], None, 1, "x", {"request": [], "response": {"content": {"text": 5}}}),
+            "It contains no SAML response",
+        ),
         (har({"request": {"postData": {"text": 5, "params": [1, {"name": "SAMLResponse"}]}}}), "no SAML response"),
         (har({"request": {"postData": {"params": [{"name": "RelayState", "value": FIRST}]}}}), "no SAML response"),
         (har({"request": {"postData": {"params": [{"name": "SAMLResponse", "value": 5}]}}}), "no SAML response"),

@@ -228,7 +228,10 @@ class Broken:
 def test_nobody_goes_without_credentials_for_a_cache_that_fails(clock: ManualClock, fails: str) -> None:
     """It is a warning with the class of the error alone."""
     keys = credentials(clock, hours=1)
-    with pytest.warns(CacheWarning, match="^Broken failed with ConnectionError. The cache is not used for this refresh. Correct its code.$"):
+    with pytest.warns(
+        CacheWarning,
+        match="^Broken failed with ConnectionError. The cache is not used for this refresh. Correct its code.$",
+    ):
         assert cached(ScriptedSource(keys), Broken(fails), clock).fetch() is keys
 
 

@@ -727,7 +727,10 @@ def test_long_term_keys_are_not_copied(stub: Stub, run: Run) -> None:
     """The copy would never expire; the next step is a role or a session."""
     status, out, err = run("assume", "--profile", "base", "--to-dotenv", ".env")
     assert (status, out) == (2, "")
-    assert err == "stskit: These are long-term keys, and stskit does not copy them. Pass a role ARN, or add --session-token.\n"
+    assert (
+        err
+        == "stskit: These are long-term keys, and stskit does not copy them. Pass a role ARN, or add --session-token.\n"
+    )
     assert not Path(".env").exists()
 
 
@@ -783,9 +786,18 @@ def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None
             "say where the credentials go, with one of: --to-profile, --to-shell, --to-dotenv, --to-process",
         ),
         (["assume", HUB, "--to-process", "--to-shell"], "--to-shell and --to-process cannot be used together"),
-        (["assume", "--to-process"], "There is no role to assume. Pass a role ARN, for example arn:aws:iam::123456789012:role/Deploy"),
-        (["assume", "--to-process"], "To use credentials without a role, pass --profile, --keys-file or --session-token"),
-        (["exec", "--profile", "a", "--mfa-serial", "123456789", "--", "ls"], "has no effect without a role or --session-token"),
+        (
+            ["assume", "--to-process"],
+            "There is no role to assume. Pass a role ARN, for example arn:aws:iam::123456789012:role/Deploy",
+        ),
+        (
+            ["assume", "--to-process"],
+            "To use credentials without a role, pass --profile, --keys-file or --session-token",
+        ),
+        (
+            ["exec", "--profile", "a", "--mfa-serial", "123456789", "--", "ls"],
+            "has no effect without a role or --session-token",
+        ),
         (["exec", "--profile", "a", "--sts-region", "b", "--", "ls"], "--sts-region has no effect: STS is not called"),
         (["process", "--profile", "a", "--region", "b"], "--region has no effect: STS is not called without a role"),
         (["assume", "--profile", "a", "--region", "b", "--to-process"], "--region has no effect: STS is not called"),
@@ -796,7 +808,10 @@ def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None
         (["process", HUB, "--use-fips", "--endpoint-url", "https://a"], "--use-fips and --endpoint-url cannot be used"),
         (["process", HUB, "--allow-http", "--endpoint-url", "https://a"], "--allow-http has no effect on an https"),
         (["process", "--keys-file", "a", "--allow-http"], "--allow-http has no effect: no server is called"),
-        (["process", HUB, "--external-id", "ab", "--external-id-file", "f"], "--external-id and --external-id-file cannot"),
+        (
+            ["process", HUB, "--external-id", "ab", "--external-id-file", "f"],
+            "--external-id and --external-id-file cannot",
+        ),
         (["process", HUB, "--token-code", "123456"], "--token-code has no effect without --mfa-serial"),
         (
             ["process", HUB, "--mfa-serial", "123456789", "--mfa-command", "x", "--token-code", "123456"],
@@ -817,10 +832,16 @@ def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None
             ["assume", HUB, "--role-arn", "x", "--to-process"],
             "no option --role-arn. Write the role without an option: stskit assume ROLE",
         ),
-        (["assume", HUB, "Deploy", "--to-process"], "'Deploy' is not a valid role ARN. Several roles are a chain, each assumed"),
+        (
+            ["assume", HUB, "Deploy", "--to-process"],
+            "'Deploy' is not a valid role ARN. Several roles are a chain, each assumed",
+        ),
         (["roles", "saml.log", "x"], "roles has no argument 'x'. See: stskit roles --help"),
         (["assume", "Deploy", "--to-process"], "'Deploy' is a name, not a role ARN"),
-        (["assume", HUB, "--profile", "a", "--saml-file", "b", "--to-process"], "--profile and --saml-file cannot be used"),
+        (
+            ["assume", HUB, "--profile", "a", "--saml-file", "b", "--to-process"],
+            "--profile and --saml-file cannot be used",
+        ),
         (
             ["assume", HUB, "--principal-arn", "a", "--to-process"],
             "--principal-arn has no effect without --saml-file. Omit it",
@@ -872,7 +893,10 @@ def test_what_is_called_wrongly_says_how_it_is_called(run: Run, arguments: list[
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["assume", HUB, "--profile", "", "--saml-file", "x", "--to-process"], "--profile is empty. Pass a value, or omit the option"),
+        (
+            ["assume", HUB, "--profile", "", "--saml-file", "x", "--to-process"],
+            "--profile is empty. Pass a value, or omit the option",
+        ),
         (["assume", HUB, "--json-field", "", "--to-process"], "--json-field is empty"),
         (["assume", HUB, "--endpoint-url", "", "--to-process"], "--endpoint-url is empty"),
         (["assume", HUB, "--to-profile", ""], "--to-profile is empty"),

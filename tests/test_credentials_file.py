@@ -334,7 +334,9 @@ def test_new_files_and_folders_are_for_the_owner_alone(home: Path, umask: Callab
 def test_an_old_file_keeps_its_mode_with_a_warning_where_others_may_read(mode: int, file: Path) -> None:
     """It may be shared on purpose; one warning for each change, with the caller's line, and no secret in it."""
     file.chmod(mode)
-    with pytest.warns(StskitWarning, match=rf"{file} contains keys and is readable by other users.*chmod 600") as caught:
+    with pytest.warns(
+        StskitWarning, match=rf"{file} contains keys and is readable by other users.*chmod 600"
+    ) as caught:
         CredentialsFile("dev").write(SESSION)
     assert [each.filename for each in caught] == [__file__]
     assert file.stat().st_mode & 0o777 == mode
@@ -550,7 +552,10 @@ def test_an_error_of_the_system_carries_a_remedy_for_it(file: Path, monkeypatch:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "rename", refuse)
-    for number, remedy in ((errno.ENOSPC, "Free some space on the disk."), (errno.EIO, "Correct this, or use another path.")):
+    for number, remedy in (
+        (errno.ENOSPC, "Free some space on the disk."),
+        (errno.EIO, "Correct this, or use another path."),
+    ):
         with pytest.raises(SinkError) as caught:
             SESSION.to(CredentialsFile("dev"))
         assert caught.value.message == f"{file} was not changed: {os.strerror(number)}."

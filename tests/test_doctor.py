@@ -126,9 +126,7 @@ def test_a_file_of_profiles_is_judged_as_botocore_reads_it(path: Path, home: Pat
         unreadable = "(ConfigParseError)" in str(error)
     else:
         unreadable = False
-    assert said[0].startswith(
-        f"wrong: AWS tools cannot read {place(home, name)}: " if unreadable else "ok: "
-    )
+    assert said[0].startswith(f"wrong: AWS tools cannot read {place(home, name)}: " if unreadable else "ok: ")
     assert len(said) == 1 or not unreadable
     assert "wrong: " not in "".join(said[1:])
     assert "secret/" not in "".join(said)
@@ -271,7 +269,10 @@ def test_what_else_is_to_be_told_of_a_saml_file_is_a_note(home: Path) -> None:
     place(home, "SAML file").chmod(0o644)
     ok, left_out, mode = texts(look(**given), "SAML file")
     assert ok.startswith("ok: ")
-    assert "1 values of the attribute Role were skipped, because they are not a pair of a role ARN and a SAML provider ARN" in left_out
+    assert (
+        "1 values of the attribute Role were skipped, because they are not a pair of a role ARN and a SAML provider ARN"
+        in left_out
+    )
     assert mode.endswith("is readable by every user of this machine.")
 
 
@@ -284,14 +285,18 @@ def token(**claims: object) -> str:
     [
         (
             token(exp=(START + HOUR).timestamp()),
-            "ok: FILE contains a token with issuer 'https://idp', audience 'sts.amazonaws.com', subject 'job', and expires "
+            "ok: FILE contains a token with issuer 'https://idp', audience 'sts.amazonaws.com', subject 'job', "
+            "and expires "
             "at 2026-11-25 13:00:00 UTC (in 60 min)",
         ),
         (token(iss="x\x1b[2J", sub=7, aud=[]), r"ok: FILE contains a token with issuer 'x\x1b[2J'."),
         (token(exp=START.timestamp()), "wrong: FILE: the token expired at 2026-11-25 12:00:00+00:00"),
         (token(nbf=(START + HOUR).timestamp()), "wrong: FILE: the token is not valid before 2026-11-25 13:00:00+00:00"),
         ('{"id": "canary"}', "wrong: FILE contains JSON, not only an OIDC token"),
-        ("canary canary", "wrong: FILE contains 13 characters that are not an OIDC token: a token has 4 to 20,000 characters"),
+        (
+            "canary canary",
+            "wrong: FILE contains 13 characters that are not an OIDC token: a token has 4 to 20,000 characters",
+        ),
         ("", "wrong: FILE is empty. It must contain an OIDC token"),
     ],
     ids=["good", "odd claims", "expired", "not yet", "JSON", "two", "empty"],
@@ -325,11 +330,23 @@ def test_what_else_is_to_be_told_of_a_token_is_a_note(home: Path) -> None:
     ("keys", "said"),
     [
         ({}, "ok: FILE contains long-term keys."),
-        ({"AccessKeyId": "ASIA"}, "wrong: FILE contains temporary credentials without their session token, which AWS refuses."),
+        (
+            {"AccessKeyId": "ASIA"},
+            "wrong: FILE contains temporary credentials without their session token, which AWS refuses.",
+        ),
         ({"SessionToken": CANARY}, "ok: FILE contains temporary credentials without an expiration."),
-        ({"SessionToken": CANARY, "Expiration": "2026-11-28T12:00:00Z"}, "ok: FILE contains temporary credentials that expire at"),
-        ({"SessionToken": CANARY, "Expiration": "2026-11-25T12:00:00Z"}, "wrong: FILE contains temporary credentials that expired"),
-        ({"Expiration": CANARY}, "wrong: FILE contains no credentials. Expiration is not a valid ISO 8601 date and time"),
+        (
+            {"SessionToken": CANARY, "Expiration": "2026-11-28T12:00:00Z"},
+            "ok: FILE contains temporary credentials that expire at",
+        ),
+        (
+            {"SessionToken": CANARY, "Expiration": "2026-11-25T12:00:00Z"},
+            "wrong: FILE contains temporary credentials that expired",
+        ),
+        (
+            {"Expiration": CANARY},
+            "wrong: FILE contains no credentials. Expiration is not a valid ISO 8601 date and time",
+        ),
         ({"AccessKeyId": ""}, "wrong: FILE contains no credentials. AccessKeyId is empty"),
     ],
 )
@@ -361,7 +378,11 @@ def test_standard_input_is_left_for_who_reads_it() -> None:
             "note: FOLDER/config has [default] and [profile default], and AWS tools differ",
         ),
         ("", "[profile p]\n", "note: FOLDER/credentials has [profile p], and tools read the word profile as a part"),
-        ("", f"[p]\n{KEYS}x_security_token_expires = 2026-11-25T11:00:00Z\n", "note: Profiles in FOLDER/credentials with expired credentials: p"),
+        (
+            "",
+            f"[p]\n{KEYS}x_security_token_expires = 2026-11-25T11:00:00Z\n",
+            "note: Profiles in FOLDER/credentials with expired credentials: p",
+        ),
         (
             "",
             "[a]\n[a]\n",
@@ -504,9 +525,7 @@ def test_the_cache_is_judged_by_its_own_rules(
 def test_a_cache_that_cannot_be_written_is_wrong(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As for a home that is read-only."""
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    assert texts(look(), "cache folder") == [
-        f"wrong: {home}/.cache/stskit cannot be used: {home} is not writable."
-    ]
+    assert texts(look(), "cache folder") == [f"wrong: {home}/.cache/stskit cannot be used: {home} is not writable."]
 
 
 def test_a_file_name_is_never_taken_for_a_remedy() -> None:

@@ -123,7 +123,8 @@ def program(home: Path, tmp_path: Path) -> Path:
         ),
         (
             "cut",
-            "wrong: The credentials of profile 'cut' (access key ID ASIA, method config-file) are temporary credentials w",
+            "wrong: The credentials of profile 'cut' (access key ID ASIA, method config-file) are temporary "
+            "credentials w",
         ),
         ("swapped", "ok: The credentials of profile 'swapped' (method config-file) are long-term keys."),
         ("half", "wrong: Profile 'half': aws_secret_access_key is missing"),
@@ -141,7 +142,11 @@ def test_keys_in_files_are_fetched_and_reported(name: str, found: str) -> None:
 @pytest.mark.parametrize(
     ("environment", "found"),
     [
-        ({}, "ok: The credentials in the standard chain (access key ID AKIA, method shared-credentials-file) are long-term keys."),
+        (
+            {},
+            "ok: The credentials in the standard chain (access key ID AKIA, method shared-credentials-file) are "
+            "long-term keys.",
+        ),
         (
             {KEY_ID: "AKIA1", SECRET: CANARY},
             "ok: The credentials in the standard chain (access key ID AKIA1, method env) are long-te",
@@ -158,7 +163,8 @@ def test_keys_in_files_are_fetched_and_reported(name: str, found: str) -> None:
                 "AWS_SESSION_TOKEN": CANARY,
                 "AWS_CREDENTIAL_EXPIRATION": "2200-01-01T00:00Z",
             },
-            "ok: The credentials in the standard chain (access key ID ASIA, method env) are temporary credentials that expire at 2200",
+            "ok: The credentials in the standard chain (access key ID ASIA, method env) are temporary "
+            "credentials that expire at 2200",
         ),
         (
             {

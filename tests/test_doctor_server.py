@@ -117,7 +117,9 @@ def test_a_profile_may_name_region_endpoint_and_certificates(
     found = look()
     assert only(found, "region").text == "stskit would call STS in eu-west-1 (from the profile)."
     assert only(found, "endpoint").text == "stskit would call STS at https://sts.example (from the profile)."
-    assert only(found, "certificates").text.endswith("/nowhere/bundle, the file with the certificates of servers, is not a readable file.")
+    assert only(found, "certificates").text.endswith(
+        "/nowhere/bundle, the file with the certificates of servers, is not a readable file."
+    )
     found = look(oidc_token_file="x")
     assert only(found, "endpoint").text == "stskit would call STS at https://sts.us-east-1.amazonaws.com."
 

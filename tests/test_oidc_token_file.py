@@ -137,7 +137,10 @@ def test_a_json_file_without_the_field_is_told(content: str, message: str, path:
 def test_json_is_not_taken_for_a_token(path: Path) -> None:
     """Compact JSON has no blanks, and would go out as an opaque one."""
     write(path, f'{{"id_token":"{TOKEN}"}}')
-    assert "contains JSON, not only an OIDC token. Pass the name of the field that has the token: json_field=..." in str(failure(OIDCTokenFile(path)))
+    assert (
+        "contains JSON, not only an OIDC token. Pass the name of the field that has the token: json_field=..."
+        in str(failure(OIDCTokenFile(path)))
+    )
 
 
 # Time -------------------------------------------------------------------------------------------------------------
@@ -153,8 +156,9 @@ def test_a_token_that_has_expired_is_not_sent(exp: int, good: bool, path: Path) 
         source.fetch()
     else:
         end = START + timedelta(seconds=exp)
-        assert f"the token expired at {end}. The time is 2026-11-25 12:00:00+00:00. Check the program that renews" in str(
-            failure(source)
+        assert (
+            f"the token expired at {end}. The time is 2026-11-25 12:00:00+00:00. Check the program that renews"
+            in str(failure(source))
         )
 
 

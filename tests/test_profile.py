@@ -210,7 +210,8 @@ def test_every_file_gives_what_botocore_finds_in_it_or_an_error(
 def test_nothing_at_all_is_missing(home: Path) -> None:
     """No file, no variable, no machine that has a role."""
     assert failure(Profile(), SourceMissing) == (
-        f"The standard AWS credential chain found no credentials, neither in the environment nor in '{home}/.aws/config' or "
+        "The standard AWS credential chain found no credentials, neither in the environment nor in "
+        f"'{home}/.aws/config' or "
         f"'{home}/.aws/credentials'. Run: aws configure. Or pass another source."
     )
 
@@ -224,7 +225,11 @@ def test_a_profile_that_does_not_exist_is_missing(
     configure(home, credentials=keys_of("default"))
     if variable:
         monkeypatch.setenv(variable, "nobody")
-    start = "The standard AWS credential chain: there is no profile 'nobody'" if variable else "Profile 'nobody' does not exist"
+    start = (
+        "The standard AWS credential chain: there is no profile 'nobody'"
+        if variable
+        else "Profile 'nobody' does not exist"
+    )
     assert failure(Profile(None if variable else "nobody"), SourceMissing) == (
         f"{start} in '{home}/.aws/config' or '{home}/.aws/credentials'. "
         "Correct the name, or AWS_PROFILE. The profiles are: default."
@@ -272,17 +277,37 @@ def test_a_file_that_may_not_be_read_is_named(home: Path, monkeypatch: pytest.Mo
         ("", "[p]\nk = 1\n[p]\nx = canary\n", ".aws/credentials cannot be parsed at line 3. Correct the file."),
         ("", "[p]\nk = 1\nK = canary\n", ".aws/credentials cannot be parsed at line 3. Correct the file."),
         ("[profile p]\ns3 =\n  canary\n", "", "cannot be parsed: an indented line is not `name = value`. Correct"),
-        (f"[profile p]\n{ROLE_OF.replace('region', '#')}q", keys_of("q"), "has no region. Add a region to it, or set AWS_DEF"),
-        (f"[profile p]\n{ROLE_OF}nobody", "", "its source_profile 'nobody' does not exist. Correct the name, or create"),
+        (
+            f"[profile p]\n{ROLE_OF.replace('region', '#')}q",
+            keys_of("q"),
+            "has no region. Add a region to it, or set AWS_DEF",
+        ),
+        (
+            f"[profile p]\n{ROLE_OF}nobody",
+            "",
+            "its source_profile 'nobody' does not exist. Correct the name, or create",
+        ),
         (f"[profile p]\n{ROLE_OF}q\n[profile q]\n{ROLE_OF}nobody", "", "its source_profile 'nobody' does not exist"),
         (f"[profile p]\n{ROLE_OF}q\n[profile q]\nregion = x", "", "its settings contradict each other. Check its role"),
         (f"[profile p]\n{ROLE_OF}\n  x = canary", "", "See the reason with: aws sts get-caller-identity --profile p"),
         (f"[profile p]\nrole_arn = {ROLE}", "", "source_profile or credential_source is missing. Add it, or remove"),
-        (f"[profile p]\nrole_arn = {ROLE}\ncredential_source = canary", "", "its settings contradict each other. Check"),
-        (f"[profile p]\nrole_arn = {ROLE}\ncredential_source = Environment", "", "Environment returned no credentials. Ch"),
+        (
+            f"[profile p]\nrole_arn = {ROLE}\ncredential_source = canary",
+            "",
+            "its settings contradict each other. Check",
+        ),
+        (
+            f"[profile p]\nrole_arn = {ROLE}\ncredential_source = Environment",
+            "",
+            "Environment returned no credentials. Ch",
+        ),
         (f"[profile p]\nrole_arn = {ROLE}\nweb_identity_token_file = /canary", "", "Check its web_identity_token_file"),
         ("[profile p]\nsso_account_id = canary\nsso_role_name = canary", "", "Check its role_arn, source_profile, cre"),
-        (f"[profile p]\n{ROLE_OF.replace('= me', '= x')}q", keys_of("q"), "one of its values is not valid for STS. Check"),
+        (
+            f"[profile p]\n{ROLE_OF.replace('= me', '= x')}q",
+            keys_of("q"),
+            "one of its values is not valid for STS. Check",
+        ),
         (f"[profile p]\n{ROLE_OF}q", keys_of("q"), "a server that it needs could not be reached. Check the net"),
     ],
 )
@@ -304,7 +329,9 @@ def test_a_file_that_is_no_text_is_told_as_such(home: Path) -> None:
     configure(home)
     for data in (keys_of("canary").encode("utf-16"), "# caf\u00e9 canary\n".encode("latin-1")):
         (home / ".aws" / "credentials").write_bytes(data)
-        assert f"{home}/.aws/credentials cannot be parsed: it is not UTF-8 text. Correct the file." in failure(Profile("p"))
+        assert f"{home}/.aws/credentials cannot be parsed: it is not UTF-8 text. Correct the file." in failure(
+            Profile("p")
+        )
 
 
 def test_a_half_pair_in_the_environment_is_invalid(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -402,7 +429,9 @@ def test_an_expiration_without_a_zone_is_invalid(home: Path) -> None:
 def test_a_process_that_gives_what_has_expired_is_invalid(home: Path) -> None:
     """Botocore asks twice, and then gives up."""
     configure(home, printing(home, document(Expiration="2020-01-01T00:00:00Z")))
-    assert "its credentials have expired. Check the clock, and the place where the credentials come" in failure(Profile("p"))
+    assert "its credentials have expired. Check the clock, and the place where the credentials come" in failure(
+        Profile("p")
+    )
 
 
 @pytest.mark.parametrize(
@@ -658,7 +687,10 @@ def test_a_named_profile_does_not_become_the_machine_where_botocore_skips_its_se
     """An empty setting is one, and a setting that an older botocore does not know is another."""
     configure(home, f"[profile p]\n{settings}\n")
     text = failure(Profile("p"), SourceMissing)
-    assert "Profile 'p': botocore cannot use its credentials, and found those of this machine instead, which were not used" in text
+    assert (
+        "Profile 'p': botocore cannot use its credentials, and found those of this machine instead, which were not used"
+        in text
+    )
 
 
 @pytest.mark.usefixtures("machine")
@@ -768,7 +800,9 @@ def test_a_loop_of_source_profiles_is_named(chain: str, home: Path) -> None:
     steps = dict(pairwise(chain))
     configure(home, "".join(f"[profile {each}]\n{ROLE_OF}{then}\n" for each, then in steps.items()))
     said = failure(Profile("p"))
-    assert f"its source_profile leads back to itself: {' -> '.join(chain)}. Change one source_profile of the loop." in said
+    assert (
+        f"its source_profile leads back to itself: {' -> '.join(chain)}. Change one source_profile of the loop." in said
+    )
 
 
 def chain_of(length: int) -> str:
@@ -833,7 +867,9 @@ def test_an_mfa_code_is_asked_for_in_the_main_thread_only(home: Path, monkeypatc
         assert Profile("p").fetch().access_key_id == "AKIA-base.me"
         problem = in_a_thread(Profile("p"))
     assert isinstance(problem, SignInRequired)
-    assert str(problem).startswith("Profile 'p': it needs an MFA code, and there is no person to ask: this is not the main thread at a terminal")
+    assert str(problem).startswith(
+        "Profile 'p': it needs an MFA code, and there is no person to ask: this is not the main thread at a terminal"
+    )
     assert [request.form["TokenCode"] for request in server.requests] == ["123456"]
     assert questions == ["Enter MFA code for arn:aws:iam::123456789012:mfa/me: "]
 

@@ -84,7 +84,9 @@ def test_a_refusal_says_what_to_do_and_is_not_tried_again(code: str, next_step: 
     assert (error.region, error.endpoint, error.request_id) == ("us-east-1", server.url, "request-1")
     assert re.search(next_step, error.remedy)
     assert not error.retryable
-    assert str(error) == f"{operation} for {ROLE.arn}: STS refused the request with {plain}: What STS says. {error.remedy}"
+    assert (
+        str(error) == f"{operation} for {ROLE.arn}: STS refused the request with {plain}: What STS says. {error.remedy}"
+    )
 
 
 def test_who_is_to_be_trusted_depends_on_the_operation() -> None:
@@ -233,9 +235,12 @@ def test_credentials_that_are_not_whole_are_no_answer(changes: dict[str, str | N
 def test_an_identity_that_is_not_whole_is_no_answer() -> None:
     """The same for GetCallerIdentity, which has no role to speak of."""
     nameless = partial(granted, Account=None)
-    with fake_server(nameless) as server, pytest.raises(STSUnavailable, match="the response does not contain account") as caught:
+    with (
+        fake_server(nameless) as server,
+        pytest.raises(STSUnavailable, match="the response does not contain account") as caught,
+    ):
         BotocoreSTS(endpoint_url=server.url).caller_identity(BASE)
-    assert str(caught.value).startswith(f"GetCallerIdentity: STS at {server.url} returned a response that did not come from STS (")
+    assert str(caught.value).startswith(f"GetCallerIdentity: STS at {server.url} returned an invalid response (")
     assert (caught.value.kind, caught.value.role_arn) == ("answer", None)
 
 
@@ -315,7 +320,10 @@ def test_settings_that_cannot_work_are_told_apart(
 )
 def test_a_proof_that_cannot_be_sent_is_an_error_of_its_source(proof: Proof) -> None:
     """A source that is not ours may give anything; what botocore refuses to send is not STS's fault."""
-    with fake_server(granted) as server, pytest.raises(ProofInvalid, match="nothing was sent, because botocore rejected the proof") as caught:
+    with (
+        fake_server(granted) as server,
+        pytest.raises(ProofInvalid, match="nothing was sent, because botocore rejected the proof") as caught,
+    ):
         BotocoreSTS(endpoint_url=server.url).exchange(proof, ROLE)
     assert server.requests == []
     assert "canary" not in told(caught.value)

@@ -66,7 +66,7 @@ def test_no_message_of_a_server_takes_long_to_match() -> None:
         ("AccessDenied", "AssumeRoleWithWebIdentity", "", "subject (sub)"),
         ("ExpiredToken", "AssumeRole", "", "credentials that signed the call have expired"),
         ("ExpiredToken", "AssumeRoleWithSAML", "", "Sign in again"),
-        ("ExpiredToken", "AssumeRoleWithWebIdentity", "", "Get a new one"),
+        ("ExpiredToken", "AssumeRoleWithWebIdentity", "", "Get a new token"),
         ("InvalidIdentityToken", "AssumeRoleWithWebIdentity", "Couldn't retrieve verification key from", "many jobs"),
         ("InvalidIdentityToken", "AssumeRoleWithWebIdentity", "No OpenIDConnect provider found in", "Create an OpenID"),
         ("InvalidIdentityToken", "AssumeRoleWithWebIdentity", "Incorrect token audience", "sts.amazonaws.com.cn"),
@@ -78,7 +78,12 @@ def test_no_message_of_a_server_takes_long_to_match() -> None:
             "RoleSessionName",
         ),
         ("InvalidIdentityToken", "AssumeRoleWithSAML", "Source Identity must match [a-z]", "and SourceIdentity"),
-        ("InvalidIdentityToken", "AssumeRoleWithSAML", "must be used within 5 minutes of issue", "save the new response"),
+        (
+            "InvalidIdentityToken",
+            "AssumeRoleWithSAML",
+            "must be used within 5 minutes of issue",
+            "save the new response",
+        ),
         ("InvalidIdentityToken", "AssumeRoleWithSAML", "Response signature invalid", "current metadata"),
         ("SignatureDoesNotMatch", "AssumeRole", "Signature expired: 2026 is now earlier than", "Set the clock"),
         ("SignatureDoesNotMatch", "AssumeRole", "The request signature we calculated", "secret access key"),
@@ -195,7 +200,10 @@ def test_refused_credentials_are_told_by_their_key_id() -> None:
 @pytest.mark.parametrize(
     ("policy", "words"),
     [
-        ('{"Version": "2012-10-17",\n "Statement": }', "The policy is not valid JSON at line 2, column 15 (Expecting value)."),
+        (
+            '{"Version": "2012-10-17",\n "Statement": }',
+            "The policy is not valid JSON at line 2, column 15 (Expecting value).",
+        ),
         ("[" * 100_000, "The policy is nested too deeply."),
         ('{"Version": "2012"}', "The policy has 19 characters."),
     ],

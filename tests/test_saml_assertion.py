@@ -134,7 +134,9 @@ def test_the_session_duration_is_checked_and_never_clamped(value: str, taken: in
     if taken is not None:
         assert it.session_duration == timedelta(seconds=taken)
     else:
-        with pytest.raises(ProofInvalid, match="SessionDuration of the SAML assertion is '.{0,20}', but STS allows 900 to 43,200"):
+        with pytest.raises(
+            ProofInvalid, match="SessionDuration of the SAML assertion is '.{0,20}', but STS allows 900 to 43,200"
+        ):
             _ = it.session_duration
 
 

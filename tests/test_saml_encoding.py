@@ -171,5 +171,7 @@ def test_any_text_put_into_a_response_is_undone_or_refused(text: str, at: int) -
 
 def test_a_token_is_told_apart_from_a_response() -> None:
     """By its form; nothing of it is quoted."""
-    with pytest.raises(ProofInvalid, match=r"^This is an OIDC token, not a SAML response\. Use OIDCTokenFile\(path\) for it\.$"):
+    with pytest.raises(
+        ProofInvalid, match=r"^This is an OIDC token, not a SAML response\. Use OIDCTokenFile\(path\) for it\.$"
+    ):
         saml_encoding.canonical("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln")

@@ -223,7 +223,7 @@ def test_a_recipe_goes_on_with_a_newer_file_at_once(tmp_path: Path, clock: Manua
     with pytest.warns(StskitWarning, match=r"expire at 2026-11-25 13:00.*cannot be refreshed.*Sign in again, and save"):
         assert cached.fetch() is first
     clock.advance(timedelta(minutes=6))
-    with pytest.raises(SignInRequired, match="sign in again"):
+    with pytest.raises(SignInRequired, match="Sign in again"):
         cached.fetch()
     saved(tmp_path, sts.idp.saml_response(roles=[ROLE]))
     assert not cached.fetch().is_expired(now=clock.now())

@@ -288,8 +288,14 @@ WIDE = " ".join(f"a{number}='{number}'" for number in range(20_000))
         (wrapped(""), "has 0 assertions, but STS needs exactly one"),
         (wrapped(assertion() * 2), "has 2 assertions, but STS needs exactly one"),
         (wrapped(assertion() + "<a:EncryptedAssertion/>"), "has 2 assertions, but STS needs exactly one"),
-        (wrapped(f"<p:Extensions>{assertion()}</p:Extensions>{assertion()}"), "has 2 assertions, but STS needs exactly one"),
-        (wrapped(assertion().replace("</a:A", "<a:Assertion/></a:A", 1)), "has 2 assertions, but STS needs exactly one"),
+        (
+            wrapped(f"<p:Extensions>{assertion()}</p:Extensions>{assertion()}"),
+            "has 2 assertions, but STS needs exactly one",
+        ),
+        (
+            wrapped(assertion().replace("</a:A", "<a:Assertion/></a:A", 1)),
+            "has 2 assertions, but STS needs exactly one",
+        ),
         ("<!DOCTYPE x>" + GOOD, "document type"),
         (f"<!DOCTYPE x [{LAUGHS}]>" + wrapped(assertion("&l9;")), "document type"),
         ("<!DOCTYPE x SYSTEM 'http://127.0.0.1:9/x.dtd'>" + GOOD, "document type"),

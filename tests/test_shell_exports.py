@@ -289,7 +289,9 @@ def test_what_a_shell_cannot_quote_is_refused_and_not_shown(shell: Shell, part: 
         (unchecked(Credentials("A", "CANARY"), session_token=bad), None, "AWS_SESSION_TOKEN"),
         (Credentials("A", "CANARY"), part, "AWS_REGION"),
     ):
-        with pytest.raises(SinkError, match=f"^{name} has characters that {shell} cannot quote. Use another sink") as caught:
+        with pytest.raises(
+            SinkError, match=f"^{name} has characters that {shell} cannot quote. Use another sink"
+        ) as caught:
             keys.to(ShellExports(shell, region=region))
         assert (caught.value.variable, caught.value.remedy) == (name, "Use another sink.")
         assert "CANARY" not in reachable_text(caught.value)
@@ -300,6 +302,8 @@ def test_what_a_shell_cannot_quote_is_refused_and_not_shown(shell: Shell, part: 
 def test_another_shell_is_refused_when_it_is_named() -> None:
     """With the names of those that are known."""
     other: Any = "elvish"
-    with pytest.raises(SinkError, match=r"^'elvish' is not a supported shell. Pass one of sh, bash, .*, pwsh.$") as caught:
+    with pytest.raises(
+        SinkError, match=r"^'elvish' is not a supported shell. Pass one of sh, bash, .*, pwsh.$"
+    ) as caught:
         ShellExports(other)
     assert caught.value.option == "shell"

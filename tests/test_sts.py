@@ -248,7 +248,10 @@ def test_a_role_that_the_assertion_does_not_offer_is_an_error() -> None:
 @pytest.mark.parametrize("proof", [None, "token", object()])
 def test_what_is_no_proof_is_an_error(proof: Proof) -> None:
     """A source that is not ours may give anything; its kind is named and not its value."""
-    with pytest.raises(ProofInvalid, match=f"The source returned {type(proof).__name__}, which is not a proof. Return a SAMLAssertion, "):
+    with pytest.raises(
+        ProofInvalid,
+        match=f"The source returned {type(proof).__name__}, which is not a proof. Return a SAMLAssertion, ",
+    ):
         BotocoreSTS().exchange(proof, Role(ROLE))
 
 
@@ -498,7 +501,7 @@ def token_of(aws: LocalAWS, **changes: object) -> WebIdentityToken:
         (lambda aws: (base_of(aws), f"{aws.hub_role}-not"), "AccessDenied", 403, "the role exists"),
         (
             lambda aws: (token_of(aws, lifetime=timedelta(minutes=-9)), aws.web_role),
-            *("ExpiredToken", 400, "Get a new one"),
+            *("ExpiredToken", 400, "Get a new token"),
         ),
         (
             lambda aws: (token_of(aws, audience="another"), aws.web_role),

@@ -186,7 +186,11 @@ BAD_SOURCES: dict[str, tuple[Callable[[], Source[Proof]], dict[str, Any], str]] 
     "threads, and gives": (lambda: Once("text"), {}, "returned str in one of several threads"),
     "repr": (lambda: Broken(secret="the-canary-key"), {}, "The repr of Broken shows a secret"),
     "identity tells": (lambda: Broken(identity="of the-canary-key"), {}, "identity contains a secret"),
-    "identity is int. It must be text or None": (lambda: Broken(identity=3), {}, "identity is int. It must be text or None"),
+    "identity is int. It must be text or None": (
+        lambda: Broken(identity=3),
+        {},
+        "identity is int. It must be text or None",
+    ),
     "identity changes": (Wandering, {}, "identity changed between two reads"),
     "pickle": (Unpicklable, {"pickles": True}, r"Unpicklable cannot be pickled \(TypeError\)"),
     "keeps": (lambda: Static(keys()), {"renew": lambda: None}, "returned the old proof although there is a new one"),

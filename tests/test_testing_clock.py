@@ -45,6 +45,8 @@ def test_what_makes_no_sense_is_refused() -> None:
     clock = ManualClock(START)
     with pytest.raises(ValueError, match="has no time zone"):
         clock.set(datetime(2026, 11, 25))
-    with pytest.raises(ValueError, match=r"span is negative: -1 day, 23:59:00\. To set only the wall clock, use set\(\)"):
+    with pytest.raises(
+        ValueError, match=r"span is negative: -1 day, 23:59:00\. To set only the wall clock, use set\(\)"
+    ):
         clock.advance(timedelta(minutes=-1))
     assert repr(clock) == "ManualClock(2026-11-25T12:00:00+00:00)"

@@ -55,9 +55,9 @@ def test_it_does_the_main_job(scratch: Path, home: Path) -> None:
     (home / ".aws" / "credentials").write_text("[default]\naws_access_key_id = MINE\n")
     done = tour(AWS_PROFILE="no-such-profile", AWS_ACCESS_KEY_ID="MINE", AWS_ENDPOINT_URL="http://127.0.0.1:9")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "the AWS CLI reads it  arn:aws:sts::123456789012:assumed-role/Deploy/alice" in done.stdout
+    assert "identity (AWS CLI)    arn:aws:sts::123456789012:assumed-role/Deploy/alice" in done.stdout
     assert "identity of child" in done.stdout
-    assert "new, and the session is the same" in done.stdout
+    assert "yes: new keys in the same session" in done.stdout
     assert [line.split()[0] for line in done.stdout.splitlines()[-3:]] == ["SAMLFile", "OIDCTokenFile", "Profile"]
     assert [path.read_text() for path in home.rglob("*") if path.is_file()] == ["[default]\naws_access_key_id = MINE\n"]
     assert list(scratch.iterdir()) == []
@@ -74,7 +74,7 @@ def test_it_goes_on_without_seaweedfs(scratch: Path) -> None:
     """Moto serves all, and the tour says so."""
     done = tour("--without-seaweedfs")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "moto serves all" in done.stdout
+    assert "moto is the STS" in done.stdout
     assert list(scratch.iterdir()) == []
 
 
@@ -100,7 +100,7 @@ def test_it_does_the_same_with_a_role_of_ones_own(
     done = tour("--role-arn", role, proof, argument, AWS_ENDPOINT_URL=endpoint)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("   identity  ") == 4
-    assert "new, and the session is the same" in done.stdout
+    assert "yes: new keys in the same session" in done.stdout
     assert {path: path.read_bytes() for path in home.rglob("*") if path.is_file()} == before
     assert list(scratch.iterdir()) == []
 
@@ -108,9 +108,9 @@ def test_it_does_the_same_with_a_role_of_ones_own(
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["--role-arn", "arn:aws:iam::123456789012:role/A"], 2, "goes with one of"),
-        (["--profile", "mine"], 2, "goes with one of"),
-        (["--role-arn", "A", "--profile", "mine", "--without-seaweedfs"], 2, "for the tour on this machine"),
+        (["--role-arn", "arn:aws:iam::123456789012:role/A"], 2, "needs one of"),
+        (["--profile", "mine"], 2, "needs one of"),
+        (["--role-arn", "A", "--profile", "mine", "--without-seaweedfs"], 2, "has no effect with --role-arn"),
         (["--role-arn", "A", "--profile", "mine"], 1, "RoleError: 'A' is not a valid role ARN"),
         (
             ["--role-arn", "arn:aws:iam::123456789012:role/A", "--token-file", "nowhere"],

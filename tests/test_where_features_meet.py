@@ -146,7 +146,9 @@ class Returning:
 def test_what_a_cache_returns_in_place_of_an_entry_costs_nobody_credentials(clock: ManualClock, found: object) -> None:
     """It is a warning that names the type, and does not show the value."""
     keys = credentials(clock, hours=1)
-    with pytest.warns(CacheWarning, match=f"^Returning returned {type(found).__name__} instead of a CacheEntry. The cache is not used"):
+    with pytest.warns(
+        CacheWarning, match=f"^Returning returned {type(found).__name__} instead of a CacheEntry. The cache is not used"
+    ):
         assert Cached(ScriptedSource(keys), Returning(found), clock=clock).fetch() is keys
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
@@ -10,16 +9,18 @@ from typing import Any
 
 from attrs import evolve
 
-import stskit
 from stskit.limits import LIMITS, PARAMETERS, Limit
 from stskit.sts.remedies import ANY_5XX, ANY_OTHER, REMEDIES, Remedy
 from stskit.sts.requests import OPERATIONS
 
-__all__ = ["conformance", "errors", "limits", "missing", "names_of_stskit", "uncovered"]
+__all__ = ["conformance", "errors", "limits", "missing", "uncovered"]
 
 # Parameters that come from the proof: the attribute, and the check.
 _OF_THE_PROOF = {
-    "PrincipalArn": ("`principal_arn` of {class}`~stskit.SAMLAssertion`, else the provider that the assertion lists for the role", "not checked"),
+    "PrincipalArn": (
+        "`principal_arn` of {class}`~stskit.SAMLAssertion`, else the provider that the assertion lists for the role",
+        "not checked",
+    ),
     "SAMLAssertion": (
         "{class}`~stskit.SAMLAssertion`",
         "4 to 100,000 characters of base64, by `from_text` and {class}`~stskit.sources.SAMLFile`",
@@ -44,26 +45,6 @@ _HOW_OFFERED = {
     "GetSessionToken": "{class}`stskit.sources.SessionToken`",
     "GetCallerIdentity": "{func}`stskit.caller_identity`",
 }
-
-
-# Names ---------------------------------------------------------------------------------------------------------------
-
-
-def names_of_stskit() -> str:
-    """What ``from stskit import ...`` gives."""
-    rows = []
-    for name in stskit.__all__:
-        thing = getattr(stskit, name)
-        role = "mod" if inspect.ismodule(thing) else "class" if isinstance(thing, type) else "func"
-        rows.append((f"{{{role}}}`{name} <stskit.{name}>`", _first_sentence(thing)))
-    return _table(("name", "what it is"), rows)
-
-
-def _first_sentence(thing: object) -> str:
-    """The first sentence of its docstring, in Markdown."""
-    text = " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
-    sentence = text.partition(". ")[0].rstrip(".")
-    return sentence.replace("``", "`")
 
 
 # STS errors ----------------------------------------------------------------------------------------------------------

@@ -104,6 +104,8 @@ def _legend(policy: RefreshPolicy) -> str:
     seconds = f"at once, and then after {first:g} to {last:g} seconds"
     return (
         f"The advisory window starts {earliest / _MINUTE:g} to {latest / _MINUTE:g} minutes before the expiration, and "
-        f"the mandatory window {mandatory / _MINUTE:g} minute before it. After a failure, the next attempt follows at the first use after "
-        f"{minutes}. When the credentials have expired, it follows {seconds}. The picture shows the middle of each range."
+        f"the mandatory window {mandatory / _MINUTE:g} minute before it. After a failure, the next attempt "
+        "follows at the first use after "
+        f"{minutes}. When the credentials have expired, it follows {seconds}. The picture shows the middle of "
+        "each range."
     )

@@ -177,7 +177,10 @@ def on_this_machine(aws: LocalAWS) -> Iterator[Row]:
     os.environ.update(HOME=str(aws.home), AWS_EC2_METADATA_DISABLED="true")
     os.chdir(aws.home)
     if not aws.has_seaweedfs:
-        say("SeaweedFS is not installed (it has no wheel for some platforms), so moto is the STS. It does not verify proofs.")
+        say(
+            "SeaweedFS is not installed (it has no wheel for some platforms), so moto is the STS. It does not "
+            "verify proofs."
+        )
 
     title(1, "SAML file -> role -> profile in a credentials file")
     Path("samlresponse.log").write_text(aws.idp.saml_response(roles=[(aws.saml_role, aws.saml_provider)]))
@@ -245,18 +248,18 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--role-arn", help="role to assume on AWS (default: run on this machine only)")
     proof = parser.add_mutually_exclusive_group()
     proof.add_argument("--profile", type=Profile, dest="source", help="profile whose credentials assume the role")
-    proof.add_argument(
-        "--saml-file", type=SAMLFile, dest="source", help="file with a SAML response"
-    )
-    proof.add_argument(
-        "--token-file", type=OIDCTokenFile, dest="source", help="file with an OIDC token"
-    )
+    proof.add_argument("--saml-file", type=SAMLFile, dest="source", help="file with a SAML response")
+    proof.add_argument("--token-file", type=OIDCTokenFile, dest="source", help="file with an OIDC token")
     parser.add_argument(
-        "--without-seaweedfs", action="store_true", help="use moto as the only server, for platforms without a SeaweedFS wheel"
+        "--without-seaweedfs",
+        action="store_true",
+        help="use moto as the only server, for platforms without a SeaweedFS wheel",
     )
     args = parser.parse_args(argv)
     if (args.role_arn is None) != (args.source is None):
-        parser.error("--role-arn needs one of --profile, --saml-file and --token-file, and each of them needs --role-arn")
+        parser.error(
+            "--role-arn needs one of --profile, --saml-file and --token-file, and each of them needs --role-arn"
+        )
     if args.role_arn and args.without_seaweedfs:
         parser.error("--without-seaweedfs has no effect with --role-arn. Omit one of them.")
     return args

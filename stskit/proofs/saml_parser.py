@@ -178,7 +178,7 @@ def read_xml(xml: bytes) -> Response:
     if status and status[0] != "Success":
         raise ProofInvalid(
             f"The identity provider did not sign you in: the status is {' / '.join(status)[:100]!r}.",
-            remedy="Sign in again. If the error stays, ask the administrator of the identity provider.",
+            remedy="Sign in again. If the error remains, ask the administrator of the identity provider.",
         )
     if reader.assertions + reader.encrypted != 1:
         raise ProofInvalid(

@@ -35,8 +35,8 @@ _UNAVAILABLE: Final = {
         "",
     ),
     "answer": (
-        "returned a response that did not come from STS",
-        "Check the endpoint: a proxy or a sign-in page may have answered.",
+        "returned an invalid response",
+        "Check the endpoint: a proxy or a sign-in page can respond instead of STS.",
         "",
     ),
     "http": (

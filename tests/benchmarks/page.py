@@ -58,7 +58,8 @@ def _cells(row: Row) -> tuple[str, ...]:
 TEXTS = {
     "import": "Processor time of a process that only imports the library.",
     "cold start": (
-        "Processor time of a process that gets its first credentials: keys from the environment, and one AssumeRole over "
+        "Processor time of a process that gets its first credentials: keys from the environment, and one "
+        "AssumeRole over "
         "plain HTTP to a server that responds at once. All but the AWS CLI run one or two statements of Python."
     ),
     "warm call": "Processor time of the client for one more call over an open connection.",
@@ -72,12 +73,14 @@ TEXTS = {
     ),
     "hot path": "Time of a read of fresh credentials, which each signed request needs.",
     "memory": (
-        "Private memory of a process: first for roles with one client, then with a boto3 session and its credentials for "
+        "Private memory of a process: first for roles with one client, then with a boto3 session and its "
+        "credentials for "
         "each role."
     ),
     "file": (
         "Time to change one profile, or 1,000 at once, in a credentials file with profiles of 590 bytes. stskit locks, "
-        "synchronises and renames. The writer of the AWS CLI and the others empty the file and write it in place, without "
+        "synchronises and renames. The writer of the AWS CLI and the others empty the file and write it in "
+        "place, without "
         "synchronising. configparser loses comments. stskit parses a file again if another process changed it."
     ),
 }
@@ -106,9 +109,12 @@ def _page(run: Run, folder: Path) -> Iterable[str]:
         "",
         "<!-- Written by: python tests/benchmarks --output DIR. Change the texts in tests/benchmarks/page.py. -->",
         "",
-        f"Measured on {run.date}. Each figure is the median of several rounds. In each round, all tools take turns. A ratio",
-        "is the figure of stskit divided by the figure of the other tool, in the same round, with the middle half of all",
-        "ratios in parentheses. Less is better. Counts are exact. Times depend on the machine, and ratios depend less. The",
+        f"Measured on {run.date}. Each figure is the median of several rounds. In each round, all tools take "
+        "turns. A ratio",
+        "is the figure of stskit divided by the figure of the other tool, in the same round, with the middle "
+        "half of all",
+        "ratios in parentheses. Less is better. Counts are exact. Times depend on the machine, and ratios "
+        "depend less. The",
         "goals were set before the measurement.",
         "",
     )
@@ -143,8 +149,10 @@ def _about(run: Run) -> Iterable[str]:
     yield from (f"| {name} | left out: {why} |" for name, why in run.left_out.items())
     yield from (
         "",
-        "The server is a minimal STS in another process on the same machine, so the figures show the client. aiobotocore runs",
-        "in a separate environment, because it needs other versions of botocore. To repeat the measurement (some minutes):",
+        "The server is a minimal STS in another process on the same machine, so the figures show the client. "
+        "aiobotocore runs",
+        "in a separate environment, because it needs other versions of botocore. To repeat the measurement "
+        "(some minutes):",
         "",
         "```sh",
         "python3 -m venv .venv && .venv/bin/pip install -q -e '.[bench]'",

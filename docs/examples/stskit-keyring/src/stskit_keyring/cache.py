@@ -39,6 +39,7 @@ class KeyringCache:
         folder: Folder of the lock files, which are empty. Defaults to ``~/.cache/stskit-keyring``.
         service: Name of the service in the keyring. Defaults to ``stskit-keyring-cache``.
         lock_timeout: Seconds to wait for another process that calls STS, before calling STS as well. Defaults to 15.
+
     """
 
     folder: str = field(default=None, converter=_folder)

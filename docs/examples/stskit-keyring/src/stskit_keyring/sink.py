@@ -21,6 +21,7 @@ class KeyringSink:
     Args:
         name: Name of the item.
         service: Name of the service in the keyring. Defaults to ``stskit-keyring``.
+
     """
 
     name: str
@@ -32,6 +33,7 @@ class KeyringSink:
 
         Raises:
             SinkError: If they have expired, or the keyring does not store them. Nothing is changed then.
+
         """
         if credentials.is_expired():
             raise SinkError(f"{self}: the credentials expired at {credentials.expiration}.", remedy="Fetch new ones.")

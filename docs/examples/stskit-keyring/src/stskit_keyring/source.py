@@ -26,6 +26,7 @@ class KeyringSource:
     Args:
         name: Name of the item.
         service: Name of the service in the keyring. Defaults to ``stskit-keyring``.
+
     """
 
     name: str
@@ -47,6 +48,7 @@ class KeyringSource:
             SourceMissing: If the item or the keyring does not exist.
             SignInRequired: If the keyring is locked.
             ProofInvalid: If the keyring fails, or the item contains no valid keys or expired ones.
+
         """
         text = self._text()
         try:
