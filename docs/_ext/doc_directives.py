@@ -1,4 +1,4 @@
-"""Two directives: a piece of a page that a function writes, and the options of a command from its parser."""
+"""Two directives: Markdown from a function, and the options of a command from its parser."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from sphinx.util.nodes import nested_parse_with_titles
 
 
 def named(dotted: str) -> Any:
-    """The object of that dotted name."""
+    """Return the object with a dotted name."""
     module, _, name = dotted.rpartition(".")
     return getattr(import_module(module), name)
 
 
 class Written(SphinxDirective):
-    """What both have in common: an argument, and text that is read as a part of the page."""
+    """Base of both directives: an argument, and Markdown that becomes a part of the page."""
 
     required_arguments = 1
 
     def read(self, text: str) -> list[nodes.Node]:
-        """The nodes of *text*, sections included."""
+        """Return the nodes of *text*, with its sections."""
         parent = nodes.Element()
         nested_parse_with_titles(self.state, StringList(text.split("\n"), self.arguments[0]), parent)
         return list(parent.children)
 
 
 class FromCode(Written):
-    """``{from-code} module.function``: the Markdown that the function gives, when the page is built."""
+    """``{from-code} module.function``: insert the Markdown that a function returns."""
 
     def run(self) -> list[nodes.Node]:
-        """Call it, and read what it gives as a part of the page."""
+        """Call the function, and insert its result into the page."""
         return self.read(named(self.arguments[0])())
 
 
 class CommandLine(Written):
-    """``{command-line} module.function``: all commands and options of the `argparse.ArgumentParser` it gives."""
+    """``{command-line} module.function``: insert the commands and options of an `argparse.ArgumentParser`."""
 
     def run(self) -> list[nodes.Node]:
-        """Ask for the parser, and write its commands one after the other."""
+        """Call the function, and insert each command of its parser."""
         return self.read(options_of(named(self.arguments[0])()))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Add both."""
+    """Register both directives."""
     app.add_directive("from-code", FromCode)
     app.add_directive("command-line", CommandLine)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -25,7 +25,7 @@ MINUTE = timedelta(minutes=1)
 def signature(
     _app: Sphinx, _what: str, _name: str, thing: object, _options: object, given: str | None, _returns: str | None
 ) -> tuple[str | None, str | None] | None:
-    """What an attrs class is built from, with its defaults as they were written; a protocol is not built at all."""
+    """Return the signature of an attrs class, with its defaults as code. A protocol has no signature."""
     if getattr(thing, "_is_protocol", False):
         return "", None
     if isinstance(thing, type) and attrs.has(thing) and given:

@@ -142,7 +142,7 @@ class Environment:
             credentials: The credentials to deliver.
 
         Returns:
-            A new dict: `environ` without other credentials, with the new variables.
+            A new dict with `environ` without other credentials, and with the new variables.
 
         Raises:
             TypeError: If they are not `Credentials`.

@@ -1,4 +1,4 @@
-"""A keyring and a home of its own for each test."""
+"""Give each test its own keyring and home folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from file_keyring import FileKeyring, use
 
 @pytest.fixture(autouse=True)
 def items(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder in which the keyring of this test keeps its items; the processes that it starts have the same one."""
+    """The folder with the items of this test's keyring, also for the processes that the test starts."""
     folder = tmp_path / "keyring"
     folder.mkdir()
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "file_keyring.FileKeyring")

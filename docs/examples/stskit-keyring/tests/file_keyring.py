@@ -1,4 +1,4 @@
-"""A keyring for tests, which other processes can see too. What is in it is in clear."""
+"""A keyring for tests, which other processes can read too. Its items are in plain text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from keyring.errors import KeyringLocked
 
 
 def use(kind: type[KeyringBackend]) -> None:
-    """Have this process use a keyring of that *kind* from now on."""
+    """Use a keyring of the class *kind* in this process."""
     keyring.set_keyring(kind())
 
 
@@ -24,7 +24,7 @@ class FileKeyring(KeyringBackend):
     folder = ""
 
     def get_password(self, service: str, username: str) -> str | None:
-        """The text of the file; None where there is none."""
+        """Return the text of the file, or None if it does not exist."""
         path = self._path(service, username)
         return path.read_text() if path.exists() else None
 
@@ -39,24 +39,24 @@ class FileKeyring(KeyringBackend):
 
 
 class LockedKeyring(FileKeyring):
-    """One whose owner has said no, with a text that tells too much."""
+    """A locked keyring, whose errors contain the item."""
 
     def get_password(self, service: str, username: str) -> str | None:
-        """Refuse, with what is there in the error."""
+        """Raise an error that contains the item."""
         raise KeyringLocked(super().get_password(service, username))
 
     def set_password(self, service: str, username: str, password: str) -> None:
-        """Refuse, with *password* in the error."""
+        """Raise an error that contains *password*."""
         raise KeyringLocked(f"{service} {username} {password}")
 
 
 class FailingKeyring(FileKeyring):
-    """One that fails with an error of its own, as back ends do."""
+    """A keyring that fails with an error of its own."""
 
     def get_password(self, service: str, username: str) -> str | None:
-        """Fail, with what is there in the error."""
+        """Raise an error that contains the item."""
         raise ZeroDivisionError(super().get_password(service, username))
 
     def set_password(self, service: str, username: str, password: str) -> None:
-        """Fail, with *password* in the error."""
+        """Raise an error that contains *password*."""
         raise ZeroDivisionError(f"{service} {username} {password}")

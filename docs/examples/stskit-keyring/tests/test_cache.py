@@ -1,4 +1,4 @@
-"""Whether `KeyringCache` is a cache as stskit wants one."""
+"""Test `KeyringCache`."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ ROLE = "arn:aws:iam::123456789012:role/Hub"
 
 
 def spoil(folder: Path, text: str) -> None:
-    """Have *text* in every item."""
+    """Replace the content of every item."""
     for path in folder.iterdir():
         path.write_text(text)
 
 
-def test_it_conforms() -> None:
-    """By stskit's own check, with other processes; and who shall not wait is not kept for an hour."""
+def test_it_passes_the_checks_of_stskit() -> None:
+    """KeyringCache passes check_cache with several processes, and does not wait if it must not."""
     check_cache(lambda: KeyringCache(lock_timeout=3600), processes=True)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"credentials": {}}', '{"credentials": {"expiration": 1}}'])
-def test_an_item_that_somebody_has_spoilt_is_no_entry(items: Path, text: str) -> None:
-    """By the same check: it finds nothing, and takes the next entry."""
+def test_a_damaged_item_is_not_returned(items: Path, text: str) -> None:
+    """get returns None for a damaged item, and put replaces it."""
     check_cache(KeyringCache, spoil=lambda: spoil(items, text))
 
 
 def test_equal_recipes_share_one_call(stskit_sts: FakeSTS, stskit_clock: ManualClock) -> None:
-    """Source, sink and cache together; the second finds all that STS has said."""
+    """Two equal recipes with a KeyringCache call STS once."""
     source = stskit_sts.user().to(KeyringSink("base"))
     recipe = AssumedRole(ROLE, source=source, sts=stskit_sts)
     first, second = (Cached(recipe, KeyringCache(), clock=stskit_clock).fetch() for _ in range(2))
@@ -42,11 +42,11 @@ def test_equal_recipes_share_one_call(stskit_sts: FakeSTS, stskit_clock: ManualC
     assert stskit_sts.count("AssumeRole") == 1
 
 
-def test_nobody_goes_without_credentials_for_a_keyring(stskit_sts: FakeSTS, stskit_clock: ManualClock) -> None:
-    """One that fails is told of once for reading and once for writing, however often it is used."""
+def test_a_failing_keyring_warns_once(stskit_sts: FakeSTS, stskit_clock: ManualClock) -> None:
+    """A keyring that fails causes one warning for reads and one for writes, and no error."""
     cache, entry = KeyringCache(), CacheEntry(stskit_sts.user(), stskit_clock.now())
     use(FailingKeyring)
-    with pytest.warns(CacheWarning, match="take"):
+    with pytest.warns(CacheWarning, match="store"):
         cache.put("hub", entry)
     with pytest.warns(CacheWarning, match="read"):
         assert cache.get("hub") is None
@@ -54,8 +54,8 @@ def test_nobody_goes_without_credentials_for_a_keyring(stskit_sts: FakeSTS, stsk
     assert cache.get("hub") is None
 
 
-def test_where_nothing_can_be_locked_all_go_on(tmp_path: Path) -> None:
-    """And that is told once."""
+def test_a_caller_continues_if_no_file_can_be_locked(tmp_path: Path) -> None:
+    """If no file can be locked, the caller continues, with one warning."""
     (tmp_path / "file").touch()
     cache = KeyringCache(tmp_path / "file")
     with pytest.warns(CacheWarning, match="file"), cache.exclusive("a", wait=True) as alone:
@@ -64,7 +64,7 @@ def test_where_nothing_can_be_locked_all_go_on(tmp_path: Path) -> None:
         assert alone
 
 
-def test_the_folder_of_locks_lets_nobody_else_in(tmp_path: Path) -> None:
-    """Who could hold a lock could hold up its owner."""
+def test_the_folder_of_locks_is_private(tmp_path: Path) -> None:
+    """Other users cannot open the folder of the lock files, so they cannot block its owner."""
     with KeyringCache(tmp_path / "locks").exclusive("a", wait=False):
         assert (tmp_path / "locks").stat().st_mode & 0o777 == 0o700

@@ -1,4 +1,4 @@
-"""Whether `KeyringSink` is a sink as stskit wants one."""
+"""Test `KeyringSink`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from stskit_keyring import KeyringSink
 
 
 @pytest.mark.parametrize("cannot", [NoKeyring, NullKeyring, LockedKeyring, FailingKeyring])
-def test_it_conforms(items: Path, cannot: type[KeyringBackend]) -> None:
-    """By stskit's own check: whole or not at all, nothing that has expired, no secret in an error."""
+def test_it_passes_the_checks_of_stskit(items: Path, cannot: type[KeyringBackend]) -> None:
+    """KeyringSink passes check_sink, also with keyrings that fail."""
 
     def sink(kind: type[KeyringBackend]) -> KeyringSink:
         use(kind)

@@ -1,4 +1,4 @@
-"""Whether `KeyringSource` is a source as stskit wants one."""
+"""Test `KeyringSource`."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ KEYS = Credentials("AKIAONE", SECRET)
 
 
 def put(text: str, name: str = "base") -> KeyringSource:
-    """What a user does by ``keyring set``."""
+    """Store an item, as ``keyring set`` does."""
     keyring.set_password("stskit-keyring", name, text)
     return KeyringSource(name)
 
 
-def test_it_conforms() -> None:
-    """By stskit's own check, with all that can lie in a keyring and is no keys."""
+def test_it_passes_the_checks_of_stskit() -> None:
+    """KeyringSource passes check_source, also with items that are missing or not valid."""
     expired = json.dumps({**KEYS.as_dict(), "SessionToken": SECRET, "Expiration": "2020-01-01T00:00:00Z"})
     check_source(
         lambda: put(json.dumps(KEYS.as_dict())),
@@ -48,8 +48,8 @@ def test_it_conforms() -> None:
 
 
 @pytest.mark.parametrize("source", [KeyringSource("another"), KeyringSource("base", service="another")])
-def test_where_nothing_lies_it_says_how_to_put_keys_there(source: KeyringSource) -> None:
-    """By a command that can be copied."""
+def test_a_missing_item_is_an_error_with_a_command(source: KeyringSource) -> None:
+    """The error for a missing item has the command that stores keys."""
     put(json.dumps(KEYS.as_dict()))
     with pytest.raises(SourceMissing, match=f"keyring set {source.service} {source.name}$"):
         source.fetch()
@@ -58,8 +58,8 @@ def test_where_nothing_lies_it_says_how_to_put_keys_there(source: KeyringSource)
         KeyringSource("base").fetch()
 
 
-def test_a_traceback_that_shows_locals_shows_no_keys() -> None:
-    """As those do that are sent to where errors are collected."""
+def test_a_traceback_contains_no_keys() -> None:
+    """A traceback with local variables contains no keys."""
     source = put(f'{{"SecretAccessKey": "{SECRET}"}}')
     with pytest.raises(ProofInvalid) as caught:
         source.fetch()
@@ -68,15 +68,15 @@ def test_a_traceback_that_shows_locals_shows_no_keys() -> None:
     assert SECRET not in str([frame.locals for frame in shown.stack])
 
 
-def test_it_finds_what_the_sink_has_put() -> None:
-    """Temporary credentials as well, with their end."""
+def test_it_reads_items_of_the_sink() -> None:
+    """KeyringSource returns the credentials that KeyringSink stored, with their expiration."""
     end = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
     credentials = Credentials("ASIAONE", SECRET, "token", end)
     assert credentials.to(KeyringSink("hub")).fetch() == credentials
 
 
 def test_other_keys_have_another_identity() -> None:
-    """Though they lie under the same name: what a cache has for the one user is not for the other."""
+    """Other keys under the same name have another identity, so a cache does not mix two users."""
     source = put(json.dumps(KEYS.as_dict()))
     before = source.identity
     put(json.dumps(Credentials("AKIATWO", SECRET).as_dict()))
@@ -87,10 +87,10 @@ def test_other_keys_have_another_identity() -> None:
     ("keyring_of_another_kind", "error"),
     [(NoKeyring, SourceMissing), (LockedKeyring, SignInRequired), (FailingKeyring, ProofInvalid)],
 )
-def test_a_keyring_that_cannot_be_used_is_told_by_the_class(
+def test_the_class_of_an_error_shows_the_problem_of_the_keyring(
     keyring_of_another_kind: type[KeyringBackend], error: type[SourceError]
 ) -> None:
-    """A locked one asks for a person; and what a back end says stays unsaid."""
+    """A missing, a locked and a failing keyring raise different errors, without the text of the keyring."""
     source = put(json.dumps(KEYS.as_dict()))
     use(keyring_of_another_kind)
     with pytest.raises(error) as caught:
