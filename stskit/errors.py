@@ -23,6 +23,7 @@ error has the exception of botocore as its context, because that contains reques
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import wraps
@@ -58,6 +59,8 @@ E = TypeVar("E", bound="StskitError")
 
 # Packages whose frames are removed from tracebacks, and packages whose frames are removed if the former call them.
 _OWN: Final = frozenset({"stskit", "botocore", "boto3"})
+# Packages between the line of the user and a warning. The code that attrs generates has no package.
+_NOT_THE_CALLER: Final = _OWN | {"contextlib", ""}
 _SHARED: Final = sys.stdlib_module_names | {"", "attr", "attrs", "awscrt", "dateutil", "jmespath", "urllib3"}
 
 
@@ -234,6 +237,14 @@ def remove_frames(error: BaseException, package: str = "stskit") -> None:
 
 def _seen_by_others(error: BaseException | None) -> BaseException | None:
     return error if error is not None and _other_frames(error.__traceback__) else None
+
+
+def warn_caller(message: str, category: type[Warning]) -> None:
+    """Warn at the line outside stskit that called it, directly or through an AWS SDK."""
+    level, frame = 2, sys._getframe(1)  # noqa: SLF001 - `skip_file_prefixes` of `warn` needs Python 3.12
+    while frame.f_back is not None and _package(frame.f_globals.get("__name__", "")) in _NOT_THE_CALLER:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
 
 
 def _package(module: object) -> str:

@@ -319,8 +319,8 @@ class Cache(Protocol):
             wait: Whether to wait for another caller that is in the block.
 
         Returns:
-            A context manager that yields True if this caller has the lock. If another caller has it, it yields False, at
-            once without *wait*, and after a time limit with *wait*. Raises nothing.
+            A context manager that yields True if this caller has the lock. If another caller has it, it yields False,
+            at once without *wait*, and after a time limit with *wait*. Raises nothing.
         """
         ...
 

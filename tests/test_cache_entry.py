@@ -12,6 +12,7 @@ from dateutil.parser import isoparse
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from stskit._arguments import secret_kind
 from stskit.caches.entry import entry_from_bytes, entry_to_bytes, is_newer
 from stskit.credentials import Credentials, Secret
 from stskit.protocols import CacheEntry
@@ -47,7 +48,8 @@ def entries(draw: st.DrawFn) -> CacheEntry:
     """Any entry that a cache may be given, expired ones included."""
     since = draw(MOMENTS)
     life = draw(st.timedeltas(max(-LONGEST, datetime.min.replace(tzinfo=UTC) - since), LONGEST))
-    key_id, secret = draw(VISIBLE), draw(VISIBLE)
+    key_id = draw(VISIBLE.filter(lambda text: not secret_kind(text)))  # other texts are not valid key IDs
+    secret = draw(VISIBLE)
     token = draw(st.none() | VISIBLE)
     facts = draw(st.fixed_dictionaries(OPTIONAL))
     return CacheEntry(Credentials(key_id, secret, token, since + life, **facts), since)

@@ -167,7 +167,7 @@ def test_a_parameter_that_the_table_lacks_is_named(model: ServiceModel, monkeypa
 
 def test_each_operation_that_is_not_offered_is_told(model: ServiceModel) -> None:
     """So that nobody looks for it in vain."""
-    others = doc_tables.conformance().split("## Operations that are not offered")[1]
+    others = doc_tables.conformance().split("## Other operations")[1]
     assert sorted(re.findall(r"^- (\w+):", others, re.MULTILINE)) == sorted(doc_tables.missing(model))
     assert {*OPERATIONS, *doc_tables.missing(model)} == set(model.operation_names)
 
@@ -183,9 +183,9 @@ def test_the_timeline_is_drawn_from_the_policy() -> None:
     """With other numbers it is another picture, and its legend says them."""
     usual = doc_timeline.picture()
     other = doc_timeline.picture(RefreshPolicy(advisory=timedelta(minutes=10)))
-    assert "opens 18 to 15 minutes before the end" in usual
-    assert "comes 5 to 10 minutes later" in usual
-    assert "opens 12 to 10 minutes before the end" in other
+    assert "starts 18 to 15 minutes before the expiration" in usual
+    assert "follows at the first use after 5 to 10 minutes" in usual
+    assert "starts 12 to 10 minutes before the expiration" in other
     assert usual.count("<circle") == len(doc_timeline.failures(RefreshPolicy())) == 3
     assert other.count("<circle") == 2
 

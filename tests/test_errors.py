@@ -17,7 +17,19 @@ import pytest
 from fake_server import Answer, Request, fake_server, granted
 from helpers import shown_locals
 
-from stskit import MFA, AssumedRole, Cached, Credentials, Role, SAMLAssertion, WebIdentityToken, assume, errors
+from stskit import (
+    MFA,
+    AssumedRole,
+    Cached,
+    Credentials,
+    Role,
+    SAMLAssertion,
+    WebIdentityToken,
+    assume,
+    assume_all,
+    boto3_session,
+    errors,
+)
 from stskit.errors import (
     CacheWarning,
     ProofInvalid,
@@ -39,6 +51,7 @@ from stskit.roles import ProvidedContext
 from stskit.sinks import CredentialsFile, DotEnv
 from stskit.sources import OIDCTokenFile, Static
 from stskit.sts import BotocoreSTS
+from stskit.testing import FakeSTS
 
 ROLE = "arn:aws:iam::123456789012:role/app"
 PARENTS: dict[type[Exception], type[Exception]] = {
@@ -317,3 +330,33 @@ def test_the_members_of_a_group_lose_their_frames() -> None:
     remove_frames(group)
     assert shown_locals(group) == shown_locals(member) == ""
     assert group.__cause__ is None
+
+
+# Warnings --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_warning_points_at_the_line_of_the_caller(tmp_path: Path) -> None:
+    """A warning names the line that called stskit, for each way to call it."""
+    sts = FakeSTS()
+    token = tmp_path / "token"
+    token.write_text(sts.idp.oidc_token())
+    token.chmod(0o644)
+    recipe = AssumedRole(ROLE, source=OIDCTokenFile(token), sts=sts)
+    session = boto3_session(ROLE, source=OIDCTokenFile(token), sts=sts, region_name="eu-west-1")
+    credentials = sts.user()
+    file = tmp_path / "credentials"
+    file.write_text("[other]\n")
+    file.chmod(0o644)
+    calls: list[Callable[[], object]] = [
+        lambda: assume(ROLE, source=OIDCTokenFile(token), sts=sts),
+        recipe.fetch,
+        Cached(recipe).fetch,
+        lambda: list(assume_all([ROLE], source=OIDCTokenFile(token), sts=sts)),
+        lambda: session.client("sts").generate_presigned_url("get_caller_identity"),
+        lambda: credentials.to(CredentialsFile("a", file)),
+    ]
+    for call in calls:
+        with pytest.warns(StskitWarning, match="chmod 600") as caught:
+            call()
+        assert {each.filename for each in caught} == {__file__}

@@ -179,7 +179,7 @@ def test_it_is_logged_which_response_of_a_browser_log_is_taken(
     assert [record.getMessage() for record in caplog.records] == [f"{path}, {which}: using this SAML response."]
     clock.advance(timedelta(hours=1))
     with pytest.raises(
-        SignInRequired, match=f"samlresponse.log, {which}: the SAML assertion ended".replace("+", r"\+")
+        SignInRequired, match=f"samlresponse.log, {which}: the SAML assertion expired".replace("+", r"\+")
     ):
         SAMLFile(path, clock=clock).fetch()
 

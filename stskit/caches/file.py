@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
@@ -17,7 +16,7 @@ from attrs.validators import and_, ge
 from stskit._arguments import number, path_text
 from stskit._io import atomic, cache_folder, transient_locks
 from stskit.caches.entry import entry_from_bytes, entry_to_bytes, is_newer
-from stskit.errors import CacheWarning, SinkError, init_without_frames
+from stskit.errors import CacheWarning, SinkError, init_without_frames, warn_caller
 from stskit.protocols import CacheEntry
 
 __all__ = ["FileCache"]
@@ -186,4 +185,4 @@ class FileCache:
         if why not in self._warned:
             self._warned.add(why)
             message = f"The cache {self.folder} {what}: {why}. Correct this, or use another folder: FileCache(folder)."
-            warnings.warn(message, CacheWarning, 4)
+            warn_caller(message, CacheWarning)

@@ -29,7 +29,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -53,6 +52,7 @@ from stskit.errors import (
     StskitError,
     prefixed,
     remove_frames,
+    warn_caller,
     without_frames,
 )
 from stskit.protocols import (
@@ -738,7 +738,7 @@ class _CacheAccess:
 
     def _warn(self, problem: str) -> None:
         text = f"{type(self.cache).__name__} {problem}. The cache is not used for this refresh. Correct its code."
-        warnings.warn(text, CacheWarning, 3)
+        warn_caller(text, CacheWarning)
 
 
 def check_refresh(refresh: RefreshPolicy) -> RefreshPolicy:

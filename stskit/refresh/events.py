@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections import deque
 from contextlib import suppress
 from datetime import timedelta
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, field, frozen
 
-from stskit.errors import StskitWarning
+from stskit.errors import StskitWarning, warn_caller
 from stskit.protocols import RefreshEvent, RefreshListener
 
 if TYPE_CHECKING:
@@ -87,12 +86,12 @@ class EventQueue:
                 self.listener.notify(notice.event)
             except Exception as error:  # noqa: BLE001 - the listener belongs to the user
                 text = f"The listener raised {type(error).__name__} for {notice.event.kind!r}. Correct its notify()."
-                warnings.warn(text, StskitWarning, 5)
+                warn_caller(text, StskitWarning)
             finally:
                 if not is_nested:
                     self._listening.discard(thread)
         if notice.warning:
-            warnings.warn(notice.warning, StskitWarning, 5)
+            warn_caller(notice.warning, StskitWarning)
 
 
 @lru_cache(maxsize=1)

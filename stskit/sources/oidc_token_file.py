@@ -8,14 +8,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final
-from warnings import warn
 
 from attrs import field, frozen
 
 from stskit._arguments import check_environ, flag, has_method, optional_text, path_text, timespan
 from stskit._time import SystemClock
 from stskit.credentials import Secret
-from stskit.errors import ProofInvalid, SourceMissing, StskitWarning, init_without_frames, without_frames
+from stskit.errors import ProofInvalid, SourceMissing, StskitWarning, init_without_frames, warn_caller, without_frames
 from stskit.proofs import WebIdentityToken
 from stskit.protocols import Clock
 from stskit.sources.proof_file import (
@@ -228,7 +227,9 @@ class OIDCTokenFile:
                 remedy="Save the ID token as it was issued, or omit strict.",
                 path=self.path,
             )
-        _warn(f"{self._name} contains {what}, which STS may refuse. Save the ID token as it was issued.")
+        warn_caller(
+            f"{self._name} contains {what}, which STS may refuse. Save the ID token as it was issued.", StskitWarning
+        )
 
     def _judge_mode(self) -> None:
         with suppress(OSError):  # the file was read, and may have been removed since
@@ -236,8 +237,4 @@ class OIDCTokenFile:
                 from shlex import quote
 
                 command = f"chmod 600 {quote(self.path)}"
-                _warn(f"{self._name} contains a token and {problem}. Run: {command}")
-
-
-def _warn(message: str) -> None:
-    warn(message, StskitWarning, stacklevel=8)  # the line that called `fetch`, so that it is shown once for each line
+                warn_caller(f"{self._name} contains a token and {problem}. Run: {command}", StskitWarning)

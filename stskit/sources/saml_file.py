@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from typing import Final
-from warnings import warn
 
 from attrs import field, frozen
 
@@ -18,6 +17,7 @@ from stskit.errors import (
     StskitWarning,
     init_without_frames,
     prefixed,
+    warn_caller,
     without_frames,
 )
 from stskit.proofs import SAMLAssertion
@@ -202,11 +202,10 @@ def _report(saved: SavedResponse) -> None:
 
         getLogger("stskit").info("%s: using this SAML response.", saved.name)
     if not assertion.is_encrypted and (number := assertion.invalid_role_count):
-        warn(
+        warn_caller(
             f"{saved.name}: {number} values of the attribute Role were skipped, because they are not a pair of a role "
             "ARN and a SAML provider ARN. Correct them in the identity provider.",
             StskitWarning,
-            stacklevel=7,  # the line that called `fetch`
         )
 
 

@@ -312,7 +312,7 @@ class FakeSTS:
         try:
             return read(reply.result)
         except ProofInvalid as error:
-            raise unavailable("answer", str(error), called) from None
+            raise unavailable("answer", error.message.removesuffix("."), called) from None
 
 
 def _check_fault(fault: object) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Final
@@ -24,7 +23,7 @@ from stskit._arguments import (
 )
 from stskit._io import atomic
 from stskit.credentials import Credentials, check_credentials
-from stskit.errors import SinkError, StskitWarning, init_without_frames, prefixed, without_frames
+from stskit.errors import SinkError, StskitWarning, init_without_frames, prefixed, warn_caller, without_frames
 from stskit.sinks.credentials_file.ini import Ini
 from stskit.sinks.file_edit import MAX_BYTES, FileEdit, Pieces, check_edits, edit_files
 
@@ -197,7 +196,7 @@ class CredentialsFile:
 
     def _warn(self, notes: list[str]) -> str:
         for note in notes:
-            warnings.warn(note, StskitWarning, 4)  # the line that called a wrapped public method
+            warn_caller(note, StskitWarning)
         return self._path
 
     def _write(self, credentials: Mapping[str, Credentials]) -> list[str]:

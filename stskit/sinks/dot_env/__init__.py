@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -13,7 +12,7 @@ from attrs import field, frozen
 
 from stskit._arguments import expanded, flag, optional_shown_text, path_text
 from stskit.credentials import Credentials, check_credentials
-from stskit.errors import SinkError, StskitWarning, init_without_frames, without_frames
+from stskit.errors import SinkError, StskitWarning, init_without_frames, warn_caller, without_frames
 from stskit.sinks.dot_env.env_file import BARE, updated
 from stskit.sinks.environment import OWN_VARIABLES, bearer_tokens, variables
 from stskit.sinks.file_edit import FileEdit, check_edits, edit_files
@@ -84,7 +83,7 @@ class DotEnv:
             TypeError: If they are not `Credentials`.
         """
         for note in self._write(credentials):
-            warnings.warn(note, StskitWarning, 3)  # the line that called this wrapped method
+            warn_caller(note, StskitWarning)
         return self.path
 
     @without_frames

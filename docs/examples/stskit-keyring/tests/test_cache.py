@@ -29,7 +29,7 @@ def test_it_passes_the_checks_of_stskit() -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"credentials": {}}', '{"credentials": {"expiration": 1}}'])
 def test_a_damaged_item_is_not_returned(items: Path, text: str) -> None:
-    """get returns None for a damaged item, and put replaces it."""
+    """Get returns None for a damaged item, and put replaces it."""
     check_cache(KeyringCache, spoil=lambda: spoil(items, text))
 
 
