@@ -70,7 +70,7 @@ class AssumedRole:
     Args:
         role: Role ARN, or a `Role` with options.
         source: Where the proof comes from. Defaults to the standard AWS credential chain, ``Profile()``.
-        sts: What exchanges the proof for credentials. Defaults to ``BotocoreSTS()``.
+        sts: The STS client that exchanges the proof for credentials. Defaults to ``BotocoreSTS()``.
         wait_for_new_role: How long to retry if access is denied, as STS does for some seconds after a role or its
             trust policy was created. Up to one minute. Defaults to zero. Cannot be used together with the option
             ``mfa`` of the role, because an MFA code is valid once.
@@ -140,7 +140,7 @@ class AssumedRole:
 
         Args:
             environ: Environment variables. Defaults to those of this process.
-            sts: What exchanges the token for credentials. Defaults to ``BotocoreSTS()``.
+            sts: The STS client that exchanges the token for credentials. Defaults to ``BotocoreSTS()``.
 
         Returns:
             A recipe that reads the token file again at every fetch.
@@ -283,7 +283,7 @@ class AssumedRole:
             first: Role ARN, or a `Role` with options: the role that the proof of *source* can assume.
             *then: More roles, each assumed from the one before.
             source: Where the proof for *first* comes from. Defaults to the standard AWS credential chain.
-            sts: What exchanges a proof for credentials. Defaults to ``BotocoreSTS()``.
+            sts: The STS client that exchanges a proof for credentials. Defaults to ``BotocoreSTS()``.
             wait_for_new_role: As for `AssumedRole`, for each role of the chain.
 
         Returns:
@@ -329,7 +329,7 @@ def assume(
         *then: More roles, each assumed from the one before (role chaining).
         source: Where the proof comes from, for example ``SAMLFile("samlresponse.log")``. Defaults to the standard AWS
             credential chain.
-        sts: What exchanges the proof for credentials. Defaults to ``BotocoreSTS()``.
+        sts: The STS client that exchanges the proof for credentials. Defaults to ``BotocoreSTS()``.
         wait_for_new_role: How long to retry if access is denied, for a role that was created some seconds ago. Up to
             one minute. Defaults to zero.
 
@@ -378,7 +378,7 @@ def boto3_session(
         role: Role ARN, or a `Role` with options.
         *then: More roles, each assumed from the one before (role chaining).
         source: Where the proof comes from. Defaults to the standard AWS credential chain.
-        sts: What exchanges the proof for credentials. Defaults to ``BotocoreSTS()``.
+        sts: The STS client that exchanges the proof for credentials. Defaults to ``BotocoreSTS()``.
         wait_for_new_role: How long to retry if access is denied, for a role that was created some seconds ago. Up to
             one minute. Defaults to zero.
         region_name: AWS region of the session's clients. Defaults to the region of the environment or the config file.
@@ -411,7 +411,7 @@ def caller_identity(credentials: Credentials | None = None, *, sts: STSOperation
 
     Args:
         credentials: Credentials to ask about. Defaults to those of the standard AWS credential chain.
-        sts: What calls STS. Defaults to ``BotocoreSTS()``.
+        sts: The STS client. Defaults to ``BotocoreSTS()``.
 
     Returns:
         Account, ARN and user ID.

@@ -92,7 +92,7 @@ def assume_all(
         source: Where the proof comes from. It is fetched once, and again only when it is about to expire; if that
             fails, the remaining roles fail with that error and without a call. Defaults to the standard AWS credential
             chain.
-        sts: What exchanges the proof for credentials. Defaults to ``BotocoreSTS()``.
+        sts: The STS client that exchanges the proof for credentials. Defaults to ``BotocoreSTS()``.
         workers: How many calls may run at the same time, at least 1. Defaults to 8.
         progress: Function that is called after each role with the number of finished roles and the number of all roles.
             It runs in the thread that iterates.

@@ -29,7 +29,7 @@ class SessionToken:
         mfa: MFA device and code. Defaults to none.
         duration: How long the credentials are valid, in seconds or as a timedelta; 900 to 129,600 seconds. Defaults to
             twelve hours.
-        sts: What calls STS. Defaults to ``BotocoreSTS()``.
+        sts: The STS client. Defaults to ``BotocoreSTS()``.
 
     Raises:
         RoleError: If the duration is out of its limits.
