@@ -878,8 +878,8 @@ def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None
         (["exec", HUB, "--saml", "a"], "There is no option --saml. Did you mean --saml-file?"),
         (["saml.log"], "saml.log is a file, not a command. To show its roles, run: stskit roles saml.log"),
         (["login"], "'login' is not a command. The commands are roles, assume, exec"),
-        ([], "{roles,assume,exec,process,whoami,doctor}"),
-        ([], "required: COMMAND"),
+        (["exec", HUB, "--profile", "a", "python", "-c", "1"], "Write the command to run, with its options, after two"),
+        ([], "there is no command. The commands are roles, assume, exec, process, whoami, doctor. See: stskit --help"),
     ],
 )
 def test_what_is_called_wrongly_says_how_it_is_called(run: Run, arguments: list[str], said: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -81,7 +82,7 @@ def test_a_shell_that_sources_the_file_is_in_another_aws(tmp_path: Path, number:
 def test_every_source_of_the_tutorial_works_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file of the SAML response, that of the token, and the profile."""
     practice = PracticeFolder(tmp_path / "practice", FakeSTS())
-    with practice.sts.serve() as url:
+    with practice.sts.serve() as url, practice.reserved():
         practice.make(url)
         for line in (practice.folder / "practice.env").read_text().splitlines()[1:]:
             name, _, value = line.removeprefix("export ").partition("=")
@@ -164,6 +165,28 @@ def test_a_folder_that_was_left_behind_is_taken_over(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert f"{folder} was not removed, because it contains other files." in process.stdout.read()
     assert [file.name for file in folder.iterdir()] == ["mine"]
+
+
+def test_a_folder_that_another_practice_aws_uses_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A second practice AWS refuses the folder of a running one, and changes no file in it."""
+    folder = tmp_path / "practice"
+    with practising(str(folder)):
+        before = {file.name: file.read_bytes() for file in folder.iterdir()}
+        assert main([str(folder)]) == 1
+        assert f"Another practice AWS uses {folder}. Stop it first" in capsys.readouterr().err
+        assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+
+
+def test_a_folder_that_was_removed_ends_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """If the folder is removed, the practice AWS stops with a message."""
+    folder = tmp_path / "practice"
+
+    def wait(_stop: Event, _seconds: float) -> bool:
+        shutil.rmtree(folder)
+        return False
+
+    assert main([str(folder)], wait=wait) == 1
+    assert "cannot be written: No such file or directory." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["one", "two"]])

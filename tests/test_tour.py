@@ -117,7 +117,11 @@ def test_it_does_the_same_with_a_role_of_ones_own(
             1,
             "SourceMissing: There is no",
         ),
-        (["--role-arn", "arn:aws:iam::123456789012:role/A", "--profile", "nobody"], 1, "SourceMissing: Profile 'nobody' does not exist"),
+        (
+            ["--role-arn", "arn:aws:iam::123456789012:role/A", "--profile", "nobody"],
+            1,
+            "SourceMissing: Profile 'nobody' does not exist",
+        ),
     ],
 )
 def test_wrong_arguments_are_explained(arguments: list[str], status: int, message: str, scratch: Path) -> None:

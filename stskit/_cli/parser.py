@@ -171,6 +171,10 @@ def _check_command(words: Sequence[str]) -> None:
     from difflib import get_close_matches
 
     known = [command.name for command in _COMMANDS]
+    if not words:
+        raise UsageError(
+            f"invalid usage: there is no command. The commands are {', '.join(known)}.", remedy="See: stskit --help"
+        )
     if words[:1] == ["stskit"] or {*words} & _PROMPTS:
         rest = " ".join(word for word in words if word not in _PROMPTS).removeprefix("stskit ")
         raise UsageError("invalid usage: a prompt was copied with the command.", remedy=f"Run: stskit {rest}")
@@ -213,6 +217,8 @@ def _unknown(command: _Command, words: Sequence[str]) -> UsageError:
         if not remedy or here not in ("", *known):
             near = get_close_matches(flag, known, 1)
             remedy = f"Did you mean {near[0]}?" if near else see_help
+            if command.name == "exec" and not near:
+                remedy = "Write the command to run, with its options, after two dashes: stskit exec ROLE -- COMMAND"
         return UsageError(f"There is no option {flag}.", remedy=remedy, option=flag)
     text = " ".join(words)
     if command.name == "exec":

@@ -9,6 +9,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from threading import Event
 from typing import Final
@@ -48,16 +49,26 @@ class PracticeFolder:
     folder: Path = field(converter=_absolute)
     sts: FakeSTS
 
-    def make(self, url: str) -> None:
-        """Create the folder and its files.
+    @contextmanager
+    def reserved(self) -> Iterator[None]:
+        """Create the folder, and hold a lock in it during the block.
 
-        Raises `OSError` if it exists and has other files, and `SourceMissing` without the extra.
+        Raises `OSError` if it exists and has other files, or if another practice AWS uses it.
         """
         if self.folder.is_symlink() or (self.folder.exists() and not self._is_ours()):
             raise FileExistsError(f"{self.folder} exists and is not empty. Choose another folder.")
         self.folder.mkdir(mode=0o700, exist_ok=True)
         self.folder.chmod(0o700)
-        self._write(_MARK, "made by python -m stskit.testing, which removes it\n")
+        with open(os.open(self.folder / _MARK, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600), "w") as mark:
+            try:
+                flock(mark, LOCK_EX | LOCK_NB)
+            except BlockingIOError:
+                problem = f"Another practice AWS uses {self.folder}. Stop it first, or choose another folder."
+                raise FileExistsError(problem) from None
+            yield
+
+    def make(self, url: str) -> None:
+        """Create the files in the reserved folder. Raises `SourceMissing` without the extra."""
         self._write("credentials", _profile("base", self.sts.user("developer")))
         self._write("config", f"[default]\nregion = {_REGION}\n\n[profile base]\nregion = {_REGION}\n")
         self._write("practice.env", self._variables(url))
@@ -128,19 +139,26 @@ def main(arguments: Sequence[str], *, wait: Callable[[Event, float], bool] = Eve
     practice = PracticeFolder(shown, FakeSTS())
     with _stop_event() as stop, practice.sts.serve() as url:
         try:
-            practice.make(url)
-        except (OSError, SourceMissing) as error:
-            if isinstance(error, SourceMissing):
-                practice.remove()
+            with practice.reserved():
+                return _run(practice, url, shown, lambda: wait(stop, _RENEWAL))
+        except OSError as error:
             sys.stderr.write(f"stskit.testing: {error}\n")
             return 1
-        try:
-            _print(practice.introduction(url, shown))
-            while not wait(stop, _RENEWAL):
-                practice.renew()
-        finally:
-            if not practice.remove():
-                _print(f"{shown} was not removed, because it contains other files.\n")
+
+
+def _run(practice: PracticeFolder, url: str, shown: str, is_stopped: Callable[[], bool]) -> int:
+    try:
+        practice.make(url)
+        _print(practice.introduction(url, shown))
+        while not is_stopped():
+            practice.renew()
+    except (OSError, SourceMissing) as error:
+        text = str(error) if isinstance(error, SourceMissing) else f"{shown} cannot be written: {error.strerror}."
+        sys.stderr.write(f"stskit.testing: {text}\n")
+        return 1
+    finally:
+        if not practice.remove():
+            _print(f"{shown} was not removed, because it contains other files.\n")
     return 0
 
 
