@@ -31,7 +31,7 @@ def look(clock: ManualClock | None = None, /, **given: object) -> list[Finding]:
         assert finding.text[-2] not in ".;:, "
         assert finding.text.isprintable()
         assert finding.remedy.isprintable()
-        assert not finding.remedy.endswith(".") or finding.remedy.endswith("...")
+        assert finding.remedy[-1:] not in (";", ":", ",", " "), finding
         assert finding.state != "wrong" or finding.remedy, finding
         assert CANARY not in json.dumps([finding.about, finding.text, finding.remedy, dict(finding.facts)])
     return found

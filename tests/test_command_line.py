@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -258,9 +259,12 @@ def test_a_command_that_cannot_be_run_has_the_status_that_shells_give(
     """
     monkeypatch.setattr("os.execvpe", os.execve)  # without a search in PATH, so that the error is that of one file
     Path("text").write_text("")
-    for program, status, why in (("./none", 127, "No such file or directory"), ("./text", 126, "Permission denied")):
+    for program, status, why in (
+        ("./none", 127, "No such file or directory. Check its path."),
+        ("./text", 126, "Permission denied. Make it executable (chmod +x), or check its path."),
+    ):
         found, _, err = run("exec", HUB, "--profile", "base", "--", program)
-        assert (found, err) == (status, f"stskit: {program} could not be started: {why}.\n")
+        assert (found, err) == (status, f"stskit: {program} could not be started: {why}\n")
     assert [signal.getsignal(each) for each in (signal.SIGPIPE, signal.SIGXFSZ)] == [signal.SIG_DFL, signal.SIG_DFL]
 
 
@@ -270,13 +274,13 @@ def test_a_command_that_cannot_be_run_costs_no_call(stub: Stub, run: Run, monkey
     Path("folder").mkdir()
     monkeypatch.setattr("getpass.getpass", lambda _prompt: pytest.fail("a code was asked for"))
     for program, status, why in (
-        ("no-such-command", 127, "No such file or directory"),
-        ("folder", 127, "No such file or directory"),
-        ("./none", 127, "No such file or directory"),
-        ("./text", 126, "Permission denied"),
+        ("no-such-command", 127, "No such file or directory. Check its name, and the variable PATH."),
+        ("folder", 127, "No such file or directory. Check its name, and the variable PATH."),
+        ("./none", 127, "No such file or directory. Check its path."),
+        ("./text", 126, "Permission denied. Make it executable (chmod +x), or check its path."),
     ):
         found, _, err = run("exec", HUB, "--profile", "base", "--mfa-serial", f"{DEVICE}me", "--", program)
-        assert (found, err) == (status, f"stskit: {program} could not be started: {why}.\n")
+        assert (found, err) == (status, f"stskit: {program} could not be started: {why}\n")
     assert stub.requests == []
 
 
@@ -783,7 +787,8 @@ def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None
     [
         (
             ["assume", HUB],
-            "say where the credentials go, with one of: --to-profile, --to-shell, --to-dotenv, --to-process",
+            "there is no destination for the credentials. Add --to-profile NAME, --to-shell, --to-dotenv FILE or "
+            "--to-process.",
         ),
         (["assume", HUB, "--to-process", "--to-shell"], "--to-shell and --to-process cannot be used together"),
         (
@@ -862,12 +867,15 @@ def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None
         (["assume", HUB, "--mfa-serial", "123456789", "--mfa-command", " ", "--to-process"], "--mfa-command is empty"),
         (
             ["assume", HUB, "--duration", "soon", "--to-process"],
-            "'soon' is not a valid time. Expected for example 3600, 90s, 15m or 1h30m",
+            "--duration 'soon' is not a valid time. Write it as 3600, 90s, 15m or 1h30m.",
         ),
         (["assume", HUB, "--duration", "1m", "--to-process"], "duration"),
-        (["assume", HUB, "--tag", "team", "--to-process"], "'team' is not a valid tag. Expected KEY=VALUE"),
-        (["assume", HUB, "--tag", "=blue", "--to-process"], "'=blue' is not a valid tag. Expected KEY=VALUE"),
-        (["assume", HUB, "--to-shell", "nushell"], "invalid choice: 'nushell'"),
+        (["assume", HUB, "--tag", "team", "--to-process"], "--tag 'team' is not a valid tag. Write --tag KEY=VALUE"),
+        (["assume", HUB, "--tag", "=blue", "--to-process"], "--tag '=blue' is not a valid tag. Write --tag KEY=VALUE"),
+        (
+            ["assume", HUB, "--to-shell", "nushell"],
+            "--to-shell 'nushell' is not a supported shell. Use one of: sh, bash",
+        ),
         (["whoami", "--profile", "a", "--keys-file", "b"], "--profile and --keys-file cannot be used together"),
         (
             ["assume", HUB, "--to-profile", "p", "--config-file", "c", "--overwrite"],
@@ -878,8 +886,73 @@ def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None
         (["exec", HUB, "--saml", "a"], "There is no option --saml. Did you mean --saml-file?"),
         (["saml.log"], "saml.log is a file, not a command. To show its roles, run: stskit roles saml.log"),
         (["login"], "'login' is not a command. The commands are roles, assume, exec"),
-        ([], "{roles,assume,exec,process,whoami,doctor}"),
-        ([], "required: COMMAND"),
+        ([], "the command is missing. The commands are roles, assume, exec, process, whoami, doctor."),
+        (
+            ["$", "stskit", "assume", HUB],
+            "'$' is not an argument. It is a prompt that was copied with the command. Remove it: stskit assume ...",
+        ),
+        (["assume", HUB, "#", "note"], "It is a prompt that was copied with the command. Remove it and the comment."),
+        (["stskit", "assume", HUB], "stskit was typed twice. Remove one of them: stskit assume ..."),
+        (["asume", HUB], "'asume' is not a command. Did you mean assume?"),
+        (["assume-role-with-saml"], "Did you mean assume?"),
+        (["get-caller-identity"], "Did you mean whoami?"),
+        (["help"], "Run: stskit --help"),
+        (["help", "exec"], "Run: stskit exec --help"),
+        (["exec", "help"], "stskit exec has no argument 'help'. Run: stskit exec -h"),
+        (["version"], "Run: stskit --version"),
+        (["-v"], "There is no option -v. Did you mean --version?"),
+        (["--hlep"], "Did you mean --help?"),
+        ([HUB], "the command is missing before the role. Use: stskit assume ROLE --to-profile NAME"),
+        (["\u201cassume\u201d"], "has curly quotation marks. Type straight quotation marks, or none."),
+        (["--profile", "a"], "--profile is before the command. Write the command first: stskit COMMAND --profile ..."),
+        (["--profile", "a", "exec"], "Write the command first: stskit exec --profile ..."),
+        (["--verbose", "assume"], "There is no option --verbose. Omit it. To find a problem, run: stskit doctor"),
+        (
+            ["assume", HUB, "--to-shell", "/bin/zsh"],
+            "--to-shell '/bin/zsh' is not a supported shell. Did you mean zsh?",
+        ),
+        (["assume", "--to-shell", HUB], "--to-shell is followed by a role. Write the role before --to-shell."),
+        (["assume", HUB, "--profile", "--to-process"], "--profile has no value. Write --profile NAME"),
+        (["assume", HUB, "--to-process=yes"], "--to-process does not allow a value. Write the option alone."),
+        (["assume", HUB, "\u2014profile", "a", "--to-process"], "begins with a long dash. Type two hyphens: --profile"),
+        (["doctor", "\u2013run"], "begins with a long dash. Type two hyphens: --run"),
+        (["assume", HUB, "-p", "a", "--to-process"], "There is no option -p. Did you mean --profile?"),
+        (
+            ["assume", HUB, "--samlfile", "a", "--to-process"],
+            "There is no option --samlfile. Did you mean --saml-file?",
+        ),
+        (["assume", HUB, "--xyz", "--to-process"], "There is no option --xyz. See: stskit assume --help"),
+        (
+            ["process", HUB, "--to-profile", "a"],
+            "stskit process has no option --to-profile. Omit it. Only stskit assume has",
+        ),
+        (
+            ["roles", "--saml-file", "a"],
+            "There is no option --saml-file. Write the file without an option: stskit roles FILE",
+        ),
+        (["roles"], "FILE is missing. Run: stskit roles FILE [--json]"),
+        (["whoami", HUB], "This command takes no role. To show the session of a role, run stskit whoami with"),
+        (
+            ["assume", HUB, "--profile", HUB, "--to-process"],
+            f"--profile '{HUB}' is an ARN, not the name of a profile. Write the role",
+        ),
+        (["whoami", "--profile", HUB], "is an ARN, not the name of a profile. Write --profile NAME"),
+        (["exec", "--", HUB, "--profile", "a"], "is a role, not a command. Write the role before the two dashes"),
+        (["assume", "--to-process", "--", HUB, "aws"], "To run a command with the credentials, use: stskit exec ROLE"),
+        (["assume", HUB, "--to-process", "--", "aws"], "To run a command with the credentials, use: stskit exec ROLE"),
+        (
+            ["assume", HUB, "--policy-arn", "Admin", "--to-process"],
+            "--policy-arn 'Admin' is not a valid policy ARN. Pass arn:",
+        ),
+        (
+            ["assume", "", "--profile", "a", "--to-process"],
+            "The role is empty. Pass a role ARN. If it is a shell variable",
+        ),
+        (
+            ["assume", "123456789012", "--to-process"],
+            "'123456789012' is an account ID, not a role ARN. Pass a role ARN",
+        ),
+        (["assume", "aws:iam::role", "--to-process"], "'aws:iam::role' is not a valid role ARN. Pass a role ARN"),
     ],
 )
 def test_what_is_called_wrongly_says_how_it_is_called(run: Run, arguments: list[str], said: str) -> None:
@@ -922,6 +995,25 @@ def test_what_prints_a_code_is_not_quoted(run: Run) -> None:
     """It may have the seed of the device in it."""
     err = run("assume", HUB, "--to-process", "--mfa-serial", "123456789", "--mfa-command", "oathtool 'canary")[2]
     assert ("--mfa-command" in err, "canary" in err) == (True, False)
+
+
+def test_an_error_about_a_copied_prompt_does_not_quote_the_other_arguments(run: Run) -> None:
+    """An external ID is shared with a third party, and a command for MFA codes can contain the seed of the device."""
+    err = run("$", "assume", HUB, "--external-id", "canary", "--mfa-command", "oathtool canary")[2]
+    assert ("stskit assume ..." in err, "canary" in err) == (True, False)
+
+
+def test_a_json_error_names_the_option_as_it_is_typed(stub: Stub, run: Run) -> None:
+    """Its message begins with the option of the command line, and not with the argument of Python."""
+    shown = json.loads(run("process", HUB, "--profile", "base", "--session-name", "x", "--json")[2])
+    assert (shown["message"].split()[0], shown["option"]) == ("--session-name", "--session-name")
+
+
+def test_help_does_not_break_a_line_within_an_option(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An option can be copied from the help in a terminal of any width."""
+    for columns in ("60", "80", "100"):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert not any(re.search(r"\w-$", line) for line in run("assume", "--help")[1].splitlines())
 
 
 def test_what_is_after_the_dashes_is_not_for_stskit(run: Run) -> None:
@@ -1063,10 +1155,10 @@ def test_an_error_is_json_where_that_is_asked_for(
 @pytest.mark.parametrize(
     ("arguments", "keys"),
     [
-        (["assume", HUB, "--json", "--duration", "soon"], set()),
+        (["assume", HUB, "--json", "--duration", "soon"], {"option"}),
         (["assume", HUB, "--json"], set()),
         (["whoami", "x", "--json"], set()),
-        (["process", HUB, "--json", "--profile"], set()),
+        (["process", HUB, "--json", "--profile"], {"option"}),
         (["process", HUB, "--json", "--json-field", "a"], {"option"}),
         (["exec", HUB, "--json", "--profile", "base", "--", "./none"], set()),
     ],

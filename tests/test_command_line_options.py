@@ -165,7 +165,7 @@ def test_a_region_that_is_not_valid_is_refused_before_the_code_of_a_device_is_us
         for wrong in ("a b", "eu-central-1.", "-eu", "12", "eu_central_1"):
             status, out, err = run("exec", HUB, "--profile", "base", f"{flag}={wrong}", "--", "x")
             assert (status, out, server.requests) == (2, "", [])
-            assert f"argument {flag}: {wrong!r} is not a valid region" in err
+            assert err.startswith(f"stskit: invalid usage: {flag} {wrong!r} is not a valid region.")
 
 
 # --cache-key, --external-id-file, --token-code ------------------------------------------------------------------------
@@ -313,7 +313,7 @@ def test_an_endpoint_that_is_not_valid_is_invalid_usage(
     """It is not a server that did not answer. The error does not quote it, because it may have a password in it."""
     status, out, err = run(*command, "--profile", "base", "--endpoint-url", url)
     assert (status, out, server.requests) == (2, "", [])
-    assert "argument --endpoint-url: this is not a valid URL" in err
+    assert "invalid usage: --endpoint-url is not a valid URL." in err
     assert "canary" not in err
 
 

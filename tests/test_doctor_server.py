@@ -128,7 +128,7 @@ def test_a_profile_may_name_region_endpoint_and_certificates(
     ("region", "state", "remedy"),
     [
         ("eu-centrl-1", "note", "Did you mean eu-central-1?"),
-        ("mars-1", "note", "Correct it, or upgrade botocore"),
+        ("mars-1", "note", "Correct it, or upgrade botocore."),
         ("us-gov-west-1", "ok", ""),
         ("aws-global", "ok", ""),
     ],

@@ -93,15 +93,6 @@ def _tag(flag: str, text: str) -> tuple[str, str]:
     return key, value
 
 
-def _policy_arn(flag: str, text: str) -> str:
-    if text and not text.startswith("arn:"):
-        remedy = (
-            "Write arn:aws:iam::aws:policy/NAME for a policy of AWS, or arn:aws:iam::ACCOUNT:policy/NAME for your own."
-        )
-        raise _not_valid(flag, f"{quoted(text)} is not a valid policy ARN.", remedy)
-    return text
-
-
 def _shell(flag: str, text: str) -> str:
     shells = get_args(Shell)
     if text in ("", *shells):
@@ -169,7 +160,7 @@ KEYS: Final = (
     Option(
         "--keys-file",
         "FILE",
-        "file with credentials in JSON, as aws sts prints them (-: standard input)",
+        "file with credentials in JSON, as aws sts prints them, or - for standard input",
         purpose="source",
         reads_file=True,
     ),
@@ -179,7 +170,7 @@ FILES: Final = (
     Option(
         "--saml-file",
         "FILE",
-        "file with a SAML response: base64, XML, or the HAR file of a browser (-: standard input)",
+        "file with a SAML response: base64, XML, or the HAR file of a browser, or - for standard input",
         purpose="source",
         reads_file=True,
         arguments={"SAMLFile": "path"},
@@ -187,7 +178,7 @@ FILES: Final = (
     Option(
         "--oidc-token-file",
         "FILE",
-        "file with an OIDC token (-: standard input)",
+        "file with an OIDC token, or - for standard input",
         purpose="source",
         reads_file=True,
         arguments={"OIDCTokenFile": "path"},
@@ -241,7 +232,7 @@ MFA: Final = (
     Option(
         "--session-token",
         "",
-        "call GetSessionToken first, with the MFA code if there is one, and use its session of 12 hours for the roles",
+        "call GetSessionToken first, with the MFA code if there is one, and use its credentials (valid for 12h)",
         _SWITCH,
     ),
 )
@@ -256,8 +247,8 @@ ROLE: Final = (
     Option(
         "--duration",
         "TIME",
-        "how long the credentials are valid: 15m to 12h, up to the limit of the role, and up to 1h in a chain. A number "
-        "without a unit is seconds (default: 1h, or the duration that the SAML response requests)",
+        "how long the credentials are valid: 15m to 12h, up to the limit of the role, and up to 1h in a chain. A "
+        "number without a unit is in seconds (default: 1h, or the duration that the SAML response requests)",
         _DURATION,
         purpose="role",
         arguments={"Role": "duration"},
@@ -265,7 +256,7 @@ ROLE: Final = (
     Option(
         "--policy-file",
         "FILE",
-        "file with a session policy in JSON, which can only reduce permissions (-: standard input)",
+        "file with a session policy in JSON, which can only reduce permissions, or - for standard input",
         purpose="role",
         reads_file=True,
         arguments={"Role": "policy"},
@@ -274,7 +265,7 @@ ROLE: Final = (
         "--policy-arn",
         "ARN",
         "ARN of a managed policy that is used as a session policy (repeatable, up to 10)",
-        {**_REPEATED, "type": _policy_arn},
+        _REPEATED,
         purpose="role",
         arguments={"Role": "policy_arns"},
     ),
@@ -306,7 +297,7 @@ ROLE: Final = (
     Option(
         "--external-id-file",
         "FILE",
-        "file with the external ID (-: standard input)",
+        "file with the external ID, or - for standard input",
         purpose="role",
         reads_file=True,
         arguments={"Role": "external_id"},

@@ -51,8 +51,8 @@ _ANY_TEXT: Final = frozenset(
 )
 _ROLE_ARN: Final = ("--role", "--role-arn", "--role-name")
 _WITHOUT_ROLE: Final = {
-    "whoami": "stskit whoami takes no role. To show the session of a role, run: stskit exec ROLE -- stskit whoami",
-    "doctor": "stskit doctor takes no role. Omit the role.",
+    "whoami": "This command takes no role. To show the session of a role, run stskit whoami with stskit exec.",
+    "doctor": "This command takes no role. Omit the role.",
 }
 _PROMPTS: Final = frozenset({"$", "%", "#", ">", ">>>"})
 _HELP: Final = ("-h", "--help", "--version")
@@ -88,16 +88,16 @@ _SHELLS: Final = """\
 """
 _EXEC: Final = """\
 Examples:
-    stskit exec ROLE --profile base -- aws s3 ls
-    stskit exec --profile sso -- terraform plan
+  stskit exec ROLE --profile base -- aws s3 ls
+  stskit exec --profile sso -- terraform plan
 
 Write the command after two dashes. The exit status is that of the command. It is
 127 if the command does not exist, and 126 if it could not be started.
 """
 _PROCESS: Final = """\
 Example for ~/.aws/config, which AWS SDKs, the AWS CLI and Terraform read:
-    [profile deploy]
-    credential_process = stskit process ROLE --profile base --cache
+  [profile deploy]
+  credential_process = stskit process ROLE --profile base --cache
 """
 _STATUS: Final = """
 Exit status:
@@ -199,7 +199,10 @@ def _check_command(words: Sequence[str]) -> None:
     chosen = next((word for word in words if word in known), "COMMAND")
     if sign := next((word for word in words if word in _PROMPTS), None):
         remedy = "Remove it and the comment." if sign == "#" and first in known else f"Remove it: stskit {chosen} ..."
-        raise UsageError(f"invalid usage: {sign!r} is not an argument. It was copied with the command.", remedy=remedy)
+        raise UsageError(
+            f"invalid usage: {sign!r} is not an argument. It is a prompt that was copied with the command.",
+            remedy=remedy,
+        )
     if not first:
         raise UsageError("invalid usage: the command is missing.", remedy=f"{listed} See: stskit --help")
     if first == "stskit":
@@ -226,15 +229,18 @@ def _check_command(words: Sequence[str]) -> None:
 
 def _check_first_flag(first: str, words: Sequence[str], chosen: str, listed: str) -> None:
     """Raise `UsageError` if an option of a command is before the command, or if the first option does not exist."""
-    flag = first.split("=")[0]
+    flag = first.partition("=")[0]
     if flag in _HELP:
         return
     if flag in ("-v", "-V", "-version"):
         raise UsageError(f"There is no option {flag}.", remedy="Did you mean --version?", option=flag)
     if len(words) == 1 and (near := nearest_flag(flag, _HELP[1:])):
         raise UsageError(f"There is no option {flag}.", remedy=f"Did you mean {near}?", option=flag)
+    command = next((each for each in _COMMANDS if each.name == chosen), None)
+    if command and flag not in ("--json", *(option.flag for option in command.options)):
+        raise _unknown(command, [flag])
     remedy = f"Write the command first: stskit {chosen} {flag} ..."
-    if chosen == "COMMAND":
+    if command is None:
         remedy = f"{remedy} {listed}"
     raise UsageError(f"invalid usage: {flag} is before the command.", remedy=remedy, option=flag)
 
@@ -260,7 +266,15 @@ def _check_for_secrets(words: Sequence[str]) -> None:
 def _unknown(command: _Command, words: Sequence[str]) -> UsageError:
     """Return the error for arguments that the command does not have."""
     flag = next((word.split("=")[0] for word in words if word.startswith("-")), None)
+    if flag == "--" and command.takes_roles:
+        remedy = "To run a command with the credentials, use: stskit exec ROLE -- COMMAND"
+        return UsageError(f"stskit {command.name} does not run a command.", remedy=remedy)
     if flag:
+        others = [f"stskit {each.name}" for each in _COMMANDS if any(option.flag == flag for option in each.options)]
+        if others and (command.name, flag) != ("roles", "--saml-file"):
+            verb = "has" if len(others) == 1 else "have"
+            remedy = f"Omit it. Only {' and '.join(others)} {verb} this option."
+            return UsageError(f"stskit {command.name} has no option {flag}.", remedy=remedy, option=flag)
         return UsageError(f"There is no option {flag}.", remedy=_remedy_for_flag(command, flag), option=flag)
     problem = next((problem for word in words if (problem := copied_text_problem(word))), None)
     if problem:
@@ -288,11 +302,6 @@ def _remedy_for_flag(command: _Command, flag: str) -> str:
     here, remedy = _ELSEWHERE.get(flag, ("", ""))
     if remedy and here in ("", *known):
         return remedy
-    others = [each.name for each in _COMMANDS if any(option.flag == flag for option in each.options)]
-    if others:
-        return (
-            f"Omit it. Only stskit {' and stskit '.join(others)} {'has' if len(others) == 1 else 'have'} this option."
-        )
     near = nearest_flag(flag, [*known, "--json", "--help"])
     return f"Did you mean {near}?" if near else f"See: stskit {command.name} --help"
 
@@ -300,6 +309,14 @@ def _remedy_for_flag(command: _Command, flag: str) -> str:
 def before_double_dash(argv: Sequence[str]) -> Sequence[str]:
     """Return the arguments for stskit, without the command that ``exec`` runs."""
     return argv[: argv.index("--")] if "--" in argv and argv[0] == "exec" else argv
+
+
+class _HelpFormatter(RawDescriptionHelpFormatter):
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        """Return *text* in lines. Options are not split at their hyphens, so that they can be copied."""
+        from textwrap import wrap
+
+        return wrap(text, width, break_on_hyphens=False)
 
 
 class _Parser(ArgumentParser):
@@ -324,7 +341,7 @@ def parser(known: Sequence[_Command] = _COMMANDS) -> ArgumentParser:
         usage=f"stskit [-h] [--version] {{{','.join(command.name for command in _COMMANDS)}}} ...",
         description="Get temporary AWS credentials, and deliver them to profiles, shells and commands.",
         epilog=_RECIPES + _STATUS,
-        formatter_class=RawDescriptionHelpFormatter,
+        formatter_class=_HelpFormatter,
         add_help=False,
         allow_abbrev=False,
     )
@@ -338,7 +355,7 @@ def parser(known: Sequence[_Command] = _COMMANDS) -> ArgumentParser:
             help=command.about,
             description=f"{command.about[0].upper()}{command.about[1:]}.",
             epilog=command.more,
-            formatter_class=RawDescriptionHelpFormatter,
+            formatter_class=_HelpFormatter,
             add_help=False,
             allow_abbrev=False,
         )
@@ -351,7 +368,7 @@ def _fill(made: ArgumentParser, command: _Command) -> None:
         made.add_argument_group("Arguments").add_argument(
             "saml_file",
             metavar="FILE",
-            help="file with a SAML response: base64, XML, or the HAR file of a browser (-: standard input)",
+            help="file with a SAML response: base64, XML, or the HAR file of a browser, or - for standard input",
         )
     elif command.takes_roles:
         made.add_argument_group("Arguments").add_argument(

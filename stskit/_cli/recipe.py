@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 _MAX_INPUT_BYTES: Final = 100_000
-_PASS_ROLE_ARN: Final = (
+_ROLE_ARN_REMEDY: Final = (
     "Pass a role ARN, for example arn:aws:iam::123456789012:role/Deploy. With --saml-file, its name is enough."
 )
 
@@ -160,6 +160,14 @@ def _role_arguments(args: Namespace) -> dict[str, Any]:
     arguments.pop("mfa", None)
     if "policy" in arguments:
         arguments["policy"] = str(_read_text(arguments["policy"], "a session policy in JSON"))
+    for each in arguments.get("policy_arns", ()):
+        if each and not each.startswith("arn:"):
+            raise UsageError(
+                f"--policy-arn {quoted(each)} is not a valid policy ARN.",
+                remedy="Pass arn:aws:iam::aws:policy/NAME for a policy of AWS, or arn:aws:iam::ACCOUNT:policy/NAME for "
+                "your own.",
+                option="--policy-arn",
+            )
     if args.external_id_file is not None:
         arguments["external_id"] = _read_text(args.external_id_file, "an external ID").strip()
     if "tags" in arguments:
@@ -199,11 +207,11 @@ def _first_role_arn(args: Namespace, source: Source[Proof]) -> str:
     if not wanted:
         raise UsageError(
             "There is no role to assume.",
-            remedy=f"{_PASS_ROLE_ARN} To use credentials without a role, pass --profile, --keys-file or "
+            remedy=f"{_ROLE_ARN_REMEDY} To use credentials without a role, pass --profile, --keys-file or "
             "--session-token.",
         )
     if not wanted.startswith("arn:"):
-        raise UsageError(f"{quoted(wanted)} is {_kind_of_name(wanted)}.", remedy=_PASS_ROLE_ARN)
+        raise UsageError(f"{quoted(wanted)} is {_kind_of_name(wanted)}.", remedy=_ROLE_ARN_REMEDY)
     return wanted
 
 
