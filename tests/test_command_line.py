@@ -931,7 +931,7 @@ def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None
             "There is no option --saml-file. Write the file without an option: stskit roles FILE",
         ),
         (["roles"], "FILE is missing. Run: stskit roles FILE [--json]"),
-        (["whoami", HUB], "This command takes no role. To show the session of a role, run stskit whoami with"),
+        (["whoami", HUB], "This command does not use a role. To show the session of a role, run stskit whoami with"),
         (
             ["assume", HUB, "--profile", HUB, "--to-process"],
             f"--profile '{HUB}' is an ARN, not the name of a profile. Write the role",

@@ -18,6 +18,7 @@ from stskit.sinks import Shell
 
 __all__ = [
     "CALL",
+    "DESTINATION",
     "DOCTOR",
     "FILES",
     "JSON",
@@ -26,7 +27,6 @@ __all__ = [
     "PROOF",
     "ROLE",
     "SERVER",
-    "WHERE",
     "Option",
     "UsageError",
     "add_group",
@@ -59,10 +59,10 @@ def _not_valid(flag: str, problem: str, remedy: str) -> UsageError:
 
 
 def _time(flag: str, text: str) -> timedelta:
-    found = re.fullmatch(_TIME, text, re.ASCII)
-    if found is None:
+    match = re.fullmatch(_TIME, text, re.ASCII)
+    if match is None:
         raise _not_valid(flag, f"{quoted(text)} is not a valid time.", "Write it as 3600, 90s, 15m or 1h30m.")
-    hours, minutes, seconds = (int(each or 0) for each in found.groups())
+    hours, minutes, seconds = (int(each or 0) for each in match.groups())
     return timedelta(hours=hours, minutes=minutes, seconds=seconds)
 
 
@@ -383,7 +383,7 @@ CALL: Final = (
         arguments={"Cached": "key"},
     ),
 )
-WHERE: Final = (
+DESTINATION: Final = (
     Option(
         "--to-profile",
         "NAME",
@@ -493,7 +493,7 @@ def flag_for(error: StskitError, words: Sequence[str]) -> str | None:
     of_sink = isinstance(error, SinkError)
     options = [
         option
-        for option in (*PROOF, *MFA, *ROLE, *CALL, *WHERE)
+        for option in (*PROOF, *MFA, *ROLE, *CALL, *DESTINATION)
         if any(
             argument == error.option and (target in _SINKS) == of_sink for target, argument in option.arguments.items()
         )

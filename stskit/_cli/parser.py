@@ -51,8 +51,8 @@ _ANY_TEXT: Final = frozenset(
 )
 _ROLE_ARN: Final = ("--role", "--role-arn", "--role-name")
 _WITHOUT_ROLE: Final = {
-    "whoami": "This command takes no role. To show the session of a role, run stskit whoami with stskit exec.",
-    "doctor": "This command takes no role. Omit the role.",
+    "whoami": "This command does not use a role. To show the session of a role, run stskit whoami with stskit exec.",
+    "doctor": "This command does not use a role. Omit the role.",
 }
 _PROMPTS: Final = frozenset({"$", "%", "#", ">", ">>>"})
 _HELP: Final = ("-h", "--help", "--version")
@@ -110,6 +110,8 @@ Exit status:
 
 @frozen
 class _Command:
+    """A command of ``stskit``: its usage, its help texts, and its groups of options by title."""
+
     name: str
     usage: str
     about: str
@@ -117,7 +119,7 @@ class _Command:
     more: str = ""
 
     @property
-    def takes_roles(self) -> bool:
+    def has_roles(self) -> bool:
         """Whether its arguments are roles."""
         return "[ROLE ...]" in self.usage
 
@@ -133,7 +135,7 @@ _COMMANDS: Final = (
         "assume",
         "[ROLE ...] [PROOF] [OPTIONS] DESTINATION",
         "assume a role, and deliver its credentials",
-        (_ASSUMING[0], ("Destination (choose one of the four --to options)", options.WHERE), *_ASSUMING[1:]),
+        (_ASSUMING[0], ("Destination (choose one of the four --to options)", options.DESTINATION), *_ASSUMING[1:]),
         _RECIPES + _SHELLS,
     ),
     _Command(
@@ -266,7 +268,7 @@ def _check_for_secrets(words: Sequence[str]) -> None:
 def _unknown(command: _Command, words: Sequence[str]) -> UsageError:
     """Return the error for arguments that the command does not have."""
     flag = next((word.split("=")[0] for word in words if word.startswith("-")), None)
-    if flag == "--" and command.takes_roles:
+    if flag == "--" and command.has_roles:
         remedy = "To run a command with the credentials, use: stskit exec ROLE -- COMMAND"
         return UsageError(f"stskit {command.name} does not run a command.", remedy=remedy)
     if flag:
@@ -293,7 +295,7 @@ def _remedy_for_flag(command: _Command, flag: str) -> str:
     """Return what to type in place of an option that the command does not have."""
     known = [option.flag for option in command.options]
     if flag in _ROLE_ARN:
-        if command.takes_roles:
+        if command.has_roles:
             return f"Write the role without an option: stskit {command.name} ROLE ..."
         if command.name in _WITHOUT_ROLE:
             return _WITHOUT_ROLE[command.name]
@@ -349,7 +351,7 @@ def parser(known: Sequence[_Command] = _COMMANDS) -> ArgumentParser:
     general.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title="Commands", required=True, prog="stskit")
     for command in known:
-        made = commands.add_parser(
+        subparser = commands.add_parser(
             command.name,
             usage=f"stskit {command.name} {command.usage}",
             help=command.about,
@@ -359,19 +361,19 @@ def parser(known: Sequence[_Command] = _COMMANDS) -> ArgumentParser:
             add_help=False,
             allow_abbrev=False,
         )
-        _fill(made, command)
+        _add_arguments(subparser, command)
     return top
 
 
-def _fill(made: ArgumentParser, command: _Command) -> None:
+def _add_arguments(subparser: ArgumentParser, command: _Command) -> None:
     if command.name == "roles":
-        made.add_argument_group("Arguments").add_argument(
+        subparser.add_argument_group("Arguments").add_argument(
             "saml_file",
             metavar="FILE",
             help="file with a SAML response: base64, XML, or the HAR file of a browser, or - for standard input",
         )
-    elif command.takes_roles:
-        made.add_argument_group("Arguments").add_argument(
+    elif command.has_roles:
+        subparser.add_argument_group("Arguments").add_argument(
             "roles",
             nargs="*",
             metavar="ROLE",
@@ -380,14 +382,14 @@ def _fill(made: ArgumentParser, command: _Command) -> None:
             "--keys-file or --session-token are used as they are",
         )
     for title, group in command.groups:
-        add_group(made, title, group)
-    add_group(made, "Output", options.JSON)
-    _add_help(made)
+        add_group(subparser, title, group)
+    add_group(subparser, "Output", options.JSON)
+    _add_help(subparser)
 
 
-def _add_help(made: ArgumentParser) -> _ArgumentGroup:
+def _add_help(command_parser: ArgumentParser) -> _ArgumentGroup:
     """Add the group of options that all parsers have. It has a title in the style of the other groups."""
-    group = made.add_argument_group("General")
+    group = command_parser.add_argument_group("General")
     group.add_argument("-h", "--help", action="help", help="show this help and exit")
     return group
 

@@ -86,7 +86,7 @@ def of_shared_file(file: SharedFile, clock: Clock) -> Iterator[Finding]:
     text = f"{file.path}{link} can be read, and has {number} section{'s' * (number != 1)}"
     yield Finding(about, "ok", text, facts={**facts, "sections": number})
     yield from _of_mode(file, about, real)
-    for text, remedy in _odd_in_credentials(file) if file.kind == "credentials" else _odd_in_config(file):
+    for text, remedy in _misread_in_credentials(file) if file.kind == "credentials" else _misread_in_config(file):
         yield Finding(about, "note", f"{file.path} has {text}", remedy, facts)
     now = clock.now()
     if expired := [name for name, options in file.sections.items() if _has_expired(options, now)]:
@@ -146,13 +146,13 @@ def _of_mode(file: SharedFile, about: str, real: str) -> Iterator[Finding]:
         yield Finding(about, "wrong", text, f"Run: chmod 700 {quote(folder)}", facts)
 
 
-def _odd_in_credentials(file: SharedFile) -> Iterator[tuple[str, str]]:
+def _misread_in_credentials(file: SharedFile) -> Iterator[tuple[str, str]]:
     if odd := [name for name in file.sections if name.startswith("profile ")]:
         name = odd[0].removeprefix("profile ").strip()
         yield f"[{odd[0]}], and tools read the word profile as a part of the name", f"Write [{name}]."
 
 
-def _odd_in_config(file: SharedFile) -> Iterator[tuple[str, str]]:
+def _misread_in_config(file: SharedFile) -> Iterator[tuple[str, str]]:
     for name in file.sections:
         if name not in _SECTIONS and not any(build_profile_map({name: {}}).values()):
             remedy = "Write [profile NAME], with quotes around a name that has spaces."

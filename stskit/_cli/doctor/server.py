@@ -43,10 +43,10 @@ _NOTABLE, _TOO_MUCH = (
     timedelta(seconds=60),
     timedelta(minutes=5),
 )  # of two clocks; AWS allows 15 minutes
-# By the class of an exception or of its causes. The first one that fits is used.
+# Problem and remedy by the class of an exception or of one of its causes. The first class that fits is used.
 _PROXY: Final = ("the proxy could not be reached, or refused the connection", "Check HTTPS_PROXY and NO_PROXY.")
 _SLOW: Final = ("it did not respond in time", "Check the network, and whether a proxy is needed.")
-_WHY: Final = {
+_CONNECTION_PROBLEMS: Final = {
     "ProxyError": _PROXY,
     "ProxyConnectionError": _PROXY,
     "InvalidProxiesConfigError": ("the settings of the proxy are not valid", "Correct HTTPS_PROXY."),
@@ -69,8 +69,8 @@ def of_server(
 ) -> Iterator[Finding]:
     """Yield findings about a call of *sts*.
 
-    *signed*: the call is signed, so the profile can configure it. *is_ambient*: the profile is also the source, so that
-    another finding reports if it is missing.
+    If the call is *signed*, the profile can configure it. If the source *is_ambient*, another finding reports a missing
+    profile.
     """
     try:
         client = _client(sts, partition, signed=signed)
@@ -203,8 +203,8 @@ def _of_clock(url: str, bundle: str | None, clock: Clock) -> Finding:
             date = run_with_deadline(2 * _SECONDS, lambda: _date(url, bundle))
             here = before + (clock.now() - before) / 2
     except Exception as error:  # noqa: BLE001 - the exceptions of botocore have no common base class
-        why, remedy = _why(error)
-        return Finding("network", "wrong", f"STS at {endpoint} could not be reached: {why}", remedy, facts)
+        problem, remedy = _connection_problem(error)
+        return Finding("network", "wrong", f"STS at {endpoint} could not be reached: {problem}", remedy, facts)
     if date is None:
         text = f"The server at {endpoint} responded without a Date header"
         return Finding("clock", "note", text, "Check that the endpoint is an STS.", facts)
@@ -227,22 +227,24 @@ def _date(url: str, bundle: str | None) -> datetime | None:
     times: Any = (_SECONDS, _SECONDS)
     session = URLLib3Session(verify=verify, proxies=get_environ_proxies(url), timeout=times)
     try:
-        answer = session.send(AWSRequest("GET", url, stream_output=True).prepare())
-        with suppress(ValueError, TypeError):  # no date in it
-            return parsedate_to_datetime(str(answer.headers.get("Date"))).astimezone(UTC)
+        response = session.send(AWSRequest("GET", url, stream_output=True).prepare())
+        with suppress(ValueError, TypeError):  # the header is missing or is not a date
+            return parsedate_to_datetime(str(response.headers.get("Date"))).astimezone(UTC)
         return None
     finally:
         session.close()
 
 
-def _why(error: BaseException | None) -> tuple[str, str]:
+def _connection_problem(error: BaseException | None) -> tuple[str, str]:
     """Return why a server could not be reached, and what to do. Errors are not quoted: they may have a password."""
     names: set[str] = set()
     while error is not None:
         names |= {each.__name__ for each in type(error).__mro__}
         inner = getattr(error, "kwargs", {}).get("error")
         error = error.__cause__ or error.__context__ or (inner if isinstance(inner, BaseException) else None)
-    return next((why for name, why in _WHY.items() if name in names), _WHY["Exception"])
+    return next(
+        (problem for name, problem in _CONNECTION_PROBLEMS.items() if name in names), _CONNECTION_PROBLEMS["Exception"]
+    )
 
 
 def _without_user(url: str) -> str:
