@@ -13,6 +13,7 @@ import sys
 import termios
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from runpy import run_path
@@ -916,6 +917,7 @@ def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None
         (["assume", HUB, "--to-process=yes"], "--to-process does not allow a value. Write the option alone."),
         (["assume", HUB, "\u2014profile", "a", "--to-process"], "begins with a long dash. Type two hyphens: --profile"),
         (["doctor", "\u2013run"], "begins with a long dash. Type two hyphens: --run"),
+        (["doctor", "\u2013RUN"], "begins with a long dash. Type two hyphens in place of the dash."),
         (["assume", HUB, "-p", "a", "--to-process"], "There is no option -p. Did you mean --profile?"),
         (
             ["assume", HUB, "--samlfile", "a", "--to-process"],
@@ -1372,6 +1374,13 @@ def test_help_and_version_are_there(run: Run) -> None:
     for command in ("roles", "assume", "exec", "process", "whoami", "doctor"):
         status, out, _ = run(command, "--help")
         assert (status, f"usage: stskit {command}" in out) == (0, True)
+
+
+def test_a_program_can_capture_the_output(stub: Stub) -> None:
+    """Standard output can be a stream without an encoding."""
+    with redirect_stdout(io.StringIO()) as captured:
+        assert main(["whoami", "--profile", "base"]) == 0
+    assert "account" in captured.getvalue()
 
 
 def test_it_is_a_module_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

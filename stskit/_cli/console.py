@@ -76,7 +76,7 @@ def redirect_to_devnull(stream: TextIO) -> None:
 
 
 def _write(text: str, stream: TextIO) -> None:
-    encoding = stream.encoding
+    encoding = stream.encoding or "utf-8"  # io.StringIO has none
     stream.write(text.encode(encoding, "backslashreplace").decode(encoding).removesuffix("\n") + "\n")
     stream.flush()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -36,7 +37,9 @@ def copied_text_problem(word: str) -> tuple[str, str] | None:
     """Return problem and remedy if *word* has a character that a word processor or a web page put there, else None."""
     if word.startswith(_DASHES):
         name = word.lstrip("".join((*_DASHES, "-"))).partition("=")[0]
-        return f"{quoted(word)} begins with a long dash.", f"Type two hyphens: --{name}"
+        is_option = re.fullmatch("[a-z-]{1,30}", name)  # other text can be secret
+        remedy = f"Type two hyphens: --{name}" if is_option else "Type two hyphens in place of the dash."
+        return f"{quoted(word)} begins with a long dash.", remedy
     if word.startswith(_QUOTES) or word.endswith(_QUOTES):
         return f"{quoted(word)} has curly quotation marks.", "Type straight quotation marks, or none."
     return None
