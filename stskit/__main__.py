@@ -1,4 +1,4 @@
-"""The command line: ``stskit``, or ``python -m stskit``. Each command makes the same calls as a Python program."""
+"""Run the command line: ``stskit``, or ``python -m stskit``. Each command makes the same calls as a Python program."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stskit.errors import SignInRequired, SinkError, SourceError, STSError, Stsk
 
 __all__ = ["main"]
 
-# The first class that fits decides.
+# The order matters, because SignInRequired is also a SourceError, and all are a StskitError.
 _STATUS: Final = (
     (SignInRequired, 4),
     (SourceError, 3),
@@ -32,7 +32,25 @@ _COMMANDS: Final = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command of *argv*, by default that of this process, and return the exit status."""
+    """Run a command of the command line. Results go to standard output, errors to standard error.
+
+    Args:
+        argv: Arguments of the command line, without the name of the program. Defaults to those of this process.
+
+    Returns:
+        The exit status. ``stskit --help`` lists them.
+
+    Raises:
+        SystemExit: If the arguments ask for help or for the version.
+
+    Example:
+        >>> from stskit.__main__ import main
+        >>> main(["whoami", "--profile", "base"])
+          account  123456789012
+          arn      arn:aws:iam::123456789012:user/...
+          user id  ...
+        0
+    """
     words = list(sys.argv[1:] if argv is None else argv)
     console.open_closed_streams()
     try:

@@ -1,10 +1,11 @@
-"""The command line does what the library does: results for people or as JSON, errors with a remedy and a status."""
+"""The command line does the same as the library. It prints results and errors as text or JSON, with an exit status."""
 
 from __future__ import annotations
 
 import io
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -12,6 +13,7 @@ import sys
 import termios
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from runpy import run_path
@@ -53,7 +55,7 @@ Run = Callable[..., Output]
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the command line sets for its own process is as before after a test."""
+    """Restore the variables that the command line sets for its own process."""
     for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "_STSKIT_CREDENTIAL_PROCESSES"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -61,7 +63,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command line in this process; returns exit status, standard output and standard error."""
+    """Return a function that runs the command line in this process, with its status, output and error output."""
 
     def call(*arguments: str) -> Output:
         try:
@@ -75,7 +77,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 @frozen
 class Stub:
-    """An STS that gives its next answer, and without one grants all."""
+    """An STS that returns the next answer of a list, and otherwise grants each request."""
 
     server: FakeServer
     answers: list[Reaction] = field(factory=list)
@@ -87,7 +89,7 @@ class Stub:
 
 @pytest.fixture(scope="module")
 def one_stub() -> Iterator[Stub]:
-    """One server for all tests, so that they share its client."""
+    """Yield one server for all tests, so that they share its client."""
     answers: list[Reaction] = []
 
     def answer(request: Request) -> Answer:
@@ -100,7 +102,7 @@ def one_stub() -> Iterator[Stub]:
 
 @pytest.fixture
 def stub(one_stub: Stub, monkeypatch: pytest.MonkeyPatch) -> Stub:
-    """That server, and a profile `base` to ask it with."""
+    """Return that server, and create a profile `base` with keys."""
     one_stub.requests.clear()
     one_stub.answers.clear()
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", one_stub.server.url)
@@ -110,18 +112,18 @@ def stub(one_stub: Stub, monkeypatch: pytest.MonkeyPatch) -> Stub:
 
 
 def an_hour(request: Request) -> Answer:
-    """Credentials for an hour."""
+    """Return credentials that are valid for an hour."""
     return granted(request, Expiration=in_an_hour())
 
 
 def in_an_hour() -> str:
-    """As STS writes it."""
+    """Return the time in an hour, in the format of STS."""
     return f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
 
 
 @frozen
 class Executed:
-    """A program that took the place of this process."""
+    """A program that replaced this process."""
 
     program: Sequence[str]
     environment: Mapping[str, str]
@@ -129,7 +131,7 @@ class Executed:
 
 @pytest.fixture
 def executed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Executed]]:
-    """What `exec` has run: nothing takes the place of this process, and its signals stay."""
+    """Return the programs that `exec` started. None of them replaces this process, and its signals stay."""
     programs: list[Executed] = []
     before = {number: signal.getsignal(number) for number in (signal.SIGPIPE, signal.SIGXFSZ)}
 
@@ -145,7 +147,7 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Executed]]:
 
 
 def saml(*roles: str, name: str = "saml.log") -> str:
-    """The path of a SAML response that offers *roles*."""
+    """Return the path of a SAML response that offers *roles*."""
     now = datetime.now(UTC)
     pairs = [f"{role},{PROVIDER}" for role in roles]
     Path(name).write_text(encoded(response({"Role": pairs}, start=now, end=now + timedelta(minutes=5))))
@@ -153,7 +155,7 @@ def saml(*roles: str, name: str = "saml.log") -> str:
 
 
 def two_responses(name: str) -> str:
-    """The path of a log with two SAML responses, of which one is taken."""
+    """Return the path of a log with two SAML responses, of which one is used."""
     two = "".join(f"SAMLResponse={Path(saml(role)).read_text()}\n" for role in (ROLE, f"{ROLE}2"))
     Path(name).write_text(two.replace("+", "%2B"))
     return name
@@ -164,7 +166,7 @@ def two_responses(name: str) -> str:
 
 @pytest.mark.case("P1")
 def test_a_saml_response_becomes_a_profile_in_one_line(stskit_aws: FakeSTS, run: Run) -> None:
-    """The role and its provider are found in it."""
+    """The role and its provider are read from the response."""
     Path("saml.log").write_text(stskit_aws.idp.saml_response(roles=[HUB]))
     status, out, err = run("assume", "--saml-file", "saml.log", "--to-profile", "deploy", "--region", "eu-west-1")
     assert (status, err) == (0, "")
@@ -176,7 +178,7 @@ def test_a_saml_response_becomes_a_profile_in_one_line(stskit_aws: FakeSTS, run:
 
 @pytest.mark.case("P6")
 def test_a_role_is_assumed_from_a_profile_through_another_in_one_line(stskit_aws: FakeSTS, run: Run) -> None:
-    """From left to right the path taken; for a program the result is JSON, and `whoami` says who that is."""
+    """Roles are assumed from left to right. The result can be JSON, and `whoami` shows the last role."""
     chain = ("assume", HUB, "arn:aws:iam::123456789012:role/Reports", "--profile", "default")
     status, out, err = run(*chain, "--to-profile", "reports", "--json")
     assert (status, err) == (0, "")
@@ -194,7 +196,7 @@ def test_a_role_is_assumed_from_a_profile_through_another_in_one_line(stskit_aws
 def test_an_oidc_token_becomes_a_profile_in_one_line(
     stskit_aws: FakeSTS, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So does the token of the environment, with the role that is named there."""
+    """A token of the environment works too, with the role that the environment names."""
     Path("token").touch(0o600)
     Path("token").write_text(stskit_aws.idp.oidc_token())
     assert run("assume", HUB, "--oidc-token-file", "token", "--to-profile", "web")[0] == 0
@@ -211,7 +213,7 @@ def test_an_oidc_token_becomes_a_profile_in_one_line(
 
 @pytest.mark.case("P5")
 def test_a_command_takes_the_place_of_stskit(stub: Stub) -> None:
-    """It has the same process id, gets the signals itself, and ignores no signal that was not ignored before."""
+    """The command has the same process ID, and receives and handles signals itself."""
     script = (
         "import os, signal\n"
         "print([int(each) for each in signal.Signals if signal.getsignal(each) is signal.SIG_IGN], flush=True)\n"
@@ -239,7 +241,7 @@ def test_a_command_takes_the_place_of_stskit(stub: Stub) -> None:
 def test_a_command_gets_the_credentials_and_no_profile(
     stub: Stub, run: Run, executed: list[Executed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its arguments stay as they are; what the environment says of other credentials is gone."""
+    """The arguments of the command stay unchanged. Variables with other credentials are removed."""
     monkeypatch.setenv("AWS_PROFILE", "other")
     run("exec", HUB, "--profile", "base", "--region", "eu-west-1", "--", "aws", "--json", "--profile")
     (command,) = executed
@@ -252,37 +254,40 @@ def test_a_command_gets_the_credentials_and_no_profile(
 def test_a_command_that_cannot_be_run_has_the_status_that_shells_give(
     stub: Stub, run: Run, executed: list[Executed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """127 where it does not exist, 126 where it is not a program. It would have had the signals that Python ignores.
+    """The status is 127 for a missing program and 126 for a file that is not a program. Signals have their defaults.
 
-    Here the program changes while STS is called.
+    In this test, the program changes while STS is called.
     """
     monkeypatch.setattr("os.execvpe", os.execve)  # without a search in PATH, so that the error is that of one file
     Path("text").write_text("")
-    for program, status, why in (("./none", 127, "No such file or directory"), ("./text", 126, "Permission denied")):
+    for program, status, why in (
+        ("./none", 127, "No such file or directory. Check its path."),
+        ("./text", 126, "Permission denied. Make it executable (chmod +x), or check its path."),
+    ):
         found, _, err = run("exec", HUB, "--profile", "base", "--", program)
-        assert (found, err) == (status, f"stskit: {program} could not be started: {why}.\n")
+        assert (found, err) == (status, f"stskit: {program} could not be started: {why}\n")
     assert [signal.getsignal(each) for each in (signal.SIGPIPE, signal.SIGXFSZ)] == [signal.SIG_DFL, signal.SIG_DFL]
 
 
 def test_a_command_that_cannot_be_run_costs_no_call(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its status is the one that shells give, and an MFA code is not used up."""
+    """The status is that of a shell, and no MFA code is used."""
     Path("text").write_text("")
     Path("folder").mkdir()
     monkeypatch.setattr("getpass.getpass", lambda _prompt: pytest.fail("a code was asked for"))
     for program, status, why in (
-        ("no-such-command", 127, "No such file or directory"),
-        ("folder", 127, "No such file or directory"),
-        ("./none", 127, "No such file or directory"),
-        ("./text", 126, "Permission denied"),
+        ("no-such-command", 127, "No such file or directory. Check its name, and the variable PATH."),
+        ("folder", 127, "No such file or directory. Check its name, and the variable PATH."),
+        ("./none", 127, "No such file or directory. Check its path."),
+        ("./text", 126, "Permission denied. Make it executable (chmod +x), or check its path."),
     ):
         found, _, err = run("exec", HUB, "--profile", "base", "--mfa-serial", f"{DEVICE}me", "--", program)
-        assert (found, err) == (status, f"stskit: {program} could not be started: {why}.\n")
+        assert (found, err) == (status, f"stskit: {program} could not be started: {why}\n")
     assert stub.requests == []
 
 
 @pytest.mark.parametrize("arguments", [["exec", HUB], ["exec", HUB, "--"], ["exec", HUB, "--", ""]])
 def test_a_command_has_to_be_there(stub: Stub, run: Run, arguments: list[str]) -> None:
-    """STS is not called."""
+    """Without a command, STS is not called."""
     assert run(*arguments) == (
         2,
         "",
@@ -314,7 +319,7 @@ def test_a_command_gets_the_region_that_is_named_for_it(
     executed: list[Executed],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """By the option, else by the profile that is named; the region of the environment stays as it is."""
+    """The option is used first, then the region of the profile. A region of the environment stays unchanged."""
     keys = Credentials("ASIA", "secret", "token")
     for profile in ("base", "other", "empty", "block"):
         keys.to(CredentialsFile(profile))
@@ -335,7 +340,7 @@ def test_a_command_gets_the_region_that_is_named_for_it(
 
 @pytest.mark.case("X15")
 def test_a_process_prints_the_document_and_nothing_else(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line, and for what it starts a mark; where it fails, nothing but the reason on standard error."""
+    """It prints one line, and marks the processes that it starts. If it fails, only standard error has text."""
     monkeypatch.setenv("_STSKIT_CREDENTIAL_PROCESSES", "")
     status, out, err = run("process", HUB, "--profile", "base")
     assert Credentials.from_dict(json.loads(out)).session_token == SESSION_TOKEN
@@ -349,7 +354,7 @@ def test_a_process_prints_the_document_and_nothing_else(stub: Stub, run: Run, mo
 @pytest.mark.case("X19")
 @pytest.mark.parametrize("program", ["stskit", f"{sys.executable} -m stskit"])
 def test_a_process_that_asks_for_its_own_profile_says_so(stub: Stub, run: Run, program: str) -> None:
-    """The first process says so, the one that the AWS SDK has started; it starts no other."""
+    """The first process reports the loop, and starts no other process."""
     config = Path.home() / ".aws" / "config"
     config.write_text(f"[profile loop]\ncredential_process = {program} process {HUB} --profile loop\n")
     status, _, err = run("process", HUB, "--profile", "loop")
@@ -362,7 +367,7 @@ def test_a_process_that_asks_for_its_own_profile_says_so(stub: Stub, run: Run, p
 
 
 def test_every_option_of_a_role_is_sent(stub: Stub, run: Run) -> None:
-    """Under the names that STS has."""
+    """Each option is sent under its name in STS."""
     policy = Path("policy.json")
     policy.write_text('{"Version": "2012-10-17", "Statement": []}\n')
     arguments = {
@@ -397,7 +402,7 @@ def test_every_option_of_a_role_is_sent(stub: Stub, run: Run) -> None:
 
 
 def test_of_a_chain_the_last_role_has_the_options_and_the_first_the_code(stub: Stub, run: Run) -> None:
-    """As the help says."""
+    """Options go to the last role, and the MFA code goes to the first call."""
     mfa = ("--mfa-serial", f"{DEVICE}bob", "--mfa-command", "echo 222222")
     assert run("assume", HUB, ROLE, "--profile", "base", "--to-process", "--session-name", "last", *mfa)[0] == 0
     first, last = (request.form for request in stub.requests)
@@ -406,7 +411,7 @@ def test_of_a_chain_the_last_role_has_the_options_and_the_first_the_code(stub: S
 
 
 def test_the_role_of_the_environment_takes_options_too(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An option that is given takes the place of what the environment says."""
+    """An option replaces the value of the environment."""
     Path("token").touch(0o600)
     Path("token").write_text("opaque-token")
     variables = {"AWS_ROLE_ARN": HUB, "AWS_WEB_IDENTITY_TOKEN_FILE": "token", "AWS_ROLE_SESSION_NAME": "theirs"}
@@ -419,7 +424,7 @@ def test_the_role_of_the_environment_takes_options_too(stub: Stub, run: Run, mon
 
 
 def test_one_code_is_given_for_a_session_of_the_user(stub: Stub, run: Run) -> None:
-    """And the role is assumed from that, also without a code."""
+    """The role is assumed from that session, also without an MFA code."""
     mfa = ("--mfa-serial", f"{DEVICE}carol", "--mfa-command", "echo 333333")
     for options in (mfa, ()):
         assert run("assume", HUB, "--profile", "base", "--to-process", "--session-token", *options)[0] == 0
@@ -432,7 +437,7 @@ def test_one_code_is_given_for_a_session_of_the_user(stub: Stub, run: Run) -> No
 
 
 def test_the_server_is_the_one_that_is_named(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Region, endpoint and FIPS; plain HTTP to another machine only where that is allowed."""
+    """Region, endpoint and FIPS are options. Plain HTTP to another machine needs an option."""
     monkeypatch.delenv("AWS_ENDPOINT_URL_STS")
     asked = ("process", HUB, "--profile", "base", "--region", "eu-west-3", "--json")
     assert run(*asked, "--endpoint-url", stub.server.url)[0] == 0
@@ -451,7 +456,7 @@ def test_the_server_is_the_one_that_is_named(stub: Stub, run: Run, monkeypatch: 
 def test_the_region_of_the_profile_that_is_named_counts(
     stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    """The region of the profile that the environment names does not; doctor says so too."""
+    """The region of the profile of the environment is not used. doctor reports the same."""
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     BASE.to(CredentialsFile("base", region="eu-west-3"))
     BASE.to(CredentialsFile("other", region="us-west-2"))
@@ -463,7 +468,7 @@ def test_the_region_of_the_profile_that_is_named_counts(
 
 
 def test_the_cache_of_the_user_is_used_where_that_is_asked_for(stub: Stub, run: Run) -> None:
-    """Two commands, one call; the session of the user is kept too, so that its code serves another role."""
+    """Two commands need one call. The session of the user is cached too, so that one code is enough for two roles."""
     mfa = ("--mfa-serial", f"{DEVICE}carol", "--session-token", "--cache")
     stub.answers.extend([an_hour] * 6)
     first = run("process", HUB, "--profile", "base", "--cache")
@@ -485,7 +490,7 @@ def test_the_cache_of_the_user_is_used_where_that_is_asked_for(stub: Stub, run: 
 
 
 def test_how_long_to_wait_for_a_new_role_is_an_option(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Up to a minute, also for the role of the environment."""
+    """The limit is one minute, also for the role of the environment."""
     assert run("process", HUB, "--profile", "base", "--wait-for-new-role", "1m")[0] == 0
     monkeypatch.setenv("AWS_ROLE_ARN", HUB)
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "token")
@@ -500,7 +505,7 @@ def test_how_long_to_wait_for_a_new_role_is_an_option(stub: Stub, run: Run, monk
 
 @pytest.mark.parametrize("answer", [b"666666\n", signal.SIGTERM])
 def test_a_person_is_asked_for_a_code_at_the_terminal(stub: Stub, answer: bytes | signal.Signals) -> None:
-    """The code is not shown; where a signal ends the question, the terminal shows again what is typed."""
+    """The code is not shown. After a signal, the terminal shows typed characters again."""
     ours, theirs = os.openpty()
     command = [*HERE, "process", HUB, "--profile", "base", "--mfa-serial", f"{DEVICE}dave"]
     # A session leader of its own, whose terminal this is.
@@ -542,7 +547,7 @@ def test_a_person_is_asked_for_a_code_at_the_terminal(stub: Stub, answer: bytes 
 def test_a_person_may_answer_or_not(
     stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch, typed: str | BaseException | signal.Signals, status: int
 ) -> None:
-    """A code, the end of the input, Ctrl-C, or a signal, which does afterwards what it did before."""
+    """A code, the end of input, Ctrl-C or a signal ends the prompt. A signal has its previous effect afterwards."""
 
     def answer(_prompt: str) -> str:
         if isinstance(typed, BaseException):
@@ -560,7 +565,7 @@ def test_a_person_may_answer_or_not(
 
 
 def test_a_wrong_code_that_was_typed_names_no_option(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The code came from the terminal, and not from an option."""
+    """The code was typed at the terminal, so the error names no option."""
     monkeypatch.setattr("getpass.getpass", lambda _prompt: "12")
     status, _, err = run("process", HUB, "--profile", "base", "--mfa-serial", f"{DEVICE}frank")
     assert status == 3
@@ -572,7 +577,7 @@ def test_a_wrong_code_that_was_typed_names_no_option(stub: Stub, run: Run, monke
 
 
 def test_a_shell_gets_text_or_json(stub: Stub, run: Run) -> None:
-    """That is what the command is for, so it shows them."""
+    """The output contains the secrets, because that is the purpose of the command."""
     to_shell = ("assume", HUB, "--profile", "base", "--to-shell")
     status, out, _ = run(*to_shell, "--region", "eu-west-1")
     assert status == 0
@@ -584,7 +589,7 @@ def test_a_shell_gets_text_or_json(stub: Stub, run: Run) -> None:
 
 @pytest.mark.case("P5")
 def test_a_dotenv_file_and_a_profile_take_their_options(stub: Stub, run: Run, tmp_path: Path) -> None:
-    """Files of one's own, a backup, region and output format."""
+    """The options set the files, a backup, the region and the output format."""
     env = tmp_path / ".env"
     env.touch(0o600)
     env.write_text("A=1\n")
@@ -601,14 +606,14 @@ def test_a_dotenv_file_and_a_profile_take_their_options(stub: Stub, run: Run, tm
 
 
 def test_a_place_that_is_not_valid_costs_no_call(stub: Stub, run: Run) -> None:
-    """It is looked at first."""
+    """The destination is checked before STS is called."""
     status, out, err = run("assume", HUB, "--profile", "base", "--to-profile", "DEFAULT")
     assert (status, out, stub.requests) == (7, "", [])
     assert err.startswith("stskit: ")
 
 
 def test_long_term_keys_are_lost_only_where_that_is_asked_for(stub: Stub, run: Run) -> None:
-    """By one option."""
+    """They are replaced only with --overwrite."""
     assert run("assume", HUB, "--profile", "base", "--to-profile", "base")[:2] == (7, "")
     assert run("assume", HUB, "--profile", "base", "--to-profile", "base", "--overwrite")[0] == 0
     assert BASE.secret_access_key not in (Path.home() / ".aws" / "credentials").read_text()
@@ -619,7 +624,7 @@ def test_long_term_keys_are_lost_only_where_that_is_asked_for(stub: Stub, run: R
 
 @pytest.mark.parametrize("source", ["keys.json", "-"])
 def test_keys_come_from_json(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
-    """From a file or standard input, in the shape that aws sts prints."""
+    """A file and standard input work, in the format that aws sts prints."""
     path = Path("keys.json")
     path.write_text(json.dumps({"Credentials": Credentials("ASIAFILE", "s", "t").as_dict()}))
     with path.open() as stream:
@@ -632,7 +637,7 @@ def test_keys_come_from_json(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPat
     "text", ["[aws]\nsecret-canary = 1", '{"AccessKeyId": "secret-canary"}', '["secret-canary"]', "[" * 5000]
 )
 def test_what_is_not_json_of_keys_is_said_without_its_text(run: Run, text: str) -> None:
-    """One sentence, with the file's name."""
+    """The error names the file and does not quote its content."""
     Path("keys").write_text(text)
     status, out, err = run("whoami", "--keys-file", "keys")
     assert (status, out) == (3, "")
@@ -642,7 +647,7 @@ def test_what_is_not_json_of_keys_is_said_without_its_text(run: Run, text: str) 
 
 
 def test_a_role_of_an_assertion_may_be_given_by_its_name(stub: Stub, run: Run) -> None:
-    """Where it is the only one of that name, in capitals or not."""
+    """The name must be unique. Upper and lower case do not matter."""
     path = saml(ROLE, "arn:aws:iam::123456789012:role/path/Admin", "arn:aws:iam::210987654321:role/Admin")
     to = ("assume", "--saml-file", path, "--to-process")
     for name in ("app", "APP"):
@@ -664,7 +669,7 @@ def test_a_role_of_an_assertion_may_be_given_by_its_name(stub: Stub, run: Run) -
 def test_where_the_role_is_not_clear_those_that_are_offered_are_listed(
     stub: Stub, run: Run, roles: Sequence[str]
 ) -> None:
-    """With what to type next."""
+    """The error lists the roles that the user can type."""
     status, _, err = run("assume", "--saml-file", saml(*roles), "--to-process")
     assert (status, stub.requests) == (2, [])
     assert all(role in err for role in roles)
@@ -673,7 +678,7 @@ def test_where_the_role_is_not_clear_those_that_are_offered_are_listed(
 
 
 def test_an_encrypted_assertion_needs_role_and_provider(stub: Stub, run: Run) -> None:
-    """Only AWS can read it; what is missing is named as an option."""
+    """Only AWS can read the assertion, so the error names the missing options."""
     path = str(DATA / "saml" / "encrypted.b64")
     for arguments in (["assume", "--saml-file", path, "--to-process"], ["roles", path]):
         status, _, err = run(*arguments)
@@ -683,7 +688,7 @@ def test_an_encrypted_assertion_needs_role_and_provider(stub: Stub, run: Run) ->
 
 
 def test_a_token_may_be_a_field_of_a_json_file(stub: Stub, run: Run) -> None:
-    """Which an option names."""
+    """An option names the field."""
     Path("token.json").touch(0o600)
     Path("token.json").write_text(json.dumps({"id_token": "opaque-token"}))
     arguments = ("assume", HUB, "--oidc-token-file", "token.json", "--to-process")
@@ -696,7 +701,7 @@ def test_a_token_may_be_a_field_of_a_json_file(stub: Stub, run: Run) -> None:
 
 
 def test_a_session_of_the_user_becomes_a_profile_in_one_line(stub: Stub, run: Run) -> None:
-    """By one code, which the cache makes serve the next command too, as `aws sts get-session-token` would give it."""
+    """It needs one code. The cache makes the session available to the next command too."""
     stub.answers.append(an_hour)
     mfa = ("--mfa-serial", f"{DEVICE}dora", "--session-token", "--cache")
     assert run("assume", "--profile", "base", *mfa, "--mfa-command", "echo 444444", "--to-profile", "mfa")[0] == 0
@@ -708,7 +713,7 @@ def test_a_session_of_the_user_becomes_a_profile_in_one_line(stub: Stub, run: Ru
 def test_a_session_of_the_user_may_be_that_of_the_ambient_keys(
     stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And is asked for where the arguments say."""
+    """The session is requested in the region of the arguments."""
     monkeypatch.setenv("AWS_PROFILE", "base")
     status, out, _ = run("process", "--session-token", "--region", "eu-west-3")
     assert (status, json.loads(out)["SessionToken"]) == (0, SESSION_TOKEN)
@@ -716,7 +721,7 @@ def test_a_session_of_the_user_may_be_that_of_the_ambient_keys(
 
 
 def test_credentials_that_are_temporary_go_where_those_of_a_role_go(stub: Stub, run: Run) -> None:
-    """As those of an SSO profile do; STS is not called."""
+    """Credentials of an SSO profile are delivered without a call to STS."""
     Path("keys.json").write_text(json.dumps(Credentials("ASIA", "secret", "token").as_dict()))
     assert run("assume", "--keys-file", "keys.json", "--to-dotenv", ".env")[0] == 0
     assert "AWS_ACCESS_KEY_ID=ASIA" in Path(".env").read_text()
@@ -724,7 +729,7 @@ def test_credentials_that_are_temporary_go_where_those_of_a_role_go(stub: Stub, 
 
 
 def test_long_term_keys_are_not_copied(stub: Stub, run: Run) -> None:
-    """The copy would never expire; the next step is a role or a session."""
+    """A copy would never expire, so the error suggests a role or a session."""
     status, out, err = run("assume", "--profile", "base", "--to-dotenv", ".env")
     assert (status, out) == (2, "")
     assert (
@@ -735,7 +740,7 @@ def test_long_term_keys_are_not_copied(stub: Stub, run: Run) -> None:
 
 
 def test_what_a_profile_gets_from_a_process_is_kept_under_a_name(run: Run, tmp_path: Path) -> None:
-    """Two commands, one run of it."""
+    """Two commands run the process once."""
     keys = {"Version": 1, "AccessKeyId": "ASIA", "SecretAccessKey": "s", "SessionToken": "t"}
     (tmp_path / "keys.json").write_text(json.dumps({**keys, "Expiration": in_an_hour()}))
     (tmp_path / "give").write_text(f"echo run >>{tmp_path}/runs; cat {tmp_path}/keys.json")
@@ -750,7 +755,7 @@ def test_what_a_profile_gets_from_a_process_is_kept_under_a_name(run: Run, tmp_p
 
 
 def test_what_a_process_returns_is_kept_for_nobody_without_a_key(run: Run, tmp_path: Path) -> None:
-    """Two people may run the same command; it is not run to find that out."""
+    """Two users can run the same command, and stskit does not run it to find out who the user is."""
     config = Path.home() / ".aws" / "config"
     config.parent.mkdir()
     config.write_text(f"[profile slow]\ncredential_process = touch {tmp_path}/run\n")
@@ -768,7 +773,7 @@ def test_what_a_process_returns_is_kept_for_nobody_without_a_key(run: Run, tmp_p
     ],
 )
 def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None:
-    """Else it would do nothing, and a policy that narrows nothing is worse than none."""
+    """Without a role the option would have no effect, which is dangerous for a session policy."""
     flag = option.split("=", maxsplit=1)[0]
     error = f"stskit: {flag} has no effect without a role. Pass a role ARN, or omit the option.\n"
     assert run("process", "--profile", "base", option) == (2, "", error)
@@ -783,7 +788,8 @@ def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None
     [
         (
             ["assume", HUB],
-            "say where the credentials go, with one of: --to-profile, --to-shell, --to-dotenv, --to-process",
+            "there is no destination for the credentials. Add --to-profile NAME, --to-shell, --to-dotenv FILE or "
+            "--to-process.",
         ),
         (["assume", HUB, "--to-process", "--to-shell"], "--to-shell and --to-process cannot be used together"),
         (
@@ -862,12 +868,15 @@ def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None
         (["assume", HUB, "--mfa-serial", "123456789", "--mfa-command", " ", "--to-process"], "--mfa-command is empty"),
         (
             ["assume", HUB, "--duration", "soon", "--to-process"],
-            "'soon' is not a valid time. Expected for example 3600, 90s, 15m or 1h30m",
+            "--duration 'soon' is not a valid time. Write it as 3600, 90s, 15m or 1h30m.",
         ),
         (["assume", HUB, "--duration", "1m", "--to-process"], "duration"),
-        (["assume", HUB, "--tag", "team", "--to-process"], "'team' is not a valid tag. Expected KEY=VALUE"),
-        (["assume", HUB, "--tag", "=blue", "--to-process"], "'=blue' is not a valid tag. Expected KEY=VALUE"),
-        (["assume", HUB, "--to-shell", "nushell"], "invalid choice: 'nushell'"),
+        (["assume", HUB, "--tag", "team", "--to-process"], "--tag 'team' is not a valid tag. Write --tag KEY=VALUE"),
+        (["assume", HUB, "--tag", "=blue", "--to-process"], "--tag '=blue' is not a valid tag. Write --tag KEY=VALUE"),
+        (
+            ["assume", HUB, "--to-shell", "nushell"],
+            "--to-shell 'nushell' is not a supported shell. Use one of: sh, bash",
+        ),
         (["whoami", "--profile", "a", "--keys-file", "b"], "--profile and --keys-file cannot be used together"),
         (
             ["assume", HUB, "--to-profile", "p", "--config-file", "c", "--overwrite"],
@@ -879,11 +888,78 @@ def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None
         (["saml.log"], "saml.log is a file, not a command. To show its roles, run: stskit roles saml.log"),
         (["login"], "'login' is not a command. The commands are roles, assume, exec"),
         (["exec", HUB, "--profile", "a", "python", "-c", "1"], "Write the command to run, with its options, after two"),
-        ([], "there is no command. The commands are roles, assume, exec, process, whoami, doctor. See: stskit --help"),
+        ([], "the command is missing. The commands are roles, assume, exec, process, whoami, doctor."),
+        (
+            ["$", "stskit", "assume", HUB],
+            "'$' is not an argument. It is a prompt that was copied with the command. Remove it: stskit assume ...",
+        ),
+        (["assume", HUB, "#", "note"], "It is a prompt that was copied with the command. Remove it and the comment."),
+        (["stskit", "assume", HUB], "stskit was typed twice. Remove one of them: stskit assume ..."),
+        (["asume", HUB], "'asume' is not a command. Did you mean assume?"),
+        (["assume-role-with-saml"], "Did you mean assume?"),
+        (["get-caller-identity"], "Did you mean whoami?"),
+        (["help"], "Run: stskit --help"),
+        (["help", "exec"], "Run: stskit exec --help"),
+        (["exec", "help"], "stskit exec has no argument 'help'. Run: stskit exec -h"),
+        (["version"], "Run: stskit --version"),
+        (["-v"], "There is no option -v. Did you mean --version?"),
+        (["--hlep"], "Did you mean --help?"),
+        ([HUB], "the command is missing before the role. Use: stskit assume ROLE --to-profile NAME"),
+        (["\u201cassume\u201d"], "has curly quotation marks. Type straight quotation marks, or none."),
+        (["--profile", "a"], "--profile is before the command. Write the command first: stskit COMMAND --profile ..."),
+        (["--profile", "a", "exec"], "Write the command first: stskit exec --profile ..."),
+        (["--verbose", "assume"], "There is no option --verbose. Omit it. To find a problem, run: stskit doctor"),
+        (
+            ["assume", HUB, "--to-shell", "/bin/zsh"],
+            "--to-shell '/bin/zsh' is not a supported shell. Did you mean zsh?",
+        ),
+        (["assume", "--to-shell", HUB], "--to-shell is followed by a role. Write the role before --to-shell."),
+        (["assume", HUB, "--profile", "--to-process"], "--profile has no value. Write --profile NAME"),
+        (["assume", HUB, "--to-process=yes"], "--to-process does not allow a value. Write the option alone."),
+        (["assume", HUB, "\u2014profile", "a", "--to-process"], "begins with a long dash. Type two hyphens: --profile"),
+        (["doctor", "\u2013run"], "begins with a long dash. Type two hyphens: --run"),
+        (["doctor", "\u2013RUN"], "begins with a long dash. Type two hyphens in place of the dash."),
+        (["assume", HUB, "-p", "a", "--to-process"], "There is no option -p. Did you mean --profile?"),
+        (
+            ["assume", HUB, "--samlfile", "a", "--to-process"],
+            "There is no option --samlfile. Did you mean --saml-file?",
+        ),
+        (["assume", HUB, "--xyz", "--to-process"], "There is no option --xyz. See: stskit assume --help"),
+        (
+            ["process", HUB, "--to-profile", "a"],
+            "stskit process has no option --to-profile. Omit it. Only stskit assume has",
+        ),
+        (
+            ["roles", "--saml-file", "a"],
+            "There is no option --saml-file. Write the file without an option: stskit roles FILE",
+        ),
+        (["roles"], "FILE is missing. Run: stskit roles FILE [--json]"),
+        (["whoami", HUB], "This command does not use a role. To show the session of a role, run stskit whoami with"),
+        (
+            ["assume", HUB, "--profile", HUB, "--to-process"],
+            f"--profile '{HUB}' is an ARN, not the name of a profile. Write the role",
+        ),
+        (["whoami", "--profile", HUB], "is an ARN, not the name of a profile. Write --profile NAME"),
+        (["exec", "--", HUB, "--profile", "a"], "is a role, not a command. Write the role before the two dashes"),
+        (["assume", "--to-process", "--", HUB, "aws"], "To run a command with the credentials, use: stskit exec ROLE"),
+        (["assume", HUB, "--to-process", "--", "aws"], "To run a command with the credentials, use: stskit exec ROLE"),
+        (
+            ["assume", HUB, "--policy-arn", "Admin", "--to-process"],
+            "--policy-arn 'Admin' is not a valid policy ARN. Pass arn:",
+        ),
+        (
+            ["assume", "", "--profile", "a", "--to-process"],
+            "The role is empty. Pass a role ARN. If it is a shell variable",
+        ),
+        (
+            ["assume", "123456789012", "--to-process"],
+            "'123456789012' is an account ID, not a role ARN. Pass a role ARN",
+        ),
+        (["assume", "aws:iam::role", "--to-process"], "'aws:iam::role' is not a valid role ARN. Pass a role ARN"),
     ],
 )
 def test_what_is_called_wrongly_says_how_it_is_called(run: Run, arguments: list[str], said: str) -> None:
-    """Nothing is printed but the error, and the status is the one for that."""
+    """Only the error is printed, and it suggests what to type."""
     Path("saml.log").write_text("")
     status, out, err = run(*arguments)
     assert (status in (2, 3), out) == (True, "")
@@ -908,7 +984,7 @@ def test_what_is_called_wrongly_says_how_it_is_called(run: Run, arguments: list[
 def test_an_option_that_is_empty_is_not_one_that_is_left_out(
     stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
 ) -> None:
-    """As an unset variable of a shell leaves it: a session policy must not get lost so."""
+    """An unset variable of a shell must not remove a session policy."""
     Path("token").touch(0o600)
     Path("token").write_text("opaque-token")
     monkeypatch.setenv("AWS_ROLE_ARN", HUB)
@@ -919,13 +995,32 @@ def test_an_option_that_is_empty_is_not_one_that_is_left_out(
 
 
 def test_what_prints_a_code_is_not_quoted(run: Run) -> None:
-    """It may have the seed of the device in it."""
+    """The command can contain the seed of the MFA device."""
     err = run("assume", HUB, "--to-process", "--mfa-serial", "123456789", "--mfa-command", "oathtool 'canary")[2]
     assert ("--mfa-command" in err, "canary" in err) == (True, False)
 
 
+def test_an_error_about_a_copied_prompt_does_not_quote_the_other_arguments(run: Run) -> None:
+    """An external ID is shared with a third party, and a command for MFA codes can contain the seed of the device."""
+    err = run("$", "assume", HUB, "--external-id", "canary", "--mfa-command", "oathtool canary")[2]
+    assert ("stskit assume ..." in err, "canary" in err) == (True, False)
+
+
+def test_a_json_error_names_the_option_as_it_is_typed(stub: Stub, run: Run) -> None:
+    """Its message begins with the option of the command line, and not with the argument of Python."""
+    shown = json.loads(run("process", HUB, "--profile", "base", "--session-name", "x", "--json")[2])
+    assert (shown["message"].split()[0], shown["option"]) == ("--session-name", "--session-name")
+
+
+def test_help_does_not_break_a_line_within_an_option(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An option can be copied from the help in a terminal of any width."""
+    for columns in ("60", "80", "100"):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert not any(re.search(r"\w-$", line) for line in run("assume", "--help")[1].splitlines())
+
+
 def test_what_is_after_the_dashes_is_not_for_stskit(run: Run) -> None:
-    """The JSON of a command is not that of stskit."""
+    """An option --json of the command does not change the output of stskit."""
     assert run("exec", HUB, "--nope", "--", "ls", "--json")[2].startswith("stskit: There is no option --nope")
 
 
@@ -934,7 +1029,7 @@ def test_what_is_after_the_dashes_is_not_for_stskit(run: Run) -> None:
 
 @pytest.fixture
 def fails(run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Output]:
-    """A command with these arguments that ends with that error."""
+    """Return a command with these arguments that ends with that error."""
 
     def fail(error: BaseException, *arguments: str) -> Output:
         def fetch(_self: object) -> Credentials:
@@ -968,7 +1063,7 @@ def fails(run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Output]:
 def test_an_error_shows_the_message_and_the_remedy(
     fails: Callable[..., Output], error: StskitError, status: int, shown: str
 ) -> None:
-    """The remedy is that for the command line; an option that was not typed is not shown."""
+    """The remedy is that of the command line. Options that were not typed are not shown."""
     assert fails(error) == (status, "", f"stskit: {shown}\n")
 
 
@@ -995,7 +1090,7 @@ def test_an_error_shows_the_message_and_the_remedy(
 def test_an_error_begins_with_the_option_that_was_typed(
     stub: Stub, fails: Callable[..., Output], typed: str, error: StskitError, shown: str
 ) -> None:
-    """The name of the Python argument does not stand behind it."""
+    """The name of the Python argument is not repeated after it."""
     Path("id").touch(0o600)
     Path("id").write_text("shared")
     assert fails(error, *typed.split())[2] == f"stskit: {shown}\n"
@@ -1015,7 +1110,7 @@ def test_an_error_begins_with_the_option_that_was_typed(
     ],
 )
 def test_what_the_library_advises_is_said_in_options(stub: Stub, run: Run, arguments: list[str], remedy: str) -> None:
-    """A remedy for a Python program is of no use here."""
+    """A remedy for Python programs is replaced by one for the command line."""
     Path("keys.json").touch(0o600)
     Path("keys.json").write_text(json.dumps(Credentials("ASIA", "secret", "token").as_dict()))
     command = "assume" if "--to-profile" in arguments else "process"
@@ -1029,7 +1124,7 @@ def test_a_role_that_is_denied_may_be_new(stub: Stub, run: Run) -> None:
 
 
 def test_doctor_advises_in_options_too(run: Run) -> None:
-    """For a token file that is JSON."""
+    """For a token file in JSON, doctor names the option."""
     Path("token.json").touch(0o600)
     Path("token.json").write_text('{"id_token": "opaque-token"}')
     assert "--json-field NAME" in run("doctor", "--offline", "--oidc-token-file", "token.json")[1]
@@ -1054,7 +1149,7 @@ def test_doctor_advises_in_options_too(run: Run) -> None:
 def test_an_error_is_json_where_that_is_asked_for(
     fails: Callable[..., Output], error: StskitError, shown: Mapping[str, object]
 ) -> None:
-    """With all that it knows, and nothing that is empty but the remedy."""
+    """It has all attributes of the error that have a value, and always the remedy."""
     _, out, err = fails(error, "--json")
     assert (out, json.loads(err)) == ("", {"error": type(error).__name__, "message": "odd", **shown})
 
@@ -1063,10 +1158,10 @@ def test_an_error_is_json_where_that_is_asked_for(
 @pytest.mark.parametrize(
     ("arguments", "keys"),
     [
-        (["assume", HUB, "--json", "--duration", "soon"], set()),
+        (["assume", HUB, "--json", "--duration", "soon"], {"option"}),
         (["assume", HUB, "--json"], set()),
         (["whoami", "x", "--json"], set()),
-        (["process", HUB, "--json", "--profile"], set()),
+        (["process", HUB, "--json", "--profile"], {"option"}),
         (["process", HUB, "--json", "--json-field", "a"], {"option"}),
         (["exec", HUB, "--json", "--profile", "base", "--", "./none"], set()),
     ],
@@ -1074,14 +1169,14 @@ def test_an_error_is_json_where_that_is_asked_for(
 def test_every_error_of_the_command_line_is_json_too(
     stub: Stub, run: Run, executed: list[Executed], arguments: list[str], keys: set[str]
 ) -> None:
-    """Also where the arguments cannot be read, and where the command cannot be run."""
+    """This includes errors of the arguments, and a command that cannot be started."""
     status, out, err = run(*arguments)
     assert (status in (2, 126), out) == (True, "")
     assert json.loads(err).keys() == {"error", "message", "remedy"} | keys
 
 
 def test_what_sts_refuses_is_shown_without_a_secret(stub: Stub, run: Run) -> None:
-    """With all that the error knows."""
+    """The error has all attributes and no secret."""
     stub.answers.append(refused("AccessDenied", status=403))
     found, out, err = run("process", HUB, "--profile", "base", "--json")
     shown = json.loads(err)
@@ -1090,7 +1185,7 @@ def test_what_sts_refuses_is_shown_without_a_secret(stub: Stub, run: Run) -> Non
 
 
 def test_an_assertion_that_has_expired_needs_a_person(stub: Stub, run: Run) -> None:
-    """So does one that STS refuses, as clocks may differ; for credentials that have expired it is another matter."""
+    """The status is 4, also if STS reports it because the clocks differ. Expired credentials have another status."""
     status, _, err = run("process", "--saml-file", str(DATA / "saml" / "plain.b64"))
     assert (status, stub.requests) == (4, [])
     assert "Sign in again" in err
@@ -1109,7 +1204,7 @@ def test_an_assertion_that_has_expired_needs_a_person(stub: Stub, run: Run) -> N
 def test_what_would_be_refused_costs_no_call(
     stub: Stub, run: Run, arguments: list[str], status: int, said: str
 ) -> None:
-    """What is wrong is said at once."""
+    """The error is reported before STS is called."""
     Path("keys.json").write_text(json.dumps(Credentials("ASIA", "secret", "token").as_dict()))
     saml(ROLE)
     found, _, err = run(*arguments)
@@ -1118,7 +1213,7 @@ def test_what_would_be_refused_costs_no_call(
 
 
 def test_ctrl_c_ends_without_a_word(fails: Callable[..., Output]) -> None:
-    """As other programs do."""
+    """The status is 130, as for other programs."""
     assert fails(KeyboardInterrupt()) == (130, "", "")
 
 
@@ -1137,7 +1232,7 @@ def test_ctrl_c_ends_without_a_word(fails: Callable[..., Output]) -> None:
 def test_a_stream_that_is_closed_or_full_changes_no_status(
     command: str, status: int, error: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And there is no traceback; Python keeps what it could not write for the end, unless it is dropped."""
+    """There is no traceback. Python would write buffered text at exit and fail, so the text is dropped."""
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     if "/dev/full" in command and not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
@@ -1149,7 +1244,7 @@ def test_a_stream_that_is_closed_or_full_changes_no_status(
 def test_a_reader_that_has_had_enough_is_not_an_error(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """As `head` has; the status still says that not all was written."""
+    """A reader such as `head` can stop. The status shows that not everything was written."""
     read, write = os.pipe()
     os.close(read)
     with open(write, "w") as stream:
@@ -1160,7 +1255,7 @@ def test_a_reader_that_has_had_enough_is_not_an_error(
 
 
 def test_an_output_that_is_closed_is_an_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The status says so."""
+    """The status is 1."""
     monkeypatch.setattr(sys, "stdout", None)
     assert run("--version")[::2] == (1, "stskit: Cannot write to standard output: Bad file descriptor.\n")
 
@@ -1170,7 +1265,7 @@ def test_an_output_that_is_closed_is_an_error(run: Run, monkeypatch: pytest.Monk
 def test_a_stream_that_is_full_is_dropped(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], name: str, status: int
 ) -> None:
-    """It closes without another try."""
+    """Closing the stream does not write again."""
     Path("keys.json").write_text(json.dumps(Credentials("ASIA", "secret", "token").as_dict()))
     keys = "keys.json" if name == "stdout" else "nix"
     with open("/dev/full", "w") as stream:
@@ -1195,7 +1290,7 @@ def test_a_stream_that_is_full_is_dropped(
 def test_streams_that_are_closed_are_empty_ones(
     stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch, arguments: list[str], status: int, said: str
 ) -> None:
-    """Standard input is, and standard error drops what it gets."""
+    """A closed standard input is empty, and text for a closed standard error is dropped."""
     monkeypatch.setattr(sys, "stdin", None)
     found, _, err = run(*arguments)
     assert (found, said in err) == (status, True)
@@ -1208,7 +1303,7 @@ def test_streams_that_are_closed_are_empty_ones(
 
 
 def test_what_the_encoding_of_the_output_lacks_is_an_escape(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file is written by then, and the status says so."""
+    """The name of the file is printed with an escape, and the status is 0."""
     with io.TextIOWrapper(io.BytesIO(), encoding="ascii") as stream:
         monkeypatch.setattr(sys, "stdout", stream)
         assert main(["assume", HUB, "--profile", "base", "--to-dotenv", "d\xfc.env"]) == 0
@@ -1217,7 +1312,7 @@ def test_what_the_encoding_of_the_output_lacks_is_an_escape(stub: Stub, monkeypa
 
 
 def test_nothing_that_is_shown_steers_a_terminal(stub: Stub, run: Run) -> None:
-    """Names come from files of others: what cannot be printed is shown as an escape."""
+    """Names in files of other people can contain control characters, which are escaped."""
     odd, escaped = "\x1b[2J\x9b\u202e", r"\x1b[2J\x9b\u202e"
     now = datetime.now(UTC)
     values = {"Role": [f"{ROLE}\x9b,{PROVIDER}"], "RoleSessionName": ["al\u202eice"]}
@@ -1239,7 +1334,7 @@ def test_nothing_that_is_shown_steers_a_terminal(stub: Stub, run: Run) -> None:
 
 
 def test_warnings_and_notes_are_a_line_each(stub: Stub, run: Run, executed: list[Executed]) -> None:
-    """Without the place in the code; for a program no notes."""
+    """They do not show a place in the code. For a program, notes are not shown."""
     Path("token").write_text("opaque-token")
     Path("token").chmod(0o644)
     status, _, err = run("assume", HUB, "--oidc-token-file", "token", "--to-process")
@@ -1256,7 +1351,7 @@ def test_warnings_and_notes_are_a_line_each(stub: Stub, run: Run, executed: list
 def test_colour_is_for_terminals(
     run: Run, monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str], coloured: bool
 ) -> None:
-    """And not even there where it is not wanted."""
+    """NO_COLOR and a simple terminal switch colours off."""
     assert "\033" not in run("roles", "nix")[2]
     monkeypatch.setenv("TERM", "xterm")
     for name, value in variables.items():
@@ -1266,7 +1361,7 @@ def test_colour_is_for_terminals(
 
 
 def test_no_secret_is_shown_where_that_is_not_the_purpose(stub: Stub, run: Run) -> None:
-    """Neither by a result nor by a warning."""
+    """Neither a result nor a warning shows a secret."""
     outputs = [*run("assume", HUB, "--profile", "base", "--to-profile", "p"), *run("whoami", "--profile", "p")]
     shown = "".join(map(str, outputs))
     assert all(secret not in shown for secret in (SECRET_KEY, SESSION_TOKEN, BASE.secret_access_key))
@@ -1274,7 +1369,7 @@ def test_no_secret_is_shown_where_that_is_not_the_purpose(stub: Stub, run: Run) 
 
 @pytest.mark.case("P10")
 def test_help_and_version_are_there(run: Run) -> None:
-    """The help of all commands, with no word of it lost."""
+    """Each command has a help page."""
     status, out, _ = run("--version")
     assert (status, out.startswith("stskit ")) == (0, True)
     for command in ("roles", "assume", "exec", "process", "whoami", "doctor"):
@@ -1282,8 +1377,15 @@ def test_help_and_version_are_there(run: Run) -> None:
         assert (status, f"usage: stskit {command}" in out) == (0, True)
 
 
+def test_a_program_can_capture_the_output(stub: Stub) -> None:
+    """Standard output can be a stream without an encoding."""
+    with redirect_stdout(io.StringIO()) as captured:
+        assert main(["whoami", "--profile", "base"]) == 0
+    assert "account" in captured.getvalue()
+
+
 def test_it_is_a_module_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """`python -m stskit` is the same."""
+    """`python -m stskit` does the same."""
     monkeypatch.setattr(sys, "argv", ["stskit", "roles", "nix"])
     with pytest.raises(SystemExit, match="3"):
         run_path(str(PACKAGE / "__main__.py"), run_name="__main__")
@@ -1295,7 +1397,7 @@ def test_it_is_a_module_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 @pytest.mark.case("P5")
 def test_what_an_assertion_offers_is_a_table(run: Run) -> None:
-    """With whose it is and until when; as JSON with the times as such."""
+    """The output also shows the subject and the expiry. JSON has the times in ISO 8601."""
     path = saml(ROLE, f"{ROLE}-long-name")
     status, out, err = run("roles", path)
     lines = out.splitlines()
@@ -1309,7 +1411,7 @@ def test_what_an_assertion_offers_is_a_table(run: Run) -> None:
 
 
 def test_an_assertion_that_has_expired_can_be_looked_into(run: Run) -> None:
-    """It says that it has expired."""
+    """The output shows that it has expired."""
     status, out, _ = run("roles", str(DATA / "saml" / "plain.b64"))
     assert status == 0
     assert " days ago" in out
@@ -1338,7 +1440,7 @@ FILES = [*BAD, "folder", "fifo", "missing"]
 
 @pytest.fixture
 def bad(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
-    """A file that is of no use, or what is not a file."""
+    """Return a file that cannot be used, or a path that is not a file."""
     name: str = request.param
     path = tmp_path / name
     if name in BAD:
@@ -1353,7 +1455,7 @@ def bad(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
 
 @pytest.mark.parametrize("bad", FILES, indirect=True)
 def test_on_each_bad_file_roles_says_one_clear_sentence(run: Run, bad: Path) -> None:
-    """Never a traceback: what is wrong with it, by its name, and what to do."""
+    """The error names the file, the problem and the remedy, without a traceback."""
     status, out, err = run("roles", str(bad))
     assert (status, out, err.count("\n")) == (3, "", 1)
     assert err.startswith("stskit: ")
@@ -1370,7 +1472,7 @@ def test_on_each_bad_file_roles_says_one_clear_sentence(run: Run, bad: Path) -> 
     indirect=["bad"],
 )
 def test_on_each_bad_file_doctor_says_one_clear_sentence(run: Run, bad: Path, option: str) -> None:
-    """What is wrong with it, with the next step in a line of its own, and the status for that."""
+    """The finding shows the problem, and the remedy on its own line. The status is 1."""
     status, out, err = run("doctor", "--offline", option, str(bad))
     (said,) = (number for number, line in enumerate(out.splitlines()) if str(bad) in line)
     assert (status, err) == (1, "")
@@ -1380,7 +1482,7 @@ def test_on_each_bad_file_doctor_says_one_clear_sentence(run: Run, bad: Path, op
 
 
 def test_doctor_says_what_is_so_and_what_is_wrong(run: Run, stskit_aws: FakeSTS) -> None:
-    """For people in lines, for programs as a list; the status is 1 where something is wrong. Nothing is assumed."""
+    """The output is lines of text or a JSON list. The status is 1 if there is a problem. No role is assumed."""
     status, out, err = run("doctor", "--profile", "default")
     assert (status, err) == (0, "")
     assert out.startswith("ok     versions: stskit ")
@@ -1394,7 +1496,7 @@ def test_doctor_says_what_is_so_and_what_is_wrong(run: Run, stskit_aws: FakeSTS)
 
 
 def test_doctor_takes_the_options_of_the_call(run: Run) -> None:
-    """The field of the token, and which endpoint."""
+    """It uses the field of the token and the endpoint."""
     Path("token.json").touch(0o600)
     Path("token.json").write_text(json.dumps({"id_token": "opaque-token"}))
     look = ("doctor", "--offline", "--oidc-token-file", "token.json", "--region", "us-east-2")

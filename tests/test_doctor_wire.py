@@ -1,4 +1,4 @@
-"""What `stskit doctor` says about settings of the wire, and the switch for plain HTTP on the command line."""
+"""Findings of `stskit doctor` about TLS, proxies and plain HTTP, and the option --allow-http."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from saml_samples import PAIR, ROLE, encoded, response
 
 @pytest.mark.parametrize("variable", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_an_empty_bundle_is_noted(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Because other tools may take it for an order not to verify TLS."""
+    """Other tools may not verify TLS if the variable is empty."""
     monkeypatch.setenv(variable, "")
     (note,) = [each for each in texts(look(), "certificates") if "empty" in each]
     assert note.startswith(f"note: {variable} is empty. stskit verifies TLS anyway")
 
 
 def test_an_empty_bundle_of_the_profile_is_noted(home: Path) -> None:
-    """For signed calls, which would use it."""
+    """Only signed calls use the setting of the profile."""
     (home / ".aws").mkdir(exist_ok=True)
     (home / ".aws" / "config").write_text("[default]\nca_bundle =\n")
     assert any("ca_bundle of the profile is empty" in each for each in texts(look(), "certificates"))
@@ -30,7 +30,7 @@ def test_an_empty_bundle_of_the_profile_is_noted(home: Path) -> None:
 
 @pytest.mark.case("P121")
 def test_settings_that_a_saml_call_does_not_use_are_noted(home: Path, tmp_path: Path) -> None:
-    """With the variables to set instead."""
+    """The finding names the variables to set instead."""
     (home / ".aws").mkdir(exist_ok=True)
     (home / ".aws" / "config").write_text("[default]\nca_bundle = /ca.pem\nendpoint_url = https://sts.example\n")
     path = tmp_path / "response"
@@ -41,7 +41,7 @@ def test_settings_that_a_saml_call_does_not_use_are_noted(home: Path, tmp_path: 
 
 
 def test_offline_nothing_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also with the defaults mode `auto`, for which botocore asks the metadata service where the instance is."""
+    """The defaults mode `auto` makes botocore call the metadata service, which does not happen either."""
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
     monkeypatch.setenv("AWS_DEFAULTS_MODE", "auto")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA")
@@ -54,7 +54,7 @@ def test_offline_nothing_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("where", ["variable", "profile"])
 def test_allow_http_works_for_an_endpoint_that_no_option_names(where: str, home: Path) -> None:
-    """The advice of the error can be followed where the environment or the profile names the endpoint."""
+    """The option in the remedy works if the environment or the profile names the endpoint."""
     endpoint = "http://192.0.2.1:9"
     (home / ".aws").mkdir(exist_ok=True)
     of_profile = f"endpoint_url = {endpoint}\n" if where == "profile" else ""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import asdict
 
 from stskit import sinks
+from stskit._arguments import quoted
 from stskit._cli import console
 from stskit._cli.options import UsageError, check, check_only_one
 from stskit._cli.outputs import Result, build_delivery, deliver_to_process
@@ -23,6 +24,7 @@ from stskit._cli.recipe import (
     use_profile,
 )
 from stskit.engine import caller_identity
+from stskit.errors import ProofInvalid
 from stskit.sources import SAMLFile
 from stskit.sources.profile.process import mark_process
 
@@ -46,12 +48,18 @@ _ASSERTION_LABELS: Final = {
     "issued_at": "",
     "not_on_or_after": "valid until",
 }
+_NOT_RUN: Final = {ENOENT: "Check its path.", EACCES: "Make it executable (chmod +x), or check its path."}
 _COLOURS: Final = {"ok": "green", "note": "yellow", "wrong": "red"}
 
 
 def roles(args: Namespace) -> Result:
     """Show the roles that an assertion offers, also if it has expired."""
-    assertion = read_assertion(SAMLFile(args.saml_file).snapshot(), args.saml_file)
+    try:
+        assertion = read_assertion(SAMLFile(args.saml_file).snapshot(), args.saml_file)
+    except ProofInvalid as error:
+        if "--oidc-token-file" in error.cli_remedy:  # this command does not have the option
+            error.cli_remedy = "Pass a file with a SAML response, because an OIDC token offers no roles."
+        raise
     facts = {name: getattr(assertion, name) for name in _ASSERTION_LABELS}
     pairs = [(role.role_arn.split(":")[4], role.role_arn, role.principal_arn) for role in assertion.roles]
     listed = f"It offers no role of AWS.{assertion.similar_names('Role')}"
@@ -66,7 +74,7 @@ def roles(args: Namespace) -> Result:
 
 def assume(args: Namespace) -> Result:
     """Deliver the credentials of a role, or of a profile, to a sink."""
-    check_only_one(args, "destination", needed="invalid usage: say where the credentials go, with one of")
+    check_only_one(args, "destination", if_none="invalid usage: there is no destination for the credentials.")
     recipe = build_recipe(args)
     deliver = build_delivery(args)
     credentials = recipe.fetch()
@@ -86,8 +94,13 @@ def execute(args: Namespace) -> Result:
         raise UsageError(
             "There is no command to run.", remedy="Write it after two dashes: stskit exec ROLE -- aws s3 ls"
         )
-    recipe = build_recipe(args)
     program = args.program[0]
+    if program.startswith("arn:"):
+        raise UsageError(
+            f"{quoted(program)} is a role, not a command.",
+            remedy="Write the role before the two dashes: stskit exec ROLE -- COMMAND",
+        )
+    recipe = build_recipe(args)
     if which(program) is None:  # checked first, so that a wrong name costs no call and no MFA code
         number = EACCES if os.path.dirname(program) and os.path.exists(program) else ENOENT
         return _not_run(args, OSError(number, os.strerror(number)))
@@ -102,7 +115,11 @@ def execute(args: Namespace) -> Result:
 
 def _not_run(args: Namespace, error: OSError) -> Result:
     """Write why the program could not be started, and return the exit status that a shell would return."""
-    problem = UsageError(f"{args.program[0]} could not be started: {error.strerror}.")
+    program = args.program[0]
+    remedy = _NOT_RUN.get(error.errno or 0, "")
+    if error.errno == ENOENT and not os.path.dirname(program):
+        remedy = "Check its name, and the variable PATH."
+    problem = UsageError(f"{program} could not be started: {error.strerror}.", remedy=remedy)
     console.write_error(problem, args.argv, in_json=args.json)
     return Result("", {}, 127 if isinstance(error, FileNotFoundError) else 126)
 

@@ -76,7 +76,7 @@ def redirect_to_devnull(stream: TextIO) -> None:
 
 
 def _write(text: str, stream: TextIO) -> None:
-    encoding = stream.encoding
+    encoding = stream.encoding or "utf-8"  # io.StringIO has none
     stream.write(text.encode(encoding, "backslashreplace").decode(encoding).removesuffix("\n") + "\n")
     stream.flush()
 
@@ -90,16 +90,16 @@ def write_error(error: StskitError, words: Sequence[str], *, in_json: bool) -> N
     *words* are the arguments of the command line. The message begins with the wrong option if it was typed.
     """
     remedy, flag = error.cli_remedy or error.remedy, flag_for(error, words)
+    is_typed = flag is not None and is_among(flag, words)
+    with_flag = f"{flag} {error.cli_message}" if is_typed and error.cli_message else ""
     if in_json:
-        data = {"error": type(error).__name__, "message": error.message, "remedy": remedy}
+        data = {"error": type(error).__name__, "message": with_flag or error.message, "remedy": remedy}
         known = {**vars(error), "option": flag or error.option}
         hidden = (*data, "cli_message", "cli_remedy")
         shown = {name: value for name, value in known.items() if name not in hidden and _has(value)}
         write_stderr(as_json({**data, **shown}))
         return
-    is_typed = flag is not None and is_among(flag, words)
-    start = f"{flag} {error.cli_message}" if error.cli_message else f"{flag}: {error.message}"
-    text = joined(start if is_typed else error.message, remedy)
+    text = joined(with_flag or (f"{flag}: {error.message}" if is_typed else error.message), remedy)
     write_stderr(f"{paint('stskit:', 'red', sys.stderr)} {printable(text)}")
 
 

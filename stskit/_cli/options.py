@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from attrs import field, frozen
 
 from stskit._arguments import quoted
+from stskit._cli.mistakes import nearest
 from stskit.errors import SinkError, StskitError
 from stskit.sinks import Shell
 
 __all__ = [
     "CALL",
+    "DESTINATION",
     "DOCTOR",
     "FILES",
     "JSON",
@@ -24,7 +27,6 @@ __all__ = [
     "PROOF",
     "ROLE",
     "SERVER",
-    "WHERE",
     "Option",
     "UsageError",
     "add_group",
@@ -52,21 +54,25 @@ class UsageError(StskitError):
     """The arguments are incomplete or contradict each other. Nothing was done."""
 
 
-def _time(text: str) -> timedelta:
-    found = re.fullmatch(_TIME, text, re.ASCII)
-    if found is None:
-        raise ArgumentTypeError(f"{quoted(text)} is not a valid time. Expected for example 3600, 90s, 15m or 1h30m")
-    hours, minutes, seconds = (int(each or 0) for each in found.groups())
+def _not_valid(flag: str, problem: str, remedy: str) -> UsageError:
+    return UsageError(f"invalid usage: {flag} {problem}", remedy=remedy, option=flag)
+
+
+def _time(flag: str, text: str) -> timedelta:
+    match = re.fullmatch(_TIME, text, re.ASCII)
+    if match is None:
+        raise _not_valid(flag, f"{quoted(text)} is not a valid time.", "Write it as 3600, 90s, 15m or 1h30m.")
+    hours, minutes, seconds = (int(each or 0) for each in match.groups())
     return timedelta(hours=hours, minutes=minutes, seconds=seconds)
 
 
-def _region(text: str) -> str:
+def _region(flag: str, text: str) -> str:
     if text and not re.fullmatch(_REGION, text):
-        raise ArgumentTypeError(f"{text!r} is not a valid region. Expected a name such as eu-central-1")
+        raise _not_valid(flag, f"{quoted(text)} is not a valid region.", "Write a name such as eu-central-1.")
     return text
 
 
-def _url(text: str) -> str:
+def _url(flag: str, text: str) -> str:
     """Return *text* if it is a URL. Errors do not quote it, because it may contain a password."""
     from urllib.parse import urlsplit
 
@@ -76,15 +82,26 @@ def _url(text: str) -> str:
     except ValueError:  # wrong brackets, or a port that is not a number up to 65535
         is_valid = False
     if text and not is_valid:
-        raise ArgumentTypeError("this is not a valid URL. Expected https://HOST or https://HOST:PORT")
+        raise _not_valid(flag, "is not a valid URL.", "Write https://HOST or https://HOST:PORT")
     return text
 
 
-def _tag(text: str) -> tuple[str, str]:
+def _tag(flag: str, text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise ArgumentTypeError(f"{quoted(text)} is not a valid tag. Expected KEY=VALUE")
+        raise _not_valid(flag, f"{quoted(text)} is not a valid tag.", f"Write {flag} KEY=VALUE")
     return key, value
+
+
+def _shell(flag: str, text: str) -> str:
+    shells = get_args(Shell)
+    if text in ("", *shells):
+        return text
+    if text.startswith("arn:"):
+        raise _not_valid(flag, "is followed by a role.", f"Write the role before {flag}.")
+    near = nearest(text.rpartition("/")[2], shells)
+    remedy = f"Did you mean {near}?" if near else f"Use one of: {', '.join(shells)}."
+    raise _not_valid(flag, f"{quoted(text)} is not a supported shell.", remedy)
 
 
 @frozen
@@ -95,7 +112,7 @@ class Option:
         flag: The option as it is typed.
         metavar: Placeholder of its value in the help. Empty if it has no value.
         help: Its help text.
-        parsing: Further arguments for argparse's ``add_argument``.
+        parsing: Further arguments for argparse's ``add_argument``. Its ``type`` is called with the flag and the text.
         purpose: ``"source"`` or ``"destination"`` for options of which only one can be used, ``"role"`` for options
             that have no effect without a role, ``"call"`` for options that have no effect if STS is not called.
         needs: Other options. Without one of them this option has no effect.
@@ -125,11 +142,12 @@ class Option:
         return None if value is False or value == [] else value
 
 
+_REGION_DEFAULT: Final = "(default: AWS_REGION, AWS_DEFAULT_REGION, or the profile)"
 _SWITCH: Final[dict[str, Any]] = {"action": "store_true"}
 _DURATION: Final[dict[str, Any]] = {"type": _time}
 _PLACE: Final[dict[str, Any]] = {"type": _region}
 _REPEATED: Final[dict[str, Any]] = {"action": "append", "default": []}
-_SHELL: Final[dict[str, Any]] = {"nargs": "?", "const": "sh", "choices": get_args(Shell)}
+_SHELL: Final[dict[str, Any]] = {"nargs": "?", "const": "sh", "type": _shell}
 
 KEYS: Final = (
     Option(
@@ -142,7 +160,7 @@ KEYS: Final = (
     Option(
         "--keys-file",
         "FILE",
-        "file with credentials in JSON, as aws sts prints them (-: standard input)",
+        "file with credentials in JSON, as aws sts prints them, or - for standard input",
         purpose="source",
         reads_file=True,
     ),
@@ -152,7 +170,7 @@ FILES: Final = (
     Option(
         "--saml-file",
         "FILE",
-        "file with a SAML response: base64, XML, or the HAR file of a browser (-: standard input)",
+        "file with a SAML response: base64, XML, or the HAR file of a browser, or - for standard input",
         purpose="source",
         reads_file=True,
         arguments={"SAMLFile": "path"},
@@ -160,7 +178,7 @@ FILES: Final = (
     Option(
         "--oidc-token-file",
         "FILE",
-        "file with an OIDC token (-: standard input)",
+        "file with an OIDC token, or - for standard input",
         purpose="source",
         reads_file=True,
         arguments={"OIDCTokenFile": "path"},
@@ -168,7 +186,7 @@ FILES: Final = (
     Option(
         "--json-field",
         "NAME",
-        "field with the token, if the token file is JSON",
+        "name of the JSON field that contains the token, if the token file is JSON",
         needs=["--oidc-token-file"],
         arguments={"OIDCTokenFile": "json_field"},
     ),
@@ -194,7 +212,7 @@ MFA: Final = (
     Option(
         "--mfa-serial",
         "SERIAL",
-        "ARN or serial number of the MFA device; stskit asks for its code",
+        "ARN or serial number of the MFA device, 9 to 256 characters. stskit asks for its code",
         arguments={"MFA": "serial", "Role": "mfa"},
     ),
     Option(
@@ -206,25 +224,31 @@ MFA: Final = (
     Option(
         "--token-code",
         "CODE",
-        "MFA code, which works once (default: stskit asks for it)",
+        "MFA code, 6 digits. It works once (default: stskit asks for it)",
         needs=["--mfa-serial"],
         excludes=["--mfa-command"],
         arguments={"MFA": "code"},
     ),
-    Option("--session-token", "", "use the MFA code for GetSessionToken, and assume roles with its session", _SWITCH),
+    Option(
+        "--session-token",
+        "",
+        "call GetSessionToken first, with the MFA code if there is one, and use its credentials (valid for 12h)",
+        _SWITCH,
+    ),
 )
 ROLE: Final = (
     Option(
         "--session-name",
         "NAME",
-        "session name, which CloudTrail shows",
+        "session name, 2 to 64 characters. CloudTrail shows it (default: AWS_ROLE_SESSION_NAME, or user and host name)",
         purpose="role",
         arguments={"Role": "session_name"},
     ),
     Option(
         "--duration",
         "TIME",
-        "how long the credentials are valid, for example 3600, 15m or 1h",
+        "how long the credentials are valid: 15m to 12h, up to the limit of the role, and up to 1h in a chain. A "
+        "number without a unit is in seconds (default: 1h, or the duration that the SAML response requests)",
         _DURATION,
         purpose="role",
         arguments={"Role": "duration"},
@@ -232,7 +256,7 @@ ROLE: Final = (
     Option(
         "--policy-file",
         "FILE",
-        "file with a session policy in JSON (-: standard input)",
+        "file with a session policy in JSON, which can only reduce permissions, or - for standard input",
         purpose="role",
         reads_file=True,
         arguments={"Role": "policy"},
@@ -240,7 +264,7 @@ ROLE: Final = (
     Option(
         "--policy-arn",
         "ARN",
-        "managed policy as a session policy (repeatable)",
+        "ARN of a managed policy that is used as a session policy (repeatable, up to 10)",
         _REPEATED,
         purpose="role",
         arguments={"Role": "policy_arns"},
@@ -248,7 +272,7 @@ ROLE: Final = (
     Option(
         "--tag",
         "KEY=VALUE",
-        "session tag (repeatable)",
+        "session tag: key up to 128 characters, value up to 256 (repeatable, up to 50)",
         {**_REPEATED, "type": _tag},
         purpose="role",
         arguments={"Role": "tags"},
@@ -256,7 +280,7 @@ ROLE: Final = (
     Option(
         "--transitive-tag",
         "KEY",
-        "key of a tag that is passed on to chained roles (repeatable)",
+        "key of a tag that is passed on to chained roles (repeatable, up to 50)",
         _REPEATED,
         purpose="role",
         arguments={"Role": "transitive_tag_keys"},
@@ -264,8 +288,8 @@ ROLE: Final = (
     Option(
         "--external-id",
         "ID",
-        "external ID that a third party's trust policy requires. Other users of this machine can see it in the process "
-        "list, so prefer --external-id-file",
+        "external ID that the trust policy requires, 2 to 1,224 characters. Other users of this machine can see it in "
+        "the process list, so prefer --external-id-file",
         purpose="role",
         excludes=["--external-id-file"],
         arguments={"Role": "external_id"},
@@ -273,7 +297,7 @@ ROLE: Final = (
     Option(
         "--external-id-file",
         "FILE",
-        "file with the external ID (-: standard input)",
+        "file with the external ID, or - for standard input",
         purpose="role",
         reads_file=True,
         arguments={"Role": "external_id"},
@@ -281,7 +305,7 @@ ROLE: Final = (
     Option(
         "--source-identity",
         "NAME",
-        "source identity of the session",
+        "name of the person or program that uses the session, 2 to 256 characters. It stays the same in chained roles",
         purpose="role",
         arguments={"Role": "source_identity"},
     ),
@@ -290,7 +314,8 @@ ENDPOINT: Final = (
     Option(
         "--endpoint-url",
         "URL",
-        "URL of a server other than AWS",
+        "URL of an STS that is not AWS, for example https://sts.example:8443 (default: AWS_ENDPOINT_URL_STS, "
+        "AWS_ENDPOINT_URL, or AWS)",
         {"type": _url},
         purpose="call",
         arguments={"BotocoreSTS": "endpoint_url"},
@@ -298,7 +323,7 @@ ENDPOINT: Final = (
     Option(
         "--use-fips",
         "",
-        "use the FIPS endpoint",
+        "use the FIPS endpoint of AWS",
         _SWITCH,
         purpose="call",
         excludes=["--endpoint-url"],
@@ -307,27 +332,34 @@ ENDPOINT: Final = (
     Option(
         "--allow-http",
         "",
-        "allow plain HTTP to a remote endpoint",
+        "allow requests without encryption (http) to another machine",
         _SWITCH,
         arguments={"BotocoreSTS": "allow_http", "Profile": "allow_http"},
     ),
 )
 SERVER: Final = (
-    Option("--region", "REGION", "region of STS", _PLACE, purpose="call", arguments={"BotocoreSTS": "region"}),
+    Option(
+        "--region",
+        "REGION",
+        f"region of STS {_REGION_DEFAULT}",
+        _PLACE,
+        purpose="call",
+        arguments={"BotocoreSTS": "region"},
+    ),
     *ENDPOINT,
 )
 CALL: Final = (
     Option(
         "--region",
         "REGION",
-        "region of STS, and of the profile, shell, file or command that gets the credentials",
+        f"region of STS, and of the profile, shell, file or command that gets the credentials {_REGION_DEFAULT}",
         _PLACE,
         arguments=dict.fromkeys(("BotocoreSTS", *_SINKS), "region"),
     ),
     Option(
         "--sts-region",
         "REGION",
-        "region of STS, if it differs from --region",
+        "region of STS, if it is another one (default: that of --region)",
         _PLACE,
         purpose="call",
         arguments={"BotocoreSTS": "region"},
@@ -336,43 +368,45 @@ CALL: Final = (
     Option(
         "--wait-for-new-role",
         "TIME",
-        "how long to retry a role that was just created, up to 1m",
+        "how long to retry if STS denies access to a role that was created just now, up to 1m (default: no retries)",
         _DURATION,
         purpose="role",
         arguments={"AssumedRole": "wait_for_new_role"},
     ),
-    Option("--cache", "", "store credentials in ~/.cache/stskit until they expire, for later calls", _SWITCH),
+    Option("--cache", "", "store the credentials in ~/.cache/stskit, and use them again until they expire", _SWITCH),
     Option(
         "--cache-key",
         "NAME",
-        "name for the identity of the credentials. --cache needs it if stskit cannot see the identity: with a "
-        "credential_process, container or instance credentials",
+        "a name for the user of the credentials, so that the cache can separate users. --cache needs it for a "
+        "credential_process, a container or an instance, because stskit cannot see the user there",
         needs=["--cache"],
         arguments={"Cached": "key"},
     ),
 )
-WHERE: Final = (
+DESTINATION: Final = (
     Option(
         "--to-profile",
         "NAME",
-        "profile in ~/.aws/credentials; the rest of the file stays unchanged",
+        "write a profile to ~/.aws/credentials. The rest of the file stays unchanged",
         purpose="destination",
         arguments={"CredentialsFile": "profile"},
     ),
     Option(
         "--to-shell",
         "SHELL",
-        f"commands for eval in this shell: {', '.join(get_args(Shell))} (default: sh)",
+        f"print commands for eval in this shell: {', '.join(get_args(Shell))} (default: sh)",
         _SHELL,
         purpose="destination",
         arguments={"ShellExports": "shell"},
     ),
-    Option("--to-dotenv", "FILE", ".env file", purpose="destination", arguments={"DotEnv": "path"}),
+    Option(
+        "--to-dotenv", "FILE", "write variables to a .env file", purpose="destination", arguments={"DotEnv": "path"}
+    ),
     Option("--to-process", "", "print the document of a credential_process", _SWITCH, purpose="destination"),
     Option(
         "--set-output",
         "FORMAT",
-        "output format of the AWS CLI for the profile",
+        "output format that the AWS CLI uses with the profile, for example json (default: unchanged)",
         needs=["--to-profile"],
         arguments={"CredentialsFile": "output"},
     ),
@@ -393,7 +427,7 @@ WHERE: Final = (
     Option(
         "--overwrite",
         "",
-        "replace long-term keys, or another source of the profile",
+        "replace the profile, even if it has long-term keys or other settings for credentials",
         _SWITCH,
         needs=["--to-profile"],
         arguments={"CredentialsFile": "overwrite"},
@@ -401,7 +435,7 @@ WHERE: Final = (
     Option(
         "--backup",
         "",
-        "keep the old content in FILE.bak",
+        "keep the old content of the file in FILE.bak",
         _SWITCH,
         needs=["--to-profile", "--to-dotenv"],
         arguments={"CredentialsFile": "backup", "DotEnv": "backup"},
@@ -413,7 +447,7 @@ DOCTOR: Final = (
     Option(
         "--run",
         "",
-        "fetch the credentials of the profile, even if that runs a program or calls AWS",
+        "fetch the credentials of the profile, even if this starts a program or calls AWS",
         _SWITCH,
         excludes=["--offline", "--saml-file", "--oidc-token-file", "--keys-file"],
     ),
@@ -427,8 +461,12 @@ def add_group(parser: ArgumentParser, title: str, options: Sequence[Option]) -> 
     """Add a group of options to a parser."""
     group = parser.add_argument_group(title)
     for option in options:
-        value: dict[str, Any] = {"metavar": option.metavar} if option.metavar else {}
-        group.add_argument(option.flag, help=option.help, **value, **option.parsing)
+        details: dict[str, Any] = {"help": option.help, **option.parsing}
+        if option.metavar:
+            details["metavar"] = option.metavar
+        if "type" in details:
+            details["type"] = partial(details["type"], option.flag)
+        group.add_argument(option.flag, **details)
 
 
 def arguments_for(target: type, args: Namespace) -> dict[str, Any]:
@@ -455,7 +493,7 @@ def flag_for(error: StskitError, words: Sequence[str]) -> str | None:
     of_sink = isinstance(error, SinkError)
     options = [
         option
-        for option in (*PROOF, *MFA, *ROLE, *CALL, *WHERE)
+        for option in (*PROOF, *MFA, *ROLE, *CALL, *DESTINATION)
         if any(
             argument == error.option and (target in _SINKS) == of_sink for target, argument in option.arguments.items()
         )
@@ -477,9 +515,9 @@ def check(args: Namespace) -> None:
                 f"{flag} and {excluded[0]} cannot be used together.", remedy="Use only one of them.", option=flag
             )
         if option.needs and not typed.keys() & {*option.needs}:
-            needed = " or ".join(option.needs[:2])
+            needed = " or ".join(option.needs)
             raise UsageError(
-                f"{flag} has no effect without {needed}.", remedy="Omit it, or add that option.", option=flag
+                f"{flag} has no effect without {needed}.", remedy=f"Omit it, or add {needed}.", option=flag
             )
     _check_standard_input(args, typed)
     if "--session-token" in typed and typed.keys() & {"--saml-file", "--oidc-token-file", "--from-env"}:
@@ -556,17 +594,18 @@ def _check_without_role(typed: Mapping[str, Option]) -> None:
         raise UsageError("--allow-http has no effect: no server is called.", remedy="Omit it.", option="--allow-http")
 
 
-def check_only_one(args: Namespace, purpose: Purpose, *, needed: str = "") -> None:
+def check_only_one(args: Namespace, purpose: Purpose, *, if_none: str = "") -> None:
     """Raise `UsageError` if several options with this purpose were typed.
 
-    With *needed*, the beginning of a message, it is an error to type none of them.
+    With *if_none*, the message for that case, it is an error to type none of them.
     """
     options = [option for option in args.options if option.purpose == purpose]
     typed = [option.flag for option in options if option.value_in(args) is not None]
     if len(typed) > 1:
         raise UsageError(f"{' and '.join(typed)} cannot be used together.", remedy="Use only one of them.")
-    if needed and not typed:
-        raise UsageError(f"{needed}: {', '.join(option.flag for option in options)}.")
+    if if_none and not typed:
+        names = [f"{option.flag} {option.metavar}" if option.parsing == {} else option.flag for option in options]
+        raise UsageError(if_none, remedy=f"Add {', '.join(names[:-1])} or {names[-1]}.")
 
 
 def uses_no_role(args: Namespace) -> bool:

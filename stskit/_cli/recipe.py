@@ -9,11 +9,13 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from re import fullmatch
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
 
 from stskit._arguments import path_text, quoted
+from stskit._cli.mistakes import copied_text_problem
 from stskit._cli.options import UsageError, arguments_for, check, uses_no_role
 from stskit.caches import FileCache
 from stskit.credentials import Credentials
@@ -45,6 +47,9 @@ __all__ = [
 ]
 
 _MAX_INPUT_BYTES: Final = 100_000
+_ROLE_ARN_REMEDY: Final = (
+    "Pass a role ARN, for example arn:aws:iam::123456789012:role/Deploy. With --saml-file, its name is enough."
+)
 
 
 def build_server(args: Namespace) -> BotocoreSTS:
@@ -56,8 +61,28 @@ def build_source_of_keys(args: Namespace) -> Source[Credentials]:
     """Return the source if the proof is AWS credentials."""
     if args.keys_file is not None:
         return Static(read_credentials(args.keys_file))
+    _check_profile_name(args)
     use_profile(args.profile)
     return Profile(**arguments_for(Profile, args))
+
+
+def _check_profile_name(args: Namespace) -> None:
+    """Raise `UsageError` if ``--profile`` is an ARN. A profile can have such a name, so the files are read first."""
+    if not (args.profile or "").startswith("arn:"):
+        return
+    from botocore.exceptions import BotoCoreError
+    from botocore.session import Session
+
+    with suppress(BotoCoreError):  # if a file has an error, it is reported when the profile is used
+        if args.profile not in Session().available_profiles:
+            remedy = "Write --profile NAME"
+            if hasattr(args, "roles"):
+                remedy = "Write the role without an option. If it needs a profile, add --profile NAME"
+            raise UsageError(
+                f"--profile {quoted(args.profile)} is an ARN, not the name of a profile.",
+                remedy=remedy,
+                option="--profile",
+            )
 
 
 def build_recipe(args: Namespace) -> Source[Credentials]:
@@ -135,6 +160,14 @@ def _role_arguments(args: Namespace) -> dict[str, Any]:
     arguments.pop("mfa", None)
     if "policy" in arguments:
         arguments["policy"] = str(_read_text(arguments["policy"], "a session policy in JSON"))
+    for each in arguments.get("policy_arns", ()):
+        if each and not each.startswith("arn:"):
+            raise UsageError(
+                f"--policy-arn {quoted(each)} is not a valid policy ARN.",
+                remedy="Pass arn:aws:iam::aws:policy/NAME for a policy of AWS, or arn:aws:iam::ACCOUNT:policy/NAME for "
+                "your own.",
+                option="--policy-arn",
+            )
     if args.external_id_file is not None:
         arguments["external_id"] = _read_text(args.external_id_file, "an external ID").strip()
     if "tags" in arguments:
@@ -155,22 +188,38 @@ def _first_role_arn(args: Namespace, source: Source[Proof]) -> str:
             raise UsageError(
                 f"{each} is a file, not a role.", remedy="Did you mean --saml-file, --oidc-token-file or --keys-file?"
             )
+        if problem := copied_text_problem(each):
+            raise UsageError(problem[0], remedy=problem[1])
     for each in args.roles[1:]:
         if not each.startswith("arn:"):
+            remedy = "Pass the role ARN. To assume two separate roles, run stskit twice."
+            if "--" in args.argv and args.command != "exec":
+                remedy = "To run a command with the credentials, use: stskit exec ROLE -- COMMAND"
             raise UsageError(
                 f"{quoted(each)} is not a valid role ARN. Several roles are a chain, each assumed from the one before, "
                 "and only the first can be a name.",
-                remedy="Pass the role ARN. To assume two separate roles, run stskit twice.",
+                remedy=remedy,
             )
     if isinstance(source, FileSnapshot) and not wanted.startswith("arn:"):
         return _offered_role_arn(source, args.saml_file, wanted)
-    if not wanted.startswith("arn:"):
+    if args.roles and not wanted:  # often an unset variable of a shell
+        raise UsageError("The role is empty.", remedy="Pass a role ARN. If it is a shell variable, set the variable.")
+    if not wanted:
         raise UsageError(
-            f"{quoted(wanted)} is a name, not a role ARN." if wanted else "There is no role to assume.",
-            remedy="Pass a role ARN, for example arn:aws:iam::123456789012:role/Deploy. With --saml-file, its name is "
-            "enough. To use credentials without a role, pass --profile, --keys-file or --session-token.",
+            "There is no role to assume.",
+            remedy=f"{_ROLE_ARN_REMEDY} To use credentials without a role, pass --profile, --keys-file or "
+            "--session-token.",
         )
+    if not wanted.startswith("arn:"):
+        raise UsageError(f"{quoted(wanted)} is {_kind_of_name(wanted)}.", remedy=_ROLE_ARN_REMEDY)
     return wanted
+
+
+def _kind_of_name(role: str) -> str:
+    """Return what a role is that was not typed as an ARN."""
+    if fullmatch("[0-9]{12}", role):
+        return "an account ID, not a role ARN"
+    return "a name, not a role ARN" if fullmatch(r"(?a:[\w+=,.@/-]+)", role) else "not a valid role ARN"
 
 
 def _offered_role_arn(source: FileSnapshot[SavedResponse, Proof], path: str, wanted: str) -> str:

@@ -58,13 +58,13 @@ def examine(
     elif are_files_wrong:
         about = "credential chain" if profile is None else f"profile {profile}"
         text = "The credentials are unknown, because the config file or the credentials file has an error"
-        yield Finding(about, "note", text, "Correct the errors below")
+        yield Finding(about, "note", text, "Correct the errors below.")
     else:
         yield from of_profile(profile, clock, run=run)
     signed = saml_file is oidc_token_file is None
     if signed and are_files_wrong:
         text = "The region and the endpoint are unknown, because a file has an error"
-        yield Finding("region", "note", text, "Correct the errors below")
+        yield Finding("region", "note", text, "Correct the errors below.")
     else:
         try:
             sts = BotocoreSTS(region, endpoint_url=endpoint_url, use_fips=use_fips, allow_http=allow_http)

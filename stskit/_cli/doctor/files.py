@@ -57,16 +57,16 @@ def shared_file(kind: Literal["credentials", "config"]) -> SharedFile:
     facts: Facts = {"path": path}
     if path.startswith("~"):
         text = f"There is no home folder, so there is no {about}"
-        return SharedFile(kind, path, fault=Finding(about, "wrong", text, f"Set HOME, or {variable}"))
+        return SharedFile(kind, path, fault=Finding(about, "wrong", text, f"Set HOME, or {variable}."))
     try:
         atomic.read(path, MAX_BYTES)  # botocore treats an unreadable file as a missing one
     except (FileNotFoundError, NotADirectoryError):
         if not os.environ.get(variable):
             return SharedFile(kind, path)
-        text, remedy = f"{variable} names {path}, which does not exist", "Correct the variable, or unset it"
+        text, remedy = f"{variable} names {path}, which does not exist", "Correct the variable, or unset it."
     except OSError as error:
         text = f"{path} cannot be read: {error.strerror}"
-        remedy = "Replace it by a regular file of your own with mode 600"
+        remedy = "Replace it by a regular file of your own with mode 600."
     else:
         return _parsed(kind, path)
     return SharedFile(kind, path, fault=Finding(about, "wrong", text, remedy, facts))
@@ -79,19 +79,19 @@ def of_shared_file(file: SharedFile, clock: Clock) -> Iterator[Finding]:
         yield file.fault
         return
     if not file.is_there:
-        yield Finding(about, "ok", f"There is no {file.path}. Only profiles need it", facts=facts)
+        yield Finding(about, "ok", f"{file.path} does not exist. Only profiles need it", facts=facts)
         return
     real, number = os.path.realpath(file.path), len(file.sections)
     link = f", which is a link to {real}," if os.path.islink(file.path) else ""
     text = f"{file.path}{link} can be read, and has {number} section{'s' * (number != 1)}"
     yield Finding(about, "ok", text, facts={**facts, "sections": number})
     yield from _of_mode(file, about, real)
-    for text, remedy in _odd_in_credentials(file) if file.kind == "credentials" else _odd_in_config(file):
+    for text, remedy in _misread_in_credentials(file) if file.kind == "credentials" else _misread_in_config(file):
         yield Finding(about, "note", f"{file.path} has {text}", remedy, facts)
     now = clock.now()
     if expired := [name for name, options in file.sections.items() if _has_expired(options, now)]:
         text = f"Profiles in {file.path} with expired credentials: {format_list(expired)}"
-        yield Finding(about, "note", text, "Get new credentials before you use these profiles", facts)
+        yield Finding(about, "note", text, "Get new credentials before you use these profiles.", facts)
 
 
 def of_cache() -> Finding:
@@ -100,13 +100,13 @@ def of_cache() -> Finding:
     about, facts = "cache folder", {"path": cache.folder}
     _, warned = collect_warnings(lambda: cache.get(""))
     if warned:
-        remedy = "Make it a folder of your own with mode 0700, or set XDG_CACHE_HOME"
+        remedy = "Make it a folder of your own with mode 0700, or set XDG_CACHE_HOME."
         return Finding(about, "wrong", warned[0], remedy, facts)
     place = cache.folder
     while not os.path.exists(place):
         place = os.path.dirname(place)
     if not os.access(place, os.W_OK | os.X_OK):
-        remedy = "Get write permission for it, or set XDG_CACHE_HOME"
+        remedy = "Get write permission for it, or set XDG_CACHE_HOME."
         return Finding(about, "wrong", f"{cache.folder} cannot be used: {place} is not writable", remedy, facts)
     how = "can be used" if place == cache.folder else "does not exist yet, and is created when it is needed"
     return Finding(about, "ok", f"{cache.folder} {how}", facts=facts)
@@ -120,11 +120,11 @@ def _parsed(kind: Literal["credentials", "config"], path: str) -> SharedFile:
     problem = details["error"]  # the exception quotes the line, which may be a secret
     line, why = line_of(problem), _UNPARSED.get(type(problem).__name__)
     if isinstance(problem, UnicodeError):
-        reason, remedy = "it is not UTF-8 text", "Save it again as plain text"
+        reason, remedy = "it is not UTF-8 text", "Save it again as plain text."
     elif why is None or line is None:
-        reason, remedy = "an indented line is not `name = value`", "Correct the line, or remove its indentation"
+        reason, remedy = "an indented line is not `name = value`", "Correct the line, or remove its indentation."
     else:
-        reason, remedy = f"line {line} {why}", f"Correct line {line}"
+        reason, remedy = f"line {line} {why}", f"Correct line {line}."
     text = f"AWS tools cannot read {path}: {reason}"
     fault = Finding(f"{kind} file", "wrong", text, remedy, {"path": path, "line": line or 0})
     return SharedFile(kind, path, is_there=True, fault=fault)
@@ -146,20 +146,20 @@ def _of_mode(file: SharedFile, about: str, real: str) -> Iterator[Finding]:
         yield Finding(about, "wrong", text, f"Run: chmod 700 {quote(folder)}", facts)
 
 
-def _odd_in_credentials(file: SharedFile) -> Iterator[tuple[str, str]]:
+def _misread_in_credentials(file: SharedFile) -> Iterator[tuple[str, str]]:
     if odd := [name for name in file.sections if name.startswith("profile ")]:
         name = odd[0].removeprefix("profile ").strip()
-        yield f"[{odd[0]}], and tools read the word profile as a part of the name", f"Write [{name}]"
+        yield f"[{odd[0]}], and tools read the word profile as a part of the name", f"Write [{name}]."
 
 
-def _odd_in_config(file: SharedFile) -> Iterator[tuple[str, str]]:
+def _misread_in_config(file: SharedFile) -> Iterator[tuple[str, str]]:
     for name in file.sections:
         if name not in _SECTIONS and not any(build_profile_map({name: {}}).values()):
-            remedy = "Write [profile NAME], with quotes around a name that has spaces"
+            remedy = "Write [profile NAME], with quotes around a name that has spaces."
             yield f"[{name}], which AWS tools do not read as a profile", remedy
     if {"default", "profile default"} <= file.sections.keys():
         text = "[default] and [profile default], and AWS tools differ in which one they read"
-        yield text, "Keep only [default]"
+        yield text, "Keep only [default]."
 
 
 def _has_expired(options: Mapping[str, Any], now: datetime) -> bool:

@@ -28,7 +28,6 @@ def _sentence(text: str) -> str:
 
 def _step(text: str) -> str:
     text = _shown(text)
-    text = text if text.endswith("...") else text.removesuffix(".")
     return text[:1].upper() + text[1:]
 
 
@@ -40,7 +39,8 @@ class Finding:
         about: Short name of the thing.
         state: ``"ok"``, ``"note"``, or ``"wrong"`` if something does not work or is not safe.
         text: The finding, one sentence.
-        remedy: What to do, a phrase or a command. Empty if nothing is to be done.
+        remedy: What to do, in sentences. A command to copy is at the end, without a period. Empty if there is nothing
+            to do.
         facts: Details by name, for programs. Times are in ISO 8601.
     """
 

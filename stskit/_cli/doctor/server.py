@@ -43,24 +43,24 @@ _NOTABLE, _TOO_MUCH = (
     timedelta(seconds=60),
     timedelta(minutes=5),
 )  # of two clocks; AWS allows 15 minutes
-# By the class of an exception or of its causes. The first one that fits is used.
-_PROXY: Final = ("the proxy could not be reached, or refused the connection", "Check HTTPS_PROXY and NO_PROXY")
-_SLOW: Final = ("it did not respond in time", "Check the network, and whether a proxy is needed")
-_WHY: Final = {
+# Problem and remedy by the class of an exception or of one of its causes. The first class that fits is used.
+_PROXY: Final = ("the proxy could not be reached, or refused the connection", "Check HTTPS_PROXY and NO_PROXY.")
+_SLOW: Final = ("it did not respond in time", "Check the network, and whether a proxy is needed.")
+_CONNECTION_PROBLEMS: Final = {
     "ProxyError": _PROXY,
     "ProxyConnectionError": _PROXY,
-    "InvalidProxiesConfigError": ("the settings of the proxy are not valid", "Correct HTTPS_PROXY"),
+    "InvalidProxiesConfigError": ("the settings of the proxy are not valid", "Correct HTTPS_PROXY."),
     "SSLCertVerificationError": (
         "its certificate is not trusted (TLS)",
-        "Check AWS_CA_BUNDLE, clock and endpoint",
+        "Check AWS_CA_BUNDLE, the clock and the endpoint.",
     ),
-    "SSLError": ("a secure connection failed (TLS)", "Check AWS_CA_BUNDLE, the proxy and the endpoint"),
-    "gaierror": ("its name could not be resolved (DNS)", "Check the region, the endpoint and the network"),
-    "ConnectionRefusedError": ("the connection was refused", "Check the endpoint, and whether a proxy is needed"),
+    "SSLError": ("a secure connection failed (TLS)", "Check AWS_CA_BUNDLE, the proxy and the endpoint."),
+    "gaierror": ("its name could not be resolved (DNS)", "Check the region, the endpoint and the network."),
+    "ConnectionRefusedError": ("the connection was refused", "Check the endpoint, and whether a proxy is needed."),
     "TimeoutError": _SLOW,
     "ConnectTimeoutError": _SLOW,
     "ReadTimeoutError": _SLOW,
-    "Exception": ("the connection failed", "Check the network, the proxy and the endpoint"),
+    "Exception": ("the connection failed", "Check the network, the proxy and the endpoint."),
 }
 
 
@@ -69,8 +69,8 @@ def of_server(
 ) -> Iterator[Finding]:
     """Yield findings about a call of *sts*.
 
-    *signed*: the call is signed, so the profile can configure it. *is_ambient*: the profile is also the source, so that
-    another finding reports if it is missing.
+    If the call is *signed*, the profile can configure it. If the source *is_ambient*, another finding reports a missing
+    profile.
     """
     try:
         client = _client(sts, partition, signed=signed)
@@ -101,7 +101,7 @@ def of_server(
     bundle = next((each for each in bundles if each and each.strip()), None)
     if bundle and not (os.path.isfile(bundle) and os.access(bundle, os.R_OK)):
         text = f"{bundle}, the file with the certificates of servers, is not a readable file"
-        remedy = "Correct AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE or ca_bundle, or unset it"
+        remedy = "Correct AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE or ca_bundle, or unset it."
         yield Finding("certificates", "wrong", text, remedy, {"path": bundle})
     if offline:
         text = "STS was not called (offline), so the network and the clock were not checked"
@@ -125,7 +125,9 @@ def _of_empty_bundles(profile: Mapping[str, str]) -> Iterator[Finding]:
     values["ca_bundle of the profile"] = profile.get("ca_bundle")
     if empty := [name for name, value in values.items() if value is not None and not value.strip()]:
         text = f"{' and '.join(empty)} {'is' if len(empty) == 1 else 'are'} empty. stskit verifies TLS anyway"
-        yield Finding("certificates", "note", text, "Unset it, because other tools may then not verify certificates")
+        yield Finding(
+            "certificates", "note", text, "Unset it, because some other tools then do not verify certificates."
+        )
 
 
 def _of_variables() -> Iterator[Finding]:
@@ -133,11 +135,11 @@ def _of_variables() -> Iterator[Finding]:
     region, default = (os.environ.get(name) for name in REGIONS)
     if region and default and region != default:
         text = f"AWS_REGION is {region} and AWS_DEFAULT_REGION is {default}. stskit uses the first, boto3 the second"
-        yield Finding("region", "note", text, "Set both to the same region")
+        yield Finding("region", "note", text, "Set both to the same region.")
     urls = [name for name in _URLS if os.environ.get(name)]
     if urls and _ignores_urls():
-        text = f"{' and '.join(urls)} has no effect, because {_IGNORE} is true"
-        yield Finding("endpoint", "note", text, "Unset the variable that you do not need")
+        text = f"{' and '.join(urls)} {'has' if len(urls) == 1 else 'have'} no effect, because {_IGNORE} is true"
+        yield Finding("endpoint", "note", text, "Unset the variable that you do not need.")
 
 
 def _of_region(sts: BotocoreSTS, region: str, profile_region: str | None, *, is_at_aws: bool) -> Finding:
@@ -146,13 +148,13 @@ def _of_region(sts: BotocoreSTS, region: str, profile_region: str | None, *, is_
     named_by, wanted = next(((place, value) for place, value in named.items() if value), ("", ""))
     if wanted != region:
         why = f"{named_by} is {wanted}, in another partition than the role" if wanted else "No region is configured"
-        remedy = "Set AWS_REGION, or pass --region, for an endpoint near you"
+        remedy = "For an endpoint near you, set AWS_REGION or pass --region."
         facts = {"region": region, "from": "default"}
         return Finding("region", "note", f"{why}, so stskit would call STS in {region}", remedy, facts)
     text, facts = f"stskit would call STS in {region} (from {named_by})", {"region": region, "from": named_by}
     if is_at_aws and region not in regions():
         near = get_close_matches(region, regions(), 1)
-        remedy = f"Did you mean {near[0]}?" if near else "Correct it, or upgrade botocore"
+        remedy = f"Did you mean {near[0]}?" if near else "Correct it, or upgrade botocore."
         return Finding("region", "note", f"{text}, but botocore knows no such region", remedy, facts)
     return Finding("region", "ok", text, facts=facts)
 
@@ -165,7 +167,7 @@ def _of_endpoint(client: BaseClient, url_from: str, *, is_allowed: bool) -> Find
         check_url(client.meta.endpoint_url)
     except PlaintextError as error:
         text = f"{text}, where the request would not be encrypted ({error})"
-        remedy = "Use an https endpoint" if is_allowed else "Use an https endpoint, or add --allow-http"
+        remedy = "Use an https endpoint." if is_allowed else "Use an https endpoint, or add --allow-http."
         return Finding("endpoint", "note" if is_allowed else "wrong", text, remedy, facts)
     return Finding("endpoint", "ok", text, facts=facts)
 
@@ -201,11 +203,11 @@ def _of_clock(url: str, bundle: str | None, clock: Clock) -> Finding:
             date = run_with_deadline(2 * _SECONDS, lambda: _date(url, bundle))
             here = before + (clock.now() - before) / 2
     except Exception as error:  # noqa: BLE001 - the exceptions of botocore have no common base class
-        why, remedy = _why(error)
-        return Finding("network", "wrong", f"STS at {endpoint} could not be reached: {why}", remedy, facts)
+        problem, remedy = _connection_problem(error)
+        return Finding("network", "wrong", f"STS at {endpoint} could not be reached: {problem}", remedy, facts)
     if date is None:
         text = f"The server at {endpoint} responded without a Date header"
-        return Finding("clock", "note", text, "Check that the endpoint is an STS", facts)
+        return Finding("clock", "note", text, "Check that the endpoint is an STS.", facts)
     ahead = here.replace(microsecond=0) - date
     seconds = facts["ahead_seconds"] = round(ahead.total_seconds())
     if abs(ahead) < _NOTABLE:
@@ -213,7 +215,7 @@ def _of_clock(url: str, bundle: str | None, clock: Clock) -> Finding:
         return Finding("clock", "ok", text, facts=facts)
     side = "ahead of" if seconds > 0 else "behind"
     text = f"The clock of this machine is {format_duration(abs(ahead))} {side} that of STS"
-    remedy = "Set the clock of this machine, for example with NTP"
+    remedy = "Set the clock of this machine, for example with NTP."
     if abs(ahead) <= _TOO_MUCH:
         return Finding("clock", "note", text, remedy, facts)
     return Finding("clock", "wrong", f"{text}, so STS refuses proofs and signatures", remedy, facts)
@@ -225,22 +227,24 @@ def _date(url: str, bundle: str | None) -> datetime | None:
     times: Any = (_SECONDS, _SECONDS)
     session = URLLib3Session(verify=verify, proxies=get_environ_proxies(url), timeout=times)
     try:
-        answer = session.send(AWSRequest("GET", url, stream_output=True).prepare())
-        with suppress(ValueError, TypeError):  # no date in it
-            return parsedate_to_datetime(str(answer.headers.get("Date"))).astimezone(UTC)
+        response = session.send(AWSRequest("GET", url, stream_output=True).prepare())
+        with suppress(ValueError, TypeError):  # the header is missing or is not a date
+            return parsedate_to_datetime(str(response.headers.get("Date"))).astimezone(UTC)
         return None
     finally:
         session.close()
 
 
-def _why(error: BaseException | None) -> tuple[str, str]:
+def _connection_problem(error: BaseException | None) -> tuple[str, str]:
     """Return why a server could not be reached, and what to do. Errors are not quoted: they may have a password."""
     names: set[str] = set()
     while error is not None:
         names |= {each.__name__ for each in type(error).__mro__}
         inner = getattr(error, "kwargs", {}).get("error")
         error = error.__cause__ or error.__context__ or (inner if isinstance(inner, BaseException) else None)
-    return next((why for name, why in _WHY.items() if name in names), _WHY["Exception"])
+    return next(
+        (problem for name, problem in _CONNECTION_PROBLEMS.items() if name in names), _CONNECTION_PROBLEMS["Exception"]
+    )
 
 
 def _without_user(url: str) -> str:

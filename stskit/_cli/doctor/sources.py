@@ -200,25 +200,29 @@ def _of_keys(about: str, start: str, keys: Credentials, now: datetime, facts: Fa
     if keys.session_token is None:
         if keys.access_key_id.startswith("ASIA"):
             text = f"{start} temporary credentials without their session token, which AWS refuses"
-            return Finding(about, "wrong", text, "Add the session token that belongs to the keys", facts)
+            return Finding(about, "wrong", text, "Add the session token that belongs to the keys.", facts)
         return Finding(about, "ok", f"{start} long-term keys", facts=facts)
     if keys.expiration is None:
         return Finding(about, "ok", f"{start} temporary credentials without an expiration", facts=facts)
     facts = {**facts, "expires": iso(keys.expiration)}
     when = format_deadline(keys.expiration, now)
     if keys.is_expired(now=now):
-        return Finding(about, "wrong", f"{start} temporary credentials that expired at {when}", "Get new ones", facts)
+        return Finding(
+            about, "wrong", f"{start} temporary credentials that expired at {when}", "Get new credentials.", facts
+        )
     return Finding(about, "ok", f"{start} temporary credentials that expire at {when}", facts=facts)
 
 
 def _of_assertion(path: str, assertion: SAMLAssertion, now: datetime) -> Finding:
     facts = _facts_of(path, assertion)
     if assertion.is_encrypted:
-        remedy = "Pass the role ARN and the ARN of the SAML provider, because they cannot be read from it"
+        remedy = "Pass the role ARN, and the ARN of the SAML provider with --principal-arn."
         return Finding(_SAML, "note", f"{path} is encrypted, so only AWS can check it", remedy, facts)
     number = len(assertion.roles)
     if not number:
-        remedy = "Send the attribute Role from the identity provider, or save the response that is posted to AWS"
+        remedy = (
+            "Configure the identity provider to send the attribute Role, or save the response that is posted to AWS."
+        )
         return Finding(_SAML, "wrong", f"{path} offers no role.{assertion.similar_names('Role')}", remedy, facts)
     offers = f"{path} offers {number} {'role' if number == 1 else 'roles'}"
     late = assertion.issued_at and assertion.issued_at + _LIFETIME
@@ -228,7 +232,7 @@ def _of_assertion(path: str, assertion: SAMLAssertion, now: datetime) -> Finding
     facts["expires"] = iso(end)
     if end <= now:
         text = f"{offers}, and may be too old for AWS: it was valid until {format_deadline(end, now)}"
-        return Finding(_SAML, "note", text, "Sign in again, and save the new response there", facts)
+        return Finding(_SAML, "note", text, "Sign in again, and save the new response in the same file.", facts)
     return Finding(_SAML, "ok", f"{offers}, and is valid until {format_deadline(end, now)}", facts=facts)
 
 
