@@ -113,18 +113,24 @@ class AssumedRole:
                 option="wait_for_new_role",
             )
         if not timedelta(0) <= self.wait_for_new_role <= _LONGEST_WAIT:
+            seconds, longest = self.wait_for_new_role.total_seconds(), _LONGEST_WAIT.total_seconds()
+            problem = f"is {seconds:g} seconds, but it must be between 0 and {longest:g} seconds."
             raise RoleError(
-                f"wait_for_new_role is {self.wait_for_new_role}, outside the limits of 0 to {_LONGEST_WAIT}.",
-                remedy="Pass a time of up to one minute.",
-                cli_message=f"is {self.wait_for_new_role}, outside the limits of 0 to {_LONGEST_WAIT}.",
+                f"wait_for_new_role {problem}",
+                remedy="Pass a shorter time.",
+                cli_message=problem,
                 option="wait_for_new_role",
             )
         duration = self.role.duration
         is_chained = isinstance(_uncached(self.source), AssumedRole)
         if is_chained and duration is not None and duration > _MAX_CHAINED_DURATION:
+            problem = (
+                f"is {duration} seconds, but STS allows at most {_MAX_CHAINED_DURATION} for a role that is assumed "
+                "from another role."
+            )
             raise RoleError(
-                f"duration is {duration} seconds, and {self.role.arn} is assumed from another role. STS allows at "
-                f"most {_MAX_CHAINED_DURATION} seconds for a chained role.",
+                f"duration of {self.role.arn} {problem}",
+                cli_message=problem,
                 remedy=f"Pass a duration of up to {_MAX_CHAINED_DURATION} seconds, or assume the role directly with "
                 "long-term keys, SAML or OIDC.",
                 option="duration",

@@ -175,6 +175,8 @@ def _check_range(option: str, limit: Limit, size: int, argument: str | None, var
     problem = f"{'is' if is_amount else 'has'} {size:,} {unit}, but STS allows {allowed}."
     more, fewer = ("larger", "smaller") if is_amount else ("longer", "shorter")
     change = f"Pass a {more if size < limit.least else fewer} value."
+    if limit.least == limit.most:
+        change = f"Pass exactly {limit.least} {limit.unit}."
     if limit.unit == "entries":
         change = f"Pass at most {limit.most} entries."
     raise RoleError(

@@ -341,7 +341,7 @@ def test_an_endpoint_of_the_environment_that_is_not_valid_is_invalid_usage(
         ("--source-identity x", "--source-identity has 1 character, "),
         ("--tag a=b --tag A=b", "--tag has the keys a and A. STS ignores case"),
         ("--tag aws:x=b", "--tag has the key aws:x"),
-        ("--wait-for-new-role 61s", "--wait-for-new-role is 0:01:01, "),
+        ("--wait-for-new-role 61s", "--wait-for-new-role is 61 seconds, "),
         ("--endpoint-url https://me:canary@sts.example", "--endpoint-url contains a user name or a password"),
         ("--mfa-serial x --token-code 123456", "--mfa-serial: The MFA serial has 1 character, "),
     ],

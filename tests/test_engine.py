@@ -181,7 +181,7 @@ def test_boto3_session_has_the_options_of_a_recipe_and_of_its_sink() -> None:
             assert isinstance(keys, RefreshableCredentials)
             keys.get_frozen_credentials()
         assert len(server.requests) == 1
-    with pytest.raises(RoleError, match="wait_for_new_role is 0:02:00"):
+    with pytest.raises(RoleError, match="wait_for_new_role is 120 seconds"):
         boto3_session(FIRST, wait_for_new_role=timedelta(minutes=2))
     with pytest.raises(TypeError, match=r"^source must be a source, not str. Did you mean Profile\('base'\)"):
         boto3_session(FIRST, source="base")  # type: ignore[arg-type]
@@ -256,7 +256,7 @@ def test_a_chained_role_for_more_than_an_hour_is_an_error() -> None:
     """STS would refuse it, so it is said at once; the first role and an hour are free of that."""
     source = ScriptedSource(BASE)
     long, hour = Role(SECOND, duration=timedelta(hours=1, seconds=1)), Role(SECOND, duration=timedelta(hours=1))
-    with pytest.raises(RoleError, match=f"^duration is 3601 seconds, and {SECOND} is assumed from another role.*3600"):
+    with pytest.raises(RoleError, match=f"^duration of {SECOND} is 3601 seconds, but STS allows at most 3600 "):
         AssumedRole.through(FIRST, long, source=source)
     with pytest.raises(RoleError):
         assume(FIRST, long, source=source, sts=Ledger())

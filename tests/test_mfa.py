@@ -56,7 +56,7 @@ def in_thread(work: Callable[[], object]) -> object:
         ("short", "123456", "MFA serial has 5 characters, but STS allows 9 to 256"),
         ("s" * 257, "123456", "MFA serial has 257 characters"),
         ("blanks are not in it", "123456", "MFA serial 'blanks are not in it' has characters"),
-        (SERIAL, "12345", "MFA code has 5 characters, but STS allows 6. Pass a longer"),
+        (SERIAL, "12345", "MFA code has 5 characters, but STS allows 6. Pass exactly 6"),
         (SERIAL, "12345x", "MFA code has characters that STS does not allow. Use digits"),
         (SERIAL, "１２３４５６", "MFA code has characters"),
     ],

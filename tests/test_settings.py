@@ -136,8 +136,8 @@ def test_a_wrong_endpoint_of_a_profile_is_named(url: str, problem: str, setting:
 @pytest.mark.parametrize(
     ("sts", "environment", "place"),
     [
-        (BotocoreSTS(use_fips=True), {}, "use_fips=True"),
-        (BotocoreSTS(use_dualstack=True), {}, "use_dualstack=True"),
+        (BotocoreSTS(use_fips=True), {}, "the option use_fips"),
+        (BotocoreSTS(use_dualstack=True), {}, "the option use_dualstack"),
         (BotocoreSTS(), {"AWS_USE_FIPS_ENDPOINT": "true"}, "AWS_USE_FIPS_ENDPOINT"),
         (BotocoreSTS(), {"AWS_USE_DUALSTACK_ENDPOINT": "true"}, "AWS_USE_DUALSTACK_ENDPOINT"),
         (BotocoreSTS(), {"AWS_PROFILE": "fips"}, "use_fips_endpoint of the profile 'fips'"),

@@ -45,6 +45,12 @@ def build_delivery(args: Namespace) -> Delivery:
     if args.to_dotenv is not None:
         return _to_file(sinks.DotEnv(**arguments_for(sinks.DotEnv, args)), "variables", {})
     profile = args.to_profile
+    if profile.startswith("arn:"):
+        raise UsageError(
+            "--to-profile is an ARN, not the name of a profile.",
+            remedy="Write the role before the options: stskit assume ROLE --to-profile NAME",
+            option="--to-profile",
+        )
     options = arguments_for(sinks.CredentialsFile, args)
     if "config_path" in options and "overwrite" in options and not options.keys() & {"region", "output"}:
         raise UsageError(

@@ -171,6 +171,11 @@ def _role_arguments(args: Namespace) -> dict[str, Any]:
     if args.external_id_file is not None:
         arguments["external_id"] = _read_text(args.external_id_file, "an external ID").strip()
     if "tags" in arguments:
+        names = [name for name, _ in arguments["tags"]]
+        if repeated := [name for name in names if names.count(name) > 1]:
+            raise UsageError(
+                f"--tag has the key {quoted(repeated[0])} more than once.", remedy="Keep one of them.", option="--tag"
+            )
         arguments["tags"] = dict(arguments["tags"])
     return arguments
 

@@ -127,7 +127,7 @@ def check_endpoint(session: Session, endpoint_url: str | None, *, use_fips: bool
             "Write it with its scheme, as in https://sts.example or http://127.0.0.1:4566",
         )
     for kind, argument, is_given in (("FIPS", "use_fips", use_fips), ("dual stack", "use_dualstack", use_dualstack)):
-        place = _place_of_kind(session, argument) if not is_given else f"{argument}=True"
+        place = _place_of_kind(session, argument) if not is_given else f"the option {argument}"
         if place:
             raise _endpoint_error(
                 endpoint, f"cannot be used together with a {kind} endpoint ({place}).", "Remove one of the two."

@@ -159,7 +159,12 @@ def _fetch_with_origin(profile: Profile) -> tuple[Credentials, bool]:
         raise errors.translate(error, session, where, profile.name) from None
     if found is None:
         what = f"{where} found no credentials, neither in the environment nor"
-        raise errors.not_found(session, what, "Run: aws configure. Or pass another source.")
+        raise errors.not_found(
+            session,
+            what,
+            "Run: aws configure. Or pass another source.",
+            "Run: aws configure. Or add --profile, --saml-file, --oidc-token-file or --keys-file.",
+        )
     return found
 
 

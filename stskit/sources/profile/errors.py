@@ -114,7 +114,7 @@ def _is_expiration_wrong(error: Exception) -> bool:
     return is_used and isinstance(error, RuntimeError | TypeError | ValueError)
 
 
-def not_found(session: Session, what: str, remedy: str) -> SourceMissing:
+def not_found(session: Session, what: str, remedy: str, cli_remedy: str = "") -> SourceMissing:
     """Return the error for something that is not in the config and credentials files.
 
     If one of the files cannot be read, the remedy is about that instead.
@@ -126,11 +126,14 @@ def not_found(session: Session, what: str, remedy: str) -> SourceMissing:
     variable, path = None, None
     if any(each.startswith("~") for each in paths):
         remedy = "There is no home folder. Set HOME, or AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE."
+        cli_remedy = ""
         variable = "HOME"
     elif closed := [each for each in paths if os.path.exists(each) and not os.access(each, os.R_OK)]:
-        remedy = f"{closed[0]} cannot be read. Correct its owner or mode."
+        remedy, cli_remedy = f"{closed[0]} cannot be read. Correct its owner or mode.", ""
         path = closed[0]
-    return SourceMissing(f"{what} in {paths[0]!r} or {paths[1]!r}.", remedy=remedy, variable=variable, path=path)
+    return SourceMissing(
+        f"{what} in {paths[0]!r} or {paths[1]!r}.", remedy=remedy, cli_remedy=cli_remedy, variable=variable, path=path
+    )
 
 
 def _describe(error: Exception, details: Mapping[str, Any], session: Session) -> tuple[str, str]:
