@@ -1,4 +1,5 @@
-"""What the tests of `stskit doctor` share: a look that judges each finding, and files where it looks for them."""
+"""Shared functions for the tests of `stskit doctor`: run it, check the form of each finding, and write its input files.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from helpers import START
 from stskit._cli.doctor.examine import Finding, examine
 from stskit.testing import ManualClock
 
-CANARY = "canary"  # is in no finding, wherever it stands
+CANARY = "canary"  # a secret that must not appear in any finding
 KEYS = f"aws_access_key_id = AKIA\naws_secret_access_key = {CANARY}\n"
 FILES = {
     "credentials file": "credentials",
@@ -23,7 +24,7 @@ FILES = {
 
 
 def look(clock: ManualClock | None = None, /, **given: object) -> list[Finding]:
-    """All findings, each of which must be what a finding is; without a request unless *given* says so."""
+    """Return all findings, after checking the form of each. Sends no request unless *given* asks for it."""
     do: Callable[..., Iterator[Finding]] = examine
     found = list(do(**{"offline": True, "clock": clock or ManualClock(START), **given}))
     for finding in found:
@@ -38,28 +39,28 @@ def look(clock: ManualClock | None = None, /, **given: object) -> list[Finding]:
 
 
 def about(found: list[Finding], name: str) -> list[Finding]:
-    """The findings about *name*."""
+    """Return the findings about *name*."""
     return [finding for finding in found if finding.about == name]
 
 
 def only(found: list[Finding], name: str) -> Finding:
-    """The one finding about *name*."""
+    """Return the only finding about *name*."""
     (finding,) = about(found, name)
     return finding
 
 
 def texts(found: list[Finding], name: str) -> list[str]:
-    """The findings about *name* as text."""
+    """Return the findings about *name* as text."""
     return [f"{finding.state}: {finding.text}" for finding in about(found, name)]
 
 
 def wrong(found: list[Finding]) -> list[Finding]:
-    """What makes the command fail."""
+    """Return the findings with the state `wrong`, which make the command fail."""
     return [finding for finding in found if finding.state == "wrong"]
 
 
 def secret(path: Path, content: str | bytes) -> Path:
-    """Write a file for its owner alone."""
+    """Write a file that only its owner can read, and return its path."""
     path.parent.mkdir(0o700, parents=True, exist_ok=True)
     path.touch(0o600)
     path.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -67,22 +68,22 @@ def secret(path: Path, content: str | bytes) -> Path:
 
 
 def place(home: Path, name: str) -> Path:
-    """Where the file that findings call *name* is looked for, or is put by these tests."""
+    """Return the path of the file that findings call *name*."""
     return home / ".aws" / FILES[name]
 
 
 def named(home: Path, name: str) -> dict[str, object]:
-    """The arguments that name this file, if it has to be named."""
+    """Return the arguments that name this file; empty if `doctor` finds it without them."""
     return {FILES[name]: str(place(home, name))} if FILES[name].endswith("_file") else {}
 
 
 def put(home: Path, name: str, content: str | bytes) -> dict[str, object]:
-    """Put *content* there, and give the arguments that name it."""
+    """Write *content* to the file, and return the arguments that name it."""
     secret(place(home, name), content)
     return named(home, name)
 
 
 def configure(home: Path, config: str = "", credentials: str = "") -> None:
-    """Both files of profiles."""
+    """Write the config file and the credentials file."""
     put(home, "config file", config)
     put(home, "credentials file", credentials)

@@ -1,4 +1,4 @@
-"""The blocks of the README and the docs, and the practice AWS that they run on."""
+"""The code blocks of the README and the docs, and the practice AWS on which they run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAGES = [
     *sorted(
         str(path.relative_to(ROOT))
         for path in (ROOT / "docs").rglob("*.md")
-        if not {"_build", "examples"} & {*path.relative_to(ROOT).parts}  # the examples have tests of their own
+        if not {"_build", "examples"} & {*path.relative_to(ROOT).parts}  # The examples have their own tests.
     ),
 ]
 

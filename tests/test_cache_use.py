@@ -1,4 +1,4 @@
-"""How `Cached` uses a cache: what it takes, what it puts there, when it waits, and under whose name."""
+"""How `Cached` uses a cache: which entries it uses and writes, when it waits, and under which key."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def clock() -> ManualClock:
 
 
 def place() -> str:
-    """The key under which `cached` finds and puts its entry."""
+    """Return the key of the entry of `cached`."""
     return digest("entry", digest("named", "key"))
 
 
@@ -44,7 +44,7 @@ def cached(source: Source[Credentials], cache: object, clock: ManualClock) -> Ca
 
 @define(eq=False)
 class Person:
-    """Keys of whoever it is at the time; says so."""
+    """A source whose identity and access key ID are the name of a person, who can change."""
 
     name: str = "alice"
 
@@ -58,7 +58,7 @@ class Person:
 
 @define(eq=False)
 class Telling:
-    """An STS whose session token tells the role and the key that asked for it."""
+    """An STS whose session token names the role and the caller's key."""
 
     clock: ManualClock
     calls: list[str] = Factory(list)
@@ -73,7 +73,7 @@ class Telling:
 
 @pytest.mark.case("P79", "P106")
 def test_what_is_there_and_fresh_spares_the_call(clock: ManualClock) -> None:
-    """By the windows of when it was fetched, so that all processes refresh at the same time of its life."""
+    """A fresh entry is used without a call, and its refresh windows start at the time of its fetch."""
     cache, source = MemoryCache(), ScriptedSource(lambda: credentials(clock, hours=1))
     first = cached(source, cache, clock).fetch()
     clock.advance(timedelta(minutes=44))
@@ -85,7 +85,7 @@ def test_what_is_there_and_fresh_spares_the_call(clock: ManualClock) -> None:
 
 
 def test_what_another_one_has_put_there_is_taken(clock: ManualClock) -> None:
-    """Whoever is in its window looks there first: two that share a cache make one call for each window."""
+    """Two `Cached` with one cache make one call for each refresh window."""
     cache, source = MemoryCache(), ScriptedSource(lambda: credentials(clock, hours=1))
     one, other = cached(source, cache, clock), cached(source, cache, clock)
     for _ in range(10):
@@ -95,7 +95,7 @@ def test_what_another_one_has_put_there_is_taken(clock: ManualClock) -> None:
 
 
 def test_what_is_there_and_still_valid_is_what_is_left_when_the_source_fails(clock: ManualClock) -> None:
-    """A process that starts while STS is away has what others have left."""
+    """If the source fails, a new process uses the valid entry of another process until it expires."""
     cache = MemoryCache()
     first = cached(ScriptedSource(credentials(clock, hours=1)), cache, clock).fetch()
     clock.advance(timedelta(minutes=50))
@@ -108,7 +108,7 @@ def test_what_is_there_and_still_valid_is_what_is_left_when_the_source_fails(clo
 
 @pytest.mark.case("P101")
 def test_in_the_advisory_window_nobody_waits_for_another_process(clock: ManualClock) -> None:
-    """While another one is at it, what is at hand is used; and then what that one has put there."""
+    """In the advisory window, while another process refreshes, the old credentials are used, and then its new ones."""
     cache, source = MemoryCache(), ScriptedSource(credentials(clock, hours=1))
     both = cached(source, cache, clock)
     first = both.fetch()
@@ -121,7 +121,7 @@ def test_in_the_advisory_window_nobody_waits_for_another_process(clock: ManualCl
 
 
 def test_who_starts_with_something_to_go_on_with_does_not_wait_either(clock: ManualClock) -> None:
-    """An entry in its advisory window is used while another process replaces it."""
+    """A new process uses an entry in its advisory window while another process refreshes it."""
     cache = MemoryCache()
     first = cached(ScriptedSource(credentials(clock, hours=1)), cache, clock).fetch()
     clock.advance(timedelta(minutes=50))
@@ -131,7 +131,7 @@ def test_who_starts_with_something_to_go_on_with_does_not_wait_either(clock: Man
 
 @pytest.mark.case("P100")
 def test_in_the_mandatory_window_another_process_is_waited_for(clock: ManualClock) -> None:
-    """And what it has put there is taken, without a call."""
+    """In the mandatory window, a caller waits for the other process and uses its new entry without a call."""
     cache, source, wanted = MemoryCache(), ScriptedSource(credentials(clock, hours=1)), Event()
 
     class Watched:
@@ -156,7 +156,7 @@ def test_in_the_mandatory_window_another_process_is_waited_for(clock: ManualCloc
 
 
 def test_what_a_service_has_refused_is_not_taken_again(clock: ManualClock) -> None:
-    """Though it is what the cache holds; another one's newer credentials are."""
+    """After `invalidate`, the cached entry is not used again, but a newer entry of another caller is."""
     cache, source = MemoryCache(), ScriptedSource(lambda: credentials(clock, hours=1))
     both, other = cached(source, cache, clock), cached(source, cache, clock)
     first = both.fetch()
@@ -177,7 +177,7 @@ def test_what_a_service_has_refused_is_not_taken_again(clock: ManualClock) -> No
     ids=["ends now", "has ended", "is from later than now"],
 )
 def test_what_cannot_be_right_is_not_taken(clock: ManualClock, since: timedelta, end: timedelta) -> None:
-    """Nor is it what is left when the source fails."""
+    """An expired entry, or one from the future, is not used, even if the source fails."""
     cache, now = MemoryCache(), clock.now()
     cache.put(place(), CacheEntry(Credentials("AKIA", "s", "t", now + end), now + since))
     with pytest.raises(Down):
@@ -185,7 +185,7 @@ def test_what_cannot_be_right_is_not_taken(clock: ManualClock, since: timedelta,
 
 
 def test_a_clock_that_is_a_little_behind_does_no_harm(clock: ManualClock) -> None:
-    """An entry from five minutes later is taken: the clocks of processes need not agree to the second."""
+    """An entry that is five minutes in the future is used, because clocks of processes can differ."""
     cache = MemoryCache()
     cache.put(place(), CacheEntry(keys := credentials(clock, hours=1), clock.now() + timedelta(minutes=5)))
     assert cached(ScriptedSource(Down()), cache, clock).fetch() is keys
@@ -193,14 +193,14 @@ def test_a_clock_that_is_a_little_behind_does_no_harm(clock: ManualClock) -> Non
 
 @pytest.mark.case("P71", "P109")
 def test_long_term_keys_are_put_nowhere(clock: ManualClock, tmp_path: Path) -> None:
-    """They have a place of their own."""
+    """Long-term keys are not written to a cache."""
     cache = FileCache(tmp_path / "cache")
     cached(ScriptedSource(credentials(clock)), cache, clock).fetch()
     assert cache.get(place()) is None
 
 
 class Broken:
-    """A cache of somebody else that fails at one thing."""
+    """A third-party cache of which one method fails."""
 
     persistent = False
 
@@ -226,7 +226,9 @@ class Broken:
 
 @pytest.mark.parametrize("fails", ["get", "put", "exclusive"])
 def test_nobody_goes_without_credentials_for_a_cache_that_fails(clock: ManualClock, fails: str) -> None:
-    """It is a warning with the class of the error alone."""
+    """If a method of the cache fails, the credentials are still returned, with a warning that names the error's class
+    only.
+    """
     keys = credentials(clock, hours=1)
     with pytest.warns(
         CacheWarning,
@@ -236,7 +238,9 @@ def test_nobody_goes_without_credentials_for_a_cache_that_fails(clock: ManualClo
 
 
 def test_chance_is_not_drawn_again_at_each_look(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who is in its window stays in it: a look into the cache with better luck would put the refresh off for ever."""
+    """The jitter is drawn once for each set of credentials, so a second reading of the cache cannot postpone the
+    refresh.
+    """
     drawn = iter([1.0, 0.0, 0.0, 0.0])
     source = ScriptedSource(lambda: credentials(clock, hours=1))
     monkeypatch.setattr(random, "uniform", lambda _least, _most: next(drawn))
@@ -248,7 +252,7 @@ def test_chance_is_not_drawn_again_at_each_look(clock: ManualClock, monkeypatch:
 
 
 def test_a_lock_that_fails_keeps_nobody_from_refreshing(clock: ManualClock) -> None:
-    """In the advisory window too, where nobody would wait for another process."""
+    """If the lock of a cache fails, the refresh is still made, also in the advisory window."""
     new = credentials(clock, hours=2)
     both = cached(ScriptedSource(credentials(clock, hours=1), new), Broken("exclusive"), clock)
     with pytest.warns(CacheWarning):
@@ -259,7 +263,7 @@ def test_a_lock_that_fails_keeps_nobody_from_refreshing(clock: ManualClock) -> N
 
 
 def test_what_is_fresh_needs_no_lock(clock: ManualClock) -> None:
-    """It is read and used: a lock would be a file more, and perhaps a wait."""
+    """A fresh entry is used without a lock."""
     keys = credentials(clock, hours=1)
 
     class Full(Broken):
@@ -270,7 +274,7 @@ def test_what_is_fresh_needs_no_lock(clock: ManualClock) -> None:
 
 
 def test_what_is_no_cache_and_what_is_no_source_are_told_at_once(clock: ManualClock) -> None:
-    """When it is built, with what to write."""
+    """A value that is not a cache or not a source raises TypeError in the constructor, with a remedy."""
     with pytest.raises(TypeError, match=r"cache must be a cache, not str\. Did you mean FileCache\(folder\)\?"):
         Cached(ScriptedSource(), "folder")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"source must be a source, not Credentials\. Did you mean Static\("):
@@ -280,16 +284,16 @@ def test_what_is_no_cache_and_what_is_no_source_are_told_at_once(clock: ManualCl
 
 
 def test_a_failure_inside_of_the_block_is_the_sources(clock: ManualClock) -> None:
-    """It is no fault of the cache, and is raised."""
+    """An error of the source while the cache is locked is raised as it is, without a warning about the cache."""
     with pytest.raises(Down):
         cached(ScriptedSource(Down()), Broken("nothing"), clock).fetch()
 
 
-# Whose they are ----------------------------------------------------------------------------------------------------
+# Identity of the caller --------------------------------------------------------------------------------------------
 
 
 def test_another_user_never_gets_them(clock: ManualClock, tmp_path: Path) -> None:
-    """Also where the source itself becomes another user's, as a profile does."""
+    """If the source changes to another user, this user never gets the entry of the first user."""
     person, sts, cache = Person(), Telling(clock), FileCache(tmp_path / "cache")
     recipe = AssumedRole(ARN + "R", source=person, sts=sts)
     for name in ("alice", "bob", "alice", "bob"):
@@ -299,7 +303,7 @@ def test_another_user_never_gets_them(clock: ManualClock, tmp_path: Path) -> Non
 
 
 def test_what_is_held_of_one_user_is_not_kept_for_another(clock: ManualClock, tmp_path: Path) -> None:
-    """A hub that still holds the credentials of the first user is no way to put them under the second one's name."""
+    """Credentials that a hub holds for one user are never cached under the identity of another user."""
     person, sts, cache = Person(), Telling(clock), FileCache(tmp_path / "cache")
     hub = Cached(AssumedRole(ARN + "Hub", source=person, sts=sts), clock=clock)
     both = Cached(AssumedRole(ARN + "R", source=hub, sts=sts), cache, clock=clock)
@@ -314,7 +318,7 @@ def test_what_is_held_of_one_user_is_not_kept_for_another(clock: ManualClock, tm
 
 
 def test_who_changes_in_the_middle_is_not_kept_at_all(clock: ManualClock, tmp_path: Path) -> None:
-    """What came is used, and put under nobody's name."""
+    """If the user changes during the call, the credentials are used but not cached."""
     person, cache = Person(), FileCache(tmp_path / "cache")
 
     class Switching:
@@ -332,7 +336,7 @@ def test_who_changes_in_the_middle_is_not_kept_at_all(clock: ManualClock, tmp_pa
 
 
 def test_a_key_serves_every_role_of_a_chain(clock: ManualClock, tmp_path: Path) -> None:
-    """Each has an entry of its own under it: another chain through the same hub finds the hub."""
+    """With one key, each role of a chain has its own entry, so another chain through the same hub finds the hub."""
     sts, cache = Telling(clock), FileCache(tmp_path / "cache")
 
     def fetch(target: str) -> None:
@@ -348,7 +352,7 @@ def test_a_key_serves_every_role_of_a_chain(clock: ManualClock, tmp_path: Path) 
 
 @pytest.mark.parametrize("asked", [True, False], ids=["after its identity was asked for", "before"])
 def test_what_a_hub_holds_keeps_the_identity_it_came_with(asked: bool, clock: ManualClock, tmp_path: Path) -> None:
-    """A file that another person has replaced since does not make the first person's credentials theirs."""
+    """Credentials of a hub keep the identity of their fetch, even if another user has replaced the file since."""
     sts, cache, file = Telling(clock), FileCache(tmp_path / "cache"), tmp_path / "token"
 
     class Reading:
@@ -381,7 +385,7 @@ def test_what_a_hub_holds_keeps_the_identity_it_came_with(asked: bool, clock: Ma
 
 
 def test_what_says_whose_it_was_says_so_until_it_is_replaced(clock: ManualClock) -> None:
-    """A source that cannot say any more leaves the name as it was."""
+    """A `Cached` keeps the identity of its credentials until new ones replace them, even if its source changes."""
     person, sts = Person(), Telling(clock)
     hub = Cached(AssumedRole(ARN + "Hub", source=person, sts=sts), clock=clock)
     alice = hub.identity
