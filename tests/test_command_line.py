@@ -1,4 +1,4 @@
-"""The command line does what the library does: results for people or as JSON, errors with a remedy and a status."""
+"""The command line: results as text or JSON, and errors with a remedy and an exit status."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ Run = Callable[..., Output]
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the command line sets for its own process is as before after a test."""
+    """Restore the variables that the command line sets in its own process."""
     for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "_STSKIT_CREDENTIAL_PROCESSES"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -61,12 +61,12 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command line in this process; returns exit status, standard output and standard error."""
+    """Return a function that runs the command line here and returns its status, standard output and standard error."""
 
     def call(*arguments: str) -> Output:
         try:
             status = main(arguments)
-        except SystemExit as end:  # argparse's way
+        except SystemExit as end:  # argparse exits in this way
             status = int(end.code or 0)
         return status, *capsys.readouterr()
 
@@ -75,7 +75,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 @frozen
 class Stub:
-    """An STS that gives its next answer, and without one grants all."""
+    """A fake STS that sends its next answer, or grants each request if there is none."""
 
     server: FakeServer
     answers: list[Reaction] = field(factory=list)
@@ -87,7 +87,7 @@ class Stub:
 
 @pytest.fixture(scope="module")
 def one_stub() -> Iterator[Stub]:
-    """One server for all tests, so that they share its client."""
+    """Run one server for all tests, so that they share its client."""
     answers: list[Reaction] = []
 
     def answer(request: Request) -> Answer:
@@ -100,7 +100,7 @@ def one_stub() -> Iterator[Stub]:
 
 @pytest.fixture
 def stub(one_stub: Stub, monkeypatch: pytest.MonkeyPatch) -> Stub:
-    """That server, and a profile `base` to ask it with."""
+    """Return the server without earlier requests, and write a profile `base` that can call it."""
     one_stub.requests.clear()
     one_stub.answers.clear()
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", one_stub.server.url)
@@ -110,18 +110,18 @@ def stub(one_stub: Stub, monkeypatch: pytest.MonkeyPatch) -> Stub:
 
 
 def an_hour(request: Request) -> Answer:
-    """Credentials for an hour."""
+    """Return credentials that are valid for one hour."""
     return granted(request, Expiration=in_an_hour())
 
 
 def in_an_hour() -> str:
-    """As STS writes it."""
+    """Return the time in one hour in the format of STS."""
     return f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
 
 
 @frozen
 class Executed:
-    """A program that took the place of this process."""
+    """A program that `exec` would have started instead of this process."""
 
     program: Sequence[str]
     environment: Mapping[str, str]
@@ -129,7 +129,7 @@ class Executed:
 
 @pytest.fixture
 def executed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Executed]]:
-    """What `exec` has run: nothing takes the place of this process, and its signals stay."""
+    """Yield the programs that `exec` starts. This process is not replaced, and its signals are restored."""
     programs: list[Executed] = []
     before = {number: signal.getsignal(number) for number in (signal.SIGPIPE, signal.SIGXFSZ)}
 
@@ -145,7 +145,7 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Executed]]:
 
 
 def saml(*roles: str, name: str = "saml.log") -> str:
-    """The path of a SAML response that offers *roles*."""
+    """Write a SAML response that offers *roles*, and return its path."""
     now = datetime.now(UTC)
     pairs = [f"{role},{PROVIDER}" for role in roles]
     Path(name).write_text(encoded(response({"Role": pairs}, start=now, end=now + timedelta(minutes=5))))
@@ -153,18 +153,19 @@ def saml(*roles: str, name: str = "saml.log") -> str:
 
 
 def two_responses(name: str) -> str:
-    """The path of a log with two SAML responses, of which one is taken."""
+    """Write a log with two SAML responses, and return its path."""
     two = "".join(f"SAMLResponse={Path(saml(role)).read_text()}\n" for role in (ROLE, f"{ROLE}2"))
     Path(name).write_text(two.replace("+", "%2B"))
     return name
 
 
-# From a proof to a profile, on an STS that judges ---------------------------------------------------------------------
+# From a proof to a profile, with an STS that validates ----------------------------------------------------------------
 
 
 @pytest.mark.case("P1")
 def test_a_saml_response_becomes_a_profile_in_one_line(stskit_aws: FakeSTS, run: Run) -> None:
-    """The role and its provider are found in it."""
+    """One command with a SAML file and no role writes a profile, because the response names the role and its provider.
+    """
     Path("saml.log").write_text(stskit_aws.idp.saml_response(roles=[HUB]))
     status, out, err = run("assume", "--saml-file", "saml.log", "--to-profile", "deploy", "--region", "eu-west-1")
     assert (status, err) == (0, "")
@@ -176,7 +177,9 @@ def test_a_saml_response_becomes_a_profile_in_one_line(stskit_aws: FakeSTS, run:
 
 @pytest.mark.case("P6")
 def test_a_role_is_assumed_from_a_profile_through_another_in_one_line(stskit_aws: FakeSTS, run: Run) -> None:
-    """From left to right the path taken; for a program the result is JSON, and `whoami` says who that is."""
+    """`assume` with two roles and a profile assumes them from left to right, prints JSON on request, and `whoami`
+    agrees.
+    """
     chain = ("assume", HUB, "arn:aws:iam::123456789012:role/Reports", "--profile", "default")
     status, out, err = run(*chain, "--to-profile", "reports", "--json")
     assert (status, err) == (0, "")
@@ -194,7 +197,7 @@ def test_a_role_is_assumed_from_a_profile_through_another_in_one_line(stskit_aws
 def test_an_oidc_token_becomes_a_profile_in_one_line(
     stskit_aws: FakeSTS, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So does the token of the environment, with the role that is named there."""
+    """An OIDC token file, or the token and role in the environment, becomes credentials with one command."""
     Path("token").touch(0o600)
     Path("token").write_text(stskit_aws.idp.oidc_token())
     assert run("assume", HUB, "--oidc-token-file", "token", "--to-profile", "web")[0] == 0
@@ -211,7 +214,7 @@ def test_an_oidc_token_becomes_a_profile_in_one_line(
 
 @pytest.mark.case("P5")
 def test_a_command_takes_the_place_of_stskit(stub: Stub) -> None:
-    """It has the same process id, gets the signals itself, and ignores no signal that was not ignored before."""
+    """`exec` replaces stskit by the command, which keeps the process ID and the signal settings of the caller."""
     script = (
         "import os, signal\n"
         "print([int(each) for each in signal.Signals if signal.getsignal(each) is signal.SIG_IGN], flush=True)\n"
@@ -239,7 +242,8 @@ def test_a_command_takes_the_place_of_stskit(stub: Stub) -> None:
 def test_a_command_gets_the_credentials_and_no_profile(
     stub: Stub, run: Run, executed: list[Executed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its arguments stay as they are; what the environment says of other credentials is gone."""
+    """`exec` sets the new credentials and the region, removes AWS_PROFILE, and does not change the command's arguments.
+    """
     monkeypatch.setenv("AWS_PROFILE", "other")
     run("exec", HUB, "--profile", "base", "--region", "eu-west-1", "--", "aws", "--json", "--profile")
     (command,) = executed
@@ -252,11 +256,11 @@ def test_a_command_gets_the_credentials_and_no_profile(
 def test_a_command_that_cannot_be_run_has_the_status_that_shells_give(
     stub: Stub, run: Run, executed: list[Executed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """127 where it does not exist, 126 where it is not a program. It would have had the signals that Python ignores.
+    """If the program cannot be started after the call, the status is 127 (missing) or 126 (not executable).
 
-    Here the program changes while STS is called.
+    Here the program disappears while STS is called. The signals that Python ignores are reset first.
     """
-    monkeypatch.setattr("os.execvpe", os.execve)  # without a search in PATH, so that the error is that of one file
+    monkeypatch.setattr("os.execvpe", os.execve)  # No search in PATH, so that the error is about one file.
     Path("text").write_text("")
     for program, status, why in (("./none", 127, "No such file or directory"), ("./text", 126, "Permission denied")):
         found, _, err = run("exec", HUB, "--profile", "base", "--", program)
@@ -265,7 +269,7 @@ def test_a_command_that_cannot_be_run_has_the_status_that_shells_give(
 
 
 def test_a_command_that_cannot_be_run_costs_no_call(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its status is the one that shells give, and an MFA code is not used up."""
+    """`exec` checks the command before any call or MFA prompt, and exits with 127 or 126 like a shell."""
     Path("text").write_text("")
     Path("folder").mkdir()
     monkeypatch.setattr("getpass.getpass", lambda _prompt: pytest.fail("a code was asked for"))
@@ -282,7 +286,7 @@ def test_a_command_that_cannot_be_run_costs_no_call(stub: Stub, run: Run, monkey
 
 @pytest.mark.parametrize("arguments", [["exec", HUB], ["exec", HUB, "--"], ["exec", HUB, "--", ""]])
 def test_a_command_has_to_be_there(stub: Stub, run: Run, arguments: list[str]) -> None:
-    """STS is not called."""
+    """`exec` without a command exits with 2 and shows an example, without a call to STS."""
     assert run(*arguments) == (
         2,
         "",
@@ -314,7 +318,7 @@ def test_a_command_gets_the_region_that_is_named_for_it(
     executed: list[Executed],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """By the option, else by the profile that is named; the region of the environment stays as it is."""
+    """`exec` sets AWS_REGION from --region, else from the named profile, else leaves the environment's value."""
     keys = Credentials("ASIA", "secret", "token")
     for profile in ("base", "other", "empty", "block"):
         keys.to(CredentialsFile(profile))
@@ -335,7 +339,7 @@ def test_a_command_gets_the_region_that_is_named_for_it(
 
 @pytest.mark.case("X15")
 def test_a_process_prints_the_document_and_nothing_else(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line, and for what it starts a mark; where it fails, nothing but the reason on standard error."""
+    """`process` prints one line of JSON. If it fails, it prints only the reason, on standard error."""
     monkeypatch.setenv("_STSKIT_CREDENTIAL_PROCESSES", "")
     status, out, err = run("process", HUB, "--profile", "base")
     assert Credentials.from_dict(json.loads(out)).session_token == SESSION_TOKEN
@@ -349,7 +353,7 @@ def test_a_process_prints_the_document_and_nothing_else(stub: Stub, run: Run, mo
 @pytest.mark.case("X19")
 @pytest.mark.parametrize("program", ["stskit", f"{sys.executable} -m stskit"])
 def test_a_process_that_asks_for_its_own_profile_says_so(stub: Stub, run: Run, program: str) -> None:
-    """The first process says so, the one that the AWS SDK has started; it starts no other."""
+    """A credential_process that needs its own profile exits with 3 at the first process and makes no call."""
     config = Path.home() / ".aws" / "config"
     config.write_text(f"[profile loop]\ncredential_process = {program} process {HUB} --profile loop\n")
     status, _, err = run("process", HUB, "--profile", "loop")
@@ -358,11 +362,11 @@ def test_a_process_that_asks_for_its_own_profile_says_so(stub: Stub, run: Run, p
     assert stub.requests == []
 
 
-# assume: each option arrives ------------------------------------------------------------------------------------------
+# assume: each option is sent ------------------------------------------------------------------------------------------
 
 
 def test_every_option_of_a_role_is_sent(stub: Stub, run: Run) -> None:
-    """Under the names that STS has."""
+    """Each option of a role is sent to STS under the parameter name of the STS API."""
     policy = Path("policy.json")
     policy.write_text('{"Version": "2012-10-17", "Statement": []}\n')
     arguments = {
@@ -397,7 +401,7 @@ def test_every_option_of_a_role_is_sent(stub: Stub, run: Run) -> None:
 
 
 def test_of_a_chain_the_last_role_has_the_options_and_the_first_the_code(stub: Stub, run: Run) -> None:
-    """As the help says."""
+    """In a chain, the session name belongs to the last role and the MFA code to the first."""
     mfa = ("--mfa-serial", f"{DEVICE}bob", "--mfa-command", "echo 222222")
     assert run("assume", HUB, ROLE, "--profile", "base", "--to-process", "--session-name", "last", *mfa)[0] == 0
     first, last = (request.form for request in stub.requests)
@@ -406,7 +410,7 @@ def test_of_a_chain_the_last_role_has_the_options_and_the_first_the_code(stub: S
 
 
 def test_the_role_of_the_environment_takes_options_too(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An option that is given takes the place of what the environment says."""
+    """With --from-env, the options for the session name and the duration override the variables."""
     Path("token").touch(0o600)
     Path("token").write_text("opaque-token")
     variables = {"AWS_ROLE_ARN": HUB, "AWS_WEB_IDENTITY_TOKEN_FILE": "token", "AWS_ROLE_SESSION_NAME": "theirs"}
@@ -419,7 +423,7 @@ def test_the_role_of_the_environment_takes_options_too(stub: Stub, run: Run, mon
 
 
 def test_one_code_is_given_for_a_session_of_the_user(stub: Stub, run: Run) -> None:
-    """And the role is assumed from that, also without a code."""
+    """With --session-token, one MFA code serves GetSessionToken, and the role needs no code."""
     mfa = ("--mfa-serial", f"{DEVICE}carol", "--mfa-command", "echo 333333")
     for options in (mfa, ()):
         assert run("assume", HUB, "--profile", "base", "--to-process", "--session-token", *options)[0] == 0
@@ -432,7 +436,8 @@ def test_one_code_is_given_for_a_session_of_the_user(stub: Stub, run: Run) -> No
 
 
 def test_the_server_is_the_one_that_is_named(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Region, endpoint and FIPS; plain HTTP to another machine only where that is allowed."""
+    """--region, --endpoint-url and --use-fips select the server, and plain HTTP to another machine needs --allow-http.
+    """
     monkeypatch.delenv("AWS_ENDPOINT_URL_STS")
     asked = ("process", HUB, "--profile", "base", "--region", "eu-west-3", "--json")
     assert run(*asked, "--endpoint-url", stub.server.url)[0] == 0
@@ -451,7 +456,7 @@ def test_the_server_is_the_one_that_is_named(stub: Stub, run: Run, monkeypatch: 
 def test_the_region_of_the_profile_that_is_named_counts(
     stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    """The region of the profile that the environment names does not; doctor says so too."""
+    """STS is called in the region of --profile, not in that of AWS_PROFILE, and `doctor` reports the same region."""
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     BASE.to(CredentialsFile("base", region="eu-west-3"))
     BASE.to(CredentialsFile("other", region="us-west-2"))
@@ -463,7 +468,7 @@ def test_the_region_of_the_profile_that_is_named_counts(
 
 
 def test_the_cache_of_the_user_is_used_where_that_is_asked_for(stub: Stub, run: Run) -> None:
-    """Two commands, one call; the session of the user is kept too, so that its code serves another role."""
+    """With --cache, a second command makes no call, and one cached MFA session serves several roles."""
     mfa = ("--mfa-serial", f"{DEVICE}carol", "--session-token", "--cache")
     stub.answers.extend([an_hour] * 6)
     first = run("process", HUB, "--profile", "base", "--cache")
@@ -485,7 +490,7 @@ def test_the_cache_of_the_user_is_used_where_that_is_asked_for(stub: Stub, run: 
 
 
 def test_how_long_to_wait_for_a_new_role_is_an_option(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Up to a minute, also for the role of the environment."""
+    """--wait-for-new-role accepts at most one minute, also with --from-env."""
     assert run("process", HUB, "--profile", "base", "--wait-for-new-role", "1m")[0] == 0
     monkeypatch.setenv("AWS_ROLE_ARN", HUB)
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "token")
@@ -495,15 +500,16 @@ def test_how_long_to_wait_for_a_new_role_is_an_option(stub: Stub, run: Run, monk
     assert len(stub.requests) == 1
 
 
-# The MFA code of a person ---------------------------------------------------------------------------------------------
+# MFA codes from a terminal --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("answer", [b"666666\n", signal.SIGTERM])
 def test_a_person_is_asked_for_a_code_at_the_terminal(stub: Stub, answer: bytes | signal.Signals) -> None:
-    """The code is not shown; where a signal ends the question, the terminal shows again what is typed."""
+    """The terminal does not show the typed MFA code. If a signal ends the prompt, the terminal shows typed text again.
+    """
     ours, theirs = os.openpty()
     command = [*HERE, "process", HUB, "--profile", "base", "--mfa-serial", f"{DEVICE}dave"]
-    # A session leader of its own, whose terminal this is.
+    # Start a new session, of which this is the terminal.
     script = f"import fcntl, os, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv({command[0]!r}, {command})"
     start = [sys.executable, "-I", "-S", "-c", script]
     with subprocess.Popen(start, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, start_new_session=True) as asked:
@@ -542,7 +548,9 @@ def test_a_person_is_asked_for_a_code_at_the_terminal(stub: Stub, answer: bytes 
 def test_a_person_may_answer_or_not(
     stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch, typed: str | BaseException | signal.Signals, status: int
 ) -> None:
-    """A code, the end of the input, Ctrl-C, or a signal, which does afterwards what it did before."""
+    """The MFA prompt accepts a code. End of input, Ctrl-C or a signal end it with the right status and restore the
+    handlers.
+    """
 
     def answer(_prompt: str) -> str:
         if isinstance(typed, BaseException):
@@ -560,7 +568,7 @@ def test_a_person_may_answer_or_not(
 
 
 def test_a_wrong_code_that_was_typed_names_no_option(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The code came from the terminal, and not from an option."""
+    """The error about a wrong code that was typed at the prompt names no option."""
     monkeypatch.setattr("getpass.getpass", lambda _prompt: "12")
     status, _, err = run("process", HUB, "--profile", "base", "--mfa-serial", f"{DEVICE}frank")
     assert status == 3
@@ -568,11 +576,11 @@ def test_a_wrong_code_that_was_typed_names_no_option(stub: Stub, run: Run, monke
     assert "--mfa-command" not in err
 
 
-# assume: where credentials go -----------------------------------------------------------------------------------------
+# assume: outputs ------------------------------------------------------------------------------------------------------
 
 
 def test_a_shell_gets_text_or_json(stub: Stub, run: Run) -> None:
-    """That is what the command is for, so it shows them."""
+    """`--to-shell` prints the credentials as commands for the shell, or as JSON."""
     to_shell = ("assume", HUB, "--profile", "base", "--to-shell")
     status, out, _ = run(*to_shell, "--region", "eu-west-1")
     assert status == 0
@@ -584,7 +592,7 @@ def test_a_shell_gets_text_or_json(stub: Stub, run: Run) -> None:
 
 @pytest.mark.case("P5")
 def test_a_dotenv_file_and_a_profile_take_their_options(stub: Stub, run: Run, tmp_path: Path) -> None:
-    """Files of one's own, a backup, region and output format."""
+    """--to-dotenv and --to-profile use --backup, --region, --set-output, --credentials-file and --config-file."""
     env = tmp_path / ".env"
     env.touch(0o600)
     env.write_text("A=1\n")
@@ -601,25 +609,25 @@ def test_a_dotenv_file_and_a_profile_take_their_options(stub: Stub, run: Run, tm
 
 
 def test_a_place_that_is_not_valid_costs_no_call(stub: Stub, run: Run) -> None:
-    """It is looked at first."""
+    """An invalid profile name exits with 7 before any call to STS."""
     status, out, err = run("assume", HUB, "--profile", "base", "--to-profile", "DEFAULT")
     assert (status, out, stub.requests) == (7, "", [])
     assert err.startswith("stskit: ")
 
 
 def test_long_term_keys_are_lost_only_where_that_is_asked_for(stub: Stub, run: Run) -> None:
-    """By one option."""
+    """Long-term keys in a profile are replaced only with --overwrite."""
     assert run("assume", HUB, "--profile", "base", "--to-profile", "base")[:2] == (7, "")
     assert run("assume", HUB, "--profile", "base", "--to-profile", "base", "--overwrite")[0] == 0
     assert BASE.secret_access_key not in (Path.home() / ".aws" / "credentials").read_text()
 
 
-# assume: which proof --------------------------------------------------------------------------------------------------
+# assume: proofs -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("source", ["keys.json", "-"])
 def test_keys_come_from_json(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
-    """From a file or standard input, in the shape that aws sts prints."""
+    """--keys-file reads the JSON of an `aws sts` command from a file or from standard input."""
     path = Path("keys.json")
     path.write_text(json.dumps({"Credentials": Credentials("ASIAFILE", "s", "t").as_dict()}))
     with path.open() as stream:
@@ -632,7 +640,7 @@ def test_keys_come_from_json(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPat
     "text", ["[aws]\nsecret-canary = 1", '{"AccessKeyId": "secret-canary"}', '["secret-canary"]', "[" * 5000]
 )
 def test_what_is_not_json_of_keys_is_said_without_its_text(run: Run, text: str) -> None:
-    """One sentence, with the file's name."""
+    """The error about an invalid keys file is one sentence with its name, and does not quote its content."""
     Path("keys").write_text(text)
     status, out, err = run("whoami", "--keys-file", "keys")
     assert (status, out) == (3, "")
@@ -642,7 +650,8 @@ def test_what_is_not_json_of_keys_is_said_without_its_text(run: Run, text: str) 
 
 
 def test_a_role_of_an_assertion_may_be_given_by_its_name(stub: Stub, run: Run) -> None:
-    """Where it is the only one of that name, in capitals or not."""
+    """A role in a SAML file can be given by its name, in any case, with its path or account if several have that name.
+    """
     path = saml(ROLE, "arn:aws:iam::123456789012:role/path/Admin", "arn:aws:iam::210987654321:role/Admin")
     to = ("assume", "--saml-file", path, "--to-process")
     for name in ("app", "APP"):
@@ -664,7 +673,7 @@ def test_a_role_of_an_assertion_may_be_given_by_its_name(stub: Stub, run: Run) -
 def test_where_the_role_is_not_clear_those_that_are_offered_are_listed(
     stub: Stub, run: Run, roles: Sequence[str]
 ) -> None:
-    """With what to type next."""
+    """If a SAML file offers no role or several, the error lists the offered roles as text and as JSON."""
     status, _, err = run("assume", "--saml-file", saml(*roles), "--to-process")
     assert (status, stub.requests) == (2, [])
     assert all(role in err for role in roles)
@@ -673,7 +682,7 @@ def test_where_the_role_is_not_clear_those_that_are_offered_are_listed(
 
 
 def test_an_encrypted_assertion_needs_role_and_provider(stub: Stub, run: Run) -> None:
-    """Only AWS can read it; what is missing is named as an option."""
+    """An encrypted assertion needs --principal-arn and a role; the error names the missing option."""
     path = str(DATA / "saml" / "encrypted.b64")
     for arguments in (["assume", "--saml-file", path, "--to-process"], ["roles", path]):
         status, _, err = run(*arguments)
@@ -683,7 +692,7 @@ def test_an_encrypted_assertion_needs_role_and_provider(stub: Stub, run: Run) ->
 
 
 def test_a_token_may_be_a_field_of_a_json_file(stub: Stub, run: Run) -> None:
-    """Which an option names."""
+    """--json-field names the field of a JSON file that contains the token."""
     Path("token.json").touch(0o600)
     Path("token.json").write_text(json.dumps({"id_token": "opaque-token"}))
     arguments = ("assume", HUB, "--oidc-token-file", "token.json", "--to-process")
@@ -696,7 +705,8 @@ def test_a_token_may_be_a_field_of_a_json_file(stub: Stub, run: Run) -> None:
 
 
 def test_a_session_of_the_user_becomes_a_profile_in_one_line(stub: Stub, run: Run) -> None:
-    """By one code, which the cache makes serve the next command too, as `aws sts get-session-token` would give it."""
+    """A session with one MFA code is written to a profile, and the next command gets it from the cache without a code.
+    """
     stub.answers.append(an_hour)
     mfa = ("--mfa-serial", f"{DEVICE}dora", "--session-token", "--cache")
     assert run("assume", "--profile", "base", *mfa, "--mfa-command", "echo 444444", "--to-profile", "mfa")[0] == 0
@@ -708,7 +718,7 @@ def test_a_session_of_the_user_becomes_a_profile_in_one_line(stub: Stub, run: Ru
 def test_a_session_of_the_user_may_be_that_of_the_ambient_keys(
     stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And is asked for where the arguments say."""
+    """`process --session-token` uses the ambient keys and calls STS in the region of --region."""
     monkeypatch.setenv("AWS_PROFILE", "base")
     status, out, _ = run("process", "--session-token", "--region", "eu-west-3")
     assert (status, json.loads(out)["SessionToken"]) == (0, SESSION_TOKEN)
@@ -716,7 +726,7 @@ def test_a_session_of_the_user_may_be_that_of_the_ambient_keys(
 
 
 def test_credentials_that_are_temporary_go_where_those_of_a_role_go(stub: Stub, run: Run) -> None:
-    """As those of an SSO profile do; STS is not called."""
+    """Temporary credentials without a role are copied to the output without a call to STS."""
     Path("keys.json").write_text(json.dumps(Credentials("ASIA", "secret", "token").as_dict()))
     assert run("assume", "--keys-file", "keys.json", "--to-dotenv", ".env")[0] == 0
     assert "AWS_ACCESS_KEY_ID=ASIA" in Path(".env").read_text()
@@ -724,7 +734,7 @@ def test_credentials_that_are_temporary_go_where_those_of_a_role_go(stub: Stub, 
 
 
 def test_long_term_keys_are_not_copied(stub: Stub, run: Run) -> None:
-    """The copy would never expire; the next step is a role or a session."""
+    """Long-term keys without a role are not copied; the error advises a role or --session-token."""
     status, out, err = run("assume", "--profile", "base", "--to-dotenv", ".env")
     assert (status, out) == (2, "")
     assert (
@@ -735,7 +745,7 @@ def test_long_term_keys_are_not_copied(stub: Stub, run: Run) -> None:
 
 
 def test_what_a_profile_gets_from_a_process_is_kept_under_a_name(run: Run, tmp_path: Path) -> None:
-    """Two commands, one run of it."""
+    """With --cache-key, two commands run the credential_process of a profile once."""
     keys = {"Version": 1, "AccessKeyId": "ASIA", "SecretAccessKey": "s", "SessionToken": "t"}
     (tmp_path / "keys.json").write_text(json.dumps({**keys, "Expiration": in_an_hour()}))
     (tmp_path / "give").write_text(f"echo run >>{tmp_path}/runs; cat {tmp_path}/keys.json")
@@ -750,7 +760,7 @@ def test_what_a_profile_gets_from_a_process_is_kept_under_a_name(run: Run, tmp_p
 
 
 def test_what_a_process_returns_is_kept_for_nobody_without_a_key(run: Run, tmp_path: Path) -> None:
-    """Two people may run the same command; it is not run to find that out."""
+    """Without --cache-key, --cache with a credential_process exits with 3 and does not run the process."""
     config = Path.home() / ".aws" / "config"
     config.parent.mkdir()
     config.write_text(f"[profile slow]\ncredential_process = touch {tmp_path}/run\n")
@@ -768,14 +778,14 @@ def test_what_a_process_returns_is_kept_for_nobody_without_a_key(run: Run, tmp_p
     ],
 )
 def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None:
-    """Else it would do nothing, and a policy that narrows nothing is worse than none."""
+    """An option for a role is refused without a role, because it would have no effect."""
     flag = option.split("=", maxsplit=1)[0]
     error = f"stskit: {flag} has no effect without a role. Pass a role ARN, or omit the option.\n"
     assert run("process", "--profile", "base", option) == (2, "", error)
     assert stub.requests == []
 
 
-# Called wrongly -------------------------------------------------------------------------------------------------------
+# Invalid usage --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -883,7 +893,7 @@ def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None
     ],
 )
 def test_what_is_called_wrongly_says_how_it_is_called(run: Run, arguments: list[str], said: str) -> None:
-    """Nothing is printed but the error, and the status is the one for that."""
+    """Invalid arguments exit with 2 or 3, print an error only, and the error says what is valid."""
     Path("saml.log").write_text("")
     status, out, err = run(*arguments)
     assert (status in (2, 3), out) == (True, "")
@@ -908,7 +918,8 @@ def test_what_is_called_wrongly_says_how_it_is_called(run: Run, arguments: list[
 def test_an_option_that_is_empty_is_not_one_that_is_left_out(
     stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
 ) -> None:
-    """As an unset variable of a shell leaves it: a session policy must not get lost so."""
+    """An empty option value is refused, for example from an unset shell variable, because it is not an omitted option.
+    """
     Path("token").touch(0o600)
     Path("token").write_text("opaque-token")
     monkeypatch.setenv("AWS_ROLE_ARN", HUB)
@@ -919,13 +930,13 @@ def test_an_option_that_is_empty_is_not_one_that_is_left_out(
 
 
 def test_what_prints_a_code_is_not_quoted(run: Run) -> None:
-    """It may have the seed of the device in it."""
+    """The error about --mfa-command does not quote the command, because it can contain the seed of the MFA device."""
     err = run("assume", HUB, "--to-process", "--mfa-serial", "123456789", "--mfa-command", "oathtool 'canary")[2]
     assert ("--mfa-command" in err, "canary" in err) == (True, False)
 
 
 def test_what_is_after_the_dashes_is_not_for_stskit(run: Run) -> None:
-    """The JSON of a command is not that of stskit."""
+    """--json after the two dashes belongs to the command of `exec`, so the error of stskit is plain text."""
     assert run("exec", HUB, "--nope", "--", "ls", "--json")[2].startswith("stskit: There is no option --nope")
 
 
@@ -934,7 +945,7 @@ def test_what_is_after_the_dashes_is_not_for_stskit(run: Run) -> None:
 
 @pytest.fixture
 def fails(run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Output]:
-    """A command with these arguments that ends with that error."""
+    """Return a function that runs a command with these arguments, which fails with that error."""
 
     def fail(error: BaseException, *arguments: str) -> Output:
         def fetch(_self: object) -> Credentials:
@@ -968,7 +979,7 @@ def fails(run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Output]:
 def test_an_error_shows_the_message_and_the_remedy(
     fails: Callable[..., Output], error: StskitError, status: int, shown: str
 ) -> None:
-    """The remedy is that for the command line; an option that was not typed is not shown."""
+    """An error shows its message and the remedy for the command line, and no option that was not typed."""
     assert fails(error) == (status, "", f"stskit: {shown}\n")
 
 
@@ -995,7 +1006,7 @@ def test_an_error_shows_the_message_and_the_remedy(
 def test_an_error_begins_with_the_option_that_was_typed(
     stub: Stub, fails: Callable[..., Output], typed: str, error: StskitError, shown: str
 ) -> None:
-    """The name of the Python argument does not stand behind it."""
+    """An error begins with the option that was typed, and not with the name of the Python argument."""
     Path("id").touch(0o600)
     Path("id").write_text("shared")
     assert fails(error, *typed.split())[2] == f"stskit: {shown}\n"
@@ -1015,7 +1026,7 @@ def test_an_error_begins_with_the_option_that_was_typed(
     ],
 )
 def test_what_the_library_advises_is_said_in_options(stub: Stub, run: Run, arguments: list[str], remedy: str) -> None:
-    """A remedy for a Python program is of no use here."""
+    """A remedy names options of the command line instead of Python arguments."""
     Path("keys.json").touch(0o600)
     Path("keys.json").write_text(json.dumps(Credentials("ASIA", "secret", "token").as_dict()))
     command = "assume" if "--to-profile" in arguments else "process"
@@ -1023,13 +1034,13 @@ def test_what_the_library_advises_is_said_in_options(stub: Stub, run: Run, argum
 
 
 def test_a_role_that_is_denied_may_be_new(stub: Stub, run: Run) -> None:
-    """The remedy names the option that waits for it."""
+    """The remedy for AccessDenied names --wait-for-new-role, because the role can be new."""
     stub.answers.append(refused("AccessDenied", status=403))
     assert "--wait-for-new-role 30s" in run("process", HUB, "--profile", "base")[2]
 
 
 def test_doctor_advises_in_options_too(run: Run) -> None:
-    """For a token file that is JSON."""
+    """`doctor` advises --json-field for a token file in JSON."""
     Path("token.json").touch(0o600)
     Path("token.json").write_text('{"id_token": "opaque-token"}')
     assert "--json-field NAME" in run("doctor", "--offline", "--oidc-token-file", "token.json")[1]
@@ -1054,7 +1065,7 @@ def test_doctor_advises_in_options_too(run: Run) -> None:
 def test_an_error_is_json_where_that_is_asked_for(
     fails: Callable[..., Output], error: StskitError, shown: Mapping[str, object]
 ) -> None:
-    """With all that it knows, and nothing that is empty but the remedy."""
+    """With --json, an error is JSON with all its known attributes; only the remedy can be empty."""
     _, out, err = fails(error, "--json")
     assert (out, json.loads(err)) == ("", {"error": type(error).__name__, "message": "odd", **shown})
 
@@ -1074,14 +1085,14 @@ def test_an_error_is_json_where_that_is_asked_for(
 def test_every_error_of_the_command_line_is_json_too(
     stub: Stub, run: Run, executed: list[Executed], arguments: list[str], keys: set[str]
 ) -> None:
-    """Also where the arguments cannot be read, and where the command cannot be run."""
+    """With --json, errors about arguments and about the command of `exec` are JSON too."""
     status, out, err = run(*arguments)
     assert (status in (2, 126), out) == (True, "")
     assert json.loads(err).keys() == {"error", "message", "remedy"} | keys
 
 
 def test_what_sts_refuses_is_shown_without_a_secret(stub: Stub, run: Run) -> None:
-    """With all that the error knows."""
+    """The JSON of an STS refusal has the operation and the role but no secret."""
     stub.answers.append(refused("AccessDenied", status=403))
     found, out, err = run("process", HUB, "--profile", "base", "--json")
     shown = json.loads(err)
@@ -1090,7 +1101,7 @@ def test_what_sts_refuses_is_shown_without_a_secret(stub: Stub, run: Run) -> Non
 
 
 def test_an_assertion_that_has_expired_needs_a_person(stub: Stub, run: Run) -> None:
-    """So does one that STS refuses, as clocks may differ; for credentials that have expired it is another matter."""
+    """An expired assertion exits with 4 (sign in again), also if STS says so; expired credentials exit with 5."""
     status, _, err = run("process", "--saml-file", str(DATA / "saml" / "plain.b64"))
     assert (status, stub.requests) == (4, [])
     assert "Sign in again" in err
@@ -1109,7 +1120,7 @@ def test_an_assertion_that_has_expired_needs_a_person(stub: Stub, run: Run) -> N
 def test_what_would_be_refused_costs_no_call(
     stub: Stub, run: Run, arguments: list[str], status: int, said: str
 ) -> None:
-    """What is wrong is said at once."""
+    """A request that STS always refuses is an error before any call."""
     Path("keys.json").write_text(json.dumps(Credentials("ASIA", "secret", "token").as_dict()))
     saml(ROLE)
     found, _, err = run(*arguments)
@@ -1118,7 +1129,7 @@ def test_what_would_be_refused_costs_no_call(
 
 
 def test_ctrl_c_ends_without_a_word(fails: Callable[..., Output]) -> None:
-    """As other programs do."""
+    """Ctrl-C exits with 130 and prints nothing."""
     assert fails(KeyboardInterrupt()) == (130, "", "")
 
 
@@ -1137,7 +1148,7 @@ def test_ctrl_c_ends_without_a_word(fails: Callable[..., Output]) -> None:
 def test_a_stream_that_is_closed_or_full_changes_no_status(
     command: str, status: int, error: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And there is no traceback; Python keeps what it could not write for the end, unless it is dropped."""
+    """A closed or full output stream causes the right status and no traceback, also when Python flushes it at exit."""
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     if "/dev/full" in command and not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
@@ -1149,7 +1160,7 @@ def test_a_stream_that_is_closed_or_full_changes_no_status(
 def test_a_reader_that_has_had_enough_is_not_an_error(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """As `head` has; the status still says that not all was written."""
+    """If the reader of a pipe ends early, the status is 1 and no error is printed."""
     read, write = os.pipe()
     os.close(read)
     with open(write, "w") as stream:
@@ -1160,7 +1171,7 @@ def test_a_reader_that_has_had_enough_is_not_an_error(
 
 
 def test_an_output_that_is_closed_is_an_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The status says so."""
+    """If standard output is closed, the status is 1 and the error says so."""
     monkeypatch.setattr(sys, "stdout", None)
     assert run("--version")[::2] == (1, "stskit: Cannot write to standard output: Bad file descriptor.\n")
 
@@ -1170,7 +1181,7 @@ def test_an_output_that_is_closed_is_an_error(run: Run, monkeypatch: pytest.Monk
 def test_a_stream_that_is_full_is_dropped(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], name: str, status: int
 ) -> None:
-    """It closes without another try."""
+    """A full output stream is closed without a second write."""
     Path("keys.json").write_text(json.dumps(Credentials("ASIA", "secret", "token").as_dict()))
     keys = "keys.json" if name == "stdout" else "nix"
     with open("/dev/full", "w") as stream:
@@ -1195,7 +1206,7 @@ def test_a_stream_that_is_full_is_dropped(
 def test_streams_that_are_closed_are_empty_ones(
     stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch, arguments: list[str], status: int, said: str
 ) -> None:
-    """Standard input is, and standard error drops what it gets."""
+    """Closed standard input is read as empty, and closed standard error causes no other error."""
     monkeypatch.setattr(sys, "stdin", None)
     found, _, err = run(*arguments)
     assert (found, said in err) == (status, True)
@@ -1208,7 +1219,7 @@ def test_streams_that_are_closed_are_empty_ones(
 
 
 def test_what_the_encoding_of_the_output_lacks_is_an_escape(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file is written by then, and the status says so."""
+    """A character that the output encoding lacks is printed as an escape, and the status is 0."""
     with io.TextIOWrapper(io.BytesIO(), encoding="ascii") as stream:
         monkeypatch.setattr(sys, "stdout", stream)
         assert main(["assume", HUB, "--profile", "base", "--to-dotenv", "d\xfc.env"]) == 0
@@ -1217,7 +1228,7 @@ def test_what_the_encoding_of_the_output_lacks_is_an_escape(stub: Stub, monkeypa
 
 
 def test_nothing_that_is_shown_steers_a_terminal(stub: Stub, run: Run) -> None:
-    """Names come from files of others: what cannot be printed is shown as an escape."""
+    """Control characters in names from files are printed as escapes, so that they cannot control a terminal."""
     odd, escaped = "\x1b[2J\x9b\u202e", r"\x1b[2J\x9b\u202e"
     now = datetime.now(UTC)
     values = {"Role": [f"{ROLE}\x9b,{PROVIDER}"], "RoleSessionName": ["al\u202eice"]}
@@ -1239,7 +1250,7 @@ def test_nothing_that_is_shown_steers_a_terminal(stub: Stub, run: Run) -> None:
 
 
 def test_warnings_and_notes_are_a_line_each(stub: Stub, run: Run, executed: list[Executed]) -> None:
-    """Without the place in the code; for a program no notes."""
+    """Warnings and notes are one line each, without a source location. JSON and `process` omit the notes."""
     Path("token").write_text("opaque-token")
     Path("token").chmod(0o644)
     status, _, err = run("assume", HUB, "--oidc-token-file", "token", "--to-process")
@@ -1256,7 +1267,7 @@ def test_warnings_and_notes_are_a_line_each(stub: Stub, run: Run, executed: list
 def test_colour_is_for_terminals(
     run: Run, monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str], coloured: bool
 ) -> None:
-    """And not even there where it is not wanted."""
+    """Only a terminal gets colours, and not with NO_COLOR or TERM=dumb."""
     assert "\033" not in run("roles", "nix")[2]
     monkeypatch.setenv("TERM", "xterm")
     for name, value in variables.items():
@@ -1266,7 +1277,7 @@ def test_colour_is_for_terminals(
 
 
 def test_no_secret_is_shown_where_that_is_not_the_purpose(stub: Stub, run: Run) -> None:
-    """Neither by a result nor by a warning."""
+    """`assume --to-profile` and `whoami` show no secret."""
     outputs = [*run("assume", HUB, "--profile", "base", "--to-profile", "p"), *run("whoami", "--profile", "p")]
     shown = "".join(map(str, outputs))
     assert all(secret not in shown for secret in (SECRET_KEY, SESSION_TOKEN, BASE.secret_access_key))
@@ -1274,7 +1285,7 @@ def test_no_secret_is_shown_where_that_is_not_the_purpose(stub: Stub, run: Run) 
 
 @pytest.mark.case("P10")
 def test_help_and_version_are_there(run: Run) -> None:
-    """The help of all commands, with no word of it lost."""
+    """--version and the --help of each command exit with 0."""
     status, out, _ = run("--version")
     assert (status, out.startswith("stskit ")) == (0, True)
     for command in ("roles", "assume", "exec", "process", "whoami", "doctor"):
@@ -1283,7 +1294,7 @@ def test_help_and_version_are_there(run: Run) -> None:
 
 
 def test_it_is_a_module_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """`python -m stskit` is the same."""
+    """`python -m stskit` runs the command line."""
     monkeypatch.setattr(sys, "argv", ["stskit", "roles", "nix"])
     with pytest.raises(SystemExit, match="3"):
         run_path(str(PACKAGE / "__main__.py"), run_name="__main__")
@@ -1295,21 +1306,21 @@ def test_it_is_a_module_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 @pytest.mark.case("P5")
 def test_what_an_assertion_offers_is_a_table(run: Run) -> None:
-    """With whose it is and until when; as JSON with the times as such."""
+    """`roles` prints a table of the offered roles with the subject and the expiry, or JSON."""
     path = saml(ROLE, f"{ROLE}-long-name")
     status, out, err = run("roles", path)
     lines = out.splitlines()
     assert (status, err, lines[0].split()) == (0, "", ["ACCOUNT", "ROLE", "PROVIDER"])
     assert lines[1].split() == ["123456789012", ROLE, PROVIDER]
     assert "  subject      alice" in lines
-    assert "UTC (in 5 min)" in out or "UTC (in 4 min)" in out  # a moment has passed
+    assert "UTC (in 5 min)" in out or "UTC (in 4 min)" in out  # Some time has passed since.
     shown = json.loads(run("roles", path, "--json")[1])
     assert shown["roles"][0] == {"role_arn": ROLE, "principal_arn": PROVIDER}
     assert (shown["issuer"], shown["not_on_or_after"][-1]) == ("https://idp.example", "Z")
 
 
 def test_an_assertion_that_has_expired_can_be_looked_into(run: Run) -> None:
-    """It says that it has expired."""
+    """`roles` also lists an expired assertion and says that it has expired."""
     status, out, _ = run("roles", str(DATA / "saml" / "plain.b64"))
     assert status == 0
     assert " days ago" in out
@@ -1338,7 +1349,7 @@ FILES = [*BAD, "folder", "fifo", "missing"]
 
 @pytest.fixture
 def bad(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
-    """A file that is of no use, or what is not a file."""
+    """Return the path of a bad file, or of a folder, a FIFO or a missing file."""
     name: str = request.param
     path = tmp_path / name
     if name in BAD:
@@ -1353,7 +1364,7 @@ def bad(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
 
 @pytest.mark.parametrize("bad", FILES, indirect=True)
 def test_on_each_bad_file_roles_says_one_clear_sentence(run: Run, bad: Path) -> None:
-    """Never a traceback: what is wrong with it, by its name, and what to do."""
+    """For each bad file, `roles` exits with 3 and prints one line with the file's name, without a traceback."""
     status, out, err = run("roles", str(bad))
     assert (status, out, err.count("\n")) == (3, "", 1)
     assert err.startswith("stskit: ")
@@ -1370,7 +1381,7 @@ def test_on_each_bad_file_roles_says_one_clear_sentence(run: Run, bad: Path) -> 
     indirect=["bad"],
 )
 def test_on_each_bad_file_doctor_says_one_clear_sentence(run: Run, bad: Path, option: str) -> None:
-    """What is wrong with it, with the next step in a line of its own, and the status for that."""
+    """For each bad file, `doctor` exits with 1 and prints one sentence and one line with the remedy."""
     status, out, err = run("doctor", "--offline", option, str(bad))
     (said,) = (number for number, line in enumerate(out.splitlines()) if str(bad) in line)
     assert (status, err) == (1, "")
@@ -1380,7 +1391,7 @@ def test_on_each_bad_file_doctor_says_one_clear_sentence(run: Run, bad: Path, op
 
 
 def test_doctor_says_what_is_so_and_what_is_wrong(run: Run, stskit_aws: FakeSTS) -> None:
-    """For people in lines, for programs as a list; the status is 1 where something is wrong. Nothing is assumed."""
+    """`doctor` prints its findings as lines or JSON, exits with 1 if something is wrong, and assumes no role."""
     status, out, err = run("doctor", "--profile", "default")
     assert (status, err) == (0, "")
     assert out.startswith("ok     versions: stskit ")
@@ -1388,13 +1399,14 @@ def test_doctor_says_what_is_so_and_what_is_wrong(run: Run, stskit_aws: FakeSTS)
     assert stskit_aws.calls == []
     status, out, _ = run("doctor", "--profile", "gone", "--offline", "--json")
     assert status == 1
-    (wrong,) = (each for each in json.loads(out) if each["state"] == "wrong")  # and nothing that follows from it
+    # It has no findings that follow from this one.
+    (wrong,) = (each for each in json.loads(out) if each["state"] == "wrong")
     assert wrong["about"] == "profile gone"
     assert wrong.keys() == {"about", "state", "text", "remedy", "facts"}
 
 
 def test_doctor_takes_the_options_of_the_call(run: Run) -> None:
-    """The field of the token, and which endpoint."""
+    """`doctor` uses --json-field, --region, --use-fips and --endpoint-url."""
     Path("token.json").touch(0o600)
     Path("token.json").write_text(json.dumps({"id_token": "opaque-token"}))
     look = ("doctor", "--offline", "--oidc-token-file", "token.json", "--region", "us-east-2")

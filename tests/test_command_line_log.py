@@ -1,4 +1,4 @@
-"""What the command line shows of the log, and a limit of time for what `doctor` asks."""
+"""Log records that the command line shows, and the time limits of `doctor`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOGGER = logging.getLogger("stskit")
 
 
 def test_a_warning_is_shown_where_the_command_succeeds(capsys: pytest.CaptureFixture[str]) -> None:
-    """A refresh failed, and credentials that are valid were used; other records are shown at once."""
+    """A warning about a failed refresh is shown after the command succeeds. Other records are shown immediately."""
     with log_lines():
         LOGGER.warning("Could not refresh.", extra={"refresh": "refresh_failed"})
         LOGGER.info("Refreshed.", extra={"refresh": "refreshed"})
@@ -26,7 +26,7 @@ def test_a_warning_is_shown_where_the_command_succeeds(capsys: pytest.CaptureFix
 
 
 def test_a_warning_is_not_shown_beside_the_error_that_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
-    """One line for one thing that went wrong."""
+    """A warning about a failed refresh is not shown if the command fails with an error."""
     with pytest.raises(ZeroDivisionError), log_lines():
         LOGGER.warning("Could not refresh.", extra={"refresh": "refresh_failed"})
         raise ZeroDivisionError
@@ -34,7 +34,7 @@ def test_a_warning_is_not_shown_beside_the_error_that_says_the_same(capsys: pyte
 
 
 def test_what_takes_too_long_is_left() -> None:
-    """The thread that waits for it is not waited for."""
+    """A call that exceeds its deadline raises TimeoutError without waiting for its thread."""
     release = threading.Event()
     with pytest.raises(TimeoutError):
         run_with_deadline(0.01, release.wait)
@@ -43,6 +43,6 @@ def test_what_takes_too_long_is_left() -> None:
 
 
 def test_profiles_that_name_each_other_end_the_search_for_a_device(home: Path) -> None:
-    """There is none."""
+    """A circle of source profiles has no MFA device, and the search for it ends."""
     profiles = {name: {"role_arn": "r", "source_profile": other} for name, other in (("a", "b"), ("b", "a"))}
     assert _mfa_serial_of_a_source(profiles["a"], profiles) is None

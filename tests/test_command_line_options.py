@@ -1,4 +1,4 @@
-"""Each option of the command line has an effect or is refused, before STS is called."""
+"""Each option of the command line has an effect, or is refused before STS is called."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ Run = Callable[..., Output]
 
 
 def later() -> str:
-    """The end of the next hour but one, as STS writes it."""
+    """Return a time between one and two hours from now in the format of STS."""
     return f"{datetime.now(UTC) + timedelta(hours=2):%Y-%m-%dT%H:00:00Z}"
 
 
 def an_hour(request: Request) -> Answer:
-    """Credentials for more than an hour, or whose they are."""
+    """Return credentials for more than an hour, or the identity of the caller."""
     return granted(request, **({} if "CallerIdentity" in request.body else {"Expiration": later()}))
 
 
 @pytest.fixture(scope="module")
 def shared_server() -> Iterator[FakeServer]:
-    """One server for all tests, so that they share its client."""
+    """Run one server for all tests, so that they share its client."""
     with fake_server(an_hour) as server:
         yield server
 
 
 @pytest.fixture
 def server(shared_server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
-    """That server, without the requests of the tests before."""
+    """Return the server without the requests of earlier tests."""
     shared_server.requests.clear()
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", shared_server.url)
-    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "_STSKIT_CREDENTIAL_PROCESSES"):  # the command line sets them
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "_STSKIT_CREDENTIAL_PROCESSES"):  # The command line sets these.
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     furnish(Path.home(), Path.cwd())
@@ -87,7 +87,7 @@ def private(path: Path, text: str) -> None:
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command line in this process; returns exit status, standard output and standard error."""
+    """Return a function that runs the command line here and returns its status, standard output and standard error."""
 
     def call(*arguments: str) -> Output:
         try:
@@ -101,7 +101,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 @pytest.fixture
 def executed(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, str]]:
-    """The environments of the commands that `exec` has run; nothing takes the place of this process."""
+    """Return the environments of the commands that `exec` starts. This process is not replaced."""
     environments: list[Mapping[str, str]] = []
 
     def replace(_file: str, _program: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -115,7 +115,7 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, str]]:
 
 
 def region_of(request: Request) -> str:
-    """The region that a request is signed for; empty for an unsigned one."""
+    """Return the region in the signature of a request, or an empty string for an unsigned request."""
     scope = request.headers.get("authorization", "").partition("Credential=")[2]
     return scope.split("/")[2] if scope else ""
 
@@ -136,7 +136,9 @@ def test_a_command_gets_the_region_and_so_does_sts_unless_it_has_its_own(
     sts: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Under both names that SDKs read, whatever the environment has there."""
+    """`exec` sets AWS_REGION and AWS_DEFAULT_REGION from --region. STS is called there too, unless --sts-region is
+    given.
+    """
     for name, value in inherited.items():
         monkeypatch.setenv(name, value)
     run("exec", HUB, "--profile", "base", "--region", "eu-central-1", *options, "--", "x")
@@ -145,7 +147,7 @@ def test_a_command_gets_the_region_and_so_does_sts_unless_it_has_its_own(
 
 
 def test_a_profile_a_file_and_a_shell_get_the_region(server: FakeServer, run: Run) -> None:
-    """The profile in the config file; with a role, STS is asked there too."""
+    """--region is written to the config file, the dotenv file and the shell, and STS is called there too."""
     there = ("--region", "eu-central-1")
     for source in ((HUB, "--profile", "base"), ("--profile", "session")):
         assert run("assume", *source, *there, "--to-profile", "out")[0] == 0
@@ -160,7 +162,7 @@ def test_a_profile_a_file_and_a_shell_get_the_region(server: FakeServer, run: Ru
 def test_a_region_that_is_not_valid_is_refused_before_the_code_of_a_device_is_used(
     server: FakeServer, run: Run
 ) -> None:
-    """The message names the option and the value."""
+    """An invalid region is refused before any call, and the message names the option and the value."""
     for flag in ("--region", "--sts-region"):
         for wrong in ("a b", "eu-central-1.", "-eu", "12", "eu_central_1"):
             status, out, err = run("exec", HUB, "--profile", "base", f"{flag}={wrong}", "--", "x")
@@ -168,11 +170,11 @@ def test_a_region_that_is_not_valid_is_refused_before_the_code_of_a_device_is_us
             assert f"argument {flag}: {wrong!r} is not a valid region" in err
 
 
-# --cache-key, --external-id-file, --token-code ------------------------------------------------------------------------
+# --cache-key, --external-id-file and --token-code ---------------------------------------------------------------------
 
 
 def test_a_cache_key_tells_two_identities_apart(server: FakeServer, run: Run, tmp_path: Path) -> None:
-    """Each name has its own entry; the same name finds it again without a run of the process."""
+    """Each --cache-key has its own entry, and the same key finds it without another run of the process."""
     (tmp_path / "give").write_text(f"echo run >>{tmp_path}/runs; cat {tmp_path}/keys.json")
     keys = {"Version": 1, "AccessKeyId": "ASIA", "SecretAccessKey": "s", "SessionToken": "t"}
     (tmp_path / "keys.json").write_text(json.dumps({**keys, "Expiration": later()}))
@@ -185,7 +187,7 @@ def test_a_cache_key_tells_two_identities_apart(server: FakeServer, run: Run, tm
 def test_the_session_of_the_user_is_kept_under_the_cache_key_and_the_role_beside_it(
     server: FakeServer, run: Run
 ) -> None:
-    """One code serves two roles, and each role has credentials of its own."""
+    """With --cache-key, one MFA code serves two roles, and each role has its own credentials."""
     mfa = ("--mfa-serial", DEVICE, "--session-token", "--cache", "--cache-key", "me")
     for role, name, code in ((HUB, "one", "111111"), (f"{HUB}2", "two", "222222")):
         status, out, _ = run("process", role, "--profile", "base", *mfa, "--token-code", code, "--session-name", name)
@@ -194,7 +196,7 @@ def test_the_session_of_the_user_is_kept_under_the_cache_key_and_the_role_beside
 
 
 def test_a_cache_asks_for_a_key_where_stskit_cannot_see_the_identity(server: FakeServer, run: Run) -> None:
-    """In the words of the command line, before anything is called."""
+    """If stskit cannot see the identity, --cache exits with 3 before any call and advises --cache-key."""
     status, out, err = run("process", HUB, "--cache")
     assert (status, out, server.requests) == (3, "", [])
     assert "Choose a name for the identity, and add --cache-key NAME" in err
@@ -207,7 +209,7 @@ def test_a_cache_asks_for_a_key_where_stskit_cannot_see_the_identity(server: Fak
 def test_an_external_id_comes_from_a_file_or_standard_input(
     server: FakeServer, run: Run, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without the line break at its end."""
+    """--external-id-file reads a file or standard input and removes the line break at the end."""
     with Path("id").open() as stream:
         monkeypatch.setattr(sys, "stdin", stream)
         assert run("process", HUB, "--profile", "base", "--external-id-file", source)[0] == 0
@@ -224,7 +226,7 @@ def test_an_external_id_comes_from_a_file_or_standard_input(
 def test_an_external_id_that_is_not_valid_is_refused_without_being_shown(
     server: FakeServer, run: Run, text: str, said: str
 ) -> None:
-    """The error names the option."""
+    """An invalid external ID is refused before any call, and the error names the option but not the value."""
     Path("id").write_text(text)
     status, out, err = run("process", HUB, "--profile", "base", "--external-id-file", "id")
     assert (status in (2, 3), out, server.requests) == (True, "", [])
@@ -233,7 +235,7 @@ def test_an_external_id_that_is_not_valid_is_refused_without_being_shown(
 
 
 def test_the_code_of_a_device_can_be_an_option(server: FakeServer, run: Run) -> None:
-    """A wrong one is named, and costs no call."""
+    """--token-code is sent to STS, and an invalid code is refused by the option's name before any call."""
     mfa = ("process", HUB, "--profile", "base", "--mfa-serial", DEVICE, "--token-code")
     assert run(*mfa, "123987")[0] == 0
     assert server.requests[0].form["TokenCode"] == "123987"
@@ -241,7 +243,7 @@ def test_the_code_of_a_device_can_be_an_option(server: FakeServer, run: Run) -> 
     assert (status, "--token-code: " in err, len(server.requests)) == (2, True, 1)
 
 
-# The sink is checked first --------------------------------------------------------------------------------------------
+# Check of the sink before the call ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -250,7 +252,7 @@ def test_the_code_of_a_device_can_be_an_option(server: FakeServer, run: Run) -> 
 def test_a_sink_that_refuses_costs_no_call_and_no_code(
     server: FakeServer, run: Run, kind: type, option: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it would refuse is said before the device is asked."""
+    """If the sink's check fails, the command exits with 7 before the MFA prompt and before any call."""
 
     def check(_self: object) -> None:
         raise SinkError("Nothing can be written there.", remedy="Choose another place.")
@@ -268,7 +270,7 @@ def test_a_sink_that_refuses_costs_no_call_and_no_code(
 def test_a_sink_that_has_nothing_against_it_is_written(
     server: FakeServer, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The check itself writes nothing."""
+    """If the sink's check succeeds, the credentials are written."""
     checked: list[str] = []
     monkeypatch.setattr(CredentialsFile, "check", lambda sink: checked.append(sink.profile), raising=False)
     assert run("assume", HUB, "--profile", "base", "--to-profile", "x")[0] == 0
@@ -282,7 +284,7 @@ def test_a_sink_that_has_nothing_against_it_is_written(
 def test_plain_http_is_allowed_wherever_the_endpoint_is_named(
     run: Run, server: FakeServer, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The option that the error names can be added to the same command, which then calls the endpoint."""
+    """The error about plain HTTP names --allow-http, and the same command with this option calls the endpoint."""
     monkeypatch.delenv("AWS_ENDPOINT_URL_STS")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     url = "http://sts.invalid:1"
@@ -310,7 +312,7 @@ def test_plain_http_is_allowed_wherever_the_endpoint_is_named(
 def test_an_endpoint_that_is_not_valid_is_invalid_usage(
     run: Run, server: FakeServer, command: tuple[str, ...], url: str
 ) -> None:
-    """It is not a server that did not answer. The error does not quote it, because it may have a password in it."""
+    """An invalid --endpoint-url exits with 2 before any call and is not quoted, because it can contain a password."""
     status, out, err = run(*command, "--profile", "base", "--endpoint-url", url)
     assert (status, out, server.requests) == (2, "", [])
     assert "argument --endpoint-url: this is not a valid URL" in err
@@ -320,7 +322,7 @@ def test_an_endpoint_that_is_not_valid_is_invalid_usage(
 def test_an_endpoint_of_the_environment_that_is_not_valid_is_invalid_usage(
     run: Run, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing was sent, as with an option."""
+    """An invalid AWS_ENDPOINT_URL_STS exits with 2 before any call."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "nonsense")
     status, out, err = run("process", HUB, "--profile", "base")
     assert (status, out, server.requests) == (2, "", [])
@@ -349,7 +351,7 @@ def test_an_endpoint_of_the_environment_that_is_not_valid_is_invalid_usage(
 def test_a_message_names_the_option_and_not_the_argument_of_python(
     server: FakeServer, run: Run, typed: str, said: str
 ) -> None:
-    """The option is the subject of the sentence."""
+    """A message about an invalid value begins with the option and contains no name of a Python argument."""
     status, out, err = run("process", HUB, "--profile", "base", *typed.split())
     assert (status, out, server.requests) == (2, "", [])
     assert err.startswith(f"stskit: {said}"), err
@@ -360,7 +362,7 @@ def test_a_message_names_the_option_and_not_the_argument_of_python(
 def test_a_duration_that_the_assertion_does_not_allow_is_said_of_the_option(
     server: FakeServer, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The limit is that of the identity provider, and only AWS's own STS is known to keep it."""
+    """A duration above the assertion's limit exits with 2 for AWS's own STS, and the message begins with --duration."""
     monkeypatch.delenv("AWS_ENDPOINT_URL_STS")
     now = datetime.now(UTC)
     attributes = {"Role": [f"{ROLE},{PROVIDER}"], "SessionDuration": ["1800"]}
@@ -370,7 +372,7 @@ def test_a_duration_that_the_assertion_does_not_allow_is_said_of_the_option(
     assert err.startswith("stskit: --duration is 3600 seconds, but the SAML assertion allows 1800. ")
 
 
-# Names of other tools -------------------------------------------------------------------------------------------------
+# Option names of other tools ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -394,7 +396,7 @@ def test_a_duration_that_the_assertion_does_not_allow_is_said_of_the_option(
     ],
 )
 def test_an_option_of_the_aws_cli_is_answered_with_the_option_of_stskit(run: Run, typed: str, said: str) -> None:
-    """The answer can be followed: an option that it names is one of the command."""
+    """An option of the AWS CLI is refused with the name of stskit's option, which the command has."""
     status, out, err = run("assume", HUB, *typed.split(), "--to-shell")
     assert (status, out) == (2, "")
     assert said in err
@@ -404,13 +406,13 @@ def test_an_option_of_the_aws_cli_is_answered_with_the_option_of_stskit(run: Run
 
 @pytest.mark.parametrize("flag", ["--role-arn", "--role-session-name", "--web-identity-token"])
 def test_an_option_that_the_command_does_not_have_is_not_advised(run: Run, flag: str) -> None:
-    """The command shows credentials as they are, and takes no role."""
+    """The error about an unknown option does not advise options that the command lacks."""
     err = run("whoami", flag, "x")[2]
     assert f"There is no option {flag}. " in err
     assert not any(word in err for word in ("--session-name", "--oidc-token-file", "ROLE"))
 
 
-# Secrets in the wrong place -------------------------------------------------------------------------------------------
+# Secrets in the wrong argument ----------------------------------------------------------------------------------------
 
 _SECRETS = {
     "token": "eyJhbGciOiJSUzI1NiJ9.canary.c2ln",
@@ -438,7 +440,7 @@ _PLACES = (
 
 @pytest.mark.parametrize("secret", _SECRETS.values(), ids=_SECRETS)
 def test_a_secret_in_the_place_of_another_value_is_not_shown(server: FakeServer, run: Run, secret: str) -> None:
-    """The error says where it stands, and what to do instead."""
+    """A secret in a wrong argument is refused without being shown, and the error names the right options."""
     for words in _PLACES:
         status, out, err = run(*(word.replace("SECRET", secret) for word in words.split()))
         assert (words, status, out, server.requests) == (words, 2, "", [])
@@ -447,7 +449,7 @@ def test_a_secret_in_the_place_of_another_value_is_not_shown(server: FakeServer,
 
 
 def test_values_that_may_be_any_text_are_accepted(server: FakeServer, run: Run) -> None:
-    """A long external ID, and a command whose output is the code."""
+    """A long external ID and a long --mfa-command are accepted."""
     text = ("--external-id", "a" * 300, "--mfa-serial", DEVICE, "--mfa-command", f"echo{' ' * 300}918273")
     status, _, err = run("process", HUB, "--profile", "base", *text)
     assert (status, err) == (0, "")
@@ -459,14 +461,14 @@ def test_values_that_may_be_any_text_are_accepted(server: FakeServer, run: Run) 
 
 @pytest.mark.parametrize("command", ["doctor --offline", "roles saml"])
 def test_a_closed_standard_output_is_an_error_without_a_traceback(server: FakeServer, command: str) -> None:
-    """The status says that nothing was printed."""
+    """Closed standard output exits with 1 and one line of error, without a traceback."""
     line = f"{sys.executable} -X dev -m stskit {command} >&-"
     done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, env={**os.environ}, check=False)
     assert (done.returncode, done.stderr) == (1, "stskit: Cannot write to standard output: Bad file descriptor.\n")
 
 
 def test_doctor_speaks_of_the_command_line_where_a_source_profile_needs_a_code(server: FakeServer, run: Run) -> None:
-    """Threads are of no use to the person who reads it."""
+    """`doctor` advises a stskit command for a source profile with MFA and does not mention threads."""
     (Path.home() / ".aws" / "config").write_text(
         f"[profile deploy]\nrole_arn = {ROLE}\nsource_profile = hub\n"
         f"[profile hub]\nrole_arn = {HUB}\nsource_profile = base\nmfa_serial = {DEVICE}\n"
@@ -476,7 +478,7 @@ def test_doctor_speaks_of_the_command_line_where_a_source_profile_needs_a_code(s
     assert "Run: stskit whoami --profile deploy" in out
 
 
-# No option without effect ---------------------------------------------------------------------------------------------
+# Every option has an effect -------------------------------------------------------------------------------------------
 
 _COMMANDS = {
     "assume to a profile": f"assume {HUB} --profile base --to-profile out",
@@ -511,16 +513,16 @@ _VALUES = {
     "--wait-for-new-role": "30s", "--cache-key": "me", "--to-profile": "other", "--to-shell": "fish",
     "--to-dotenv": "other.env", "--set-output": "json", "--credentials-file": "other", "--config-file": "conf",
 }  # fmt: skip
-# What has no effect here: options that permit or wait for what does not happen, or that say where to look for what is
-# not there. The environment names the server, which has neither regions nor a FIPS endpoint. Keys without an expiry are
-# not cached.
+# These options have no effect here: they permit or wait for events that do not happen, or name files that are missing.
+# The environment names the server, which has neither regions nor a FIPS endpoint. Keys without an expiry are not
+# cached.
 _WITHOUT_OCCASION = {"--allow-http", "--overwrite", "--wait-for-new-role", "--config-file", "--run", "--use-fips"}
 _WITHOUT_OCCASION_UNSIGNED = {"--region", "--sts-region"}
-_codes = count(100_000)  # each works once
+_codes = count(100_000)  # Each code works once.
 
 
 def options_of(command: str) -> Mapping[str, Any]:
-    """The options of *command*, as its parser has them."""
+    """Return the options of *command* from its parser."""
     (commands,) = (each for each in parser()._actions if isinstance(each.choices, dict))
     assert isinstance(commands.choices, dict)
     actions = commands.choices[command]._actions
@@ -529,7 +531,7 @@ def options_of(command: str) -> Mapping[str, Any]:
 
 @frozen
 class Seen:
-    """What a command did: its requests, and the region that they are signed for; its files; its output."""
+    """Everything that a command did: its requests with their signing regions, its files and its output."""
 
     status: int
     requests: Sequence[tuple[str, str]]
@@ -540,7 +542,7 @@ class Seen:
 
 @frozen
 class Place:
-    """A home and a folder in which one command after the other is run, each as if it were the first."""
+    """A home and a folder in which each command runs as if it were the first."""
 
     home: Path
     folder: Path
@@ -549,7 +551,7 @@ class Place:
     executed: list[Mapping[str, str]]
 
     def see(self, *words: str) -> Seen:
-        """Run the command and return what it did."""
+        """Run the command and return everything that it did."""
         for place in (self.home, self.folder):
             shutil.rmtree(place)
             place.mkdir()
@@ -586,9 +588,9 @@ def test_an_option_has_an_effect_or_is_refused(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each option that a command has, beside each valid command line.
+    """Each option of a command, added to each valid command line, has an effect or is refused.
 
-    It is refused, by its value or as invalid usage, and then nothing is sent; or something is different with it.
+    If it is refused, by its value or as invalid usage, nothing is sent.
     """
     monkeypatch.setenv("AWS_ROLE_ARN", HUB)
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "token")
@@ -602,7 +604,7 @@ def test_an_option_has_an_effect_or_is_refused(
         *_WITHOUT_OCCASION,
         *(_WITHOUT_OCCASION_UNSIGNED if any(region == "" for region, _ in without.requests) else ()),
         *({"--cache"} if "session" in words else ()),
-        *({"--json"} if words[0] == "exec" else ()),  # it is for the errors
+        *({"--json"} if words[0] == "exec" else ()),  # It is for errors only.
     }
     for flag, action in options_of(words[0]).items():
         if flag in skipped or any(word.split("=")[0] == flag for word in words):
