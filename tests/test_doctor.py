@@ -1,4 +1,4 @@
-"""`stskit doctor` reports each thing in one sentence, with what to do about it; no finding contains a secret."""
+"""`stskit doctor` reports each finding in one sentence with a remedy; no finding contains a secret."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ SIGNING_KEY = "a key that is long enough for it"
 HOUR = timedelta(hours=1)
 
 
-# What is there in any case ----------------------------------------------------------------------------------------
+# Findings of every run --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.case("P6")
 def test_where_all_is_well_nothing_is_wrong(home: Path) -> None:
-    """One line for each thing, in the order in which one would look at them."""
+    """If nothing is wrong, each subject has one finding, in the order of the checks."""
     configure(home, "[default]\nregion = eu-central-1\n", f"[default]\n{KEYS}")
     assert [f"{each.about}: {each.text}" for each in look() if each.about not in ("versions", "clock")] == [
         "credential chain: The credentials in the standard chain (access key ID AKIA, method shared-credentials-file) "
@@ -49,7 +49,7 @@ def test_where_all_is_well_nothing_is_wrong(home: Path) -> None:
 
 
 def test_the_versions_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also that there is no boto3, which is no fault."""
+    """The versions of botocore and boto3 are reported; a missing boto3 is not an error."""
     versions = only(look(), "versions")
     assert versions.facts["botocore"] == metadata.version("botocore")
     assert versions.facts["boto3"] == metadata.version("boto3")
@@ -65,7 +65,7 @@ def test_the_versions_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert only(look(), "versions").text.endswith("botocore 1, without boto3 (only boto3 sessions need it).")
 
 
-# Any file at all --------------------------------------------------------------------------------------------------
+# Any input file ---------------------------------------------------------------------------------------------------
 
 
 def fifo(path: Path) -> None:
@@ -96,7 +96,8 @@ ODD: dict[str, Callable[[Path], object]] = {
 def test_whatever_stands_in_the_place_of_a_file_is_one_sentence(
     make: Callable[[Path], object], name: str, home: Path
 ) -> None:
-    """What it is, and what to do; nothing hangs, and nothing is filled with it."""
+    """A file that is unreadable or not a regular file causes one sentence with its path, without delay or much memory.
+    """
     path = place(home, name)
     path.parent.mkdir(0o700)
     make(path)
@@ -108,7 +109,7 @@ def test_whatever_stands_in_the_place_of_a_file_is_one_sentence(
 
 @pytest.mark.parametrize("name", ["SAML file", "OIDC token file", "keys file"])
 def test_a_file_that_is_named_and_missing_is_one_sentence(name: str, home: Path) -> None:
-    """As the source says it."""
+    """A named file that is missing is reported in one sentence, with the message of its source."""
     assert only(look(**named(home, name)), name).text.startswith(
         f"There is no file {place(home, name)}. It must contain"
     )
@@ -116,7 +117,7 @@ def test_a_file_that_is_named_and_missing_is_one_sentence(name: str, home: Path)
 
 @pytest.mark.parametrize("path", sorted((DATA / "ini").glob("[0-9c]*")), ids=lambda path: path.name)
 def test_a_file_of_profiles_is_judged_as_botocore_reads_it(path: Path, home: Path) -> None:
-    """One sentence where botocore cannot read it; and nothing is wrong where it can."""
+    """A config or credentials file that botocore cannot read is one wrong finding; a readable file has none."""
     name = "config file" if path.name.startswith("c") else "credentials file"
     put(home, name, path.read_bytes())
     said = texts(look(), name)
@@ -137,7 +138,7 @@ def test_a_saml_response_is_one_sentence(
     path: Path,
     home: Path,
 ) -> None:
-    """Whatever provider it is from; these have all ended."""
+    """Each sample of a SAML response, which are all expired, is reported in one sentence."""
     finding = only(look(**put(home, "SAML file", path.read_bytes())), "SAML file")
     assert finding.state == ("note" if path.stem == "encrypted" else "wrong")
 
@@ -150,7 +151,7 @@ def test_no_bytes_make_it_stumble(
     content: bytes,
     home: Path,
 ) -> None:
-    """In any of the files: there is a sentence, and no error."""
+    """Any bytes in any of the files cause findings but no exception."""
     given = put(home, name, content)
     assert about(list(examine(offline=True, clock=ManualClock(START), **given)), name)  # type: ignore[arg-type]
 
@@ -178,7 +179,7 @@ VALUES = st.sampled_from(
 def test_no_profiles_make_it_stumble(
     config: dict[str, dict[str, str]], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever their options are, and however they refer to each other."""
+    """Profiles with any options and any references to each other cause no exception."""
     sections = [
         f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in of.items()) for name, of in config.items()
     ]
@@ -249,14 +250,14 @@ def test_no_profiles_make_it_stumble(
     ],
 )
 def test_a_saml_file_is_judged_as_its_source_does(xml: str, minutes: int, said: str, home: Path) -> None:
-    """And what it offers is told, and until when."""
+    """A SAML file has the same result as its source, with the number of offered roles and the expiry."""
     clock = ManualClock(START + timedelta(minutes=minutes))
     finding = only(look(clock, **put(home, "SAML file", encoded(xml))), "SAML file")
     assert f"{finding.state}: {finding.text}".startswith(said.replace("FILE", str(place(home, "SAML file"))))
 
 
 def test_what_is_in_an_expired_assertion_is_a_fact(home: Path) -> None:
-    """With the error of the fetch come the issuer and the number of roles, for programs."""
+    """For an expired assertion, the finding has the number of roles and the partition as data."""
     given = put(home, "SAML file", encoded(response(NAMED)))
     finding = only(look(ManualClock(START + HOUR), **given), "SAML file")
     assert finding.state == "wrong"
@@ -264,7 +265,7 @@ def test_what_is_in_an_expired_assertion_is_a_fact(home: Path) -> None:
 
 
 def test_what_else_is_to_be_told_of_a_saml_file_is_a_note(home: Path) -> None:
-    """That roles were left out, and that others may read it."""
+    """Skipped values of the attribute Role, and permissions of other users for the file, are separate findings."""
     given = put(home, "SAML file", encoded(response(NAMED | {"Role": [PAIR, f"{ROLE},canary"]})))
     place(home, "SAML file").chmod(0o644)
     ok, left_out, mode = texts(look(**given), "SAML file")
@@ -304,7 +305,7 @@ def token(**claims: object) -> str:
 def test_a_token_file_is_judged_as_its_source_does(
     content: str, said: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether it is named by an argument, or by the variable for it."""
+    """An OIDC token file has the same result as its source, with an argument and with AWS_WEB_IDENTITY_TOKEN_FILE."""
     given = put(home, "OIDC token file", content)
     monkeypatch.setenv(TOKEN_FILE, str(given["oidc_token_file"]))
     monkeypatch.setenv("AWS_ROLE_ARN", ROLE)
@@ -314,7 +315,7 @@ def test_a_token_file_is_judged_as_its_source_does(
 
 
 def test_what_else_is_to_be_told_of_a_token_is_a_note(home: Path) -> None:
-    """That it is opaque, and that others may read it; it may be a field of a JSON file."""
+    """An opaque token and a file that others can read are notes; the token can be a field of a JSON file."""
     given = put(home, "OIDC token file", '{"id_token": "opaque-canary"}')
     place(home, "OIDC token file").chmod(0o644)
     assert texts(look(**given, json_field="id_token"), "OIDC token file") == [
@@ -351,18 +352,18 @@ def test_what_else_is_to_be_told_of_a_token_is_a_note(home: Path) -> None:
     ],
 )
 def test_a_keys_file_is_told_by_its_kind(keys: dict[str, str], said: str, home: Path) -> None:
-    """Long-term or temporary, and until when."""
+    """A keys file is reported as long-term keys or as temporary credentials with their expiry."""
     document = {"Credentials": {"AccessKeyId": "AKIA", "SecretAccessKey": CANARY, **keys}}
     finding = only(look(**put(home, "keys file", json.dumps(document))), "keys file")
     assert f"{finding.state}: {finding.text}".startswith(said.replace("FILE", str(place(home, "keys file"))))
 
 
 def test_standard_input_is_left_for_who_reads_it() -> None:
-    """Nothing waits for it."""
+    """Standard input as keys file is a note and is not read."""
     assert only(look(keys_file="-"), "keys file").state == "note"
 
 
-# Files of profiles ------------------------------------------------------------------------------------------------
+# Config and credentials files -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -411,7 +412,7 @@ def test_standard_input_is_left_for_who_reads_it() -> None:
     ],
 )
 def test_what_does_not_mean_what_it_seems_to_is_told(config: str, credentials: str, said: str, home: Path) -> None:
-    """With the line or the header, and how to write it."""
+    """A section, line or value that AWS tools read differently from its appearance is reported with a remedy."""
     configure(home, config, credentials)
     said = said.replace("FOLDER", f"{home}/.aws")
     found = [f"{each.state}: {each.text}" for each in look() if each.remedy and each.about.endswith("file")]
@@ -421,7 +422,7 @@ def test_what_does_not_mean_what_it_seems_to_is_told(config: str, credentials: s
 def test_sections_that_are_no_profiles_are_fine(
     home: Path,
 ) -> None:
-    """The config file has others."""
+    """Sections of the config file that are not profiles but are known cause no finding."""
     configure(home, "[default]\n[profile a]\n[sso-session s]\n[services t]\n[preview]\n[plugins]\n")
     assert texts(look(), "config file")[1:] == []
 
@@ -444,7 +445,7 @@ def test_sections_that_are_no_profiles_are_fine(
     ],
 )
 def test_who_else_may_read_or_write_is_told(mode: int, folder: int, config: int, said: list[str], home: Path) -> None:
-    """A credentials file is for its owner alone; a config file must not be written by others."""
+    """A credentials file that others can read, and a config file that others can write, are wrong findings."""
     configure(home, "[default]\n", f"[default]\n{KEYS}")
     (home / ".aws" / "credentials").chmod(mode)
     (home / ".aws" / "config").chmod(config)
@@ -455,7 +456,7 @@ def test_who_else_may_read_or_write_is_told(mode: int, folder: int, config: int,
 
 
 def test_a_file_of_another_user_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever owns it decides what is in it."""
+    """A credentials file that belongs to another user is a wrong finding."""
     configure(home, "", f"[default]\n{KEYS}")
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     if os.getuid() == 0:
@@ -464,7 +465,7 @@ def test_a_file_of_another_user_is_told(home: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_link_is_followed_and_told(home: Path, tmp_path: Path) -> None:
-    """Its mode is that of the file that it leads to."""
+    """A link is followed: the finding names both paths and checks the mode of the target."""
     configure(home, "[default]\n", "")
     secret(tmp_path / "real", f"[default]\n{KEYS}").chmod(0o644)
     path = home / ".aws" / "credentials"
@@ -477,7 +478,7 @@ def test_a_link_is_followed_and_told(home: Path, tmp_path: Path) -> None:
 
 
 def test_a_variable_that_names_no_file_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Since somebody meant one; without the variable a missing file is fine."""
+    """A missing file that a variable names is wrong; a missing default file is not."""
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere/config")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "")
     found = look()
@@ -486,7 +487,7 @@ def test_a_variable_that_names_no_file_is_wrong(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_without_a_home_there_are_no_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which is told for each that it concerns."""
+    """Without a home folder, the findings about the config file and the cache folder say so."""
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     found = look()
     assert only(found, "config file").text == "There is no home folder, so there is no config file."
@@ -512,7 +513,7 @@ def test_without_a_home_there_are_no_files(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_cache_is_judged_by_its_own_rules(
     make: Callable[[Path], object], state: str, said: str, home: Path
 ) -> None:
-    """And nothing is made there."""
+    """The cache folder is checked with the rules of FileCache, and nothing is created there."""
     path = home / ".cache" / "stskit"
     make(path)
     before = sorted(home.rglob("*"))
@@ -523,13 +524,13 @@ def test_the_cache_is_judged_by_its_own_rules(
 
 
 def test_a_cache_that_cannot_be_written_is_wrong(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As for a home that is read-only."""
+    """A cache folder that cannot be written, as in a read-only home, is a wrong finding."""
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert texts(look(), "cache folder") == [f"wrong: {home}/.cache/stskit cannot be used: {home} is not writable."]
 
 
 def test_a_file_name_is_never_taken_for_a_remedy() -> None:
-    """Remedies are data: a semicolon in the name of a file cuts neither an error nor a warning in two."""
+    """A file name with a semicolon is not taken for a remedy, because remedies are data."""
     secret(Path("a; b.txt"), encoded(response(NAMED)))
     ended = only(look(ManualClock(START + HOUR), saml_file="a; b.txt"), "SAML file")
     assert ended.state == "wrong"

@@ -1,6 +1,6 @@
-"""`stskit doctor` reports the credentials that a profile or the environment returns, as `Profile.fetch` returns them.
+"""`stskit doctor` reports the credentials of a profile or of the environment, as `Profile.fetch` returns them.
 
-Without --run it fetches only those that are in variables and files.
+Without --run it fetches only credentials in variables and files.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def profiles(home: Path) -> None:
 
 @pytest.fixture
 def program(home: Path, tmp_path: Path) -> Path:
-    """A program that writes a file when it runs, and prints credentials; the profile `program` runs it."""
+    """Return the file that a program creates when it runs. The profile `program` runs it; it prints credentials."""
     document = {"Version": 1, "AccessKeyId": "ASIA1", "SecretAccessKey": CANARY, "SessionToken": CANARY}
     code = f"import json, pathlib\npathlib.Path({str(tmp_path / 'was-run')!r}).touch()\nprint(json.dumps({document!r}))"
     script = secret(tmp_path / "program.py", code)
@@ -103,7 +103,7 @@ def program(home: Path, tmp_path: Path) -> Path:
     return tmp_path / "was-run"
 
 
-# In variables and files -------------------------------------------------------------------------------------------
+# Credentials in variables and files -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def program(home: Path, tmp_path: Path) -> Path:
 )
 @pytest.mark.usefixtures("profiles")
 def test_keys_in_files_are_fetched_and_reported(name: str, found: str) -> None:
-    """The kind of the keys, their key ID and where botocore found them; or what the fetch raises."""
+    """For keys in files, the finding has their kind, key ID and method, or the error of the fetch."""
     (finding,) = texts(look(profile=name), f"profile {name}")
     assert finding.startswith(found)
 
@@ -190,7 +190,7 @@ def test_keys_in_files_are_fetched_and_reported(name: str, found: str) -> None:
 def test_ambient_keys_are_fetched_and_reported(
     environment: dict[str, str], found: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those of the variables and of the profile that AWS_PROFILE names; the fetch agrees on what is wrong."""
+    """For ambient keys in variables or in the profile of AWS_PROFILE, the finding agrees with the fetch."""
     configure(home, "", f"[default]\n{KEYS}[other]\naws_access_key_id = AKIAOTHER\naws_secret_access_key = {CANARY}\n")
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -203,7 +203,7 @@ def test_ambient_keys_are_fetched_and_reported(
 
 
 def test_details_are_facts_for_programs(profiles: None, capsys: pytest.CaptureFixture[str]) -> None:
-    """As data in the JSON of the command, whose elements have the same fields always."""
+    """In JSON, each finding has the same fields, with its details as `facts`."""
     assert main(["doctor", "--profile", "filed", "--offline", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {tuple(each) for each in found} == {("about", "state", "text", "remedy", "facts")}
@@ -211,7 +211,7 @@ def test_details_are_facts_for_programs(profiles: None, capsys: pytest.CaptureFi
     assert credentials["facts"] == {"access_key_id": "AKIA", "method": "shared-credentials-file"}
 
 
-# What needs a program or the network ------------------------------------------------------------------------------
+# Credentials that need a program or the network -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,8 @@ def test_details_are_facts_for_programs(profiles: None, capsys: pytest.CaptureFi
 )
 @pytest.mark.usefixtures("profiles")
 def test_a_profile_that_needs_a_program_or_the_network_is_described(name: str, origin: str) -> None:
-    """By its settings, without what may be secret, and with the command that fetches its credentials."""
+    """A profile that needs a program or the network is described by its settings, without secrets, and with a command.
+    """
     (finding,) = about(look(profile=name), f"profile {name}")
     assert finding.state == "note"
     assert finding.text == f"The credentials of profile {name!r} come from {origin}. {NOT_FETCHED}"
@@ -249,7 +250,7 @@ def test_a_profile_that_needs_a_program_or_the_network_is_described(name: str, o
 def test_ambient_credentials_that_need_the_network_are_described(
     environment: dict[str, str], origin: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By what would return them."""
+    """Ambient credentials that need a program or the network are described by their provider."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     (finding,) = about(look(), AMBIENT)
@@ -258,7 +259,7 @@ def test_ambient_credentials_that_need_the_network_are_described(
 
 
 def test_the_token_file_of_a_role_is_judged(profiles: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the source for such files, whether a profile or a variable names it."""
+    """The token file of a role is checked as an OIDC token file, whether a profile or a variable names it."""
     assert only(look(profile="token"), "OIDC token file").text.startswith("There is no file /nowhere/token")
     monkeypatch.setenv(TOKEN_FILE, "/nowhere/else")
     assert only(look(), "OIDC token file").text.startswith("There is no file /nowhere/else")
@@ -272,7 +273,7 @@ def test_the_token_file_of_a_role_is_judged(profiles: None, monkeypatch: pytest.
 def test_a_profile_without_credentials_is_not_said_to_use_the_machine(
     run: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is refused, so nobody is asked."""
+    """A named profile without credentials is a wrong finding; the metadata service is not called."""
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
     finding = only(look(profile="bare", run=run), "profile bare")
     assert (finding.state, finding.text) == ("wrong", "Profile 'bare': it has no credentials.")
@@ -282,7 +283,7 @@ def test_a_profile_without_credentials_is_not_said_to_use_the_machine(
 @pytest.mark.parametrize("name", ["mfa", "over"], ids=["itself", "its source profile"])
 @pytest.mark.usefixtures("profiles")
 def test_a_profile_that_asks_for_an_mfa_code_is_described(run: bool, name: str) -> None:
-    """Also with --run, since nobody is asked; another command asks."""
+    """A profile that needs an MFA code is described, also with --run, and the remedy is another command."""
     finding = only(look(profile=name, run=run), f"profile {name}")
     assert (finding.state, finding.remedy) == ("note", f"Run: stskit whoami --profile {name}")
     assert finding.text.endswith(f"mfa_serial {MFA}. They were not fetched, because that needs an MFA code.")
@@ -291,7 +292,7 @@ def test_a_profile_that_asks_for_an_mfa_code_is_described(run: bool, name: str) 
 def test_nothing_is_run_and_nothing_is_asked_but_the_time(
     home: Path, program: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the profile would do: its program leaves no trace, and the server hears one request without content."""
+    """Without --run, no program of a profile runs, and each run sends one request without content to the server."""
     with fake_server(Answer()) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
         monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.url)
@@ -317,7 +318,7 @@ def test_nothing_is_run_and_nothing_is_asked_but_the_time(
 def test_with_run_a_program_runs_and_its_credentials_are_reported(
     program: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As the fetch returns them."""
+    """With --run, the program of a profile runs, and its credentials are reported."""
     assert main(["doctor", "--profile", "program", "--run", "--endpoint-url", "http://127.0.0.1:9"]) == 1
     text = "The credentials of profile 'program' (access key ID ASIA1) are temporary credentials without an expiration"
     assert f"ok     profile program: {text}" in capsys.readouterr().out
@@ -338,7 +339,7 @@ def test_with_run_a_program_runs_and_its_credentials_are_reported(
 def test_with_run_a_role_is_assumed_or_the_refusal_is_reported(
     answer: object, found: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As the fetch returns or raises it; nothing of the text of the refusal is shown."""
+    """With --run, a role is assumed, and the result or the refusal is reported without the text of the refusal."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     with fake_server(answer) as server:  # type: ignore[arg-type]
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
@@ -361,7 +362,7 @@ def test_with_run_a_role_is_assumed_or_the_refusal_is_reported(
 )
 @pytest.mark.usefixtures("profiles")
 def test_with_run_what_fails_is_reported(name: str, found: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the fetch raises it. Nobody is asked for an MFA code, whichever profile of a chain wants one."""
+    """With --run, a failed fetch is reported with its error, and no MFA code is requested."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setattr(getpass, "getpass", lambda _question: pytest.fail("a code was asked for"))
     (finding,) = texts(look(profile=name, run=True), f"profile {name}")
@@ -372,13 +373,13 @@ def test_with_run_what_fails_is_reported(name: str, found: str, monkeypatch: pyt
     "other", [["--offline"], ["--saml-file", "x"], ["--oidc-token-file", "x"], ["--keys-file", "x"]]
 )
 def test_run_where_it_would_do_nothing_is_a_usage_error(other: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """With a file nothing needs to be run; without the network nothing can."""
+    """--run with --offline or with a file of credentials exits with 2, because it would have no effect."""
     assert main(["doctor", "--run", *other]) == 2
     assert capsys.readouterr().err == f"stskit: --run and {other[0]} cannot be used together. Use only one of them.\n"
 
 
 def test_no_secret_is_logged(profiles: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """By no logger, at no level, with --run and without."""
+    """The doctor logs no secret at any level, with and without --run."""
     caplog.set_level(0)
     monkeypatch.setenv("HTTPS_PROXY", "http://u:canary@127.0.0.1:9")
     for name in ("keys", "filed", "swapped", "half", "cut", "process", "token", None):

@@ -1,4 +1,4 @@
-"""`stskit doctor` says which stskit would call STS, and compares the clocks by one request."""
+"""`stskit doctor` reports which STS endpoint stskit would call, and compares the clocks with one request."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ from stskit.testing import ManualClock
 def test_region_and_endpoint_are_told_with_what_says_so(
     environment: dict[str, str], given: dict[str, str], region: str, endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a call would have them."""
+    """Region and endpoint are reported as a call would use them, with the setting that selects them."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     found = look(**given)
@@ -110,7 +110,7 @@ def test_a_profile_may_name_region_endpoint_and_certificates(
     services: bool,
     home: Path,
 ) -> None:
-    """The ambient one; but for SAML and OIDC, whose calls do not see it."""
+    """The ambient profile selects region, endpoint and certificates, but not for unsigned calls (SAML and OIDC)."""
     endpoint = "endpoint_url = https://sts.example\n"
     of_service = f"services = s\n[services s]\nsts =\n  {endpoint}" if services else endpoint
     configure(home, f"[default]\nregion = eu-west-1\nca_bundle = /nowhere/bundle\n{KEYS}{of_service}")
@@ -134,7 +134,7 @@ def test_a_profile_may_name_region_endpoint_and_certificates(
     ],
 )
 def test_a_region_that_nobody_knows_is_noted(region: str, state: str, remedy: str) -> None:
-    """A slip of the pen has no address at AWS; on a server of somebody's own it may well be right."""
+    """An unknown region at AWS is a note with a suggestion; with another endpoint it is not."""
     found = only(look(region=region), "region")
     assert (found.state, found.remedy) == (state, remedy)
     assert ("botocore knows no such region" in found.text) == (state == "note")
@@ -142,7 +142,8 @@ def test_a_region_that_nobody_knows_is_noted(region: str, state: str, remedy: st
 
 
 def test_the_region_fits_the_roles_of_an_assertion(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable that does not is passed over, as by the call; an argument that does not is wrong."""
+    """A region of another partition than the role is ignored if it is from a variable, and wrong if it is an argument.
+    """
     pair = PAIR.replace("arn:aws:", "arn:aws-cn:")
     given = put(
         home, "SAML file", encoded(response(NAMED | {"Role": [pair]}, audiences=["urn:amazon:webservices:cn-north-1"]))
@@ -167,7 +168,7 @@ def test_the_region_fits_the_roles_of_an_assertion(home: Path, monkeypatch: pyte
 def test_a_proxy_is_told_without_its_password(
     proxies: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And whether it would be used."""
+    """The proxy is reported without its password, and whether it would be used."""
     for name, value in proxies.items():
         monkeypatch.setenv(name, value.replace("[canary", "[can"))
     assert texts(look(), "proxy")[0].startswith(said)
@@ -195,7 +196,7 @@ def date(moment: datetime) -> Answer:
     ],
 )
 def test_the_clock_is_compared_with_the_servers(ahead: int, said: str) -> None:
-    """By one request without a signature, which says nothing but that it is made."""
+    """The clocks are compared with one unsigned request without a body."""
     clock = ManualClock(START)
     with fake_server(date(START - timedelta(seconds=ahead))) as server:
         found = look(clock, offline=False, endpoint_url=server.url)
@@ -207,20 +208,20 @@ def test_the_clock_is_compared_with_the_servers(ahead: int, said: str) -> None:
 
 @pytest.mark.parametrize("header", ["", "canary", "Mon, 99 Nov 2026 12:00:00 GMT"])
 def test_a_server_without_a_clock_is_a_note(header: str) -> None:
-    """It may be anybody."""
+    """A server without a valid Date header is a note."""
     with fake_server(Answer("x", 403, {"Date": header})) as server:
         assert "responded without a Date header" in only(look(offline=False, endpoint_url=server.url), "clock").text
 
 
 def reason(url: str) -> str:
-    """Why the server there cannot be reached."""
+    """Return the reported reason why the server cannot be reached."""
     finding = only(look(offline=False, endpoint_url=url), "network")
     assert finding.state == "wrong"
     return finding.text.partition("could not be reached: ")[2]
 
 
 def test_a_server_that_cannot_be_reached_is_told_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Refusal, an end, time, a name, a proxy; nothing of what the error quotes."""
+    """If the server cannot be reached, the finding has the reason (refused, timeout, name, proxy) but no secret."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         nobody = f"127.0.0.1:{closed.getsockname()[1]}"
@@ -242,7 +243,7 @@ def test_a_server_that_cannot_be_reached_is_told_with_the_reason(monkeypatch: py
 
 
 def test_without_the_profile_nothing_is_known_of_the_server(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which is wrong where no other finding says that it is missing: the keys are in a file, the region is not."""
+    """If the ambient profile is missing, region and endpoint are a note; if keys come from a file, this is wrong."""
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     assert texts(look(), "region") == ["note: The region and the endpoint are unknown, because the profile is missing."]
     document = {"AccessKeyId": "AKIA", "SecretAccessKey": "s"}
@@ -254,7 +255,7 @@ def test_without_the_profile_nothing_is_known_of_the_server(home: Path, monkeypa
 
 @pytest.mark.case("P64")
 def test_a_server_is_trusted_by_its_certificate(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """That of AWS_CA_BUNDLE, as in all calls."""
+    """The server's certificate is checked with AWS_CA_BUNDLE, and TLS failures are reported as such."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     with fake_server(date(START), tls=context) as server:

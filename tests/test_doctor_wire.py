@@ -1,4 +1,4 @@
-"""What `stskit doctor` says about settings of the wire, and the switch for plain HTTP on the command line."""
+"""`stskit doctor` reports TLS settings and ignored settings, and --allow-http works for every endpoint."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from saml_samples import PAIR, ROLE, encoded, response
 
 @pytest.mark.parametrize("variable", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_an_empty_bundle_is_noted(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Because other tools may take it for an order not to verify TLS."""
+    """An empty variable for certificates is a note, because other tools can read it as an order not to verify TLS."""
     monkeypatch.setenv(variable, "")
     (note,) = [each for each in texts(look(), "certificates") if "empty" in each]
     assert note.startswith(f"note: {variable} is empty. stskit verifies TLS anyway")
 
 
 def test_an_empty_bundle_of_the_profile_is_noted(home: Path) -> None:
-    """For signed calls, which would use it."""
+    """An empty ca_bundle in the profile is a note, because signed calls would use it."""
     (home / ".aws").mkdir(exist_ok=True)
     (home / ".aws" / "config").write_text("[default]\nca_bundle =\n")
     assert any("ca_bundle of the profile is empty" in each for each in texts(look(), "certificates"))
@@ -30,7 +30,8 @@ def test_an_empty_bundle_of_the_profile_is_noted(home: Path) -> None:
 
 @pytest.mark.case("P121")
 def test_settings_that_a_saml_call_does_not_use_are_noted(home: Path, tmp_path: Path) -> None:
-    """With the variables to set instead."""
+    """For a SAML file, the endpoint and certificates of the profile are a note, because unsigned calls do not use them.
+    """
     (home / ".aws").mkdir(exist_ok=True)
     (home / ".aws" / "config").write_text("[default]\nca_bundle = /ca.pem\nendpoint_url = https://sts.example\n")
     path = tmp_path / "response"
@@ -41,7 +42,9 @@ def test_settings_that_a_saml_call_does_not_use_are_noted(home: Path, tmp_path: 
 
 
 def test_offline_nothing_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also with the defaults mode `auto`, for which botocore asks the metadata service where the instance is."""
+    """With --offline no connection is made, also with the defaults mode `auto`, for which botocore asks the metadata
+    service.
+    """
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
     monkeypatch.setenv("AWS_DEFAULTS_MODE", "auto")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA")
@@ -54,14 +57,14 @@ def test_offline_nothing_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("where", ["variable", "profile"])
 def test_allow_http_works_for_an_endpoint_that_no_option_names(where: str, home: Path) -> None:
-    """The advice of the error can be followed where the environment or the profile names the endpoint."""
+    """The advice to add --allow-http works if the environment or the profile names the endpoint."""
     endpoint = "http://192.0.2.1:9"
     (home / ".aws").mkdir(exist_ok=True)
     of_profile = f"endpoint_url = {endpoint}\n" if where == "profile" else ""
     keys = "aws_access_key_id = AKIA\naws_secret_access_key = s\n"
     (home / ".aws" / "config").write_text(f"[profile base]\nregion = us-east-1\n{keys}{of_profile}")
     environ = {**os.environ, "AWS_ENDPOINT_URL": endpoint} if where == "variable" else {**os.environ}
-    with fake_server(granted) as proxy:  # in the place of the other machine
+    with fake_server(granted) as proxy:  # It takes the role of the other machine.
         environ |= {"http_proxy": proxy.url, "AWS_MAX_ATTEMPTS": "1"}
         command = [sys.executable, "-m", "stskit", "process", ROLE, "--profile", "base"]
         refused = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
