@@ -1,5 +1,4 @@
-"""Shared functions for the tests of `stskit doctor`: run it, check the form of each finding, and write its input files.
-"""
+"""Shared functions for tests of `stskit doctor`: run it, check each finding's form, and write its input files."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class Bug(Exception):
 
 
 Draw = Callable[[float, float], float]
-"""What can stand for `random.uniform`."""
+"""The type of a replacement for `random.uniform`."""
 
 
 def lowest(least: float, _most: float) -> float:
@@ -119,8 +119,7 @@ class CountedLock:
 
 
 def reachable_text(error: BaseException) -> str:
-    """Return all text of *error*: its arguments, attributes, notes, cause and context, and the text of each of these.
-    """
+    """Return all text of *error*: its arguments, attributes, notes, cause and context, and the text of these."""
     return "\n".join(_texts(error, set()))
 
 

@@ -24,8 +24,7 @@ ROLE = "arn:aws:iam::123456789012:role/app"
 
 
 def test_a_wrong_type_is_named_and_never_quoted() -> None:
-    """The message about a wrong type has the class of the value but not the value, because the value may be a secret.
-    """
+    """The message about a wrong type has the class of the value but not the value, which can be a secret."""
     with pytest.raises(TypeError, match=r"^role must be a Role or an ARN, not bytes\. Write Role\(arn\)\.$"):
         check_type("role", b"canary", str, "a Role or an ARN", "Write Role(arn).")
     check_type("role", "arn", (str, Path), "a Role or an ARN")

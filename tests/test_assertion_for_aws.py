@@ -39,8 +39,7 @@ def assertion(attributes: dict[str, list[str]], audience: str = "urn:amazon:webs
 def test_names_that_sts_always_refuses_are_reported_before_the_call(
     attributes: dict[str, list[str]], message: str
 ) -> None:
-    """A name that STS of AWS always refuses raises ProofInvalid before the call and names the attribute and its value.
-    """
+    """A name that AWS always refuses raises ProofInvalid before the call, with the attribute and its value."""
     with pytest.raises(ProofInvalid, match=message) as caught:
         assume(ROLE, source=Static(assertion(attributes)), sts=BotocoreSTS("us-east-1"))
     assert "identity provider" in caught.value.remedy

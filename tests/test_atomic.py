@@ -254,8 +254,7 @@ def test_a_new_file_of_root_belongs_to_the_owner_of_the_folder(
 
 @pytest.mark.case("P48")
 def test_the_secret_is_only_ever_in_files_of_mode_600(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The temporary file is new, has an unpredictable name beside the target, and has mode 0600 before the first write.
-    """
+    """The temporary file is new, beside the target, with an unpredictable name, and has mode 0600 before any write."""
     target.chmod(0o644)
     write, seen = os.write, []
 

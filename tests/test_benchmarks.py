@@ -40,7 +40,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_what_stskit_shows_is_counted_exactly(found: Any) -> None:
-    """stskit calls STS once for a hundred threads and for eight processes, without errors or heavy imports."""
+    """A hundred threads or eight processes with stskit make one call to STS, without errors or heavy imports."""
     seen = {each["what"]: each["values"] for each in found[0] if each["way"] == "stskit" and each["what"] in COUNTS}
     assert seen.keys() == COUNTS.keys()
     assert [what for what, values in seen.items() if not values or not set(values) <= set(COUNTS[what])] == []

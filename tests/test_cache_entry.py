@@ -82,8 +82,7 @@ def believed(data: bytes) -> CacheEntry | None:
 
 @given(st.text() | st.just("\udcff"), entries())
 def test_what_is_written_is_read(key: str, entry: CacheEntry) -> None:
-    """An entry is read back with each field and each microsecond under the same key, and its secrets are still masked.
-    """
+    """An entry is read back under its key with each field and each microsecond, and its secrets are still masked."""
     read = entry_from_bytes(key, data := entry_to_bytes(key, entry))
     assert read == entry
     assert type(read.credentials.secret_access_key) is Secret
@@ -207,7 +206,7 @@ def test_what_follows_an_entry_makes_it_none(more: bytes) -> None:
 
 
 def test_a_changed_bit_is_never_a_different_meaning() -> None:
-    """If one bit of an entry changes, either it is not read, or the reading equals its content for the same key."""
+    """If one bit of an entry changes, either it is not read, or the result equals its content for the same key."""
     for position in range(len(DATA)):
         for bit in range(8):
             data = bytearray(DATA)
@@ -217,8 +216,7 @@ def test_a_changed_bit_is_never_a_different_meaning() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, len(DATA) - 1), st.binary(max_size=3)), min_size=1, max_size=5))
 def test_changed_bytes_are_never_a_different_meaning(changes: list[tuple[int, bytes]]) -> None:
-    """If several bytes of an entry change, either it is not read, or the reading equals its content for the same key.
-    """
+    """If several bytes of an entry change, either it is not read, or the result equals its content for the same key."""
     data = DATA
     for position, instead in changes:
         data = data[:position] + instead + data[position + 1 :]

@@ -112,8 +112,7 @@ def test_without_a_home_folder_the_process_has_its_own(monkeypatch: pytest.Monke
 
 @pytest.mark.case("P94")
 def test_another_users_bytes_make_other_keys(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another user's bytes make another cache key, so that nobody can test guessed secrets against the keys of a cache.
-    """
+    """Another user's bytes make another cache key, so cache keys cannot be used to test guessed secrets."""
     source = Static(Credentials("AKIA", "secret"))
     mine = source.identity
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))

@@ -365,8 +365,7 @@ def test_the_device_counts_and_not_its_code(make: Callable[[MFA], Any]) -> None:
 
 @pytest.mark.case("C1", "P27", "P85", "P96")
 def test_only_the_very_same_proof_has_the_same_identity(tmp_path: Path) -> None:
-    """A token or an assertion with a forged signature has another identity, because stskit does not verify signatures.
-    """
+    """A token or assertion with a forged signature has another identity, because stskit verifies no signatures."""
     real, forged = token(CLAIMS), token(CLAIMS, signature="Zm9yZ2Vk")
     assert Static(real).identity == Static(token(CLAIMS)).identity != Static(forged).identity
     (tmp_path / "token").write_text(real.value)
@@ -415,8 +414,7 @@ def test_an_expired_proof_still_has_its_identity(tmp_path: Path) -> None:
 
 @pytest.mark.case("P86")
 def test_the_content_of_a_file_counts_and_not_its_path(tmp_path: Path) -> None:
-    """The identity of a file source depends on the content and on the options that select the proof, not on the path.
-    """
+    """The identity of a file source depends on the content and on the options that select the proof, not the path."""
     text = json.dumps({"id": token(CLAIMS).value, "other": token({"sub": "you"}).value})
     for name in ("one", "two"):
         (tmp_path / name).write_text(text)
@@ -545,8 +543,7 @@ def test_a_name_may_be_quoted_in_the_config_file(header: str, home: Path) -> Non
     ids=["alone", "of the source profile", "beside keys"],
 )
 def test_a_profile_with_a_process_needs_a_key(config: str, home: Path) -> None:
-    """A profile with a credential_process has no identity, so a file cache needs a key: two users can run one command.
-    """
+    """A profile with a credential_process has no identity, because two users can run it; a file cache needs a key."""
     configure(home, config)
     recipe = AssumedRole(ARN, source=Profile("dev"))
     assert Profile("dev").identity is None
@@ -651,8 +648,7 @@ def test_without_any_file_there_is_no_identity(home: Path) -> None:
 
 
 def test_only_the_default_chain_may_go_on_to_the_machine(home: Path) -> None:
-    """Only the default chain can use credentials of the machine. A named profile without credentials has an identity.
-    """
+    """A named profile without credentials has an identity, because only the default profile uses the machine's."""
     region = "region = eu-west-1\noutput = json\n"
     assert identity_with(home, f"[profile dev]\n{region}[default]\n{region}") is not None
     assert Profile("default").identity is None
@@ -693,8 +689,7 @@ def test_profiles_in_a_circle_come_to_an_end(home: Path) -> None:
 def test_a_file_that_cannot_be_read_is_told_of_when_it_is_fetched(
     content: bytes, file: str, name: str | None, home: Path
 ) -> None:
-    """An unreadable profile file raises no error for the identity, which differs from all others; the fetch raises it.
-    """
+    """If a profile file is unreadable, the identity differs from all others, and only the fetch raises an error."""
     usual = identity_with(home, f"[profile dev]\n{keys('AKIA1')}[default]\n{keys('AKIA1')}", name=name)
     (home / ".aws" / file).write_bytes(content)
     assert Profile(name).identity != usual
@@ -746,8 +741,7 @@ def test_the_bytes_of_a_token_file_count(home: Path) -> None:
 @pytest.mark.case("C1", "P88")
 @pytest.mark.parametrize("kind", ["sso session", "sso page", "login"])
 def test_two_people_who_sign_in_to_one_profile_have_two_identities(kind: str, home: Path) -> None:
-    """Another user's sign-in changes the identity of a profile, because it changes the token file that botocore uses.
-    """
+    """Another user's sign-in changes the identity of a profile, because it changes botocore's token file."""
     config, name, folder = {
         "sso session": (SSO + CORP, "corp", "sso/cache"),
         "sso page": (PROFILES["SSO without a session"][0], "https://a", "sso/cache"),
@@ -950,8 +944,7 @@ class Unnamed(ScriptedSource):
 
 @pytest.mark.case("P91", "P97")
 def test_in_a_cache_that_lasts_a_source_without_identity_needs_a_key(tmp_path: Path) -> None:
-    """A persistent cache with an unnamed source raises SourceMissing with both remedies, before any call or new file.
-    """
+    """A persistent cache refuses a source without identity with both remedies, before any call or new file."""
     clock = ManualClock(START)
     folder, source = tmp_path / "c", Unnamed(credentials(clock, hours=1))
     with pytest.raises(SourceMissing, match=r"Unnamed does not say whose .*key=\.\.\..* attribute identity"):
@@ -1032,7 +1025,7 @@ def test_the_keys_of_a_cache_are_never_plain_text() -> None:
 
 @pytest.mark.case("C1")
 def test_in_memory_a_source_without_identity_is_alone() -> None:
-    """In a memory cache, an unnamed source needs no key, and no other `Cached` finds its entry."""
+    """In a memory cache, a source without identity needs no key, and no other `Cached` finds its entry."""
     clock, cache = ManualClock(START), MemoryCache()
     sources = [Unnamed(lambda: credentials(clock, hours=1)) for _ in range(2)]
     all_of_them = [Cached(each, cache, clock=clock) for each in (*sources, sources[0])]
@@ -1338,7 +1331,7 @@ def test_an_extra_parameter_may_be_anything() -> None:
 
 
 def test_what_is_no_text_is_no_identity_of_what_is_cached() -> None:
-    """An identity that is not text is no identity of a `Cached` either."""
+    """A `Cached` ignores an identity of its source that is not text."""
     source = Unnamed()
     source.identity = 5  # type: ignore[attr-defined]
     assert Cached(source).identity is None
@@ -1422,8 +1415,7 @@ ENDPOINTS: Mapping[str, tuple[Mapping[str, str], str, Mapping[str, str], str]] =
 def test_credentials_of_one_server_are_never_found_for_another(
     change: tuple[Mapping[str, str], str, Mapping[str, str], str], home: Path
 ) -> None:
-    """After any change of the endpoint, cached credentials are not found; after the change back, they are found again.
-    """
+    """After a change of the endpoint, cached credentials are not found; after the change back, they are."""
     clock, cache = ManualClock(START), FileCache("c")
     calls = 0
 
@@ -1445,8 +1437,7 @@ def test_credentials_of_one_server_are_never_found_for_another(
 
 
 def test_another_setting_of_a_profile_leaves_the_entry_where_it_is(home: Path) -> None:
-    """Settings that do not concern the server, and settings of other profiles, do not change the identity of the STS.
-    """
+    """Settings that do not concern the server, and settings of other profiles, do not change the STS identity."""
     told = []
     for text in (
         "[default]\nregion = us-east-1\n",

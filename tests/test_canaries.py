@@ -218,7 +218,7 @@ def in_files(world: World, mode: int) -> Cached:
 
 class Printed:
     def notify(self, event: RefreshEvent, /) -> None:
-        print(event)  # The test checks the output.
+        print(event)  # noqa: T201 - the test checks the output
 
 
 def live_keys(session: boto3.Session) -> object:
@@ -324,7 +324,7 @@ def test_nothing_that_leaves_tells_a_secret(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whatever is done, however it ends: errors and their locals, logs, warnings, output, names of files, commands."""
+    """No action shows a secret in errors, local variables, logs, warnings, outputs, file names or commands."""
     monkeypatch.setattr("stskit.mfa._used", [])
     monkeypatch.setenv("UNRELATED", SECRETS["environment"])
     left: list[str] = []

@@ -256,8 +256,7 @@ def test_equal_settings_share_a_client_also_between_threads() -> None:
 def test_a_change_of_the_environment_is_seen(
     name: str, value: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If a variable that configures clients changes, a new client is made; after the change back, the old one is used.
-    """
+    """If a variable that configures clients changes, a new client is made; the change back restores the old one."""
     configure(home, "[profile other]\n")
     before = client()
     monkeypatch.setenv(name, value)

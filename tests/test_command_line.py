@@ -164,8 +164,7 @@ def two_responses(name: str) -> str:
 
 @pytest.mark.case("P1")
 def test_a_saml_response_becomes_a_profile_in_one_line(stskit_aws: FakeSTS, run: Run) -> None:
-    """One command with a SAML file and no role writes a profile, because the response names the role and its provider.
-    """
+    """One command with a SAML file and no role writes a profile, because the response names role and provider."""
     Path("saml.log").write_text(stskit_aws.idp.saml_response(roles=[HUB]))
     status, out, err = run("assume", "--saml-file", "saml.log", "--to-profile", "deploy", "--region", "eu-west-1")
     assert (status, err) == (0, "")
@@ -242,8 +241,7 @@ def test_a_command_takes_the_place_of_stskit(stub: Stub) -> None:
 def test_a_command_gets_the_credentials_and_no_profile(
     stub: Stub, run: Run, executed: list[Executed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`exec` sets the new credentials and the region, removes AWS_PROFILE, and does not change the command's arguments.
-    """
+    """`exec` sets the credentials and the region, removes AWS_PROFILE, and keeps the command's arguments."""
     monkeypatch.setenv("AWS_PROFILE", "other")
     run("exec", HUB, "--profile", "base", "--region", "eu-west-1", "--", "aws", "--json", "--profile")
     (command,) = executed
@@ -401,7 +399,7 @@ def test_every_option_of_a_role_is_sent(stub: Stub, run: Run) -> None:
 
 
 def test_of_a_chain_the_last_role_has_the_options_and_the_first_the_code(stub: Stub, run: Run) -> None:
-    """In a chain, the session name belongs to the last role and the MFA code to the first."""
+    """In a chain, the session name is sent with the last role, and the MFA code with the first."""
     mfa = ("--mfa-serial", f"{DEVICE}bob", "--mfa-command", "echo 222222")
     assert run("assume", HUB, ROLE, "--profile", "base", "--to-process", "--session-name", "last", *mfa)[0] == 0
     first, last = (request.form for request in stub.requests)
@@ -436,8 +434,7 @@ def test_one_code_is_given_for_a_session_of_the_user(stub: Stub, run: Run) -> No
 
 
 def test_the_server_is_the_one_that_is_named(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """--region, --endpoint-url and --use-fips select the server, and plain HTTP to another machine needs --allow-http.
-    """
+    """--region, --endpoint-url and --use-fips select the server; plain HTTP to other machines needs --allow-http."""
     monkeypatch.delenv("AWS_ENDPOINT_URL_STS")
     asked = ("process", HUB, "--profile", "base", "--region", "eu-west-3", "--json")
     assert run(*asked, "--endpoint-url", stub.server.url)[0] == 0
@@ -505,8 +502,7 @@ def test_how_long_to_wait_for_a_new_role_is_an_option(stub: Stub, run: Run, monk
 
 @pytest.mark.parametrize("answer", [b"666666\n", signal.SIGTERM])
 def test_a_person_is_asked_for_a_code_at_the_terminal(stub: Stub, answer: bytes | signal.Signals) -> None:
-    """The terminal does not show the typed MFA code. If a signal ends the prompt, the terminal shows typed text again.
-    """
+    """The terminal does not show the MFA code. If a signal ends the prompt, the terminal shows typed text again."""
     ours, theirs = os.openpty()
     command = [*HERE, "process", HUB, "--profile", "base", "--mfa-serial", f"{DEVICE}dave"]
     # Start a new session, of which this is the terminal.
@@ -650,8 +646,7 @@ def test_what_is_not_json_of_keys_is_said_without_its_text(run: Run, text: str) 
 
 
 def test_a_role_of_an_assertion_may_be_given_by_its_name(stub: Stub, run: Run) -> None:
-    """A role in a SAML file can be given by its name, in any case, with its path or account if several have that name.
-    """
+    """A role in a SAML file can be given by its name in any case, with path or account if several have the name."""
     path = saml(ROLE, "arn:aws:iam::123456789012:role/path/Admin", "arn:aws:iam::210987654321:role/Admin")
     to = ("assume", "--saml-file", path, "--to-process")
     for name in ("app", "APP"):
@@ -705,8 +700,7 @@ def test_a_token_may_be_a_field_of_a_json_file(stub: Stub, run: Run) -> None:
 
 
 def test_a_session_of_the_user_becomes_a_profile_in_one_line(stub: Stub, run: Run) -> None:
-    """A session with one MFA code is written to a profile, and the next command gets it from the cache without a code.
-    """
+    """A session with an MFA code is written to a profile; the next command gets it from the cache without a code."""
     stub.answers.append(an_hour)
     mfa = ("--mfa-serial", f"{DEVICE}dora", "--session-token", "--cache")
     assert run("assume", "--profile", "base", *mfa, "--mfa-command", "echo 444444", "--to-profile", "mfa")[0] == 0
@@ -918,8 +912,7 @@ def test_what_is_called_wrongly_says_how_it_is_called(run: Run, arguments: list[
 def test_an_option_that_is_empty_is_not_one_that_is_left_out(
     stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
 ) -> None:
-    """An empty option value is refused, for example from an unset shell variable, because it is not an omitted option.
-    """
+    """An empty option value, for example from an unset shell variable, is refused and not read as an omitted option."""
     Path("token").touch(0o600)
     Path("token").write_text("opaque-token")
     monkeypatch.setenv("AWS_ROLE_ARN", HUB)

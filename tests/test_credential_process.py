@@ -113,8 +113,7 @@ def token(aws: LocalAWS, tmp_path: Path) -> Path:
 
 @pytest.mark.case("X15")
 def test_a_process_of_ones_own_prints_the_document_and_nothing_else(aws: LocalAWS, token: Path) -> None:
-    """The example process prints one document. If it fails, it prints only an error without a secret and exits with 1.
-    """
+    """The example process prints one document. If it fails, it exits with 1 and prints an error without a secret."""
     done = run_example(aws, token)
     assert json.loads(done.stdout)["Version"] == 1
     assert (done.stdout.count("\n"), done.stderr, done.returncode) == (1, "", 0)

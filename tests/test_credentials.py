@@ -189,8 +189,7 @@ def test_the_lines_of_a_secret_are_its_mask() -> None:
     """`splitlines` of a secret returns masked lines, because difflib uses it to show differences."""
     assert "canary" not in "".join(Secret("canary\nx").splitlines(keepends=True))
     with pytest.raises(AssertionError) as caught:
-        # The message of this assertion is checked.
-        TestCase().assertMultiLineEqual(Secret("canary-one"), Secret("canary-two"))
+        TestCase().assertMultiLineEqual(Secret("canary-one"), Secret("canary-two"))  # noqa: PT009 - for its message
     assert "canary" not in str(caught.value)
 
 
@@ -454,7 +453,7 @@ def test_a_given_principal_is_used_without_a_look() -> None:
     assertion = SAMLAssertion.from_text((SAML / "encrypted.b64").read_text(), "arn:mine")
     assert assertion.principal_for(ROLE) == "arn:mine"
     with pytest.raises(ProofInvalid, match="encrypted"):
-        assertion.roles  # The property raises.
+        assertion.roles  # noqa: B018 - the property raises
 
 
 def test_a_role_that_is_not_offered_is_told_with_those_that_are() -> None:
@@ -488,7 +487,7 @@ def test_a_broken_response_tells_no_secret(text: str) -> None:
 def test_reading_the_roles_of_a_broken_assertion_tells_no_secret() -> None:
     """The error about the roles of a broken assertion contains no part of it, also in local variables."""
     with pytest.raises(ProofInvalid) as caught:
-        SAMLAssertion(Secret(CANARY * 5)).roles  # The property raises.
+        SAMLAssertion(Secret(CANARY * 5)).roles  # noqa: B018 - the property raises
     assert CANARY not in reachable_text(caught.value)
     assert CANARY not in shown_locals(caught.value)
 

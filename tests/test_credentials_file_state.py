@@ -65,8 +65,7 @@ class Writers(RuleBasedStateMachine):
 
     @contextmanager
     def clock(self, *events: Callable[[], None]) -> Iterator[None]:
-        """Pretend that the file has just changed. Only pauses advance the time, and each pause runs one of the events.
-        """
+        """Pretend that the file has just changed. Only pauses advance the time, and each runs one of the events."""
         todo = list(events)
         time = self.path.stat().st_mtime if self.path.exists() else 0.0
 

@@ -101,8 +101,7 @@ class Sessions(RuleBasedStateMachine):
             data.draw(st.sampled_from(self.sessions)).invalidate()
 
     def read(self, session: Cached) -> Credentials | None:
-        """Return the credentials, or None. Checks that this makes one call for each role, and one more after a refusal.
-        """
+        """Return the credentials, or None. Checks that this makes at most two calls for each role."""
         before = self.world.calls
         try:
             return session.fetch()

@@ -96,8 +96,7 @@ ODD: dict[str, Callable[[Path], object]] = {
 def test_whatever_stands_in_the_place_of_a_file_is_one_sentence(
     make: Callable[[Path], object], name: str, home: Path
 ) -> None:
-    """A file that is unreadable or not a regular file causes one sentence with its path, without delay or much memory.
-    """
+    """A file that is unreadable or not a regular file causes one wrong finding with its path, without delay."""
     path = place(home, name)
     path.parent.mkdir(0o700)
     make(path)

@@ -229,8 +229,7 @@ def test_details_are_facts_for_programs(profiles: None, capsys: pytest.CaptureFi
 )
 @pytest.mark.usefixtures("profiles")
 def test_a_profile_that_needs_a_program_or_the_network_is_described(name: str, origin: str) -> None:
-    """A profile that needs a program or the network is described by its settings, without secrets, and with a command.
-    """
+    """A profile that needs a program or the network is described by its settings without secrets and with a command."""
     (finding,) = about(look(profile=name), f"profile {name}")
     assert finding.state == "note"
     assert finding.text == f"The credentials of profile {name!r} come from {origin}. {NOT_FETCHED}"

@@ -142,8 +142,7 @@ def test_a_region_that_nobody_knows_is_noted(region: str, state: str, remedy: st
 
 
 def test_the_region_fits_the_roles_of_an_assertion(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A region of another partition than the role is ignored if it is from a variable, and wrong if it is an argument.
-    """
+    """A region outside of the role's partition is ignored if it is from a variable, and wrong if it is an argument."""
     pair = PAIR.replace("arn:aws:", "arn:aws-cn:")
     given = put(
         home, "SAML file", encoded(response(NAMED | {"Role": [pair]}, audiences=["urn:amazon:webservices:cn-north-1"]))

@@ -30,8 +30,7 @@ def test_an_empty_bundle_of_the_profile_is_noted(home: Path) -> None:
 
 @pytest.mark.case("P121")
 def test_settings_that_a_saml_call_does_not_use_are_noted(home: Path, tmp_path: Path) -> None:
-    """For a SAML file, the endpoint and certificates of the profile are a note, because unsigned calls do not use them.
-    """
+    """For a SAML file, endpoint and certificates of the profile are a note, because unsigned calls ignore them."""
     (home / ".aws").mkdir(exist_ok=True)
     (home / ".aws" / "config").write_text("[default]\nca_bundle = /ca.pem\nendpoint_url = https://sts.example\n")
     path = tmp_path / "response"

@@ -192,8 +192,7 @@ def test_what_cannot_be_changed_safely_is_left_alone(spoil: Callable[[Path], Non
 @pytest.mark.case("X11")
 @pytest.mark.parametrize("value", ["a b", "a#b", "a$b", "a'b", 'a"b', "a\\b", "a`b", "a\nb", "ä", "=a", "a&b", "a~b"])
 def test_a_value_that_readers_take_differently_is_not_written(value: str, env: Path) -> None:
-    """A value that readers would read differently is refused by its name, without showing it and without a lock file.
-    """
+    """A value that readers would read differently is refused by its name, without showing it and without a lock."""
     for sink, keys, name in (
         (
             DotEnv(env),
@@ -380,8 +379,7 @@ def test_git_is_asked_for_the_file(
 @pytest.mark.case("X13")
 @pytest.mark.parametrize("setting", ["core.fsmonitor", "core.hooksPath", "core.pager", "core.sshCommand"])
 def test_no_program_that_the_repository_names_is_run(setting: str, tree: Path, env: Path, tmp_path: Path) -> None:
-    """No program in the repository's git configuration runs, although git without stskit's options runs core.fsmonitor.
-    """
+    """No program in the repository's git configuration runs, although plain git runs core.fsmonitor."""
     program, mark = spy(tmp_path)
     git("-C", tree, "config", setting, program)
     with pytest.warns(StskitWarning, match="git does not ignore"):

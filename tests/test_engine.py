@@ -265,8 +265,7 @@ def test_a_chained_role_for_more_than_an_hour_is_an_error() -> None:
 
 
 def test_a_denied_second_hop_is_named_and_the_first_goes_nowhere(home: Path) -> None:
-    """If the second role is denied, the error names it, and the credentials of the first are in no file and no error.
-    """
+    """If the second role is denied, the error names it, and credentials of the first are in no file and no error."""
     with fake_server(granted, refused("AccessDenied", "No.", 403)) as server, pytest.raises(STSError) as caught:
         sts = BotocoreSTS(endpoint_url=server.url)
         assume(FIRST, SECOND, source=Static(BASE), sts=sts).to(CredentialsFile("p"))

@@ -89,8 +89,7 @@ def test_a_block_has_the_variables_and_leaves_none(
 
 @pytest.mark.case("X10", "P47", "P73")
 def test_a_child_has_them_in_its_environment_and_not_in_its_command_line() -> None:
-    """A child process finds the credentials in its environment but not in its command line, which all users can read.
-    """
+    """A child process finds the credentials in its environment, but not in its command line, which others can read."""
     code = "import os, sys; sys.stdout.write(open('/proc/self/cmdline').read() + os.environ['AWS_SECRET_ACCESS_KEY'])"
     if not Path("/proc/self/cmdline").exists():
         pytest.skip("there is no /proc here")

@@ -1,5 +1,4 @@
-"""The file cache with bad files in its folder and failing system calls: a miss or one warning, and valid credentials.
-"""
+"""The file cache with bad files and failing system calls: a miss or one warning, and valid credentials."""
 
 from __future__ import annotations
 
@@ -814,8 +813,7 @@ def put_aged(path: Path, age: float) -> Path:
 
 @pytest.mark.case("C17")
 def test_purge_removes_what_it_made_and_nothing_else(cache: FileCache, folder: Path, file: Path) -> None:
-    """`purge` removes entries, unused locks and temporary files of any age, and nothing else; it does not follow links.
-    """
+    """`purge` removes only entries, unused locks and temporary files, of any age, and does not follow links."""
     others = {
         "README", "x.json", f"{'a' * 63}.json", f"{'A' * 64}.json", f"{'g' * 64}.json", f"{NAME}.json~", f"{NAME}.txt",
         f"x{NAME}.json", f"{NAME}.json\n", ".x.stskit-1.tmp",

@@ -23,8 +23,7 @@ from stskit.sinks.credentials_file.ini import Ini
 
 
 def test_many_sections_change_at_once() -> None:
-    """Several sections change in one edit: existing sections in their places, new ones at the end in the given order.
-    """
+    """Several sections change in one edit: existing ones in their places, new ones at the end in the given order."""
     text = "[a]\nk = 1\n\n[b]\nk = 1\n[c d]\nk = 1\n"
     changes: dict[str, dict[str, str | None]] = {
         "x": {"k": "2"},

@@ -67,8 +67,7 @@ def test_they_are_refreshable_credentials_with_an_expiry(clock: ManualClock) -> 
 
 
 def test_it_says_whether_a_refresh_is_needed(clock: ManualClock) -> None:
-    """`refresh_needed` uses the refresh windows of `Cached` or the given seconds; long-term keys never need a refresh.
-    """
+    """`refresh_needed` uses the windows of `Cached` or the given seconds; long-term keys never need a refresh."""
     keys = live(ScriptedSource(credentials(clock, hours=1)), clock)
     keys.get_frozen_credentials()
     assert (keys.refresh_needed(), keys.refresh_needed(3600), keys.refresh_needed(3601)) == (False, False, True)

@@ -1,7 +1,7 @@
-"""A process that writes credentials when it is told to, in children that may be traced or killed.
+"""A program that writes credentials in child processes, which another program can trace or kill.
 
-python writing.py PATH           reads a profile a line; for each, a child waits for a line, writes it, says how it went
-python writing.py PATH kill N    kills N children while they write, and says what was lost
+python writing.py PATH           reads profiles, one a line; for each, a child waits for a line, writes it, and reports
+python writing.py PATH kill N    kills N children while they write, and reports the losses
 """
 
 from __future__ import annotations
