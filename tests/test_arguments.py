@@ -30,7 +30,7 @@ def test_a_wrong_type_is_named_and_never_quoted() -> None:
     check_type("role", "arn", (str, Path), "a Role or an ARN")
 
 
-def test_a_class_in_the_place_of_an_instance_is_named_so() -> None:
+def test_a_class_instead_of_an_instance_is_reported() -> None:
     """A source class that is passed instead of an instance causes an error that says so."""
     with pytest.raises(TypeError, match=r"^source must be a source, not the class Static itself\. It needs a method"):
         check_method("source", Static, "fetch", "a source")
@@ -76,7 +76,7 @@ PATHS = [
 
 @pytest.mark.case("P44")
 @pytest.mark.parametrize(("kind", "secret"), [(kind, each) for kind, texts in SECRETS.items() for each in texts])
-def test_a_secret_in_the_place_of_a_path_is_not_quoted(kind: str, secret: str) -> None:
+def test_a_secret_instead_of_a_path_is_not_quoted(kind: str, secret: str) -> None:
     """If a secret is passed as a path, the error names the kind of secret and the remedy but does not quote it."""
     with pytest.raises(ProofInvalid, match=f"^path must be the path of a file, but this is {kind} ") as caught:
         path_text(secret, ProofInvalid, remedy="write Static(WebIdentityToken(token))")
@@ -117,7 +117,7 @@ PLACES: dict[str, Callable[[str], object]] = {
 @pytest.mark.parametrize(
     "secret", [TOKEN, RESPONSE, '{"SecretAccessKey": "canary-canary"}'], ids=["token", "saml", "json"]
 )
-def test_no_place_quotes_a_secret_that_was_put_there(place: str, secret: str, home: Path) -> None:
+def test_no_argument_quotes_a_secret(place: str, secret: str, home: Path) -> None:
     """No constructor or function quotes a secret that is passed as a path, a name or an ARN."""
     with pytest.raises(StskitError) as caught:
         PLACES[place](secret)

@@ -89,14 +89,14 @@ def test_a_huge_file_is_not_read_to_its_end(target: Path) -> None:
         atomic.read(str(target), 1000)
 
 
-def test_a_missing_file_is_told_as_the_system_tells_it(tmp_path: Path) -> None:
+def test_a_missing_file_raises_file_not_found(tmp_path: Path) -> None:
     """A missing file raises FileNotFoundError, so that the caller decides what it means."""
     with pytest.raises(FileNotFoundError):
         atomic.read(str(tmp_path / "none"), 9)
 
 
 @pytest.mark.parametrize("kind", ["fifo", "folder", "device", "link to a device"])
-def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, kind: str) -> None:
+def test_a_file_that_is_not_regular_is_refused_immediately(tmp_path: Path, kind: str) -> None:
     """A FIFO, a folder and a device are refused without delay, and no descriptor stays open."""
     path = tmp_path / "odd"
     match kind:
@@ -115,7 +115,9 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, kind: str) -
     assert open_descriptors() == before
 
 
-def test_what_is_checked_is_what_is_read(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_replaced_during_the_read_is_read_as_it_was(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """If a file is replaced during the read, the result is the old content, never a mixture."""
     look = os.fstat
 
@@ -272,9 +274,7 @@ def test_the_secret_is_only_ever_in_files_of_mode_600(target: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("bare", [False, True], ids=["absolute", "bare name"])
-def test_what_is_written_is_on_the_disk_before_it_counts(
-    target: Path, monkeypatch: pytest.MonkeyPatch, bare: bool
-) -> None:
+def test_a_write_synchronises_file_and_folder(target: Path, monkeypatch: pytest.MonkeyPatch, bare: bool) -> None:
     """A write synchronises the file before the rename and the folder after the rename."""
     order: list[str] = []
     sync, rename = os.fsync, os.rename
@@ -355,7 +355,7 @@ def test_a_failure_to_clean_up_does_not_hide_the_failure(target: Path, monkeypat
     assert caught.value.errno == errno.EROFS
 
 
-def test_after_the_rename_nothing_claims_that_nothing_changed(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_folder_synchronisation_is_not_an_error(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the folder cannot be synchronised after the rename, the write still succeeds."""
     sync = os.fsync
 
@@ -386,7 +386,9 @@ def two_names(path: Path) -> None:
     ],
     ids=["fifo", "folder", "symlink", "hard links"],
 )
-def test_what_a_rename_would_destroy_is_refused(tmp_path: Path, make: Callable[[Path], object], number: int) -> None:
+def test_a_device_link_or_hard_link_is_not_replaced(
+    tmp_path: Path, make: Callable[[Path], object], number: int
+) -> None:
     """A device, a link, a folder or a file with a second name is not replaced."""
     make(tmp_path / "odd")
     before = sorted(os.listdir(tmp_path)), os.lstat(tmp_path / "odd")
@@ -396,7 +398,7 @@ def test_what_a_rename_would_destroy_is_refused(tmp_path: Path, make: Callable[[
     assert (sorted(os.listdir(tmp_path)), os.lstat(tmp_path / "odd")) == before
 
 
-def test_a_missing_folder_is_told(tmp_path: Path) -> None:
+def test_a_missing_folder_raises_file_not_found(tmp_path: Path) -> None:
     """A write into a missing folder raises FileNotFoundError, because the caller decides about new folders."""
     with pytest.raises(FileNotFoundError):
         replace(str(tmp_path / "none" / "file"), NEW)
@@ -422,7 +424,7 @@ def test_a_new_folder_is_private_from_the_start(
     assert mode(tmp_path / "new") == 0o700
 
 
-def test_a_folder_that_somebody_else_makes_first_is_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_another_process_creates_first_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If another process creates the folder first, the call succeeds and the mode of that folder stays."""
     make = os.mkdir
 
@@ -435,7 +437,7 @@ def test_a_folder_that_somebody_else_makes_first_is_fine(tmp_path: Path, monkeyp
     assert mode(tmp_path / "new") == 0o750
 
 
-def test_a_file_in_the_way_is_told(target: Path) -> None:
+def test_a_file_as_parent_raises_not_a_directory(target: Path) -> None:
     """A file where a parent folder is needed raises NotADirectoryError, and the file does not change."""
     with pytest.raises(NotADirectoryError):
         atomic.make_folder(str(target / "sub"))
@@ -465,7 +467,7 @@ def swap(monkeypatch: pytest.MonkeyPatch, put: Callable[[Path], object]) -> None
 
 
 @pytest.mark.debian
-def test_no_mode_or_owner_is_set_through_a_link_in_the_place_of_a_new_folder(
+def test_no_mode_or_owner_is_set_through_a_link_that_replaces_a_new_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If a link replaces the new folder, neither the mode nor the owner of the link's target changes."""
@@ -523,7 +525,7 @@ def test_a_file_that_is_open_for_writing_has_a_writer(target: Path) -> None:
     assert not atomic.has_writer(os.stat(target))
 
 
-def test_where_the_system_does_not_say_there_is_no_writer(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_proc_no_writer_is_found(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If /proc is missing, closed, or changes during the search, no writer is found and nothing is raised."""
     scan = os.scandir
     with target.open("ab"):

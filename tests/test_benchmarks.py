@@ -39,7 +39,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return json.loads((folder / "benchmarks.json").read_text())["measured"], (folder / "benchmarks.md").read_text()
 
 
-def test_what_stskit_shows_is_counted_exactly(found: Any) -> None:
+def test_the_counts_of_stskit_are_exact(found: Any) -> None:
     """A hundred threads or eight processes with stskit make one call to STS, without errors or heavy imports."""
     seen = {each["what"]: each["values"] for each in found[0] if each["way"] == "stskit" and each["what"] in COUNTS}
     assert seen.keys() == COUNTS.keys()

@@ -80,7 +80,7 @@ def test_the_newest_that_went_to_aws_is_taken(entries: Sequence[object]) -> None
     assert found(har(*entries)) == SECOND
 
 
-def test_it_is_told_which_one_it_is() -> None:
+def test_the_result_names_the_chosen_response() -> None:
     """The result names the time and the host of the chosen response, or is empty if there is only one."""
     log = har(post(FIRST, "2026-11-25T12:00:00Z"), post(SECOND, "2026-11-25T12:01:00Z"))
     assert browser_log.newest(log).which == (
@@ -118,7 +118,7 @@ def test_the_last_in_a_log_is_the_newest() -> None:
     assert browser_log.newest(log).which == "the last of 3 responses"
 
 
-def test_xml_is_no_log() -> None:
+def test_xml_is_not_searched_as_a_log() -> None:
     """An XML response is not searched as a log, even if it contains the word SAMLResponse."""
     xml = response({"RoleSessionName": ["SAMLResponse=abcd"]})
     assert found(xml) == encoded(xml)

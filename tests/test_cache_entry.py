@@ -81,7 +81,7 @@ def believed(data: bytes) -> CacheEntry | None:
 
 
 @given(st.text() | st.just("\udcff"), entries())
-def test_what_is_written_is_read(key: str, entry: CacheEntry) -> None:
+def test_a_written_entry_is_read_back(key: str, entry: CacheEntry) -> None:
     """An entry is read back under its key with each field and each microsecond, and its secrets are still masked."""
     read = entry_from_bytes(key, data := entry_to_bytes(key, entry))
     assert read == entry
@@ -98,7 +98,7 @@ def test_it_is_read_for_its_own_key_alone(key: str, other: str, entry: CacheEntr
 
 @pytest.mark.case("P110")
 @given(entries(), st.timedeltas(timedelta(microseconds=1), timedelta(days=10_000)))
-def test_what_lives_for_too_long_is_not_read(entry: CacheEntry, more: timedelta) -> None:
+def test_an_entry_with_too_long_a_lifetime_is_not_read(entry: CacheEntry, more: timedelta) -> None:
     """An entry is not read if its lifetime exceeds 37 hours, even by one microsecond."""
     since = min(entry.since, datetime(9000, 1, 1, tzinfo=UTC))
     longest = CacheEntry(attrs.evolve(entry.credentials, expiration=since + LONGEST), since)
@@ -128,7 +128,7 @@ def test_the_zone_of_a_clock_does_not_matter(hours: float) -> None:
 @example(b"[" * 100_000)
 @example(b'{"a":' * 100_000)
 @example(b'{"version": ' + b"9" * 10_000 + b"}")
-def test_bytes_and_json_of_any_kind_are_nothing(data: bytes) -> None:
+def test_other_bytes_and_json_are_read_as_none(data: bytes) -> None:
     """Any bytes or JSON that are not an entry are read as None, without an exception."""
     assert believed(data) is None
 
@@ -160,7 +160,7 @@ def test_a_field_of_any_kind_is_believed_only_where_it_fits(value: Any, name: st
 
 
 @pytest.mark.parametrize("part", [(), ("credentials",)], ids=["outside", "inside"])
-def test_nothing_may_be_missing(part: tuple[str, ...]) -> None:
+def test_an_entry_with_a_missing_part_is_not_read(part: tuple[str, ...]) -> None:
     """An entry with a missing part, or with an additional field in its credentials, is not read."""
     names = json.loads(DATA)["credentials"] if part else json.loads(DATA)
     for name in names:
@@ -173,7 +173,7 @@ def test_nothing_may_be_missing(part: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("name", ["version", "key", "credentials", "access_key_id", "expiration"])
-def test_nothing_may_stand_there_twice(name: str) -> None:
+def test_an_entry_with_a_repeated_field_is_not_read(name: str) -> None:
     """An entry with a repeated field is not read, because JSON readers differ in which value they use."""
     document = json.loads(DATA)
     value = json.dumps(document.get(name) or document["credentials"].get(name)).encode()
@@ -184,7 +184,7 @@ def test_nothing_may_stand_there_twice(name: str) -> None:
 
 
 @pytest.mark.case("C3")
-def test_cut_anywhere_it_is_nothing() -> None:
+def test_a_cut_entry_is_not_read() -> None:
     """An entry that is cut at the start or at the end, by any number of bytes, is not read."""
     assert believed(DATA) == ENTRY
     for length in range(len(DATA)):
@@ -193,19 +193,19 @@ def test_cut_anywhere_it_is_nothing() -> None:
 
 
 @given(entries(), st.data())
-def test_any_entry_cut_anywhere_is_nothing(entry: CacheEntry, draw: st.DataObject) -> None:
+def test_any_cut_entry_is_not_read(entry: CacheEntry, draw: st.DataObject) -> None:
     """Any entry that is cut at its end is not read."""
     data = entry_to_bytes(KEY, entry)
     assert believed(data[: draw.draw(st.integers(0, len(data) - 1))]) is None
 
 
 @given(st.binary(min_size=1))
-def test_what_follows_an_entry_makes_it_none(more: bytes) -> None:
+def test_an_entry_with_trailing_bytes_is_not_read(more: bytes) -> None:
     """An entry with more bytes after it is not read, unless they are only blanks and line ends."""
     assert believed(DATA + more) == (None if more.strip(b" \t\r\n") else ENTRY)
 
 
-def test_a_changed_bit_is_never_a_different_meaning() -> None:
+def test_a_changed_bit_is_never_read_as_another_entry() -> None:
     """If one bit of an entry changes, either it is not read, or the result equals its content for the same key."""
     for position in range(len(DATA)):
         for bit in range(8):
@@ -215,7 +215,7 @@ def test_a_changed_bit_is_never_a_different_meaning() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, len(DATA) - 1), st.binary(max_size=3)), min_size=1, max_size=5))
-def test_changed_bytes_are_never_a_different_meaning(changes: list[tuple[int, bytes]]) -> None:
+def test_changed_bytes_are_never_read_as_another_entry(changes: list[tuple[int, bytes]]) -> None:
     """If several bytes of an entry change, either it is not read, or the result equals its content for the same key."""
     data = DATA
     for position, instead in changes:
@@ -243,14 +243,14 @@ def test_changed_bytes_are_never_a_different_meaning(changes: list[tuple[int, by
         (b"", False),
     ],
 )
-def test_what_is_newer_is_known_by_its_version_alone(data: bytes, newer: bool) -> None:
+def test_a_newer_entry_is_recognized_by_its_version(data: bytes, newer: bool) -> None:
     """An entry with a higher version is newer, and is not read. Bytes that are not a document are not newer."""
     assert is_newer(data) is newer
     assert entry_from_bytes(KEY, data) == (ENTRY if data is DATA else None)
 
 
 @pytest.mark.case("P71")
-def test_what_is_written_is_what_others_could_read() -> None:
+def test_an_entry_is_a_json_document() -> None:
     """An entry is one JSON object with version, key, since, and the credentials by the names of their attributes."""
     document = json.loads(DATA)
     assert (document["version"], document["key"], document["since"]) == (1, KEY, "2026-11-25T12:00:00+00:00")

@@ -179,7 +179,7 @@ def test_the_table_has_every_option() -> None:
 
 
 @pytest.mark.case("C1", "P90", "P92")
-def test_whatever_changes_a_recipe_changes_its_identity() -> None:
+def test_each_change_of_a_recipe_changes_its_identity() -> None:
     """A change of the role, of any option, of the server or of the environment changes the identity of a recipe."""
     assert not alike(list(recipes()))
 
@@ -206,7 +206,7 @@ def test_another_key_in_the_same_profile_makes_another_recipe(home: Path) -> Non
 
 
 @pytest.mark.case("C1")
-def test_every_role_of_a_chain_counts() -> None:
+def test_each_role_of_a_chain_changes_the_identity() -> None:
     """Each role of a chain and its options are part of the identity, also the first role."""
     one, other, long = Role(f"{ARN}1"), Role(f"{ARN}2"), Role(f"{ARN}1", duration=900)
     chains = [(one, Role(ARN)), (other, Role(ARN)), (long, Role(ARN)), (one, Role(ARN), Role(ARN))]
@@ -283,7 +283,7 @@ def test_an_sts_without_identity_leaves_the_role_without_one() -> None:
             Cached(recipe, FileCache("c"))
 
 
-def test_a_recipe_for_nobody_known_has_no_identity() -> None:
+def test_a_recipe_with_an_unnamed_source_has_no_identity() -> None:
     """If a source has no identity, neither a role nor a chain with this source has one."""
     recipe = AssumedRole(ARN, source=ScriptedSource())
     assert recipe.identity is None
@@ -345,7 +345,7 @@ def test_the_parts_of_a_key_cannot_move_into_each_other() -> None:
 
 
 @pytest.mark.parametrize("make", [lambda mfa: Role(ARN, mfa=mfa), lambda mfa: mfa], ids=["role", "session"])
-def test_the_device_counts_and_not_its_code(make: Callable[[MFA], Any]) -> None:
+def test_the_mfa_device_changes_the_identity_and_its_code_does_not(make: Callable[[MFA], Any]) -> None:
     """The MFA device is part of the identity; the code and the way to get it are not."""
 
     def identity(mfa: MFA) -> str | None:
@@ -413,7 +413,7 @@ def test_an_expired_proof_still_has_its_identity(tmp_path: Path) -> None:
 
 
 @pytest.mark.case("P86")
-def test_the_content_of_a_file_counts_and_not_its_path(tmp_path: Path) -> None:
+def test_the_content_of_a_file_changes_the_identity_and_its_path_does_not(tmp_path: Path) -> None:
     """The identity of a file source depends on the content and on the options that select the proof, not the path."""
     text = json.dumps({"id": token(CLAIMS).value, "other": token({"sub": "you"}).value})
     for name in ("one", "two"):
@@ -437,7 +437,7 @@ def sealed(number: int) -> str:
 
 
 @pytest.mark.case("C1")
-def test_an_encrypted_assertion_is_nobody_elses() -> None:
+def test_each_encrypted_assertion_has_its_own_identity() -> None:
     """Each encrypted assertion has its own identity, because stskit cannot read the user in it."""
     told: list[tuple[str, str | None]] = [
         ("one", Static(SAMLAssertion(sealed(1), PROVIDER)).identity),
@@ -516,7 +516,7 @@ def tokens() -> None:
 
 @pytest.mark.case("C1", "P88")
 @pytest.mark.usefixtures("tokens")
-def test_whatever_decides_for_a_profile_changes_its_identity(home: Path) -> None:
+def test_each_deciding_setting_of_a_profile_changes_its_identity(home: Path) -> None:
     """A change of the keys, roles, source profiles, sign-ins or tokens of a profile changes its identity."""
     told = [(what, identity_with(home, *files)) for what, files in PROFILES.items()]
     assert not alike(told)
@@ -600,7 +600,7 @@ def test_the_profile_of_the_environment_is_that_of_the_default_chain(variable: s
 
 
 @pytest.mark.parametrize("name", [None, "dev"])
-def test_the_files_that_the_environment_names_count(name: str | None, home: Path, tmp_path: Path) -> None:
+def test_files_named_by_variables_are_read(name: str | None, home: Path, tmp_path: Path) -> None:
     """The files named by AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE are read instead of the usual files."""
     header = "[default]" if name is None else "[profile dev]"
     usual = identity_with(home, f"{header}\n{keys('AKIA1')}", name=name)
@@ -647,7 +647,7 @@ def test_without_any_file_there_is_no_identity(home: Path) -> None:
     assert Profile().identity is None
 
 
-def test_only_the_default_chain_may_go_on_to_the_machine(home: Path) -> None:
+def test_only_the_default_profile_can_use_the_machine(home: Path) -> None:
     """A named profile without credentials has an identity, because only the default profile uses the machine's."""
     region = "region = eu-west-1\noutput = json\n"
     assert identity_with(home, f"[profile dev]\n{region}[default]\n{region}") is not None
@@ -658,7 +658,7 @@ def test_only_the_default_chain_may_go_on_to_the_machine(home: Path) -> None:
     assert identity_with(home, f"[profile dev]\n{region}credential_source = Ec2InstanceMetadata\n") is None
 
 
-def test_a_profile_that_does_not_exist_is_told_of_when_it_is_fetched(home: Path) -> None:
+def test_a_missing_profile_is_an_error_of_the_fetch_only(home: Path) -> None:
     """A missing profile has an identity of its own, and its fetch raises SourceMissing."""
     configure(home, credentials=f"[dev]\n{keys('AKIA1')}")
     assert len({Profile("nobody").identity, Profile("nothing").identity, Profile("dev").identity, None}) == 4
@@ -686,7 +686,7 @@ def test_profiles_in_a_circle_come_to_an_end(home: Path) -> None:
 )
 @pytest.mark.parametrize("file", ["config", "credentials"])
 @pytest.mark.parametrize("name", [None, "dev"])
-def test_a_file_that_cannot_be_read_is_told_of_when_it_is_fetched(
+def test_an_unreadable_file_is_an_error_of_the_fetch_only(
     content: bytes, file: str, name: str | None, home: Path
 ) -> None:
     """If a profile file is unreadable, the identity differs from all others, and only the fetch raises an error."""
@@ -697,7 +697,7 @@ def test_a_file_that_cannot_be_read_is_told_of_when_it_is_fetched(
         Profile(name).fetch()
 
 
-def test_a_folder_in_the_place_of_a_file_is_as_good_as_none(home: Path) -> None:
+def test_a_folder_with_the_name_of_the_config_file_is_ignored(home: Path) -> None:
     """A folder in the position of the config file is ignored, as in botocore."""
     configure(home, credentials=f"[dev]\n{keys('AKIA1')}")
     usual = Profile("dev").identity
@@ -708,7 +708,7 @@ def test_a_folder_in_the_place_of_a_file_is_as_good_as_none(home: Path) -> None:
 
 
 @pytest.mark.usefixtures("tokens")
-def test_a_token_that_the_environment_names_counts_for_the_default_chain(home: Path) -> None:
+def test_a_token_file_variable_changes_the_default_identity(home: Path) -> None:
     """The token, role and session name in the environment decide for the default chain but not for a named profile."""
     configure(home, credentials=f"[dev]\n{keys('AKIA1')}")
     named, told = Profile("dev").identity, []
@@ -726,7 +726,7 @@ def test_a_token_that_the_environment_names_counts_for_the_default_chain(home: P
 
 
 @pytest.mark.case("C1", "P88")
-def test_the_bytes_of_a_token_file_count(home: Path) -> None:
+def test_the_bytes_of_a_token_file_change_the_identity(home: Path) -> None:
     """The bytes of a token file are part of the identity, whether a profile or the environment names the file."""
     configure(home, f"{DEV}web_identity_token_file = token\n")
     told: list[str | None] = []
@@ -872,7 +872,7 @@ def test_where_botocore_finds_other_keys_the_identity_is_another(
 
 
 @pytest.mark.case("C1", "P90")
-def test_a_session_of_the_users_own_is_told_by_user_length_device_and_server() -> None:
+def test_the_parts_of_the_identity_of_a_session() -> None:
     """The user, duration, MFA device and server are part of the identity of a session; without a user there is none."""
     told = [
         ("the user", BASE.identity),
@@ -961,7 +961,7 @@ def test_in_a_cache_that_lasts_a_source_without_identity_needs_a_key(tmp_path: P
 
 
 @pytest.mark.case("P97")
-def test_a_cache_of_somebody_else_is_taken_for_one_that_lasts() -> None:
+def test_a_third_party_cache_is_persistent_by_default() -> None:
     """A cache of another class is persistent unless its attribute `persistent` is false."""
 
     class Mine(MemoryCache):
@@ -985,7 +985,7 @@ def test_an_identity_is_a_text(said: object, tmp_path: Path) -> None:
         Cached(source, FileCache(tmp_path / "c"))
 
 
-def test_what_is_no_cache_is_told_at_once(tmp_path: Path) -> None:
+def test_a_value_that_is_not_a_cache_is_refused(tmp_path: Path) -> None:
     """A value that is not a cache, for example a path, raises TypeError."""
     with pytest.raises(TypeError, match=r"Did you mean FileCache\(folder\)\?"):
         Cached(BASE, str(tmp_path))  # type: ignore[arg-type]
@@ -1051,7 +1051,7 @@ def test_two_users_never_share_an_entry(tmp_path: Path) -> None:
 
 @pytest.mark.case("C1")
 @pytest.mark.parametrize("kind", ["profile", "token", "SAML"])
-def test_who_is_behind_a_file_now_does_not_get_what_was_for_another(kind: str, tmp_path: Path, home: Path) -> None:
+def test_a_replaced_proof_file_has_another_entry(kind: str, tmp_path: Path, home: Path) -> None:
     """If another user's keys, token or assertion replace a file, its role has another cache entry."""
     clock, file = ManualClock(START), tmp_path / "proof"
     sts, cache = Telling(clock), FileCache(tmp_path / "c")
@@ -1071,7 +1071,7 @@ def test_who_is_behind_a_file_now_does_not_get_what_was_for_another(kind: str, t
 
 
 @pytest.mark.parametrize("make", [lambda: FileCache("c"), MemoryCache], ids=["file", "memory"])
-def test_a_source_that_cannot_be_read_yet_is_told_of_when_it_is_fetched(make: Callable[[], Any]) -> None:
+def test_a_missing_proof_file_is_an_error_of_the_fetch_only(make: Callable[[], Any]) -> None:
     """A `Cached` can be built while its file is missing. The fetch raises SourceMissing until the file exists."""
     clock = ManualClock(START)
     both = Cached(AssumedRole(ARN, source=OIDCTokenFile("token"), sts=Telling(clock)), make(), clock=clock)
@@ -1084,7 +1084,7 @@ def test_a_source_that_cannot_be_read_yet_is_told_of_when_it_is_fetched(make: Ca
     assert both.fetch().access_key_id == "me"
 
 
-def test_a_session_name_that_sts_would_refuse_is_told_as_without_a_cache(tmp_path: Path) -> None:
+def test_an_invalid_session_name_is_a_role_error_with_a_cache(tmp_path: Path) -> None:
     """An invalid AWS_ROLE_SESSION_NAME raises RoleError with a cache, as it does without one."""
     with environment(AWS_ROLE_SESSION_NAME="not good"), pytest.raises(RoleError, match="session_name"):
         Cached(AssumedRole(ARN, source=BASE), FileCache(tmp_path / "c")).fetch()
@@ -1108,7 +1108,7 @@ class Failing:
         raise Down
 
 
-def test_a_cache_that_fails_costs_nobody_credentials() -> None:
+def test_a_failing_cache_causes_warnings_only() -> None:
     """If all methods of a cache fail, each failure is a warning and the source is called."""
     clock = ManualClock(START)
     mine = credentials(clock, hours=1)
@@ -1124,7 +1124,7 @@ def test_keys_without_an_end_are_not_kept(tmp_path: Path) -> None:
     assert not list((tmp_path / "c").glob("*.json"))
 
 
-def test_what_was_fetched_for_somebody_else_by_then_is_not_kept() -> None:
+def test_credentials_of_a_changed_identity_are_not_cached() -> None:
     """If the identity changes during the fetch, the credentials are not cached."""
     clock, cache = ManualClock(START), MemoryCache()
 
@@ -1147,7 +1147,7 @@ def key_of(cached: Cached) -> str:
     return digest("entry", cached.identity)
 
 
-def test_while_another_one_is_at_it_what_is_at_hand_is_used() -> None:
+def test_during_another_refresh_the_old_credentials_are_used() -> None:
     """While another process refreshes, the old credentials are used; the holder of the lock reads the cache again
     first.
     """
@@ -1255,7 +1255,7 @@ def test_two_opaque_tokens_have_two_identities(name: str | None, home: Path) -> 
 @pytest.mark.case("C1")
 @pytest.mark.parametrize("variable", ["AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME"])
 @pytest.mark.usefixtures("tokens")
-def test_a_variable_beside_the_token_of_the_default_profile_counts(variable: str, home: Path) -> None:
+def test_role_variables_change_the_identity_of_the_default_profile(variable: str, home: Path) -> None:
     """AWS_ROLE_ARN and AWS_ROLE_SESSION_NAME override the default profile, so they are part of its identity."""
     configure(home, f"{DEV.replace('profile dev', 'default')}web_identity_token_file = one\n")
     told = []
@@ -1266,7 +1266,7 @@ def test_a_variable_beside_the_token_of_the_default_profile_counts(variable: str
 
 
 @pytest.mark.case("C1")
-def test_a_role_of_a_profile_is_told_by_its_sts_too(home: Path) -> None:
+def test_the_sts_endpoint_changes_the_identity_of_a_profile(home: Path) -> None:
     """The STS endpoint in the environment is part of the identity of a profile with a role."""
     configure(home, *PROFILES["a role by a profile with keys"])
     with environment(AWS_ENDPOINT_URL_STS="https://sts.example"):
@@ -1284,7 +1284,7 @@ def test_a_role_of_a_profile_is_told_by_its_sts_too(home: Path) -> None:
     ],
     ids=["an empty name of a token", "no role", "no role by a profile", "an empty path"],
 )
-def test_what_decides_nothing_makes_no_identity(config: str, variables: Mapping[str, str], home: Path) -> None:
+def test_settings_without_effect_give_no_identity(config: str, variables: Mapping[str, str], home: Path) -> None:
     """Settings that select no credentials give the default chain no identity.
 
     Here the instance decides, although each setting would have an effect beside another one.
@@ -1297,7 +1297,7 @@ def test_what_decides_nothing_makes_no_identity(config: str, variables: Mapping[
 
 
 @pytest.mark.case("C1")
-def test_what_a_token_says_of_the_source_identity_counts() -> None:
+def test_the_source_identity_of_a_token_changes_the_identity() -> None:
     """The source identity in a token is part of the identity, because STS passes it to the session."""
     claim = "https://aws.amazon.com/source_identity"
     assert Static(token({**CLAIMS, claim: "alice"})).identity != Static(token({**CLAIMS, claim: "bob"})).identity
@@ -1309,7 +1309,7 @@ def test_what_a_token_says_of_the_source_identity_counts() -> None:
     [{"Role": [f"{ARN},{PROVIDER}2"]}, {"Role": [f"{ARN},{PROVIDER}"], "TransitiveTagKeys": ["team"]}],
     ids=["principal", "transitive"],
 )
-def test_all_that_sts_takes_from_an_assertion_counts(attributes: Mapping[str, list[str]]) -> None:
+def test_principal_and_transitive_tags_change_the_identity(attributes: Mapping[str, list[str]]) -> None:
     """The principal beside the role and the transitive tag keys of an assertion are part of the identity."""
     assert Static(SAMLAssertion(encoded(response(attributes)))).identity != Static(SAMLAssertion(saml())).identity
 
@@ -1330,7 +1330,7 @@ def test_an_extra_parameter_may_be_anything() -> None:
     assert one == other
 
 
-def test_what_is_no_text_is_no_identity_of_what_is_cached() -> None:
+def test_a_cached_source_with_an_invalid_identity_has_none() -> None:
     """A `Cached` ignores an identity of its source that is not text."""
     source = Unnamed()
     source.identity = 5  # type: ignore[attr-defined]
@@ -1507,7 +1507,7 @@ def test_a_snapshot_returns_the_proof_that_its_identity_is_for(tmp_path: Path) -
     assert str(token(CLAIMS).value) not in repr(snapshot)
 
 
-def test_a_profile_that_changes_during_the_fetch_is_kept_for_nobody(home: Path) -> None:
+def test_a_profile_that_changes_during_the_fetch_has_no_identity(home: Path) -> None:
     """If a profile changes before the fetch of its snapshot, the snapshot has no identity afterwards."""
     configure(home, credentials=f"[dev]\n{keys('AKIA1')}")
     snapshot = Profile("dev").snapshot()

@@ -72,7 +72,7 @@ class Telling:
 
 
 @pytest.mark.case("P79", "P106")
-def test_what_is_there_and_fresh_spares_the_call(clock: ManualClock) -> None:
+def test_a_fresh_entry_is_used_without_a_call(clock: ManualClock) -> None:
     """A fresh entry is used without a call, and its refresh windows start at the time of its fetch."""
     cache, source = MemoryCache(), ScriptedSource(lambda: credentials(clock, hours=1))
     first = cached(source, cache, clock).fetch()
@@ -84,7 +84,7 @@ def test_what_is_there_and_fresh_spares_the_call(clock: ManualClock) -> None:
     assert source.calls == 2
 
 
-def test_what_another_one_has_put_there_is_taken(clock: ManualClock) -> None:
+def test_an_entry_of_another_cached_is_used(clock: ManualClock) -> None:
     """Two `Cached` with one cache make one call for each refresh window."""
     cache, source = MemoryCache(), ScriptedSource(lambda: credentials(clock, hours=1))
     one, other = cached(source, cache, clock), cached(source, cache, clock)
@@ -94,7 +94,7 @@ def test_what_another_one_has_put_there_is_taken(clock: ManualClock) -> None:
     assert source.calls == 10
 
 
-def test_what_is_there_and_still_valid_is_what_is_left_when_the_source_fails(clock: ManualClock) -> None:
+def test_a_valid_entry_is_used_when_the_source_fails(clock: ManualClock) -> None:
     """If the source fails, a new process uses the valid entry of another process until it expires."""
     cache = MemoryCache()
     first = cached(ScriptedSource(credentials(clock, hours=1)), cache, clock).fetch()
@@ -107,7 +107,7 @@ def test_what_is_there_and_still_valid_is_what_is_left_when_the_source_fails(clo
 
 
 @pytest.mark.case("P101")
-def test_in_the_advisory_window_nobody_waits_for_another_process(clock: ManualClock) -> None:
+def test_in_the_advisory_window_another_process_is_not_waited_for(clock: ManualClock) -> None:
     """In the advisory window, while another process refreshes, the old credentials are used, and then its new ones."""
     cache, source = MemoryCache(), ScriptedSource(credentials(clock, hours=1))
     both = cached(source, cache, clock)
@@ -120,7 +120,7 @@ def test_in_the_advisory_window_nobody_waits_for_another_process(clock: ManualCl
     assert source.calls == 1
 
 
-def test_who_starts_with_something_to_go_on_with_does_not_wait_either(clock: ManualClock) -> None:
+def test_a_new_process_with_a_valid_entry_does_not_wait(clock: ManualClock) -> None:
     """A new process uses an entry in its advisory window while another process refreshes it."""
     cache = MemoryCache()
     first = cached(ScriptedSource(credentials(clock, hours=1)), cache, clock).fetch()
@@ -155,7 +155,7 @@ def test_in_the_mandatory_window_another_process_is_waited_for(clock: ManualCloc
     assert source.calls == 0
 
 
-def test_what_a_service_has_refused_is_not_taken_again(clock: ManualClock) -> None:
+def test_a_refused_entry_is_not_used_again(clock: ManualClock) -> None:
     """After `invalidate`, the cached entry is not used again, but a newer entry of another caller is."""
     cache, source = MemoryCache(), ScriptedSource(lambda: credentials(clock, hours=1))
     both, other = cached(source, cache, clock), cached(source, cache, clock)
@@ -176,7 +176,7 @@ def test_what_a_service_has_refused_is_not_taken_again(clock: ManualClock) -> No
     ],
     ids=["ends now", "has ended", "is from later than now"],
 )
-def test_what_cannot_be_right_is_not_taken(clock: ManualClock, since: timedelta, end: timedelta) -> None:
+def test_an_expired_or_future_entry_is_not_used(clock: ManualClock, since: timedelta, end: timedelta) -> None:
     """An expired entry, or one from the future, is not used, even if the source fails."""
     cache, now = MemoryCache(), clock.now()
     cache.put(place(), CacheEntry(Credentials("AKIA", "s", "t", now + end), now + since))
@@ -225,7 +225,7 @@ class Broken:
 
 
 @pytest.mark.parametrize("fails", ["get", "put", "exclusive"])
-def test_nobody_goes_without_credentials_for_a_cache_that_fails(clock: ManualClock, fails: str) -> None:
+def test_a_failing_cache_method_is_a_warning(clock: ManualClock, fails: str) -> None:
     """If a method of the cache fails, the credentials are still returned, with a warning that names the error's class
     only.
     """
@@ -237,7 +237,7 @@ def test_nobody_goes_without_credentials_for_a_cache_that_fails(clock: ManualClo
         assert cached(ScriptedSource(keys), Broken(fails), clock).fetch() is keys
 
 
-def test_chance_is_not_drawn_again_at_each_look(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jitter_is_drawn_once_for_each_set_of_credentials(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """The jitter is drawn once for each set of credentials, so a second reading of the cache cannot postpone the
     refresh.
     """
@@ -251,7 +251,7 @@ def test_chance_is_not_drawn_again_at_each_look(clock: ManualClock, monkeypatch:
     assert source.calls == 2
 
 
-def test_a_lock_that_fails_keeps_nobody_from_refreshing(clock: ManualClock) -> None:
+def test_a_failing_lock_does_not_prevent_the_refresh(clock: ManualClock) -> None:
     """If the lock of a cache fails, the refresh is still made, also in the advisory window."""
     new = credentials(clock, hours=2)
     both = cached(ScriptedSource(credentials(clock, hours=1), new), Broken("exclusive"), clock)
@@ -262,7 +262,7 @@ def test_a_lock_that_fails_keeps_nobody_from_refreshing(clock: ManualClock) -> N
         assert both.fetch() is new
 
 
-def test_what_is_fresh_needs_no_lock(clock: ManualClock) -> None:
+def test_a_fresh_entry_is_used_without_a_lock(clock: ManualClock) -> None:
     """A fresh entry is used without a lock."""
     keys = credentials(clock, hours=1)
 
@@ -273,7 +273,7 @@ def test_what_is_fresh_needs_no_lock(clock: ManualClock) -> None:
     assert cached(ScriptedSource(Down()), Full("exclusive"), clock).fetch() is keys
 
 
-def test_what_is_no_cache_and_what_is_no_source_are_told_at_once(clock: ManualClock) -> None:
+def test_wrong_types_of_cache_and_source_are_refused(clock: ManualClock) -> None:
     """A value that is not a cache or not a source raises TypeError in the constructor, with a remedy."""
     with pytest.raises(TypeError, match=r"cache must be a cache, not str\. Did you mean FileCache\(folder\)\?"):
         Cached(ScriptedSource(), "folder")  # type: ignore[arg-type]
@@ -283,7 +283,7 @@ def test_what_is_no_cache_and_what_is_no_source_are_told_at_once(clock: ManualCl
         FileCache(lock_timeout=-1)
 
 
-def test_a_failure_inside_of_the_block_is_the_sources(clock: ManualClock) -> None:
+def test_an_error_of_the_source_is_raised_unchanged(clock: ManualClock) -> None:
     """An error of the source while the cache is locked is raised as it is, without a warning about the cache."""
     with pytest.raises(Down):
         cached(ScriptedSource(Down()), Broken("nothing"), clock).fetch()
@@ -292,7 +292,7 @@ def test_a_failure_inside_of_the_block_is_the_sources(clock: ManualClock) -> Non
 # Identity of the caller --------------------------------------------------------------------------------------------
 
 
-def test_another_user_never_gets_them(clock: ManualClock, tmp_path: Path) -> None:
+def test_another_user_never_gets_the_entry(clock: ManualClock, tmp_path: Path) -> None:
     """If the source changes to another user, this user never gets the entry of the first user."""
     person, sts, cache = Person(), Telling(clock), FileCache(tmp_path / "cache")
     recipe = AssumedRole(ARN + "R", source=person, sts=sts)
@@ -302,7 +302,7 @@ def test_another_user_never_gets_them(clock: ManualClock, tmp_path: Path) -> Non
     assert sts.calls == ["R for alice", "R for bob"]
 
 
-def test_what_is_held_of_one_user_is_not_kept_for_another(clock: ManualClock, tmp_path: Path) -> None:
+def test_credentials_of_a_hub_are_never_cached_for_another_user(clock: ManualClock, tmp_path: Path) -> None:
     """Credentials that a hub holds for one user are never cached under the identity of another user."""
     person, sts, cache = Person(), Telling(clock), FileCache(tmp_path / "cache")
     hub = Cached(AssumedRole(ARN + "Hub", source=person, sts=sts), clock=clock)
@@ -317,7 +317,7 @@ def test_what_is_held_of_one_user_is_not_kept_for_another(clock: ManualClock, tm
     assert both.fetch().session_token == "R for Hub for bob"
 
 
-def test_who_changes_in_the_middle_is_not_kept_at_all(clock: ManualClock, tmp_path: Path) -> None:
+def test_credentials_are_not_cached_if_the_user_changes_during_the_call(clock: ManualClock, tmp_path: Path) -> None:
     """If the user changes during the call, the credentials are used but not cached."""
     person, cache = Person(), FileCache(tmp_path / "cache")
 
@@ -351,7 +351,7 @@ def test_a_key_serves_every_role_of_a_chain(clock: ManualClock, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("asked", [True, False], ids=["after its identity was asked for", "before"])
-def test_what_a_hub_holds_keeps_the_identity_it_came_with(asked: bool, clock: ManualClock, tmp_path: Path) -> None:
+def test_credentials_of_a_hub_keep_their_identity(asked: bool, clock: ManualClock, tmp_path: Path) -> None:
     """Credentials of a hub keep the identity of their fetch, even if another user has replaced the file since."""
     sts, cache, file = Telling(clock), FileCache(tmp_path / "cache"), tmp_path / "token"
 
@@ -384,7 +384,7 @@ def test_what_a_hub_holds_keeps_the_identity_it_came_with(asked: bool, clock: Ma
     assert target(AssumedRole(ARN + "Hub", source=OIDCTokenFile(file), sts=Reading())) == "R for Hub for bob"
 
 
-def test_what_says_whose_it_was_says_so_until_it_is_replaced(clock: ManualClock) -> None:
+def test_a_cached_keeps_its_identity_until_the_next_refresh(clock: ManualClock) -> None:
     """A `Cached` keeps the identity of its credentials until new ones replace them, even if its source changes."""
     person, sts = Person(), Telling(clock)
     hub = Cached(AssumedRole(ARN + "Hub", source=person, sts=sts), clock=clock)

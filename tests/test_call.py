@@ -178,7 +178,7 @@ def test_configured_endpoints_can_be_ignored(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.case("E9")
-def test_a_name_that_nobody_knows_is_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_host_name_is_a_connection_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """An unknown host name raises STSUnavailable with the kind `connection`."""
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")

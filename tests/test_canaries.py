@@ -316,7 +316,7 @@ def echo(request: Request) -> Answer:
 @pytest.mark.case("H1", "H2", "H5", "H6", "H10", "H13", "P24", "P39", "P42", "P47", "P63")
 @pytest.mark.parametrize("server", [granted, echo, Answer("<a>" + SESSION_TOKEN)], ids=["granted", "echo", "broken"])
 @pytest.mark.parametrize("flow", FLOWS)
-def test_nothing_that_leaves_tells_a_secret(
+def test_no_output_contains_a_secret(
     flow: str,
     server: Callable[[Request], Answer] | Answer,
     tmp_path: Path,
@@ -353,7 +353,7 @@ def test_every_source_and_every_sink_takes_part() -> None:
 
 
 @pytest.mark.parametrize("place", SECRETS)
-def test_the_canaries_sing(place: str) -> None:
+def test_the_search_finds_each_secret(place: str) -> None:
     """The search finds each secret, in clear text and form-encoded."""
     assert place in leaks(f"x {SECRETS[place]} y")
     if place != "MFA code":
@@ -448,7 +448,7 @@ def test_the_documentation_says_what_is_not_protected() -> None:
 
 
 @pytest.mark.case("H14")
-def test_what_is_packaged_holds_nothing_that_looks_like_a_key() -> None:
+def test_the_package_contains_no_text_like_a_real_key_id() -> None:
     """Neither the package nor the documentation has text in the form of a real access key ID, so scanners find none."""
     root = Path(__file__).parent.parent
     paths = [*(root / "docs").rglob("*.md"), *(root / "docs").rglob("*.py"), *root.glob("*.md")]

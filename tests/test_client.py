@@ -143,7 +143,7 @@ def test_a_region_given_for_another_partition_is_an_error() -> None:
         client("cn-north-1")
 
 
-def test_where_the_partition_is_not_known_every_region_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_an_unknown_partition_any_region_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """If the partition is unknown, as for long-term keys, the region of the argument or the environment is used."""
     assert client("cn-north-1", None).meta.region_name == "cn-north-1"
     monkeypatch.setenv("AWS_REGION", "us-gov-east-1")

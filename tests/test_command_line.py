@@ -541,7 +541,7 @@ def test_a_person_is_asked_for_a_code_at_the_terminal(stub: Stub, answer: bytes 
         (signal.SIGHUP, 128 + signal.SIGHUP),
     ],
 )
-def test_a_person_may_answer_or_not(
+def test_a_prompt_accepts_a_code_or_ends(
     stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch, typed: str | BaseException | signal.Signals, status: int
 ) -> None:
     """The MFA prompt accepts a code. End of input, Ctrl-C or a signal end it with the right status and restore the
@@ -635,7 +635,7 @@ def test_keys_come_from_json(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     "text", ["[aws]\nsecret-canary = 1", '{"AccessKeyId": "secret-canary"}', '["secret-canary"]', "[" * 5000]
 )
-def test_what_is_not_json_of_keys_is_said_without_its_text(run: Run, text: str) -> None:
+def test_an_invalid_keys_file_is_reported_without_its_text(run: Run, text: str) -> None:
     """The error about an invalid keys file is one sentence with its name, and does not quote its content."""
     Path("keys").write_text(text)
     status, out, err = run("whoami", "--keys-file", "keys")
@@ -738,7 +738,7 @@ def test_long_term_keys_are_not_copied(stub: Stub, run: Run) -> None:
     assert not Path(".env").exists()
 
 
-def test_what_a_profile_gets_from_a_process_is_kept_under_a_name(run: Run, tmp_path: Path) -> None:
+def test_with_a_cache_key_a_process_runs_once(run: Run, tmp_path: Path) -> None:
     """With --cache-key, two commands run the credential_process of a profile once."""
     keys = {"Version": 1, "AccessKeyId": "ASIA", "SecretAccessKey": "s", "SessionToken": "t"}
     (tmp_path / "keys.json").write_text(json.dumps({**keys, "Expiration": in_an_hour()}))
@@ -753,7 +753,7 @@ def test_what_a_profile_gets_from_a_process_is_kept_under_a_name(run: Run, tmp_p
     assert (tmp_path / "runs").read_text() == "run\n"
 
 
-def test_what_a_process_returns_is_kept_for_nobody_without_a_key(run: Run, tmp_path: Path) -> None:
+def test_without_a_cache_key_a_process_is_not_cached(run: Run, tmp_path: Path) -> None:
     """Without --cache-key, --cache with a credential_process exits with 3 and does not run the process."""
     config = Path.home() / ".aws" / "config"
     config.parent.mkdir()
@@ -771,7 +771,7 @@ def test_what_a_process_returns_is_kept_for_nobody_without_a_key(run: Run, tmp_p
         *("--external-id=a", "--source-identity=a", "--wait-for-new-role=1s", "--duration=0", "--wait-for-new-role=0"),
     ],
 )
-def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None:
+def test_an_option_for_a_role_is_refused_without_a_role(option: str, stub: Stub, run: Run) -> None:
     """An option for a role is refused without a role, because it would have no effect."""
     flag = option.split("=", maxsplit=1)[0]
     error = f"stskit: {flag} has no effect without a role. Pass a role ARN, or omit the option.\n"
@@ -886,7 +886,7 @@ def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None
         ([], "required: COMMAND"),
     ],
 )
-def test_what_is_called_wrongly_says_how_it_is_called(run: Run, arguments: list[str], said: str) -> None:
+def test_invalid_usage_is_explained(run: Run, arguments: list[str], said: str) -> None:
     """Invalid arguments exit with 2 or 3, print an error only, and the error says what is valid."""
     Path("saml.log").write_text("")
     status, out, err = run(*arguments)
@@ -909,7 +909,7 @@ def test_what_is_called_wrongly_says_how_it_is_called(run: Run, arguments: list[
         (["assume", "--from-env", "--duration", "0", "--to-process"], "--duration is 0 seconds"),
     ],
 )
-def test_an_option_that_is_empty_is_not_one_that_is_left_out(
+def test_an_empty_option_is_refused(
     stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
 ) -> None:
     """An empty option value, for example from an unset shell variable, is refused and not read as an omitted option."""
@@ -922,13 +922,13 @@ def test_an_option_that_is_empty_is_not_one_that_is_left_out(
     assert said in err
 
 
-def test_what_prints_a_code_is_not_quoted(run: Run) -> None:
+def test_the_mfa_command_is_not_quoted(run: Run) -> None:
     """The error about --mfa-command does not quote the command, because it can contain the seed of the MFA device."""
     err = run("assume", HUB, "--to-process", "--mfa-serial", "123456789", "--mfa-command", "oathtool 'canary")[2]
     assert ("--mfa-command" in err, "canary" in err) == (True, False)
 
 
-def test_what_is_after_the_dashes_is_not_for_stskit(run: Run) -> None:
+def test_arguments_after_the_dashes_belong_to_the_command(run: Run) -> None:
     """--json after the two dashes belongs to the command of `exec`, so the error of stskit is plain text."""
     assert run("exec", HUB, "--nope", "--", "ls", "--json")[2].startswith("stskit: There is no option --nope")
 
@@ -1018,7 +1018,7 @@ def test_an_error_begins_with_the_option_that_was_typed(
         (["--profile", "base", "--to-profile", "base"], "pass --overwrite"),
     ],
 )
-def test_what_the_library_advises_is_said_in_options(stub: Stub, run: Run, arguments: list[str], remedy: str) -> None:
+def test_remedies_name_options(stub: Stub, run: Run, arguments: list[str], remedy: str) -> None:
     """A remedy names options of the command line instead of Python arguments."""
     Path("keys.json").touch(0o600)
     Path("keys.json").write_text(json.dumps(Credentials("ASIA", "secret", "token").as_dict()))
@@ -1084,7 +1084,7 @@ def test_every_error_of_the_command_line_is_json_too(
     assert json.loads(err).keys() == {"error", "message", "remedy"} | keys
 
 
-def test_what_sts_refuses_is_shown_without_a_secret(stub: Stub, run: Run) -> None:
+def test_a_refusal_of_sts_is_shown_without_a_secret(stub: Stub, run: Run) -> None:
     """The JSON of an STS refusal has the operation and the role but no secret."""
     stub.answers.append(refused("AccessDenied", status=403))
     found, out, err = run("process", HUB, "--profile", "base", "--json")
@@ -1110,7 +1110,7 @@ def test_an_assertion_that_has_expired_needs_a_person(stub: Stub, run: Run) -> N
         (["process", "--keys-file", "keys.json", "--session-token"], 3, "GetSessionToken needs the long-term"),
     ],
 )
-def test_what_would_be_refused_costs_no_call(
+def test_a_request_that_sts_refuses_is_not_sent(
     stub: Stub, run: Run, arguments: list[str], status: int, said: str
 ) -> None:
     """A request that STS always refuses is an error before any call."""
@@ -1121,7 +1121,7 @@ def test_what_would_be_refused_costs_no_call(
     assert said in err
 
 
-def test_ctrl_c_ends_without_a_word(fails: Callable[..., Output]) -> None:
+def test_ctrl_c_exits_without_output(fails: Callable[..., Output]) -> None:
     """Ctrl-C exits with 130 and prints nothing."""
     assert fails(KeyboardInterrupt()) == (130, "", "")
 
@@ -1150,9 +1150,7 @@ def test_a_stream_that_is_closed_or_full_changes_no_status(
     assert (done.returncode, done.stdout, done.stderr) == (status, "", error)
 
 
-def test_a_reader_that_has_had_enough_is_not_an_error(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_closed_pipe_prints_no_error(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     """If the reader of a pipe ends early, the status is 1 and no error is printed."""
     read, write = os.pipe()
     os.close(read)
@@ -1211,7 +1209,7 @@ def test_streams_that_are_closed_are_empty_ones(
         opened.close()
 
 
-def test_what_the_encoding_of_the_output_lacks_is_an_escape(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_characters_that_the_output_encoding_lacks_are_escaped(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     """A character that the output encoding lacks is printed as an escape, and the status is 0."""
     with io.TextIOWrapper(io.BytesIO(), encoding="ascii") as stream:
         monkeypatch.setattr(sys, "stdout", stream)
@@ -1220,7 +1218,7 @@ def test_what_the_encoding_of_the_output_lacks_is_an_escape(stub: Stub, monkeypa
         assert stream.readline() == "variables in d\\xfc.env\n"
 
 
-def test_nothing_that_is_shown_steers_a_terminal(stub: Stub, run: Run) -> None:
+def test_control_characters_are_escaped(stub: Stub, run: Run) -> None:
     """Control characters in names from files are printed as escapes, so that they cannot control a terminal."""
     odd, escaped = "\x1b[2J\x9b\u202e", r"\x1b[2J\x9b\u202e"
     now = datetime.now(UTC)
@@ -1298,7 +1296,7 @@ def test_it_is_a_module_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 
 @pytest.mark.case("P5")
-def test_what_an_assertion_offers_is_a_table(run: Run) -> None:
+def test_roles_prints_a_table(run: Run) -> None:
     """`roles` prints a table of the offered roles with the subject and the expiry, or JSON."""
     path = saml(ROLE, f"{ROLE}-long-name")
     status, out, err = run("roles", path)
@@ -1383,7 +1381,7 @@ def test_on_each_bad_file_doctor_says_one_clear_sentence(run: Run, bad: Path, op
     assert out.splitlines()[said + 1].startswith("       ")
 
 
-def test_doctor_says_what_is_so_and_what_is_wrong(run: Run, stskit_aws: FakeSTS) -> None:
+def test_doctor_prints_its_findings_as_lines_or_json(run: Run, stskit_aws: FakeSTS) -> None:
     """`doctor` prints its findings as lines or JSON, exits with 1 if something is wrong, and assumes no role."""
     status, out, err = run("doctor", "--profile", "default")
     assert (status, err) == (0, "")

@@ -33,7 +33,7 @@ def test_a_warning_is_not_shown_beside_the_error_that_says_the_same(capsys: pyte
     assert capsys.readouterr().err == ""
 
 
-def test_what_takes_too_long_is_left() -> None:
+def test_a_call_that_exceeds_its_deadline_is_abandoned() -> None:
     """A call that exceeds its deadline raises TimeoutError without waiting for its thread."""
     release = threading.Event()
     with pytest.raises(TimeoutError):

@@ -439,7 +439,7 @@ _PLACES = (
 
 
 @pytest.mark.parametrize("secret", _SECRETS.values(), ids=_SECRETS)
-def test_a_secret_in_the_place_of_another_value_is_not_shown(server: FakeServer, run: Run, secret: str) -> None:
+def test_a_secret_instead_of_another_value_is_not_shown(server: FakeServer, run: Run, secret: str) -> None:
     """A secret in a wrong argument is refused without being shown, and the error names the right options."""
     for words in _PLACES:
         status, out, err = run(*(word.replace("SECRET", secret) for word in words.split()))
@@ -467,7 +467,7 @@ def test_a_closed_standard_output_is_an_error_without_a_traceback(server: FakeSe
     assert (done.returncode, done.stderr) == (1, "stskit: Cannot write to standard output: Bad file descriptor.\n")
 
 
-def test_doctor_speaks_of_the_command_line_where_a_source_profile_needs_a_code(server: FakeServer, run: Run) -> None:
+def test_doctor_advises_a_command_for_a_source_profile_with_mfa(server: FakeServer, run: Run) -> None:
     """`doctor` advises a stskit command for a source profile with MFA and does not mention threads."""
     (Path.home() / ".aws" / "config").write_text(
         f"[profile deploy]\nrole_arn = {ROLE}\nsource_profile = hub\n"

@@ -50,7 +50,7 @@ def test_the_document_is_one_object_with_the_fields_of_the_specification() -> No
     }
 
 
-def test_what_is_printed_is_what_was_written() -> None:
+def test_the_document_is_ascii_and_is_read_back() -> None:
     """The document is ASCII with JSON escapes, so it is independent of the terminal's encoding and is read back
     unchanged.
     """

@@ -97,7 +97,7 @@ def test_a_secret_is_text_wherever_it_has_to_go() -> None:
 
 @pytest.mark.parametrize("make", [lambda v: Credentials("AKIA", v), SAMLAssertion, WebIdentityToken])
 @pytest.mark.parametrize("value", ["", None, b"bytes", 5], ids=repr)
-def test_a_secret_that_is_no_text_is_refused(make: Callable[[Any], object], value: object) -> None:
+def test_a_secret_that_is_not_text_is_refused(make: Callable[[Any], object], value: object) -> None:
     """A secret that is empty or not text is refused when the value is created."""
     kind, message = (ProofInvalid, "is empty") if value == "" else (TypeError, "must be text, not")
     with pytest.raises(kind, match=f"^(secret_access_key|value) {message}"):
@@ -267,7 +267,7 @@ class Full:
         raise SinkError("no room")
 
 
-def test_to_gives_back_what_the_sink_makes() -> None:
+def test_to_returns_the_result_of_the_sink() -> None:
     """`to` passes the same credentials to the sink and returns the sink's result."""
     keys = Credentials("AKIA", Secret("secret"))
     assert keys.to(Box()) == ("delivered", keys)
@@ -295,13 +295,13 @@ def test_as_dict_and_from_dict_are_inverse(key: str, secret: str, token: str | N
     assert {type(value) for name, value in keys.as_dict().items() if name == "SessionToken"} <= {Secret}
 
 
-def test_as_dict_leaves_out_what_is_not_there() -> None:
+def test_as_dict_omits_missing_parts() -> None:
     """`as_dict` of long-term keys has neither a session token nor an expiration."""
     assert Credentials("AKIA", Secret("secret")).as_dict() == {"AccessKeyId": "AKIA", "SecretAccessKey": "secret"}
 
 
 @pytest.mark.case("P73")
-def test_as_dict_gives_plain_text_and_a_time_in_whole_seconds() -> None:
+def test_as_dict_returns_plain_text_and_whole_seconds() -> None:
     """`as_dict` has the format of `credential_process`: RFC 3339 with Z, in whole seconds, rounded down."""
     keys = Credentials("AKIA", Secret("secret"), Secret("token"), START + timedelta(seconds=9.9))
     assert keys.as_dict() == {
@@ -336,7 +336,7 @@ def test_from_dict_reads_the_answer_of_assume_role() -> None:
     ],
     ids=["SAML", "web identity", "neither"],
 )
-def test_from_dict_reads_who_vouched(extra: Mapping[str, str], expected: tuple[str | None, ...]) -> None:
+def test_from_dict_reads_subject_and_issuer(extra: Mapping[str, str], expected: tuple[str | None, ...]) -> None:
     """`from_dict` reads the subject and the issuer from SAML responses and from web identity responses."""
     keys = Credentials.from_dict({"Credentials": SESSION, **extra})
     assert (keys.subject, keys.issuer, keys.audience) == expected
@@ -362,7 +362,7 @@ def test_from_dict_finds_the_account_or_leaves_it_unknown(data: Mapping[str, obj
 
 
 @pytest.mark.parametrize("size", [None, "7", 7.5])
-def test_a_packed_policy_size_that_is_no_number_is_unknown(size: object) -> None:
+def test_a_packed_policy_size_that_is_not_a_number_is_ignored(size: object) -> None:
     """A packed policy size that is not a number is ignored."""
     assert Credentials.from_dict({"Credentials": KEYS, "PackedPolicySize": size}).packed_policy_size is None
 
@@ -405,7 +405,7 @@ BAD_DOCUMENTS: list[tuple[Any, str]] = [
 
 @pytest.mark.case("E13")
 @pytest.mark.parametrize(("data", "message"), BAD_DOCUMENTS)
-def test_from_dict_refuses_and_tells_no_secret(data: Any, message: str) -> None:
+def test_from_dict_refuses_without_showing_a_secret(data: Any, message: str) -> None:
     """`from_dict` refuses an invalid document with ProofInvalid, which names the field and contains no secret."""
     with pytest.raises(ProofInvalid, match=message) as caught:
         Credentials.from_dict(data)
@@ -456,7 +456,7 @@ def test_a_given_principal_is_used_without_a_look() -> None:
         assertion.roles  # noqa: B018 - the property raises
 
 
-def test_a_role_that_is_not_offered_is_told_with_those_that_are() -> None:
+def test_a_role_that_is_not_offered_is_an_error_with_the_offered_roles() -> None:
     """The error about a role that is not offered lists the offered roles, as text and as data."""
     assertion = SAMLAssertion.from_text((SAML / "plain.b64").read_text())
     with pytest.raises(RoleNotOffered, match=f"does not offer arn:other. It offers: {ROLE}") as caught:
@@ -475,7 +475,7 @@ def test_an_assertion_without_roles_says_so() -> None:
 
 
 @pytest.mark.parametrize("text", [CANARY * 5, f"<{CANARY}>", f"<a>{CANARY}</a>", f"<\ud800{CANARY}/>", CANARY * 20_000])
-def test_a_broken_response_tells_no_secret(text: str) -> None:
+def test_the_error_about_a_broken_response_shows_no_secret(text: str) -> None:
     """The error about a broken response contains no part of it, also in local variables."""
     with pytest.raises(ProofInvalid) as caught:
         SAMLAssertion.from_text(text)
@@ -484,7 +484,7 @@ def test_a_broken_response_tells_no_secret(text: str) -> None:
     assert caught.value.__context__ is None
 
 
-def test_reading_the_roles_of_a_broken_assertion_tells_no_secret() -> None:
+def test_the_error_about_a_broken_assertion_shows_no_secret() -> None:
     """The error about the roles of a broken assertion contains no part of it, also in local variables."""
     with pytest.raises(ProofInvalid) as caught:
         SAMLAssertion(Secret(CANARY * 5)).roles  # noqa: B018 - the property raises

@@ -73,7 +73,7 @@ def test_the_sdk_for_javascript_reads_it(file: Path) -> None:
     assert done.stdout == "ASIADUE due/secret duetoken - eu-west-1\n"
 
 
-def test_when_they_expire_is_told_to_tools(file: Path) -> None:
+def test_the_expiry_is_written_for_other_tools(file: Path) -> None:
     """The expiry is written as x_security_token_expires, as saml2aws does, in whole seconds of UTC."""
     DUE.to(CredentialsFile("default"))
     assert file.read_text().endswith("duetoken\nx_security_token_expires = 2099-01-02T03:04:05Z\n")
@@ -143,7 +143,7 @@ def test_many_profiles_are_written_all_or_none(file: Path) -> None:
      "[dev]\n# note", "[dev]\nregion = x", "[DEFAULT]\naws_access_key_id = A\n"],
 )  # fmt: skip
 @pytest.mark.parametrize("keys", [SESSION, DUE, STATIC])
-def test_what_is_removed_leaves_the_old_bytes(text: str, keys: Credentials, file: Path, config: Path) -> None:
+def test_remove_restores_the_old_bytes(text: str, keys: Credentials, file: Path, config: Path) -> None:
     """`remove` restores the old bytes of both files, whatever they ended with."""
     file.write_bytes(text.encode())
     config.write_bytes(text.encode().replace(b"[dev]", b"[profile dev]").replace(b"region = ", b"x = "))
@@ -155,7 +155,7 @@ def test_what_is_removed_leaves_the_old_bytes(text: str, keys: Credentials, file
     assert (file.read_bytes(), config.read_bytes()) == before
 
 
-def test_profiles_between_others_go_without_a_trace(file: Path) -> None:
+def test_remove_leaves_no_trace_between_other_profiles(file: Path) -> None:
     """Profiles between other profiles are removed without a trace, in any order."""
     for name in ("a", "b", "c"):
         SESSION.to(CredentialsFile(name))
@@ -164,7 +164,7 @@ def test_profiles_between_others_go_without_a_trace(file: Path) -> None:
     assert file.read_text() == OTHER
 
 
-def test_what_is_not_there_is_not_removed(file: Path, config: Path) -> None:
+def test_remove_keeps_other_settings_and_creates_nothing(file: Path, config: Path) -> None:
     """`remove` keeps a changed region, ignores a missing profile, and creates no file or lock."""
     SESSION.to(CredentialsFile("dev", region="eu-west-1"))
     config.write_text("[profile dev]\nregion = us-east-1\n")
@@ -263,7 +263,7 @@ def test_two_sections_for_the_default_profile_are_both_changed_on_request(text: 
 
 
 @pytest.mark.parametrize("content", [b"stray\n", b"\xff", b"[default]\r", None])
-def test_a_config_file_that_nobody_can_read_is_in_nobodys_way(content: bytes | None, file: Path, config: Path) -> None:
+def test_an_unreadable_config_file_matters_only_when_written(content: bytes | None, file: Path, config: Path) -> None:
     """An unreadable config file is an error only if the sink has to write to it."""
     config.mkdir() if content is None else config.write_bytes(content)
     SESSION.to(CredentialsFile("default"))
@@ -386,7 +386,7 @@ def test_an_access_list_stays(file: Path) -> None:
     assert "user:65534:r--" in listed
 
 
-def test_a_backup_is_what_was_there(file: Path) -> None:
+def test_a_backup_has_the_old_content(file: Path) -> None:
     """The backup has the old content and mode 0600, and replaces a link instead of writing through it."""
     Path(f"{file}.bak").symlink_to("precious")
     (file.parent / "precious").write_text("precious")
@@ -471,7 +471,9 @@ def no_folder(file: Path) -> None:
         (too_large, "larger than"),
     ],
 )
-def test_what_cannot_be_written_safely_stays_as_it_is(spoil: Callable[[Path], None], reason: str, file: Path) -> None:
+def test_a_file_that_cannot_be_written_safely_is_unchanged(
+    spoil: Callable[[Path], None], reason: str, file: Path
+) -> None:
     """A file that cannot be written safely is unchanged, and the error names it and the reason but no content."""
     spoil(file)
     contents = {each.name: each.read_bytes() for each in file.parent.glob("*") if each.is_file()}
@@ -487,7 +489,7 @@ def test_what_cannot_be_written_safely_stays_as_it_is(spoil: Callable[[Path], No
 
 
 @pytest.mark.case("F22", "P62")
-def test_a_link_that_looks_like_a_lock_does_no_harm_to_what_it_leads_to(file: Path) -> None:
+def test_a_link_with_the_name_of_a_lock_is_harmless(file: Path) -> None:
     """A link with the name of a lock file does not change the file to which it points."""
     (file.parent / "victim").write_text("precious")
     (file.parent / "credentials.lock").symlink_to("victim")
@@ -675,7 +677,7 @@ def test_two_names_of_one_folder_are_locked_once(file: Path, tmp_path: Path, mon
      "profile x", "sso-session x", "services x", "\N{PILE OF POO}", "e\N{COMBINING ACUTE ACCENT}", " a", "a ", "a(b)",
      "a;b", 'a"b', "a'b", "a\\b", "a\nb", "a\x7f", "a\x85", "a\u2028b", "\ufeffa"],
 )  # fmt: skip
-def test_a_name_that_not_all_tools_read_alike_is_refused(name: str) -> None:
+def test_a_profile_name_that_some_tools_cannot_read_is_refused(name: str) -> None:
     """A profile name that some AWS tools cannot read is refused when the sink is created."""
     with pytest.raises(SinkError, match="profile name"):
         CredentialsFile(name)

@@ -219,7 +219,7 @@ def test_a_stopped_iteration_makes_no_new_call(world: World) -> None:
     assert world.calls == world.hops + 1
 
 
-def test_a_forked_child_uses_what_was_held_and_refreshes_by_itself(world: World) -> None:
+def test_a_forked_child_uses_the_held_credentials_and_refreshes_by_itself(world: World) -> None:
     """A forked child uses the credentials of its parent without a call, and refreshes them with its own calls."""
     session = world.session()
     first = session.fetch()
@@ -237,7 +237,7 @@ def test_a_forked_child_uses_what_was_held_and_refreshes_by_itself(world: World)
     assert world.calls == hops
 
 
-def test_an_interrupted_call_leaves_nothing_taken_and_nothing_remembered(world: World) -> None:
+def test_after_an_interrupted_call_the_next_caller_gets_credentials(world: World) -> None:
     """After Ctrl-C in one caller, the next caller in another thread gets credentials immediately."""
     session = world.session()
 
@@ -278,7 +278,7 @@ def test_a_code_is_asked_for_once_where_credentials_are_shared(world: World) -> 
 
 
 @pytest.mark.case("P27")
-def test_another_person_never_gets_what_the_first_one_obtained(world: World) -> None:
+def test_another_person_never_gets_the_first_ones_credentials(world: World) -> None:
     """If another person's proof replaces the file, the first person's credentials are not used, until the first proof
     is back.
     """
@@ -294,7 +294,7 @@ def test_another_person_never_gets_what_the_first_one_obtained(world: World) -> 
     assert world.calls == (2 if world.shares else 3) * world.hops
 
 
-def test_a_session_that_lives_on_takes_the_new_proof_at_its_next_refresh(world: World) -> None:
+def test_a_running_session_uses_a_new_proof_at_its_next_refresh(world: World) -> None:
     """A session keeps its credentials until the next refresh, and then uses the proof of the person who signed in
     since.
     """

@@ -166,7 +166,7 @@ def test_a_parameter_that_the_table_lacks_is_named(model: ServiceModel, monkeypa
         doc_tables.conformance()
 
 
-def test_each_operation_that_is_not_offered_is_told(model: ServiceModel) -> None:
+def test_the_conformance_page_lists_missing_operations(model: ServiceModel) -> None:
     """The conformance page lists each operation of STS that stskit does not have."""
     others = doc_tables.conformance().split("## Other operations")[1]
     assert sorted(re.findall(r"^- (\w+):", others, re.MULTILINE)) == sorted(doc_tables.missing(model))
@@ -203,7 +203,7 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def test_a_command_line_is_told_by_its_parser() -> None:
+def test_the_page_of_a_command_line_has_all_its_options() -> None:
     """The page of a command line has all its commands and options with their help, without suppressed options."""
     text = options_of(parser())
     assert re.findall(r"^## (.*)", text, re.MULTILINE) == ["tool", "tool run"]

@@ -48,7 +48,7 @@ def test_where_all_is_well_nothing_is_wrong(home: Path) -> None:
     assert {each.state for each in look()} == {"ok", "note"}
 
 
-def test_the_versions_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_versions_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """The versions of botocore and boto3 are reported; a missing boto3 is not an error."""
     versions = only(look(), "versions")
     assert versions.facts["botocore"] == metadata.version("botocore")
@@ -93,9 +93,7 @@ ODD: dict[str, Callable[[Path], object]] = {
 @pytest.mark.case("P6")
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("make", ODD.values(), ids=ODD.keys())
-def test_whatever_stands_in_the_place_of_a_file_is_one_sentence(
-    make: Callable[[Path], object], name: str, home: Path
-) -> None:
+def test_an_odd_file_is_one_finding(make: Callable[[Path], object], name: str, home: Path) -> None:
     """A file that is unreadable or not a regular file causes one wrong finding with its path, without delay."""
     path = place(home, name)
     path.parent.mkdir(0o700)
@@ -145,7 +143,7 @@ def test_a_saml_response_is_one_sentence(
 @pytest.mark.parametrize("name", FILES)
 @settings(max_examples=25)
 @given(content=st.binary(max_size=200) | st.text(alphabet="[]=\n #profile\x00x", max_size=60).map(str.encode))
-def test_no_bytes_make_it_stumble(
+def test_no_bytes_in_a_file_raise(
     name: str,
     content: bytes,
     home: Path,
@@ -175,9 +173,7 @@ VALUES = st.sampled_from(
         st.dictionaries(st.sampled_from(OPTIONS), VALUES, max_size=6),
     )
 )
-def test_no_profiles_make_it_stumble(
-    config: dict[str, dict[str, str]], home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_profiles_raise(config: dict[str, dict[str, str]], home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Profiles with any options and any references to each other cause no exception."""
     sections = [
         f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in of.items()) for name, of in config.items()
@@ -255,7 +251,7 @@ def test_a_saml_file_is_judged_as_its_source_does(xml: str, minutes: int, said: 
     assert f"{finding.state}: {finding.text}".startswith(said.replace("FILE", str(place(home, "SAML file"))))
 
 
-def test_what_is_in_an_expired_assertion_is_a_fact(home: Path) -> None:
+def test_an_expired_assertion_has_its_roles_as_facts(home: Path) -> None:
     """For an expired assertion, the finding has the number of roles and the partition as data."""
     given = put(home, "SAML file", encoded(response(NAMED)))
     finding = only(look(ManualClock(START + HOUR), **given), "SAML file")
@@ -263,7 +259,7 @@ def test_what_is_in_an_expired_assertion_is_a_fact(home: Path) -> None:
     assert (finding.facts["roles"], finding.facts["partition"]) == (1, "aws")
 
 
-def test_what_else_is_to_be_told_of_a_saml_file_is_a_note(home: Path) -> None:
+def test_other_findings_about_a_saml_file_are_notes(home: Path) -> None:
     """Skipped values of the attribute Role, and permissions of other users for the file, are separate findings."""
     given = put(home, "SAML file", encoded(response(NAMED | {"Role": [PAIR, f"{ROLE},canary"]})))
     place(home, "SAML file").chmod(0o644)
@@ -313,7 +309,7 @@ def test_a_token_file_is_judged_as_its_source_does(
         assert f"{finding.state}: {finding.text}".startswith(said.replace("FILE", str(place(home, "OIDC token file"))))
 
 
-def test_what_else_is_to_be_told_of_a_token_is_a_note(home: Path) -> None:
+def test_other_findings_about_a_token_are_notes(home: Path) -> None:
     """An opaque token and a file that others can read are notes; the token can be a field of a JSON file."""
     given = put(home, "OIDC token file", '{"id_token": "opaque-canary"}')
     place(home, "OIDC token file").chmod(0o644)
@@ -350,14 +346,14 @@ def test_what_else_is_to_be_told_of_a_token_is_a_note(home: Path) -> None:
         ({"AccessKeyId": ""}, "wrong: FILE contains no credentials. AccessKeyId is empty"),
     ],
 )
-def test_a_keys_file_is_told_by_its_kind(keys: dict[str, str], said: str, home: Path) -> None:
+def test_a_keys_file_is_reported_by_its_kind(keys: dict[str, str], said: str, home: Path) -> None:
     """A keys file is reported as long-term keys or as temporary credentials with their expiry."""
     document = {"Credentials": {"AccessKeyId": "AKIA", "SecretAccessKey": CANARY, **keys}}
     finding = only(look(**put(home, "keys file", json.dumps(document))), "keys file")
     assert f"{finding.state}: {finding.text}".startswith(said.replace("FILE", str(place(home, "keys file"))))
 
 
-def test_standard_input_is_left_for_who_reads_it() -> None:
+def test_standard_input_is_not_read() -> None:
     """Standard input as keys file is a note and is not read."""
     assert only(look(keys_file="-"), "keys file").state == "note"
 
@@ -410,7 +406,7 @@ def test_standard_input_is_left_for_who_reads_it() -> None:
         ),
     ],
 )
-def test_what_does_not_mean_what_it_seems_to_is_told(config: str, credentials: str, said: str, home: Path) -> None:
+def test_misleading_lines_of_a_profile_file_are_reported(config: str, credentials: str, said: str, home: Path) -> None:
     """A section, line or value that AWS tools read differently from its appearance is reported with a remedy."""
     configure(home, config, credentials)
     said = said.replace("FOLDER", f"{home}/.aws")
@@ -418,7 +414,7 @@ def test_what_does_not_mean_what_it_seems_to_is_told(config: str, credentials: s
     assert [line[: len(said)] for line in found] == [said]
 
 
-def test_sections_that_are_no_profiles_are_fine(
+def test_other_known_sections_cause_no_finding(
     home: Path,
 ) -> None:
     """Sections of the config file that are not profiles but are known cause no finding."""
@@ -443,7 +439,9 @@ def test_sections_that_are_no_profiles_are_fine(
         ),
     ],
 )
-def test_who_else_may_read_or_write_is_told(mode: int, folder: int, config: int, said: list[str], home: Path) -> None:
+def test_permissions_of_other_users_are_reported(
+    mode: int, folder: int, config: int, said: list[str], home: Path
+) -> None:
     """A credentials file that others can read, and a config file that others can write, are wrong findings."""
     configure(home, "[default]\n", f"[default]\n{KEYS}")
     (home / ".aws" / "credentials").chmod(mode)
@@ -454,7 +452,7 @@ def test_who_else_may_read_or_write_is_told(mode: int, folder: int, config: int,
     assert all(part in each.text for part, each in zip(said, found, strict=True))
 
 
-def test_a_file_of_another_user_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_another_user_is_reported(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A credentials file that belongs to another user is a wrong finding."""
     configure(home, "", f"[default]\n{KEYS}")
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
@@ -463,7 +461,7 @@ def test_a_file_of_another_user_is_told(home: Path, monkeypatch: pytest.MonkeyPa
     assert f"{home}/.aws/credentials belongs to another user." in [each.text for each in wrong(look())]
 
 
-def test_a_link_is_followed_and_told(home: Path, tmp_path: Path) -> None:
+def test_a_link_is_followed_and_reported(home: Path, tmp_path: Path) -> None:
     """A link is followed: the finding names both paths and checks the mode of the target."""
     configure(home, "[default]\n", "")
     secret(tmp_path / "real", f"[default]\n{KEYS}").chmod(0o644)

@@ -360,7 +360,7 @@ def test_with_run_a_role_is_assumed_or_the_refusal_is_reported(
     ],
 )
 @pytest.mark.usefixtures("profiles")
-def test_with_run_what_fails_is_reported(name: str, found: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_run_a_failure_is_reported(name: str, found: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With --run, a failed fetch is reported with its error, and no MFA code is requested."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setattr(getpass, "getpass", lambda _question: pytest.fail("a code was asked for"))

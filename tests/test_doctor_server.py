@@ -94,7 +94,7 @@ from stskit.testing import ManualClock
         ),
     ],
 )
-def test_region_and_endpoint_are_told_with_what_says_so(
+def test_region_and_endpoint_are_reported_with_their_origin(
     environment: dict[str, str], given: dict[str, str], region: str, endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Region and endpoint are reported as a call would use them, with the setting that selects them."""
@@ -133,7 +133,7 @@ def test_a_profile_may_name_region_endpoint_and_certificates(
         ("aws-global", "ok", ""),
     ],
 )
-def test_a_region_that_nobody_knows_is_noted(region: str, state: str, remedy: str) -> None:
+def test_an_unknown_region_is_a_note(region: str, state: str, remedy: str) -> None:
     """An unknown region at AWS is a note with a suggestion; with another endpoint it is not."""
     found = only(look(region=region), "region")
     assert (found.state, found.remedy) == (state, remedy)
@@ -164,7 +164,7 @@ def test_the_region_fits_the_roles_of_an_assertion(home: Path, monkeypatch: pyte
         ({"HTTPS_PROXY": "http://[canary", "NO_PROXY": ".amazonaws.com"}, "ok: The proxy http://[can"),
     ],
 )
-def test_a_proxy_is_told_without_its_password(
+def test_a_proxy_is_reported_without_its_password(
     proxies: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The proxy is reported without its password, and whether it would be used."""
@@ -219,7 +219,7 @@ def reason(url: str) -> str:
     return finding.text.partition("could not be reached: ")[2]
 
 
-def test_a_server_that_cannot_be_reached_is_told_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_server_is_reported_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     """If the server cannot be reached, the finding has the reason (refused, timeout, name, proxy) but no secret."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
@@ -241,7 +241,7 @@ def test_a_server_that_cannot_be_reached_is_told_with_the_reason(monkeypatch: py
     assert reason("https://sts.example") == "its name could not be resolved (DNS)."
 
 
-def test_without_the_profile_nothing_is_known_of_the_server(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_profile_region_and_endpoint_are_unknown(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the ambient profile is missing, region and endpoint are a note; if keys come from a file, this is wrong."""
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     assert texts(look(), "region") == ["note: The region and the endpoint are unknown, because the profile is missing."]

@@ -59,7 +59,7 @@ def test_region_and_expiration_are_written_on_request(env: Path) -> None:
     assert (found["AWS_SESSION_TOKEN"], found["AWS_REGION"]) == ("newtoken==", "eu-west-1")
 
 
-def test_what_is_left_of_others_goes(env: Path) -> None:
+def test_variables_of_other_credentials_are_removed(env: Path) -> None:
     """A profile and an old session token are removed from the file, because they would conflict with the new keys."""
     env.write_text("AWS_PROFILE=dev\nexport AWS_SECURITY_TOKEN=old\n" + OTHER)
     DUE.to(DotEnv(env, expiration=True))
@@ -117,7 +117,7 @@ def test_an_old_file_keeps_its_mode_with_a_warning_where_others_may_read(env: Pa
 
 
 @pytest.mark.case("X14")
-def test_what_was_there_is_kept_on_request(env: Path) -> None:
+def test_a_backup_is_made_on_request(env: Path) -> None:
     """The backup has the old content and mode 0600."""
     SESSION.to(DotEnv(env, backup=True))
     assert Path(f"{env}.bak").read_text() == OTHER
@@ -134,7 +134,7 @@ DotEnv(sys.argv[1]).write(Credentials("ASIANEW", "new/secret+", "newtoken=="))
 
 
 @pytest.mark.case("X14")
-def test_a_kill_leaves_the_old_file_and_the_next_writer_tidies_up(env: Path) -> None:
+def test_after_a_kill_the_next_writer_removes_the_temporary_file(env: Path) -> None:
     """If the writer is killed before the rename, the old file stays, and the next writer removes the temporary file."""
     assert subprocess.run([sys.executable, "-c", KILLED, env], check=False).returncode == -9
     assert env.read_text() == OTHER
@@ -272,7 +272,7 @@ def spy(tmp_path: Path) -> tuple[Path, Path]:
 
 @pytest.mark.debian
 @pytest.mark.case("X13")
-def test_a_file_that_git_would_commit_is_told(tree: Path, env: Path) -> None:
+def test_a_file_that_git_does_not_ignore_causes_a_warning(tree: Path, env: Path) -> None:
     """Each write to a file that git does not ignore warns at the caller's line, also in subfolders and linked work
     trees.
     """
@@ -291,7 +291,7 @@ def test_a_file_that_git_would_commit_is_told(tree: Path, env: Path) -> None:
 
 @pytest.mark.debian
 @pytest.mark.case("X13")
-def test_a_file_that_git_ignores_is_not_told(tree: Path, env: Path) -> None:
+def test_an_ignored_file_causes_no_warning(tree: Path, env: Path) -> None:
     """An ignored file, or a file in the folder .git, causes no warning; an ignored file that was committed does."""
     (tree / ".gitignore").write_text(".env\n")
     SESSION.to(DotEnv(env))
@@ -303,7 +303,7 @@ def test_a_file_that_git_ignores_is_not_told(tree: Path, env: Path) -> None:
 
 @pytest.mark.debian
 @pytest.mark.case("X13")
-def test_what_was_there_before_must_be_ignored_too(tree: Path, env: Path) -> None:
+def test_a_backup_must_be_ignored_too(tree: Path, env: Path) -> None:
     """The backup must be ignored too, because it has keys."""
     (tree / ".gitignore").write_text(".env\n")
     (tree / "new").mkdir()
@@ -315,7 +315,7 @@ def test_what_was_there_before_must_be_ignored_too(tree: Path, env: Path) -> Non
 
 @pytest.mark.debian
 @pytest.mark.case("X13")
-def test_of_a_link_only_its_target_counts(tree: Path, env: Path, tmp_path: Path) -> None:
+def test_the_target_of_a_link_must_be_ignored(tree: Path, env: Path, tmp_path: Path) -> None:
     """For a link, git's rules are checked for its target, because git commits only the path in a link."""
     outside = tmp_path / "outside"
     (tree / "link").symlink_to(outside)
@@ -328,7 +328,7 @@ def test_of_a_link_only_its_target_counts(tree: Path, env: Path, tmp_path: Path)
 
 @pytest.mark.debian
 @pytest.mark.case("X13")
-def test_nothing_is_told_where_git_has_no_work_tree(env: Path, tmp_path: Path) -> None:
+def test_without_a_git_work_tree_there_is_no_warning(env: Path, tmp_path: Path) -> None:
     """Without a git repository, or in a bare one, there is no warning."""
     SESSION.to(DotEnv(env))
     git("init", "--bare", tmp_path / "bare")
@@ -337,7 +337,7 @@ def test_nothing_is_told_where_git_has_no_work_tree(env: Path, tmp_path: Path) -
 
 @pytest.mark.case("X13")
 @pytest.mark.parametrize("program", ["", "#!/bin/sh\nexit 128\n", "#!/bin/sh\nexec /usr/bin/tail -f /dev/null\n"])
-def test_nothing_is_told_where_git_does_not_answer(
+def test_if_git_fails_there_is_no_warning(
     program: str, env: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If git is missing, fails or hangs, the file is written without a warning."""
@@ -433,7 +433,9 @@ def test_a_program_run_by_a_hook_asks_the_right_repository(
 
 @pytest.mark.debian
 @pytest.mark.case("X13")
-def test_no_program_beside_the_file_is_taken_for_git(tree: Path, env: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_called_git_beside_the_file_is_not_run(
+    tree: Path, env: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A program called git in the file's folder is not run, even if the current folder is in PATH."""
     program, mark = spy(env.parent.parent)
     program.rename(tree / "git")

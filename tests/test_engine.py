@@ -103,7 +103,7 @@ def test_a_recipe_does_nothing_before_it_is_asked() -> None:
         assert (source.calls, sts.calls) == (number, [("AKIABASE", FIRST)] * number)
 
 
-def test_a_text_is_taken_as_the_arn_of_a_role() -> None:
+def test_a_string_is_read_as_a_role_arn() -> None:
     """A string is accepted as a role ARN and is validated."""
     assert AssumedRole(FIRST) == AssumedRole(Role(FIRST))
     with pytest.raises(RoleError, match="is not a valid role ARN"):
@@ -198,7 +198,7 @@ def test_boto3_session_says_how_to_install_boto3(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.case("P17")
-def test_a_recipe_goes_to_a_live_sink_of_anybody() -> None:
+def test_a_recipe_goes_to_a_third_party_live_sink() -> None:
     """A third-party live sink with one method receives the recipe and can fetch at any time."""
     sts = Ledger()
     current = AssumedRole(FIRST, source=Vault(), sts=sts).to(Attached())
@@ -221,7 +221,7 @@ def test_a_recipe_does_not_go_to_a_sink_for_values(sink: object, home: Path, cac
 
 
 @pytest.mark.parametrize("source", ["samlresponse.log", Credentials("AKIACANARY", "CANARY")])
-def test_what_is_no_source_is_told_at_once(source: Any) -> None:
+def test_a_value_that_is_not_a_source_is_refused(source: Any) -> None:
     """A path or credentials in the source argument raise TypeError, which names the right source but no secret."""
     with pytest.raises(
         TypeError, match=r"source must be a source, not .*(SAMLFile\(path\)|Static\(credentials\))"
@@ -231,7 +231,7 @@ def test_what_is_no_source_is_told_at_once(source: Any) -> None:
 
 
 @pytest.mark.case("P17")
-def test_a_value_goes_to_a_sink_of_anybody() -> None:
+def test_credentials_go_to_a_third_party_sink() -> None:
     """Credentials are passed to a third-party sink with one method."""
     assert assume(FIRST, source=Vault(), sts=Ledger()).to(KeyId()) == "WebIdentityToken>First"
 
@@ -291,7 +291,7 @@ def test_a_denied_first_hop_ends_the_chain() -> None:
 
 
 @pytest.mark.parametrize("error", [SourceMissing("no"), ProofInvalid("no"), STSUnavailable("no"), KeyboardInterrupt()])
-def test_what_a_source_raises_comes_out_as_it_is(error: BaseException) -> None:
+def test_an_exception_of_a_source_is_raised_unchanged(error: BaseException) -> None:
     """An exception of the source is raised unchanged, and STS is not called."""
     sts = Ledger()
     with pytest.raises(type(error)) as caught:
@@ -300,7 +300,7 @@ def test_what_a_source_raises_comes_out_as_it_is(error: BaseException) -> None:
     assert sts.calls == []
 
 
-def test_what_is_no_proof_is_an_error() -> None:
+def test_a_value_that_is_not_a_proof_is_an_error() -> None:
     """If a third-party source returns another type than a proof, ProofInvalid is raised."""
     source: Source[Credentials] = ScriptedSource(lambda: "token")  # type: ignore[arg-type,return-value]
     with pytest.raises(ProofInvalid, match="The source returned str, which is not a proof"):
@@ -310,12 +310,12 @@ def test_what_is_no_proof_is_an_error() -> None:
 # caller_identity -------------------------------------------------------------------------------------------------
 
 
-def test_the_caller_is_asked_for_of_what_is_given() -> None:
+def test_caller_identity_uses_the_passed_credentials() -> None:
     """`caller_identity` uses the passed credentials and the passed STS."""
     assert caller_identity(BASE, sts=Ledger()).arn == "arn:AKIABASE"
 
 
-def test_the_caller_is_asked_for_of_the_ambient_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_caller_identity_uses_the_ambient_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without arguments, `caller_identity` and `assume` use the ambient credentials and the ambient endpoint."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAAMBIENT")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
@@ -325,7 +325,7 @@ def test_the_caller_is_asked_for_of_the_ambient_credentials(monkeypatch: pytest.
         assert assume(FIRST).access_key_id.startswith("AKIAAMBIENT.stskit-")
 
 
-def test_without_ambient_credentials_there_is_no_caller(home: Path) -> None:
+def test_caller_identity_needs_credentials(home: Path) -> None:
     """Without ambient credentials, `caller_identity` raises SourceMissing."""
     with pytest.raises(SourceMissing, match="The standard AWS credential chain"):
         caller_identity()

@@ -109,7 +109,7 @@ def test_only_the_variables_change(before: str, after: str) -> None:
         ("X=CANARY\rY=1\n", "line 1 has a character"),
     ],
 )
-def test_what_readers_differ_about_is_refused(text: str, reason: str) -> None:
+def test_a_file_that_readers_read_differently_is_refused(text: str, reason: str) -> None:
     """A file that readers read differently is refused, with the line number but without any content."""
     with pytest.raises(SinkError, match=reason) as caught:
         updated(text, NEW)
@@ -155,7 +155,7 @@ READERS: dict[str, Callable[[list[Path]], list[Found]]] = {
 @pytest.mark.debian
 @pytest.mark.case("X11")
 @pytest.mark.parametrize("reader", READERS)
-def test_every_reader_finds_what_was_written(reader: str, env: Path) -> None:
+def test_every_reader_finds_the_written_values(reader: str, env: Path) -> None:
     """Every reader finds all permitted characters in the written values, and the other variables unchanged."""
     env.write_text("# note\nexport A=1\nB='two words'\nAWS_SESSION_TOKEN=old\nAWS_PROFILE=old\n")
     allowed = "".join(character for character in map(chr, range(128)) if BARE.fullmatch(character))
@@ -210,7 +210,7 @@ def some_file(chance: random.Random) -> str:
 @pytest.mark.debian
 @pytest.mark.case("X12")
 @pytest.mark.parametrize("reader", READERS)
-def test_a_file_is_changed_rightly_to_every_reader_or_refused(reader: str, tmp_path: Path) -> None:
+def test_each_reader_finds_a_correct_edit(reader: str, tmp_path: Path) -> None:
     """In 600 random files, each edit is refused, or each reader finds the new values and all others unchanged."""
     chance, old, new = random.Random(1), [], []
     for number in range(600):
@@ -232,7 +232,7 @@ def test_a_file_is_changed_rightly_to_every_reader_or_refused(reader: str, tmp_p
 
 
 @given(text=st.text(st.sampled_from("AB=# '\"\\\n\r\x0c`$x"), max_size=30))
-def test_any_text_is_changed_so_that_it_may_be_changed_again_or_refused(text: str) -> None:
+def test_any_text_is_refused_or_edited_repeatably(text: str) -> None:
     """Any text is refused or edited; its bytes stay at the start, and a second edit changes nothing."""
     with suppress(SinkError):
         after = updated(text, NEW)

@@ -33,7 +33,7 @@ def test_variables_are_a_new_dict(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.case("X9")
-def test_an_environment_loses_what_it_said_of_other_credentials() -> None:
+def test_variables_of_other_credentials_are_removed() -> None:
     """Variables of other credentials are removed from the copy of an environment, and the original is unchanged."""
     base = {"PATH": "/bin", "AWS_REGION": "eu-west-1", **dict.fromkeys(STALE, "stale")}
     before = dict(base)
@@ -47,7 +47,7 @@ def test_an_environment_loses_what_it_said_of_other_credentials() -> None:
     assert "stale" not in repr(Environment(base))
 
 
-def test_expiration_and_region_are_told_on_request() -> None:
+def test_expiration_and_region_are_set_on_request() -> None:
     """Expiration and region are set only on request, because botocore refuses keys ten minutes before an expiration."""
     assert "AWS_CREDENTIAL_EXPIRATION" not in DUE.to(Environment())
     assert "AWS_CREDENTIAL_EXPIRATION" not in SESSION.to(Environment(expiration=True))
@@ -57,7 +57,7 @@ def test_expiration_and_region_are_told_on_request() -> None:
 
 
 @pytest.mark.case("X8")
-def test_what_to_unset_covers_what_is_set_and_what_is_stale() -> None:
+def test_unset_lists_all_set_and_removed_variables() -> None:
     """`unset` lists every variable that is set or removed, so that a program can remove them again."""
     sink = Environment(expiration=True, region="us-east-1")
     assert set(DUE.to(sink)) | set(STALE) <= set(sink.unset)

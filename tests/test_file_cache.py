@@ -148,7 +148,9 @@ def always_served(cache: FileCache, clock: ManualClock) -> None:
 @pytest.mark.parametrize(
     "key", ["../../x", "/etc/passwd", "..", "", "a/b\\c", "a\0b", "nul\n", "k" * 100_000, "\udcff"]
 )
-def test_a_key_is_no_path(cache: FileCache, entry: CacheEntry, folder: Path, tmp_path: Path, key: str) -> None:
+def test_a_key_is_not_used_as_a_path(
+    cache: FileCache, entry: CacheEntry, folder: Path, tmp_path: Path, key: str
+) -> None:
     """For any key, the entry and the lock are in the folder and have hexadecimal names."""
     with cache.exclusive(key, wait=True) as alone:
         assert alone
@@ -311,7 +313,7 @@ def test_an_entry_of_another_key_is_a_miss(cache: FileCache, clock: ManualClock,
     ],
     ids=["expired", "expired a year ago", "a second left", "in the window", "over five minutes early", "a year back"],
 )
-def test_an_entry_that_the_clock_speaks_against_is_fetched_anew(
+def test_an_expired_or_future_entry_is_fetched_again(
     cache: FileCache, clock: ManualClock, file: Path, jump: timedelta
 ) -> None:
     """An entry that is expired, in its refresh window, or from the future is fetched again."""
@@ -331,7 +333,7 @@ def test_an_entry_that_is_fresh_is_taken(
 
 @pytest.mark.case("C7", "P110")
 @pytest.mark.parametrize(("microseconds", "found"), [(0, True), (1, False), (10**15, False)])
-def test_nothing_lives_for_more_than_37_hours(
+def test_an_entry_for_more_than_37_hours_is_a_miss(
     cache: FileCache, clock: ManualClock, microseconds: int, found: bool
 ) -> None:
     """An entry that is valid for more than 37 hours is a miss."""
@@ -401,7 +403,7 @@ SPOILS = [
 
 @pytest.mark.case("C8", "C17")
 @pytest.mark.parametrize("spoil", SPOILS)
-def test_what_lies_in_a_folder_that_is_refused_is_neither_read_nor_removed(
+def test_entries_in_a_refused_folder_are_neither_read_nor_removed(
     folder: Path, file: Path, spoil: Callable[[Path], object]
 ) -> None:
     """If a folder becomes open to others, its entries are neither read nor removed."""
@@ -414,7 +416,7 @@ def test_what_lies_in_a_folder_that_is_refused_is_neither_read_nor_removed(
     assert inside(folder) == before
 
 
-def test_a_parent_that_is_a_file_is_told(clock: ManualClock, tmp_path: Path) -> None:
+def test_a_file_as_parent_causes_a_warning(clock: ManualClock, tmp_path: Path) -> None:
     """If the parent of the folder is a file, there is one warning, and each read returns credentials."""
     (tmp_path / "file").touch()
     with pytest.warns(CacheWarning, match=os.strerror(errno.ENOTDIR)) as told:
@@ -472,7 +474,7 @@ def test_a_file_that_others_can_reach_is_never_read(
 
 
 @pytest.mark.case("C9")
-def test_what_somebody_writes_to_a_fifo_is_never_read(cache: FileCache, clock: ManualClock, file: Path) -> None:
+def test_an_entry_in_a_fifo_is_never_read(cache: FileCache, clock: ManualClock, file: Path) -> None:
     """An entry in a FIFO is never read."""
     data = file.read_bytes()
     file.unlink()
@@ -489,7 +491,9 @@ def test_what_somebody_writes_to_a_fifo_is_never_read(cache: FileCache, clock: M
 
 @pytest.mark.case("C9")
 @pytest.mark.parametrize("kind", ["json", "lock"])
-def test_a_folder_in_the_place_of_a_file_is_told(cache: FileCache, clock: ManualClock, folder: Path, kind: str) -> None:
+def test_a_folder_with_the_name_of_a_file_causes_a_warning(
+    cache: FileCache, clock: ManualClock, folder: Path, kind: str
+) -> None:
     """A folder with the name of an entry or a lock causes one warning, stays, and leaves no temporary file."""
     folder.mkdir(mode=0o700)
     (odd := folder / f"{NAME}.{kind}").mkdir()
@@ -501,7 +505,7 @@ def test_a_folder_in_the_place_of_a_file_is_told(cache: FileCache, clock: Manual
 
 
 @pytest.mark.case("C9", "P62")
-def test_a_link_in_the_place_of_a_lock_is_not_followed(cache: FileCache, clock: ManualClock, folder: Path) -> None:
+def test_a_link_with_the_name_of_a_lock_is_not_followed(cache: FileCache, clock: ManualClock, folder: Path) -> None:
     """A link with the name of a lock is not followed: there is one warning, and the cache works without a lock."""
     folder.mkdir(mode=0o700)
     (folder / f"{NAME}.lock").symlink_to("victim")
@@ -515,7 +519,7 @@ def test_a_link_in_the_place_of_a_lock_is_not_followed(cache: FileCache, clock: 
 
 @pytest.mark.case("C10", "P61", "P82", "P98")
 @pytest.mark.parametrize("umask", [0, 0o022, 0o077, 0o777])
-def test_every_umask_gives_the_same_modes(
+def test_the_umask_does_not_change_the_modes(
     tmp_path: Path, clock: ManualClock, set_umask: Callable[[int], int], umask: int
 ) -> None:
     """With any umask, new files have mode 0600 and new folders 0700, and the next read finds the entry."""
@@ -554,7 +558,7 @@ STEPS = ["mkdir", "lstat cache", "open", "open .lock", "open .tmp", "write", "fc
 @pytest.mark.case("C11", "P107")
 @pytest.mark.parametrize("number", FAULTS, ids=errno.errorcode.get)
 @pytest.mark.parametrize("step", STEPS)
-def test_a_disk_that_fails_costs_nobody_credentials(
+def test_a_failing_system_call_causes_one_warning(
     cache: FileCache, clock: ManualClock, folder: Path, monkeypatch: pytest.MonkeyPatch, step: str, number: int
 ) -> None:
     """If any system call fails, each read returns credentials with one warning and no temporary file; later all works
@@ -571,7 +575,7 @@ def test_a_disk_that_fails_costs_nobody_credentials(
 
 @pytest.mark.case("C11")
 @pytest.mark.parametrize("number", FAULTS, ids=errno.errorcode.get)
-def test_an_entry_that_the_disk_does_not_give_costs_nobody_credentials(
+def test_an_unreadable_entry_is_a_miss(
     cache: FileCache, clock: ManualClock, file: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """An entry that cannot be read is a miss, and each read returns credentials."""
@@ -583,7 +587,7 @@ def test_an_entry_that_the_disk_does_not_give_costs_nobody_credentials(
 
 
 @pytest.mark.case("C11", "P107")
-def test_each_reason_is_told_once(
+def test_each_reason_causes_one_warning(
     cache: FileCache, clock: ManualClock, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each reason causes one warning, which names the remedy and contains no secret."""
@@ -680,7 +684,7 @@ def test_a_kill_at_any_system_call_leaves_the_old_entry_or_the_new(tmp_path: Pat
 @pytest.mark.case("C15", "P107")
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP], ids=errno.errorcode.get)
 @pytest.mark.parametrize("wait", [True, False])
-def test_where_nothing_can_be_locked_all_go_on(
+def test_without_locks_the_cache_still_works(
     cache: FileCache, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, number: int, wait: bool
 ) -> None:
     """If no file can be locked, one warning says so, and entries are written and found."""
@@ -757,7 +761,7 @@ def test_a_folder_that_is_given_is_where_it_was_when_it_was_given(
 
 
 @pytest.mark.case("C14", "P103")
-def test_a_waiter_gives_up_in_time(
+def test_a_waiting_process_stops_after_the_lock_timeout(
     folder: Path, cache: FileCache, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After `lock_timeout` seconds, a waiting process gets False with a warning and makes the call itself."""
@@ -772,7 +776,7 @@ def test_a_waiter_gives_up_in_time(
     assert cache.get(KEY) == new
 
 
-def test_who_does_not_wait_is_told_at_once(cache: FileCache, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_waiting_a_held_lock_is_reported_immediately(cache: FileCache, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without waiting, `exclusive` yields False for a held lock, without a pause or a warning; other keys are free."""
     passing = SteppingTime(monkeypatch)
     with cache.exclusive(KEY, wait=True) as alone:
@@ -789,7 +793,7 @@ def test_who_does_not_wait_is_told_at_once(cache: FileCache, monkeypatch: pytest
 @pytest.mark.parametrize(
     "problem", [OSError(errno.ENOSPC, "the caller's"), TimeoutError("the caller's"), Down(), KeyboardInterrupt()]
 )
-def test_what_goes_wrong_inside_comes_out(cache: FileCache, problem: BaseException, first: bool) -> None:
+def test_an_exception_in_the_block_is_raised_unchanged(cache: FileCache, problem: BaseException, first: bool) -> None:
     """An exception in the block of `exclusive` is raised unchanged, and the lock is released."""
     with ExitStack() as stack:
         if not first:
@@ -812,7 +816,7 @@ def put_aged(path: Path, age: float) -> Path:
 
 
 @pytest.mark.case("C17")
-def test_purge_removes_what_it_made_and_nothing_else(cache: FileCache, folder: Path, file: Path) -> None:
+def test_purge_removes_only_files_of_the_cache(cache: FileCache, folder: Path, file: Path) -> None:
     """`purge` removes only entries, unused locks and temporary files, of any age, and does not follow links."""
     others = {
         "README", "x.json", f"{'a' * 63}.json", f"{'A' * 64}.json", f"{'g' * 64}.json", f"{NAME}.json~", f"{NAME}.txt",
@@ -834,14 +838,14 @@ def test_purge_removes_what_it_made_and_nothing_else(cache: FileCache, folder: P
     assert cache.get(KEY) is None
 
 
-def test_purge_where_nothing_is_makes_nothing(cache: FileCache, folder: Path) -> None:
+def test_purge_does_not_create_the_folder(cache: FileCache, folder: Path) -> None:
     """`purge` and `get` do not create the folder."""
     assert cache.purge() == 0
     assert cache.get(KEY) is None
     assert not folder.exists()
 
 
-def test_a_purge_that_fails_is_told(cache: FileCache, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_purge_causes_a_warning(cache: FileCache, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If `purge` fails, it warns and returns 0."""
     have_fail(monkeypatch, file.parent, "scandir", errno.EACCES)
     with pytest.warns(CacheWarning, match="cannot be emptied"):
@@ -850,7 +854,7 @@ def test_a_purge_that_fails_is_told(cache: FileCache, file: Path, monkeypatch: p
 
 
 @pytest.mark.case("C12", "P105")
-def test_a_put_sweeps_what_is_long_dead_once_an_hour(
+def test_a_put_removes_old_files_once_an_hour(
     cache: FileCache, entry: CacheEntry, folder: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once an hour, a write removes temporary files and locks after an hour and entries after two days, and nothing
@@ -888,7 +892,7 @@ def test_a_put_sweeps_what_is_long_dead_once_an_hour(
 # The cache as a value ----------------------------------------------------------------------------------------------
 
 
-def test_its_repr_tells_its_settings_alone(tmp_path: Path) -> None:
+def test_the_repr_shows_only_the_settings(tmp_path: Path) -> None:
     """The repr of a cache has its settings only, also after a warning."""
     (tmp_path / "file").touch()
     cache = FileCache(tmp_path / "file", lock_timeout=3)
@@ -911,7 +915,7 @@ def test_it_is_a_value(tmp_path: Path) -> None:
     assert cache != FileCache(tmp_path / "file", lock_timeout=1)
 
 
-def test_it_pickles_without_what_it_holds(cache: FileCache, entry: CacheEntry, file: Path) -> None:
+def test_the_pickle_has_no_entries(cache: FileCache, entry: CacheEntry, file: Path) -> None:
     """A pickled cache has no entries, and its copy reads the same folder."""
     data = pickle.dumps(FileCache(cache.folder, lock_timeout=2))
     assert b"AKIA" not in data

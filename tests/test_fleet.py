@@ -93,7 +93,7 @@ def test_each_role_has_an_outcome_by_one_proof(workers: int) -> None:
     assert sts.threads == {"stskit-fleet"}
 
 
-def test_one_failure_stops_nobody() -> None:
+def test_one_failure_does_not_stop_the_other_roles() -> None:
     """A refusal is the outcome of its role, and all other roles succeed."""
     refusal = STSError("no", "AccessDenied")
     outcomes = list(
@@ -120,7 +120,7 @@ def test_outcomes_come_as_they_finish() -> None:
     assert order[-1] == arn(0)
 
 
-def test_progress_is_told_to_whoever_iterates() -> None:
+def test_progress_is_reported_in_the_thread_of_the_caller() -> None:
     """`progress` is called in the caller's thread with the number of finished roles and the total."""
     told: list[tuple[int, int, str]] = []
 
@@ -204,7 +204,7 @@ def test_an_outcome_shows_the_role_and_its_result_in_one_line() -> None:
         ({"workers": 0}, ValueError, "workers is 0, but at least 1 is needed"),
     ],
 )
-def test_what_cannot_work_is_told_at_once(change: Any, error: type[Exception], message: str) -> None:
+def test_invalid_arguments_raise_before_the_iteration(change: Any, error: type[Exception], message: str) -> None:
     """An invalid argument raises in `assume_all` itself, before the iteration and before any call."""
     sts = CannedSTS()
     with pytest.raises(error, match=message):
@@ -252,7 +252,7 @@ def test_a_proof_that_is_about_to_end_is_fetched_anew(kind: str) -> None:
     assert given == [old] * 9 + [new] * 21
 
 
-def test_when_no_new_proof_is_to_be_had_the_rest_fails_without_a_call() -> None:
+def test_without_a_new_proof_the_other_roles_fail_without_a_call() -> None:
     """If no new proof is available, the other roles fail without a call, and the source is called only once more."""
     source = Counted(ending("saml", 10), SignInRequired("sign in again"))
     shared = fleet._SharedProof(source, Stepping(START))
@@ -325,7 +325,7 @@ def pace() -> tuple[fleet._Pace, Time]:
     return fleet._Pace(time_.pause, lambda: time_.now), time_
 
 
-def test_nobody_waits_until_sts_says_it_is_too_much() -> None:
+def test_calls_are_spaced_only_after_throttling() -> None:
     """The first throttling error introduces an interval between calls, which doubles each time up to five seconds."""
     it, time_ = pace()
     for _ in range(50):
@@ -396,7 +396,7 @@ def test_a_throttled_role_is_tried_again_five_times_in_all(times: int, good: boo
     assert time_.pauses == pytest.approx([0.1, 0.2, 0.4, 0.8][: len(sts.asked) - 1])
 
 
-def test_throttling_slows_all_and_loses_nobody() -> None:
+def test_throttled_roles_succeed_in_the_end() -> None:
     """On a server that throttles one role, this role and all others succeed."""
     seen: dict[str, int] = {}
 
@@ -415,7 +415,7 @@ def test_throttling_slows_all_and_loses_nobody() -> None:
 # The end of the iteration -----------------------------------------------------------------------------------------
 
 
-def test_who_stops_iterating_stops_the_rest() -> None:
+def test_closing_the_iteration_stops_the_other_calls() -> None:
     """If the caller closes the iteration, running calls finish and no new call starts."""
     sts = CannedSTS(lambda role: time.sleep(0.002))
     many = [arn(number) for number in range(1000)]
@@ -427,7 +427,7 @@ def test_who_stops_iterating_stops_the_rest() -> None:
     assert len(sts.asked) < 50
 
 
-def test_who_stops_while_sts_throttles_makes_no_new_call() -> None:
+def test_closing_the_iteration_during_throttling_makes_no_new_call() -> None:
     """If the caller closes the iteration during throttling, the workers end without another call or a full pause."""
     sts = FakeSTS()
     sts.next(None)
@@ -502,7 +502,7 @@ def test_ctrl_c_ends_it_at_once_and_cleanly() -> None:
 # Real servers -----------------------------------------------------------------------------------------------------
 
 
-def test_real_roles_are_had_together(aws: LocalAWS, sts: BotocoreSTS, base: Credentials) -> None:
+def test_real_roles_are_assumed_together(aws: LocalAWS, sts: BotocoreSTS, base: Credentials) -> None:
     """On a real server, a role that trusts the caller succeeds and another gets AccessDenied."""
     outcomes = {o.role.arn: o for o in assume_all([aws.hub_role, aws.target_role], source=Static(base), sts=sts)}
     assert outcomes[aws.hub_role].credentials

@@ -69,7 +69,7 @@ def test_a_fork_in_the_middle_of_a_refresh_leaves_a_child_that_works(cache: Memo
 
 
 @pytest.mark.case("R6", "C18")
-def test_a_child_waits_for_its_parent_no_longer_than_for_anybody(tmp_path: Path) -> None:
+def test_a_child_waits_for_its_parent_until_the_lock_timeout(tmp_path: Path) -> None:
     """If the parent holds the lock of a file cache, the child waits for lock_timeout and then fetches alone."""
     source = HangsInParent()
     both = Cached(source, FileCache(tmp_path / "cache", lock_timeout=0.1), clock=source.clock)
@@ -133,7 +133,7 @@ def test_objects_that_are_alive_are_reset_in_a_child() -> None:
     assert in_child(lambda: some[0].resets) == "1"
 
 
-def test_a_recipe_that_nobody_uses_is_garbage() -> None:
+def test_an_unused_cached_is_garbage_collected() -> None:
     """A `Cached` that is no longer used is garbage-collected, although it is registered for forks."""
     gone = weakref.ref(cached(ScriptedSource(), ManualClock(START)))
     gc.collect()

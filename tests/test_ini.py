@@ -128,7 +128,7 @@ def test_only_the_option_changes(before: str, after: str) -> None:
         ("[DEFAULT]\naws_session_token = SECRET\n", "cannot be changed safely"),
     ],
 )
-def test_what_cannot_be_changed_safely_is_refused(text: str, reason: str, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_changed_safely_is_refused(text: str, reason: str, tmp_path: Path) -> None:
     """A file that cannot be changed safely is refused; the error names the line but no content."""
     path = tmp_path / "credentials"
     path.touch(0o600)
@@ -141,7 +141,7 @@ def test_what_cannot_be_changed_safely_is_refused(text: str, reason: str, tmp_pa
 
 @pytest.mark.parametrize("section", ["dev", "default", "brand-new"])
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
-def test_tricky_files_are_changed_rightly_or_refused(sample: Path, section: str, tmp_path: Path) -> None:
+def test_sample_files_are_changed_correctly_or_refused(sample: Path, section: str, tmp_path: Path) -> None:
     """In each sample file, an edit is refused, or botocore reads the new values and all other profiles unchanged."""
     try:
         text = sample.read_bytes().decode()
@@ -168,7 +168,7 @@ texts = st.builds(lambda parts, last: "".join(parts) + last, st.lists(lines, max
 
 
 @given(text=texts, section=names | st.just("dev"))
-def test_any_file_is_changed_rightly_or_refused(
+def test_any_file_is_changed_correctly_or_refused(
     text: str, section: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """In any file, an edit is refused, or all other sections are read as before and a second edit changes nothing."""
@@ -188,7 +188,7 @@ def test_any_file_is_changed_rightly_or_refused(
 
 
 @given(text=texts)
-def test_what_botocore_cannot_read_is_refused(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_file_that_botocore_cannot_read_is_refused(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A file that botocore cannot read is not changed."""
     try:
         read(text, tmp_path_factory.getbasetemp())
@@ -243,7 +243,7 @@ def test_nested_values_that_botocore_can_read_stay(end: str, tmp_path: Path) -> 
         max_size=3,
     )
 )
-def test_whatever_is_written_botocore_can_read(options: list[tuple[str, list[str]]]) -> None:
+def test_botocore_can_read_every_written_file(options: list[tuple[str, list[str]]]) -> None:
     """Botocore can read every file that an edit produces, including its nested values."""
     lines = [f"{head}{number}" if head == "k" else f"k{number}{head[1:]}" for number, (head, _) in enumerate(options)]
     text = "[old]\n" + "".join(
@@ -266,7 +266,7 @@ def test_whatever_is_written_botocore_can_read(options: list[tuple[str, list[str
 
 
 @pytest.mark.parametrize("text", ["[old]\nk = v\n", "[DEFAULT]\nk = v\n"])
-def test_botocore_has_the_last_word(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_botocore_must_read_the_changed_file(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """If botocore cannot read the changed file, the edit is refused."""
     assert "[dev]" in changed(text, "dev", NEW)
 

@@ -51,7 +51,7 @@ INTERNALS: dict[str, Callable[[], object]] = {
 
 @pytest.mark.case("T4")
 @pytest.mark.parametrize("name", INTERNALS)
-def test_what_is_read_of_botocore_is_there(name: str) -> None:
+def test_each_internal_of_botocore_exists(name: str) -> None:
     """Each undocumented part of botocore exists in the installed release."""
     assert INTERNALS[name]()
 

@@ -35,7 +35,7 @@ def token(claims: object, header: object = {"alg": "RS256"}, signature: str = "c
     return WebIdentityToken(f"{part(header)}.{part(claims)}.{signature}")
 
 
-def test_a_token_shows_what_it_says_of_itself() -> None:
+def test_a_token_shows_its_claims() -> None:
     """A token shows its issuer, subject, audience, times and all other claims."""
     claims = {"iss": "https://idp", "sub": "alice", "aud": "sts.amazonaws.com", "nbf": NOW, "exp": NOW + 60, "x": [1]}
     it = WebIdentityToken(jwt.encode(claims, KEY))
@@ -95,7 +95,7 @@ def test_odd_times_are_none(value: object, moment: datetime | None) -> None:
 
 @pytest.mark.case("J9")
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400"])
-def test_what_json_should_not_hold_is_none(number: str) -> None:
+def test_a_number_that_json_does_not_allow_is_none(number: str) -> None:
     """A number that JSON does not allow, such as NaN, is None as a time."""
     assert token(f'{{"exp": {number}}}'.encode()).expiration is None
 
@@ -145,13 +145,13 @@ def test_a_huge_token_is_not_read() -> None:
         (f"{part({'alg': 'HS256'})}.e30.c2ln", True, True),
     ],
 )
-def test_the_form_of_a_token_is_told(text: str, is_jwt: bool, is_signed: bool) -> None:
+def test_the_form_of_a_token(text: str, is_jwt: bool, is_signed: bool) -> None:
     """`is_jwt` says whether a token has three parts, and `is_signed` whether it has a signature."""
     it = WebIdentityToken(text)
     assert (it.is_jwt, it.is_signed) == (is_jwt, is_signed)
 
 
-def test_what_it_has_read_is_no_part_of_its_value() -> None:
+def test_read_claims_do_not_change_the_value() -> None:
     """The claims are read once and do not change equality, hash, pickling or copies of a token."""
     it, fresh = token({"sub": "alice"}), token({"sub": "alice"})
     with patch("json.loads", wraps=json.loads) as reading:

@@ -282,7 +282,7 @@ def test_a_source_that_fails_leaves_the_service_s_error(
 
 @pytest.mark.case("P163")
 @pytest.mark.parametrize("code", ["AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId"])
-def test_other_codes_are_no_reason_to_fetch(code: str, clock: ManualClock, serve: Callable[[Service], Service]) -> None:
+def test_other_codes_cause_no_fetch(code: str, clock: ManualClock, serve: Callable[[Service], Service]) -> None:
     """Other error codes cause neither a fetch nor another request."""
     source = ScriptedSource(lambda: credentials(clock, hours=1))
     service = serve(Service(source, clock, code))
@@ -318,7 +318,7 @@ def test_an_error_of_the_operation_itself_is_not_about_the_key(
 
 
 @pytest.mark.case("P164")
-def test_unrecognized_client_exception_always_counts(clock: ManualClock) -> None:
+def test_unrecognized_client_exception_always_means_the_key(clock: ManualClock) -> None:
     """UnrecognizedClientException always means the key, even if the operation lists it among its errors."""
     source = ScriptedSource(lambda: credentials(clock, hours=1))
     refusals = _Refusals(Cached(source, clock=clock))
@@ -340,7 +340,7 @@ def test_unrecognized_client_exception_always_counts(clock: ManualClock) -> None
 
 
 @pytest.mark.case("P162", "P167")
-def test_what_was_not_signed_with_these_keys_is_left_alone(clock: ManualClock) -> None:
+def test_a_request_with_other_keys_causes_no_fetch(clock: ManualClock) -> None:
     """No fetch is made for an unsigned or presigned request, a missing response, or a key from elsewhere."""
     source = ScriptedSource(lambda: credentials(clock, hours=1))
     refusals = _Refusals(Cached(source, clock=clock))

@@ -61,7 +61,7 @@ def test_the_lock_is_held_for_the_block_and_no_longer(tmp_path: Path, problem: t
     assert not taken(path)
 
 
-def test_a_lock_that_stays_taken_is_a_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_stays_held_is_a_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A lock that stays held raises TimeoutError after the timeout; the error names the lock and has no context."""
     clock = SteppingTime(monkeypatch)
     path = str(tmp_path / "lock")
@@ -77,7 +77,7 @@ def test_a_lock_that_stays_taken_is_a_timeout(tmp_path: Path, monkeypatch: pytes
     assert open_descriptors() == before
 
 
-def test_without_patience_the_lock_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_a_timeout_of_zero_the_lock_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a timeout of zero, a held lock raises TimeoutError without a pause."""
     clock = SteppingTime(monkeypatch)
     path = str(tmp_path / "lock")
@@ -112,7 +112,7 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
             pass
 
 
-def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path) -> None:
+def test_a_link_with_the_name_of_the_lock_is_not_followed(tmp_path: Path) -> None:
     """A link with the name of the lock file is refused, and its target is unchanged."""
     target = tmp_path / "target"
     target.write_bytes(b"old")
@@ -123,7 +123,7 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path) -> None
     assert target.read_bytes() == b"old"
 
 
-def test_an_error_of_the_lock_itself_is_no_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_lock_call_is_raised_immediately(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error of the lock call, as on a file system without locks, is raised immediately."""
 
     def no_locks(*_: object) -> None:
@@ -224,7 +224,7 @@ def test_a_folder_that_stays_locked_is_a_timeout(tmp_path: Path, monkeypatch: py
     assert 1 <= clock.seconds <= 1 + 2 * locks.PAUSE
 
 
-def test_a_lock_file_stands_for_a_folder_that_cannot_be_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_file_is_used_if_the_folder_cannot_be_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If folders cannot be locked, as on NFS, a lock file is used instead."""
     lock = fcntl.flock
 
@@ -248,7 +248,7 @@ def test_a_link_is_not_locked_as_a_folder(tmp_path: Path) -> None:
     assert caught.value.errno in {errno.ELOOP, errno.ENOTDIR}
 
 
-def test_a_folder_that_was_replaced_meanwhile_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_was_replaced_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the folder is replaced before it is locked, an error is raised, because writes would go to the old folder."""
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -312,7 +312,7 @@ print(when, stuck)
 """
 
 
-def test_no_lock_stays_taken_wherever_a_signal_handler_raises(tmp_path: Path) -> None:
+def test_no_lock_stays_held_when_a_signal_handler_raises(tmp_path: Path) -> None:
     """If a signal handler raises at any instruction of the lock code, no lock stays held."""
     if sys.version_info[:2] == (3, 12):
         pytest.skip("here Python 3.12 reports one instruction only to the trace function")
