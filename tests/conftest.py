@@ -1,4 +1,4 @@
-"""An AWS on loopback for the whole run, a home and an environment of its own for each test, and no way out."""
+"""Start a local AWS for the whole run, isolate the home and environment of each test, and forbid other connections."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest.mock import patch
 
-os.environ["BOTO_DISABLE_CRT"] = "true"  # which the tests read files with; it would take over from botocore's signers
+# The tests use the CRT to read files only; otherwise it would replace botocore's signers.
+os.environ["BOTO_DISABLE_CRT"] = "true"
 
 import pytest
 from cryptography import x509
@@ -25,19 +26,20 @@ from stskit.sts import BotocoreSTS
 
 pytest_plugins = ["pytester"]
 
-OTHER = "# mine\n[other]\naws_access_key_id = AKIAOTHER\naws_secret_access_key = s\n"  # what is in the file at first
-# No property depends on how fast the machine is, and its examples may share a folder. Where CI is set, the rest is as
-# Hypothesis has it for CI: the same examples each time.
+# the initial content of the credentials file
+OTHER = "# mine\n[other]\naws_access_key_id = AKIAOTHER\naws_secret_access_key = s\n"
+# Disable deadlines, because no property depends on the speed of the machine. The examples of a property may share a
+# folder. Where the variable CI is set, Hypothesis applies its CI defaults: it uses the same examples in each run.
 _UNCHECKED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 settings.register_profile("stskit", settings.default, deadline=None, suppress_health_check=_UNCHECKED)
 settings.register_profile("few", settings.get_profile("stskit"), max_examples=20)
 settings.load_profile("stskit")
-CONNECTIONS: list[str] = []  # the hosts that anything in this process has connected to, or tried to
+CONNECTIONS: list[str] = []  # The hosts to which this process connected or tried to connect.
 
 
 def _only_loopback(event: str, arguments: tuple[object, ...]) -> None:
     if event != "socket.connect" or not isinstance(arguments[1], tuple):
-        return  # an address that is no tuple is a path: a Unix socket
+        return  # An address that is not a tuple is the path of a Unix socket.
     host = str(arguments[1][0])
     CONNECTIONS.append(host)
     if not ipaddress.ip_address(host).is_loopback:
@@ -48,13 +50,15 @@ sys.addaudithook(_only_loopback)
 
 
 def pytest_report_header() -> str:
-    """Say how long the run takes, because the first tests start servers and print little."""
+    """Return a line that says how long the run takes, because the first tests start servers and print little."""
     return "stskit: the default selection takes about six minutes on two processors"
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A home folder of the test's own; nothing in the environment speaks of AWS or of proxies, also after the test."""
+    """Return a new home folder for the test. The environment has no AWS and no proxy variables; it is restored
+    afterwards.
+    """
     folder = tmp_path_factory.mktemp("home")
     monkeypatch.chdir(tmp_path)
     with patch.dict(os.environ):
@@ -66,19 +70,19 @@ def home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
 
 @pytest.fixture(autouse=True)
 def least_random(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`random.uniform` returns its lower bound: no jitter, the shortest pauses; a test may set another one."""
+    """Make `random.uniform` return its lower bound: no jitter and the shortest pauses. A test can replace this."""
     monkeypatch.setattr(random, "uniform", lambda least, _most: least)
 
 
 @pytest.fixture(autouse=True)
 def no_wait_for_writers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pipe that no program writes to is an error at once; a test may set another time."""
+    """Make a pipe without a writer an immediate error. A test can set another waiting time."""
     monkeypatch.setattr("stskit._io.streams.SECONDS_FOR_A_WRITER", 0)
 
 
 @pytest.fixture
 def file(home: Path) -> Path:
-    """A credentials file with a comment and another profile."""
+    """Return the path of a credentials file that has a comment and another profile."""
     path = home / ".aws" / "credentials"
     path.parent.mkdir(0o700)
     path.touch(0o600)
@@ -88,32 +92,32 @@ def file(home: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def aws() -> Iterator[LocalAWS]:
-    """SeaweedFS and moto, as real servers."""
+    """Run SeaweedFS and moto as real servers."""
     with local_aws() as servers:
         yield servers
 
 
 @pytest.fixture
 def sts(aws: LocalAWS) -> BotocoreSTS:
-    """The STS of SeaweedFS: AssumeRole, AssumeRoleWithWebIdentity, GetCallerIdentity."""
+    """Return the STS client of SeaweedFS: AssumeRole, AssumeRoleWithWebIdentity and GetCallerIdentity."""
     return BotocoreSTS(endpoint_url=aws.sts_url)
 
 
 @pytest.fixture
 def saml_sts(aws: LocalAWS) -> BotocoreSTS:
-    """The STS of moto: AssumeRoleWithSAML."""
+    """Return the STS client of moto: AssumeRoleWithSAML."""
     return BotocoreSTS(endpoint_url=aws.saml_url)
 
 
 @pytest.fixture
 def base(aws: LocalAWS) -> Credentials:
-    """Long-term keys of a user who may assume the hub role."""
+    """Return the long-term keys of a user who may assume the hub role."""
     return Credentials(aws.access_key_id, aws.secret_access_key)
 
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """A key and a certificate for 127.0.0.1, signed by nobody but itself."""
+    """Return the path of a private key with a self-signed certificate for 127.0.0.1."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
@@ -133,5 +137,5 @@ def certificate(tmp_path: Path) -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What looks back at the whole run comes last."""
+    """Run the tests with the marker `last` last, because they check the whole run."""
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)

@@ -11,7 +11,7 @@ from helpers import START
 from stskit._cli.doctor.examine import Finding, examine
 from stskit.testing import ManualClock
 
-CANARY = "canary"  # is in no finding, wherever it stands
+CANARY = "canary"  # a secret that must not appear in any finding
 KEYS = f"aws_access_key_id = AKIA\naws_secret_access_key = {CANARY}\n"
 FILES = {
     "credentials file": "credentials",

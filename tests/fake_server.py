@@ -1,5 +1,6 @@
-"""An STS that answers what a test tells it to, on loopback, for what no real server does when asked; and two looks at
-what comes of it: whether a request is signed with a key, and whether an error tells a secret.
+"""A fake STS on loopback that sends the answers that a test chooses, also answers that a real server never sends.
+
+Two helpers check whether a request is signed with a key, and whether an error contains a secret.
 """
 
 from __future__ import annotations
@@ -28,23 +29,23 @@ SECRET_KEY, SESSION_TOKEN = "new/secret+canary-" + "k" * 22, "new/token+canary-"
 
 @frozen
 class Request:
-    """What came in: the headers by their names in lower case, the body as it was and as a form."""
+    """A received request: its headers with lower-case names, and its body as text and as a form."""
 
     headers: Mapping[str, str]
     body: str
 
     @property
     def form(self) -> dict[str, str]:
-        """The fields of the body; each comes once in what STS is sent."""
+        """Return the fields of the body; each field occurs once in a request to STS."""
         return {name: value for name, (value,) in parse_qs(self.body, keep_blank_values=True).items()}
 
     @property
     def access_key_id(self) -> str:
-        """Whose keys signed it."""
+        """Return the access key ID that signed the request."""
         return self.headers["authorization"].split("Credential=")[1].split("/")[0]
 
     def is_signed_with(self, secret_access_key: str) -> bool:
-        """Whether the signature (version 4) is one of that key, over this very body."""
+        """Return whether the request has a valid signature (version 4) with this key for its body."""
         pattern = r"AWS4-HMAC-SHA256 Credential=[^/]+/(\S+), SignedHeaders=(\S+), Signature=(\w+)"
         match = re.fullmatch(pattern, self.headers["authorization"])
         assert match
@@ -60,7 +61,7 @@ class Request:
 
 @frozen
 class Answer:
-    """What goes out. `length` is what the headers promise, if that is not the truth."""
+    """A response to send. `length` replaces the true Content-Length."""
 
     body: str = ""
     status: int = 200
@@ -73,7 +74,7 @@ Reaction: TypeAlias = Answer | Callable[[Request], Answer] | Literal["hang", "re
 
 @frozen
 class FakeServer:
-    """Gives its reactions one after the other, the last one for ever, and keeps the requests."""
+    """A server that sends its reactions in order, repeats the last one, and records the requests."""
 
     url: str
     reactions: tuple[Reaction, ...]
@@ -82,7 +83,7 @@ class FakeServer:
     closing: Event = field(factory=Event)
 
     def react(self, request: Request) -> Answer | Literal["hang", "reset"]:
-        """What to do about *request*."""
+        """Record the request and return the reaction to it."""
         self.requests.append(request)
         reaction = self.reactions[min(len(self.requests), len(self.reactions)) - 1]
         return reaction(request) if callable(reaction) else reaction
@@ -90,7 +91,7 @@ class FakeServer:
 
 @contextmanager
 def fake_server(*reactions: Reaction, tls: ssl.SSLContext | None = None) -> Iterator[FakeServer]:
-    """The server for as long as the block lasts; it keeps connections open, as STS does."""
+    """Run the server while the block runs. It keeps connections open, as STS does."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -140,14 +141,17 @@ def fake_server(*reactions: Reaction, tls: ssl.SSLContext | None = None) -> Iter
 
 
 def document(operation: str, result: str) -> str:
-    """The XML of an answer to *operation*."""
+    """Return the XML of a response to *operation*."""
     metadata = "<ResponseMetadata><RequestId>request-1</RequestId></ResponseMetadata>"
     inner = f"<{operation}Result>{result}</{operation}Result>"
     return f'<{operation}Response xmlns="{NAMESPACE}">{inner}{metadata}</{operation}Response>'
 
 
 def granted(request: Request, **changes: str | None) -> Answer:
-    """Credentials, as STS gives them, whose key id tells who asked for what: *changes* replaces or removes fields."""
+    """Return credentials in the form of STS.
+
+    The access key ID says who asked for which credentials. *changes* replaces or removes fields.
+    """
     form = request.form
     if form["Action"] == "GetCallerIdentity":
         key = request.access_key_id
@@ -167,21 +171,21 @@ def granted(request: Request, **changes: str | None) -> Answer:
 
 
 def refused(code: str | None, message: str = "No.", status: int = 400) -> Answer:
-    """An error as STS words it; without code, as some other servers do."""
+    """Return an error in the form of STS. Some other servers send errors without a code."""
     error = _fields({"Type": "Sender", "Code": code and escape(code), "Message": escape(message)})
     body = f'<ErrorResponse xmlns="{NAMESPACE}"><Error>{error}</Error><RequestId>request-1</RequestId></ErrorResponse>'
     return Answer(body, status)
 
 
 def told(error: BaseException) -> str:
-    """All that *error* tells: what hangs on it, and what a traceback would show of the locals in frames of stskit."""
+    """Return all text of *error*: its attributes, its causes, and the local variables in the frames of stskit."""
     shown = traceback.TracebackException.from_exception(error, capture_locals=True)
     frames = [frame for frame in shown.stack if frame.filename.startswith(str(PACKAGE))]
     return "\n".join([reachable_text(error), *(str(frame.locals) for frame in frames)])
 
 
 def tells(text: str, secret: str) -> bool:
-    """Whether *text* holds *secret* or a good part of it, in clear or encoded for a form."""
+    """Return whether *text* has *secret* or a long part of it, in clear text or form-encoded."""
     return any(run in text for run in re.findall(r"[A-Za-z0-9-]{12,}", secret))
 
 

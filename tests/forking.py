@@ -1,4 +1,4 @@
-"""Work in a forked child, for tests: bounded in time, and what goes wrong there is told here."""
+"""Run a function in a forked child, with a time limit, and report its failure in the parent."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import traceback
 from collections.abc import Callable
 from threading import Event
 
-SECONDS = 2  # within which a child must be able to work
+SECONDS = 2  # time limit of a child
 
 
 def in_child(work: Callable[[], object], forked: Event | None = None) -> str:
-    """What *work* gives in a forked child, as text. Raises `AssertionError` where it fails or takes too long."""
+    """Return the result of *work* in a forked child as text.
+
+    Raises `AssertionError` if the work fails or takes too long.
+    """
     here, there = os.pipe()
     child = os.fork()
     if not child:

@@ -1,4 +1,4 @@
-"""What the tests share: a clock that they move, a source that they script, and eyes that find a secret anywhere."""
+"""Shared helpers of the tests: scripted sources, clocks, crowds of threads, and searches for secrets in errors."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ _serial = count(1)
 
 
 def credentials(clock: ManualClock, **life: float) -> Credentials:
-    """A set unlike any other, that expires after *life* (as in `timedelta`), or never without it."""
+    """Return unique credentials that expire after *life* (arguments of `timedelta`), or never if *life* is empty."""
     expiration = clock.now() + timedelta(**life) if life else None
     return Credentials(f"AKIA{next(_serial):06}", Secret("not-so-secret"), Secret("token"), expiration)
 
 
 def unchecked(keys: Credentials, **parts: str) -> Credentials:
-    """*keys* with these parts, although the class would refuse them: a sink must not depend on it."""
+    """Return *keys* with these parts, without validation, because a sink must not depend on the validation."""
     for name, value in parts.items():
         object.__setattr__(keys, name, value if name == "access_key_id" else Secret(value))
     return keys
 
 
 class ScriptedSource:
-    """Gives its answers one after the other, the last one for ever; what is an exception is raised."""
+    """A source that returns its answers in order and repeats the last one. It raises an answer that is an exception."""
 
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
@@ -60,15 +60,15 @@ class ScriptedSource:
 
 
 class Down(SourceError):
-    """What a source of somebody else raises while it has no credentials."""
+    """The error of a third-party source that has no credentials at the moment."""
 
 
 class Bug(Exception):
-    """What a source of somebody else raises by mistake, or the handler of a signal: it is not stskit's."""
+    """An unexpected exception of a third-party source or of a signal handler. It is not an error of stskit."""
 
 
 Draw = Callable[[float, float], float]
-"""What can stand for `random.uniform`."""
+"""The type of a replacement for `random.uniform`."""
 
 
 def lowest(least: float, _most: float) -> float:
@@ -80,12 +80,12 @@ def highest(_least: float, most: float) -> float:
 
 
 def cached(source: Source[Credentials], clock: Clock, **policy: object) -> Cached:
-    """A `Cached` by that clock; the fixture `least_random` sees to it that there is no jitter."""
+    """Return a `Cached` with this clock. The fixture `least_random` removes its jitter."""
     return Cached(source, refresh=RefreshPolicy(**policy), clock=clock)  # type: ignore[arg-type]
 
 
 class CrowdedClock(ManualClock):
-    """A clock at which each thread of a crowd waits, at its first look, until all of them are there."""
+    """A clock at which each thread of a crowd waits, on its first reading, for all other threads."""
 
     def __init__(self, crowd: int) -> None:
         super().__init__(START)
@@ -93,7 +93,7 @@ class CrowdedClock(ManualClock):
         self.crowded = False
 
     def now(self) -> datetime:
-        """Wait for the others at the first look of each thread, once `crowded` is set."""
+        """Return the time. Once `crowded` is set, the first reading of each thread waits for the other threads."""
         if self.crowded and not hasattr(self.seen, "once"):
             self.seen.once = True
             self.crowd.wait(10)
@@ -101,7 +101,7 @@ class CrowdedClock(ManualClock):
 
 
 class CountedLock:
-    """A lock that shows when all of a crowd but the one who has it want it."""
+    """A lock that sets an event when all threads of a crowd, except its holder, wait for it."""
 
     def __init__(self, crowd: int) -> None:
         self.lock, self.wanting, self.crowded = threading.Lock(), count(1), threading.Event()
@@ -119,7 +119,7 @@ class CountedLock:
 
 
 def reachable_text(error: BaseException) -> str:
-    """All text that hangs on *error*: arguments, attributes, notes, cause, context, and what hangs on those."""
+    """Return all text of *error*: its arguments, attributes, notes, cause and context, and the text of these."""
     return "\n".join(_texts(error, set()))
 
 
@@ -147,14 +147,14 @@ def _texts(value: object, seen: set[int]) -> Iterator[str]:
 
 
 def shown_locals(error: BaseException) -> str:
-    """What a traceback that shows locals would print for the frames of stskit."""
+    """Return the local variables of stskit's frames, as a traceback with locals prints them."""
     shown = traceback.TracebackException.from_exception(error, capture_locals=True)
     frames = [frame for frame in shown.stack if PACKAGE in Path(frame.filename).parents]
     return "\n".join(f"{name}={value}" for frame in frames for name, value in (frame.locals or {}).items())
 
 
 def needs(program: str) -> str:
-    """The path of a program of the system; skips the test where it is not installed."""
+    """Return the path of a system program. Skips the test if it is not installed."""
     found = shutil.which(program)
     if found is None:
         pytest.skip(f"{program} is not installed")
@@ -162,5 +162,5 @@ def needs(program: str) -> str:
 
 
 def folder_of(path: Path) -> list[str]:
-    """The names of what is in the folder of *path*."""
+    """Return the names of the files in the folder of *path*."""
     return sorted(each.name for each in path.parent.iterdir())

@@ -1,4 +1,4 @@
-"""The variables by which AWS SDKs and tools find credentials, or say whose credentials they have set."""
+"""The environment variables from which AWS SDKs and tools take credentials or an identity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The blocks of the README and the docs, and the practice AWS that they run on."""
+"""The code blocks of the README and the docs, and the practice AWS on which they run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAGES = [
     *sorted(
         str(path.relative_to(ROOT))
         for path in (ROOT / "docs").rglob("*.md")
-        if not {"_build", "examples"} & {*path.relative_to(ROOT).parts}  # the examples have tests of their own
+        if not {"_build", "examples"} & {*path.relative_to(ROOT).parts}  # The examples have their own tests.
     ),
 ]
 
@@ -35,13 +35,13 @@ class Block:
 
     @property
     def file(self) -> str | None:
-        """The file name that the page tells its reader to save it under."""
+        """The name of the file in which the page asks its reader to save the block."""
         found = re.search(r"\b[Ss]ave\s+this\s+as\s+`([\w./-]+)`", self.before)
         return found[1] if found else None
 
     @property
     def is_skipped(self) -> bool:
-        """Whether the page has a comment that says why it is not run."""
+        """Whether the page has a comment that says why the block is not run."""
         return "<!-- not run: " in self.before
 
 

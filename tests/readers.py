@@ -1,4 +1,4 @@
-"""Readers of the credentials file that share no code with botocore: the AWS SDK for JavaScript, and the one in C."""
+"""Readers of the credentials file that share no code with botocore: the AWS SDK for JavaScript and the AWS SDK in C."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from awscrt.io import ClientBootstrap, DefaultHostResolver, EventLoopGroup
 NODE = Path(__file__).parent / "node"
 
 Keys = tuple[str | None, str | None, str | None]
-Answer = Keys | str  # "none", or "error" where the reader cannot read the file
+Answer = Keys | str  # "none" where there are no keys, "error" where the reader cannot read the file
 Reader = Callable[[Path, Iterable[str]], dict[str, Answer]]
 
 
 def node() -> str:
-    """The program, or a skip where it or its packages are not installed."""
+    """Return the path of Node. Skips the test if Node or its packages are not installed."""
     found = shutil.which("node")
     if found is None or not (NODE / "node_modules").exists():
         pytest.skip("node, or npm install in tests/node, is missing")
@@ -30,7 +30,7 @@ def node() -> str:
 
 @contextmanager
 def javascript() -> Iterator[Reader]:
-    """The loader of the AWS SDK for JavaScript, in one process for as many files as are asked for."""
+    """Yield the profile loader of the AWS SDK for JavaScript. One process reads all files."""
     with subprocess.Popen(
         [node(), str(NODE / "read_ini.mjs")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -48,7 +48,7 @@ def javascript() -> Iterator[Reader]:
 
 
 class CRT:
-    """The AWS Common Runtime, which the SDKs for C++, Swift and others are built on."""
+    """The AWS Common Runtime, on which the SDKs for C++, Swift and other languages are built."""
 
     def __init__(self) -> None:
         loop = EventLoopGroup(1)

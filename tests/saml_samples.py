@@ -1,4 +1,4 @@
-"""SAML responses made to order."""
+"""Functions that build SAML responses for the tests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAMED = {"Role": [PAIR], "RoleSessionName": ["alice"]}
 
 
 def stamp(moment: datetime) -> str:
-    """*moment* as SAML writes it."""
+    """Return *moment* in the date format of SAML."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -36,7 +36,7 @@ def response(
     extra: str = "",
     status: str = "Success",
 ) -> str:
-    """A response with these *attributes* of AWS, good from *start* to *end*; *extra* goes into its assertion."""
+    """Return a response with these AWS *attributes*, valid from *start* to *end*. *extra* is added to its assertion."""
     listed = "".join(
         f'<a:Attribute Name="{AWS}{name}">'
         + "".join(f"<a:AttributeValue>{value}</a:AttributeValue>" for value in values)

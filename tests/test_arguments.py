@@ -1,4 +1,4 @@
-"""Checks of arguments: wrong types, and paths that are not paths."""
+"""Checks of arguments: wrong types, values that are not paths, and secrets in wrong arguments."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ ROLE = "arn:aws:iam::123456789012:role/app"
 
 
 def test_a_wrong_type_is_named_and_never_quoted() -> None:
-    """The value may be a secret, so the message has its class alone."""
+    """The message about a wrong type has the class of the value but not the value, which can be a secret."""
     with pytest.raises(TypeError, match=r"^role must be a Role or an ARN, not bytes\. Write Role\(arn\)\.$"):
         check_type("role", b"canary", str, "a Role or an ARN", "Write Role(arn).")
     check_type("role", "arn", (str, Path), "a Role or an ARN")
 
 
-def test_a_class_in_the_place_of_an_instance_is_named_so() -> None:
-    """It has the methods, but they cannot be called."""
+def test_a_class_instead_of_an_instance_is_reported() -> None:
+    """A source class that is passed instead of an instance causes an error that says so."""
     with pytest.raises(TypeError, match=r"^source must be a source, not the class Static itself\. It needs a method"):
         check_method("source", Static, "fetch", "a source")
     with pytest.raises(TypeError, match=r"^source must be a source, not str\. Did you mean Profile"):
@@ -76,8 +76,8 @@ PATHS = [
 
 @pytest.mark.case("P44")
 @pytest.mark.parametrize(("kind", "secret"), [(kind, each) for kind, texts in SECRETS.items() for each in texts])
-def test_a_secret_in_the_place_of_a_path_is_not_quoted(kind: str, secret: str) -> None:
-    """The error says what it seems to be, and what to write."""
+def test_a_secret_instead_of_a_path_is_not_quoted(kind: str, secret: str) -> None:
+    """If a secret is passed as a path, the error names the kind of secret and the remedy but does not quote it."""
     with pytest.raises(ProofInvalid, match=f"^path must be the path of a file, but this is {kind} ") as caught:
         path_text(secret, ProofInvalid, remedy="write Static(WebIdentityToken(token))")
     assert not shared(secret, f"{caught.value!r}{caught.value}")
@@ -85,13 +85,13 @@ def test_a_secret_in_the_place_of_a_path_is_not_quoted(kind: str, secret: str) -
 
 
 def shared(secret: str, shown: str) -> list[str]:
-    """The parts of *secret* that *shown* has."""
+    """Return the parts of *secret* that occur in *shown*."""
     return [secret[at : at + 8] for at in range(len(secret) - 7) if secret[at : at + 8] in shown]
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_possible_path_is_not_taken_for_a_secret(path: str) -> None:
-    """However long it is, and whatever folder it is in."""
+    """A valid path is accepted, even if it is long or its folder has an unusual name."""
     assert path_text(path, ProofInvalid, remedy="") == path
 
 
@@ -117,8 +117,8 @@ PLACES: dict[str, Callable[[str], object]] = {
 @pytest.mark.parametrize(
     "secret", [TOKEN, RESPONSE, '{"SecretAccessKey": "canary-canary"}'], ids=["token", "saml", "json"]
 )
-def test_no_place_quotes_a_secret_that_was_put_there(place: str, secret: str, home: Path) -> None:
-    """Also where a name or an ARN is expected."""
+def test_no_argument_quotes_a_secret(place: str, secret: str, home: Path) -> None:
+    """No constructor or function quotes a secret that is passed as a path, a name or an ARN."""
     with pytest.raises(StskitError) as caught:
         PLACES[place](secret)
     error = caught.value
@@ -126,7 +126,7 @@ def test_no_place_quotes_a_secret_that_was_put_there(place: str, secret: str, ho
 
 
 def test_the_variable_that_holds_a_token_is_named() -> None:
-    """In the place of the argument, with what to do."""
+    """The error about a token in AWS_WEB_IDENTITY_TOKEN_FILE names this variable instead of an argument."""
     with pytest.raises(ProofInvalid, match="^AWS_WEB_IDENTITY_TOKEN_FILE must be the path") as caught:
         OIDCTokenFile.from_env({"AWS_WEB_IDENTITY_TOKEN_FILE": TOKEN})
     assert (caught.value.option, caught.value.variable) == (None, "AWS_WEB_IDENTITY_TOKEN_FILE")
@@ -153,7 +153,7 @@ def test_the_variable_that_holds_a_token_is_named() -> None:
 def test_the_command_line_does_not_quote_it_either(
     words: list[str], secret: str, json: bool, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its output ends in the logs of CI systems; it names the flag to write."""
+    """The command line does not quote a secret that is passed as a path; the message names a remedy."""
     assert main([*words, *(["--json"] if json else [])]) != 0
     shown = "".join(capsys.readouterr())
     assert not shared(secret, shown)
@@ -161,7 +161,7 @@ def test_the_command_line_does_not_quote_it_either(
 
 
 def test_a_path_is_text_or_a_path_object() -> None:
-    """Bytes are not, since messages name it."""
+    """A path must be text or a path object. Bytes are refused, because messages show the path."""
     assert path_text(Path("a/b"), SinkError, remedy="") == path_text("a/b", SinkError, remedy="") == "a/b"
     with pytest.raises(TypeError, match="path must be a path as text or os.PathLike"):
         path_text(b"a/b", SinkError, remedy="")
@@ -169,11 +169,11 @@ def test_a_path_is_text_or_a_path_object() -> None:
 
 @pytest.mark.parametrize("path", ["~nobody-here/x", "$HOME/x", "${HOME}/x", "a\0b", "\ud800"])
 def test_a_path_that_was_not_expanded_is_refused(path: str) -> None:
-    """A folder of that name in the working directory is never meant."""
+    """A path that begins with an unknown user's home, has an unexpanded variable, or cannot be encoded is refused."""
     with pytest.raises(SinkError, match="cannot be used as a path"):
         expanded(path, SinkError)
 
 
 def test_the_home_folder_is_filled_in(home: Path) -> None:
-    """As shells do it."""
+    """A tilde at the start of a path is replaced by the home folder, as in a shell."""
     assert expanded("~/x", SinkError) == str(home / "x")

@@ -1,4 +1,4 @@
-"""What STS of AWS always refuses about an assertion is reported before the call; other servers have their own rules."""
+"""Assertion contents that STS of AWS always refuses are reported before the call. Other servers have other rules."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def assertion(attributes: dict[str, list[str]], audience: str = "urn:amazon:webs
 def test_names_that_sts_always_refuses_are_reported_before_the_call(
     attributes: dict[str, list[str]], message: str
 ) -> None:
-    """The error names the attribute and its value; nothing is sent."""
+    """A name that AWS always refuses raises ProofInvalid before the call, with the attribute and its value."""
     with pytest.raises(ProofInvalid, match=message) as caught:
         assume(ROLE, source=Static(assertion(attributes)), sts=BotocoreSTS("us-east-1"))
     assert "identity provider" in caught.value.remedy
@@ -48,7 +48,7 @@ def test_names_that_sts_always_refuses_are_reported_before_the_call(
 @pytest.mark.case("P28")
 @pytest.mark.parametrize(("attributes", "message"), BAD)
 def test_another_server_gets_what_it_may_accept(attributes: dict[str, list[str]], message: str) -> None:
-    """Audience, duration and names are for that server to judge."""
+    """A server other than AWS receives the assertion whatever its audience, duration and names are."""
     proof = assertion(attributes | {"SessionDuration": ["900"]}, audience="https://other.example")
     with fake_server(granted) as server:
         assume(Role(ROLE, duration=3600), source=Static(proof), sts=BotocoreSTS(endpoint_url=server.url))
@@ -56,7 +56,7 @@ def test_another_server_gets_what_it_may_accept(attributes: dict[str, list[str]]
 
 
 def test_good_names_are_not_refused() -> None:
-    """Neither with nor without a source identity; what is encrypted is for AWS to judge."""
+    """Valid names pass with and without a source identity, and an encrypted assertion is left for AWS to check."""
     for attributes in (NAMED, NAMED | {"SourceIdentity": ["alice@example.com"]}):
         assertion(attributes).check_for_aws(900)
     SAMLAssertion(encoded(response().replace("a:Assertion", "a:EncryptedAssertion")), PROVIDER).check_for_aws()
@@ -76,7 +76,7 @@ def test_good_names_are_not_refused() -> None:
     ],
 )
 def test_an_attribute_that_is_almost_right_is_named(name: str, listed: str, tmp_path: Path) -> None:
-    """The error lists the names that are there, the similar ones where there are any."""
+    """If an attribute name is almost right, the error lists the similar names, or all names if none is similar."""
     xml = response().replace(f'"{AWS}Role"', f'"{name}"')
     xml = xml.replace(
         "</a:AttributeStatement>",
@@ -99,7 +99,7 @@ def test_an_attribute_that_is_almost_right_is_named(name: str, listed: str, tmp_
 
 
 def test_an_assertion_without_attributes_says_so() -> None:
-    """The message names the attribute that AWS reads."""
+    """If an assertion has no attributes, the message says so and names the attribute that AWS reads."""
     with pytest.raises(RoleNotOffered, match=r"It has no attributes, but AWS reads https://aws.amazon.com/SAML/"):
         assertion({}).principal_for(ROLE)
     with pytest.raises(RoleNotOffered, match=r"It offers: arn:aws:iam::123456789012:role/app\."):
@@ -110,7 +110,7 @@ def test_an_assertion_without_attributes_says_so() -> None:
 def test_doctor_reports_the_names_for_aws_only(
     variable: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For a server of another kind it does not judge them."""
+    """The doctor checks the names in an assertion for AWS but not for another server."""
     (tmp_path / "saml").write_text(response(NAMED | {"RoleSessionName": ["a b"]}))
     if variable:
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
@@ -137,5 +137,5 @@ def test_doctor_reports_the_names_for_aws_only(
     ],
 )
 def test_an_endpoint_of_aws_is_recognised_by_its_whole_host(url: str, is_aws: bool) -> None:
-    """A server on a machine in AWS is not STS of AWS."""
+    """An endpoint belongs to AWS only if its whole host name does; a server on an EC2 machine does not."""
     assert is_aws_endpoint(url) is is_aws

@@ -1,6 +1,6 @@
-"""Files: reads are bounded and of regular files only; a write leaves the old file or the new one, whole.
+"""Reads have a size limit and accept regular files only; a write leaves the complete old or new file.
 
-This tests `_io.atomic` itself: most of these faults cannot be seen through one sink.
+These tests call `_io.atomic` directly, because most of these faults cannot be caused through one sink.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def replace(path: str, data: bytes) -> None:
 
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
-    """A file that is there already."""
+    """Return the path of a file that already exists."""
     path = tmp_path / "credentials"
     path.write_bytes(OLD)
     path.chmod(0o600)
@@ -36,7 +36,7 @@ def target(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def set_umask() -> Iterator[Callable[[int], int]]:
-    """Sets the umask, and puts it back."""
+    """Yield a function that sets the umask; restore the umask afterwards."""
     before = os.umask(0o022)
     yield os.umask
     os.umask(before)
@@ -55,19 +55,19 @@ def open_descriptors() -> int:
 
 @pytest.mark.parametrize("limit", [len(OLD), len(OLD) + 1, 10**9])
 def test_a_file_within_the_limit_is_read_whole(target: Path, limit: int) -> None:
-    """The limit itself is still allowed."""
+    """A file is read completely if its size is at most the limit."""
     assert atomic.read(str(target), limit) == OLD
 
 
 def test_a_file_over_the_limit_is_refused(target: Path) -> None:
-    """One byte too many, and nothing is returned."""
+    """A file that is one byte larger than the limit raises OSError with EFBIG."""
     with pytest.raises(OSError, match="larger than 13 bytes") as caught:
         atomic.read(str(target), len(OLD) - 1)
     assert caught.value.errno == errno.EFBIG
 
 
 def test_a_file_that_grows_while_it_is_read_is_read_to_its_end(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Or refused where that is too far."""
+    """A file that grows during the read is read to its new end, and is refused if it then exceeds the limit."""
     look = os.fstat
 
     def look_then_grow(descriptor: int) -> os.stat_result:
@@ -83,21 +83,21 @@ def test_a_file_that_grows_while_it_is_read_is_read_to_its_end(target: Path, mon
 
 
 def test_a_huge_file_is_not_read_to_its_end(target: Path) -> None:
-    """A sparse file of 8 TB costs what the limit costs."""
+    """Reading a sparse file of 8 TB stops at the limit."""
     os.truncate(target, 2**43)
     with pytest.raises(OSError, match="larger than 1,000 bytes"):
         atomic.read(str(target), 1000)
 
 
-def test_a_missing_file_is_told_as_the_system_tells_it(tmp_path: Path) -> None:
-    """The caller decides what a missing file means."""
+def test_a_missing_file_raises_file_not_found(tmp_path: Path) -> None:
+    """A missing file raises FileNotFoundError, so that the caller decides what it means."""
     with pytest.raises(FileNotFoundError):
         atomic.read(str(tmp_path / "none"), 9)
 
 
 @pytest.mark.parametrize("kind", ["fifo", "folder", "device", "link to a device"])
-def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, kind: str) -> None:
-    """A FIFO without a writer does not hang, /dev/zero does not fill the memory, and no descriptor stays open."""
+def test_a_file_that_is_not_regular_is_refused_immediately(tmp_path: Path, kind: str) -> None:
+    """A FIFO, a folder and a device are refused without delay, and no descriptor stays open."""
     path = tmp_path / "odd"
     match kind:
         case "fifo":
@@ -115,8 +115,10 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, kind: str) -
     assert open_descriptors() == before
 
 
-def test_what_is_checked_is_what_is_read(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that is replaced while it is read comes as it was opened, never as a mixture."""
+def test_a_file_that_is_replaced_during_the_read_is_read_as_it_was(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If a file is replaced during the read, the result is the old content, never a mixture."""
     look = os.fstat
 
     def replace_then_look(descriptor: int) -> os.stat_result:
@@ -131,7 +133,7 @@ def test_what_is_checked_is_what_is_read(target: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("umask", [0, 0o022, 0o077, 0o777])
 def test_every_file_is_for_its_owner(tmp_path: Path, set_umask: Callable[[int], int], umask: int) -> None:
-    """Whatever the umask: lock and new file 0600, new folders 0700."""
+    """With any umask, lock files and new files get mode 0600 and new folders get mode 0700."""
     set_umask(umask)
     folder = tmp_path / "a" / "b"
     atomic.make_folder(str(folder))
@@ -145,14 +147,14 @@ def test_every_file_is_for_its_owner(tmp_path: Path, set_umask: Callable[[int], 
 
 
 def test_the_new_content_takes_the_place_of_the_old(target: Path) -> None:
-    """The whole of it, and nothing else is left in the folder."""
+    """After a write, the file has the new content only, and the folder has no other file."""
     replace(str(target), NEW)
     assert target.read_bytes() == NEW
     assert os.listdir(target.parent) == ["credentials"]
 
 
 def test_a_path_may_be_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bare file name means the working folder."""
+    """A path can be relative; a bare file name means the working folder."""
     monkeypatch.chdir(tmp_path)
     atomic.make_folder("a/b")
     for name in ("file", "a/b/file"):
@@ -162,14 +164,14 @@ def test_a_path_may_be_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("permissions", [0o600, 0o640, 0o644, 0o700])
 def test_an_old_file_keeps_its_mode(target: Path, permissions: int) -> None:
-    """Nothing is widened and nothing is narrowed."""
+    """A write keeps the permission bits of an existing file."""
     target.chmod(permissions)
     replace(str(target), NEW)
     assert mode(target) == permissions
 
 
 def test_an_old_file_keeps_its_owner(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Root who changes a user's file leaves it the user's; who may not give it away changes nothing."""
+    """If root changes a user's file, the user still owns it. If the owner cannot be restored, nothing changes."""
     look = os.fstat
     inode, given = os.stat(target).st_ino, []
 
@@ -196,7 +198,7 @@ def test_an_old_file_keeps_its_owner(target: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_file_that_a_group_shares_can_change_its_owner(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only root can give a file away; the group and its rights stay, so that the first owner keeps access."""
+    """In a file that a group shares, the writer becomes the owner. The group and its permissions stay the same."""
     look, inode, given = os.fstat, os.stat(target).st_ino, list[tuple[int, int]]()
 
     def shared(descriptor: int) -> os.stat_result:
@@ -218,7 +220,7 @@ def test_a_file_that_a_group_shares_can_change_its_owner(target: Path, monkeypat
 
 
 def folder_of_a_user(monkeypatch: pytest.MonkeyPatch, folder: Path) -> list[tuple[int, int]]:
-    """Let this process be root and *folder* a user's; return to whom things are given."""
+    """Simulate root as this process and a user's *folder*; return the list of new owners."""
     given: list[tuple[int, int]] = []
     inode = folder.stat().st_ino
 
@@ -240,7 +242,7 @@ def folder_of_a_user(monkeypatch: pytest.MonkeyPatch, folder: Path) -> list[tupl
 def test_a_new_file_of_root_belongs_to_the_owner_of_the_folder(
     folder: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else the user could not read their own credentials file."""
+    """If root creates a file, it belongs to the owner of the folder, so that this user can read it."""
     descriptor = None if folder is None else os.open(tmp_path, os.O_RDONLY)
     given = folder_of_a_user(monkeypatch, tmp_path)
     path = str(tmp_path / "new") if descriptor is None else "new"
@@ -254,7 +256,7 @@ def test_a_new_file_of_root_belongs_to_the_owner_of_the_folder(
 
 @pytest.mark.case("P48")
 def test_the_secret_is_only_ever_in_files_of_mode_600(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The temporary file is new, unguessable, beside the target, and private from the first byte."""
+    """The temporary file is new, beside the target, with an unpredictable name, and has mode 0600 before any write."""
     target.chmod(0o644)
     write, seen = os.write, []
 
@@ -272,10 +274,8 @@ def test_the_secret_is_only_ever_in_files_of_mode_600(target: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("bare", [False, True], ids=["absolute", "bare name"])
-def test_what_is_written_is_on_the_disk_before_it_counts(
-    target: Path, monkeypatch: pytest.MonkeyPatch, bare: bool
-) -> None:
-    """The file is synchronised before the rename, and its folder after it."""
+def test_a_write_synchronises_file_and_folder(target: Path, monkeypatch: pytest.MonkeyPatch, bare: bool) -> None:
+    """A write synchronises the file before the rename and the folder after the rename."""
     order: list[str] = []
     sync, rename = os.fsync, os.rename
 
@@ -295,7 +295,7 @@ def test_what_is_written_is_on_the_disk_before_it_counts(
 
 
 def test_short_writes_are_continued(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A system that takes three bytes at a time gets them all."""
+    """If the system writes only three bytes per call, the rest is written by further calls."""
     write = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:3]))
     replace(str(target), NEW)
@@ -333,7 +333,9 @@ def interrupts(*_: object, **_folder: object) -> None:
 def test_a_failure_leaves_the_old_file_and_nothing_else(
     target: Path, monkeypatch: pytest.MonkeyPatch, call: str, instead: Callable[..., Any]
 ) -> None:
-    """Whichever step fails, is interrupted, or claims more than it did: old content, no temporary file, no open one."""
+    """If any step of a write fails or is interrupted, the old content stays, without a temporary file or an open
+    descriptor.
+    """
     before = open_descriptors()
     monkeypatch.setattr(os, call, instead)
     with pytest.raises((OSError, KeyboardInterrupt)):
@@ -345,7 +347,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(
 
 
 def test_a_failure_to_clean_up_does_not_hide_the_failure(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error that is told is the first one."""
+    """If the clean-up also fails, the error is the first failure."""
     monkeypatch.setattr(os, "rename", fails_with(errno.EROFS))
     monkeypatch.setattr(os, "unlink", fails_with(errno.EACCES))
     with pytest.raises(OSError) as caught:
@@ -353,8 +355,8 @@ def test_a_failure_to_clean_up_does_not_hide_the_failure(target: Path, monkeypat
     assert caught.value.errno == errno.EROFS
 
 
-def test_after_the_rename_nothing_claims_that_nothing_changed(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder that cannot be synchronised is no failure to deliver: the new file is there."""
+def test_a_failed_folder_synchronisation_is_not_an_error(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the folder cannot be synchronised after the rename, the write still succeeds."""
     sync = os.fsync
 
     def files_only(descriptor: int) -> None:
@@ -384,8 +386,10 @@ def two_names(path: Path) -> None:
     ],
     ids=["fifo", "folder", "symlink", "hard links"],
 )
-def test_what_a_rename_would_destroy_is_refused(tmp_path: Path, make: Callable[[Path], object], number: int) -> None:
-    """A device, a link or a second name is not replaced by a file of its own."""
+def test_a_device_link_or_hard_link_is_not_replaced(
+    tmp_path: Path, make: Callable[[Path], object], number: int
+) -> None:
+    """A device, a link, a folder or a file with a second name is not replaced."""
     make(tmp_path / "odd")
     before = sorted(os.listdir(tmp_path)), os.lstat(tmp_path / "odd")
     with pytest.raises(OSError) as caught:
@@ -394,8 +398,8 @@ def test_what_a_rename_would_destroy_is_refused(tmp_path: Path, make: Callable[[
     assert (sorted(os.listdir(tmp_path)), os.lstat(tmp_path / "odd")) == before
 
 
-def test_a_missing_folder_is_told(tmp_path: Path) -> None:
-    """Making folders is a decision of the caller."""
+def test_a_missing_folder_raises_file_not_found(tmp_path: Path) -> None:
+    """A write into a missing folder raises FileNotFoundError, because the caller decides about new folders."""
     with pytest.raises(FileNotFoundError):
         replace(str(tmp_path / "none" / "file"), NEW)
 
@@ -404,7 +408,7 @@ def test_a_missing_folder_is_told(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
-    """Its mode is the owner's choice."""
+    """An existing folder keeps its mode."""
     tmp_path.chmod(0o755)
     atomic.make_folder(str(tmp_path))
     assert mode(tmp_path) == 0o755
@@ -413,15 +417,15 @@ def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
 def test_a_new_folder_is_private_from_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, set_umask: Callable[[int], int]
 ) -> None:
-    """There is no moment in which others can look into it."""
+    """A new folder has mode 0700 from its creation, even with umask 0."""
     set_umask(0)
     monkeypatch.setattr(os, "fchmod", lambda *_: None)
     atomic.make_folder(str(tmp_path / "new"))
     assert mode(tmp_path / "new") == 0o700
 
 
-def test_a_folder_that_somebody_else_makes_first_is_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two processes that start together do not trip over each other, and the mode stays the first one's."""
+def test_a_folder_that_another_process_creates_first_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If another process creates the folder first, the call succeeds and the mode of that folder stays."""
     make = os.mkdir
 
     def too_late(path: str, _mode: int, *, dir_fd: int) -> None:
@@ -433,8 +437,8 @@ def test_a_folder_that_somebody_else_makes_first_is_fine(tmp_path: Path, monkeyp
     assert mode(tmp_path / "new") == 0o750
 
 
-def test_a_file_in_the_way_is_told(target: Path) -> None:
-    """What is above must be a folder."""
+def test_a_file_as_parent_raises_not_a_directory(target: Path) -> None:
+    """A file where a parent folder is needed raises NotADirectoryError, and the file does not change."""
     with pytest.raises(NotADirectoryError):
         atomic.make_folder(str(target / "sub"))
     assert target.read_bytes() == OLD
@@ -443,14 +447,14 @@ def test_a_file_in_the_way_is_told(target: Path) -> None:
 def test_a_new_folder_of_root_belongs_to_the_owner_of_the_folder_above(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else root would lock the user out of ~/.aws, or even ~/.cache."""
+    """If root creates a folder, it belongs to the owner of the folder above it, so that this user keeps access."""
     given = folder_of_a_user(monkeypatch, tmp_path)
     atomic.make_folder(str(tmp_path / "new"))
     assert given == [(1001, 1002)]
 
 
 def swap(monkeypatch: pytest.MonkeyPatch, put: Callable[[Path], object]) -> None:
-    """Let somebody put something in the place of each new folder."""
+    """Replace each new folder by another file system object right after its creation."""
     make = os.mkdir
 
     def make_then_swap(name: str, mode: int, *, dir_fd: int) -> None:
@@ -463,10 +467,10 @@ def swap(monkeypatch: pytest.MonkeyPatch, put: Callable[[Path], object]) -> None
 
 
 @pytest.mark.debian
-def test_no_mode_or_owner_is_set_through_a_link_in_the_place_of_a_new_folder(
+def test_no_mode_or_owner_is_set_through_a_link_that_replaces_a_new_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A user who swaps the folder of root gets nothing."""
+    """If a link replaces the new folder, neither the mode nor the owner of the link's target changes."""
     (tmp_path / "precious").mkdir(0o755)
     given = folder_of_a_user(monkeypatch, tmp_path)
     swap(monkeypatch, lambda path: path.symlink_to("precious"))
@@ -479,7 +483,7 @@ def test_no_mode_or_owner_is_set_through_a_link_in_the_place_of_a_new_folder(
 
 @pytest.mark.debian
 def test_a_folder_with_content_is_not_given_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The new one is empty, so this is another one."""
+    """If a folder with content replaces the new folder, its owner does not change."""
     (tmp_path / "precious").mkdir(0o755)
     (tmp_path / "precious" / "file").touch()
     given = folder_of_a_user(monkeypatch, tmp_path)
@@ -491,7 +495,7 @@ def test_a_folder_with_content_is_not_given_away(tmp_path: Path, monkeypatch: py
 def test_a_umask_without_rights_for_the_owner_makes_a_folder_that_can_be_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It cannot be opened at first, but for root."""
+    """With umask 0777, a new folder still gets a mode with which its owner can use it."""
     real = os.open
 
     def refuse(path: str, flags: int, *more: Any, dir_fd: int | None = None) -> int:
@@ -513,7 +517,7 @@ def test_a_umask_without_rights_for_the_owner_makes_a_folder_that_can_be_used(
 
 @pytest.mark.debian
 def test_a_file_that_is_open_for_writing_has_a_writer(target: Path) -> None:
-    """In this process or another one; who reads it does not count."""
+    """A file has a writer if any process has it open for writing; a reader does not matter."""
     with target.open("rb"):
         assert not atomic.has_writer(os.stat(target))
     with target.open("ab"):
@@ -521,8 +525,8 @@ def test_a_file_that_is_open_for_writing_has_a_writer(target: Path) -> None:
     assert not atomic.has_writer(os.stat(target))
 
 
-def test_where_the_system_does_not_say_there_is_no_writer(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is no /proc, it is closed, or what is in it ends meanwhile."""
+def test_without_proc_no_writer_is_found(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If /proc is missing, closed, or changes during the search, no writer is found and nothing is raised."""
     scan = os.scandir
     with target.open("ab"):
         found = os.stat(target)
@@ -535,5 +539,5 @@ def test_where_the_system_does_not_say_there_is_no_writer(target: Path, monkeypa
 
 
 def processes(scan: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `scandir` that refuses the descriptors of a process."""
+    """Return a `scandir` that cannot list the descriptors of a process."""
     return lambda path: fails_with(errno.EACCES)() if path.endswith("/fd") else scan(path)

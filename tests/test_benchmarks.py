@@ -1,4 +1,4 @@
-"""The benchmarks run, and what they count is exact; times are looked at by people."""
+"""The benchmarks run, and their counts are exact. People check the times."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COUNTS = {
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What one quick run of all areas has found, and the page that it has written."""
+    """Return the results of one quick run of all areas, and the page that it writes."""
     folder = tmp_path_factory.mktemp("benchmarks")
     command = [sys.executable, str(BENCHMARKS), "--quick", "--output", str(folder)]
     ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
@@ -39,21 +39,21 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return json.loads((folder / "benchmarks.json").read_text())["measured"], (folder / "benchmarks.md").read_text()
 
 
-def test_what_stskit_shows_is_counted_exactly(found: Any) -> None:
-    """One call for a hundred threads and for eight processes, no errors, and no heavy module after the import."""
+def test_the_counts_of_stskit_are_exact(found: Any) -> None:
+    """A hundred threads or eight processes with stskit make one call to STS, without errors or heavy imports."""
     seen = {each["what"]: each["values"] for each in found[0] if each["way"] == "stskit" and each["what"] in COUNTS}
     assert seen.keys() == COUNTS.keys()
     assert [what for what, values in seen.items() if not values or not set(values) <= set(COUNTS[what])] == []
 
 
 def test_no_area_fails(found: Any) -> None:
-    """Whatever is installed is measured; what is missing is left out beforehand."""
+    """No measurement fails; peers that are not installed are left out."""
     faults = {(each["what"], each["way"]): each["fault"] for each in found[0] if each["fault"]}
     assert faults == {}
 
 
 def test_the_page_has_all_areas(found: Any) -> None:
-    """Each is a section, and none says that it found nothing."""
+    """The page of results has a section for each area, and no other sections."""
     sections = [line.removeprefix("## ") for line in found[1].splitlines() if line.startswith("## ")]
     areas = ["Import", "Cold start", "Warm call", "Bulk", "Contention", "Hot path", "Memory", "File"]
     assert sections == [*areas, "Where and how"]

@@ -1,4 +1,4 @@
-"""A SAML response is found in what browsers write down, and which one it is gets told."""
+"""A SAML response is found in logs of browsers, and the result says which response it is."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FIRST, SECOND, THIRD = (
 
 
 def post(value: str, at: str | None, url: str = AWS, *, how: str = "text") -> dict[str, Any]:
-    """An entry of a HAR file, in which the body was kept as text, as parameters, or not at all."""
+    """Return an entry of a HAR file, in which the body is text, parameters, or only in the page."""
     body: dict[str, Any] = {"mimeType": "application/x-www-form-urlencoded"}
     if how == "text":
         body["text"] = f"RelayState=&SAMLResponse={quote_plus(value)}"
@@ -50,12 +50,12 @@ def found(text: str) -> str:
 
 @pytest.mark.parametrize("how", ["text", "params", "page"])
 def test_a_har_file_is_read_however_the_body_was_kept(how: str) -> None:
-    """As text, as parameters, or only in the page that was about to post it."""
+    """A response in a HAR file is found in the body as text, in its parameters, or in the page that posts it."""
     assert found(har({"request": {}}, post(FIRST, "2026-11-25T12:00:00.000Z", how=how))) == FIRST
 
 
 def test_parameters_may_be_decoded_already() -> None:
-    """Browsers differ in that."""
+    """Parameters in a HAR file can already be decoded, because browsers differ in this."""
     entry = post(FIRST, None, how="params")
     entry["request"]["postData"]["params"][1]["value"] = FIRST
     assert found(har(entry)) == FIRST
@@ -76,12 +76,12 @@ def test_parameters_may_be_decoded_already() -> None:
     ids=["in order", "out of order", "zones", "no times", "no time", "another site", "page and post"],
 )
 def test_the_newest_that_went_to_aws_is_taken(entries: Sequence[object]) -> None:
-    """By its time and not by its place; what was posted elsewhere comes after it, and pages come last."""
+    """The newest response to AWS is used, by its time. Then come responses to other hosts, and then pages."""
     assert found(har(*entries)) == SECOND
 
 
-def test_it_is_told_which_one_it_is() -> None:
-    """When it was posted, and where; and nothing where there is no choice."""
+def test_the_result_names_the_chosen_response() -> None:
+    """The result names the time and the host of the chosen response, or is empty if there is only one."""
     log = har(post(FIRST, "2026-11-25T12:00:00Z"), post(SECOND, "2026-11-25T12:01:00Z"))
     assert browser_log.newest(log).which == (
         "the newest of 2 responses, posted at 2026-11-25 12:01:00+00:00 to signin.aws.amazon.com"
@@ -106,20 +106,20 @@ LOGS = {
 
 @pytest.mark.parametrize("kind", LOGS)
 def test_other_logs_are_searched_for_the_field(kind: str) -> None:
-    """Commands, code, lists of parameters, lines of a console and pages, as they are copied and saved."""
+    """The SAMLResponse field is found in copied commands, code, parameter lists, console lines and pages."""
     text = LOGS[kind].format(quote_plus(FIRST), FIRST, escape(FIRST).replace("+", "&#x2b;"))
     assert found(text) == FIRST
 
 
 def test_the_last_in_a_log_is_the_newest() -> None:
-    """Logs grow at their end; how many there were is told."""
+    """In a log without times, the last response is the newest, and the result says how many responses there are."""
     log = "\n".join(f"POST SAMLResponse={quote_plus(value)}&RelayState=" for value in (FIRST, THIRD, SECOND))
     assert found(log) == SECOND
     assert browser_log.newest(log).which == "the last of 3 responses"
 
 
-def test_xml_is_no_log() -> None:
-    """Even where the name of the field occurs in it."""
+def test_xml_is_not_searched_as_a_log() -> None:
+    """An XML response is not searched as a log, even if it contains the word SAMLResponse."""
     xml = response({"RoleSessionName": ["SAMLResponse=abcd"]})
     assert found(xml) == encoded(xml)
 
@@ -144,7 +144,7 @@ def test_xml_is_no_log() -> None:
     ],
 )
 def test_a_log_without_a_whole_response_is_refused(text: str, message: str) -> None:
-    """With what to do, and without a word of what is in it."""
+    """A log without a complete response is refused, with a remedy and without any content of the log."""
     with pytest.raises(ProofInvalid, match=message) as caught:
         found(text)
     assert not {"canary", FIRST[:30], "WebInspector"} & set(reachable_text(caught.value).split())
@@ -153,7 +153,7 @@ def test_a_log_without_a_whole_response_is_refused(text: str, message: str) -> N
 
 @pytest.mark.case("S30")
 def test_a_large_log_is_read_within_bounds(tmp_path: Path) -> None:
-    """40 MB of what a browser loads, and the response in it: under 400 MB of memory and some seconds."""
+    """A log of 40 MB is read in 30 seconds and within 400 MB of memory."""
     filler = {"request": {"url": "https://x"}, "response": {"content": {"text": "x" * 100_000}}}
     path = tmp_path / "browser.har"
     path.write_text(har(*[filler] * 400, post(FIRST, "2026-11-25T12:00:00Z")))
@@ -188,7 +188,7 @@ json_values = st.recursive(
 
 @given(json_values)
 def test_any_json_is_read_or_refused(value: Mapping[str, object]) -> None:
-    """No shape of a log gets another exception out of the reader."""
+    """Any JSON value as a log is either read or refused with an error of stskit."""
     for text in (json.dumps(value), json.dumps({"log": {"entries": [value]}})):
         try:
             browser_log.newest(text)
@@ -198,7 +198,7 @@ def test_any_json_is_read_or_refused(value: Mapping[str, object]) -> None:
 
 @given(st.text() | st.text("SAMLResponse=:\"'\\ <>&;a1+/%{}\n").map("SAMLResponse{}".format))
 def test_any_text_is_searched_or_refused(text: str) -> None:
-    """Nor does any text."""
+    """Any text as a log is either read or refused with an error of stskit."""
     try:
         browser_log.newest(text)
     except StskitError as error:

@@ -1,4 +1,4 @@
-"""An entry of a cache as bytes: what was written is read, and nothing is believed that does not stand there."""
+"""A cache entry as bytes: a written entry is read back, and bytes that are not an exact valid entry are ignored."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ OPTIONAL: dict[str, Any] = {
 
 @st.composite
 def entries(draw: st.DrawFn) -> CacheEntry:
-    """Any entry that a cache may be given, expired ones included."""
+    """Draw any entry that a cache can store, including expired entries."""
     since = draw(MOMENTS)
     life = draw(st.timedeltas(max(-LONGEST, datetime.min.replace(tzinfo=UTC) - since), LONGEST))
     key_id = draw(VISIBLE.filter(lambda text: not secret_kind(text)))  # other texts are not valid key IDs
@@ -61,14 +61,14 @@ FIELDS = st.sampled_from([attribute.name for attribute in attrs.fields(Credentia
 
 
 def as_it_stands(data: bytes) -> CacheEntry:
-    """What *data* says, read without any doubt."""
+    """Return the entry in *data* without any checks."""
     document = json.loads(data)
     end, since = isoparse(document["credentials"]["expiration"]), isoparse(document["since"])
     return CacheEntry(Credentials(**{**document["credentials"], "expiration": end}), since)
 
 
 def believed(data: bytes) -> CacheEntry | None:
-    """What is read from *data*, if anything; then it is for this key, stands there as it is, and ends in time."""
+    """Return the entry that is read from *data*, or None. Checks its key, its content and its lifetime."""
     assert is_newer(data) in (True, False)
     entry = entry_from_bytes(KEY, data)
     if entry is not None:
@@ -81,8 +81,8 @@ def believed(data: bytes) -> CacheEntry | None:
 
 
 @given(st.text() | st.just("\udcff"), entries())
-def test_what_is_written_is_read(key: str, entry: CacheEntry) -> None:
-    """Each field and each microsecond, under the very key; what is secret comes back as such."""
+def test_a_written_entry_is_read_back(key: str, entry: CacheEntry) -> None:
+    """An entry is read back under its key with each field and each microsecond, and its secrets are still masked."""
     read = entry_from_bytes(key, data := entry_to_bytes(key, entry))
     assert read == entry
     assert type(read.credentials.secret_access_key) is Secret
@@ -92,14 +92,14 @@ def test_what_is_written_is_read(key: str, entry: CacheEntry) -> None:
 
 @given(st.text(), st.text(), entries())
 def test_it_is_read_for_its_own_key_alone(key: str, other: str, entry: CacheEntry) -> None:
-    """Another one gets nothing."""
+    """An entry is read only for the key with which it was written."""
     assert (entry_from_bytes(other, entry_to_bytes(key, entry)) is None) == (key != other)
 
 
 @pytest.mark.case("P110")
 @given(entries(), st.timedeltas(timedelta(microseconds=1), timedelta(days=10_000)))
-def test_what_lives_for_too_long_is_not_read(entry: CacheEntry, more: timedelta) -> None:
-    """Not by a microsecond more than 37 hours."""
+def test_an_entry_with_too_long_a_lifetime_is_not_read(entry: CacheEntry, more: timedelta) -> None:
+    """An entry is not read if its lifetime exceeds 37 hours, even by one microsecond."""
     since = min(entry.since, datetime(9000, 1, 1, tzinfo=UTC))
     longest = CacheEntry(attrs.evolve(entry.credentials, expiration=since + LONGEST), since)
     too_long = CacheEntry(attrs.evolve(entry.credentials, expiration=since + LONGEST + more), since)
@@ -108,14 +108,14 @@ def test_what_lives_for_too_long_is_not_read(entry: CacheEntry, more: timedelta)
 
 
 def test_long_term_keys_are_not_read() -> None:
-    """A cache is no place for them."""
+    """Credentials without an expiration are not read, because a cache must not store long-term keys."""
     entry = CacheEntry(attrs.evolve(ENTRY.credentials, expiration=None), SINCE)
     assert entry_from_bytes(KEY, entry_to_bytes(KEY, entry)) is None
 
 
 @pytest.mark.parametrize("hours", [-12, 5.5, 14])
 def test_the_zone_of_a_clock_does_not_matter(hours: float) -> None:
-    """The moment is the same."""
+    """The time zone of a timestamp makes no difference, because it is the same moment."""
     local = CacheEntry(ENTRY.credentials, SINCE.astimezone(timezone(timedelta(hours=hours))))
     assert entry_from_bytes(KEY, entry_to_bytes(KEY, local)) == ENTRY
 
@@ -128,14 +128,14 @@ def test_the_zone_of_a_clock_does_not_matter(hours: float) -> None:
 @example(b"[" * 100_000)
 @example(b'{"a":' * 100_000)
 @example(b'{"version": ' + b"9" * 10_000 + b"}")
-def test_bytes_and_json_of_any_kind_are_nothing(data: bytes) -> None:
-    """And never an exception."""
+def test_other_bytes_and_json_are_read_as_none(data: bytes) -> None:
+    """Any bytes or JSON that are not an entry are read as None, without an exception."""
     assert believed(data) is None
 
 
 @given(JSON, st.sampled_from(["version", "key", "since", "credentials"]))
 def test_a_part_of_any_kind_is_believed_only_where_it_fits(value: Any, name: str) -> None:
-    """Only an entry that is right in all of its parts is one."""
+    """An entry with a part that does not fit is not read."""
     believed(json.dumps({**json.loads(DATA), name: value}).encode())
 
 
@@ -146,7 +146,9 @@ def test_a_part_of_any_kind_is_believed_only_where_it_fits(value: Any, name: str
 @example("0001-01-01T00:00:00+23:59", "expiration")
 @example("2026-11-25T12:00:60Z", "expiration")
 def test_a_field_of_any_kind_is_believed_only_where_it_fits(value: Any, name: str) -> None:
-    """A text where there is one, a whole number for a size, a moment for the end."""
+    """An entry is read only if its fields have the right types: text, an integer for the policy size, a moment for the
+    end.
+    """
     document = json.loads(DATA)
     document["credentials"][name] = value
     if name == "packed_policy_size":
@@ -158,8 +160,8 @@ def test_a_field_of_any_kind_is_believed_only_where_it_fits(value: Any, name: st
 
 
 @pytest.mark.parametrize("part", [(), ("credentials",)], ids=["outside", "inside"])
-def test_nothing_may_be_missing(part: tuple[str, ...]) -> None:
-    """A part that is left out makes it no entry; in the credentials one that is too many as well."""
+def test_an_entry_with_a_missing_part_is_not_read(part: tuple[str, ...]) -> None:
+    """An entry with a missing part, or with an additional field in its credentials, is not read."""
     names = json.loads(DATA)["credentials"] if part else json.loads(DATA)
     for name in names:
         document = json.loads(DATA)
@@ -171,8 +173,8 @@ def test_nothing_may_be_missing(part: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("name", ["version", "key", "credentials", "access_key_id", "expiration"])
-def test_nothing_may_stand_there_twice(name: str) -> None:
-    """For readers differ in which one they take; not even with the same value."""
+def test_an_entry_with_a_repeated_field_is_not_read(name: str) -> None:
+    """An entry with a repeated field is not read, because JSON readers differ in which value they use."""
     document = json.loads(DATA)
     value = json.dumps(document.get(name) or document["credentials"].get(name)).encode()
     doubled = DATA.replace(f'"{name}": '.encode(), f'"{name}": '.encode() + value + f', "{name}": '.encode(), 1)
@@ -182,8 +184,8 @@ def test_nothing_may_stand_there_twice(name: str) -> None:
 
 
 @pytest.mark.case("C3")
-def test_cut_anywhere_it_is_nothing() -> None:
-    """At the front or at the end, by any number of bytes."""
+def test_a_cut_entry_is_not_read() -> None:
+    """An entry that is cut at the start or at the end, by any number of bytes, is not read."""
     assert believed(DATA) == ENTRY
     for length in range(len(DATA)):
         assert believed(DATA[:length]) is None
@@ -191,20 +193,20 @@ def test_cut_anywhere_it_is_nothing() -> None:
 
 
 @given(entries(), st.data())
-def test_any_entry_cut_anywhere_is_nothing(entry: CacheEntry, draw: st.DataObject) -> None:
-    """Whatever is in it."""
+def test_any_cut_entry_is_not_read(entry: CacheEntry, draw: st.DataObject) -> None:
+    """Any entry that is cut at its end is not read."""
     data = entry_to_bytes(KEY, entry)
     assert believed(data[: draw.draw(st.integers(0, len(data) - 1))]) is None
 
 
 @given(st.binary(min_size=1))
-def test_what_follows_an_entry_makes_it_none(more: bytes) -> None:
-    """Blanks and line ends apart, which change nothing."""
+def test_an_entry_with_trailing_bytes_is_not_read(more: bytes) -> None:
+    """An entry with more bytes after it is not read, unless they are only blanks and line ends."""
     assert believed(DATA + more) == (None if more.strip(b" \t\r\n") else ENTRY)
 
 
-def test_a_changed_bit_is_never_a_different_meaning() -> None:
-    """Each bit of an entry in turn: it is nothing, or what is read is what stands there, for the same key."""
+def test_a_changed_bit_is_never_read_as_another_entry() -> None:
+    """If one bit of an entry changes, either it is not read, or the result equals its content for the same key."""
     for position in range(len(DATA)):
         for bit in range(8):
             data = bytearray(DATA)
@@ -213,8 +215,8 @@ def test_a_changed_bit_is_never_a_different_meaning() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, len(DATA) - 1), st.binary(max_size=3)), min_size=1, max_size=5))
-def test_changed_bytes_are_never_a_different_meaning(changes: list[tuple[int, bytes]]) -> None:
-    """Several at once, more of them or fewer: the same."""
+def test_changed_bytes_are_never_read_as_another_entry(changes: list[tuple[int, bytes]]) -> None:
+    """If several bytes of an entry change, either it is not read, or the result equals its content for the same key."""
     data = DATA
     for position, instead in changes:
         data = data[:position] + instead + data[position + 1 :]
@@ -241,15 +243,15 @@ def test_changed_bytes_are_never_a_different_meaning(changes: list[tuple[int, by
         (b"", False),
     ],
 )
-def test_what_is_newer_is_known_by_its_version_alone(data: bytes, newer: bool) -> None:
-    """Whatever shape it has; it is not read, and what is no document is not newer, or it would never be replaced."""
+def test_a_newer_entry_is_recognized_by_its_version(data: bytes, newer: bool) -> None:
+    """An entry with a higher version is newer, and is not read. Bytes that are not a document are not newer."""
     assert is_newer(data) is newer
     assert entry_from_bytes(KEY, data) == (ENTRY if data is DATA else None)
 
 
 @pytest.mark.case("P71")
-def test_what_is_written_is_what_others_could_read() -> None:
-    """One JSON object: version, key, since, and the credentials by the names of their attributes."""
+def test_an_entry_is_a_json_document() -> None:
+    """An entry is one JSON object with version, key, since, and the credentials by the names of their attributes."""
     document = json.loads(DATA)
     assert (document["version"], document["key"], document["since"]) == (1, KEY, "2026-11-25T12:00:00+00:00")
     assert list(document["credentials"]) == [attribute.name for attribute in attrs.fields(Credentials)]

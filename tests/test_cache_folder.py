@@ -1,4 +1,4 @@
-"""The random bytes that cache keys are made with: one set for a user, in one file, and never an error."""
+"""The random bytes for cache keys: each user has one file of them, and a fault in it never raises an error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stskit.sources import Static
 
 @pytest.fixture(autouse=True)
 def forget() -> None:
-    """Start as a new process does."""
+    """Clear the memory of this process, as if a new process started."""
     cache_folder._user_key_in.cache_clear()
 
 
@@ -29,7 +29,7 @@ def file(home: Path) -> Path:
 
 @pytest.mark.case("P94")
 def test_it_is_created_once_for_its_user_alone(file: Path) -> None:
-    """32 bytes of mode 0600, in a folder of mode 0700, with nothing temporary beside it."""
+    """The first call creates 32 bytes with mode 0600 in a folder with mode 0700; later calls return the same bytes."""
     key = user_key()
     assert file.read_bytes() == key
     assert len(key) == 32
@@ -42,7 +42,7 @@ def test_it_is_created_once_for_its_user_alone(file: Path) -> None:
 
 
 def test_eight_processes_at_once_agree(home: Path, file: Path) -> None:
-    """None of them has the bytes of its own, and none replaces the file of another one."""
+    """Eight processes that start at the same time all use the bytes in the file."""
     code = "import sys; from stskit._io.cache_folder import user_key; sys.stdin.read(1); print(user_key().hex())"
     children = [
         subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -89,7 +89,7 @@ def _no_folder(file: Path) -> None:
 @pytest.mark.case("P95")
 @pytest.mark.parametrize("spoil", [_broken, _shared, _link, _folder, _open_folder, _no_folder])
 def test_bytes_that_cannot_be_trusted_are_those_of_the_process(spoil: Callable[[Path], None], file: Path) -> None:
-    """A cold cache, and no error; they stay the same as long as the process runs."""
+    """If the file cannot be trusted, the process uses its own bytes until it ends, without an error."""
     file.parent.mkdir(parents=True, mode=0o700)
     spoil(file)
     key = user_key()
@@ -102,7 +102,7 @@ def test_bytes_that_cannot_be_trusted_are_those_of_the_process(spoil: Callable[[
 
 @pytest.mark.case("P95")
 def test_without_a_home_folder_the_process_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And no folder called ~ appears."""
+    """Without a home folder, the process uses its own bytes and creates no folder called ~."""
     monkeypatch.setenv("HOME", "")
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     assert default_folder().startswith("~")
@@ -112,7 +112,7 @@ def test_without_a_home_folder_the_process_has_its_own(monkeypatch: pytest.Monke
 
 @pytest.mark.case("P94")
 def test_another_users_bytes_make_other_keys(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So nobody can try secrets against the keys of a cache."""
+    """Another user's bytes make another cache key, so cache keys cannot be used to test guessed secrets."""
     source = Static(Credentials("AKIA", "secret"))
     mine = source.identity
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))

@@ -1,4 +1,4 @@
-"""Credentials kept for one caller are never returned to another: the key covers what proves the identity."""
+"""Cached credentials of one caller are never returned to another: the cache key covers the proof of the identity."""
 
 from __future__ import annotations
 
@@ -51,20 +51,20 @@ HEXADECIMAL = r"[0-9a-f]{64}"
 
 
 def keys(key: str, secret: str = "secret-canary") -> str:
-    """The two settings of a user's own keys."""
+    """Return the two settings of a user's long-term keys."""
     return f"aws_access_key_id = {key}\naws_secret_access_key = {secret}\n"
 
 
 def saml(subject: str = "alice", issuer: str = "https://idp.example", **attributes: str) -> str:
-    """A response for *subject* by *issuer*, with more attributes of AWS."""
+    """Return a SAML response for *subject* from *issuer*, with more AWS attributes."""
     values = {"Role": [f"{ARN},{PROVIDER}"], **{name: [value] for name, value in attributes.items()}}
     xml = response(values).replace(">alice</a:NameID>", f">{subject}</a:NameID>")
     return encoded(xml.replace("https://idp.example", issuer))
 
 
-# What makes a recipe another one -----------------------------------------------------------------------------------
+# Changes of a recipe that change its identity ----------------------------------------------------------------------
 
-# One other value at least for each field of a role; what differs in nothing else makes another identity.
+# At least one other value for each field of a role. A change of one field must change the identity.
 ROLE: Mapping[str, list[Any]] = {
     "arn": ["arn:aws:iam::123456789012:role/S", "arn:aws:iam::123456789012:role/path/R", ARN.replace("aws", "aws-cn")],
     "session_name": ["alice", "bob"],
@@ -89,7 +89,7 @@ SERVER: Mapping[str, list[Any]] = {
     "use_fips": [True],
     "use_dualstack": [True],
 }
-PATIENCE: Mapping[str, Any] = {  # how a server is asked, not which one
+PATIENCE: Mapping[str, Any] = {  # Options that say how a server is called but not which server it is.
     "connect_timeout": 1,
     "read_timeout": 1,
     "total_timeout": 1,
@@ -122,7 +122,7 @@ def environment(**variables: str) -> Iterator[None]:
 
 
 def recipes() -> Iterator[tuple[str, str | None]]:
-    """What was changed, and the identity of the recipe then; the first is the recipe as it is."""
+    """Yield each change of the recipe with the resulting identity. The first pair has no change."""
     yield "nothing", AssumedRole(ARN, source=BASE, sts=BotocoreSTS()).identity
     for option, values in ROLE.items():
         for value in values:
@@ -166,27 +166,27 @@ SOURCES: Mapping[str, Callable[[], Source[Proof]]] = {
 
 
 def alike(told: list[tuple[str, str | None]]) -> list[tuple[str, str]]:
-    """The pairs that have one identity."""
+    """Return the pairs that have the same identity."""
     return [(one, other) for (one, its), (other, others) in combinations(told, 2) if its == others]
 
 
 @pytest.mark.case("P92")
 def test_the_table_has_every_option() -> None:
-    """A new field of a role or a server without a row in the table fails here."""
+    """The tables have a row for every field of a role, of a server and of a recipe."""
     assert {field.name for field in attrs.fields(Role)} == ROLE.keys()
     assert {field.name for field in attrs.fields(BotocoreSTS) if field.init} == {*SERVER, *PATIENCE}
     assert {field.name for field in attrs.fields(AssumedRole)} == {"role", "source", "sts", "wait_for_new_role"}
 
 
 @pytest.mark.case("C1", "P90", "P92")
-def test_whatever_changes_a_recipe_changes_its_identity() -> None:
-    """Role, each option, server and environment: change one, and no two are alike."""
+def test_each_change_of_a_recipe_changes_its_identity() -> None:
+    """A change of the role, of any option, of the server or of the environment changes the identity of a recipe."""
     assert not alike(list(recipes()))
 
 
 @pytest.mark.case("C1")
 def test_another_source_makes_another_recipe(home: Path) -> None:
-    """Another user, another profile, another person's token or assertion: no two are alike, alone or with a role."""
+    """Another user, profile, token or assertion has another identity, both as a source and as the source of a role."""
     configure(home, credentials=f"[one]\n{keys('AKIA3')}[two]\n{keys('AKIA4')}[default]\n{keys('AKIA5')}")
     told = [(name, AssumedRole(ARN, source=make()).identity) for name, make in SOURCES.items()]
     assert not alike(told)
@@ -197,7 +197,7 @@ def test_another_source_makes_another_recipe(home: Path) -> None:
 
 @pytest.mark.case("C1", "P88")
 def test_another_key_in_the_same_profile_makes_another_recipe(home: Path) -> None:
-    """The name of the profile is not what decides."""
+    """If the key in a profile changes, the identity changes, although the profile name stays the same."""
     told = []
     for key in ("AKIA1", "AKIA2"):
         configure(home, credentials=f"[dev]\n{keys(key)}")
@@ -206,8 +206,8 @@ def test_another_key_in_the_same_profile_makes_another_recipe(home: Path) -> Non
 
 
 @pytest.mark.case("C1")
-def test_every_role_of_a_chain_counts() -> None:
-    """Also the first one, and its options."""
+def test_each_role_of_a_chain_changes_the_identity() -> None:
+    """Each role of a chain and its options are part of the identity, also the first role."""
     one, other, long = Role(f"{ARN}1"), Role(f"{ARN}2"), Role(f"{ARN}1", duration=900)
     chains = [(one, Role(ARN)), (other, Role(ARN)), (long, Role(ARN)), (one, Role(ARN), Role(ARN))]
     told = [AssumedRole.through(*chain, source=BASE).identity for chain in chains]
@@ -215,7 +215,7 @@ def test_every_role_of_a_chain_counts() -> None:
 
 
 def test_the_same_recipe_built_again_has_the_same_identity() -> None:
-    """In whatever order its tags and parameters were given, and as ARN or as role."""
+    """Equal recipes have the same identity, whatever the order of tags and parameters, and with an ARN or a Role."""
     assert list(recipes()) == list(recipes())
     one = Role(ARN, tags={"a": "1", "b": "2"}, extra={"New": {"x": 1, "y": 2}}, duration=3600)
     other = Role(ARN, tags={"b": "2", "a": "1"}, extra={"New": {"y": 2, "x": 1}}, duration=timedelta(hours=1))
@@ -224,7 +224,7 @@ def test_the_same_recipe_built_again_has_the_same_identity() -> None:
 
 
 def test_another_process_finds_the_same_identity() -> None:
-    """For the whole table, whatever the seed of its hashes."""
+    """Another process computes the same identities, whatever its hash seed is."""
     path = f"{PACKAGE.parent}{os.pathsep}{Path(__file__).parent}"
     code = "import json, test_cache_key as table; print(json.dumps(list(table.recipes())))"
     for seed in ("1", "2"):
@@ -234,7 +234,7 @@ def test_another_process_finds_the_same_identity() -> None:
 
 
 def test_how_patiently_it_is_asked_makes_no_difference() -> None:
-    """Time-outs, logs and waiting for a new role change nothing of whose credentials come back."""
+    """Time-outs, traces and the waiting time for a new role do not change the identity."""
     usual = AssumedRole(ARN, source=BASE).identity
     for option, value in PATIENCE.items():
         assert AssumedRole(ARN, source=BASE, sts=BotocoreSTS(**{option: value})).identity == usual
@@ -242,7 +242,7 @@ def test_how_patiently_it_is_asked_makes_no_difference() -> None:
 
 
 def test_a_session_is_named_the_same_by_option_or_variable() -> None:
-    """A name in the environment is only the default, and does not count where the role has its own."""
+    """AWS_ROLE_SESSION_NAME has the same effect as the option, and has no effect on a role that has a session name."""
     named = AssumedRole(Role(ARN, session_name="alice"), source=BASE)
     without = AssumedRole(ARN, source=BASE)
     alone = named.identity
@@ -254,7 +254,7 @@ def test_a_session_is_named_the_same_by_option_or_variable() -> None:
 
 @pytest.mark.case("C1", "P91")
 def test_an_sts_without_identity_leaves_the_role_without_one() -> None:
-    """The name of a class says nothing about the server: two instances may ask two servers."""
+    """With an STS that has no identity, a role has no identity, because two instances can use two servers."""
 
     class Mine:
         def exchange(self, proof: Proof, role: Role) -> Credentials:
@@ -283,19 +283,19 @@ def test_an_sts_without_identity_leaves_the_role_without_one() -> None:
             Cached(recipe, FileCache("c"))
 
 
-def test_a_recipe_for_nobody_known_has_no_identity() -> None:
-    """Where the source does not say whose proof it gives, neither does the role; nor the next one."""
+def test_a_recipe_with_an_unnamed_source_has_no_identity() -> None:
+    """If a source has no identity, neither a role nor a chain with this source has one."""
     recipe = AssumedRole(ARN, source=ScriptedSource())
     assert recipe.identity is None
     assert AssumedRole(ARN, source=recipe).identity is None
 
 
-# Nothing secret ----------------------------------------------------------------------------------------------------
+# Identities contain no secrets -------------------------------------------------------------------------------------
 
 
 @pytest.mark.case("C1", "C2", "P49")
 def test_nothing_can_be_read_from_an_identity() -> None:
-    """It is 64 hexadecimal digits, whatever went in: nothing of a key, a token or an external id is in it."""
+    """An identity is always 64 hexadecimal digits, so no key, token or external ID can be read from it."""
     for _, identity in recipes():
         assert re.fullmatch(HEXADECIMAL, identity or "")
     assert re.fullmatch(HEXADECIMAL, BotocoreSTS("eu-west-1").identity)
@@ -303,7 +303,7 @@ def test_nothing_can_be_read_from_an_identity() -> None:
 
 @pytest.mark.case("C1", "P27", "P85", "P87")
 def test_another_secret_or_token_makes_another_identity(home: Path) -> None:
-    """Who knows a key id alone, with a wrong secret, never finds the credentials of its owner."""
+    """With the same key ID but another secret or token, the identity is another one."""
     parts: list[tuple[str, str | None]] = [("a", None), ("b", None), ("a", "t"), ("a", "u")]
     told: list[str | None] = [Static(Credentials("AKIA1", *each)).identity for each in parts]
     for secrets in (
@@ -326,7 +326,9 @@ def test_another_secret_or_token_makes_another_identity(home: Path) -> None:
 
 
 def test_the_parts_of_a_key_cannot_move_into_each_other() -> None:
-    """Each part goes in with its length, so that no two lists of parts give the same bytes."""
+    """Each part of a key is encoded with its length and type, so two different lists of parts never have the same
+    digest.
+    """
     one = (
         ["a", "bc"],
         ["ab", "c"],
@@ -343,8 +345,8 @@ def test_the_parts_of_a_key_cannot_move_into_each_other() -> None:
 
 
 @pytest.mark.parametrize("make", [lambda mfa: Role(ARN, mfa=mfa), lambda mfa: mfa], ids=["role", "session"])
-def test_the_device_counts_and_not_its_code(make: Callable[[MFA], Any]) -> None:
-    """A code is of the moment, and whoever is asked for it gives one for the same user."""
+def test_the_mfa_device_changes_the_identity_and_its_code_does_not(make: Callable[[MFA], Any]) -> None:
+    """The MFA device is part of the identity; the code and the way to get it are not."""
 
     def identity(mfa: MFA) -> str | None:
         made = make(mfa)
@@ -363,7 +365,7 @@ def test_the_device_counts_and_not_its_code(make: Callable[[MFA], Any]) -> None:
 
 @pytest.mark.case("C1", "P27", "P85", "P96")
 def test_only_the_very_same_proof_has_the_same_identity(tmp_path: Path) -> None:
-    """What a token or an assertion says is not verified: one with a forged signature has another identity."""
+    """A token or assertion with a forged signature has another identity, because stskit verifies no signatures."""
     real, forged = token(CLAIMS), token(CLAIMS, signature="Zm9yZ2Vk")
     assert Static(real).identity == Static(token(CLAIMS)).identity != Static(forged).identity
     (tmp_path / "token").write_text(real.value)
@@ -383,7 +385,7 @@ def test_only_the_very_same_proof_has_the_same_identity(tmp_path: Path) -> None:
 
 @pytest.mark.case("P87")
 def test_an_opaque_token_has_the_identity_of_its_bytes(tmp_path: Path) -> None:
-    """Nothing has to be read in it."""
+    """The identity of an opaque token depends on its bytes only."""
     told = []
     for value in ("opaque-one", "opaque-two"):
         (tmp_path / "token").write_text(value)
@@ -392,7 +394,7 @@ def test_an_opaque_token_has_the_identity_of_its_bytes(tmp_path: Path) -> None:
 
 
 def test_an_expired_proof_still_has_its_identity(tmp_path: Path) -> None:
-    """What is kept of a session outlives the proof that it came by."""
+    """An expired proof keeps its identity, because a cached session can be valid for longer than its proof."""
     clock = ManualClock(START)
     (tmp_path / "saml").write_text(saml())
     (tmp_path / "token").write_text(token({**CLAIMS, "exp": 1}).value)
@@ -411,8 +413,8 @@ def test_an_expired_proof_still_has_its_identity(tmp_path: Path) -> None:
 
 
 @pytest.mark.case("P86")
-def test_the_content_of_a_file_counts_and_not_its_path(tmp_path: Path) -> None:
-    """With the options that decide which proof it is: the field of JSON, the principal of an assertion."""
+def test_the_content_of_a_file_changes_the_identity_and_its_path_does_not(tmp_path: Path) -> None:
+    """The identity of a file source depends on the content and on the options that select the proof, not the path."""
     text = json.dumps({"id": token(CLAIMS).value, "other": token({"sub": "you"}).value})
     for name in ("one", "two"):
         (tmp_path / name).write_text(text)
@@ -429,14 +431,14 @@ def test_the_content_of_a_file_counts_and_not_its_path(tmp_path: Path) -> None:
 
 
 def sealed(number: int) -> str:
-    """An encrypted assertion."""
+    """Return a response with an encrypted assertion."""
     hidden = response().replace("<a:Assertion ", f"<a:EncryptedAssertion>{number}</a:EncryptedAssertion><x ")
     return encoded(hidden.replace("</a:Assertion>", "</x>"))
 
 
 @pytest.mark.case("C1")
-def test_an_encrypted_assertion_is_nobody_elses() -> None:
-    """Nothing of it can be read, so each has an identity of its own."""
+def test_each_encrypted_assertion_has_its_own_identity() -> None:
+    """Each encrypted assertion has its own identity, because stskit cannot read the user in it."""
     told: list[tuple[str, str | None]] = [
         ("one", Static(SAMLAssertion(sealed(1), PROVIDER)).identity),
         ("another", Static(SAMLAssertion(sealed(2), PROVIDER)).identity),
@@ -450,7 +452,7 @@ def test_an_encrypted_assertion_is_nobody_elses() -> None:
 
 @pytest.mark.parametrize("source", [OIDCTokenFile("gone"), SAMLFile("gone")], ids=["token", "SAML"])
 def test_a_file_that_is_missing_says_so(source: Source[Proof]) -> None:
-    """In the source's own words, also to whoever asks the role."""
+    """If the file is missing, the identity of the source or of its role raises SourceMissing and names the file."""
     with pytest.raises(SourceMissing, match="There is no file gone"):
         _ = source.identity  # type: ignore[attr-defined]
     with pytest.raises(SourceMissing, match="There is no file gone"):
@@ -464,7 +466,7 @@ SSO = "[profile dev]\nsso_session = corp\nsso_account_id = 123456789012\nsso_rol
 CORP = "[sso-session corp]\nsso_start_url = https://corp\nsso_region = us-east-1\n"
 BY_A = f"{DEV}source_profile = a\n[profile a]\nrole_arn = {ARN}2\nsource_profile = b\n"
 
-# Each of these is somebody else's for the profile dev: the config file and the credentials file.
+# With each of these pairs of a config file and a credentials file, the profile dev belongs to another caller.
 PROFILES: Mapping[str, tuple[str, str]] = {
     "keys in the credentials file": ("", f"[dev]\n{keys('AKIA1')}"),
     "other keys there": ("", f"[dev]\n{keys('AKIA2')}"),
@@ -507,15 +509,15 @@ def identity_with(home: Path, config: str = "", shared: str = "", name: str | No
 
 @pytest.fixture
 def tokens() -> None:
-    """Two people's tokens, beside where the test runs."""
+    """Write the tokens of two users into the working folder."""
     Path("one").write_text(token(CLAIMS).value)
     Path("two").write_text(token({**CLAIMS, "sub": "you"}).value)
 
 
 @pytest.mark.case("C1", "P88")
 @pytest.mark.usefixtures("tokens")
-def test_whatever_decides_for_a_profile_changes_its_identity(home: Path) -> None:
-    """Keys, roles, sources however far, sign-ins and tokens: no two are alike."""
+def test_each_deciding_setting_of_a_profile_changes_its_identity(home: Path) -> None:
+    """A change of the keys, roles, source profiles, sign-ins or tokens of a profile changes its identity."""
     told = [(what, identity_with(home, *files)) for what, files in PROFILES.items()]
     assert not alike(told)
     assert all(re.fullmatch(HEXADECIMAL, identity or "") for _, identity in told)
@@ -525,7 +527,7 @@ def test_whatever_decides_for_a_profile_changes_its_identity(home: Path) -> None
     "header", ["[profile dev]", '[profile "dev"]', "[profile 'dev']", "[profile  dev]"], ids=lambda header: header[8:-1]
 )
 def test_a_name_may_be_quoted_in_the_config_file(header: str, home: Path) -> None:
-    """It is the same profile, as for botocore."""
+    """A quoted profile name in the config file is the same profile for stskit and botocore."""
     assert identity_with(home, f"{header}\n{keys('AKIA1')}") == identity_with(home, f"[profile dev]\n{keys('AKIA1')}")
     assert key_of_botocore("dev") == "AKIA1"
 
@@ -541,7 +543,7 @@ def test_a_name_may_be_quoted_in_the_config_file(header: str, home: Path) -> Non
     ids=["alone", "of the source profile", "beside keys"],
 )
 def test_a_profile_with_a_process_needs_a_key(config: str, home: Path) -> None:
-    """Nobody can see who is behind a credential_process: two people may run the same one."""
+    """A profile with a credential_process has no identity, because two users can run it; a file cache needs a key."""
     configure(home, config)
     recipe = AssumedRole(ARN, source=Profile("dev"))
     assert Profile("dev").identity is None
@@ -552,7 +554,7 @@ def test_a_profile_with_a_process_needs_a_key(config: str, home: Path) -> None:
 
 
 def test_the_default_profile_is_found_in_either_file(home: Path) -> None:
-    """As `[default]`, by its name and by none."""
+    """The default profile is found in both files, with its name and without a name."""
     told = set()
     for config, shared in ((f"[default]\n{keys('AKIA1')}", ""), ("", f"[default]\n{keys('AKIA1')}")):
         told |= {identity_with(home, config, shared, name) for name in (None, "default")}
@@ -561,7 +563,7 @@ def test_the_default_profile_is_found_in_either_file(home: Path) -> None:
 
 
 def test_keys_in_the_credentials_file_go_before_those_in_the_config_file(home: Path) -> None:
-    """So another key in the config file, which nobody uses, makes no difference."""
+    """Keys in the credentials file have precedence, so unused keys in the config file do not change the identity."""
     told = [
         identity_with(home, f"[profile dev]\n{keys(unused)}", f"[dev]\n{keys(used)}")
         for unused, used in [("AKIA1", "AKIA2"), ("AKIA3", "AKIA2"), ("AKIA1", "AKIA4")]
@@ -571,7 +573,7 @@ def test_keys_in_the_credentials_file_go_before_those_in_the_config_file(home: P
 
 @pytest.mark.case("C1")
 def test_keys_in_the_environment_go_before_the_default_chain_and_not_before_a_name(home: Path) -> None:
-    """They are their owner's, whatever the profile is; and a profile that is named has its own."""
+    """Keys in the environment decide for the default chain but not for a profile that is named."""
     configure(home, credentials=f"[dev]\n{keys('AKIA1')}[default]\n{keys('AKIA2')}")
     named, ambient = Profile("dev").identity, Profile().identity
     told = []
@@ -587,7 +589,7 @@ def test_keys_in_the_environment_go_before_the_default_chain_and_not_before_a_na
 
 @pytest.mark.parametrize("variable", ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])
 def test_the_profile_of_the_environment_is_that_of_the_default_chain(variable: str, home: Path) -> None:
-    """And of no profile that is named."""
+    """AWS_PROFILE and AWS_DEFAULT_PROFILE decide for the default chain but not for a profile that is named."""
     configure(home, credentials=f"[dev]\n{keys('AKIA1')}[default]\n{keys('AKIA2')}")
     dev, default = Profile("dev").identity, Profile("default").identity
     with environment(**{variable: "dev"}):
@@ -598,8 +600,8 @@ def test_the_profile_of_the_environment_is_that_of_the_default_chain(variable: s
 
 
 @pytest.mark.parametrize("name", [None, "dev"])
-def test_the_files_that_the_environment_names_count(name: str | None, home: Path, tmp_path: Path) -> None:
-    """What is in the usual ones does not, then; a name may begin with the home folder."""
+def test_files_named_by_variables_are_read(name: str | None, home: Path, tmp_path: Path) -> None:
+    """The files named by AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE are read instead of the usual files."""
     header = "[default]" if name is None else "[profile dev]"
     usual = identity_with(home, f"{header}\n{keys('AKIA1')}", name=name)
     (tmp_path / "config").write_text(f"{header}\n{keys('AKIA2')}")
@@ -612,7 +614,7 @@ def test_the_files_that_the_environment_names_count(name: str | None, home: Path
 
 
 def test_a_role_by_the_keys_of_the_environment_is_their_owners(home: Path) -> None:
-    """Also at the end of a chain; and without such keys it is still no secret whose they would be."""
+    """With credential_source = Environment, the keys in the environment are part of the identity, also in a chain."""
     role = f"{DEV}credential_source = Environment\n"
     far = f"{DEV}source_profile = a\n[profile a]\nrole_arn = {ARN}2\ncredential_source = Environment\n"
     told = [identity_with(home, role)]
@@ -625,7 +627,7 @@ def test_a_role_by_the_keys_of_the_environment_is_their_owners(home: Path) -> No
 @pytest.mark.case("P89")
 @pytest.mark.parametrize("place", ["Ec2InstanceMetadata", "EcsContainer"])
 def test_a_role_by_the_instance_or_the_container_has_no_identity(place: str, home: Path) -> None:
-    """Nothing in the configuration says whose that is; nor at the end of a chain, nor with keys in the environment."""
+    """A role with credentials of the instance or the container has no identity, also in a chain or beside keys."""
     near = f"{DEV}credential_source = {place}\n"
     far = f"{DEV}source_profile = a\n[profile a]\nrole_arn = {ARN}2\ncredential_source = {place}\n"
     with environment(AWS_ACCESS_KEY_ID="AKIA1"):
@@ -635,18 +637,18 @@ def test_a_role_by_the_instance_or_the_container_has_no_identity(place: str, hom
 
 @pytest.mark.parametrize("config", ["", "[default]\nregion = eu-west-1\n", f"[profile other]\n{keys('AKIA1')}"])
 def test_where_nothing_is_configured_there_is_no_identity(config: str, home: Path) -> None:
-    """The container or the instance decides."""
+    """Without configured credentials the default chain has no identity, because the machine decides."""
     assert identity_with(home, config, name=None) is None
 
 
 def test_without_any_file_there_is_no_identity(home: Path) -> None:
-    """As on an instance that gives its role to whatever runs on it."""
+    """Without any AWS file, the default chain has no identity."""
     assert not (home / ".aws").exists()
     assert Profile().identity is None
 
 
-def test_only_the_default_chain_may_go_on_to_the_machine(home: Path) -> None:
-    """A named profile without credentials is refused when it is fetched, so nothing is ever kept for it."""
+def test_only_the_default_profile_can_use_the_machine(home: Path) -> None:
+    """A named profile without credentials has an identity, because only the default profile uses the machine's."""
     region = "region = eu-west-1\noutput = json\n"
     assert identity_with(home, f"[profile dev]\n{region}[default]\n{region}") is not None
     assert Profile("default").identity is None
@@ -656,8 +658,8 @@ def test_only_the_default_chain_may_go_on_to_the_machine(home: Path) -> None:
     assert identity_with(home, f"[profile dev]\n{region}credential_source = Ec2InstanceMetadata\n") is None
 
 
-def test_a_profile_that_does_not_exist_is_told_of_when_it_is_fetched(home: Path) -> None:
-    """Until then it has an identity that nobody else has."""
+def test_a_missing_profile_is_an_error_of_the_fetch_only(home: Path) -> None:
+    """A missing profile has an identity of its own, and its fetch raises SourceMissing."""
     configure(home, credentials=f"[dev]\n{keys('AKIA1')}")
     assert len({Profile("nobody").identity, Profile("nothing").identity, Profile("dev").identity, None}) == 4
     with pytest.raises(SourceMissing, match="Profile 'nobody' does not exist"):
@@ -665,7 +667,7 @@ def test_a_profile_that_does_not_exist_is_told_of_when_it_is_fetched(home: Path)
 
 
 def test_profiles_in_a_circle_come_to_an_end(home: Path) -> None:
-    """They are told of when they are fetched; and those around it still count."""
+    """Profiles that refer to each other in a circle have identities, and other settings of them are part of these."""
     circle = f"{DEV}source_profile = a\n{DEV.replace('dev', 'a')}source_profile = b\n{DEV.replace('dev', 'b')}"
     told = [identity_with(home, f"{circle}source_profile = {name}\n") for name in ("dev", "a", "b")]
     assert len({*told, None}) == 4
@@ -684,10 +686,10 @@ def test_profiles_in_a_circle_come_to_an_end(home: Path) -> None:
 )
 @pytest.mark.parametrize("file", ["config", "credentials"])
 @pytest.mark.parametrize("name", [None, "dev"])
-def test_a_file_that_cannot_be_read_is_told_of_when_it_is_fetched(
+def test_an_unreadable_file_is_an_error_of_the_fetch_only(
     content: bytes, file: str, name: str | None, home: Path
 ) -> None:
-    """Whoever asks for an identity gets no error, and none that another profile has."""
+    """If a profile file is unreadable, the identity differs from all others, and only the fetch raises an error."""
     usual = identity_with(home, f"[profile dev]\n{keys('AKIA1')}[default]\n{keys('AKIA1')}", name=name)
     (home / ".aws" / file).write_bytes(content)
     assert Profile(name).identity != usual
@@ -695,8 +697,8 @@ def test_a_file_that_cannot_be_read_is_told_of_when_it_is_fetched(
         Profile(name).fetch()
 
 
-def test_a_folder_in_the_place_of_a_file_is_as_good_as_none(home: Path) -> None:
-    """Botocore passes it over too."""
+def test_a_folder_with_the_name_of_the_config_file_is_ignored(home: Path) -> None:
+    """A folder in the position of the config file is ignored, as in botocore."""
     configure(home, credentials=f"[dev]\n{keys('AKIA1')}")
     usual = Profile("dev").identity
     (home / ".aws" / "config").unlink()
@@ -706,8 +708,8 @@ def test_a_folder_in_the_place_of_a_file_is_as_good_as_none(home: Path) -> None:
 
 
 @pytest.mark.usefixtures("tokens")
-def test_a_token_that_the_environment_names_counts_for_the_default_chain(home: Path) -> None:
-    """Its subject, the role and the name of the session; a profile that is named does not look at it."""
+def test_a_token_file_variable_changes_the_default_identity(home: Path) -> None:
+    """The token, role and session name in the environment decide for the default chain but not for a named profile."""
     configure(home, credentials=f"[dev]\n{keys('AKIA1')}")
     named, told = Profile("dev").identity, []
     for file, role, name in [
@@ -724,8 +726,8 @@ def test_a_token_that_the_environment_names_counts_for_the_default_chain(home: P
 
 
 @pytest.mark.case("C1", "P88")
-def test_the_bytes_of_a_token_file_count(home: Path) -> None:
-    """Whether a profile names it or the environment does."""
+def test_the_bytes_of_a_token_file_change_the_identity(home: Path) -> None:
+    """The bytes of a token file are part of the identity, whether a profile or the environment names the file."""
     configure(home, f"{DEV}web_identity_token_file = token\n")
     told: list[str | None] = []
     for claims in (CLAIMS, {**CLAIMS, "iat": 5, "exp": 9}, {**CLAIMS, "sub": "you"}):
@@ -739,7 +741,7 @@ def test_the_bytes_of_a_token_file_count(home: Path) -> None:
 @pytest.mark.case("C1", "P88")
 @pytest.mark.parametrize("kind", ["sso session", "sso page", "login"])
 def test_two_people_who_sign_in_to_one_profile_have_two_identities(kind: str, home: Path) -> None:
-    """By the token file that botocore would use: another person's sign-in replaces it."""
+    """Another user's sign-in changes the identity of a profile, because it changes botocore's token file."""
     config, name, folder = {
         "sso session": (SSO + CORP, "corp", "sso/cache"),
         "sso page": (PROFILES["SSO without a session"][0], "https://a", "sso/cache"),
@@ -761,7 +763,7 @@ def test_two_people_who_sign_in_to_one_profile_have_two_identities(kind: str, ho
             assert Profile("dev").identity == told[-1]
 
 
-# As botocore finds them --------------------------------------------------------------------------------------------
+# Agreement with botocore -------------------------------------------------------------------------------------------
 
 NAMES = ["default", "a", "b", "c"]
 KEYS = st.sampled_from(["AKIA1", "AKIA2", "AKIA3"]).map(
@@ -789,7 +791,7 @@ VARIABLES: st.SearchStrategy[Mapping[str, str]] = st.one_of(
 
 @attrs.frozen
 class World:
-    """All that decides which keys a profile gives."""
+    """A complete configuration: both files and the environment variables."""
 
     config: Mapping[str, Mapping[str, str]]
     shared: Mapping[str, Mapping[str, str]]
@@ -819,7 +821,7 @@ WORLDS = st.builds(
 
 
 def _client(_session: Session, _service: str, **options: Any) -> object:
-    """An STS whose key ids say who has asked for what."""
+    """Return an STS client whose access key IDs contain the request and the caller's key."""
 
     def assume_role(**asked: Any) -> dict[str, Any]:
         asked.pop("RoleSessionName")
@@ -831,7 +833,7 @@ def _client(_session: Session, _service: str, **options: Any) -> object:
 
 
 def key_of_botocore(name: str | None) -> str | None:
-    """The key id that botocore finds, None where it would ask the container or the instance; raises what it raises."""
+    """Return the access key ID that botocore finds, or None if it would ask the container or the instance."""
     found = Session(profile=name).get_credentials()
     return found.get_frozen_credentials().access_key if found else None
 
@@ -842,7 +844,7 @@ def key_of_botocore(name: str | None) -> str | None:
 def test_where_botocore_finds_other_keys_the_identity_is_another(
     home: Path, worlds: list[World], name: str | None
 ) -> None:
-    """For any two configurations with keys, roles and sources of roles; and there is none where it finds nothing."""
+    """Two configurations for which botocore finds different keys have different identities."""
     found: list[tuple[str, str | None]] = []
     for world in worlds:
         world.build(home)
@@ -851,7 +853,7 @@ def test_where_botocore_finds_other_keys_the_identity_is_another(
             identity = Profile(name).identity
             try:
                 key = key_of_botocore(name)
-            except Exception:  # which is told when it is fetched
+            except Exception:  # The fetch reports this error.
                 continue
         if key is None and identity is not None:
             assert name in NAMES[1:]
@@ -866,12 +868,12 @@ def test_where_botocore_finds_other_keys_the_identity_is_another(
         assert one == other or its != others
 
 
-# Sessions and recipes that are cached ------------------------------------------------------------------------------
+# Sessions and cached recipes ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.case("C1", "P90")
-def test_a_session_of_the_users_own_is_told_by_user_length_device_and_server() -> None:
-    """Change one, and it is another; where nobody knows the user, nobody knows the session."""
+def test_the_parts_of_the_identity_of_a_session() -> None:
+    """The user, duration, MFA device and server are part of the identity of a session; without a user there is none."""
     told = [
         ("the user", BASE.identity),
         ("a session", SessionToken(BASE).identity),
@@ -890,12 +892,14 @@ def test_a_session_of_the_users_own_is_told_by_user_length_device_and_server() -
 
 
 def test_a_key_stands_for_the_proof_that_a_source_starts_from() -> None:
-    """The roles, their options and the STS count as ever; without a key a `Cached` has the identity of its source."""
+    """A key replaces the identity of the source only; the roles, their options and the STS are still part of the
+    identity.
+    """
     recipe = AssumedRole(ARN, source=BASE)
     assert Cached(recipe).identity == Cached(Cached(recipe)).identity == recipe.identity
     assert AssumedRole(ARN, source=Cached(recipe)).identity == AssumedRole(ARN, source=recipe).identity
     chain = AssumedRole(ARN, source=recipe)
-    assert Cached(chain).identity == chain.identity  # though each role of it is refreshed on its own
+    assert Cached(chain).identity == chain.identity  # Although each role of it is refreshed separately.
     unknown = ScriptedSource()
     assert Cached(unknown).identity is None
     told = [
@@ -914,11 +918,11 @@ def test_a_key_stands_for_the_proof_that_a_source_starts_from() -> None:
     assert Cached(AssumedRole(ARN, source=Cached(unknown, key="mine")), key="yours").identity == told[2]
 
 
-# The place in a cache ----------------------------------------------------------------------------------------------
+# Entries in a cache ------------------------------------------------------------------------------------------------
 
 
 class Telling:
-    """An STS that answers with the key id of the proof, and with whom that was for; counts its calls."""
+    """An STS whose credentials contain the access key ID of the proof. It counts its calls."""
 
     identity = "telling"
 
@@ -935,12 +939,12 @@ class Telling:
 
 
 class Unnamed(ScriptedSource):
-    """A source that does not say whose credentials it gives."""
+    """A source without an identity."""
 
 
 @pytest.mark.case("P91", "P97")
 def test_in_a_cache_that_lasts_a_source_without_identity_needs_a_key(tmp_path: Path) -> None:
-    """That is told at once, with both ways out, before anything is called or any file is made."""
+    """A persistent cache refuses a source without identity with both remedies, before any call or new file."""
     clock = ManualClock(START)
     folder, source = tmp_path / "c", Unnamed(credentials(clock, hours=1))
     with pytest.raises(SourceMissing, match=r"Unnamed does not say whose .*key=\.\.\..* attribute identity"):
@@ -957,8 +961,8 @@ def test_in_a_cache_that_lasts_a_source_without_identity_needs_a_key(tmp_path: P
 
 
 @pytest.mark.case("P97")
-def test_a_cache_of_somebody_else_is_taken_for_one_that_lasts() -> None:
-    """Unless it says that nothing outlives the process."""
+def test_a_third_party_cache_is_persistent_by_default() -> None:
+    """A cache of another class is persistent unless its attribute `persistent` is false."""
 
     class Mine(MemoryCache):
         persistent = True
@@ -974,22 +978,22 @@ def test_a_cache_of_somebody_else_is_taken_for_one_that_lasts() -> None:
 
 @pytest.mark.parametrize("said", [5, "", None, b"mine", ["mine"]])
 def test_an_identity_is_a_text(said: object, tmp_path: Path) -> None:
-    """What is anything else, or empty, is none."""
+    """An identity that is empty or not text has the same effect as no identity."""
     source = Unnamed()
     source.identity = said  # type: ignore[attr-defined]
     with pytest.raises(SourceMissing, match="does not say whose"):
         Cached(source, FileCache(tmp_path / "c"))
 
 
-def test_what_is_no_cache_is_told_at_once(tmp_path: Path) -> None:
-    """A path is not one."""
+def test_a_value_that_is_not_a_cache_is_refused(tmp_path: Path) -> None:
+    """A value that is not a cache, for example a path, raises TypeError."""
     with pytest.raises(TypeError, match=r"Did you mean FileCache\(folder\)\?"):
         Cached(BASE, str(tmp_path))  # type: ignore[arg-type]
 
 
 @pytest.mark.case("C1", "P93")
 def test_a_key_never_finds_the_entry_of_another_role(tmp_path: Path) -> None:
-    """It names the source alone; and whatever the source says, the key stands for it."""
+    """With the same key, each role has its own entry; the key replaces the source's own identity."""
     clock, cache = ManualClock(START), FileCache(tmp_path / "c")
     sts, source = Telling(clock), Unnamed(credentials(clock))
     for role, calls in [(ARN, 1), (f"{ARN}2", 2), (ARN, 2)]:
@@ -1003,7 +1007,7 @@ def test_a_key_never_finds_the_entry_of_another_role(tmp_path: Path) -> None:
 
 @pytest.mark.case("P49")
 def test_the_keys_of_a_cache_are_never_plain_text() -> None:
-    """Neither the key that you pass nor what a source says stands in a cache."""
+    """Neither the key that you pass nor the identity of a source is plain text in a cache."""
     clock, seen = ManualClock(START), []
 
     class Watched(MemoryCache):
@@ -1021,7 +1025,7 @@ def test_the_keys_of_a_cache_are_never_plain_text() -> None:
 
 @pytest.mark.case("C1")
 def test_in_memory_a_source_without_identity_is_alone() -> None:
-    """It needs no key, and what it puts there nobody else finds; not even with the very same source."""
+    """In a memory cache, a source without identity needs no key, and no other `Cached` finds its entry."""
     clock, cache = ManualClock(START), MemoryCache()
     sources = [Unnamed(lambda: credentials(clock, hours=1)) for _ in range(2)]
     all_of_them = [Cached(each, cache, clock=clock) for each in (*sources, sources[0])]
@@ -1033,7 +1037,7 @@ def test_in_memory_a_source_without_identity_is_alone() -> None:
 
 @pytest.mark.case("C1")
 def test_two_users_never_share_an_entry(tmp_path: Path) -> None:
-    """The same role from two users' keys, alone and through a hub; each finds their own, and only their own, again."""
+    """The same role with the keys of two users, alone and through a hub, has one cache entry for each user."""
     clock = ManualClock(START)
     sts, cache, users = Telling(clock), FileCache(tmp_path / "c"), ["AKIAALICE", "AKIABOB"]
     chains: list[tuple[list[str], str]] = [([ARN], "R for {}"), ([f"{ARN}-hub1", f"{ARN}2"], "2 for 1 for {}")]
@@ -1047,8 +1051,8 @@ def test_two_users_never_share_an_entry(tmp_path: Path) -> None:
 
 @pytest.mark.case("C1")
 @pytest.mark.parametrize("kind", ["profile", "token", "SAML"])
-def test_who_is_behind_a_file_now_does_not_get_what_was_for_another(kind: str, tmp_path: Path, home: Path) -> None:
-    """The same path, the same profile and the same role, and somebody else's keys, token or assertion in it."""
+def test_a_replaced_proof_file_has_another_entry(kind: str, tmp_path: Path, home: Path) -> None:
+    """If another user's keys, token or assertion replace a file, its role has another cache entry."""
     clock, file = ManualClock(START), tmp_path / "proof"
     sts, cache = Telling(clock), FileCache(tmp_path / "c")
     makers: dict[str, tuple[Source[Proof], Callable[[str], str]]] = {
@@ -1067,8 +1071,8 @@ def test_who_is_behind_a_file_now_does_not_get_what_was_for_another(kind: str, t
 
 
 @pytest.mark.parametrize("make", [lambda: FileCache("c"), MemoryCache], ids=["file", "memory"])
-def test_a_source_that_cannot_be_read_yet_is_told_of_when_it_is_fetched(make: Callable[[], Any]) -> None:
-    """By its own error; and once the file is there, all is well."""
+def test_a_missing_proof_file_is_an_error_of_the_fetch_only(make: Callable[[], Any]) -> None:
+    """A `Cached` can be built while its file is missing. The fetch raises SourceMissing until the file exists."""
     clock = ManualClock(START)
     both = Cached(AssumedRole(ARN, source=OIDCTokenFile("token"), sts=Telling(clock)), make(), clock=clock)
     assert not Path("c").exists()
@@ -1080,17 +1084,17 @@ def test_a_source_that_cannot_be_read_yet_is_told_of_when_it_is_fetched(make: Ca
     assert both.fetch().access_key_id == "me"
 
 
-def test_a_session_name_that_sts_would_refuse_is_told_as_without_a_cache(tmp_path: Path) -> None:
-    """It is part of the identity of a role, and an error of its own, no missing source."""
+def test_an_invalid_session_name_is_a_role_error_with_a_cache(tmp_path: Path) -> None:
+    """An invalid AWS_ROLE_SESSION_NAME raises RoleError with a cache, as it does without one."""
     with environment(AWS_ROLE_SESSION_NAME="not good"), pytest.raises(RoleError, match="session_name"):
         Cached(AssumedRole(ARN, source=BASE), FileCache(tmp_path / "c")).fetch()
 
 
-# How a cache is used -----------------------------------------------------------------------------------------------
+# Use of a cache ----------------------------------------------------------------------------------------------------
 
 
 class Failing:
-    """A cache that fails in everything."""
+    """A cache of which every method fails."""
 
     persistent = False
 
@@ -1104,24 +1108,24 @@ class Failing:
         raise Down
 
 
-def test_a_cache_that_fails_costs_nobody_credentials() -> None:
-    """It is said, and the source is asked."""
+def test_a_failing_cache_causes_warnings_only() -> None:
+    """If all methods of a cache fail, each failure is a warning and the source is called."""
     clock = ManualClock(START)
     mine = credentials(clock, hours=1)
     with pytest.warns(CacheWarning, match="Failing failed with Down") as told:
         assert Cached(Unnamed(mine), Failing(), clock=clock).fetch() is mine
-    assert len(told) == 4  # twice it was looked into, once entered, once written
+    assert len(told) == 4  # two reads, one lock, one write
 
 
 @pytest.mark.case("P109")
 def test_keys_without_an_end_are_not_kept(tmp_path: Path) -> None:
-    """They have their own place."""
+    """Long-term keys are not written to a cache."""
     assert Cached(BASE, FileCache(tmp_path / "c")).fetch() is BASE.proof
     assert not list((tmp_path / "c").glob("*.json"))
 
 
-def test_what_was_fetched_for_somebody_else_by_then_is_not_kept() -> None:
-    """Who was behind the source when the key was made need not be who was asked."""
+def test_credentials_of_a_changed_identity_are_not_cached() -> None:
+    """If the identity changes during the fetch, the credentials are not cached."""
     clock, cache = ManualClock(START), MemoryCache()
 
     def change() -> Credentials:
@@ -1139,12 +1143,14 @@ def test_what_was_fetched_for_somebody_else_by_then_is_not_kept() -> None:
 
 
 def key_of(cached: Cached) -> str:
-    """The key of its entry in a cache."""
+    """Return the key of its entry in a cache."""
     return digest("entry", cached.identity)
 
 
-def test_while_another_one_is_at_it_what_is_at_hand_is_used() -> None:
-    """And it is looked into again, once alone, before anybody is asked."""
+def test_during_another_refresh_the_old_credentials_are_used() -> None:
+    """While another process refreshes, the old credentials are used; the holder of the lock reads the cache again
+    first.
+    """
     clock, cache = ManualClock(START), MemoryCache()
     source, policy = Unnamed(lambda: credentials(clock, hours=1)), RefreshPolicy(jitter=0)
     one, other = (Cached(source, cache, policy, "mine", clock) for _ in range(2))
@@ -1161,18 +1167,18 @@ def test_while_another_one_is_at_it_what_is_at_hand_is_used() -> None:
         @contextmanager
         def exclusive(self, key: str, /, *, wait: bool) -> Iterator[bool]:
             entered.append(key)
-            slow.put(key, cache.get(key) or pytest.fail("nothing there"))  # another one has put it there meanwhile
+            slow.put(key, cache.get(key) or pytest.fail("nothing there"))  # Another process has written it meanwhile.
             yield True
 
     slow = Slow()
     late = Cached(source, slow, policy, "mine", clock)
     assert late.fetch() is other.fetch()
     assert Cached(source, slow, policy, "mine", clock).fetch() is other.fetch()
-    assert entered == [key_of(one)]  # once: what is fresh is used as it is
+    assert entered == [key_of(one)]  # once, because fresh credentials need no lock
     assert source.calls == 2
 
 
-# What differs where it is easily missed ----------------------------------------------------------------------------
+# Configurations that are easy to miss ------------------------------------------------------------------------------
 
 CONFIG, SHARED = "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"
 USED, UNUSED = keys("KEY"), keys("AKIAUNUSED")
@@ -1180,7 +1186,7 @@ USED, UNUSED = keys("KEY"), keys("AKIAUNUSED")
 
 @attrs.frozen
 class Reading:
-    """A profile for which botocore finds the key id KEY."""
+    """A profile for which botocore finds the access key ID KEY."""
 
     name: str | None = "dev"
     config: str = field(default="", kw_only=True)
@@ -1214,7 +1220,7 @@ READINGS: Mapping[str, Reading] = {
 @pytest.mark.case("C1")
 @pytest.mark.parametrize("reading", READINGS.values(), ids=READINGS.keys())
 def test_a_file_is_read_as_botocore_reads_it(reading: Reading, home: Path) -> None:
-    """So that two users' keys never have one identity."""
+    """Where botocore finds another user's keys in a profile, the identity of the profile is another one."""
     told: list[str | None] = []
     for key in ("AKIA1", "AKIA2"):
         configure(home, reading.config.replace("KEY", key), reading.shared.replace("KEY", key))
@@ -1228,7 +1234,7 @@ def test_a_file_is_read_as_botocore_reads_it(reading: Reading, home: Path) -> No
 @pytest.mark.case("C1")
 @pytest.mark.parametrize("header", ['[sso-session "corp"]', "[sso-session  corp]", "[sso-session\tcorp]"])
 def test_an_sso_session_may_be_quoted(header: str, home: Path) -> None:
-    """As a profile may; its start page still counts."""
+    """The start page of an SSO session with a quoted name is part of the identity."""
     corp = CORP.replace("[sso-session corp]", header)
     assert identity_with(home, SSO + corp) != identity_with(home, SSO + corp.replace("//corp", "//other"))
 
@@ -1236,7 +1242,7 @@ def test_an_sso_session_may_be_quoted(header: str, home: Path) -> None:
 @pytest.mark.case("C1")
 @pytest.mark.parametrize("name", [None, "dev"])
 def test_two_opaque_tokens_have_two_identities(name: str | None, home: Path) -> None:
-    """The next one at that path could be anybody's."""
+    """Two opaque tokens in the same file have two identities."""
     configure(home, f"{DEV}web_identity_token_file = token\n")
     told = []
     for value in ("opaque-one", "opaque-two"):
@@ -1249,8 +1255,8 @@ def test_two_opaque_tokens_have_two_identities(name: str | None, home: Path) -> 
 @pytest.mark.case("C1")
 @pytest.mark.parametrize("variable", ["AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME"])
 @pytest.mark.usefixtures("tokens")
-def test_a_variable_beside_the_token_of_the_default_profile_counts(variable: str, home: Path) -> None:
-    """It goes before the setting of the profile, though the token is named by the profile."""
+def test_role_variables_change_the_identity_of_the_default_profile(variable: str, home: Path) -> None:
+    """AWS_ROLE_ARN and AWS_ROLE_SESSION_NAME override the default profile, so they are part of its identity."""
     configure(home, f"{DEV.replace('profile dev', 'default')}web_identity_token_file = one\n")
     told = []
     for end in ("1", "2"):
@@ -1260,8 +1266,8 @@ def test_a_variable_beside_the_token_of_the_default_profile_counts(variable: str
 
 
 @pytest.mark.case("C1")
-def test_a_role_of_a_profile_is_told_by_its_sts_too(home: Path) -> None:
-    """It is assumed where the environment says, as that of a recipe is."""
+def test_the_sts_endpoint_changes_the_identity_of_a_profile(home: Path) -> None:
+    """The STS endpoint in the environment is part of the identity of a profile with a role."""
     configure(home, *PROFILES["a role by a profile with keys"])
     with environment(AWS_ENDPOINT_URL_STS="https://sts.example"):
         elsewhere = Profile("dev").identity
@@ -1278,8 +1284,11 @@ def test_a_role_of_a_profile_is_told_by_its_sts_too(home: Path) -> None:
     ],
     ids=["an empty name of a token", "no role", "no role by a profile", "an empty path"],
 )
-def test_what_decides_nothing_makes_no_identity(config: str, variables: Mapping[str, str], home: Path) -> None:
-    """The instance decides, though something is set that would have counted beside something else."""
+def test_settings_without_effect_give_no_identity(config: str, variables: Mapping[str, str], home: Path) -> None:
+    """Settings that select no credentials give the default chain no identity.
+
+    Here the instance decides, although each setting would have an effect beside another one.
+    """
     configure(home, config)
     with environment(**variables):
         if key_of_botocore(None) is not None:
@@ -1288,8 +1297,8 @@ def test_what_decides_nothing_makes_no_identity(config: str, variables: Mapping[
 
 
 @pytest.mark.case("C1")
-def test_what_a_token_says_of_the_source_identity_counts() -> None:
-    """STS takes it for the session, as it does the tags, and it cannot be changed in what is chained onto that."""
+def test_the_source_identity_of_a_token_changes_the_identity() -> None:
+    """The source identity in a token is part of the identity, because STS passes it to the session."""
     claim = "https://aws.amazon.com/source_identity"
     assert Static(token({**CLAIMS, claim: "alice"})).identity != Static(token({**CLAIMS, claim: "bob"})).identity
 
@@ -1300,20 +1309,20 @@ def test_what_a_token_says_of_the_source_identity_counts() -> None:
     [{"Role": [f"{ARN},{PROVIDER}2"]}, {"Role": [f"{ARN},{PROVIDER}"], "TransitiveTagKeys": ["team"]}],
     ids=["principal", "transitive"],
 )
-def test_all_that_sts_takes_from_an_assertion_counts(attributes: Mapping[str, list[str]]) -> None:
-    """Also the principal that is found beside the role, and which tags go on to chained roles."""
+def test_principal_and_transitive_tags_change_the_identity(attributes: Mapping[str, list[str]]) -> None:
+    """The principal beside the role and the transitive tag keys of an assertion are part of the identity."""
     assert Static(SAMLAssertion(encoded(response(attributes)))).identity != Static(SAMLAssertion(saml())).identity
 
 
 def test_a_session_name_that_is_not_sent_is_not_judged(tmp_path: Path) -> None:
-    """SAML brings its own, so that a cache makes no error where there is none without."""
+    """A SAML response has its own session name, so an invalid AWS_ROLE_SESSION_NAME is ignored, also with a cache."""
     recipe = AssumedRole(ARN, source=Static(SAMLAssertion(saml())), sts=Telling(ManualClock(START)))
     with environment(AWS_ROLE_SESSION_NAME="not good"):
         assert Cached(recipe, FileCache(tmp_path / "c"), clock=ManualClock(START)).fetch()
 
 
 def test_an_extra_parameter_may_be_anything() -> None:
-    """Botocore judges it when it is sent. The order of a mapping and of a set makes no difference."""
+    """An extra parameter can have any value for the identity. The order of mappings and sets makes no difference."""
     one, other = (
         AssumedRole(Role(ARN, extra={"New": extra}), source=BASE).identity
         for extra in ({1: "a", "b": {"x", "y"}}, {"b": {"y", "x"}, 1: "a"})
@@ -1321,15 +1330,15 @@ def test_an_extra_parameter_may_be_anything() -> None:
     assert one == other
 
 
-def test_what_is_no_text_is_no_identity_of_what_is_cached() -> None:
-    """As for a role."""
+def test_a_cached_source_with_an_invalid_identity_has_none() -> None:
+    """A `Cached` ignores an identity of its source that is not text."""
     source = Unnamed()
     source.identity = 5  # type: ignore[attr-defined]
     assert Cached(source).identity is None
 
 
 def test_a_file_that_is_gone_after_the_fetch_is_not_the_fault_of_the_cache(tmp_path: Path) -> None:
-    """Whoever reads the warning would mend the wrong thing."""
+    """If the proof file disappears during the fetch, no warning blames the cache."""
     clock, file = ManualClock(START), tmp_path / "token"
     file.touch(mode=0o600)
     file.write_text(token(CLAIMS).value)
@@ -1406,7 +1415,7 @@ ENDPOINTS: Mapping[str, tuple[Mapping[str, str], str, Mapping[str, str], str]] =
 def test_credentials_of_one_server_are_never_found_for_another(
     change: tuple[Mapping[str, str], str, Mapping[str, str], str], home: Path
 ) -> None:
-    """In whatever way the endpoint is configured; and back there, they are found again."""
+    """After a change of the endpoint, cached credentials are not found; after the change back, they are."""
     clock, cache = ManualClock(START), FileCache("c")
     calls = 0
 
@@ -1428,7 +1437,7 @@ def test_credentials_of_one_server_are_never_found_for_another(
 
 
 def test_another_setting_of_a_profile_leaves_the_entry_where_it_is(home: Path) -> None:
-    """What has nothing to do with servers makes no new call; nor do the settings of other profiles."""
+    """Settings that do not concern the server, and settings of other profiles, do not change the STS identity."""
     told = []
     for text in (
         "[default]\nregion = us-east-1\n",
@@ -1448,7 +1457,7 @@ def test_another_setting_of_a_profile_leaves_the_entry_where_it_is(home: Path) -
 def test_a_fetch_costs_one_read_and_one_parse_and_a_found_entry_one_read(
     kind: str, hops: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Key and credentials come from the same bytes."""
+    """A fetch reads and parses the proof once. A cached entry needs one read."""
     clock, file = ManualClock(START), tmp_path / "proof"
     file.touch(mode=0o600)
     file.write_text(saml() if kind == "SAML" else token(CLAIMS).value)
@@ -1485,7 +1494,7 @@ def test_a_fetch_costs_one_read_and_one_parse_and_a_found_entry_one_read(
 
 
 def test_a_snapshot_returns_the_proof_that_its_identity_is_for(tmp_path: Path) -> None:
-    """Whatever is in the file by then."""
+    """A snapshot returns the proof for which it has the identity, also after the file has changed."""
     file = tmp_path / "token"
     file.touch(mode=0o600)
     file.write_text(token(CLAIMS).value)
@@ -1498,8 +1507,8 @@ def test_a_snapshot_returns_the_proof_that_its_identity_is_for(tmp_path: Path) -
     assert str(token(CLAIMS).value) not in repr(snapshot)
 
 
-def test_a_profile_that_changes_during_the_fetch_is_kept_for_nobody(home: Path) -> None:
-    """Botocore reads the files itself, so it is looked at again after that."""
+def test_a_profile_that_changes_during_the_fetch_has_no_identity(home: Path) -> None:
+    """If a profile changes before the fetch of its snapshot, the snapshot has no identity afterwards."""
     configure(home, credentials=f"[dev]\n{keys('AKIA1')}")
     snapshot = Profile("dev").snapshot()
     assert snapshot.fetch().access_key_id == "AKIA1"

@@ -1,4 +1,4 @@
-"""How `Cached` uses a cache: what it takes, what it puts there, when it waits, and under whose name."""
+"""How `Cached` uses a cache: which entries it uses and writes, when it waits, and under which key."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def clock() -> ManualClock:
 
 
 def place() -> str:
-    """The key under which `cached` finds and puts its entry."""
+    """Return the key of the entry of `cached`."""
     return digest("entry", digest("named", "key"))
 
 
@@ -44,7 +44,7 @@ def cached(source: Source[Credentials], cache: object, clock: ManualClock) -> Ca
 
 @define(eq=False)
 class Person:
-    """Keys of whoever it is at the time; says so."""
+    """A source whose identity and access key ID are the name of a person, who can change."""
 
     name: str = "alice"
 
@@ -58,7 +58,7 @@ class Person:
 
 @define(eq=False)
 class Telling:
-    """An STS whose session token tells the role and the key that asked for it."""
+    """An STS whose session token names the role and the caller's key."""
 
     clock: ManualClock
     calls: list[str] = Factory(list)
@@ -72,8 +72,8 @@ class Telling:
 
 
 @pytest.mark.case("P79", "P106")
-def test_what_is_there_and_fresh_spares_the_call(clock: ManualClock) -> None:
-    """By the windows of when it was fetched, so that all processes refresh at the same time of its life."""
+def test_a_fresh_entry_is_used_without_a_call(clock: ManualClock) -> None:
+    """A fresh entry is used without a call, and its refresh windows start at the time of its fetch."""
     cache, source = MemoryCache(), ScriptedSource(lambda: credentials(clock, hours=1))
     first = cached(source, cache, clock).fetch()
     clock.advance(timedelta(minutes=44))
@@ -84,8 +84,8 @@ def test_what_is_there_and_fresh_spares_the_call(clock: ManualClock) -> None:
     assert source.calls == 2
 
 
-def test_what_another_one_has_put_there_is_taken(clock: ManualClock) -> None:
-    """Whoever is in its window looks there first: two that share a cache make one call for each window."""
+def test_an_entry_of_another_cached_is_used(clock: ManualClock) -> None:
+    """Two `Cached` with one cache make one call for each refresh window."""
     cache, source = MemoryCache(), ScriptedSource(lambda: credentials(clock, hours=1))
     one, other = cached(source, cache, clock), cached(source, cache, clock)
     for _ in range(10):
@@ -94,8 +94,8 @@ def test_what_another_one_has_put_there_is_taken(clock: ManualClock) -> None:
     assert source.calls == 10
 
 
-def test_what_is_there_and_still_valid_is_what_is_left_when_the_source_fails(clock: ManualClock) -> None:
-    """A process that starts while STS is away has what others have left."""
+def test_a_valid_entry_is_used_when_the_source_fails(clock: ManualClock) -> None:
+    """If the source fails, a new process uses the valid entry of another process until it expires."""
     cache = MemoryCache()
     first = cached(ScriptedSource(credentials(clock, hours=1)), cache, clock).fetch()
     clock.advance(timedelta(minutes=50))
@@ -107,8 +107,8 @@ def test_what_is_there_and_still_valid_is_what_is_left_when_the_source_fails(clo
 
 
 @pytest.mark.case("P101")
-def test_in_the_advisory_window_nobody_waits_for_another_process(clock: ManualClock) -> None:
-    """While another one is at it, what is at hand is used; and then what that one has put there."""
+def test_in_the_advisory_window_another_process_is_not_waited_for(clock: ManualClock) -> None:
+    """In the advisory window, while another process refreshes, the old credentials are used, and then its new ones."""
     cache, source = MemoryCache(), ScriptedSource(credentials(clock, hours=1))
     both = cached(source, cache, clock)
     first = both.fetch()
@@ -120,8 +120,8 @@ def test_in_the_advisory_window_nobody_waits_for_another_process(clock: ManualCl
     assert source.calls == 1
 
 
-def test_who_starts_with_something_to_go_on_with_does_not_wait_either(clock: ManualClock) -> None:
-    """An entry in its advisory window is used while another process replaces it."""
+def test_a_new_process_with_a_valid_entry_does_not_wait(clock: ManualClock) -> None:
+    """A new process uses an entry in its advisory window while another process refreshes it."""
     cache = MemoryCache()
     first = cached(ScriptedSource(credentials(clock, hours=1)), cache, clock).fetch()
     clock.advance(timedelta(minutes=50))
@@ -131,7 +131,7 @@ def test_who_starts_with_something_to_go_on_with_does_not_wait_either(clock: Man
 
 @pytest.mark.case("P100")
 def test_in_the_mandatory_window_another_process_is_waited_for(clock: ManualClock) -> None:
-    """And what it has put there is taken, without a call."""
+    """In the mandatory window, a caller waits for the other process and uses its new entry without a call."""
     cache, source, wanted = MemoryCache(), ScriptedSource(credentials(clock, hours=1)), Event()
 
     class Watched:
@@ -155,8 +155,8 @@ def test_in_the_mandatory_window_another_process_is_waited_for(clock: ManualCloc
     assert source.calls == 0
 
 
-def test_what_a_service_has_refused_is_not_taken_again(clock: ManualClock) -> None:
-    """Though it is what the cache holds; another one's newer credentials are."""
+def test_a_refused_entry_is_not_used_again(clock: ManualClock) -> None:
+    """After `invalidate`, the cached entry is not used again, but a newer entry of another caller is."""
     cache, source = MemoryCache(), ScriptedSource(lambda: credentials(clock, hours=1))
     both, other = cached(source, cache, clock), cached(source, cache, clock)
     first = both.fetch()
@@ -176,8 +176,8 @@ def test_what_a_service_has_refused_is_not_taken_again(clock: ManualClock) -> No
     ],
     ids=["ends now", "has ended", "is from later than now"],
 )
-def test_what_cannot_be_right_is_not_taken(clock: ManualClock, since: timedelta, end: timedelta) -> None:
-    """Nor is it what is left when the source fails."""
+def test_an_expired_or_future_entry_is_not_used(clock: ManualClock, since: timedelta, end: timedelta) -> None:
+    """An expired entry, or one from the future, is not used, even if the source fails."""
     cache, now = MemoryCache(), clock.now()
     cache.put(place(), CacheEntry(Credentials("AKIA", "s", "t", now + end), now + since))
     with pytest.raises(Down):
@@ -185,7 +185,7 @@ def test_what_cannot_be_right_is_not_taken(clock: ManualClock, since: timedelta,
 
 
 def test_a_clock_that_is_a_little_behind_does_no_harm(clock: ManualClock) -> None:
-    """An entry from five minutes later is taken: the clocks of processes need not agree to the second."""
+    """An entry that is five minutes in the future is used, because clocks of processes can differ."""
     cache = MemoryCache()
     cache.put(place(), CacheEntry(keys := credentials(clock, hours=1), clock.now() + timedelta(minutes=5)))
     assert cached(ScriptedSource(Down()), cache, clock).fetch() is keys
@@ -193,14 +193,14 @@ def test_a_clock_that_is_a_little_behind_does_no_harm(clock: ManualClock) -> Non
 
 @pytest.mark.case("P71", "P109")
 def test_long_term_keys_are_put_nowhere(clock: ManualClock, tmp_path: Path) -> None:
-    """They have a place of their own."""
+    """Long-term keys are not written to a cache."""
     cache = FileCache(tmp_path / "cache")
     cached(ScriptedSource(credentials(clock)), cache, clock).fetch()
     assert cache.get(place()) is None
 
 
 class Broken:
-    """A cache of somebody else that fails at one thing."""
+    """A third-party cache of which one method fails."""
 
     persistent = False
 
@@ -225,8 +225,10 @@ class Broken:
 
 
 @pytest.mark.parametrize("fails", ["get", "put", "exclusive"])
-def test_nobody_goes_without_credentials_for_a_cache_that_fails(clock: ManualClock, fails: str) -> None:
-    """It is a warning with the class of the error alone."""
+def test_a_failing_cache_method_is_a_warning(clock: ManualClock, fails: str) -> None:
+    """If a method of the cache fails, the credentials are still returned, with a warning that names the error's class
+    only.
+    """
     keys = credentials(clock, hours=1)
     with pytest.warns(
         CacheWarning,
@@ -235,8 +237,10 @@ def test_nobody_goes_without_credentials_for_a_cache_that_fails(clock: ManualClo
         assert cached(ScriptedSource(keys), Broken(fails), clock).fetch() is keys
 
 
-def test_chance_is_not_drawn_again_at_each_look(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who is in its window stays in it: a look into the cache with better luck would put the refresh off for ever."""
+def test_jitter_is_drawn_once_for_each_set_of_credentials(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The jitter is drawn once for each set of credentials, so a second reading of the cache cannot postpone the
+    refresh.
+    """
     drawn = iter([1.0, 0.0, 0.0, 0.0])
     source = ScriptedSource(lambda: credentials(clock, hours=1))
     monkeypatch.setattr(random, "uniform", lambda _least, _most: next(drawn))
@@ -247,8 +251,8 @@ def test_chance_is_not_drawn_again_at_each_look(clock: ManualClock, monkeypatch:
     assert source.calls == 2
 
 
-def test_a_lock_that_fails_keeps_nobody_from_refreshing(clock: ManualClock) -> None:
-    """In the advisory window too, where nobody would wait for another process."""
+def test_a_failing_lock_does_not_prevent_the_refresh(clock: ManualClock) -> None:
+    """If the lock of a cache fails, the refresh is still made, also in the advisory window."""
     new = credentials(clock, hours=2)
     both = cached(ScriptedSource(credentials(clock, hours=1), new), Broken("exclusive"), clock)
     with pytest.warns(CacheWarning):
@@ -258,8 +262,8 @@ def test_a_lock_that_fails_keeps_nobody_from_refreshing(clock: ManualClock) -> N
         assert both.fetch() is new
 
 
-def test_what_is_fresh_needs_no_lock(clock: ManualClock) -> None:
-    """It is read and used: a lock would be a file more, and perhaps a wait."""
+def test_a_fresh_entry_is_used_without_a_lock(clock: ManualClock) -> None:
+    """A fresh entry is used without a lock."""
     keys = credentials(clock, hours=1)
 
     class Full(Broken):
@@ -269,8 +273,8 @@ def test_what_is_fresh_needs_no_lock(clock: ManualClock) -> None:
     assert cached(ScriptedSource(Down()), Full("exclusive"), clock).fetch() is keys
 
 
-def test_what_is_no_cache_and_what_is_no_source_are_told_at_once(clock: ManualClock) -> None:
-    """When it is built, with what to write."""
+def test_wrong_types_of_cache_and_source_are_refused(clock: ManualClock) -> None:
+    """A value that is not a cache or not a source raises TypeError in the constructor, with a remedy."""
     with pytest.raises(TypeError, match=r"cache must be a cache, not str\. Did you mean FileCache\(folder\)\?"):
         Cached(ScriptedSource(), "folder")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"source must be a source, not Credentials\. Did you mean Static\("):
@@ -279,17 +283,17 @@ def test_what_is_no_cache_and_what_is_no_source_are_told_at_once(clock: ManualCl
         FileCache(lock_timeout=-1)
 
 
-def test_a_failure_inside_of_the_block_is_the_sources(clock: ManualClock) -> None:
-    """It is no fault of the cache, and is raised."""
+def test_an_error_of_the_source_is_raised_unchanged(clock: ManualClock) -> None:
+    """An error of the source while the cache is locked is raised as it is, without a warning about the cache."""
     with pytest.raises(Down):
         cached(ScriptedSource(Down()), Broken("nothing"), clock).fetch()
 
 
-# Whose they are ----------------------------------------------------------------------------------------------------
+# Identity of the caller --------------------------------------------------------------------------------------------
 
 
-def test_another_user_never_gets_them(clock: ManualClock, tmp_path: Path) -> None:
-    """Also where the source itself becomes another user's, as a profile does."""
+def test_another_user_never_gets_the_entry(clock: ManualClock, tmp_path: Path) -> None:
+    """If the source changes to another user, this user never gets the entry of the first user."""
     person, sts, cache = Person(), Telling(clock), FileCache(tmp_path / "cache")
     recipe = AssumedRole(ARN + "R", source=person, sts=sts)
     for name in ("alice", "bob", "alice", "bob"):
@@ -298,8 +302,8 @@ def test_another_user_never_gets_them(clock: ManualClock, tmp_path: Path) -> Non
     assert sts.calls == ["R for alice", "R for bob"]
 
 
-def test_what_is_held_of_one_user_is_not_kept_for_another(clock: ManualClock, tmp_path: Path) -> None:
-    """A hub that still holds the credentials of the first user is no way to put them under the second one's name."""
+def test_credentials_of_a_hub_are_never_cached_for_another_user(clock: ManualClock, tmp_path: Path) -> None:
+    """Credentials that a hub holds for one user are never cached under the identity of another user."""
     person, sts, cache = Person(), Telling(clock), FileCache(tmp_path / "cache")
     hub = Cached(AssumedRole(ARN + "Hub", source=person, sts=sts), clock=clock)
     both = Cached(AssumedRole(ARN + "R", source=hub, sts=sts), cache, clock=clock)
@@ -313,8 +317,8 @@ def test_what_is_held_of_one_user_is_not_kept_for_another(clock: ManualClock, tm
     assert both.fetch().session_token == "R for Hub for bob"
 
 
-def test_who_changes_in_the_middle_is_not_kept_at_all(clock: ManualClock, tmp_path: Path) -> None:
-    """What came is used, and put under nobody's name."""
+def test_credentials_are_not_cached_if_the_user_changes_during_the_call(clock: ManualClock, tmp_path: Path) -> None:
+    """If the user changes during the call, the credentials are used but not cached."""
     person, cache = Person(), FileCache(tmp_path / "cache")
 
     class Switching:
@@ -332,7 +336,7 @@ def test_who_changes_in_the_middle_is_not_kept_at_all(clock: ManualClock, tmp_pa
 
 
 def test_a_key_serves_every_role_of_a_chain(clock: ManualClock, tmp_path: Path) -> None:
-    """Each has an entry of its own under it: another chain through the same hub finds the hub."""
+    """With one key, each role of a chain has its own entry, so another chain through the same hub finds the hub."""
     sts, cache = Telling(clock), FileCache(tmp_path / "cache")
 
     def fetch(target: str) -> None:
@@ -347,8 +351,8 @@ def test_a_key_serves_every_role_of_a_chain(clock: ManualClock, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("asked", [True, False], ids=["after its identity was asked for", "before"])
-def test_what_a_hub_holds_keeps_the_identity_it_came_with(asked: bool, clock: ManualClock, tmp_path: Path) -> None:
-    """A file that another person has replaced since does not make the first person's credentials theirs."""
+def test_credentials_of_a_hub_keep_their_identity(asked: bool, clock: ManualClock, tmp_path: Path) -> None:
+    """Credentials of a hub keep the identity of their fetch, even if another user has replaced the file since."""
     sts, cache, file = Telling(clock), FileCache(tmp_path / "cache"), tmp_path / "token"
 
     class Reading:
@@ -380,8 +384,8 @@ def test_what_a_hub_holds_keeps_the_identity_it_came_with(asked: bool, clock: Ma
     assert target(AssumedRole(ARN + "Hub", source=OIDCTokenFile(file), sts=Reading())) == "R for Hub for bob"
 
 
-def test_what_says_whose_it_was_says_so_until_it_is_replaced(clock: ManualClock) -> None:
-    """A source that cannot say any more leaves the name as it was."""
+def test_a_cached_keeps_its_identity_until_the_next_refresh(clock: ManualClock) -> None:
+    """A `Cached` keeps the identity of its credentials until new ones replace them, even if its source changes."""
     person, sts = Person(), Telling(clock)
     hub = Cached(AssumedRole(ARN + "Hub", source=person, sts=sts), clock=clock)
     alice = hub.identity

@@ -1,4 +1,4 @@
-"""A call to STS: where it may go, for how long, who may see it, and many at once."""
+"""Calls to STS: permitted endpoints, deadlines, traces, and many calls at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BASE = Credentials("AKIABASE", "base-secret-canary", "base-token-canary")
 WEB = WebIdentityToken(jwt.encode({"sub": "alice"}, "a key that is long enough for it"))
 
 
-# Where it may go, for how long, and who may see it ----------------------------------------------------------------
+# Permitted endpoints, deadlines and traces ------------------------------------------------------------------------
 
 
 @pytest.mark.case("E6", "P50", "P126")
@@ -33,7 +33,7 @@ WEB = WebIdentityToken(jwt.encode({"sub": "alice"}, "a key that is long enough f
 )
 @pytest.mark.parametrize("by", ["argument", "variable"])
 def test_without_tls_nothing_leaves_this_machine(host: str, by: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wherever the endpoint is named: it is refused before anything is sent, with the way to allow it."""
+    """Plain HTTP to another machine raises STSUnavailable before anything is sent, and the message names allow_http."""
     url = f"http://{host}:9"
     if by == "variable":
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", url)
@@ -46,7 +46,7 @@ def test_without_tls_nothing_leaves_this_machine(host: str, by: str, monkeypatch
 @pytest.mark.case("P126")
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://127.1.2.3:9", "http://[::1]:9", "http://localhost:9"])
 def test_without_tls_this_machine_may_be_asked(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For servers that run here."""
+    """Plain HTTP to this machine is allowed."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(STSUnavailable) as caught:
         BotocoreSTS(endpoint_url=url).exchange(WEB, Role(ROLE))
@@ -55,7 +55,7 @@ def test_without_tls_this_machine_may_be_asked(url: str, monkeypatch: pytest.Mon
 
 @pytest.mark.case("P52", "P123")
 def test_an_endpoint_holds_no_password() -> None:
-    """It would be shown in errors and reprs; the error that says so does not show it."""
+    """An endpoint with a password is refused, and the error does not show the password."""
     with pytest.raises(RoleError, match="contains a user name or a password") as caught:
         BotocoreSTS(endpoint_url="https://user:canary@sts.example")
     assert "canary" not in str(caught.value)
@@ -67,7 +67,7 @@ def test_an_endpoint_holds_no_password() -> None:
 def test_a_password_in_a_variable_is_refused_by_name(
     url: str, variable: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As in the argument; neither the error nor a log record at any level shows it."""
+    """A password in an endpoint variable is refused by the name of the variable; no error and no log shows it."""
     caplog.set_level(logging.DEBUG)
     monkeypatch.setenv(variable, url)
     for proof in (WEB, BASE):
@@ -80,7 +80,7 @@ def test_a_password_in_a_variable_is_refused_by_name(
 
 @pytest.mark.case("E10", "P131")
 def test_the_whole_exchange_has_a_deadline() -> None:
-    """Three attempts that hang would take half a minute; the deadline holds across all of them."""
+    """The total time-out limits all attempts of a call together."""
     start = time.monotonic()
     with (
         fake_server("hang") as server,
@@ -93,7 +93,7 @@ def test_the_whole_exchange_has_a_deadline() -> None:
 
 
 def test_within_its_deadline_a_call_is_like_any_other() -> None:
-    """Answers and refusals come through, signed with the right keys."""
+    """With a total time-out, responses and errors are returned and the call is signed with the caller's keys."""
     with fake_server(granted, refused("AccessDenied")) as server:
         sts = BotocoreSTS(endpoint_url=server.url, total_timeout=20)
         assert sts.exchange(BASE, Role(ROLE)).access_key_id.startswith("AKIABASE")
@@ -103,7 +103,7 @@ def test_within_its_deadline_a_call_is_like_any_other() -> None:
 
 
 def test_a_deadline_costs_no_thread_for_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One thread looks after all calls, and the first call starts it."""
+    """One thread watches the deadlines of all calls; a call does not start a thread of its own."""
     with fake_server(granted) as server:
         names: list[str] = []
         start = threading.Thread.start
@@ -121,7 +121,7 @@ def test_a_deadline_costs_no_thread_for_each_call(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.case("H5", "P45", "P137")
 def test_the_wire_can_be_traced_by_name(caplog: pytest.LogCaptureFixture) -> None:
-    """Only the calls of that one show what they send and receive."""
+    """Only the calls of an STS with `trace_wire` log their requests and responses."""
     caplog.set_level(logging.DEBUG)
     with fake_server(granted) as server:
         BotocoreSTS(endpoint_url=server.url).exchange(WEB, Role(ROLE))
@@ -136,16 +136,18 @@ def test_the_wire_can_be_traced_by_name(caplog: pytest.LogCaptureFixture) -> Non
 
 
 def unknown(*_where: object) -> object:
-    """Stands in for the look-up of a name, so that no question leaves this machine."""
+    """Replace the look-up of a host name, so that no DNS query leaves this machine."""
     raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 
-# As botocore does it ----------------------------------------------------------------------------------------------
+# Behaviour of botocore that is kept -------------------------------------------------------------------------------
 
 
 @pytest.mark.case("E6", "E9", "P64", "P113")
 def test_a_certificate_is_trusted_by_aws_ca_bundle_alone(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without it the call is of the kind TLS, and nothing is sent; for signed and for unsigned calls alike."""
+    """AWS_CA_BUNDLE makes a private certificate trusted. Without it, STSUnavailable has the kind `tls`; nothing is
+    sent.
+    """
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
@@ -163,7 +165,7 @@ def test_a_certificate_is_trusted_by_aws_ca_bundle_alone(certificate: Path, monk
 
 @pytest.mark.case("E6")
 def test_configured_endpoints_can_be_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the variable that the AWS SDKs have for it; an argument still counts."""
+    """AWS_IGNORE_CONFIGURED_ENDPOINT_URLS disables endpoint variables but not the argument."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
@@ -176,8 +178,8 @@ def test_configured_endpoints_can_be_ignored(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.case("E9")
-def test_a_name_that_nobody_knows_is_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the system says it; no question leaves this machine for this test."""
+def test_an_unknown_host_name_is_a_connection_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unknown host name raises STSUnavailable with the kind `connection`."""
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(STSUnavailable, match="could not be reached") as caught:
@@ -186,7 +188,7 @@ def test_a_name_that_nobody_knows_is_no_connection(monkeypatch: pytest.MonkeyPat
 
 
 def test_connections_are_kept() -> None:
-    """Of many calls one after the other, for several roles and callers, all go over the same."""
+    """Ten calls for several roles and callers use one connection."""
     with fake_server(granted) as server:
         sts = BotocoreSTS(endpoint_url=server.url)
         for number in range(10):
@@ -194,13 +196,13 @@ def test_connections_are_kept() -> None:
     assert (len(server.requests), len(server.connections)) == (10, 1)
 
 
-# Much at once -----------------------------------------------------------------------------------------------------
+# Long tokens and many threads -------------------------------------------------------------------------------------
 
 
 @pytest.mark.case("E14")
 @pytest.mark.parametrize("size", [4_096, 65_536])
 def test_a_long_token_goes_through(size: int) -> None:
-    """Nothing here has a length in mind."""
+    """A session token of any length is received and delivered completely."""
     token = "t" * size
     with fake_server(lambda request: granted(request, SessionToken=token)) as server:
         given_ = BotocoreSTS(endpoint_url=server.url).exchange(BASE, Role(ROLE))
@@ -214,7 +216,7 @@ def test_a_long_token_goes_through(size: int) -> None:
 @pytest.mark.case("E18")
 @pytest.mark.gate
 def test_threads_get_their_own_answers() -> None:
-    """Thirty-two threads make two thousand calls, each with its own keys and name: no answer is another's."""
+    """Thirty-two threads make two thousand calls with their own keys, and each gets the response to its own request."""
 
     def call(number: int) -> bool:
         proof = Credentials(f"AKIA{number:06}", f"secret-{number}", "token")

@@ -1,4 +1,4 @@
-"""Unique secrets in every place, and a look at everything that leaves stskit but the sink that it was meant for.
+"""Unique secrets are put everywhere, and no secret leaves stskit except through the sink that it is for.
 
 None is in any log, error, repr, traceback, warning, output, temporary file or command line.
 """
@@ -89,12 +89,12 @@ SERIAL = "arn:aws:iam::123456789012:mfa/canaries"
 
 
 def leaks(text: str) -> list[str]:
-    """Which of the secrets *text* holds, or a good part of."""
+    """Return the names of the secrets that occur in *text*, completely or in large part."""
     code = re.search(rf"\b{SECRETS['MFA code']}\b", text)
     return [name for name, secret in SECRETS.items() if tells(text, secret)] + ["MFA code"] * bool(code)
 
 
-# What leaves ------------------------------------------------------------------------------------------------------
+# Observation of the outputs ---------------------------------------------------------------------------------------
 
 _events: list[str] = []
 _watching: list[bool] = []
@@ -118,7 +118,7 @@ sys.addaudithook(_audit)
 
 
 class Everything(logging.Handler):
-    """All that any logger says, at every level, with what it was given."""
+    """A handler that records every log record at every level, with its arguments."""
 
     def __init__(self) -> None:
         super().__init__(logging.NOTSET)
@@ -144,11 +144,11 @@ def everything() -> Iterator[Everything]:
         root.removeHandler(handler)
 
 
-# What is done -----------------------------------------------------------------------------------------------------
+# Actions ----------------------------------------------------------------------------------------------------------
 
 
 class World(SimpleNamespace):
-    """A server, a folder and a home, with secrets in all of them."""
+    """A server, a folder and a home with secrets in each of them."""
 
     url: str
     folder: Path
@@ -192,13 +192,13 @@ def har(world: World) -> Path:
 
 
 def stale(world: World) -> None:
-    """A refresh that fails, or that needs a person, while the credentials are valid and once they have expired."""
+    """Make refreshes fail or need a new sign-in, while the credentials are valid and after they expire."""
     clock = ManualClock(START)
     old = Credentials("ASIA", SECRETS["base key"], SECRETS["base token"], clock.now() + timedelta(hours=1))
     for later in (
         lambda: assume(ROLE, source=Static(BASE), sts=world.sts),
         SignInRequired("sign in again"),
-        ValueError(SECRETS["process"]),  # of a third party's source
+        ValueError(SECRETS["process"]),  # raised by a third-party source
     ):
         clock.set(START)
         cached = Cached(ScriptedSource(old, later), refresh=RefreshPolicy(on_expired="serve"), clock=clock)
@@ -209,7 +209,7 @@ def stale(world: World) -> None:
 
 
 def in_files(world: World, mode: int) -> Cached:
-    """A role whose credentials are kept in a folder of that mode; who listens says all that it is told."""
+    """Return a role whose credentials are cached in a folder with this mode, and whose listener prints all events."""
     (folder := world.folder / "cache").mkdir(exist_ok=True)
     folder.chmod(mode)
     recipe = AssumedRole(full_role(), source=Static(BASE), sts=world.sts)
@@ -218,11 +218,11 @@ def in_files(world: World, mode: int) -> Cached:
 
 class Printed:
     def notify(self, event: RefreshEvent, /) -> None:
-        print(event)  # noqa: T201 - what is printed is looked at
+        print(event)  # noqa: T201 - the test checks the output
 
 
 def live_keys(session: boto3.Session) -> object:
-    """What botocore sees of a session that refreshes itself, after its first look at the keys."""
+    """Return the credentials of a self-refreshing session as botocore sees them, after their first use."""
     found = session.get_credentials()
     assert found
     assert found.access_key
@@ -309,14 +309,14 @@ FLOWS: dict[str, Callable[[World], object]] = {
 
 
 def echo(request: Request) -> Answer:
-    """An STS that repeats in its refusal all that it was sent."""
+    """Return a refusal that repeats the complete request."""
     return refused("AccessDenied", f"{request.body} {request.headers}", 403)
 
 
 @pytest.mark.case("H1", "H2", "H5", "H6", "H10", "H13", "P24", "P39", "P42", "P47", "P63")
 @pytest.mark.parametrize("server", [granted, echo, Answer("<a>" + SESSION_TOKEN)], ids=["granted", "echo", "broken"])
 @pytest.mark.parametrize("flow", FLOWS)
-def test_nothing_that_leaves_tells_a_secret(
+def test_no_output_contains_a_secret(
     flow: str,
     server: Callable[[Request], Answer] | Answer,
     tmp_path: Path,
@@ -324,7 +324,7 @@ def test_nothing_that_leaves_tells_a_secret(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whatever is done, however it ends: errors and their locals, logs, warnings, output, names of files, commands."""
+    """No action shows a secret in errors, local variables, logs, warnings, outputs, file names or commands."""
     monkeypatch.setattr("stskit.mfa._used", [])
     monkeypatch.setenv("UNRELATED", SECRETS["environment"])
     left: list[str] = []
@@ -345,7 +345,7 @@ def test_nothing_that_leaves_tells_a_secret(
 
 @pytest.mark.case("P39")
 def test_every_source_and_every_sink_takes_part() -> None:
-    """So that a new one cannot be forgotten."""
+    """Every source and every sink is in the list of actions."""
     flows = Path(__file__).read_text().partition("FLOWS:")[2].partition("\n}\n")[0]
     profiles = {"Profile": "w.profile"}
     names = [*stskit.sources.__all__, *stskit.sinks.__all__]
@@ -353,8 +353,8 @@ def test_every_source_and_every_sink_takes_part() -> None:
 
 
 @pytest.mark.parametrize("place", SECRETS)
-def test_the_canaries_sing(place: str) -> None:
-    """The look at what leaves finds each of them, also in part and encoded for a form."""
+def test_the_search_finds_each_secret(place: str) -> None:
+    """The search finds each secret, in clear text and form-encoded."""
     assert place in leaks(f"x {SECRETS[place]} y")
     if place != "MFA code":
         assert place in leaks(quote_plus(SECRETS[place]))
@@ -387,7 +387,7 @@ PUBLIC: dict[str, object] = {
 @pytest.mark.case("H1", "H3", "H8", "P41")
 @pytest.mark.parametrize("name", PUBLIC)
 def test_no_public_value_shows_a_secret(name: str) -> None:
-    """By repr, format, pretty printing, logging, its hash, or what attrs makes of it."""
+    """No public object shows a secret in its repr, format, pretty print, hash or attrs dictionary."""
     value: Any = PUBLIC[name]
     shown = [repr(value), f"{value!r}", pprint.pformat(value), ascii([value])]
     with suppress(TypeError):
@@ -400,7 +400,7 @@ def test_no_public_value_shows_a_secret(name: str) -> None:
 @pytest.mark.case("H4")
 @pytest.mark.parametrize("name", PUBLIC)
 def test_no_public_value_can_be_changed(name: str) -> None:
-    """Through its public face; what holds state has no attribute that is public."""
+    """No public attribute of a public object can be set."""
     value = PUBLIC[name]
     public = [each for each in dir(value) if not each.startswith("_") and not callable(getattr(value, each))]
     for attribute in public:
@@ -411,7 +411,7 @@ def test_no_public_value_can_be_changed(name: str) -> None:
 @pytest.mark.case("H7")
 @pytest.mark.parametrize("values", ["Credentials('A', ONE), Credentials('A', TWO)", "Secret(ONE), Secret(TWO)"])
 def test_a_failed_comparison_shows_no_secret(values: str, pytester: pytest.Pytester) -> None:
-    """Of two values, in the output of pytest with all details, where the plugin is that comes with stskit."""
+    """With stskit's pytest plugin, a failed comparison of two objects shows no secret in the most detailed output."""
     code = f"""
         from stskit import Credentials
         from stskit.credentials import Secret
@@ -430,26 +430,26 @@ def test_a_failed_comparison_shows_no_secret(values: str, pytester: pytest.Pytes
 
 
 def test_the_plugin_comes_with_the_package() -> None:
-    """Pytest finds it by itself, and it leaves other comparisons alone."""
+    """Pytest finds the plugin of the package, and the plugin does not change comparisons of other objects."""
     (found,) = entry_points(group="pytest11", name="stskit")
     compare = found.load().pytest_assertrepr_compare
     assert compare("==", "a", "b") is None
     assert compare("==", BASE, BASE) == [f"{BASE!r} == {BASE!r}"]
     assert compare("==", BASE, attrs.evolve(BASE, session_token="x"))[1] == "they differ in: session_token"
-    assert SAML.roles  # which it keeps, and which is no part of its value
+    assert SAML.roles  # This caches the roles, which are not part of its value.
     assert compare("==", SAML, SAMLAssertion("other", PROVIDER))[1] == "they differ in: value"
 
 
 @pytest.mark.case("H9", "P68")
 def test_the_documentation_says_what_is_not_protected() -> None:
-    """Memory that is dumped or swapped, and who may read it."""
+    """The security page says that memory dumps and swap are not protected."""
     page = Path(__file__).parent.parent / "docs" / "explanation" / "security.md"
     assert re.search(r"core dump.*swap", page.read_text(), re.IGNORECASE | re.DOTALL)
 
 
 @pytest.mark.case("H14")
-def test_what_is_packaged_holds_nothing_that_looks_like_a_key() -> None:
-    """Neither the package nor its documentation has anything in the form of AWS's keys, so no scanner cries."""
+def test_the_package_contains_no_text_like_a_real_key_id() -> None:
+    """Neither the package nor the documentation has text in the form of a real access key ID, so scanners find none."""
     root = Path(__file__).parent.parent
     paths = [*(root / "docs").rglob("*.md"), *(root / "docs").rglob("*.py"), *root.glob("*.md")]
     paths += Path(stskit.__file__).parent.rglob("*.py")

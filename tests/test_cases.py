@@ -1,6 +1,6 @@
-"""Every case of cases.md is held by a test that names it, and every promise in it stands on its page.
+"""Every case in cases.md has a test with its name, and every promise in cases.md is on its page.
 
-Run as a program, this file prints which tests hold which case.
+Run as a program, this file prints the tests of each case.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ PROMISED = ["README.md", "caches.md", "endpoints.md", "refresh.md", "security.md
 
 
 def catalogue() -> dict[str, str]:
-    """What must hold, by the name of the case."""
+    """Return the claim of each case by the name of the case."""
     return dict(re.findall(r"^\| ([A-Z]\d+) \| (.+) \|$", (TESTS / "cases.md").read_text(), re.MULTILINE))
 
 
 def promises() -> dict[str, tuple[str, str]]:
-    """The page and the words of each promise, by the name of the case."""
+    """Return the page and the text of each promise by the name of the case."""
     rows = {name: rest.split(" | ", 1) for name, rest in catalogue().items() if name[0] == "P"}
     return {name: (page, words.replace("\\|", "|")) for name, (page, words) in rows.items()}
 
 
 def held() -> dict[str, list[str]]:
-    """The tests that hold each case, as FILE::TEST."""
+    """Return the tests of each case, as FILE::TEST."""
     tests: dict[str, list[str]] = {}
     for path in sorted(TESTS.glob("test_*.py")):
         for case, name in marked(ast.parse(path.read_text())):
@@ -39,7 +39,7 @@ def held() -> dict[str, list[str]]:
 
 
 def marked(module: ast.Module) -> Iterator[tuple[str, str]]:
-    """Each case that a marker names, with the name of the test: on the test itself or on one of its parameter sets."""
+    """Yield each case that a marker names, with the name of its test. The marker can be on one set of parameters."""
     for function in module.body:
         if isinstance(function, ast.FunctionDef):
             for call in (node for each in function.decorator_list for node in ast.walk(each)):
@@ -48,13 +48,13 @@ def marked(module: ast.Module) -> Iterator[tuple[str, str]]:
 
 
 def test_every_case_is_held() -> None:
-    """None is left without a test."""
+    """Every case of the catalogue has a test."""
     families = {name[0] for name in catalogue()}
     assert catalogue().keys() == {name for name in held() if name[0] in families}
 
 
 def test_every_promise_stands_on_its_page() -> None:
-    """Word for word, white space apart; and none of the pages is left out."""
+    """Every promise of the catalogue is on its page, word for word, and every page with promises is covered."""
     pages = {name: " ".join(PAGES[name].read_text().split()) for name in PROMISED}
     assert [(name, words) for name, (page, words) in promises().items() if words not in pages[page]] == []
     assert sorted({page for page, _ in promises().values()}) == PROMISED

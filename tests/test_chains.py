@@ -1,4 +1,4 @@
-"""A chain of roles in a `Cached`: each role is refreshed on its own, and nothing is shared implicitly."""
+"""A chain of roles in a `Cached`: each role is refreshed separately, and two chains share nothing implicitly."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def sts(clock: ManualClock) -> FakeSTS:
 
 
 def assumed(sts: FakeSTS) -> list[str]:
-    """The names of the roles that were assumed, in this order."""
+    """Return the names of the assumed roles in the order of the calls."""
     return [str(call.parameters["RoleArn"]).rpartition("/")[2] for call in sts.calls]
 
 
 @pytest.mark.case("P171")
 def test_each_role_of_a_chain_is_refreshed_on_its_own(clock: ManualClock, sts: FakeSTS) -> None:
-    """The last role lasts 15 minutes and is assumed again; the hub, which lasts an hour, is not."""
+    """In a chain, a role of 15 minutes is assumed again while its hub of one hour is not."""
     chain = AssumedRole.through(HUB, Role(TARGET, duration=900), source=Static(sts.user()), sts=sts)
     short = Cached(chain, clock=clock)
     for _ in range(3):
@@ -43,7 +43,7 @@ def test_each_role_of_a_chain_is_refreshed_on_its_own(clock: ManualClock, sts: F
 
 @pytest.mark.case("P83", "P172")
 def test_two_chains_through_one_role_share_nothing(clock: ManualClock, sts: FakeSTS) -> None:
-    """Each `Cached` assumes the hub for itself, also where the recipes are equal."""
+    """Two `Cached` with equal chains each assume the hub, because they share nothing without a cache."""
     source = Static(sts.user())
     for _ in range(2):
         Cached(AssumedRole.through(HUB, TARGET, source=source, sts=sts), clock=clock).fetch()
@@ -52,7 +52,7 @@ def test_two_chains_through_one_role_share_nothing(clock: ManualClock, sts: Fake
 
 @pytest.mark.case("P31", "P84", "P172")
 def test_a_hub_for_a_thousand_roles_is_one_cached_that_the_user_makes(clock: ManualClock, sts: FakeSTS) -> None:
-    """It is assumed once, and each of the roles once."""
+    """A thousand roles through one `Cached` hub assume the hub once and each role once."""
     hub = Cached(AssumedRole(HUB, source=Static(sts.user()), sts=sts), clock=clock)
     for number in range(1000):
         Cached(AssumedRole(f"{TARGET}{number}", source=hub, sts=sts), clock=clock).fetch()
@@ -60,7 +60,7 @@ def test_a_hub_for_a_thousand_roles_is_one_cached_that_the_user_makes(clock: Man
 
 
 def test_the_roles_of_a_chain_use_the_cache_of_the_last_one(clock: ManualClock, sts: FakeSTS) -> None:
-    """A second chain with the same cache calls nobody; a key that is given names the last role only."""
+    """A second chain with the same cache makes no call. A key is for the last role, so another key makes new calls."""
     cache, source = MemoryCache(), Static(sts.user())
     for _ in range(2):
         Cached(AssumedRole.through(HUB, TARGET, source=source, sts=sts), cache, clock=clock).fetch()

@@ -1,4 +1,4 @@
-"""The clients behind `BotocoreSTS`: which region and endpoint, whose keys, who shares one, and what is logged."""
+"""The clients of `BotocoreSTS`: their region and endpoint, the signing keys, sharing between calls, and logs."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def client(
 
 
 def client_of(sts: BotocoreSTS, *, signed: bool = True) -> BaseClient:
-    """Return the client of *sts*. What is shared, and how it is configured, can only be seen inside."""
+    """Return the client of *sts*. Only this private method shows which client is shared and how it is configured."""
     return sts._client("aws", signed=signed)
 
 
@@ -69,7 +69,7 @@ def configure(home: Path, text: str) -> None:
     (home / ".aws" / "config").write_text(text)
 
 
-# Where -----------------------------------------------------------------------------------------------------------
+# Regions and endpoints -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.case("P111", "P119")
@@ -86,7 +86,9 @@ def configure(home: Path, text: str) -> None:
 def test_the_region_is_the_first_one_named(
     without: list[str], region: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Argument, AWS_REGION, AWS_DEFAULT_REGION, the ambient profile, and last the home of the partition."""
+    """The region is the first of: argument, AWS_REGION, AWS_DEFAULT_REGION, the ambient profile, the partition's
+    default.
+    """
     configure(home, "[profile work]\n" + ("" if "profile" in without else "region = eu-north-1\n"))
     monkeypatch.setenv("AWS_PROFILE", "work")
     for name, value in {"AWS_REGION": "eu-west-2", "AWS_DEFAULT_REGION": "eu-west-3"}.items():
@@ -98,7 +100,7 @@ def test_the_region_is_the_first_one_named(
 
 @pytest.mark.case("P111", "P120")
 def test_an_unsigned_call_does_not_take_the_region_of_a_profile(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The config file is the caller's, and a call without keys does not look at it; the environment counts."""
+    """An unsigned call ignores the region of a profile and uses the region of the environment."""
     configure(home, "[default]\nregion = eu-north-1\n")
     assert place(client(signed=False)) == ("us-east-1", "https://sts.us-east-1.amazonaws.com")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-3")
@@ -120,29 +122,29 @@ def test_an_unsigned_call_does_not_take_the_region_of_a_profile(home: Path, monk
 def test_a_partition_has_its_home(
     partition: str, region: str, endpoint: str, signed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A region of another partition in the environment is passed over, for the role can only be had in its own."""
+    """A partition has a default region, and a region of another partition in the environment is ignored."""
     assert place(client(partition=partition, signed=signed)) == (region, endpoint)
     monkeypatch.setenv("AWS_REGION", "eu-west-2" if partition != "aws" else "cn-north-1")
     assert place(client(partition=partition, signed=signed)) == (region, endpoint)
 
 
 def test_a_region_of_the_partition_is_taken() -> None:
-    """Also one that is newer than this botocore."""
+    """A region of the partition is used, even if it is newer than this botocore."""
     assert place(client("cn-north-1", "aws-cn")) == ("cn-north-1", "https://sts.cn-north-1.amazonaws.com.cn")
     assert place(client("mars-1")) == ("mars-1", "https://sts.mars-1.amazonaws.com")
 
 
 @pytest.mark.case("P112")
 def test_a_region_given_for_another_partition_is_an_error() -> None:
-    """It was asked for, so it cannot be passed over in silence."""
+    """An argument with a region of another partition raises RoleError."""
     with pytest.raises(
         RoleError, match="cn-north-1 is in the partition aws-cn, but the role is in aws. Pass a region of aws"
     ):
         client("cn-north-1")
 
 
-def test_where_the_partition_is_not_known_every_region_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Long-term keys do not say where they live: those of China are not looked up in Virginia."""
+def test_with_an_unknown_partition_any_region_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the partition is unknown, as for long-term keys, the region of the argument or the environment is used."""
     assert client("cn-north-1", None).meta.region_name == "cn-north-1"
     monkeypatch.setenv("AWS_REGION", "us-gov-east-1")
     assert client(None, None).meta.region_name == "us-gov-east-1"
@@ -151,7 +153,7 @@ def test_where_the_partition_is_not_known_every_region_will_do(monkeypatch: pyte
 
 
 def test_a_partition_that_botocore_does_not_know_takes_the_region_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other servers have partitions of their own. What is ambient was not meant for them, so a region must be named."""
+    """In a partition that botocore does not know, the region must be an argument; the environment is not used."""
     url = "http://127.0.0.1:9"
     assert place(client("us-east-1", "minio", endpoint_url=url)) == ("us-east-1", url)
     monkeypatch.setenv("AWS_REGION", "us-east-1")
@@ -161,7 +163,7 @@ def test_a_partition_that_botocore_does_not_know_takes_the_region_it_is_given(mo
 
 @pytest.mark.case("P111")
 def test_endpoints_are_regional_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The global endpoint gives tokens that not every region takes."""
+    """Endpoints are regional even with AWS_STS_REGIONAL_ENDPOINTS=legacy."""
     monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy")
     assert client("us-west-2").meta.endpoint_url == "https://sts.us-west-2.amazonaws.com"
     assert client("us-west-2", signed=False).meta.endpoint_url == "https://sts.us-west-2.amazonaws.com"
@@ -170,7 +172,7 @@ def test_endpoints_are_regional_whatever_the_environment_says(monkeypatch: pytes
 @pytest.mark.case("E6", "P113")
 @pytest.mark.parametrize("signed", [True, False])
 def test_endpoint_variables_are_honoured(signed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """That of STS before the one of all services, and the argument before both."""
+    """The endpoint is the argument, else AWS_ENDPOINT_URL_STS, else AWS_ENDPOINT_URL."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     assert client(signed=signed).meta.endpoint_url == "http://127.0.0.1:1"
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:2")
@@ -182,7 +184,7 @@ def test_endpoint_variables_are_honoured(signed: bool, monkeypatch: pytest.Monke
 
 @pytest.mark.case("E6", "P113")
 def test_a_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And what it is not meant for does not go there."""
+    """HTTP_PROXY is used, except for the hosts in NO_PROXY."""
     with fake_server(granted) as proxy, fake_server(granted) as server:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -193,7 +195,7 @@ def test_a_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_special_endpoints_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By argument or by variable."""
+    """FIPS and dual-stack endpoints can be selected by an argument or a variable."""
     fips, dualstack = "https://sts-fips.us-east-1.amazonaws.com", "https://sts.us-east-1.api.aws"
     assert client_of(BotocoreSTS(use_fips=True)).meta.endpoint_url == fips
     assert client_of(BotocoreSTS(use_dualstack=True)).meta.endpoint_url == dualstack
@@ -203,7 +205,7 @@ def test_special_endpoints_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.case("H11", "P114", "P130")
 def test_time_outs_attempts_and_name_reach_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Five and ten seconds, three attempts or what the environment says, and who asks, without saying for whom."""
+    """A client has the documented time-outs, attempts and pool size, and a user agent with stskit."""
     config: Any = client_of(BotocoreSTS()).meta.config
     assert (config.connect_timeout, config.read_timeout) == (5, 10)
     assert (config.retries["mode"], config.retries.get("total_max_attempts")) == ("standard", None)
@@ -216,11 +218,11 @@ def test_time_outs_attempts_and_name_reach_botocore(monkeypatch: pytest.MonkeyPa
     assert config.retries == {"mode": "standard", "total_max_attempts": 7}
 
 
-# Who shares one --------------------------------------------------------------------------------------------------
+# Shared clients --------------------------------------------------------------------------------------------------
 
 
 def test_equal_settings_share_a_client_also_between_threads() -> None:
-    """It is costly to make and holds the connections; it is made once, however many want it at the same time."""
+    """Threads with equal settings share one client, and other settings have another client."""
     with ThreadPoolExecutor(16) as pool:
         clients = set(pool.map(lambda _: client_of(BotocoreSTS("eu-west-1")), range(64)))
     assert len(clients) == 1
@@ -254,7 +256,7 @@ def test_equal_settings_share_a_client_also_between_threads() -> None:
 def test_a_change_of_the_environment_is_seen(
     name: str, value: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A client is made from the environment of its time, and is not used in another; back again, the old one is."""
+    """If a variable that configures clients changes, a new client is made; the change back restores the old one."""
     configure(home, "[profile other]\n")
     before = client()
     monkeypatch.setenv(name, value)
@@ -263,18 +265,18 @@ def test_a_change_of_the_environment_is_seen(
 
 
 def test_new_keys_in_the_environment_make_no_new_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are none of a client's business."""
+    """New keys or a new session name in the environment do not make a new client."""
     before = client()
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ROLE_SESSION_NAME"):
         monkeypatch.setenv(name, "new")
     assert client() is before
 
 
-# Whose keys ------------------------------------------------------------------------------------------------------
+# Signing keys ----------------------------------------------------------------------------------------------------
 
 
 def test_each_call_is_signed_with_its_own_keys() -> None:
-    """32 threads with keys of their own, through one client: no request and no answer goes astray."""
+    """32 threads with different keys use one client, and each request has the right keys and the right response."""
     callers = [Credentials(f"AKIA{number:02}", f"secret {number}", f"token {number}") for number in range(32)]
 
     def call(number: int) -> tuple[str, str]:
@@ -295,7 +297,7 @@ def test_each_call_is_signed_with_its_own_keys() -> None:
 
 
 def test_keys_without_a_token_are_sent_without_one() -> None:
-    """Long-term keys have none; that the signature is checked at all shows with a wrong key."""
+    """Long-term keys are sent without a session token, and the signature matches their secret only."""
     with fake_server(granted) as server:
         BotocoreSTS(endpoint_url=server.url).exchange(Credentials("AKIA", "secret"), Role(ROLE))
     (request,) = server.requests
@@ -305,7 +307,7 @@ def test_keys_without_a_token_are_sent_without_one() -> None:
 
 
 def test_outside_of_a_call_a_client_has_no_keys() -> None:
-    """So nobody who gets hold of it can call in another's name."""
+    """Outside a call, a client has no credentials and cannot send a request."""
     with fake_server(granted) as server:
         stray: Any = client(endpoint_url=server.url)
         BotocoreSTS(endpoint_url=server.url).exchange(BASE, Role(ROLE))
@@ -315,7 +317,7 @@ def test_outside_of_a_call_a_client_has_no_keys() -> None:
 
 
 def test_nothing_is_looked_up_for_a_signed_call(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given keys are used: no process is run for others, and no sign-in session of the profile is read."""
+    """A signed call uses the passed keys and starts no look-up of others: no process and no SSO session."""
     trap = tmp_path / "trap"
     configure(home, f"[default]\ncredential_process = touch {trap}\nsso_session = nowhere\n[sso-session nowhere]\n")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAOTHER")
@@ -332,7 +334,7 @@ def test_nothing_is_looked_up_for_a_signed_call(home: Path, tmp_path: Path, monk
 
 
 def in_child(work: Callable[[], object]) -> str:
-    """What *work* gives in a child process of ours, as text; a child that hangs is killed."""
+    """Return the result of *work* in a forked child as text. A child that hangs is killed."""
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
@@ -349,7 +351,7 @@ def in_child(work: Callable[[], object]) -> str:
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_after_a_fork_a_child_has_a_client_of_its_own() -> None:
-    """Two processes that share a connection would read each other's answers."""
+    """After a fork, the child has its own client, because two processes must not share a connection."""
     with fake_server(granted) as server:
         sts = BotocoreSTS(endpoint_url=server.url)
         assert sts.exchange(BASE, Role(ROLE, session_name="parent")).access_key_id == "AKIABASE.parent"
@@ -361,7 +363,7 @@ def test_after_a_fork_a_child_has_a_client_of_its_own() -> None:
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_fork_while_a_client_is_made_does_not_hang_the_child() -> None:
-    """The thread that makes it does not exist in the child, and its lock must not be held there."""
+    """A fork while another thread makes a client does not leave a held lock in the child."""
     begun, enough = Event(), Event()
 
     def make_clients() -> None:
@@ -380,11 +382,11 @@ def test_a_fork_while_a_client_is_made_does_not_hang_the_child() -> None:
     assert regions == ["eu-west-1"] * 3
 
 
-# What is logged --------------------------------------------------------------------------------------------------
+# Logs ------------------------------------------------------------------------------------------------------------
 
 
 class Log(logging.Handler):
-    """Keeps what a log file would show, by logger."""
+    """A handler that records the formatted lines with the names of their loggers."""
 
     def __init__(self) -> None:
         super().__init__(logging.NOTSET)
@@ -394,13 +396,13 @@ class Log(logging.Handler):
         self.lines.append((record.name, self.format(record)))
 
     def tellers(self, *secrets: str) -> set[str]:
-        """The loggers that told one of *secrets*."""
+        """Return the names of the loggers whose lines have one of *secrets*."""
         return {name for name, line in self.lines if any(tells(line, secret) for secret in secrets)}
 
 
 @pytest.fixture
 def log() -> Iterator[Log]:
-    """Everything at every level, of every logger."""
+    """Yield a handler that records all levels of all loggers."""
     root = logging.getLogger()
     level, handler = root.level, Log()
     root.addHandler(handler)
@@ -449,7 +451,7 @@ def echo(request: Request) -> Answer:
 def test_no_call_logs_a_secret(
     kind: str, reaction: Reaction, proofs: dict[str, Proof], log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However it ends, at any level, neither what is sent nor what comes back; that there was a call is logged."""
+    """A call logs no secret at any level, whatever its result is, and logs that there was a connection."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
     proof = proofs[kind]
     role = Role(ROLE, external_id="external-id-canary" if kind == "keys" else None)
@@ -461,7 +463,7 @@ def test_no_call_logs_a_secret(
 
 
 def test_a_call_that_cannot_be_sent_logs_no_secret(log: Log) -> None:
-    """A line break in a token makes http.client quote the whole header in its exception."""
+    """A call logs no secret even if a line break in the token makes http.client quote the header."""
     broken = unchecked(evolve(BASE), session_token=f"{BASE.session_token}\nX: y")
     with pytest.raises(StskitError):
         BotocoreSTS(endpoint_url="http://127.0.0.1:9").exchange(broken, Role(ROLE))
@@ -470,7 +472,7 @@ def test_a_call_that_cannot_be_sent_logs_no_secret(log: Log) -> None:
 
 @pytest.mark.case("P45", "P75")
 def test_other_calls_are_logged_as_before(log: Log) -> None:
-    """Of the caller's own clients, after ours and during ours in another thread: what they log is their decision."""
+    """Clients of the caller still log their own calls, after stskit's calls and at the same time in other threads."""
 
     def from_another_thread(request: Request) -> Answer:
         for name in clients._SECRET_LOGGERS:
@@ -506,7 +508,7 @@ def as_instance(home: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch)
 
 
 def as_failing_process(home: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One whose keys are about to expire, so that botocore runs it again at once; the second time it fails."""
+    """Configure a process whose keys expire at once, so that botocore runs it again. The second run fails."""
     first = home / "first"
     first.write_text(
         f'{{"Version": 1, "AccessKeyId": "AKIA", "SecretAccessKey": "{SECRET_KEY}", "SessionToken": "t", '
@@ -535,7 +537,7 @@ def test_the_profile_source_logs_no_secret(
     log: Log,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whatever botocore does to get the keys; used on its own it does log one, by the logger that is named."""
+    """The Profile source logs no secret, although botocore alone logs one with the logger in *silenced*."""
     secrets = BASE.secret_access_key, SECRET_KEY, SESSION_TOKEN
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with fake_server(reaction) as server:

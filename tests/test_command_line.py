@@ -68,7 +68,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     def call(*arguments: str) -> Output:
         try:
             status = main(arguments)
-        except SystemExit as end:  # argparse's way
+        except SystemExit as end:  # argparse exits in this way
             status = int(end.code or 0)
         return status, *capsys.readouterr()
 
@@ -161,7 +161,7 @@ def two_responses(name: str) -> str:
     return name
 
 
-# From a proof to a profile, on an STS that judges ---------------------------------------------------------------------
+# From a proof to a profile, with an STS that validates ----------------------------------------------------------------
 
 
 @pytest.mark.case("P1")
@@ -258,7 +258,7 @@ def test_a_command_that_cannot_be_run_has_the_status_that_shells_give(
 
     In this test, the program changes while STS is called.
     """
-    monkeypatch.setattr("os.execvpe", os.execve)  # without a search in PATH, so that the error is that of one file
+    monkeypatch.setattr("os.execvpe", os.execve)  # No search in PATH, so that the error is about one file.
     Path("text").write_text("")
     for program, status, why in (
         ("./none", 127, "No such file or directory. Check its path."),
@@ -363,7 +363,7 @@ def test_a_process_that_asks_for_its_own_profile_says_so(stub: Stub, run: Run, p
     assert stub.requests == []
 
 
-# assume: each option arrives ------------------------------------------------------------------------------------------
+# assume: each option is sent ------------------------------------------------------------------------------------------
 
 
 def test_every_option_of_a_role_is_sent(stub: Stub, run: Run) -> None:
@@ -500,7 +500,7 @@ def test_how_long_to_wait_for_a_new_role_is_an_option(stub: Stub, run: Run, monk
     assert len(stub.requests) == 1
 
 
-# The MFA code of a person ---------------------------------------------------------------------------------------------
+# MFA codes from a terminal --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("answer", [b"666666\n", signal.SIGTERM])
@@ -508,7 +508,7 @@ def test_a_person_is_asked_for_a_code_at_the_terminal(stub: Stub, answer: bytes 
     """The code is not shown. After a signal, the terminal shows typed characters again."""
     ours, theirs = os.openpty()
     command = [*HERE, "process", HUB, "--profile", "base", "--mfa-serial", f"{DEVICE}dave"]
-    # A session leader of its own, whose terminal this is.
+    # Start a new session, of which this is the terminal.
     script = f"import fcntl, os, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv({command[0]!r}, {command})"
     start = [sys.executable, "-I", "-S", "-c", script]
     with subprocess.Popen(start, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, start_new_session=True) as asked:
@@ -544,7 +544,7 @@ def test_a_person_is_asked_for_a_code_at_the_terminal(stub: Stub, answer: bytes 
         (signal.SIGHUP, 128 + signal.SIGHUP),
     ],
 )
-def test_a_person_may_answer_or_not(
+def test_a_prompt_accepts_a_code_or_ends(
     stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch, typed: str | BaseException | signal.Signals, status: int
 ) -> None:
     """A code, the end of input, Ctrl-C or a signal ends the prompt. A signal has its previous effect afterwards."""
@@ -573,7 +573,7 @@ def test_a_wrong_code_that_was_typed_names_no_option(stub: Stub, run: Run, monke
     assert "--mfa-command" not in err
 
 
-# assume: where credentials go -----------------------------------------------------------------------------------------
+# assume: outputs ------------------------------------------------------------------------------------------------------
 
 
 def test_a_shell_gets_text_or_json(stub: Stub, run: Run) -> None:
@@ -619,7 +619,7 @@ def test_long_term_keys_are_lost_only_where_that_is_asked_for(stub: Stub, run: R
     assert BASE.secret_access_key not in (Path.home() / ".aws" / "credentials").read_text()
 
 
-# assume: which proof --------------------------------------------------------------------------------------------------
+# assume: proofs -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("source", ["keys.json", "-"])
@@ -780,7 +780,7 @@ def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None
     assert stub.requests == []
 
 
-# Called wrongly -------------------------------------------------------------------------------------------------------
+# Invalid usage --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -987,7 +987,7 @@ def test_what_is_called_wrongly_says_how_it_is_called(run: Run, arguments: list[
         (["assume", "--from-env", "--duration", "0", "--to-process"], "--duration is 0 seconds"),
     ],
 )
-def test_an_option_that_is_empty_is_not_one_that_is_left_out(
+def test_an_empty_option_is_refused(
     stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
 ) -> None:
     """An unset variable of a shell must not remove a session policy."""
@@ -1124,7 +1124,7 @@ def test_what_the_library_advises_is_said_in_options(stub: Stub, run: Run, argum
 
 
 def test_a_role_that_is_denied_may_be_new(stub: Stub, run: Run) -> None:
-    """The remedy names the option that waits for it."""
+    """The remedy for AccessDenied names --wait-for-new-role, because the role can be new."""
     stub.answers.append(refused("AccessDenied", status=403))
     assert "--wait-for-new-role 30s" in run("process", HUB, "--profile", "base")[2]
 
@@ -1207,7 +1207,7 @@ def test_an_assertion_that_has_expired_needs_a_person(stub: Stub, run: Run) -> N
         (["process", "--keys-file", "keys.json", "--session-token"], 3, "GetSessionToken needs the long-term"),
     ],
 )
-def test_what_would_be_refused_costs_no_call(
+def test_a_request_that_sts_refuses_is_not_sent(
     stub: Stub, run: Run, arguments: list[str], status: int, said: str
 ) -> None:
     """The error is reported before STS is called."""
@@ -1410,7 +1410,7 @@ def test_what_an_assertion_offers_is_a_table(run: Run) -> None:
     assert (status, err, lines[0].split()) == (0, "", ["ACCOUNT", "ROLE", "PROVIDER"])
     assert lines[1].split() == ["123456789012", ROLE, PROVIDER]
     assert "  subject      alice" in lines
-    assert "UTC (in 5 min)" in out or "UTC (in 4 min)" in out  # a moment has passed
+    assert "UTC (in 5 min)" in out or "UTC (in 4 min)" in out  # Some time has passed since.
     shown = json.loads(run("roles", path, "--json")[1])
     assert shown["roles"][0] == {"role_arn": ROLE, "principal_arn": PROVIDER}
     assert (shown["issuer"], shown["not_on_or_after"][-1]) == ("https://idp.example", "Z")
@@ -1496,7 +1496,8 @@ def test_doctor_says_what_is_so_and_what_is_wrong(run: Run, stskit_aws: FakeSTS)
     assert stskit_aws.calls == []
     status, out, _ = run("doctor", "--profile", "gone", "--offline", "--json")
     assert status == 1
-    (wrong,) = (each for each in json.loads(out) if each["state"] == "wrong")  # and nothing that follows from it
+    # It has no findings that follow from this one.
+    (wrong,) = (each for each in json.loads(out) if each["state"] == "wrong")
     assert wrong["about"] == "profile gone"
     assert wrong.keys() == {"about", "state", "text", "remedy", "facts"}
 

@@ -1,4 +1,4 @@
-"""Each option of the command line has an effect or is refused, before STS is called."""
+"""Each option of the command line has an effect, or is refused before STS is called."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def server(shared_server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> FakeSe
     """Return that server, without the requests of earlier tests."""
     shared_server.requests.clear()
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", shared_server.url)
-    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "_STSKIT_CREDENTIAL_PROCESSES"):  # the command line sets them
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "_STSKIT_CREDENTIAL_PROCESSES"):  # The command line sets these.
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     furnish(Path.home(), Path.cwd())
@@ -160,7 +160,7 @@ def test_a_profile_a_file_and_a_shell_get_the_region(server: FakeServer, run: Ru
 def test_a_region_that_is_not_valid_is_refused_before_the_code_of_a_device_is_used(
     server: FakeServer, run: Run
 ) -> None:
-    """The message names the option and the value."""
+    """An invalid region is refused before any call, and the message names the option and the value."""
     for flag in ("--region", "--sts-region"):
         for wrong in ("a b", "eu-central-1.", "-eu", "12", "eu_central_1"):
             status, out, err = run("exec", HUB, "--profile", "base", f"{flag}={wrong}", "--", "x")
@@ -168,7 +168,7 @@ def test_a_region_that_is_not_valid_is_refused_before_the_code_of_a_device_is_us
             assert err.startswith(f"stskit: invalid usage: {flag} {wrong!r} is not a valid region.")
 
 
-# --cache-key, --external-id-file, --token-code ------------------------------------------------------------------------
+# --cache-key, --external-id-file and --token-code ---------------------------------------------------------------------
 
 
 def test_a_cache_key_tells_two_identities_apart(server: FakeServer, run: Run, tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_an_external_id_comes_from_a_file_or_standard_input(
 def test_an_external_id_that_is_not_valid_is_refused_without_being_shown(
     server: FakeServer, run: Run, text: str, said: str
 ) -> None:
-    """The error names the option."""
+    """An invalid external ID is refused before any call, and the error names the option but not the value."""
     Path("id").write_text(text)
     status, out, err = run("process", HUB, "--profile", "base", "--external-id-file", "id")
     assert (status in (2, 3), out, server.requests) == (True, "", [])
@@ -241,7 +241,7 @@ def test_the_code_of_a_device_can_be_an_option(server: FakeServer, run: Run) -> 
     assert (status, "--token-code: " in err, len(server.requests)) == (2, True, 1)
 
 
-# The sink is checked first --------------------------------------------------------------------------------------------
+# Check of the sink before the call ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ def test_an_endpoint_that_is_not_valid_is_invalid_usage(
 def test_an_endpoint_of_the_environment_that_is_not_valid_is_invalid_usage(
     run: Run, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing was sent, as with an option."""
+    """An invalid AWS_ENDPOINT_URL_STS exits with 2 before any call."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "nonsense")
     status, out, err = run("process", HUB, "--profile", "base")
     assert (status, out, server.requests) == (2, "", [])
@@ -349,7 +349,7 @@ def test_an_endpoint_of_the_environment_that_is_not_valid_is_invalid_usage(
 def test_a_message_names_the_option_and_not_the_argument_of_python(
     server: FakeServer, run: Run, typed: str, said: str
 ) -> None:
-    """The option is the subject of the sentence."""
+    """A message about an invalid value begins with the option and contains no name of a Python argument."""
     status, out, err = run("process", HUB, "--profile", "base", *typed.split())
     assert (status, out, server.requests) == (2, "", [])
     assert err.startswith(f"stskit: {said}"), err
@@ -370,7 +370,7 @@ def test_a_duration_that_the_assertion_does_not_allow_is_said_of_the_option(
     assert err.startswith("stskit: --duration is 3600 seconds, but the SAML assertion allows 1800. ")
 
 
-# Names of other tools -------------------------------------------------------------------------------------------------
+# Option names of other tools ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -410,7 +410,7 @@ def test_an_option_that_the_command_does_not_have_is_not_advised(run: Run, flag:
     assert not any(word in err for word in ("--session-name", "--oidc-token-file", "ROLE"))
 
 
-# Secrets in the wrong place -------------------------------------------------------------------------------------------
+# Secrets in the wrong argument ----------------------------------------------------------------------------------------
 
 _SECRETS = {
     "token": "eyJhbGciOiJSUzI1NiJ9.canary.c2ln",
@@ -476,7 +476,7 @@ def test_doctor_speaks_of_the_command_line_where_a_source_profile_needs_a_code(s
     assert "Run: stskit whoami --profile deploy" in out
 
 
-# No option without effect ---------------------------------------------------------------------------------------------
+# Every option has an effect -------------------------------------------------------------------------------------------
 
 _COMMANDS = {
     "assume to a profile": f"assume {HUB} --profile base --to-profile out",
@@ -511,12 +511,12 @@ _VALUES = {
     "--wait-for-new-role": "30s", "--cache-key": "me", "--to-profile": "other", "--to-shell": "fish",
     "--to-dotenv": "other.env", "--set-output": "json", "--credentials-file": "other", "--config-file": "conf",
 }  # fmt: skip
-# What has no effect here: options that permit or wait for what does not happen, or that say where to look for what is
-# not there. The environment names the server, which has neither regions nor a FIPS endpoint. Keys without an expiry are
-# not cached.
+# These options have no effect here: they permit or wait for events that do not happen, or name files that are missing.
+# The environment names the server, which has neither regions nor a FIPS endpoint. Keys without an expiry are not
+# cached.
 _WITHOUT_OCCASION = {"--allow-http", "--overwrite", "--wait-for-new-role", "--config-file", "--run", "--use-fips"}
 _WITHOUT_OCCASION_UNSIGNED = {"--region", "--sts-region"}
-_codes = count(100_000)  # each works once
+_codes = count(100_000)  # Each code works once.
 
 
 def options_of(command: str) -> Mapping[str, Any]:
@@ -602,7 +602,7 @@ def test_an_option_has_an_effect_or_is_refused(
         *_WITHOUT_OCCASION,
         *(_WITHOUT_OCCASION_UNSIGNED if any(region == "" for region, _ in without.requests) else ()),
         *({"--cache"} if "session" in words else ()),
-        *({"--json"} if words[0] == "exec" else ()),  # it is for the errors
+        *({"--json"} if words[0] == "exec" else ()),  # It is for errors only.
     }
     for flag, action in options_of(words[0]).items():
         if flag in skipped or any(word.split("=")[0] == flag for word in words):

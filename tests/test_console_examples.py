@@ -1,8 +1,8 @@
-"""Every console block of the docs runs as printed: those of a page one after the other, in one shell.
+"""Every console block of the docs runs as printed. The blocks of one page run in order in one shell.
 
-A line that begins with ``$ `` is a command, and what is below it is what it prints; ``...`` stands for anything. A
-block that a page has its reader save as a file is saved when it is reached, and a block after the comment
-``<!-- another terminal -->`` goes on running while the others are.
+A line that begins with ``$ `` is a command, and the lines below it are its output; ``...`` stands for any text. A block
+that the page asks its reader to save as a file is saved. A block after the comment ``<!-- another terminal -->`` runs
+in the background while the other blocks run.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from pages import PAGES, Block, blocks_of, fits, practice_aws
 pytestmark = pytest.mark.gate
 
 LIMIT = 60  # seconds for one command
-END = "\x1e"  # what no program prints
+END = "\x1e"  # a character that no program prints
 
 
 @frozen
 class Command:
-    """What is typed, and what it prints."""
+    """A typed command and its expected output."""
 
     typed: str
     printed: str
@@ -49,13 +49,13 @@ def commands(block: Block) -> list[Command]:
 
 @define
 class Terminal:
-    """A shell that goes on from one command to the next."""
+    """A shell that runs one command after the other."""
 
     process: subprocess.Popen[bytes]
     status: str = "0"
 
     def run(self, command: Command) -> None:
-        """Raises where it prints anything else, or fails and the page does not show how."""
+        """Run the command. Raises if its output differs, or if it fails and the page shows no output."""
         self.type(f"{{\n(exit {self.status})\n{command.typed}\n}} </dev/null\nprintf '{END}%s{END}' $?\n")
         said = self.read(lambda text: text.endswith(END) and text.count(END) == 2)
         printed, self.status, _ = said.split(END)
@@ -63,7 +63,7 @@ class Terminal:
         assert self.status == "0" or command.printed, f"$ {command.typed}: exit status {self.status}"
 
     def start(self, command: Command) -> None:
-        """Let it run until the end; raises where it does not begin by printing what is shown."""
+        """Start the command in the background. Raises if it does not begin with the expected output."""
         self.type(f"{command.typed}\n")
         self.read(lambda text: fits(text, command.printed))
 
@@ -103,7 +103,7 @@ def terminal(folder: Path, environment: Mapping[str, str]) -> Iterator[Terminal]
 
 
 def follow(blocks: Sequence[Block], folder: Path, environment: Mapping[str, str]) -> None:
-    """Run the blocks one after the other, in one shell."""
+    """Run the blocks one after the other in one shell."""
     with ExitStack() as stack:
         shell = stack.enter_context(terminal(folder, environment))
         for block in blocks:
@@ -123,12 +123,15 @@ def follow(blocks: Sequence[Block], folder: Path, environment: Mapping[str, str]
 
 @pytest.mark.case("P8")
 def test_the_tutorial_runs_from_top_to_bottom(tmp_path: Path) -> None:
-    """In an empty folder, with nothing there but stskit."""
+    """The tutorial runs from top to bottom in an empty folder."""
     follow(blocks_of("docs/tutorial.md"), tmp_path, os.environ)
 
 
 def test_the_commands_of_the_readme_run_as_printed(tmp_path: Path) -> None:
-    """They run in the practice AWS, whose two blocks are lower on the page and come first here."""
+    """The commands of the README run as printed in the practice AWS.
+
+    The two blocks that start it are lower on the page, so they run first here.
+    """
     blocks = sorted(blocks_of("README.md"), key=lambda block: "practice" not in block.text)
     follow(blocks, tmp_path, os.environ)
 
@@ -138,7 +141,7 @@ def test_the_commands_of_the_readme_run_as_printed(tmp_path: Path) -> None:
     [page for page in PAGES if "howto" in page and any(block.language == "console" for block in blocks_of(page))],
 )
 def test_the_commands_of_a_page_run_as_printed(page: str, tmp_path: Path) -> None:
-    """In the folder of a practice AWS, beside a browser log."""
+    """The commands of a how-to page run as printed in the folder of a practice AWS."""
     folder = tmp_path / "practice"
     with practice_aws(folder) as environment:
         follow(blocks_of(page), folder, environment)

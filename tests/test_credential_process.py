@@ -1,4 +1,4 @@
-"""The document of a credential_process is what every SDK reads, and nothing else is printed."""
+"""The output of a credential_process is a document that every AWS SDK reads, and nothing else is printed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ EXAMPLE = Path(__file__).parent.parent / "docs" / "examples" / "credential_proce
 
 @pytest.mark.case("X15", "X16", "X17", "P9")
 def test_the_document_is_one_object_with_the_fields_of_the_specification() -> None:
-    """Version is the number 1, the time whole seconds of UTC, and keys without an end have none."""
+    """The document has the fields of the specification: version 1, UTC in whole seconds, and no expiry for long-term
+    keys.
+    """
     text = DUE.to(CredentialProcess())
     assert "\n" not in text
     assert json.loads(text) == {
@@ -48,8 +50,10 @@ def test_the_document_is_one_object_with_the_fields_of_the_specification() -> No
     }
 
 
-def test_what_is_printed_is_what_was_written() -> None:
-    """Other characters are escaped, so that no encoding of a terminal matters; it reads back."""
+def test_the_document_is_ascii_and_is_read_back() -> None:
+    """The document is ASCII with JSON escapes, so it is independent of the terminal's encoding and is read back
+    unchanged.
+    """
     token = 'caf\xe9 "\u2028\n'
     text = unchecked(Credentials("A", "s"), session_token=token).to(CredentialProcess())
     assert text.isascii()
@@ -58,7 +62,7 @@ def test_what_is_printed_is_what_was_written() -> None:
 
 @pytest.fixture
 def profile(home: Path) -> str:
-    """A profile whose process prints the document."""
+    """Return the name of a profile whose credential_process prints the document."""
     (home / "document").write_text(DUE.to(CredentialProcess()))
     (home / ".aws").mkdir()
     (home / ".aws" / "config").write_text(
@@ -69,7 +73,7 @@ def profile(home: Path) -> str:
 
 @pytest.mark.case("X16", "P9")
 def test_botocore_and_the_common_runtime_read_it(profile: str, home: Path) -> None:
-    """All fields of it, the time too."""
+    """Botocore and the AWS Common Runtime read all fields of the document, including the expiry."""
     found = Session(profile=profile).get_credentials()
     assert found is not None
     assert (found.access_key, found.secret_key, found.token) == ("ASIANEW", "s/e+c=", "t" * 2000)
@@ -84,7 +88,7 @@ def test_botocore_and_the_common_runtime_read_it(profile: str, home: Path) -> No
 @pytest.mark.debian
 @pytest.mark.case("X16", "P9")
 def test_the_sdk_for_javascript_reads_it(profile: str, home: Path) -> None:
-    """In a child process."""
+    """The AWS SDK for JavaScript reads all fields of the document."""
     done = subprocess.run(
         [node(), str(NODE / "read_sdk.mjs"), "process", profile], capture_output=True, text=True, check=True
     )
@@ -109,7 +113,7 @@ def token(aws: LocalAWS, tmp_path: Path) -> Path:
 
 @pytest.mark.case("X15")
 def test_a_process_of_ones_own_prints_the_document_and_nothing_else(aws: LocalAWS, token: Path) -> None:
-    """Where it fails it prints nothing, ends with a status, and says why elsewhere, without a secret."""
+    """The example process prints one document. If it fails, it exits with 1 and prints an error without a secret."""
     done = run_example(aws, token)
     assert json.loads(done.stdout)["Version"] == 1
     assert (done.stdout.count("\n"), done.stderr, done.returncode) == (1, "", 0)
@@ -125,7 +129,7 @@ def test_a_process_of_ones_own_prints_the_document_and_nothing_else(aws: LocalAW
 @pytest.mark.case("X18")
 @pytest.mark.parametrize("where", ["full", "closed"])
 def test_an_output_that_takes_nothing_is_an_error_and_no_traceback(where: str, aws: LocalAWS, token: Path) -> None:
-    """A full disk, or a reader that went away."""
+    """If the output is full or closed, the example process exits with 1 and an error, without a traceback."""
     if where == "full":
         with open("/dev/full", "w") as full:
             done = run_example(aws, token, full.fileno())
@@ -143,7 +147,9 @@ def test_an_output_that_takes_nothing_is_an_error_and_no_traceback(where: str, a
 def test_a_process_that_asks_for_its_own_profile_is_an_error_and_no_endless_loop(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is noticed in the second round, and says what to do; a process in another one's process is fine."""
+    """A credential_process that needs its own profile is refused in its second round; a nested other process is
+    allowed.
+    """
     (home / ".aws").mkdir()
     ask = "from stskit.sources import Profile; from stskit.sinks import CredentialProcess; import sys; "
     ask += "open(sys.argv[2], 'a').write('x'); print(Profile(sys.argv[1]).fetch().to(CredentialProcess()))"

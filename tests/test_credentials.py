@@ -1,4 +1,4 @@
-"""The values: what they take, what they refuse, and that no secret of theirs shows where it should not."""
+"""Credentials, assertions and tokens: accepted and refused values, and masked secrets."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ HOLDERS = [
 
 
 class Nowhere(tzinfo):
-    """A time zone that does not know its offset: an aware datetime by looks only."""
+    """A time zone without an offset, with which a datetime only seems to be aware."""
 
     def utcoffset(self, _moment: datetime | None) -> None:
         return None
@@ -74,12 +74,12 @@ class Nowhere(tzinfo):
     ids=["repr", "ascii", "pprint", "reprlib", "f-string", "format", "nested", "asdict", "log"],
 )
 def test_no_repr_shows_a_secret(holder: object, show: Callable[[object], str]) -> None:
-    """Whatever makes a repr of a value, alone or inside of something, shows a mask in place of the secret."""
+    """Every way to make a repr of a value, alone or in a container, shows a mask instead of the secret."""
     assert CANARY not in show(holder)
 
 
 def test_a_shortened_secret_is_still_masked() -> None:
-    """Tools that cut a long text before they show its repr get a masked piece."""
+    """A slice of a secret is masked too, because some tools shorten a text before they show its repr."""
     token = Secret(CANARY * 9)
     assert repr(token[:80]) == repr(token[0]) == "Secret('***')"
     assert token[:4] == CANARY[:4]
@@ -87,7 +87,7 @@ def test_a_shortened_secret_is_still_masked() -> None:
 
 @pytest.mark.case("P72")
 def test_a_secret_is_text_wherever_it_has_to_go() -> None:
-    """Plain text comes out of ``str()``, formatting, JSON and a dict lookup, as with any `str`."""
+    """`str()`, formatting, JSON and a dictionary look-up use the plain text of a secret."""
     secret = Secret("abc")
     assert type(str(secret)) is str
     assert f"{secret}" == "abc"
@@ -97,15 +97,15 @@ def test_a_secret_is_text_wherever_it_has_to_go() -> None:
 
 @pytest.mark.parametrize("make", [lambda v: Credentials("AKIA", v), SAMLAssertion, WebIdentityToken])
 @pytest.mark.parametrize("value", ["", None, b"bytes", 5], ids=repr)
-def test_a_secret_that_is_no_text_is_refused(make: Callable[[Any], object], value: object) -> None:
-    """An empty or a binary secret never gets as far as a request."""
+def test_a_secret_that_is_not_text_is_refused(make: Callable[[Any], object], value: object) -> None:
+    """A secret that is empty or not text is refused when the value is created."""
     kind, message = (ProofInvalid, "is empty") if value == "" else (TypeError, "must be text, not")
     with pytest.raises(kind, match=f"^(secret_access_key|value) {message}"):
         make(value)
 
 
 def test_plain_text_becomes_a_secret() -> None:
-    """Who passes a `str` gets the protection all the same; no session token stays None."""
+    """A plain string becomes a Secret, and a missing session token stays None."""
     plain = Credentials("AKIA", "secret", "token")
     assert (type(plain.secret_access_key), type(plain.session_token)) == (Secret, Secret)
     assert Credentials("AKIA", Secret("secret")).session_token is None
@@ -118,7 +118,7 @@ def test_plain_text_becomes_a_secret() -> None:
 @pytest.mark.parametrize("value", [*HOLDERS, CallerIdentity("1", "arn", "id")], ids=lambda value: type(value).__name__)
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
 def test_values_survive_pickling(value: object, protocol: int) -> None:
-    """What a worker process gets equals what was sent, and its secrets are still masked."""
+    """After pickling, a value is equal to the original and its secrets are still masked."""
     twin = pickle.loads(pickle.dumps(value, protocol))
     assert twin == value
     assert hash(twin) == hash(value)
@@ -128,7 +128,7 @@ def test_values_survive_pickling(value: object, protocol: int) -> None:
 
 @pytest.mark.parametrize("value", HOLDERS[1:], ids=lambda value: type(value).__name__)
 def test_values_do_not_change(value: object) -> None:
-    """An attribute cannot be set, nor a new one added."""
+    """No attribute of a value can be set or added."""
     for name in (attrs.fields(type(value))[0].name, "other"):  # type: ignore[arg-type]
         with pytest.raises(AttributeError):
             setattr(value, name, "x")
@@ -156,10 +156,12 @@ ENDS = {
     ("text", "place"), [("{}canary", "at its start"), ("canary{}", "at its end"), ("can{}ary", "inside")]
 )
 def test_a_part_with_an_invisible_character_is_refused(part: str, extra: str, text: str, place: str) -> None:
-    """The error names the part, the kind of the character and its place, and shows nothing of the value."""
+    """A key or token with an invisible character is refused, and the error names the part and the place but not the
+    value.
+    """
     given: dict[str, Any] = {"access_key_id": "AKIA", "secret_access_key": "s", part: text.format(extra)}
     if place == "inside" and extra == " " and part != "access_key_id":
-        assert getattr(Credentials(**given), part) == given[part]  # servers that are not AWS may have such secrets
+        assert getattr(Credentials(**given), part) == given[part]  # Servers other than AWS can have such secrets.
         return
     with pytest.raises(ProofInvalid, match=f"^{part} has {ENDS[extra]} {place}. Remove it in the place") as caught:
         Credentials(**given)
@@ -169,7 +171,7 @@ def test_a_part_with_an_invisible_character_is_refused(part: str, extra: str, te
 
 @pytest.mark.parametrize("field", [field.name for field in attrs.fields(Credentials)])
 def test_a_part_of_the_wrong_type_is_refused(field: str) -> None:
-    """Each part, when the value is made: no later call can take it for another fault."""
+    """A part of the wrong type raises TypeError when the credentials are created."""
     wrong: object = b"canary"
     with pytest.raises(TypeError, match=f"^{field} must be .*, not bytes") as caught:
         Credentials(**{"access_key_id": "AKIA", "secret_access_key": "s", field: wrong})  # type: ignore[arg-type]
@@ -177,22 +179,22 @@ def test_a_part_of_the_wrong_type_is_refused(field: str) -> None:
 
 
 def test_a_document_with_a_line_end_in_a_key_is_refused() -> None:
-    """What a secret store or a process returned, too."""
+    """`from_dict` refuses a secret key with a line break at its end."""
     with pytest.raises(ProofInvalid, match="^secret_access_key has a line break at its end"):
         Credentials.from_dict({"AccessKeyId": "AKIA", "SecretAccessKey": "canary\n"})
 
 
 @pytest.mark.case("P46")
 def test_the_lines_of_a_secret_are_its_mask() -> None:
-    """Because difflib asks for lines to show where two texts differ, whatever the test runner."""
+    """`splitlines` of a secret returns masked lines, because difflib uses it to show differences."""
     assert "canary" not in "".join(Secret("canary\nx").splitlines(keepends=True))
     with pytest.raises(AssertionError) as caught:
-        TestCase().assertMultiLineEqual(Secret("canary-one"), Secret("canary-two"))  # noqa: PT009 - it is looked at
+        TestCase().assertMultiLineEqual(Secret("canary-one"), Secret("canary-two"))  # noqa: PT009 - for its message
     assert "canary" not in str(caught.value)
 
 
 def test_an_empty_access_key_id_is_refused() -> None:
-    """A key id that is empty in a file is a key id to botocore; here it stops."""
+    """An empty access key ID is refused, although botocore accepts one."""
     with pytest.raises(ProofInvalid, match="access_key_id is empty"):
         Credentials("", Secret("secret"))
 
@@ -202,7 +204,7 @@ def test_an_empty_access_key_id_is_refused() -> None:
     "moment", [datetime(2026, 1, 1), datetime(2026, 1, 1, tzinfo=Nowhere())], ids=["naive", "nowhere"]
 )
 def test_an_expiration_without_offset_is_refused(moment: datetime) -> None:
-    """A time that may mean two moments is refused when it comes in, not when it is first compared."""
+    """An expiration without a time zone is refused when the credentials are created."""
     with pytest.raises(ProofInvalid, match="has no time zone"):
         Credentials("AKIA", Secret("secret"), expiration=moment)
 
@@ -216,13 +218,13 @@ def test_an_expiration_without_offset_is_refused(moment: datetime) -> None:
     ids=["after the last day", "before the first"],
 )
 def test_an_expiration_outside_of_the_calendar_is_refused(moment: datetime) -> None:
-    """A date that Python cannot express in UTC is a typed error, not an OverflowError."""
+    """An expiration that is outside of Python's calendar in UTC raises ProofInvalid instead of OverflowError."""
     with pytest.raises(ProofInvalid, match="not a valid date in UTC"):
         Credentials("AKIA", Secret("secret"), expiration=moment)
 
 
 def test_the_expiration_is_kept_in_utc() -> None:
-    """The same moment in another zone comes out in UTC, as botocore's local times must."""
+    """An expiration in another time zone is stored in UTC."""
     local = START.astimezone(timezone(timedelta(hours=5, minutes=30)))
     kept = Credentials("AKIA", Secret("secret"), expiration=local).expiration
     assert kept == START
@@ -235,14 +237,14 @@ def test_the_expiration_is_kept_in_utc() -> None:
     [(timedelta(microseconds=1), False), (timedelta(0), True), (timedelta(seconds=-1), True), (None, False)],
 )
 def test_credentials_expire_when_no_time_is_left(left: timedelta | None, expired: bool) -> None:
-    """At the very moment of expiration they count as expired; without one they never do."""
+    """Credentials are expired at the moment of their expiration, and never without one."""
     keys = Credentials("AKIA", Secret("secret"), expiration=None if left is None else START + left)
     assert keys.expires_in(now=START) == left
     assert keys.is_expired(now=START) is expired
 
 
 def test_without_a_time_the_system_clock_decides() -> None:
-    """*now* may be left out."""
+    """Without *now*, the system clock decides whether credentials are expired."""
     hour = timedelta(hours=1)
     keys = Credentials("AKIA", Secret("secret"), expiration=datetime.now(UTC) + hour)
     left = keys.expires_in()
@@ -252,21 +254,21 @@ def test_without_a_time_the_system_clock_decides() -> None:
 
 
 class Box:
-    """A sink that keeps what it was given."""
+    """A sink that returns the credentials."""
 
     def write(self, credentials: Credentials, /) -> tuple[str, Credentials]:
         return "delivered", credentials
 
 
 class Full:
-    """A sink that has no room."""
+    """A sink that always fails."""
 
     def write(self, credentials: Credentials, /) -> None:
         raise SinkError("no room")
 
 
-def test_to_gives_back_what_the_sink_makes() -> None:
-    """``to`` hands over the very same value, and the sink decides what comes back."""
+def test_to_returns_the_result_of_the_sink() -> None:
+    """`to` passes the same credentials to the sink and returns the sink's result."""
     keys = Credentials("AKIA", Secret("secret"))
     assert keys.to(Box()) == ("delivered", keys)
     with pytest.raises(SinkError, match="no room"):
@@ -284,7 +286,7 @@ key_ids = st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=
 
 @given(key_ids, texts, st.none() | texts, st.none() | moments)
 def test_as_dict_and_from_dict_are_inverse(key: str, secret: str, token: str | None, moment: datetime | None) -> None:
-    """What goes out under STS's names comes back the same, but for the parts of a second."""
+    """`from_dict` reads the output of `as_dict` back without change, except for fractions of a second."""
     keys = Credentials(key, Secret(secret), None if token is None else Secret(token), moment)
     back = Credentials.from_dict(keys.as_dict())
     assert back == attrs.evolve(keys, expiration=keys.expiration and keys.expiration.replace(microsecond=0))
@@ -293,14 +295,14 @@ def test_as_dict_and_from_dict_are_inverse(key: str, secret: str, token: str | N
     assert {type(value) for name, value in keys.as_dict().items() if name == "SessionToken"} <= {Secret}
 
 
-def test_as_dict_leaves_out_what_is_not_there() -> None:
-    """Long-term keys have neither token nor expiration, and no null in their place."""
+def test_as_dict_omits_missing_parts() -> None:
+    """`as_dict` of long-term keys has neither a session token nor an expiration."""
     assert Credentials("AKIA", Secret("secret")).as_dict() == {"AccessKeyId": "AKIA", "SecretAccessKey": "secret"}
 
 
 @pytest.mark.case("P73")
-def test_as_dict_gives_plain_text_and_a_time_in_whole_seconds() -> None:
-    """The shape is the one of ``credential_process``: RFC 3339, ``Z``, no fraction, cut rather than rounded up."""
+def test_as_dict_returns_plain_text_and_whole_seconds() -> None:
+    """`as_dict` has the format of `credential_process`: RFC 3339 with Z, in whole seconds, rounded down."""
     keys = Credentials("AKIA", Secret("secret"), Secret("token"), START + timedelta(seconds=9.9))
     assert keys.as_dict() == {
         "AccessKeyId": "AKIA",
@@ -311,7 +313,7 @@ def test_as_dict_gives_plain_text_and_a_time_in_whole_seconds() -> None:
 
 
 def test_from_dict_reads_the_answer_of_assume_role() -> None:
-    """All that STS says about the session is kept."""
+    """`from_dict` reads the response of AssumeRole with all details of the session."""
     keys = Credentials.from_dict(
         {
             "Credentials": {**SESSION, "Expiration": START},
@@ -334,8 +336,8 @@ def test_from_dict_reads_the_answer_of_assume_role() -> None:
     ],
     ids=["SAML", "web identity", "neither"],
 )
-def test_from_dict_reads_who_vouched(extra: Mapping[str, str], expected: tuple[str | None, ...]) -> None:
-    """SAML and web identity answers name subject and issuer differently; here they are one."""
+def test_from_dict_reads_subject_and_issuer(extra: Mapping[str, str], expected: tuple[str | None, ...]) -> None:
+    """`from_dict` reads the subject and the issuer from SAML responses and from web identity responses."""
     keys = Credentials.from_dict({"Credentials": SESSION, **extra})
     assert (keys.subject, keys.issuer, keys.audience) == expected
 
@@ -355,13 +357,13 @@ def test_from_dict_reads_who_vouched(extra: Mapping[str, str], expected: tuple[s
     ids=["process", "AWS", "no account", "no ARN", "no user"],
 )
 def test_from_dict_finds_the_account_or_leaves_it_unknown(data: Mapping[str, object], account: str | None) -> None:
-    """An account that a server leaves empty is None, never an empty text."""
+    """`from_dict` reads the account from its field or from the ARN, and an empty account is None."""
     assert Credentials.from_dict(data).account_id == account
 
 
 @pytest.mark.parametrize("size", [None, "7", 7.5])
-def test_a_packed_policy_size_that_is_no_number_is_unknown(size: object) -> None:
-    """An odd side remark does not make the credentials unusable."""
+def test_a_packed_policy_size_that_is_not_a_number_is_ignored(size: object) -> None:
+    """A packed policy size that is not a number is ignored."""
     assert Credentials.from_dict({"Credentials": KEYS, "PackedPolicySize": size}).packed_policy_size is None
 
 
@@ -403,8 +405,8 @@ BAD_DOCUMENTS: list[tuple[Any, str]] = [
 
 @pytest.mark.case("E13")
 @pytest.mark.parametrize(("data", "message"), BAD_DOCUMENTS)
-def test_from_dict_refuses_and_tells_no_secret(data: Any, message: str) -> None:
-    """A broken document is one typed error that names the field; no secret hangs on it or shows in its frames."""
+def test_from_dict_refuses_without_showing_a_secret(data: Any, message: str) -> None:
+    """`from_dict` refuses an invalid document with ProofInvalid, which names the field and contains no secret."""
     with pytest.raises(ProofInvalid, match=message) as caught:
         Credentials.from_dict(data)
     assert CANARY not in reachable_text(caught.value)
@@ -424,14 +426,14 @@ def test_from_dict_refuses_and_tells_no_secret(data: Any, message: str) -> None:
     )
 )
 def test_from_dict_raises_nothing_but_its_own_error(data: dict[str, object]) -> None:
-    """Whatever JSON or STS-like answer comes in, it is credentials or `ProofInvalid`."""
+    """`from_dict` returns credentials or raises ProofInvalid for any mapping."""
     with suppress(ProofInvalid):
         assert Credentials.from_dict(data).access_key_id
 
 
 @given(st.text(alphabet="0123456789-:TZW.+ ,", max_size=40) | st.text())
 def test_an_expiration_of_any_text_is_read_or_refused(text: str) -> None:
-    """No text makes the date parser fail in a way of its own."""
+    """An expiration of any text is read or raises ProofInvalid."""
     with suppress(ProofInvalid):
         assert Credentials.from_dict({**KEYS, "Expiration": text}).expiration is not None
 
@@ -440,22 +442,22 @@ def test_an_expiration_of_any_text_is_read_or_refused(text: str) -> None:
 
 
 def test_an_assertion_lists_its_roles() -> None:
-    """The roles of a real response come with the provider that vouches for each."""
+    """A real SAML response lists its roles with the provider of each."""
     assertion = SAMLAssertion.from_text((SAML / "plain.b64").read_text())
     assert assertion.roles == (SAMLRole(ROLE, PROVIDER),)
     assert assertion.principal_for(ROLE) == PROVIDER
 
 
 def test_a_given_principal_is_used_without_a_look() -> None:
-    """An encrypted assertion still works where the provider is named."""
+    """A passed principal ARN is used without reading the assertion, so an encrypted assertion works."""
     assertion = SAMLAssertion.from_text((SAML / "encrypted.b64").read_text(), "arn:mine")
     assert assertion.principal_for(ROLE) == "arn:mine"
     with pytest.raises(ProofInvalid, match="encrypted"):
         assertion.roles  # noqa: B018 - the property raises
 
 
-def test_a_role_that_is_not_offered_is_told_with_those_that_are() -> None:
-    """The error lists what the assertion offers, as text and as data."""
+def test_a_role_that_is_not_offered_is_an_error_with_the_offered_roles() -> None:
+    """The error about a role that is not offered lists the offered roles, as text and as data."""
     assertion = SAMLAssertion.from_text((SAML / "plain.b64").read_text())
     with pytest.raises(RoleNotOffered, match=f"does not offer arn:other. It offers: {ROLE}") as caught:
         assertion.principal_for("arn:other")
@@ -463,7 +465,7 @@ def test_a_role_that_is_not_offered_is_told_with_those_that_are() -> None:
 
 
 def test_an_assertion_without_roles_says_so() -> None:
-    """A list that is empty is told in words."""
+    """If an assertion offers no role, the error says so."""
     xml = (
         '<p:Response xmlns:p="urn:oasis:names:tc:SAML:2.0:protocol">'
         '<Assertion xmlns="urn:oasis:names:tc:SAML:2.0:assertion"/></p:Response>'
@@ -473,8 +475,8 @@ def test_an_assertion_without_roles_says_so() -> None:
 
 
 @pytest.mark.parametrize("text", [CANARY * 5, f"<{CANARY}>", f"<a>{CANARY}</a>", f"<\ud800{CANARY}/>", CANARY * 20_000])
-def test_a_broken_response_tells_no_secret(text: str) -> None:
-    """No part of what was read hangs on the error or shows in its frames."""
+def test_the_error_about_a_broken_response_shows_no_secret(text: str) -> None:
+    """The error about a broken response contains no part of it, also in local variables."""
     with pytest.raises(ProofInvalid) as caught:
         SAMLAssertion.from_text(text)
     assert CANARY not in reachable_text(caught.value)
@@ -482,8 +484,8 @@ def test_a_broken_response_tells_no_secret(text: str) -> None:
     assert caught.value.__context__ is None
 
 
-def test_reading_the_roles_of_a_broken_assertion_tells_no_secret() -> None:
-    """One that was made by hand is first read when its roles are asked for; its error is as clean."""
+def test_the_error_about_a_broken_assertion_shows_no_secret() -> None:
+    """The error about the roles of a broken assertion contains no part of it, also in local variables."""
     with pytest.raises(ProofInvalid) as caught:
         SAMLAssertion(Secret(CANARY * 5)).roles  # noqa: B018 - the property raises
     assert CANARY not in reachable_text(caught.value)
@@ -491,7 +493,7 @@ def test_reading_the_roles_of_a_broken_assertion_tells_no_secret() -> None:
 
 
 def test_a_secret_with_more_text_is_a_secret() -> None:
-    """Runners add a line end before they show where two texts differ."""
+    """A secret that is joined with other text is still a masked Secret, because test runners add a line end."""
     assert repr(Secret("canary") + "\n") == "Secret('***')"
     assert Secret("canary") + "\n" == "canary\n"
 
@@ -500,7 +502,7 @@ def test_a_secret_with_more_text_is_a_secret() -> None:
 
 
 def valid_for(left: timedelta, assumed_role_arn: str | None = None, subject: str | None = None) -> Credentials:
-    """Credentials with secrets that must not be shown."""
+    """Return credentials with secrets that must not be shown."""
     expiration = datetime.now(UTC) + left + timedelta(seconds=0.5)
     return Credentials("ASIA", "canary", "canary", expiration, assumed_role_arn=assumed_role_arn, subject=subject)
 
@@ -514,12 +516,12 @@ def valid_for(left: timedelta, assumed_role_arn: str | None = None, subject: str
     ],
 )
 def test_a_repr_says_how_long_the_credentials_are_valid(left: timedelta, shown: str) -> None:
-    """The time left is in the largest unit that fits twice."""
+    """The repr shows the time left in the largest unit of which there are at least two."""
     assert shown in repr(valid_for(left))
 
 
 def test_a_repr_says_whose_credentials_they_are() -> None:
-    """Role, account and session where they are known; a subject where there is no session; and never a row of None."""
+    """The repr shows the known ones of role, account, session and subject, and never None."""
     arn = "arn:aws:sts::123456789012:assumed-role/Deploy/alice"
     of_role = repr(valid_for(timedelta(hours=3), assumed_role_arn=arn))
     assert of_role.startswith("<Credentials ASIA: role Deploy, account 123456789012, session alice, valid until ")
@@ -532,7 +534,7 @@ def test_a_repr_says_whose_credentials_they_are() -> None:
 
 
 def test_a_notebook_shows_a_table_without_secrets() -> None:
-    """Names are escaped, because an identity provider chooses them."""
+    """The table for notebooks has no secrets, and its names are escaped, because an identity provider chooses them."""
     arn = "arn:aws:sts::123456789012:assumed-role/Deploy/<b>alice"
     table = valid_for(timedelta(hours=3), assumed_role_arn=arn)._repr_html_()
     assert "<tr><th>Role</th><td>Deploy</td></tr>" in table

@@ -1,4 +1,4 @@
-"""Credentials arrive in the credentials file whole or not at all, and nothing else changes."""
+"""Credentials are written to the credentials file completely or not at all, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -38,24 +38,25 @@ def config(file: Path) -> Path:
 
 @pytest.fixture
 def umask() -> Iterator[Callable[[int], int]]:
-    """Sets the umask, and puts it back."""
+    """Yield a function that sets the umask; restore the umask afterwards."""
     before = os.umask(0o022)
     yield os.umask
     os.umask(before)
 
 
-# what is written
+# Written content
 
 
 @pytest.mark.case("P12")
 def test_a_profile_is_read_back_by_botocore_and_by_the_aws_cli(file: Path, config: Path) -> None:
-    """In other sessions and processes, with region and output from the config file."""
+    """Botocore and the AWS CLI read the written profile with its region and output format, in other processes."""
     assert SESSION.to(CredentialsFile("dev", region="eu-west-1", output="text")) == str(file)
     session = Session(profile="dev")
     found = session.get_credentials()
     assert found is not None
     assert (found.access_key, found.secret_key, found.token) == ("ASIANEW", "new/secret+", "newtoken==")
-    assert getattr(found, "account_id", "123456789012") == "123456789012"  # the oldest botocore has none
+    # The oldest supported botocore has no account ID.
+    assert getattr(found, "account_id", "123456789012") == "123456789012"
     assert session.get_config_variable("region") == "eu-west-1"
     command = [sys.executable, "-m", "awscli", "configure", "get", "aws_secret_access_key", "--profile", "dev"]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "new/secret+\n"
@@ -65,22 +66,22 @@ def test_a_profile_is_read_back_by_botocore_and_by_the_aws_cli(file: Path, confi
 
 @pytest.mark.debian
 def test_the_sdk_for_javascript_reads_it(file: Path) -> None:
-    """In a child process, with the region of the config file."""
+    """The AWS SDK for JavaScript reads the written profile with its region."""
     DUE.to(CredentialsFile("dev", region="eu-west-1"))
     command = [node(), str(NODE / "read_sdk.mjs"), "ini", "dev"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == "ASIADUE due/secret duetoken - eu-west-1\n"
 
 
-def test_when_they_expire_is_told_to_tools(file: Path) -> None:
-    """Under the name that saml2aws gave it, and others took over; in whole seconds of UTC."""
+def test_the_expiry_is_written_for_other_tools(file: Path) -> None:
+    """The expiry is written as x_security_token_expires, as saml2aws does, in whole seconds of UTC."""
     DUE.to(CredentialsFile("default"))
     assert file.read_text().endswith("duetoken\nx_security_token_expires = 2099-01-02T03:04:05Z\n")
 
 
 @pytest.mark.case("F23")
 def test_static_keys_inherit_nothing_of_a_session(file: Path) -> None:
-    """Token, account and expiry go with the keys that they belonged to, under older and other names too."""
+    """Long-term keys replace the token, account and expiry of an older session, under all their names."""
     file.write_text("[dev]\naws_security_token = stale\nexpiration = stale\naws_session_expiration = stale\n")
     DUE.to(CredentialsFile("dev"))
     SESSION.to(CredentialsFile("dev"))
@@ -90,7 +91,7 @@ def test_static_keys_inherit_nothing_of_a_session(file: Path) -> None:
 
 @pytest.mark.case("F2")
 def test_the_same_again_writes_nothing(file: Path, config: Path) -> None:
-    """The files keep their inode and their time, and no backup is made."""
+    """A second write of the same credentials keeps the inode, the time and the backup of both files."""
     sink = CredentialsFile("dev", region="eu-west-1", backup=True)
     SESSION.to(sink)
     before = [(each.stat().st_ino, each.stat().st_mtime_ns) for each in (file, config, Path(f"{file}.bak"))]
@@ -99,7 +100,7 @@ def test_the_same_again_writes_nothing(file: Path, config: Path) -> None:
 
 
 def test_many_profiles_are_one_rewrite(file: Path, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that are there in their places, new ones at the end, each with its region, and one rename for each file."""
+    """`write_all` writes each file once: existing profiles stay in their places, and new profiles come at the end."""
     SESSION.to(CredentialsFile("b"))
     renamed: list[str] = []
     rename = os.rename
@@ -121,7 +122,7 @@ def test_many_profiles_are_one_rewrite(file: Path, config: Path, monkeypatch: py
 
 
 def test_many_profiles_are_written_all_or_none(file: Path) -> None:
-    """One bad name, one expired set or one profile in the way stops all."""
+    """If one profile cannot be written, `write_all` writes none."""
     stale = Credentials("A", "s", "t", datetime.now(UTC) - timedelta(seconds=1))
     for others in ({"a b": SESSION}, {"b": stale}, {"other": SESSION}):
         with pytest.raises(SinkError):
@@ -131,7 +132,7 @@ def test_many_profiles_are_written_all_or_none(file: Path) -> None:
     assert file.read_text() == OTHER
 
 
-# remove
+# Remove
 
 
 @pytest.mark.case("F3")
@@ -142,8 +143,8 @@ def test_many_profiles_are_written_all_or_none(file: Path) -> None:
      "[dev]\n# note", "[dev]\nregion = x", "[DEFAULT]\naws_access_key_id = A\n"],
 )  # fmt: skip
 @pytest.mark.parametrize("keys", [SESSION, DUE, STATIC])
-def test_what_is_removed_leaves_the_old_bytes(text: str, keys: Credentials, file: Path, config: Path) -> None:
-    """In both files, whatever they ended with."""
+def test_remove_restores_the_old_bytes(text: str, keys: Credentials, file: Path, config: Path) -> None:
+    """`remove` restores the old bytes of both files, whatever they ended with."""
     file.write_bytes(text.encode())
     config.write_bytes(text.encode().replace(b"[dev]", b"[profile dev]").replace(b"region = ", b"x = "))
     before = file.read_bytes(), config.read_bytes()
@@ -154,8 +155,8 @@ def test_what_is_removed_leaves_the_old_bytes(text: str, keys: Credentials, file
     assert (file.read_bytes(), config.read_bytes()) == before
 
 
-def test_profiles_between_others_go_without_a_trace(file: Path) -> None:
-    """In whatever order they came and go."""
+def test_remove_leaves_no_trace_between_other_profiles(file: Path) -> None:
+    """Profiles between other profiles are removed without a trace, in any order."""
     for name in ("a", "b", "c"):
         SESSION.to(CredentialsFile(name))
     for name in ("b", "a", "c"):
@@ -163,8 +164,8 @@ def test_profiles_between_others_go_without_a_trace(file: Path) -> None:
     assert file.read_text() == OTHER
 
 
-def test_what_is_not_there_is_not_removed(file: Path, config: Path) -> None:
-    """A region that somebody changed stays, a missing profile is no error, and no file or lock is made for it."""
+def test_remove_keeps_other_settings_and_creates_nothing(file: Path, config: Path) -> None:
+    """`remove` keeps a changed region, ignores a missing profile, and creates no file or lock."""
     SESSION.to(CredentialsFile("dev", region="eu-west-1"))
     config.write_text("[profile dev]\nregion = us-east-1\n")
     CredentialsFile("dev", region="eu-west-1").remove()
@@ -176,7 +177,7 @@ def test_what_is_not_there_is_not_removed(file: Path, config: Path) -> None:
 
 
 def test_long_term_keys_are_not_removed_unasked(file: Path) -> None:
-    """They cannot be had again."""
+    """`remove` refuses long-term keys without `overwrite`, because they cannot be obtained again."""
     with pytest.raises(SinkError, match=r"\[other\] has long-term keys.*overwrite=True"):
         CredentialsFile("other").remove()
     assert file.read_text() == OTHER
@@ -184,7 +185,7 @@ def test_long_term_keys_are_not_removed_unasked(file: Path) -> None:
     assert file.read_text() == "# mine\n"
 
 
-# what must not be lost or hidden
+# Settings that must not be lost or hidden
 
 
 ELSEWHERE = ["role_arn", "credential_process", "sso_session", "sso_start_url", "login_session"]
@@ -196,7 +197,7 @@ ELSEWHERE = ["role_arn", "credential_process", "sso_session", "sso_start_url", "
 def test_a_profile_with_another_source_is_not_written_to_unasked(
     option: str, where: str, name: str, file: Path, config: Path
 ) -> None:
-    """Either that or the new keys would not be used; who insists gets both."""
+    """A profile with another source of credentials is written only with `overwrite`, and keeps the other source."""
     section = f"profile {name}" if where == "config" and name != "default" else name
     target = file if where == "credentials" else config
     target.write_text(f"[{section}]\n{option} = something\n")
@@ -212,7 +213,7 @@ def test_a_profile_with_another_source_is_not_written_to_unasked(
 
 @pytest.mark.parametrize("where", ["credentials", "config"])
 def test_long_term_keys_are_not_overwritten_or_hidden_unasked(where: str, file: Path, config: Path) -> None:
-    """By a session or by other long-term keys; the very same may be written again."""
+    """Long-term keys in either file are replaced or hidden only with `overwrite`; equal keys can be written again."""
     target, section = (file, "dev") if where == "credentials" else (config, "profile dev")
     target.write_text(f"[{section}]\naws_access_key_id = AKIAMINE\naws_secret_access_key = s\naws_session_token =\n")
     for keys in (SESSION, STATIC):
@@ -224,7 +225,7 @@ def test_long_term_keys_are_not_overwritten_or_hidden_unasked(where: str, file: 
 
 
 def test_keys_of_a_session_are_there_to_be_replaced(file: Path, config: Path) -> None:
-    """Under both names that a token has had."""
+    """Keys with a session token are replaced without `overwrite`, under both names of the token."""
     for token in ("aws_session_token", "aws_security_token"):
         file.write_text(f"[dev]\naws_access_key_id = ASIAOLD\naws_secret_access_key = s\n{token} = old\n")
         config.write_text("[profile dev]\nregion = eu-west-1\n")
@@ -236,7 +237,7 @@ PROFILE_DEFAULT = "[profile default]\nregion = us-west-2\noutput = yaml\ns3 =\n 
 
 
 def test_profile_default_is_changed_where_it_is(file: Path, config: Path) -> None:
-    """A section [default] beside it would hide its other settings from botocore. `remove` looks there too."""
+    """[profile default] is changed in place, because botocore ignores it beside a section [default]."""
     config.write_text(PROFILE_DEFAULT)
     sink = CredentialsFile("default", region="eu-west-1")
     SESSION.to(sink)
@@ -251,7 +252,7 @@ def test_profile_default_is_changed_where_it_is(file: Path, config: Path) -> Non
     "text", ["[default]\nregion = us-west-1\n" + PROFILE_DEFAULT, PROFILE_DEFAULT + "[default]\nregion = us-west-1\n"]
 )
 def test_two_sections_for_the_default_profile_are_both_changed_on_request(text: str, file: Path, config: Path) -> None:
-    """Tools differ about which of them they read, so without `overwrite` it is refused."""
+    """If the config file has [default] and [profile default], only `overwrite` changes it, and both get the region."""
     config.write_text(text)
     with pytest.raises(SinkError, match=r"\[default\] and \[profile default\] are the same profile") as caught:
         SESSION.to(CredentialsFile("default", region="eu-west-1"))
@@ -262,8 +263,8 @@ def test_two_sections_for_the_default_profile_are_both_changed_on_request(text: 
 
 
 @pytest.mark.parametrize("content", [b"stray\n", b"\xff", b"[default]\r", None])
-def test_a_config_file_that_nobody_can_read_is_in_nobodys_way(content: bytes | None, file: Path, config: Path) -> None:
-    """It is only looked at; whoever writes to it is told."""
+def test_an_unreadable_config_file_matters_only_when_written(content: bytes | None, file: Path, config: Path) -> None:
+    """An unreadable config file is an error only if the sink has to write to it."""
     config.mkdir() if content is None else config.write_bytes(content)
     SESSION.to(CredentialsFile("default"))
     assert "ASIANEW" in file.read_text()
@@ -272,11 +273,11 @@ def test_a_config_file_that_nobody_can_read_is_in_nobodys_way(content: bytes | N
     assert "ASIADUE" not in file.read_text()
 
 
-# where
+# Paths
 
 
 def test_paths_come_from_the_argument_else_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The config file lies beside a path that is given, unless a variable or an argument says otherwise."""
+    """Paths are the arguments, else the variables. The config file is beside the credentials file by default."""
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "by-variable"))
     assert SESSION.to(CredentialsFile("dev")) == str(tmp_path / "by-variable")
     for name in "abcd":
@@ -294,7 +295,7 @@ def test_paths_come_from_the_argument_else_the_environment(tmp_path: Path, monke
 
 @pytest.mark.case("F9")
 def test_a_link_stays_and_its_target_changes(file: Path, tmp_path: Path) -> None:
-    """Also a link to a link, and a relative one; nothing is left beside the target."""
+    """A write through links, also relative ones, changes the target and keeps the links."""
     target = tmp_path / "real"
     file.rename(target)
     (tmp_path / "middle").symlink_to("real")
@@ -307,19 +308,19 @@ def test_a_link_stays_and_its_target_changes(file: Path, tmp_path: Path) -> None
 
 
 def test_one_file_cannot_be_both(tmp_path: Path) -> None:
-    """Keys and config in the same file would wait for each other's lock; it is told at once, and nothing is made."""
+    """If both paths are the same file, the write is refused immediately and nothing is created."""
     with pytest.raises(SinkError, match="config_path"):
         SESSION.to(CredentialsFile("dev", tmp_path / "sub" / "config", region="us-east-1"))
     assert not (tmp_path / "sub").exists()
 
 
-# modes
+# Permissions
 
 
 @pytest.mark.case("F11", "P61")
 @pytest.mark.parametrize("mask", [0, 0o022, 0o077, 0o777])
 def test_new_files_and_folders_are_for_the_owner_alone(home: Path, umask: Callable[[int], int], mask: int) -> None:
-    """Files and backups 0600, ~/.aws 0700, whatever the umask; no lock file stays."""
+    """With any umask, new files and backups have mode 0600, ~/.aws has mode 0700, and no lock file remains."""
     umask(mask)
     for keys in (SESSION, DUE):
         path = Path(keys.to(CredentialsFile("default", region="us-east-1", backup=True)))
@@ -332,7 +333,7 @@ def test_new_files_and_folders_are_for_the_owner_alone(home: Path, umask: Callab
 @pytest.mark.case("F12", "P74")
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o644])
 def test_an_old_file_keeps_its_mode_with_a_warning_where_others_may_read(mode: int, file: Path) -> None:
-    """It may be shared on purpose; one warning for each change, with the caller's line, and no secret in it."""
+    """A file that others can read keeps its mode, and each change causes one warning at the caller's line."""
     file.chmod(mode)
     with pytest.warns(
         StskitWarning, match=rf"{file} contains keys and is readable by other users.*chmod 600"
@@ -345,7 +346,7 @@ def test_an_old_file_keeps_its_mode_with_a_warning_where_others_may_read(mode: i
 
 
 def test_a_config_file_may_be_read_by_everybody(file: Path, config: Path) -> None:
-    """There is nothing secret in it."""
+    """A config file that others can read causes no warning, because it has no secrets."""
     config.write_text("")
     config.chmod(0o644)
     SESSION.to(CredentialsFile("dev", region="eu-west-1"))
@@ -354,7 +355,7 @@ def test_a_config_file_may_be_read_by_everybody(file: Path, config: Path) -> Non
 
 @pytest.mark.case("F12")
 def test_a_read_only_file_is_not_replaced(file: Path) -> None:
-    """Whoever made it so meant it, and a rename would get around it."""
+    """A read-only file is refused, although a rename could replace it."""
     file.chmod(0o400)
     with pytest.raises(SinkError, match="read-only"):
         SESSION.to(CredentialsFile("dev"))
@@ -363,7 +364,7 @@ def test_a_read_only_file_is_not_replaced(file: Path) -> None:
 
 @pytest.mark.case("F15")
 def test_access_lists_and_labels_stay(file: Path) -> None:
-    """What a rename would lose is copied."""
+    """Extended attributes of the file are kept."""
     try:
         os.setxattr(file, "user.label", b"mine")
     except OSError:
@@ -375,7 +376,7 @@ def test_access_lists_and_labels_stay(file: Path) -> None:
 @pytest.mark.debian
 @pytest.mark.case("F15")
 def test_an_access_list_stays(file: Path) -> None:
-    """Who may read the file by its access list still may."""
+    """An access control list of the file is kept."""
     needs("setfacl")
     if subprocess.run(["setfacl", "-m", "u:65534:r", file], capture_output=True, check=False).returncode:
         pytest.skip("this file system has no access lists")
@@ -385,8 +386,8 @@ def test_an_access_list_stays(file: Path) -> None:
     assert "user:65534:r--" in listed
 
 
-def test_a_backup_is_what_was_there(file: Path) -> None:
-    """Made on request, as private as the rest, and never through a link."""
+def test_a_backup_has_the_old_content(file: Path) -> None:
+    """The backup has the old content and mode 0600, and replaces a link instead of writing through it."""
     Path(f"{file}.bak").symlink_to("precious")
     (file.parent / "precious").write_text("precious")
     SESSION.to(CredentialsFile("dev", backup=True))
@@ -395,7 +396,7 @@ def test_a_backup_is_what_was_there(file: Path) -> None:
     assert (file.parent / "precious").read_text() == "precious"
 
 
-# what is refused
+# Refused files
 
 
 def dangling(file: Path) -> None:
@@ -470,8 +471,10 @@ def no_folder(file: Path) -> None:
         (too_large, "larger than"),
     ],
 )
-def test_what_cannot_be_written_safely_stays_as_it_is(spoil: Callable[[Path], None], reason: str, file: Path) -> None:
-    """The error names the file and the reason; nothing of the file, and no secret, is in it or in its traceback."""
+def test_a_file_that_cannot_be_written_safely_is_unchanged(
+    spoil: Callable[[Path], None], reason: str, file: Path
+) -> None:
+    """A file that cannot be written safely is unchanged, and the error names it and the reason but no content."""
     spoil(file)
     contents = {each.name: each.read_bytes() for each in file.parent.glob("*") if each.is_file()}
     with pytest.raises(SinkError, match=reason) as caught:
@@ -486,8 +489,8 @@ def test_what_cannot_be_written_safely_stays_as_it_is(spoil: Callable[[Path], No
 
 
 @pytest.mark.case("F22", "P62")
-def test_a_link_that_looks_like_a_lock_does_no_harm_to_what_it_leads_to(file: Path) -> None:
-    """Who can plant a link beside the file gains nothing by it."""
+def test_a_link_with_the_name_of_a_lock_is_harmless(file: Path) -> None:
+    """A link with the name of a lock file does not change the file to which it points."""
     (file.parent / "victim").write_text("precious")
     (file.parent / "credentials.lock").symlink_to("victim")
     SESSION.to(CredentialsFile("dev"))
@@ -495,7 +498,7 @@ def test_a_link_that_looks_like_a_lock_does_no_harm_to_what_it_leads_to(file: Pa
 
 
 def test_a_writer_waits_ten_seconds_for_the_lock(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Then the error names the lock, and what to do; the file is as it was."""
+    """A writer waits ten seconds for the lock. Then the error names the lock, and the file is unchanged."""
     clock = SteppingTime(monkeypatch)
     with (
         locks.locked_folder(str(file.parent), 0, str),
@@ -535,7 +538,7 @@ def test_a_writer_waits_ten_seconds_for_the_lock(file: Path, monkeypatch: pytest
 def test_an_error_carries_the_option_and_the_remedy(
     make: Callable[[], object], option: str, remedy: str, cli_remedy: str, file: Path
 ) -> None:
-    """For a program, and for the command line where that has other words; the text has both parts."""
+    """An error has the option, the path, and the remedies for Python and for the command line."""
     with pytest.raises(SinkError) as caught:
         make()
     error = caught.value
@@ -546,7 +549,7 @@ def test_an_error_carries_the_option_and_the_remedy(
 
 
 def test_an_error_of_the_system_carries_a_remedy_for_it(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The errno decides which, and a default stands in for the others."""
+    """The remedy of a system error depends on the errno, with a default for other errors."""
 
     def refuse(*_: object, **_folders: object) -> None:
         raise OSError(number, os.strerror(number))
@@ -564,18 +567,18 @@ def test_an_error_of_the_system_carries_a_remedy_for_it(file: Path, monkeypatch:
 
 @pytest.mark.case("P170")
 def test_expired_credentials_are_not_written(file: Path) -> None:
-    """Nobody could use them, and they would take the place of ones that may be good."""
+    """Expired credentials are not written, because they could replace valid ones."""
     stale = Credentials("A", "s", "t", datetime.now(UTC) - timedelta(seconds=1))
     with pytest.raises(SinkError, match="expired"):
         stale.to(CredentialsFile("new"))
     assert file.read_text() == OTHER
 
 
-# What is refused before anything is fetched
+# Refusals before anything is fetched
 
 
 def test_the_name_of_the_profile_is_required(file: Path) -> None:
-    """Nobody should write to the default profile by leaving something out."""
+    """The profile name is required, so that the default profile is never written by accident."""
     with pytest.raises(TypeError, match="profile"):
         CredentialsFile()  # type: ignore[call-arg]
     assert file.read_text() == OTHER
@@ -599,14 +602,14 @@ def test_the_name_of_the_profile_is_required(file: Path) -> None:
 def test_a_wrong_type_or_an_option_without_effect_is_a_type_error(
     make: Callable[[], object], message: str, home: Path
 ) -> None:
-    """It names the argument, and no file is made."""
+    """A wrong type or an option without effect raises TypeError with the name of the argument, and creates no file."""
     with pytest.raises(TypeError, match=message):
         make()
     assert list(home.iterdir()) == []
 
 
 def test_a_check_changes_nothing(file: Path, config: Path) -> None:
-    """No file, no time, no lock and no backup; afterwards `write` succeeds."""
+    """`check` changes no file, time, lock or backup, and the following write succeeds."""
     sink = CredentialsFile("dev", region="eu-west-1", backup=True)
     before = file.stat()
     sink.check()
@@ -638,7 +641,7 @@ def bad_config(file: Path) -> None:
     [protected, elsewhere, read_only, bad_config, dangling, hard_link, no_folder, a_folder, a_fifo, a_mark, broken],
 )
 def test_a_check_raises_what_writing_would_raise(spoil: Callable[[Path], None], file: Path) -> None:
-    """So that nobody types an MFA code, or uses up an assertion, for credentials that cannot be delivered."""
+    """`check` raises the same error as `write` would, before an MFA code or an assertion is used."""
     spoil(file)
     sink = CredentialsFile("dev", region="eu-west-1")
     errors = []
@@ -650,7 +653,7 @@ def test_a_check_raises_what_writing_would_raise(spoil: Callable[[Path], None], 
 
 
 def test_a_check_finds_a_folder_that_cannot_be_written(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where ~/.aws would have to be made first."""
+    """`check` reports a folder without write permission, also if ~/.aws does not exist yet."""
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(SinkError, match="Permission denied. Get write permission"):
         CredentialsFile("dev").check()
@@ -658,7 +661,7 @@ def test_a_check_finds_a_folder_that_cannot_be_written(home: Path, monkeypatch: 
 
 
 def test_two_names_of_one_folder_are_locked_once(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a bind mount makes them, or a file system that takes upper and lower case for the same."""
+    """Two names of the same folder, as with a bind mount, are locked once."""
     other = tmp_path / "other"
     other.symlink_to(file.parent)
     monkeypatch.setattr(os.path, "realpath", os.path.abspath)
@@ -674,8 +677,8 @@ def test_two_names_of_one_folder_are_locked_once(file: Path, tmp_path: Path, mon
      "profile x", "sso-session x", "services x", "\N{PILE OF POO}", "e\N{COMBINING ACUTE ACCENT}", " a", "a ", "a(b)",
      "a;b", 'a"b', "a'b", "a\\b", "a\nb", "a\x7f", "a\x85", "a\u2028b", "\ufeffa"],
 )  # fmt: skip
-def test_a_name_that_not_all_tools_read_alike_is_refused(name: str) -> None:
-    """When the sink is built, before there are any credentials."""
+def test_a_profile_name_that_some_tools_cannot_read_is_refused(name: str) -> None:
+    """A profile name that some AWS tools cannot read is refused when the sink is created."""
     with pytest.raises(SinkError, match="profile name"):
         CredentialsFile(name)
 
@@ -685,7 +688,9 @@ def test_a_name_that_not_all_tools_read_alike_is_refused(name: str) -> None:
     "value", ["", "a b", "a\nb", "a\r\n[x]", "'a'", '"a"', "#a", ";a", "\x85", "é", "a\0", "\u2028"]
 )
 def test_a_value_that_would_not_be_read_back_is_refused(value: str, file: Path) -> None:
-    """In region and output when the sink is built; in keys before the file is touched, and without showing them."""
+    """A region that would not be read back is refused by the constructor, and a token of this kind before the file
+    changes.
+    """
     with pytest.raises(SinkError, match="region"):
         CredentialsFile("dev", region=value)
     if value:
@@ -698,7 +703,7 @@ def test_a_value_that_would_not_be_read_back_is_refused(value: str, file: Path) 
 @pytest.mark.case("F16")
 @pytest.mark.parametrize("value", ["a=b", "a:b", "=a", ":a", "a;b#c", "%(x)s", "100%", "${X}", "a[b]", "a]"])
 def test_a_value_may_have_any_character_that_stands_for_itself(value: str, file: Path) -> None:
-    """Keys of servers that are not AWS may look like that."""
+    """A token can have any character without a special meaning in the file, as on servers other than AWS."""
     Credentials("A", "s", value).to(CredentialsFile("dev"))
     found = Session(profile="dev").get_credentials()
     assert found is not None
@@ -706,7 +711,7 @@ def test_a_value_may_have_any_character_that_stands_for_itself(value: str, file:
 
 
 def test_the_second_file_is_not_written_where_the_first_cannot_be(file: Path) -> None:
-    """Both are prepared before one is put in its place."""
+    """If the credentials file cannot be written, the config file is not written either."""
     file.write_text("stray\n")
     with pytest.raises(SinkError):
         SESSION.to(CredentialsFile("dev", region="us-east-1"))
@@ -717,7 +722,7 @@ def test_the_second_file_is_not_written_where_the_first_cannot_be(file: Path) ->
 def test_the_first_file_goes_back_where_the_second_cannot_be_replaced(
     there: str, file: Path, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All of it or nothing, up to the last step."""
+    """If the second file cannot be replaced, the first file is restored."""
     if there:
         config.write_text(f"[profile dev]\nregion = {there}\n")
         config.chmod(0o640)
@@ -739,7 +744,7 @@ def test_the_first_file_goes_back_where_the_second_cannot_be_replaced(
 
 
 def test_a_warning_that_is_an_error_comes_after_the_work(file: Path) -> None:
-    """What it reports has happened; nothing is undone, and no frame of it shows a secret."""
+    """If warnings are errors, the warning is raised after the write, which stays, and no frame shows a secret."""
     file.chmod(0o644)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

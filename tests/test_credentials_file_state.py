@@ -1,4 +1,4 @@
-"""Whatever writers do to a credentials file in turn, no profile is lost and botocore reads it."""
+"""After any sequence of writers, no profile of the credentials file is lost and botocore reads the file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class AWSCLI:
         self.path, self.text = path, ""
 
     def empty(self, profile: str, key: str) -> None:
-        """Read the file, make the change, and empty the file; its content is written by `finish`."""
+        """Read the file, prepare the change, and empty the file. `finish` writes its content."""
         old = raw_config_parse(str(self.path), parse_subsections=False) if self.path.exists() else {}
         sections: dict[str, dict[str, str]] = {**old, profile: {"aws_access_key_id": key, "aws_secret_access_key": "s"}}
         self.text = "".join(
@@ -45,7 +45,7 @@ class AWSCLI:
 
 
 class Writers(RuleBasedStateMachine):
-    """The file, and the key that each profile has to have."""
+    """The credentials file, and the expected key of each profile."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Writers(RuleBasedStateMachine):
 
     @contextmanager
     def clock(self, *events: Callable[[], None]) -> Iterator[None]:
-        """Let the file have changed just now, and time go on by pauses alone; in each of them something happens."""
+        """Pretend that the file has just changed. Only pauses advance the time, and each runs one of the events."""
         todo = list(events)
         time = self.path.stat().st_mtime if self.path.exists() else 0.0
 
@@ -85,7 +85,7 @@ class Writers(RuleBasedStateMachine):
 
     @rule(profile=names)
     def stskit_writes(self, profile: str) -> None:
-        """If the AWS CLI has just emptied the file, it goes on in the pause."""
+        """Write with stskit. If the AWS CLI has just emptied the file, it finishes during stskit's pause."""
         with self.clock(self.finish):
             self.write(profile)
         self.finish()
@@ -117,7 +117,7 @@ class Writers(RuleBasedStateMachine):
     @precondition(lambda self: not self.is_empty)
     @rule(profile=names, other=names, step=steps, cli=st.booleans())
     def another_writes_in_the_middle(self, profile: str, other: str, step: str, cli: bool) -> None:
-        """Between what stskit reads and what it puts in place, or right after: the edit is made again."""
+        """Change the file between stskit's reading and its rename, or after it. The edit of stskit is then repeated."""
         real, todo = getattr(os, step), [True]
 
         def stepped(*arguments: Any, **options: Any) -> Any:
@@ -139,13 +139,13 @@ class Writers(RuleBasedStateMachine):
             self.cli.finish()
             self.keys[profile] = key
             return
-        with patch.object(file_edit, "_LOCK_TIMEOUT", 0), suppress(SinkError):  # the first one has the lock
+        with patch.object(file_edit, "_LOCK_TIMEOUT", 0), suppress(SinkError):  # The first writer holds the lock.
             Credentials(key, "s", "t").to(CredentialsFile(profile, self.path, overwrite=True))
             raise AssertionError("two writers had the lock")
 
     @invariant()
     def botocore_reads_all_profiles(self) -> None:
-        """With the key that was written last, and with no part of another one's."""
+        """Check that each profile has the key of its last write, without parts of other keys."""
         if self.is_empty:
             return
         found = raw_config_parse(str(self.path)) if self.path.exists() else {}

@@ -1,6 +1,6 @@
-"""The matrix of crossings: each way to a role, with each cache, through each event that can come between.
+"""All combinations of a proof, a cache, and an event between two calls.
 
-Every cell says two things exactly: how many calls STS has had, and whose credentials came back.
+Each test checks the exact number of STS calls and the person whose credentials are returned.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ HUB, TARGET = "arn:aws:iam::123456789012:role/Hub", "arn:aws:iam::210987654321:r
 DEVICE = "arn:aws:iam::123456789012:mfa/phone"
 KINDS = ("chain", "saml", "oidc", "profile")
 CACHES = ("no cache", "memory", "file")
-CODES = count(100_000)  # STS takes each code of a device once
+CODES = count(100_000)  # STS accepts each code of a device once.
 
 
 class Ledger:
-    """A `FakeSTS` that knows which person is behind each set of credentials that it has returned."""
+    """A `FakeSTS` that records the person behind each set of credentials."""
 
     def __init__(self, clock: ManualClock) -> None:
         self.sts = FakeSTS(clock=clock)
@@ -55,7 +55,7 @@ class Ledger:
 
 @define
 class World:
-    """One cell: a way to the role, a cache, and the files of the person who has signed in last."""
+    """One combination: a way to the role, a cache, and the proof files of the person who signed in last."""
 
     kind: str
     kept_in: str
@@ -71,12 +71,12 @@ class World:
 
     @property
     def hops(self) -> int:
-        """How many calls one session costs."""
+        """The number of calls for one session."""
         return 2 if self.kind == "chain" else 1
 
     @property
     def shares(self) -> bool:
-        """Whether a second session finds what the first one has obtained."""
+        """Whether a second session finds the credentials of the first."""
         return self.kept_in != "no cache"
 
     @property
@@ -84,7 +84,7 @@ class World:
         return self.ledger.sts.count()
 
     def sign_in(self, person: str) -> None:
-        """Overwrite the file that holds the proof: the same place, another person or another time."""
+        """Overwrite the proof file with that of this person, at the current time."""
         sts = self.ledger.sts
         if person not in self.keys:
             self.keys[person] = keys = sts.user(person)
@@ -120,7 +120,7 @@ class World:
         return {"no cache": None, "memory": self.memory, "file": FileCache(self.folder / "kept")}[self.kept_in]
 
     def session(self, mfa: MFA | None = None, wait: timedelta = timedelta(0)) -> Cached:
-        """A new session, as another program that starts now would make it."""
+        """Return a new session, as a new program would create it."""
         return Cached(self.recipe(mfa, wait), self.cache(), clock=self.clock)
 
     def person(self, credentials: Credentials) -> str:
@@ -141,14 +141,16 @@ def world(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.Monkey
 
 
 def passing(kind: str) -> Fault:
-    """A refusal that passes by itself, of the call by which that kind of proof gets to its last role."""
+    """Return a temporary refusal of the last role for this kind of proof."""
     if kind in ("saml", "oidc"):
         return Refuse("InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider")
     return Refuse("AccessDenied", "User is not authorized to perform: sts:AssumeRole", 403)
 
 
 def test_a_refusal_that_passes_costs_one_call_more(world: World) -> None:
-    """Only the call that was refused is made again, however long the chain; the next session finds the result."""
+    """After a temporary refusal, only the refused call is repeated, also in a chain, and the next session uses the
+    cache.
+    """
     wait = timedelta(seconds=0 if world.kind in ("saml", "oidc") else 20)
     world.ledger.sts.next(*[None] * (world.hops - 1), passing(world.kind))
     assert world.person(world.session(wait=wait).fetch()) == "alice"
@@ -158,7 +160,7 @@ def test_a_refusal_that_passes_costs_one_call_more(world: World) -> None:
 
 
 def test_after_a_throttled_call_the_next_caller_tries_at_once(world: World) -> None:
-    """The first failure costs its caller the credentials, and nobody else anything."""
+    """A throttled call fails for its caller only; the next caller makes a call immediately."""
     session = world.session()
     world.ledger.sts.next(Throttle())
     with pytest.raises(StskitError):
@@ -169,7 +171,7 @@ def test_after_a_throttled_call_the_next_caller_tries_at_once(world: World) -> N
 
 
 def test_an_outage_costs_one_try_for_each_role_and_no_credentials(world: World) -> None:
-    """While they are valid the credentials are used; each role is tried once, then again after the pause."""
+    """During an outage, valid credentials are used. Each role is tried once, and again after the pause."""
     session = world.session()
     first = session.fetch()
     world.clock.advance(timedelta(minutes=50))
@@ -186,7 +188,7 @@ def test_an_outage_costs_one_try_for_each_role_and_no_credentials(world: World) 
 
 
 def test_a_stopped_iteration_makes_no_new_call(world: World) -> None:
-    """One call is done and one is under way when the caller stops; the other eight are never made."""
+    """If the caller stops the iteration during the second call, the other eight calls are not made."""
     source: Source[Proof] = world.root()
     if world.kind == "chain":
         source = Cached(AssumedRole(HUB, source=source, sts=world.ledger), world.cache(), clock=world.clock)
@@ -217,8 +219,8 @@ def test_a_stopped_iteration_makes_no_new_call(world: World) -> None:
     assert world.calls == world.hops + 1
 
 
-def test_a_forked_child_uses_what_was_held_and_refreshes_by_itself(world: World) -> None:
-    """No call in the child while the credentials are fresh; then calls of its own, as the same person."""
+def test_a_forked_child_uses_the_held_credentials_and_refreshes_by_itself(world: World) -> None:
+    """A forked child uses the credentials of its parent without a call, and refreshes them with its own calls."""
     session = world.session()
     first = session.fetch()
 
@@ -235,8 +237,8 @@ def test_a_forked_child_uses_what_was_held_and_refreshes_by_itself(world: World)
     assert world.calls == hops
 
 
-def test_an_interrupted_call_leaves_nothing_taken_and_nothing_remembered(world: World) -> None:
-    """Ctrl-C reaches the caller that it hit; the next one, of another thread too, gets credentials at once."""
+def test_after_an_interrupted_call_the_next_caller_gets_credentials(world: World) -> None:
+    """After Ctrl-C in one caller, the next caller in another thread gets credentials immediately."""
     session = world.session()
 
     def interrupt(role: Role) -> None:
@@ -252,11 +254,11 @@ def test_an_interrupted_call_leaves_nothing_taken_and_nothing_remembered(world: 
     thread.start()
     thread.join(10)
     assert [world.person(each) for each in found] == ["alice"]
-    assert world.calls == world.hops  # the role in the middle was obtained before, and is kept
+    assert world.calls == world.hops  # The intermediate role was obtained before and is kept.
 
 
 def test_a_code_is_asked_for_once_where_credentials_are_shared(world: World) -> None:
-    """Without a cache each session asks; by SAML and OIDC there is no code, which is said before any call."""
+    """With a cache, one MFA code serves several sessions. SAML and OIDC refuse MFA before any call."""
     asked: list[str] = []
 
     def ask(serial: str) -> str:
@@ -276,8 +278,10 @@ def test_a_code_is_asked_for_once_where_credentials_are_shared(world: World) -> 
 
 
 @pytest.mark.case("P27")
-def test_another_person_never_gets_what_the_first_one_obtained(world: World) -> None:
-    """The file is overwritten by the proof of somebody else, and then by the first proof again."""
+def test_another_person_never_gets_the_first_ones_credentials(world: World) -> None:
+    """If another person's proof replaces the file, the first person's credentials are not used, until the first proof
+    is back.
+    """
     paths = [world.folder / name for name in ("saml.b64", "token", ".aws/credentials")]
     proofs = [path.read_bytes() for path in paths]
     assert world.person(world.session().fetch()) == "alice"
@@ -290,8 +294,10 @@ def test_another_person_never_gets_what_the_first_one_obtained(world: World) -> 
     assert world.calls == (2 if world.shares else 3) * world.hops
 
 
-def test_a_session_that_lives_on_takes_the_new_proof_at_its_next_refresh(world: World) -> None:
-    """It goes on with what it holds, and then it is the session of the person who has signed in since."""
+def test_a_running_session_uses_a_new_proof_at_its_next_refresh(world: World) -> None:
+    """A session keeps its credentials until the next refresh, and then uses the proof of the person who signed in
+    since.
+    """
     session = world.session()
     assert world.person(session.fetch()) == "alice"
     world.clock.advance(timedelta(minutes=10))
@@ -304,7 +310,7 @@ def test_a_session_that_lives_on_takes_the_new_proof_at_its_next_refresh(world: 
 
 
 def test_another_endpoint_never_gets_the_keys_of_the_first(world: World) -> None:
-    """The same proof and the same role at another STS: other calls, and credentials of that one."""
+    """With the same proof and role, another STS endpoint makes its own calls and returns its own credentials."""
     first = world.session().fetch()
     other = Ledger(world.clock)
     other.sts = FakeSTS(clock=world.clock, idp=world.ledger.sts.idp)

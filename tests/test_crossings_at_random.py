@@ -1,4 +1,4 @@
-"""The events of test_crossings.py in any order: whose credentials come back, and how many calls that costs."""
+"""The events of test_crossings.py in random order: the person behind the credentials, and the number of calls."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ FAULTS = (Drop(), Throttle(), Refuse("ExpiredToken", "", 403), Refuse("NobodyKno
 
 
 class Interrupted(BaseException):
-    """What a signal handler of the caller raises."""
+    """An exception of the caller's signal handler."""
 
 
 class Sessions(RuleBasedStateMachine):
-    """Several sessions of one place of proof, of which each person in turn makes use."""
+    """Several sessions with the same proof files, which different people overwrite in turn."""
 
     @initialize(kind=st.sampled_from(KINDS), kept_in=st.sampled_from(CACHES))
     def begin(self, kind: str, kept_in: str) -> None:
@@ -43,7 +43,7 @@ class Sessions(RuleBasedStateMachine):
         self.cleanup.enter_context(patch.object(retry, "monotonic", self.world.clock.monotonic))
         self.signed_in = "alice"
         self.sessions: list[Cached] = []
-        self.holds: dict[int, str] = {}  # by the number of the session: whose credentials it has returned last
+        self.holds: dict[int, str] = {}  # The person of the last credentials of each session.
         self.is_down = False
 
     def sleep(self, seconds: float) -> None:
@@ -51,7 +51,7 @@ class Sessions(RuleBasedStateMachine):
 
     @rule(person=st.sampled_from(PEOPLE))
     def sign_in(self, person: str) -> None:
-        """Overwrite the proof."""
+        """Overwrite the proof with that of this person."""
         self.signed_in = person
         self.world.sign_in(person)
 
@@ -78,7 +78,7 @@ class Sessions(RuleBasedStateMachine):
 
     @rule()
     def start_a_session(self) -> None:
-        """A new program asks for credentials: they are of the person who is signed in now, or there are none."""
+        """Start a new session. It returns the credentials of the person who is signed in now, or none."""
         self.sessions.append(self.world.session())
         if (found := self.read(self.sessions[-1])) is not None:
             self.holds[len(self.sessions) - 1] = self.world.person(found)
@@ -86,7 +86,7 @@ class Sessions(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def use_a_session(self, data: st.DataObject) -> None:
-        """It goes on as the person it was, or refreshes as the one who is signed in."""
+        """Use a session. It returns its old person's credentials, or those of the person who is signed in now."""
         if self.sessions:
             number = data.draw(st.integers(0, len(self.sessions) - 1))
             if (found := self.read(self.sessions[number])) is not None:
@@ -101,7 +101,7 @@ class Sessions(RuleBasedStateMachine):
             data.draw(st.sampled_from(self.sessions)).invalidate()
 
     def read(self, session: Cached) -> Credentials | None:
-        """What a read returns; it costs at most one call for each role, and one more for a hop that was refused."""
+        """Return the credentials, or None. Checks that this makes at most two calls for each role."""
         before = self.world.calls
         try:
             return session.fetch()
@@ -112,7 +112,7 @@ class Sessions(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_left_behind(self) -> None:
-        """No temporary file."""
+        """Check that the cache folder has no temporary files."""
         kept = self.world.folder / "kept"
         assert not kept.is_dir() or not [name for name in os.listdir(kept) if name.endswith(".tmp")]
 

@@ -1,4 +1,4 @@
-"""The documentation: every public name has its docstring and its place, and the site holds together."""
+"""The documentation: every public name has a complete docstring and a place in the reference, and all links work."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ from stskit.sts.remedies import REMEDIES
 from stskit.sts.requests import OPERATIONS
 
 ROOT = Path(__file__).parent.parent
-INTERNAL = {"cache_key"}  # without an underscore, so that the list of files tells where it is, and not for users
+# It has no leading underscore, so that the list of files shows where it is, but users do not need it.
+INTERNAL = {"cache_key"}
 MODULES = [
     f"stskit.{found.name}"
     for found in pkgutil.iter_modules(stskit.__path__)
@@ -60,13 +61,13 @@ MEMBERS = {
 
 @pytest.mark.parametrize("module", ["stskit", *MODULES])
 def test_a_public_module_has_a_docstring(module: str) -> None:
-    """Its reader learns what the module is for."""
+    """Every public module has a docstring."""
     assert importlib.import_module(module).__doc__
 
 
 @pytest.mark.parametrize("name", [*CLASSES, *FUNCTIONS, *MEMBERS])
 def test_a_public_name_has_a_docstring(name: str) -> None:
-    """Each class, function, method and property, of its own and not by inheritance."""
+    """Each public class, function, method and property has its own docstring."""
     thing = MEMBERS[name] if name in MEMBERS else named(name)
     assert (thing.__doc__ or "").strip()
 
@@ -94,14 +95,14 @@ def parameters(function: Any) -> list[str]:
 
 @pytest.mark.parametrize("name", [*FUNCTIONS, *METHODS])
 def test_a_public_function_explains_each_argument(name: str) -> None:
-    """The section Args has one entry for each parameter, in the order of the signature."""
+    """The section Args of a public function has one entry for each parameter, in the order of the signature."""
     function = {**FUNCTIONS, **METHODS}[name]
     assert entries(sections(function.__doc__).get("Args", "")) == parameters(function)
 
 
 @pytest.mark.parametrize("name", [*FUNCTIONS, *METHODS])
 def test_a_public_function_says_what_it_returns(name: str) -> None:
-    """The docstring has a section Returns or Yields, unless the function returns None."""
+    """The docstring of a public function has a section Returns or Yields, unless it returns None."""
     function = {**FUNCTIONS, **METHODS}[name]
     returned = inspect.signature(getattr(function, "__func__", function)).return_annotation
     found = {"Returns", "Yields"} & sections(function.__doc__).keys()
@@ -110,20 +111,20 @@ def test_a_public_function_says_what_it_returns(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*FUNCTIONS, *METHODS])
 def test_a_public_function_says_what_it_raises(name: str) -> None:
-    """The docstring has a section Raises, or says that nothing is raised."""
+    """The docstring of a public function has a section Raises, or says that nothing is raised."""
     docstring = {**FUNCTIONS, **METHODS}[name].__doc__
     assert ("Raises" in sections(docstring)) != ("Raises nothing" in docstring)
 
 
 @pytest.mark.parametrize("name", [*CLASSES, *FUNCTIONS])
 def test_a_public_name_has_an_example(name: str) -> None:
-    """Each class and each function shows how it is used; the examples run in test_docstring_examples.py."""
+    """Each public class and function has an example. The examples run in test_docstring_examples.py."""
     assert ">>> " in sections(named(name).__doc__).get("Example", "")
 
 
 @pytest.mark.parametrize("name", [name for name in CLASSES if attrs.has(named(name))])
 def test_a_public_field_is_explained(name: str) -> None:
-    """Each field has an entry in a section Args or Attributes of its class or of a base class."""
+    """Each field of a public class has an entry in a section Args or Attributes of the class or of a base class."""
     thing = named(name)
     fields = {field.name for field in attrs.fields(thing) if not field.name.startswith("_")}
     found = [sections(each.__doc__ or "") for each in thing.__mro__ if attrs.has(each)]
@@ -132,12 +133,12 @@ def test_a_public_field_is_explained(name: str) -> None:
     }
 
 
-# What is written from the code -----------------------------------------------------------------------------------
+# Pages that are generated from the code --------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def model() -> ServiceModel:
-    """The service model of STS that botocore ships, if it is as new as stskit's table."""
+    """Return botocore's service model of STS. Skips the test if it is older than stskit's table."""
     found = Session().get_service_model("sts")
     shape = found.operation_model("AssumeRole").input_shape
     if shape is None or not {name for names in PARAMETERS.values() for name in names} <= set(shape.members):
@@ -146,7 +147,7 @@ def model() -> ServiceModel:
 
 
 def test_the_table_of_conformance_has_every_parameter_of_the_model(model: ServiceModel) -> None:
-    """One that AWS adds is missed here, and named."""
+    """The conformance page has every parameter of botocore's STS model, so a parameter that AWS adds fails here."""
     assert doc_tables.uncovered(model) == []
     page = doc_tables.conformance()
     for operation in OPERATIONS:
@@ -156,7 +157,7 @@ def test_the_table_of_conformance_has_every_parameter_of_the_model(model: Servic
 
 
 def test_a_parameter_that_the_table_lacks_is_named(model: ServiceModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And the page cannot be written without it."""
+    """If the table lacks a parameter, the check names it and the page cannot be generated."""
     known = OPERATIONS["AssumeRole"]
     less = attrs.evolve(known, options=tuple(option for option in known.options if option != "tags"))
     monkeypatch.setattr("doc_tables.OPERATIONS", {**OPERATIONS, "AssumeRole": less})
@@ -165,22 +166,22 @@ def test_a_parameter_that_the_table_lacks_is_named(model: ServiceModel, monkeypa
         doc_tables.conformance()
 
 
-def test_each_operation_that_is_not_offered_is_told(model: ServiceModel) -> None:
-    """So that nobody looks for it in vain."""
+def test_the_conformance_page_lists_missing_operations(model: ServiceModel) -> None:
+    """The conformance page lists each operation of STS that stskit does not have."""
     others = doc_tables.conformance().split("## Other operations")[1]
     assert sorted(re.findall(r"^- (\w+):", others, re.MULTILINE)) == sorted(doc_tables.missing(model))
     assert {*OPERATIONS, *doc_tables.missing(model)} == set(model.operation_names)
 
 
 def test_the_page_of_errors_has_every_remedy() -> None:
-    """Each in the section of its code."""
+    """The page of errors has every remedy, in the section of its code."""
     page = doc_tables.errors().replace("\\", "")
     for row in REMEDIES:
         assert row.text in page.split(f"## {row.code}\n")[1].split("\n## ")[0]
 
 
 def test_the_timeline_is_drawn_from_the_policy() -> None:
-    """With other numbers it is another picture, and its legend says them."""
+    """The timeline is drawn from the RefreshPolicy, so other numbers make another picture and another legend."""
     usual = doc_timeline.picture()
     other = doc_timeline.picture(RefreshPolicy(advisory=timedelta(minutes=10)))
     assert "starts 18 to 15 minutes before the expiration" in usual
@@ -191,7 +192,7 @@ def test_the_timeline_is_drawn_from_the_policy() -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """A command line with one of each thing."""
+    """Return a command-line parser with one example of each feature."""
     made = argparse.ArgumentParser("tool", description="What %(prog)s is for.", epilog="See also: man.")
     made.add_argument("--loud", action="store_true", help="a|b at 100%% of %(prog)s")
     made.add_argument("--hidden", help=argparse.SUPPRESS)
@@ -202,8 +203,8 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def test_a_command_line_is_told_by_its_parser() -> None:
-    """All commands and options, what they take and their help; what is hidden stays hidden."""
+def test_the_page_of_a_command_line_has_all_its_options() -> None:
+    """The page of a command line has all its commands and options with their help, without suppressed options."""
     text = options_of(parser())
     assert re.findall(r"^## (.*)", text, re.MULTILINE) == ["tool", "tool run"]
     assert "What tool is for." in text
@@ -219,7 +220,7 @@ def test_a_command_line_is_told_by_its_parser() -> None:
 
 
 class Page(HTMLParser):
-    """The links, the anchors and the headings of a page."""
+    """The links, anchors and headings of a page."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -237,7 +238,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
-    """Builds the site of a folder, with warnings as errors, and gives where it is."""
+    """Return a function that builds the site of a folder, with warnings as errors, and returns its path."""
     pytest.importorskip("sphinx")
 
     def run(source: Path) -> Path:
@@ -257,14 +258,14 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
 
 @pytest.fixture(scope="session")
 def site(build: Callable[[Path], Path]) -> dict[Path, Page]:
-    """The pages of the documentation."""
+    """Return the pages of the documentation."""
     folder = build(ROOT / "docs")
     return {path: Page(path) for path in folder.rglob("*.html")}
 
 
 @pytest.mark.gate
 def test_every_link_within_the_site_leads_somewhere(site: dict[Path, Page]) -> None:
-    """To a file that is there, and to an anchor that is in it."""
+    """Every link within the site leads to an existing file and to an existing anchor in it."""
     links = [(path, link) for path, page in site.items() for link in page.links]
     assert [f"{path.name}: {link}" for path, link in links if not leads(site, path, link)] == []
 
@@ -281,7 +282,7 @@ def leads(site: dict[Path, Page], path: Path, link: str) -> bool:
 @pytest.mark.gate
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_a_public_name_is_in_the_reference(name: str, site: dict[Path, Page]) -> None:
-    """It is described once, under a path that it can be imported from."""
+    """A public name is described once in the reference, under a path from which it can be imported."""
     paths = {f"stskit.{each}" for each in stskit.__all__} | NAMES
     paths = {path for path in paths if named(path) is named(name)}
     assert len([page for page in site.values() for path in paths if path in page.anchors]) == 1
@@ -292,14 +293,14 @@ WORDS = ["console", "async", "windows", "lambda", "docker", "okta", "entra", "te
 
 @pytest.mark.parametrize("word", WORDS)
 def test_a_search_for_a_related_product_leads_somewhere(word: str) -> None:
-    """A page of the site has the word."""
+    """A search for this related product finds a page of the site."""
     pages = [path.read_text().lower() for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts]
     assert [page for page in pages if re.search(rf"\b{word}\b", page)]
 
 
 @pytest.mark.gate
 def test_a_page_can_have_a_command_line(build: Callable[[Path], Path], tmp_path: Path) -> None:
-    """The directive takes the dotted name of what gives the parser."""
+    """The directive `command-line` shows the options of the parser that the named function returns."""
     extensions = f"import sys\nsys.path[:0] = {[str(ROOT / 'docs' / '_ext'), str(tmp_path)]}\n"
     (tmp_path / "conf.py").write_text(f'{extensions}extensions = ["myst_parser", "doc_directives"]\n')
     (tmp_path / "shop.py").write_text(
@@ -316,7 +317,7 @@ def test_a_page_can_have_a_command_line(build: Callable[[Path], Path], tmp_path:
 
 
 def test_a_page_begins_with_its_title() -> None:
-    """Which is what links and the contents show."""
+    """Each page begins with its title, which links and the table of contents show."""
     for path in (ROOT / "docs").rglob("*.md"):
         if "_build" not in path.parts and path.name != "changelog.md":
             assert re.match(r"# \S", path.read_text()), path

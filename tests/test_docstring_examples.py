@@ -1,4 +1,4 @@
-"""The examples in docstrings run, one module at a time, in the folder of a practice AWS."""
+"""The examples in docstrings run in the folder of a practice AWS, one module at a time."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ sys.exit(bool(result.failed))
 
 
 def has_examples(module: str) -> bool:
-    """Whether a docstring of the module, or of something that is defined in it, has an example."""
+    """Return whether a docstring of the module, or of an object defined in it, has an example."""
     finder = doctest.DocTestFinder(exclude_empty=True)
     return any(test.examples for test in finder.find(importlib.import_module(module)))
 
 
 @pytest.fixture(scope="module")
 def practice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Mapping[str, str]]]:
-    """A practice AWS: its folder, and an environment in which its profile ``base`` is the default."""
+    """Yield the folder of a practice AWS and an environment in which its profile ``base`` is the default."""
     home = tmp_path_factory.mktemp("home")
     folder = tmp_path_factory.mktemp("practice")
     with practice_aws(folder) as environment:
@@ -44,7 +44,7 @@ def practice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, M
 
 @pytest.mark.parametrize("module", ["stskit", *(name for name in MODULES if has_examples(name))])
 def test_the_examples_in_docstrings_show_what_they_print(module: str, practice: tuple[Path, Mapping[str, str]]) -> None:
-    """Every example can be pasted into Python and prints what it shows."""
+    """Every example in a docstring prints the output that it shows."""
     folder, environment = practice
     done = subprocess.run(
         [sys.executable, "-c", RUN, module, str(OPTIONS)],

@@ -29,7 +29,7 @@ SIGNING_KEY = "a key that is long enough for it"
 HOUR = timedelta(hours=1)
 
 
-# What is there in any case ----------------------------------------------------------------------------------------
+# Findings of every run --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.case("P6")
@@ -65,7 +65,7 @@ def test_the_versions_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert only(look(), "versions").text.endswith("botocore 1, without boto3 (only boto3 sessions need it).")
 
 
-# Any file at all --------------------------------------------------------------------------------------------------
+# Any input file ---------------------------------------------------------------------------------------------------
 
 
 def fifo(path: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_saml_response_is_one_sentence(
 @pytest.mark.parametrize("name", FILES)
 @settings(max_examples=25)
 @given(content=st.binary(max_size=200) | st.text(alphabet="[]=\n #profile\x00x", max_size=60).map(str.encode))
-def test_no_bytes_make_it_stumble(
+def test_no_bytes_in_a_file_raise(
     name: str,
     content: bytes,
     home: Path,
@@ -362,7 +362,7 @@ def test_standard_input_is_left_for_who_reads_it() -> None:
     assert only(look(keys_file="-"), "keys file").state == "note"
 
 
-# Files of profiles ------------------------------------------------------------------------------------------------
+# Config and credentials files -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -418,7 +418,7 @@ def test_what_does_not_mean_what_it_seems_to_is_told(config: str, credentials: s
     assert [line[: len(said)] for line in found] == [said]
 
 
-def test_sections_that_are_no_profiles_are_fine(
+def test_other_known_sections_cause_no_finding(
     home: Path,
 ) -> None:
     """The config file also has other kinds of sections."""

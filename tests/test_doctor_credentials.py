@@ -103,7 +103,7 @@ def program(home: Path, tmp_path: Path) -> Path:
     return tmp_path / "was-run"
 
 
-# In variables and files -------------------------------------------------------------------------------------------
+# Credentials in variables and files -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_details_are_facts_for_programs(profiles: None, capsys: pytest.CaptureFi
     assert credentials["facts"] == {"access_key_id": "AKIA", "method": "shared-credentials-file"}
 
 
-# What needs a program or the network ------------------------------------------------------------------------------
+# Credentials that need a program or the network -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

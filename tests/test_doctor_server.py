@@ -94,7 +94,7 @@ from stskit.testing import ManualClock
         ),
     ],
 )
-def test_region_and_endpoint_are_told_with_what_says_so(
+def test_region_and_endpoint_are_reported_with_their_origin(
     environment: dict[str, str], given: dict[str, str], region: str, endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are the region and the endpoint of a call, with the setting that they come from."""
@@ -164,7 +164,7 @@ def test_the_region_fits_the_roles_of_an_assertion(home: Path, monkeypatch: pyte
         ({"HTTPS_PROXY": "http://[canary", "NO_PROXY": ".amazonaws.com"}, "ok: The proxy http://[can"),
     ],
 )
-def test_a_proxy_is_told_without_its_password(
+def test_a_proxy_is_reported_without_its_password(
     proxies: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The finding shows whether the proxy would be used."""

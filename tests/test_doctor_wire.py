@@ -61,7 +61,7 @@ def test_allow_http_works_for_an_endpoint_that_no_option_names(where: str, home:
     keys = "aws_access_key_id = AKIA\naws_secret_access_key = s\n"
     (home / ".aws" / "config").write_text(f"[profile base]\nregion = us-east-1\n{keys}{of_profile}")
     environ = {**os.environ, "AWS_ENDPOINT_URL": endpoint} if where == "variable" else {**os.environ}
-    with fake_server(granted) as proxy:  # in the place of the other machine
+    with fake_server(granted) as proxy:  # It takes the role of the other machine.
         environ |= {"http_proxy": proxy.url, "AWS_MAX_ATTEMPTS": "1"}
         command = [sys.executable, "-m", "stskit", "process", ROLE, "--profile", "base"]
         refused = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)

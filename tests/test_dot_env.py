@@ -1,4 +1,6 @@
-"""A .env file gets credentials as safely as the credentials file does, and git is not told of them."""
+"""Credentials are written to a .env file as safely as to the credentials file, with a warning if git does not ignore
+it.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ OTHER = "# mine\nA='1 2'\n"
 
 @pytest.fixture
 def env(tmp_path: Path) -> Path:
-    """A .env file with a comment and another variable."""
+    """Return the path of a .env file with a comment and another variable."""
     path = tmp_path / "project" / ".env"
     path.parent.mkdir(0o700)
     path.touch(0o600)
@@ -33,7 +35,7 @@ def env(tmp_path: Path) -> Path:
     return path
 
 
-# What is written --------------------------------------------------------------------------------------------------
+# Written content --------------------------------------------------------------------------------------------------
 
 
 FULL = {
@@ -48,7 +50,7 @@ FULL = {
 
 
 def test_region_and_expiration_are_written_on_request(env: Path) -> None:
-    """The region under both names that SDKs read; a region that was there stays without one."""
+    """Region and expiration are written on request; without a region, the region in the file is kept."""
     assert DUE.to(DotEnv(env, region="eu-west-1", expiration=True)) == str(env)
     assert dotenv_values(env) == FULL
     SESSION.to(DotEnv(env))
@@ -57,8 +59,8 @@ def test_region_and_expiration_are_written_on_request(env: Path) -> None:
     assert (found["AWS_SESSION_TOKEN"], found["AWS_REGION"]) == ("newtoken==", "eu-west-1")
 
 
-def test_what_is_left_of_others_goes(env: Path) -> None:
-    """A profile would go before the keys, and an old token would not fit to new ones."""
+def test_variables_of_other_credentials_are_removed(env: Path) -> None:
+    """A profile and an old session token are removed from the file, because they would conflict with the new keys."""
     env.write_text("AWS_PROFILE=dev\nexport AWS_SECURITY_TOKEN=old\n" + OTHER)
     DUE.to(DotEnv(env, expiration=True))
     STATIC.to(DotEnv(env))
@@ -67,7 +69,7 @@ def test_what_is_left_of_others_goes(env: Path) -> None:
 
 @pytest.mark.case("X14")
 def test_the_same_again_writes_nothing(env: Path) -> None:
-    """The file keeps its inode and its time, and no backup is made."""
+    """A second write of the same credentials keeps the inode and the time of the file and makes no backup."""
     SESSION.to(DotEnv(env))
     before = env.read_bytes(), env.stat().st_ino, env.stat().st_mtime_ns
     SESSION.to(DotEnv(env, backup=True))
@@ -75,12 +77,12 @@ def test_the_same_again_writes_nothing(env: Path) -> None:
     assert folder_of(env) == [".env"]
 
 
-# Safely -----------------------------------------------------------------------------------------------------------
+# Safe writes ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.case("X14", "P61")
 def test_a_new_file_is_for_the_owner_alone(home: Path) -> None:
-    """Whatever the umask; the path may begin with a tilde."""
+    """A new file has mode 0600 with any umask, and its path can begin with a tilde."""
     (home / "project").mkdir()
     before = os.umask(0)
     try:
@@ -94,7 +96,7 @@ def test_a_new_file_is_for_the_owner_alone(home: Path) -> None:
 
 @pytest.mark.case("X14")
 def test_a_link_stays_and_its_target_changes(env: Path, tmp_path: Path) -> None:
-    """Nothing else is left beside it."""
+    """A write through a link changes its target and keeps the link."""
     link = tmp_path / ".env"
     link.symlink_to("project/.env")
     assert SESSION.to(DotEnv(link)) == str(link)
@@ -105,7 +107,7 @@ def test_a_link_stays_and_its_target_changes(env: Path, tmp_path: Path) -> None:
 
 @pytest.mark.case("X14", "P74")
 def test_an_old_file_keeps_its_mode_with_a_warning_where_others_may_read(env: Path) -> None:
-    """With the caller's line, and no secret in it."""
+    """A file that others can read keeps its mode, with a warning at the caller's line that has no secret."""
     env.chmod(0o644)
     with pytest.warns(StskitWarning, match=f"{env} contains keys and is readable by other users") as caught:
         DotEnv(env).write(SESSION)
@@ -115,8 +117,8 @@ def test_an_old_file_keeps_its_mode_with_a_warning_where_others_may_read(env: Pa
 
 
 @pytest.mark.case("X14")
-def test_what_was_there_is_kept_on_request(env: Path) -> None:
-    """As private as the rest."""
+def test_a_backup_is_made_on_request(env: Path) -> None:
+    """The backup has the old content and mode 0600."""
     SESSION.to(DotEnv(env, backup=True))
     assert Path(f"{env}.bak").read_text() == OTHER
     assert Path(f"{env}.bak").stat().st_mode & 0o777 == 0o600
@@ -132,8 +134,8 @@ DotEnv(sys.argv[1]).write(Credentials("ASIANEW", "new/secret+", "newtoken=="))
 
 
 @pytest.mark.case("X14")
-def test_a_kill_leaves_the_old_file_and_the_next_writer_tidies_up(env: Path) -> None:
-    """Just before the new one takes its place."""
+def test_after_a_kill_the_next_writer_removes_the_temporary_file(env: Path) -> None:
+    """If the writer is killed before the rename, the old file stays, and the next writer removes the temporary file."""
     assert subprocess.run([sys.executable, "-c", KILLED, env], check=False).returncode == -9
     assert env.read_text() == OTHER
     assert len(folder_of(env)) == 2
@@ -141,7 +143,7 @@ def test_a_kill_leaves_the_old_file_and_the_next_writer_tidies_up(env: Path) -> 
     assert folder_of(env) == [".env"]
 
 
-# Refused ----------------------------------------------------------------------------------------------------------
+# Refused files ----------------------------------------------------------------------------------------------------
 
 
 def hard_link(env: Path) -> None:
@@ -176,7 +178,7 @@ def open_quote(env: Path) -> None:
     ],
 )
 def test_what_cannot_be_changed_safely_is_left_alone(spoil: Callable[[Path], None], reason: str, env: Path) -> None:
-    """The error names the file, and shows nothing that is in it and nothing that should be."""
+    """A file that cannot be changed safely is unchanged; the error names it but shows no content and no secret."""
     spoil(env)
     before = env.read_bytes()
     with pytest.raises(SinkError, match=f"{env} was not changed: .*{reason}") as caught:
@@ -190,7 +192,7 @@ def test_what_cannot_be_changed_safely_is_left_alone(spoil: Callable[[Path], Non
 @pytest.mark.case("X11")
 @pytest.mark.parametrize("value", ["a b", "a#b", "a$b", "a'b", 'a"b', "a\\b", "a`b", "a\nb", "ä", "=a", "a&b", "a~b"])
 def test_a_value_that_readers_take_differently_is_not_written(value: str, env: Path) -> None:
-    """The error says which it is and shows nothing of it; no lock is made."""
+    """A value that readers would read differently is refused by its name, without showing it and without a lock."""
     for sink, keys, name in (
         (
             DotEnv(env),
@@ -200,7 +202,7 @@ def test_a_value_that_readers_take_differently_is_not_written(value: str, env: P
         (DotEnv(env, region=value), SESSION, "AWS_REGION"),
     ):
         if name == "AWS_SECRET_ACCESS_KEY" and value == "=a":
-            continue  # only at the beginning
+            continue  # This is only invalid at the start of a value.
         with pytest.raises(SinkError, match=f"{env} was not changed: {name} has characters") as caught:
             keys.to(sink)
         assert (caught.value.path, caught.value.variable) == (str(env), name)
@@ -212,7 +214,7 @@ def test_a_value_that_readers_take_differently_is_not_written(value: str, env: P
 
 @pytest.mark.case("P170")
 def test_expired_credentials_are_refused(env: Path) -> None:
-    """Nothing could use them."""
+    """Expired credentials are refused, and the file is unchanged."""
     stale = Credentials("A", "CANARY", "t", datetime.now(UTC) - timedelta(seconds=1))
     with pytest.raises(SinkError, match=f"{env} was not changed: the credentials expired at") as caught:
         stale.to(DotEnv(env))
@@ -221,7 +223,7 @@ def test_expired_credentials_are_refused(env: Path) -> None:
 
 
 def test_a_check_raises_what_writing_would_raise(env: Path) -> None:
-    """A region, a line or a file that is in the way; nothing changes, also where all is well."""
+    """`check` raises the same error as a write for an invalid region or file, and never changes a file."""
     DotEnv(env).check()
     assert env.read_text() == OTHER
     assert folder_of(env) == [".env"]
@@ -236,7 +238,7 @@ def test_a_check_raises_what_writing_would_raise(env: Path) -> None:
 
 
 def test_a_file_is_never_left_half_exported(env: Path) -> None:
-    """The session token is exported like the keys beside it, whatever else is in the file."""
+    """If the keys in a file are exported, the session token and the region are exported too."""
     env.write_text("DEBUG=1\nexport AWS_ACCESS_KEY_ID=AKIAOLD\nexport AWS_SECRET_ACCESS_KEY=old\n")
     SESSION.to(DotEnv(env, region="eu-west-1"))
     lines = env.read_text().splitlines()
@@ -255,13 +257,13 @@ def git(*arguments: str | Path) -> None:
 
 @pytest.fixture
 def tree(env: Path) -> Path:
-    """A git work tree around the file."""
+    """Make the folder of the file a git work tree, and return it."""
     git("init", env.parent)
     return env.parent
 
 
 def spy(tmp_path: Path) -> tuple[Path, Path]:
-    """A program, and what is there once it has been run."""
+    """Return a program and the file that it creates when it runs."""
     program, mark = tmp_path / "spy", tmp_path / "ran"
     program.write_text(f"#!/bin/sh\necho > {mark}\nexit 1\n")
     program.chmod(0o700)
@@ -270,8 +272,10 @@ def spy(tmp_path: Path) -> tuple[Path, Path]:
 
 @pytest.mark.debian
 @pytest.mark.case("X13")
-def test_a_file_that_git_would_commit_is_told(tree: Path, env: Path) -> None:
-    """At each write, with the caller's line, from wherever; also in a folder below and in a linked work tree."""
+def test_a_file_that_git_does_not_ignore_causes_a_warning(tree: Path, env: Path) -> None:
+    """Each write to a file that git does not ignore warns at the caller's line, also in subfolders and linked work
+    trees.
+    """
     for _ in range(2):
         with pytest.warns(StskitWarning, match=rf"git does not ignore {env}, .*\.gitignore") as caught:
             DotEnv(env).write(SESSION)
@@ -287,8 +291,8 @@ def test_a_file_that_git_would_commit_is_told(tree: Path, env: Path) -> None:
 
 @pytest.mark.debian
 @pytest.mark.case("X13")
-def test_a_file_that_git_ignores_is_not_told(tree: Path, env: Path) -> None:
-    """Nor one within git's own folder; one that was committed before it was ignored is."""
+def test_an_ignored_file_causes_no_warning(tree: Path, env: Path) -> None:
+    """An ignored file, or a file in the folder .git, causes no warning; an ignored file that was committed does."""
     (tree / ".gitignore").write_text(".env\n")
     SESSION.to(DotEnv(env))
     SESSION.to(DotEnv(tree / ".git" / "env"))
@@ -299,11 +303,11 @@ def test_a_file_that_git_ignores_is_not_told(tree: Path, env: Path) -> None:
 
 @pytest.mark.debian
 @pytest.mark.case("X13")
-def test_what_was_there_before_must_be_ignored_too(tree: Path, env: Path) -> None:
-    """The backup holds keys as well."""
+def test_a_backup_must_be_ignored_too(tree: Path, env: Path) -> None:
+    """The backup must be ignored too, because it has keys."""
     (tree / ".gitignore").write_text(".env\n")
     (tree / "new").mkdir()
-    SESSION.to(DotEnv(tree / "new" / ".env", backup=True))  # nothing was there
+    SESSION.to(DotEnv(tree / "new" / ".env", backup=True))  # There was no file, so there is no backup.
     with pytest.warns(StskitWarning, match=rf"git does not ignore {env}\.bak") as caught:
         SESSION.to(DotEnv(env, backup=True))
     assert len(caught) == 1
@@ -311,8 +315,8 @@ def test_what_was_there_before_must_be_ignored_too(tree: Path, env: Path) -> Non
 
 @pytest.mark.debian
 @pytest.mark.case("X13")
-def test_of_a_link_only_its_target_counts(tree: Path, env: Path, tmp_path: Path) -> None:
-    """Git commits the name in a link, and not what is there."""
+def test_the_target_of_a_link_must_be_ignored(tree: Path, env: Path, tmp_path: Path) -> None:
+    """For a link, git's rules are checked for its target, because git commits only the path in a link."""
     outside = tmp_path / "outside"
     (tree / "link").symlink_to(outside)
     outside.touch(0o600)
@@ -324,8 +328,8 @@ def test_of_a_link_only_its_target_counts(tree: Path, env: Path, tmp_path: Path)
 
 @pytest.mark.debian
 @pytest.mark.case("X13")
-def test_nothing_is_told_where_git_has_no_work_tree(env: Path, tmp_path: Path) -> None:
-    """No repository, or a bare one."""
+def test_without_a_git_work_tree_there_is_no_warning(env: Path, tmp_path: Path) -> None:
+    """Without a git repository, or in a bare one, there is no warning."""
     SESSION.to(DotEnv(env))
     git("init", "--bare", tmp_path / "bare")
     SESSION.to(DotEnv(tmp_path / "bare" / ".env"))
@@ -333,10 +337,10 @@ def test_nothing_is_told_where_git_has_no_work_tree(env: Path, tmp_path: Path) -
 
 @pytest.mark.case("X13")
 @pytest.mark.parametrize("program", ["", "#!/bin/sh\nexit 128\n", "#!/bin/sh\nexec /usr/bin/tail -f /dev/null\n"])
-def test_nothing_is_told_where_git_does_not_answer(
+def test_if_git_fails_there_is_no_warning(
     program: str, env: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is missing, has no use for the repository, or hangs; the file is written all the same."""
+    """If git is missing, fails or hangs, the file is written without a warning."""
     (env.parent / ".git").mkdir()
     if program:
         (tmp_path / "git").write_text(program)
@@ -358,7 +362,7 @@ def test_git_is_asked_for_the_file(
     recwarn: pytest.WarningsRecorder,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """By a stand-in: its code 1 is for a file that is not ignored, and what it prints is not shown."""
+    """`git check-ignore` is called for the file: status 1 causes a warning, and its output is not shown."""
     (env.parent / ".git").mkdir()
     (tmp_path / "git").write_text(
         f'#!/bin/sh\necho "$@" > {tmp_path}/asked\necho out; echo err >&2\nexit {not ignored:d}'
@@ -375,7 +379,7 @@ def test_git_is_asked_for_the_file(
 @pytest.mark.case("X13")
 @pytest.mark.parametrize("setting", ["core.fsmonitor", "core.hooksPath", "core.pager", "core.sshCommand"])
 def test_no_program_that_the_repository_names_is_run(setting: str, tree: Path, env: Path, tmp_path: Path) -> None:
-    """Whoever sent the repository would have the keys; git itself, asked without care, runs the first."""
+    """No program in the repository's git configuration runs, although plain git runs core.fsmonitor."""
     program, mark = spy(tmp_path)
     git("-C", tree, "config", setting, program)
     with pytest.warns(StskitWarning, match="git does not ignore"):
@@ -389,7 +393,7 @@ def test_no_program_that_the_repository_names_is_run(setting: str, tree: Path, e
 @pytest.mark.debian
 @pytest.mark.case("X13")
 def test_nothing_is_fetched_by_a_program_that_the_repository_names(tmp_path: Path) -> None:
-    """A partial clone has some of its .gitignore files elsewhere, and says how to get there."""
+    """In a partial clone, no program in its git configuration runs to fetch a missing .gitignore."""
     origin, clone = tmp_path / "origin", tmp_path / "clone"
     git("init", origin)
     (origin / "deep").mkdir()
@@ -415,7 +419,7 @@ def test_nothing_is_fetched_by_a_program_that_the_repository_names(tmp_path: Pat
 def test_a_program_run_by_a_hook_asks_the_right_repository(
     tree: Path, env: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Git leaves its own in the environment of a hook, and would see no .gitignore above the folder then."""
+    """In a git hook, the variables of the hook's repository are ignored and the file's own repository is checked."""
     (tree / ".gitignore").write_text(".env\n")
     git("init", tmp_path / "other")
     (tree / "deep").mkdir()
@@ -429,8 +433,10 @@ def test_a_program_run_by_a_hook_asks_the_right_repository(
 
 @pytest.mark.debian
 @pytest.mark.case("X13")
-def test_no_program_beside_the_file_is_taken_for_git(tree: Path, env: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even where the current folder is among those that programs are looked for in."""
+def test_a_program_called_git_beside_the_file_is_not_run(
+    tree: Path, env: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program called git in the file's folder is not run, even if the current folder is in PATH."""
     program, mark = spy(env.parent.parent)
     program.rename(tree / "git")
     monkeypatch.setenv("PATH", f".:{os.environ['PATH']}")

@@ -1,4 +1,4 @@
-"""The recipe and the two functions: how a source, a role and an STS come together, in chains too."""
+"""AssumedRole, assume and boto3_session: how a source, roles and an STS work together, also in chains."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ BASE = Credentials("AKIABASE", "base-secret-canary", "base-token-canary")
 
 @frozen
 class Ledger:
-    """An STS of one method, that writes down what it is asked, and gives credentials named after it."""
+    """A minimal STS that records its calls and returns credentials named after them."""
 
     calls: list[tuple[str, str]] = field(factory=list, eq=False)
 
@@ -67,7 +67,7 @@ class Ledger:
 
 
 class Vault:
-    """A source of one method. It is empty, in a way: its truth is false."""
+    """A minimal source. Its truth value is false, because it has no elements."""
 
     def fetch(self) -> WebIdentityToken:
         return WebIdentityToken(Secret("token"))
@@ -77,14 +77,14 @@ class Vault:
 
 
 class KeyId:
-    """A sink of one method."""
+    """A minimal sink."""
 
     def write(self, credentials: Credentials, /) -> str:
         return credentials.access_key_id
 
 
 class Attached:
-    """A live sink of one method."""
+    """A minimal live sink."""
 
     def attach(self, source: Source[Credentials], /) -> Callable[[], str]:
         return lambda: source.fetch().access_key_id
@@ -94,7 +94,7 @@ class Attached:
 
 
 def test_a_recipe_does_nothing_before_it_is_asked() -> None:
-    """Then one fetch of the source and one call, each time."""
+    """A recipe calls nothing when it is created. Each fetch calls its source and STS once."""
     source, sts = ScriptedSource(BASE), Ledger()
     recipe = AssumedRole(FIRST, source=source, sts=sts)
     assert (source.calls, sts.calls) == (0, [])
@@ -103,22 +103,22 @@ def test_a_recipe_does_nothing_before_it_is_asked() -> None:
         assert (source.calls, sts.calls) == (number, [("AKIABASE", FIRST)] * number)
 
 
-def test_a_text_is_taken_as_the_arn_of_a_role() -> None:
-    """And is checked as one."""
+def test_a_string_is_read_as_a_role_arn() -> None:
+    """A string is accepted as a role ARN and is validated."""
     assert AssumedRole(FIRST) == AssumedRole(Role(FIRST))
     with pytest.raises(RoleError, match="is not a valid role ARN"):
         AssumedRole("First")
 
 
 def test_by_default_it_uses_the_ambient_credentials() -> None:
-    """And STS as botocore reaches it, each with its own defaults."""
+    """By default a recipe uses the standard credential chain and the default STS."""
     recipe = AssumedRole(FIRST)
     assert (recipe.source, recipe.sts) == (Profile(), BotocoreSTS())
     assert AssumedRole.through(FIRST) == recipe
 
 
 def test_recipes_are_values() -> None:
-    """Equal where all of their parts are, and of use as a key."""
+    """Recipes with equal parts are equal and have the same hash."""
     recipe = AssumedRole(Role(FIRST, tags={"a": "b"}), source=Profile("p"), sts=BotocoreSTS("eu-west-1"))
     same = AssumedRole(Role(FIRST, tags={"a": "b"}), source=Profile("p"), sts=BotocoreSTS("eu-west-1"))
     assert recipe == same
@@ -128,7 +128,7 @@ def test_recipes_are_values() -> None:
 
 
 def test_a_recipe_pickles_and_still_works() -> None:
-    """In a worker process, for example; it holds no credentials but those that it was given."""
+    """A recipe can be pickled, and the copy fetches credentials."""
     with fake_server(granted) as server:
         sts = BotocoreSTS(endpoint_url=server.url)
         recipe = AssumedRole.through(FIRST, Role(SECOND, session_name="me"), source=Static(BASE), sts=sts)
@@ -141,14 +141,14 @@ def test_a_recipe_pickles_and_still_works() -> None:
 
 
 def test_a_repr_shows_no_secret() -> None:
-    """Keys of the source and the external ID are hidden."""
+    """The repr of a recipe hides keys and external IDs."""
     recipe = AssumedRole(Role(FIRST, external_id="external-canary"), source=Static(BASE))
     assert "canary" not in repr(recipe)
     assert FIRST in repr(recipe)
 
 
 def test_a_repr_shows_the_options_that_differ_from_their_defaults() -> None:
-    """A recipe fits in a line, and can be pasted into Python."""
+    """The repr of a recipe is one line of Python with only the options that differ from their defaults."""
     assert repr(AssumedRole(FIRST)) == f"AssumedRole({FIRST!r})"
     chain = AssumedRole.through(FIRST, Role(SECOND, duration=900))
     assert repr(chain) == f"AssumedRole(Role({SECOND!r}, duration=900), source=AssumedRole({FIRST!r}))"
@@ -158,7 +158,7 @@ def test_a_repr_shows_the_options_that_differ_from_their_defaults() -> None:
 
 
 def test_boto3_session_refreshes_itself() -> None:
-    """It has the region, and its credentials are those of a recipe."""
+    """`boto3_session` returns a session with the region, whose credentials refresh themselves through the chain."""
     with fake_server(granted) as server:
         sts = BotocoreSTS(endpoint_url=server.url)
         session = boto3_session(FIRST, SECOND, source=Static(BASE), sts=sts, region_name="eu-central-1")
@@ -170,7 +170,7 @@ def test_boto3_session_refreshes_itself() -> None:
 
 
 def test_boto3_session_has_the_options_of_a_recipe_and_of_its_sink() -> None:
-    """A cache is used, and an error of an option names it."""
+    """`boto3_session` accepts the options of a recipe and of its cache, and errors name the wrong option."""
     cache = MemoryCache()
     with fake_server(granted) as server:
         sts = BotocoreSTS(endpoint_url=server.url)
@@ -188,7 +188,7 @@ def test_boto3_session_has_the_options_of_a_recipe_and_of_its_sink() -> None:
 
 
 def test_boto3_session_says_how_to_install_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is called without it."""
+    """Without boto3, `boto3_session` raises SinkError with the command that installs it."""
     monkeypatch.setitem(sys.modules, "boto3.session", None)
     with pytest.raises(SinkError, match=r"pip install 'stskit\[boto3\]'"):
         boto3_session(FIRST, source=Static(BASE))
@@ -198,8 +198,8 @@ def test_boto3_session_says_how_to_install_boto3(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.case("P17")
-def test_a_recipe_goes_to_a_live_sink_of_anybody() -> None:
-    """A class with one method; what it gives asks the recipe whenever it likes."""
+def test_a_recipe_goes_to_a_third_party_live_sink() -> None:
+    """A third-party live sink with one method receives the recipe and can fetch at any time."""
     sts = Ledger()
     current = AssumedRole(FIRST, source=Vault(), sts=sts).to(Attached())
     assert (current(), current()) == ("WebIdentityToken>First",) * 2
@@ -210,7 +210,7 @@ def test_a_recipe_goes_to_a_live_sink_of_anybody() -> None:
 @pytest.mark.parametrize("cached", [False, True])
 @pytest.mark.parametrize("sink", [CredentialsFile("p"), Environment(), KeyId()])
 def test_a_recipe_does_not_go_to_a_sink_for_values(sink: object, home: Path, cached: bool) -> None:
-    """A file cannot refresh itself: the error says what to write in place of it, and nothing was fetched."""
+    """A recipe is refused by a sink for fixed credentials, with the right call in the message and without a fetch."""
     sts = Ledger()
     recipe = AssumedRole(FIRST, source=Vault(), sts=sts)
     to: Callable[..., object] = Cached(recipe).to if cached else recipe.to
@@ -221,8 +221,8 @@ def test_a_recipe_does_not_go_to_a_sink_for_values(sink: object, home: Path, cac
 
 
 @pytest.mark.parametrize("source", ["samlresponse.log", Credentials("AKIACANARY", "CANARY")])
-def test_what_is_no_source_is_told_at_once(source: Any) -> None:
-    """A path or a proof in its place: the error names the sources to wrap it in, and no secret."""
+def test_a_value_that_is_not_a_source_is_refused(source: Any) -> None:
+    """A path or credentials in the source argument raise TypeError, which names the right source but no secret."""
     with pytest.raises(
         TypeError, match=r"source must be a source, not .*(SAMLFile\(path\)|Static\(credentials\))"
     ) as caught:
@@ -231,8 +231,8 @@ def test_what_is_no_source_is_told_at_once(source: Any) -> None:
 
 
 @pytest.mark.case("P17")
-def test_a_value_goes_to_a_sink_of_anybody() -> None:
-    """A class with one method again."""
+def test_credentials_go_to_a_third_party_sink() -> None:
+    """Credentials are passed to a third-party sink with one method."""
     assert assume(FIRST, source=Vault(), sts=Ledger()).to(KeyId()) == "WebIdentityToken>First"
 
 
@@ -241,7 +241,7 @@ def test_a_value_goes_to_a_sink_of_anybody() -> None:
 
 @pytest.mark.case("P19")
 def test_a_chain_is_the_path_from_left_to_right() -> None:
-    """Each role is assumed with the credentials of the one before it; only the first sees the proof."""
+    """A chain assumes each role with the credentials of the role before it; only the first role uses the proof."""
     sts = Ledger()
     third = "arn:aws:iam::123456789012:role/Third"
     assert assume(FIRST, Role(SECOND), third, source=Vault(), sts=sts).access_key_id.endswith(">First>Second>Third")
@@ -253,7 +253,7 @@ def test_a_chain_is_the_path_from_left_to_right() -> None:
 
 @pytest.mark.case("E2")
 def test_a_chained_role_for_more_than_an_hour_is_an_error() -> None:
-    """STS would refuse it, so it is said at once; the first role and an hour are free of that."""
+    """A chained role for more than an hour raises RoleError before any call; the first role can last longer."""
     source = ScriptedSource(BASE)
     long, hour = Role(SECOND, duration=timedelta(hours=1, seconds=1)), Role(SECOND, duration=timedelta(hours=1))
     with pytest.raises(RoleError, match=f"^duration of {SECOND} is 3601 seconds, but STS allows at most 3600 "):
@@ -265,7 +265,7 @@ def test_a_chained_role_for_more_than_an_hour_is_an_error() -> None:
 
 
 def test_a_denied_second_hop_is_named_and_the_first_goes_nowhere(home: Path) -> None:
-    """The error tells which role it was; the credentials of the first are in no file and no error."""
+    """If the second role is denied, the error names it, and credentials of the first are in no file and no error."""
     with fake_server(granted, refused("AccessDenied", "No.", 403)) as server, pytest.raises(STSError) as caught:
         sts = BotocoreSTS(endpoint_url=server.url)
         assume(FIRST, SECOND, source=Static(BASE), sts=sts).to(CredentialsFile("p"))
@@ -280,19 +280,19 @@ def test_a_denied_second_hop_is_named_and_the_first_goes_nowhere(home: Path) -> 
 
 @pytest.mark.case("E17")
 def test_a_denied_first_hop_ends_the_chain() -> None:
-    """Nothing is asked of the second."""
+    """If the first role is denied, the second is not called."""
     with fake_server(refused("AccessDenied")) as server, pytest.raises(STSError) as caught:
         assume(FIRST, SECOND, source=Static(BASE), sts=BotocoreSTS(endpoint_url=server.url))
     assert caught.value.role_arn == FIRST
     assert len(server.requests) == 1
 
 
-# Errors pass through ---------------------------------------------------------------------------------------------
+# Errors of a source ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("error", [SourceMissing("no"), ProofInvalid("no"), STSUnavailable("no"), KeyboardInterrupt()])
-def test_what_a_source_raises_comes_out_as_it_is(error: BaseException) -> None:
-    """And STS is not asked."""
+def test_an_exception_of_a_source_is_raised_unchanged(error: BaseException) -> None:
+    """An exception of the source is raised unchanged, and STS is not called."""
     sts = Ledger()
     with pytest.raises(type(error)) as caught:
         AssumedRole(FIRST, source=ScriptedSource(error), sts=sts).fetch()
@@ -300,23 +300,23 @@ def test_what_a_source_raises_comes_out_as_it_is(error: BaseException) -> None:
     assert sts.calls == []
 
 
-def test_what_is_no_proof_is_an_error() -> None:
-    """A source that is not ours may give anything."""
+def test_a_value_that_is_not_a_proof_is_an_error() -> None:
+    """If a third-party source returns another type than a proof, ProofInvalid is raised."""
     source: Source[Credentials] = ScriptedSource(lambda: "token")  # type: ignore[arg-type,return-value]
     with pytest.raises(ProofInvalid, match="The source returned str, which is not a proof"):
         assume(FIRST, source=source)
 
 
-# The caller ------------------------------------------------------------------------------------------------------
+# caller_identity -------------------------------------------------------------------------------------------------
 
 
-def test_the_caller_is_asked_for_of_what_is_given() -> None:
-    """Of these credentials, by this STS."""
+def test_caller_identity_uses_the_passed_credentials() -> None:
+    """`caller_identity` uses the passed credentials and the passed STS."""
     assert caller_identity(BASE, sts=Ledger()).arn == "arn:AKIABASE"
 
 
-def test_the_caller_is_asked_for_of_the_ambient_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And at the ambient endpoint, where neither is given."""
+def test_caller_identity_uses_the_ambient_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without arguments, `caller_identity` and `assume` use the ambient credentials and the ambient endpoint."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAAMBIENT")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     with fake_server(granted) as server:
@@ -325,8 +325,8 @@ def test_the_caller_is_asked_for_of_the_ambient_credentials(monkeypatch: pytest.
         assert assume(FIRST).access_key_id.startswith("AKIAAMBIENT.stskit-")
 
 
-def test_without_ambient_credentials_there_is_no_caller(home: Path) -> None:
-    """As for every use of them."""
+def test_caller_identity_needs_credentials(home: Path) -> None:
+    """Without ambient credentials, `caller_identity` raises SourceMissing."""
     with pytest.raises(SourceMissing, match="The standard AWS credential chain"):
         caller_identity()
 
@@ -335,7 +335,7 @@ def test_without_ambient_credentials_there_is_no_caller(home: Path) -> None:
 
 
 def test_two_roles_are_chained(aws: LocalAWS, sts: BotocoreSTS, base: Credentials) -> None:
-    """The target trusts the sessions of the hub only, and each session carries its name."""
+    """Two roles are chained on a real server, where the second role trusts only sessions of the first."""
     hub = Role(aws.hub_role, session_name="first")
     credentials_ = assume(hub, Role(aws.target_role, session_name="second"), source=Static(base), sts=sts)
     identity = caller_identity(credentials_, sts=sts)
@@ -349,7 +349,7 @@ def test_two_roles_are_chained(aws: LocalAWS, sts: BotocoreSTS, base: Credential
 def test_proof_from_files_opens_a_bucket(
     aws: LocalAWS, sts: BotocoreSTS, saml_sts: BotocoreSTS, tmp_path: Path
 ) -> None:
-    """From a source to a sink, as a user would write it."""
+    """A token file and a SAML file become a boto3 session and variables that work on real servers."""
     (tmp_path / "token").write_text(f"{aws.idp.oidc_token()}\n")
     (tmp_path / "token").chmod(0o600)
     session = assume(aws.web_role, source=OIDCTokenFile("token"), sts=sts).to(Boto3Session("us-east-1"))
@@ -361,7 +361,7 @@ def test_proof_from_files_opens_a_bucket(
 
 
 def test_a_profile_is_a_source(aws: LocalAWS, base: Credentials, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And its keys are not looked for elsewhere."""
+    """A named profile is used as source, although the environment has other keys."""
     base.to(CredentialsFile("base"))
     monkeypatch.setenv("AWS_ENDPOINT_URL", aws.sts_url)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAOTHER")
@@ -373,7 +373,7 @@ def test_a_profile_is_a_source(aws: LocalAWS, base: Credentials, monkeypatch: py
 @pytest.mark.case("E19")
 @pytest.mark.parametrize("flags", [["-O"], ["-OO"], ["-X", "dev", "-W", "error"]], ids=" ".join)
 def test_it_works_under_every_mode_of_the_interpreter(flags: list[str], tmp_path: Path) -> None:
-    """Without assertions and docstrings, and with every warning an error: no file, no socket is left open."""
+    """A complete program works with -O, -OO, and with warnings as errors, so no file or socket stays open."""
     script = """
         import sys
         from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The text of a .env file: other lines keep their bytes, readers find the new values, or all of it is refused."""
+"""Edits of a .env file: other lines keep their bytes and readers find the new values, or the edit is refused."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def env(tmp_path: Path) -> Path:
     return path
 
 
-# the text
+# Text of the file
 
 
 @pytest.mark.case("X12")
@@ -81,7 +81,7 @@ def env(tmp_path: Path) -> Path:
     ],
 )
 def test_only_the_variables_change(before: str, after: str) -> None:
-    """All of their lines, with what stands before and after; nothing else, and nothing again."""
+    """All lines of a changed variable change, all other bytes stay, and a second edit changes nothing."""
     assert updated(before, NEW) == after
     assert updated(after, NEW) == after
 
@@ -109,14 +109,14 @@ def test_only_the_variables_change(before: str, after: str) -> None:
         ("X=CANARY\rY=1\n", "line 1 has a character"),
     ],
 )
-def test_what_readers_differ_about_is_refused(text: str, reason: str) -> None:
-    """With the line where there is one, and nothing that stands in the file."""
+def test_a_file_that_readers_read_differently_is_refused(text: str, reason: str) -> None:
+    """A file that readers read differently is refused, with the line number but without any content."""
     with pytest.raises(SinkError, match=reason) as caught:
         updated(text, NEW)
     assert "CANARY" not in reachable_text(caught.value)
 
 
-# the readers
+# Readers of the file
 
 
 Found = dict[str, str | None]
@@ -155,8 +155,8 @@ READERS: dict[str, Callable[[list[Path]], list[Found]]] = {
 @pytest.mark.debian
 @pytest.mark.case("X11")
 @pytest.mark.parametrize("reader", READERS)
-def test_every_reader_finds_what_was_written(reader: str, env: Path) -> None:
-    """Each character that is written at all, in keys of AWS and of other servers; the other variables as before."""
+def test_every_reader_finds_the_written_values(reader: str, env: Path) -> None:
+    """Every reader finds all permitted characters in the written values, and the other variables unchanged."""
     env.write_text("# note\nexport A=1\nB='two words'\nAWS_SESSION_TOKEN=old\nAWS_PROFILE=old\n")
     allowed = "".join(character for character in map(chr, range(128)) if BARE.fullmatch(character))
     Credentials("A", f"{allowed}==", f"a=b{allowed}", datetime(2099, 1, 2, tzinfo=UTC)).to(
@@ -175,7 +175,7 @@ def test_every_reader_finds_what_was_written(reader: str, env: Path) -> None:
 
 
 def some_file(chance: random.Random) -> str:
-    """Lines as people write them, and some as they should not."""
+    """Return a random file with typical lines and some invalid ones."""
     values = [
         "",
         "v",
@@ -210,8 +210,8 @@ def some_file(chance: random.Random) -> str:
 @pytest.mark.debian
 @pytest.mark.case("X12")
 @pytest.mark.parametrize("reader", READERS)
-def test_a_file_is_changed_rightly_to_every_reader_or_refused(reader: str, tmp_path: Path) -> None:
-    """Hundreds of files made up from a fixed beginning: all other variables as before, and the new ones as written."""
+def test_each_reader_finds_a_correct_edit(reader: str, tmp_path: Path) -> None:
+    """In 600 random files, each edit is refused, or each reader finds the new values and all others unchanged."""
     chance, old, new = random.Random(1), [], []
     for number in range(600):
         text = some_file(chance)
@@ -224,7 +224,7 @@ def test_a_file_is_changed_rightly_to_every_reader_or_refused(reader: str, tmp_p
             new[-1].write_text(f"{after}\nPROBE=1\n")
     read = 0
     for path, before, now in zip(new, READERS[reader](old), READERS[reader](new), strict=True):
-        if "PROBE" in before:  # else this reader, a shell, does not get to the end of the file
+        if "PROBE" in before:  # Otherwise this shell stops before the end of the file.
             read += 1
             assert {name: now.pop(name) for name in WRITTEN} == WRITTEN, path.read_text()
             assert now == {name: value for name, value in before.items() if name not in NEW}, path.read_text()
@@ -232,8 +232,8 @@ def test_a_file_is_changed_rightly_to_every_reader_or_refused(reader: str, tmp_p
 
 
 @given(text=st.text(st.sampled_from("AB=# '\"\\\n\r\x0c`$x"), max_size=30))
-def test_any_text_is_changed_so_that_it_may_be_changed_again_or_refused(text: str) -> None:
-    """Nothing else is raised, and twice is as once; what stands first keeps its bytes."""
+def test_any_text_is_refused_or_edited_repeatably(text: str) -> None:
+    """Any text is refused or edited; its bytes stay at the start, and a second edit changes nothing."""
     with suppress(SinkError):
         after = updated(text, NEW)
         assert updated(after, NEW) == after

@@ -1,4 +1,4 @@
-"""Variables for the environment of a process: what every SDK reads, and nothing that is left of others."""
+"""Environment variables for a process: the names that every SDK reads, without variables of older credentials."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STALE = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SECURITY_TOKEN", "AWS_SESSIO
 
 @pytest.mark.case("X9", "P13")
 def test_variables_are_a_new_dict(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is set in this process."""
+    """`Environment` returns a new dictionary and sets nothing in this process."""
     expected = {
         "AWS_ACCESS_KEY_ID": "ASIANEW",
         "AWS_SECRET_ACCESS_KEY": "new/secret+",
@@ -33,8 +33,8 @@ def test_variables_are_a_new_dict(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.case("X9")
-def test_an_environment_loses_what_it_said_of_other_credentials() -> None:
-    """A token or a profile that stayed would mix with the new keys; the mapping itself is not changed."""
+def test_variables_of_other_credentials_are_removed() -> None:
+    """Variables of other credentials are removed from the copy of an environment, and the original is unchanged."""
     base = {"PATH": "/bin", "AWS_REGION": "eu-west-1", **dict.fromkeys(STALE, "stale")}
     before = dict(base)
     assert STATIC.to(Environment(base)) == {
@@ -47,8 +47,8 @@ def test_an_environment_loses_what_it_said_of_other_credentials() -> None:
     assert "stale" not in repr(Environment(base))
 
 
-def test_expiration_and_region_are_told_on_request() -> None:
-    """Botocore stops ten minutes before the expiration, so nobody gets it without asking."""
+def test_expiration_and_region_are_set_on_request() -> None:
+    """Expiration and region are set only on request, because botocore refuses keys ten minutes before an expiration."""
     assert "AWS_CREDENTIAL_EXPIRATION" not in DUE.to(Environment())
     assert "AWS_CREDENTIAL_EXPIRATION" not in SESSION.to(Environment(expiration=True))
     made = DUE.to(Environment({"AWS_REGION": "old"}, expiration=True, region="us-east-1"))
@@ -57,8 +57,8 @@ def test_expiration_and_region_are_told_on_request() -> None:
 
 
 @pytest.mark.case("X8")
-def test_what_to_unset_covers_what_is_set_and_what_is_stale() -> None:
-    """So that whoever sets variables can take them out again."""
+def test_unset_lists_all_set_and_removed_variables() -> None:
+    """`unset` lists every variable that is set or removed, so that a program can remove them again."""
     sink = Environment(expiration=True, region="us-east-1")
     assert set(DUE.to(sink)) | set(STALE) <= set(sink.unset)
     assert "AWS_REGION" not in Environment().unset
@@ -68,7 +68,7 @@ def test_what_to_unset_covers_what_is_set_and_what_is_stale() -> None:
 def test_a_block_has_the_variables_and_leaves_none(
     problem: type[Exception] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However it ends, the environment is as it was before; what else was changed in it stays changed."""
+    """After the block of `applied`, also if it raises, the variables are as before; other changes are kept."""
     monkeypatch.setenv("AWS_SESSION_TOKEN", "mine")
     monkeypatch.setenv("AWS_PROFILE", "mine")
     monkeypatch.setenv("OTHER", "old")
@@ -89,7 +89,7 @@ def test_a_block_has_the_variables_and_leaves_none(
 
 @pytest.mark.case("X10", "P47", "P73")
 def test_a_child_has_them_in_its_environment_and_not_in_its_command_line() -> None:
-    """Where every user of the machine could read them."""
+    """A child process finds the credentials in its environment, but not in its command line, which others can read."""
     code = "import os, sys; sys.stdout.write(open('/proc/self/cmdline').read() + os.environ['AWS_SECRET_ACCESS_KEY'])"
     if not Path("/proc/self/cmdline").exists():
         pytest.skip("there is no /proc here")
@@ -101,7 +101,7 @@ def test_a_child_has_them_in_its_environment_and_not_in_its_command_line() -> No
 
 @pytest.mark.debian
 def test_the_sdk_for_javascript_reads_them() -> None:
-    """In a child process, with region and expiry."""
+    """The AWS SDK for JavaScript reads the variables, including region and expiry."""
     environment = DUE.to(Environment({"PATH": os.environ["PATH"]}, expiration=True, region="eu-west-1"))
     command = [node(), str(NODE / "read_sdk.mjs"), "env"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Errors are data: what to do, in the words of a program and of the command line, and what was wrong."""
+"""Errors have data: the remedies for Python and for the command line, and the wrong argument, variable or file."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def assert_never(value: object) -> None:
     ("option", "make"), [(option, make) for option, cases in WRONG_OPTIONS.items() for make in cases]
 )
 def test_a_wrong_option_is_named_with_what_to_do(option: str, make: Callable[[], object]) -> None:
-    """The error names the argument, and no variable or file; the remedy says what to write instead."""
+    """An error about a wrong argument has its name and a remedy, and neither a variable nor a path."""
     error = error_of(make)
     assert (error.option, error.variable, error.path) == (option, None, None)
     assert error.remedy
@@ -112,14 +112,14 @@ def test_a_wrong_option_is_named_with_what_to_do(option: str, make: Callable[[],
     ],
 )
 def test_a_wrong_variable_is_named(environ: dict[str, str], variable: str) -> None:
-    """The variable is named in place of the argument that it stands for."""
+    """An error about a wrong variable has the name of the variable instead of an argument."""
     error = error_of(lambda: AssumedRole.from_env(environ))
     assert (error.option, error.variable) == (None, variable)
     assert error.remedy
 
 
 def test_the_default_session_name_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variable is named also where it is read at the call."""
+    """An invalid AWS_ROLE_SESSION_NAME is named as a variable, also if it is read during the call."""
     monkeypatch.setenv("AWS_ROLE_SESSION_NAME", "x")
     error = error_of(lambda: BotocoreSTS().exchange(KEYS, Role(ROLE)))
     assert (error.option, error.variable) == (None, "AWS_ROLE_SESSION_NAME")
@@ -129,7 +129,7 @@ def test_the_default_session_name_names_its_variable(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("source", [SAMLFile, OIDCTokenFile])
 @pytest.mark.parametrize("name", ["response", "a; b. c: d"])
 def test_a_wrong_file_is_named(source: Any, content: bytes | None, name: str, tmp_path: Path) -> None:
-    """The path is an attribute, whatever is in its name; the remedy is only the remedy."""
+    """An error about a file has its path as data, whatever its name is, and the remedy does not contain it."""
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
@@ -142,7 +142,7 @@ def test_a_wrong_file_is_named(source: Any, content: bytes | None, name: str, tm
 
 
 def test_a_wrong_profile_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The argument is named, or else the variable."""
+    """An error about a wrong profile names the argument, the variable AWS_PROFILE, or the file."""
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     error = error_of(Profile("nobody").fetch)
@@ -189,7 +189,7 @@ def refused_with(code: str) -> None:
 
 @pytest.mark.parametrize("flag", OF_THE_COMMAND_LINE)
 def test_the_command_line_has_its_own_remedy(flag: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It names the flag; a Python call is in the other remedy alone."""
+    """The remedy for the command line names the option, and only the other remedy has Python code."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     error = error_of(lambda: OF_THE_COMMAND_LINE[flag](tmp_path))
     assert flag in error.cli_remedy
@@ -198,7 +198,7 @@ def test_the_command_line_has_its_own_remedy(flag: str, tmp_path: Path, monkeypa
 
 
 def test_an_error_that_is_passed_on_keeps_its_data(tmp_path: Path) -> None:
-    """The file that the assertion is in is added; the remedies stay those of what was wrong with it."""
+    """An error about the content of a file gets the path and keeps its remedies."""
     path = saved(tmp_path, "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln")
     error = error_of(SAMLFile(path, PROVIDER).fetch)
     assert (error.remedy, error.cli_remedy) == (
@@ -220,7 +220,7 @@ def test_an_error_that_is_passed_on_keeps_its_data(tmp_path: Path) -> None:
     ids=["mfa", "session_name", "tags", "transitive_tag_keys", "source_identity"],
 )
 def test_an_option_that_saml_does_not_take_is_named(role: Role, request: pytest.FixtureRequest) -> None:
-    """The error has its name as data, by which the command line finds the flag."""
+    """The error about an option that SAML does not allow has the name of the option as data."""
     with pytest.raises(RoleError) as caught:
         assume(role, source=Static(OFFER))
     assert f"[{caught.value.option}]" in request.node.name

@@ -1,4 +1,4 @@
-"""The error tree: what derives from what, what each error carries, and how `without_frames` hides locals."""
+"""The error classes: their hierarchy, their attributes, and how `without_frames` hides local variables."""
 
 from __future__ import annotations
 
@@ -83,13 +83,13 @@ BY_NAME = [type(error).__name__ for error in FULL]
 
 @pytest.mark.parametrize(("error", "parent"), PARENTS.items())
 def test_each_error_has_its_one_parent(error: type[Exception], parent: type[Exception]) -> None:
-    """The tree is the one that the module docstring draws."""
+    """Each error class has the parent that the module docstring shows."""
     assert error.__bases__ == (parent,)
     assert error.__name__ in (errors.__doc__ or "")
 
 
 def test_all_errors_are_exported_and_nothing_else() -> None:
-    """``__all__`` names exactly the classes of the tree, and what lets them leave without frames."""
+    """`__all__` of the module has the error classes and the functions that remove frames."""
     assert set(errors.__all__) == {error.__name__ for error in PARENTS} | {
         "init_without_frames",
         "prefixed",
@@ -100,7 +100,7 @@ def test_all_errors_are_exported_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("error", FULL, ids=BY_NAME)
 def test_the_text_is_the_message_and_the_remedy(error: StskitError) -> None:
-    """Details are attributes; ``str()`` returns what happened and what to do."""
+    """`str()` of an error is the message and the remedy; other details are attributes."""
     assert str(error) == ("what is wrong. do" if error.remedy else "what is wrong")
 
 
@@ -110,16 +110,16 @@ def test_the_text_is_the_message_and_the_remedy(error: StskitError) -> None:
     "duplicate", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))], ids=["copy", "pickle"]
 )
 def test_an_error_survives_a_copy(error: StskitError, duplicate: Callable[[StskitError], StskitError]) -> None:
-    """An error that comes back from another process still has all of its attributes and arguments."""
+    """A copied or unpickled error has all attributes and arguments of the original."""
     twin = duplicate(error)
     assert type(twin) is type(error)
     assert (str(twin), vars(twin), twin.args) == (str(error), vars(error), error.args)
-    assert twin != error  # as with all exceptions, equality is identity
+    assert twin != error  # as with all exceptions: equality is identity
     assert len({twin, error}) == 2
 
 
 class Sealed(SignInRequired):
-    """An error of a third party, which does not call the `__init__` of its base."""
+    """A third-party error class that does not call the `__init__` of its base."""
 
     def __init__(self) -> None:
         pass
@@ -127,14 +127,16 @@ class Sealed(SignInRequired):
 
 @pytest.mark.parametrize(("error", "text"), [(Sealed(), ""), (ProofInvalid(OSError("no disk")), "no disk")])  # type: ignore[arg-type]
 def test_an_error_of_a_third_party_has_a_text(error: StskitError, text: str) -> None:
-    """Without a call of the base's `__init__`, or around another exception, `str()` and a copy work all the same."""
+    """An error without a call of the base's `__init__`, or with an exception as its message, has a text and can be
+    copied.
+    """
     assert (str(error), error.remedy, error.path) == (text, "", None)
     assert str(copy.copy(error)) == text
     assert str(errors.prefixed(error, "here: ")) == f"here: {text}"
 
 
 def test_details_that_are_not_known_have_defaults() -> None:
-    """Only the message is required, so a server that says little still makes a whole error."""
+    """All details of an error except the message have defaults."""
     refused, silent = STSError("no"), STSUnavailable("no")
     assert (refused.code, refused.http_status, refused.attempts) == (None, None, 1)
     assert (refused.retryable, refused.remedy) == (False, "")
@@ -152,13 +154,13 @@ def read(document: str, *, problem: Exception | None = None) -> int:
 
 
 def test_removing_frames_changes_nothing_where_all_goes_well() -> None:
-    """Value, name and docstring are those of the function."""
+    """A function with `without_frames` returns its value and keeps its name and docstring."""
     assert read("abc") == 3
     assert (read.__name__, read.__doc__) == ("read", "Read *document*.")
 
 
 def test_removing_frames_drops_the_frames_that_hold_what_was_read() -> None:
-    """The same error comes out, without context, and no frame of stskit below it or its own shows the argument."""
+    """`without_frames` raises the same error without context and without frames that show the arguments."""
     problem = ProofInvalid("broken")
     with pytest.raises(ProofInvalid) as caught:
         read("CANARY" * 2, problem=problem)
@@ -169,11 +171,11 @@ def test_removing_frames_drops_the_frames_that_hold_what_was_read() -> None:
 
 
 class Interrupted(BaseException):
-    """What a handler of a signal may raise."""
+    """An exception of a caller's signal handler."""
 
 
 class Failing:
-    """An STS of a third party."""
+    """A third-party STS that raises an exception."""
 
     def __init__(self, problem: BaseException) -> None:
         self.problem = problem
@@ -196,7 +198,7 @@ FOREIGN: list[BaseException] = [
 @pytest.mark.case("P25", "P43")
 @pytest.mark.parametrize("problem", FOREIGN, ids=lambda problem: type(problem).__name__)
 def test_no_exception_of_any_class_keeps_the_frames_of_stskit(problem: BaseException) -> None:
-    """It reaches the caller with its class, and without a frame that shows what stskit was working with."""
+    """An exception of any class leaves stskit with its class and without frames that show local variables."""
     keys, sts = Credentials("AKIA", "CANARY" * 4, "CANARY" * 9), Failing(problem)
     recipe = AssumedRole(ROLE, source=Static(keys), sts=sts)
     for call in (recipe.fetch, lambda: assume(ROLE, ROLE, source=Static(keys), sts=sts), Cached(recipe).fetch):
@@ -207,7 +209,7 @@ def test_no_exception_of_any_class_keeps_the_frames_of_stskit(problem: BaseExcep
 
 @pytest.mark.case("P25")
 def test_an_alarm_in_the_middle_of_a_call_shows_nothing_of_it() -> None:
-    """A time limit of the caller, while the answer is awaited: no frame of botocore and of what it called is left."""
+    """An exception of a signal handler during a call leaves no frame of stskit, botocore or their callees."""
 
     def limit(_signal: int, _frame: object) -> None:
         raise Interrupted
@@ -233,7 +235,7 @@ def test_an_alarm_in_the_middle_of_a_call_shows_nothing_of_it() -> None:
 def test_an_interrupted_sink_shows_nothing(
     sink: CredentialsFile | DotEnv, kind: type[BaseException], file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its frames hold all that is in the files, in clear."""
+    """An interrupted write to a file leaves no frames of stskit, because they have the content of the file."""
 
     def interrupted(*_arguments: object, **_options: object) -> None:
         raise kind
@@ -245,7 +247,7 @@ def test_an_interrupted_sink_shows_nothing(
 
 
 class Vault:
-    """A source of a third party, with a bug below its own frames."""
+    """A third-party source with an error in another library."""
 
     def fetch(self) -> Credentials:
         return Credentials.from_dict(json.loads("{"))
@@ -253,7 +255,7 @@ class Vault:
 
 @pytest.mark.case("P43")
 def test_frames_of_other_code_stay() -> None:
-    """So that a bug can be found where it is: with the library that the source called, and no frame of stskit."""
+    """Frames of third-party code stay in the traceback, so that an error in it can be found."""
     with pytest.raises(json.JSONDecodeError) as caught:
         assume(ROLE, source=Vault(), sts=Failing(AssertionError()))
     names = [frame.name for frame in caught.traceback]
@@ -278,7 +280,7 @@ MAKERS: list[Callable[[Any], object]] = [
 @pytest.mark.case("P43")
 @pytest.mark.parametrize("value", [b"CANARY", ["CANARY"], {"CANARY": 1}, datetime(2026, 1, 1)], ids=repr)
 def test_no_constructor_leaves_a_frame_with_its_arguments(value: object) -> None:
-    """A value of the wrong type is not a `Secret`, and neither is text that has not been checked yet."""
+    """If a constructor refuses a value, neither the message nor a frame shows it."""
     for make in MAKERS:
         with pytest.raises((TypeError, StskitError)) as caught:
             make(value)
@@ -287,7 +289,7 @@ def test_no_constructor_leaves_a_frame_with_its_arguments(value: object) -> None
 
 
 def fail_after(problem: BaseException) -> None:
-    """Raise *problem* from another error that has frames of its own."""
+    """Raise *problem* from another error that has its own frames."""
     try:
         raise ValueError("CANARY")
     except ValueError as error:
@@ -295,7 +297,7 @@ def fail_after(problem: BaseException) -> None:
 
 
 def test_causes_and_contexts_keep_no_frames_either() -> None:
-    """A cause that only stskit has seen is removed, because its arguments may be secrets; others stay."""
+    """A cause that was raised inside stskit is removed, because it can have secrets; other causes stay."""
     ours = FunctionType(fail_after.__code__, {**globals(), "__name__": "stskit.example"})
     for function, has_cause in ((ours, False), (fail_after, True)):
         with pytest.raises(KeyboardInterrupt) as caught:
@@ -306,7 +308,7 @@ def test_causes_and_contexts_keep_no_frames_either() -> None:
 
 
 def test_the_context_of_the_caller_stays() -> None:
-    """An error that the caller was handling belongs to the caller, frames and all."""
+    """An exception that the caller was handling stays as the context, with its frames."""
     handled = LookupError("of the caller")
     try:
         raise handled
@@ -318,12 +320,12 @@ def test_the_context_of_the_caller_stays() -> None:
 
 
 def test_the_members_of_a_group_lose_their_frames() -> None:
-    """A task group of a third party collects what its tasks raise, errors of stskit among them."""
+    """The errors in an exception group lose their frames of stskit, also if they refer to the group."""
     member = ProofInvalid("broken")
     with pytest.raises(ProofInvalid):
         read.__wrapped__("CANARY", problem=member)  # type: ignore[attr-defined]
     group = BaseExceptionGroup("tasks", [member, KeyboardInterrupt()])
-    member.__cause__ = group  # a loop, which third parties can make as well
+    member.__cause__ = group  # A circular reference, which third parties can create too.
     frames = FunctionType(fail_after.__code__, {**globals(), "__name__": "stskit.example"})
     with pytest.raises(BaseExceptionGroup):
         frames(group)
@@ -337,7 +339,7 @@ def test_the_members_of_a_group_lose_their_frames() -> None:
 
 @pytest.mark.filterwarnings("always")
 def test_a_warning_points_at_the_line_of_the_caller(tmp_path: Path) -> None:
-    """A warning names the line that called stskit, for each way to call it."""
+    """A warning points at the line that called stskit, for each way to call it."""
     sts = FakeSTS()
     token = tmp_path / "token"
     token.write_text(sts.idp.oidc_token())

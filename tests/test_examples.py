@@ -1,6 +1,6 @@
-"""Every Python block of the README and the docs runs as printed, in a process of its own.
+"""Every Python block of the README and the docs runs as printed, in its own process.
 
-Blocks that use S3 run on SeaweedFS and moto. The others run on the practice AWS that a reader can start, in its folder.
+Blocks that use S3 run on SeaweedFS and moto. The others run in the folder of a practice AWS.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def blocks(*languages: str) -> list[ParameterSet]:
         pytest.param(block, id=f"{page}:{block.line}")
         for page in PAGES
         for block in blocks_of(page)
-        if block.language in languages and not block.is_skipped and page != "docs/howto/testing.md"  # has its own tests
+        # It has its own tests.
+        if block.language in languages and not block.is_skipped and page != "docs/howto/testing.md"
     ]
 
 
@@ -61,7 +62,7 @@ def run(block: Block, folder: Path, environment: Mapping[str, str]) -> None:
 
 @pytest.fixture
 def workplace(aws: LocalAWS, base: Credentials, tmp_path: Path) -> Path:
-    """The files that the examples read."""
+    """Write the files that the examples read, and return their folder."""
     response = aws.idp.saml_response(roles=[(aws.saml_role, aws.saml_provider)])
     (tmp_path / "samlresponse.log").write_text(response)
     (tmp_path / "token").write_text(aws.idp.oidc_token())
@@ -74,7 +75,7 @@ def workplace(aws: LocalAWS, base: Credentials, tmp_path: Path) -> Path:
 @pytest.mark.gate
 @pytest.mark.parametrize("block", [example for example in blocks("python") if needs_servers(example)])
 def test_an_example_runs_as_printed(block: Block, aws: LocalAWS, workplace: Path) -> None:
-    """A reader who copies it, with the same files and roles, sees it work."""
+    """An example with S3 runs as printed, with the files and roles that the page describes."""
     endpoint = aws.saml_url if "SAMLFile" in block.text else aws.sts_url
     run(block, workplace, {**os.environ, "AWS_ENDPOINT_URL": endpoint, "AWS_DEFAULT_REGION": "us-east-1"})
 
@@ -82,32 +83,32 @@ def test_an_example_runs_as_printed(block: Block, aws: LocalAWS, workplace: Path
 @pytest.mark.gate
 @pytest.mark.parametrize("block", [example for example in blocks("python") if not needs_servers(example)])
 def test_an_example_runs_on_the_practice_aws(block: Block, tmp_path: Path) -> None:
-    """It works, and prints what the page shows below it, in the folder of a practice AWS."""
+    """An example without S3 runs in the folder of a practice AWS and prints the output on the page."""
     with practice_aws(tmp_path / "practice") as environment:
         run(block, tmp_path / "practice", {**environment, "AWS_PROFILE": "base"})
 
 
 @pytest.mark.parametrize("block", blocks("json"))
 def test_a_json_block_is_json(block: Block) -> None:
-    """AWS can read a copy of it."""
+    """A JSON block of the docs is valid JSON."""
     json.loads(block.text)
 
 
 @pytest.mark.parametrize("block", blocks("yaml"))
 def test_a_yaml_block_is_yaml(block: Block) -> None:
-    """A CI system can read a copy of it."""
+    """A YAML block of the docs is valid YAML."""
     assert list(yaml.safe_load_all(block.text))
 
 
 @pytest.mark.parametrize("block", blocks("ini"))
 def test_an_ini_block_has_profiles(block: Block) -> None:
-    """The AWS SDKs can read a copy of it."""
+    """An INI block of the docs is readable and has sections."""
     parser = configparser.RawConfigParser()
     parser.read_string(block.text)
     assert parser.sections()
 
 
 def test_every_block_names_its_language() -> None:
-    """It is a language that the tests run or parse, or one that they know they cannot."""
+    """Every block of the docs has a language that the tests run, parse, or skip on purpose."""
     known = {"python", "console", "json", "yaml", "ini", "sh", "text", "hcl"}
     assert [f"{page}:{block.line}" for page in PAGES for block in blocks_of(page) if block.language not in known] == []

@@ -1,6 +1,4 @@
-"""The cache in files, against everything that can lie in its folder or go wrong with it: a miss or one warning, and
-credentials all the same.
-"""
+"""The file cache with bad files and failing system calls: a miss or one warning, and valid credentials."""
 
 from __future__ import annotations
 
@@ -40,7 +38,7 @@ from stskit.testing import ManualClock
 
 KEY = "key"
 NAME = sha256(KEY.encode()).hexdigest()
-READS = 5  # often enough to see that a warning is not said again
+READS = 5  # Often enough to see that a warning is not repeated.
 HOUR, DAY = 3600, 24 * 3600
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -68,21 +66,21 @@ def entry(clock: ManualClock) -> CacheEntry:
 
 @pytest.fixture
 def file(cache: FileCache, entry: CacheEntry, folder: Path) -> Path:
-    """The file of an entry that is there."""
+    """Write an entry and return its path."""
     cache.put(KEY, entry)
     return folder / f"{NAME}.json"
 
 
 @pytest.fixture
 def set_umask() -> Iterator[Callable[[int], int]]:
-    """Sets the umask, and puts it back."""
+    """Yield a function that sets the umask; restore the umask afterwards."""
     before = os.umask(0o022)
     yield os.umask
     os.umask(before)
 
 
 def file_of(folder: Path, key: str) -> Path:
-    """The file for the entry of *key*."""
+    """Return the path of the entry of *key*."""
     return folder / f"{sha256(key.encode()).hexdigest()}.json"
 
 
@@ -91,12 +89,12 @@ def mode(path: Path) -> int:
 
 
 def names(folder: Path) -> set[str]:
-    """The names of all files but the one whose time says when the folder was swept."""
+    """Return the names of all files except .swept, whose time is that of the last clean-up."""
     return {*os.listdir(folder)} - {".swept"}
 
 
 def inside(folder: Path) -> dict[str, tuple[object, ...]]:
-    """All that can be seen of what is in *folder*, and of itself."""
+    """Return the visible state of *folder* and of everything in it."""
     seen: dict[str, tuple[object, ...]] = {}
     for path in (folder, *folder.rglob("*")):
         found = path.lstat()
@@ -106,7 +104,7 @@ def inside(folder: Path) -> dict[str, tuple[object, ...]]:
 
 
 class OneKey:
-    """A cache that keeps everything under KEY, so that tests know the file."""
+    """A cache that stores every entry under KEY, so that tests know the file."""
 
     def __init__(self, cache: FileCache) -> None:
         self.cache = cache
@@ -126,7 +124,7 @@ def cached(source: ScriptedSource, cache: FileCache, clock: ManualClock) -> Cach
 
 
 def fetched_anew(cache: FileCache, clock: ManualClock) -> CacheEntry:
-    """What is fetched through *cache*, where it holds nothing that can be used."""
+    """Fetch through *cache*, check that this calls the source, and return the new entry."""
     source = ScriptedSource(keys := credentials(clock, hours=1))
     assert cached(source, cache, clock).fetch() is keys
     assert source.calls == 1
@@ -134,7 +132,7 @@ def fetched_anew(cache: FileCache, clock: ManualClock) -> CacheEntry:
 
 
 def always_served(cache: FileCache, clock: ManualClock) -> None:
-    """Each of some reads, all after what came before has expired, gives credentials, and has to make the call."""
+    """Check that several reads, each after the expiry of the last credentials, return new ones with one call each."""
     source = ScriptedSource(lambda: credentials(clock, minutes=15))
     both = cached(source, cache, clock)
     for calls in range(1, READS + 1):
@@ -143,15 +141,17 @@ def always_served(cache: FileCache, clock: ManualClock) -> None:
         clock.advance(timedelta(minutes=15))
 
 
-# Names -------------------------------------------------------------------------------------------------------------
+# File names --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.case("C2")
 @pytest.mark.parametrize(
     "key", ["../../x", "/etc/passwd", "..", "", "a/b\\c", "a\0b", "nul\n", "k" * 100_000, "\udcff"]
 )
-def test_a_key_is_no_path(cache: FileCache, entry: CacheEntry, folder: Path, tmp_path: Path, key: str) -> None:
-    """Entry and lock lie in the folder, under hexadecimal names."""
+def test_a_key_is_not_used_as_a_path(
+    cache: FileCache, entry: CacheEntry, folder: Path, tmp_path: Path, key: str
+) -> None:
+    """For any key, the entry and the lock are in the folder and have hexadecimal names."""
     with cache.exclusive(key, wait=True) as alone:
         assert alone
         cache.put(key, entry)
@@ -159,27 +159,27 @@ def test_a_key_is_no_path(cache: FileCache, entry: CacheEntry, folder: Path, tmp
         assert all(re.fullmatch(r"[0-9a-f]{64}\.(json|lock)", name) for name in names(folder))
     assert cache.get(key) == entry
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
-    assert len(names(folder)) == 1  # the lock has left nothing
+    assert len(names(folder)) == 1  # The lock file is removed.
 
 
 @pytest.mark.case("C2", "P82")
 @given(one=st.text(), other=st.text())
 def test_each_key_has_a_file_of_its_own(one: str, other: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keys that differ in anything, also in what a file system folds together, never share one."""
+    """Two different keys never have the same file, also on file systems that ignore case."""
     folder = tmp_path_factory.getbasetemp() / "keys"
     cache, clock = FileCache(folder), ManualClock(START)
-    cache.purge()  # what other examples have put there
+    cache.purge()  # entries of other examples
     for key in (one, other):
         cache.put(key, CacheEntry(credentials(clock, hours=1), START))
     assert len({name.lower() for name in names(folder)}) == len({one, other})
 
 
-# Bytes -------------------------------------------------------------------------------------------------------------
+# File content ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.case("C3", "P108")
 def test_an_entry_cut_at_any_byte_is_a_miss_and_is_rewritten(cache: FileCache, clock: ManualClock, file: Path) -> None:
-    """From the empty file to the last byte but one; some cuts show that the next entry is whole."""
+    """An entry that is cut at any byte is a miss, and the next fetch replaces it."""
     whole = file.read_bytes()
     for length in range(len(whole)):
         file.write_bytes(whole[:length])
@@ -189,7 +189,7 @@ def test_an_entry_cut_at_any_byte_is_a_miss_and_is_rewritten(cache: FileCache, c
 
 
 def edited(**changes: object) -> Callable[[bytes], bytes]:
-    """Other values for what is in the document; for a name with two underscores, in the credentials in it."""
+    """Return an edit of the document. A name with two underscores changes a field of its credentials."""
 
     def edit(data: bytes) -> bytes:
         document = json.loads(data)
@@ -248,7 +248,7 @@ SPOILED: dict[str, Callable[[bytes], bytes]] = {
 def test_json_of_a_wrong_shape_is_a_miss(
     cache: FileCache, clock: ManualClock, file: Path, spoil: Callable[[bytes], bytes]
 ) -> None:
-    """No exception and no warning; the credentials that are fetched take its place."""
+    """An entry of a wrong shape is a miss without an exception or a warning, and new credentials replace it."""
     file.write_bytes(spoil(file.read_bytes()))
     assert cache.get(KEY) is None
     assert fetched_anew(cache, clock) == cache.get(KEY)
@@ -256,7 +256,7 @@ def test_json_of_a_wrong_shape_is_a_miss(
 
 @pytest.mark.case("C4")
 def test_a_hundred_megabytes_are_not_read(cache: FileCache, clock: ManualClock, file: Path) -> None:
-    """A look at such a file takes little memory, and the file is replaced."""
+    """A file of 100 MB is not read into memory, and a new entry replaces it."""
     os.truncate(file, 100_000_000)
     tracemalloc.start()
     try:
@@ -278,7 +278,7 @@ def test_a_hundred_megabytes_are_not_read(cache: FileCache, clock: ManualClock, 
 def test_an_entry_of_a_newer_version_stays(
     cache: FileCache, clock: ManualClock, file: Path, newer: Callable[[bytes], bytes]
 ) -> None:
-    """It is a miss, and its bytes are left to those who can read them, even if every read makes the call."""
+    """An entry of a newer version is a miss and is never replaced, even if each read makes a call."""
     file.write_bytes(data := newer(file.read_bytes()))
     before = inside(file)
     assert cache.get(KEY) is None
@@ -289,7 +289,7 @@ def test_an_entry_of_a_newer_version_stays(
 
 @pytest.mark.case("C6")
 def test_an_entry_of_another_key_is_a_miss(cache: FileCache, clock: ManualClock, file: Path) -> None:
-    """Where its file was copied over, the credentials of somebody else are not given out."""
+    """A file that was copied from the entry of another key is a miss."""
     cache.put("other", foreign := CacheEntry(credentials(clock, hours=1), clock.now()))
     shutil.copyfile(file_of(file.parent, "other"), file)
     assert cache.get(KEY) is None
@@ -313,10 +313,10 @@ def test_an_entry_of_another_key_is_a_miss(cache: FileCache, clock: ManualClock,
     ],
     ids=["expired", "expired a year ago", "a second left", "in the window", "over five minutes early", "a year back"],
 )
-def test_an_entry_that_the_clock_speaks_against_is_fetched_anew(
+def test_an_expired_or_future_entry_is_fetched_again(
     cache: FileCache, clock: ManualClock, file: Path, jump: timedelta
 ) -> None:
-    """What has expired, is about to, or was written by a clock that was wrong."""
+    """An entry that is expired, in its refresh window, or from the future is fetched again."""
     clock.set(clock.now() + timedelta(seconds=jump.total_seconds()))
     assert fetched_anew(cache, clock) == cache.get(KEY)
 
@@ -326,17 +326,17 @@ def test_an_entry_that_the_clock_speaks_against_is_fetched_anew(
 def test_an_entry_that_is_fresh_is_taken(
     cache: FileCache, clock: ManualClock, entry: CacheEntry, file: Path, jump: timedelta
 ) -> None:
-    """Up to the second before its window, and by clocks that differ by five minutes."""
+    """An entry is used until its refresh window, and also if the clocks differ by five minutes."""
     clock.set(clock.now() + timedelta(seconds=jump.total_seconds()))
     assert cached(ScriptedSource(Down()), cache, clock).fetch() == entry.credentials
 
 
 @pytest.mark.case("C7", "P110")
 @pytest.mark.parametrize(("microseconds", "found"), [(0, True), (1, False), (10**15, False)])
-def test_nothing_lives_for_more_than_37_hours(
+def test_an_entry_for_more_than_37_hours_is_a_miss(
     cache: FileCache, clock: ManualClock, microseconds: int, found: bool
 ) -> None:
-    """An entry that says so was not made by this library, and would never be renewed."""
+    """An entry that is valid for more than 37 hours is a miss."""
     entry = CacheEntry(credentials(clock, hours=37, microseconds=microseconds), clock.now())
     cache.put(KEY, entry)
     assert cache.get(KEY) == (entry if found else None)
@@ -384,7 +384,7 @@ REFUSED = [
 def test_a_folder_that_others_can_reach_is_not_used(
     cache: FileCache, clock: ManualClock, folder: Path, make: Callable[[Path], object]
 ) -> None:
-    """Nothing is read, written or removed there; one warning says what it must be; credentials come at every read."""
+    """A folder that others can use is not read or changed; there is one warning, and each read returns credentials."""
     make(folder)
     before = inside(folder.parent)
     with pytest.warns(CacheWarning, match="it must be a folder of this user with mode 0700, and not a link") as told:
@@ -403,10 +403,10 @@ SPOILS = [
 
 @pytest.mark.case("C8", "C17")
 @pytest.mark.parametrize("spoil", SPOILS)
-def test_what_lies_in_a_folder_that_is_refused_is_neither_read_nor_removed(
+def test_entries_in_a_refused_folder_are_neither_read_nor_removed(
     folder: Path, file: Path, spoil: Callable[[Path], object]
 ) -> None:
-    """Though it was written when the folder was in order."""
+    """If a folder becomes open to others, its entries are neither read nor removed."""
     spoil(folder)
     before = inside(folder)
     cache = FileCache(folder)
@@ -416,15 +416,15 @@ def test_what_lies_in_a_folder_that_is_refused_is_neither_read_nor_removed(
     assert inside(folder) == before
 
 
-def test_a_parent_that_is_a_file_is_told(clock: ManualClock, tmp_path: Path) -> None:
-    """There can be no folder below of it."""
+def test_a_file_as_parent_causes_a_warning(clock: ManualClock, tmp_path: Path) -> None:
+    """If the parent of the folder is a file, there is one warning, and each read returns credentials."""
     (tmp_path / "file").touch()
     with pytest.warns(CacheWarning, match=os.strerror(errno.ENOTDIR)) as told:
         always_served(FileCache(tmp_path / "file" / "cache"), clock)
     assert len(told) == 1
 
 
-# Files that are not ours -------------------------------------------------------------------------------------------
+# Foreign files -----------------------------------------------------------------------------------------------------
 
 
 def link(file: Path, victim: Path) -> None:
@@ -462,7 +462,7 @@ NOT_OURS = [link, hard_link, fifo, for_the_group, device, pytest.param(of_somebo
 def test_a_file_that_others_can_reach_is_never_read(
     cache: FileCache, clock: ManualClock, entry: CacheEntry, file: Path, make: Callable[[Path, Path], None]
 ) -> None:
-    """Though there is a good entry in it; it is replaced by a file of mode 0600, and its victim is as it was."""
+    """A link, FIFO, device or file of others is never read; a private file replaces it, and its target is unchanged."""
     victim = file.rename(file.parent.parent / "victim")
     make(file, victim)
     before = inside(victim)
@@ -474,8 +474,8 @@ def test_a_file_that_others_can_reach_is_never_read(
 
 
 @pytest.mark.case("C9")
-def test_what_somebody_writes_to_a_fifo_is_never_read(cache: FileCache, clock: ManualClock, file: Path) -> None:
-    """Though it is a good entry."""
+def test_an_entry_in_a_fifo_is_never_read(cache: FileCache, clock: ManualClock, file: Path) -> None:
+    """An entry in a FIFO is never read."""
     data = file.read_bytes()
     file.unlink()
     os.mkfifo(file, 0o600)
@@ -491,8 +491,10 @@ def test_what_somebody_writes_to_a_fifo_is_never_read(cache: FileCache, clock: M
 
 @pytest.mark.case("C9")
 @pytest.mark.parametrize("kind", ["json", "lock"])
-def test_a_folder_in_the_place_of_a_file_is_told(cache: FileCache, clock: ManualClock, folder: Path, kind: str) -> None:
-    """Once, and it stays; nothing temporary is left beside it."""
+def test_a_folder_with_the_name_of_a_file_causes_a_warning(
+    cache: FileCache, clock: ManualClock, folder: Path, kind: str
+) -> None:
+    """A folder with the name of an entry or a lock causes one warning, stays, and leaves no temporary file."""
     folder.mkdir(mode=0o700)
     (odd := folder / f"{NAME}.{kind}").mkdir()
     with pytest.warns(CacheWarning, match=os.strerror(errno.EISDIR)) as told:
@@ -503,8 +505,8 @@ def test_a_folder_in_the_place_of_a_file_is_told(cache: FileCache, clock: Manual
 
 
 @pytest.mark.case("C9", "P62")
-def test_a_link_in_the_place_of_a_lock_is_not_followed(cache: FileCache, clock: ManualClock, folder: Path) -> None:
-    """Its victim is not opened, not even to be made; it goes on without, and says so once."""
+def test_a_link_with_the_name_of_a_lock_is_not_followed(cache: FileCache, clock: ManualClock, folder: Path) -> None:
+    """A link with the name of a lock is not followed: there is one warning, and the cache works without a lock."""
     folder.mkdir(mode=0o700)
     (folder / f"{NAME}.lock").symlink_to("victim")
     with pytest.warns(CacheWarning, match="cannot be locked") as told:
@@ -517,10 +519,10 @@ def test_a_link_in_the_place_of_a_lock_is_not_followed(cache: FileCache, clock: 
 
 @pytest.mark.case("C10", "P61", "P82", "P98")
 @pytest.mark.parametrize("umask", [0, 0o022, 0o077, 0o777])
-def test_every_umask_gives_the_same_modes(
+def test_the_umask_does_not_change_the_modes(
     tmp_path: Path, clock: ManualClock, set_umask: Callable[[int], int], umask: int
 ) -> None:
-    """Files 0600 and folders 0700, the new ones above too, so that the next read finds what was put."""
+    """With any umask, new files have mode 0600 and new folders 0700, and the next read finds the entry."""
     set_umask(umask)
     cache = FileCache(tmp_path / "above" / "cache")
     new = fetched_anew(cache, clock)
@@ -536,7 +538,7 @@ FAULTS = [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES]
 
 
 def have_fail(patch: pytest.MonkeyPatch, folder: Path, step: str, number: int) -> None:
-    """Have a call of the system fail; where *step* has a second word, for paths in the folder that end so."""
+    """Make a system call fail. A second word in *step* limits this to paths in the folder with this ending."""
     call, *endings = step.split()
     real = getattr(os, call)
 
@@ -556,10 +558,12 @@ STEPS = ["mkdir", "lstat cache", "open", "open .lock", "open .tmp", "write", "fc
 @pytest.mark.case("C11", "P107")
 @pytest.mark.parametrize("number", FAULTS, ids=errno.errorcode.get)
 @pytest.mark.parametrize("step", STEPS)
-def test_a_disk_that_fails_costs_nobody_credentials(
+def test_a_failing_system_call_causes_one_warning(
     cache: FileCache, clock: ManualClock, folder: Path, monkeypatch: pytest.MonkeyPatch, step: str, number: int
 ) -> None:
-    """Whichever step fails, at every read: one warning with the reason, nothing temporary; then all is well again."""
+    """If any system call fails, each read returns credentials with one warning and no temporary file; later all works
+    again.
+    """
     with monkeypatch.context() as patch:
         have_fail(patch, folder, step, number)
         with pytest.warns(CacheWarning, match=re.escape(os.strerror(number))) as told:
@@ -571,10 +575,10 @@ def test_a_disk_that_fails_costs_nobody_credentials(
 
 @pytest.mark.case("C11")
 @pytest.mark.parametrize("number", FAULTS, ids=errno.errorcode.get)
-def test_an_entry_that_the_disk_does_not_give_costs_nobody_credentials(
+def test_an_unreadable_entry_is_a_miss(
     cache: FileCache, clock: ManualClock, file: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """It is a miss, whether that is told or not."""
+    """An entry that cannot be read is a miss, and each read returns credentials."""
     have_fail(monkeypatch, file.parent, "open .json", number)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CacheWarning)
@@ -583,10 +587,10 @@ def test_an_entry_that_the_disk_does_not_give_costs_nobody_credentials(
 
 
 @pytest.mark.case("C11", "P107")
-def test_each_reason_is_told_once(
+def test_each_reason_causes_one_warning(
     cache: FileCache, clock: ManualClock, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What goes wrong later, for another reason, is told as well, and says what to do; no secret is in it."""
+    """Each reason causes one warning, which names the remedy and contains no secret."""
 
     def serve_through(*numbers: int) -> None:
         for number in numbers:
@@ -616,7 +620,7 @@ os.access("/end", 0)
 
 
 def put_under_strace(folder: Path, old: CacheEntry, new: CacheEntry, *options: str) -> tuple[int, Path]:
-    """How a process ends that puts both, one after the other, and the log of its system calls."""
+    """Run a process that writes both entries; return its status and the log of its system calls."""
     log = folder.with_suffix(".log")
     strace = ["strace", "-f", "-qq", "-e", "trace=%file,%desc", "-o", str(log), *options]
     command = [*strace, os.path.realpath(sys.executable), "-Pc", PUT, str(folder)]
@@ -627,7 +631,7 @@ def put_under_strace(folder: Path, old: CacheEntry, new: CacheEntry, *options: s
 
 
 def calls_of_the_second_put(log: Path) -> list[tuple[str, int]]:
-    """Each of its system calls that has to do with files; with the count of calls of that name since the start."""
+    """Return the system calls of the second write, each with the number of calls of that name since the start."""
     seen: Counter[str] = Counter()
     found, within = [], False
     for line in log.read_text().splitlines():
@@ -645,7 +649,10 @@ def calls_of_the_second_put(log: Path) -> list[tuple[str, int]]:
 @pytest.mark.debian
 @pytest.mark.case("C12", "P67")
 def test_a_kill_at_any_system_call_leaves_the_old_entry_or_the_new(tmp_path: Path, clock: ManualClock) -> None:
-    """Whole: the new one once it has been renamed; one temporary file at most, which is gone an hour later."""
+    """After a kill at any system call, the old or the new entry is complete.
+
+    At most one temporary file remains, and it is removed an hour later.
+    """
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
     old, new, last = (CacheEntry(credentials(clock, hours=1), clock.now()) for _ in range(3))
@@ -657,10 +664,10 @@ def test_a_kill_at_any_system_call_leaves_the_old_entry_or_the_new(tmp_path: Pat
         name, number = call
         folder = tmp_path / f"{name}-{number}"
         ended, log = put_under_strace(folder, old, new, "-e", f"inject={name}:signal=SIGKILL:when={number}")
-        assert ended in (-signal.SIGKILL, 0)  # the start of Python is not always the same to the last call
+        assert ended in (-signal.SIGKILL, 0)  # The start of Python does not always make the same calls.
         renamed = len(re.findall(r" rename\(.*\.json\"\) += 0$", log.read_text(), re.MULTILINE))
         assert FileCache(folder).get(KEY) == (None, old, new)[renamed]
-        temporary = list(folder.glob("*.tmp"))  # none where it was killed before the folder was made
+        temporary = list(folder.glob("*.tmp"))  # There is none if the process was killed before it created the folder.
         for path in [*temporary, *folder.glob(".swept")]:
             os.utime(path, (time.time() - HOUR - 1,) * 2)
         FileCache(folder).put(KEY, last)
@@ -670,17 +677,17 @@ def test_a_kill_at_any_system_call_leaves_the_old_entry_or_the_new(tmp_path: Pat
 
     with ThreadPoolExecutor(4) as pool:
         results = set(pool.map(kill, calls))
-    # those that the start of Python makes none of, so that their count is always the same
+    # calls that the start of Python does not make, so that their number is always the same
     assert {("fchmod", 1, 1), ("fsync", 1, 1), ("rename", 1, 1), ("fsync", 2, 0), ("unlink", 2, 0)} <= results
 
 
 @pytest.mark.case("C15", "P107")
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP], ids=errno.errorcode.get)
 @pytest.mark.parametrize("wait", [True, False])
-def test_where_nothing_can_be_locked_all_go_on(
+def test_without_locks_the_cache_still_works(
     cache: FileCache, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, number: int, wait: bool
 ) -> None:
-    """One warning says what that costs; what is put is found."""
+    """If no file can be locked, one warning says so, and entries are written and found."""
 
     def fail(*_: object) -> None:
         raise OSError(number, os.strerror(number))
@@ -704,7 +711,7 @@ def test_where_nothing_can_be_locked_all_go_on(
 def test_without_a_home_there_is_no_cache(
     clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str | None
 ) -> None:
-    """One warning; nothing is made or looked for in the working folder; credentials come at every read."""
+    """Without a home folder, there is one warning, no file is created or read, and each read returns credentials."""
     real = FileCache(tmp_path / (given or "~/.cache/stskit"))
     real.put(KEY, CacheEntry(credentials(clock, hours=1), clock.now()))
     before = sorted(tmp_path.rglob("*"))
@@ -718,12 +725,12 @@ def test_without_a_home_there_is_no_cache(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-# Where it is -------------------------------------------------------------------------------------------------------
+# Path of the folder ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("base", [None, "", "relative", "./relative", "~/x"])
 def test_by_default_it_is_below_the_home(monkeypatch: pytest.MonkeyPatch, home: Path, base: str | None) -> None:
-    """Also where XDG_CACHE_HOME is no absolute path, which its specification says to ignore."""
+    """By default the folder is ~/.cache/stskit, also if XDG_CACHE_HOME is not an absolute path."""
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     if base is not None:
         monkeypatch.setenv("XDG_CACHE_HOME", base)
@@ -733,7 +740,7 @@ def test_by_default_it_is_below_the_home(monkeypatch: pytest.MonkeyPatch, home: 
 def test_an_absolute_xdg_cache_home_counts(
     clock: ManualClock, monkeypatch: pytest.MonkeyPatch, home: Path, tmp_path: Path
 ) -> None:
-    """The cache is made in it, with mode 0700, and nothing at home."""
+    """With an absolute XDG_CACHE_HOME, the folder is created there with mode 0700."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     fetched_anew(FileCache(), clock)
     assert mode(tmp_path / "xdg" / "stskit") == 0o700
@@ -743,7 +750,7 @@ def test_an_absolute_xdg_cache_home_counts(
 def test_a_folder_that_is_given_is_where_it_was_when_it_was_given(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Relative to the working folder or to the home; a program may go elsewhere afterwards."""
+    """A relative path is resolved when the cache is created, so a later change of the working folder has no effect."""
     cache = FileCache("a/../b")
     monkeypatch.chdir(home)
     assert cache.folder == str(tmp_path / "b")
@@ -754,23 +761,23 @@ def test_a_folder_that_is_given_is_where_it_was_when_it_was_given(
 
 
 @pytest.mark.case("C14", "P103")
-def test_a_waiter_gives_up_in_time(
+def test_a_waiting_process_stops_after_the_lock_timeout(
     folder: Path, cache: FileCache, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After `lock_timeout` seconds it is told that it is not alone, with a warning; then it makes the call itself."""
+    """After `lock_timeout` seconds, a waiting process gets False with a warning and makes the call itself."""
     passing = SteppingTime(monkeypatch)
     impatient = FileCache(folder, lock_timeout=7)
     with cache.exclusive(KEY, wait=True):
         with pytest.warns(CacheWarning, match="another process holds the lock"):
             new = fetched_anew(impatient, clock)
         assert 7 <= passing.seconds <= 8
-        with impatient.exclusive(KEY, wait=True) as alone:  # and that is told once
+        with impatient.exclusive(KEY, wait=True) as alone:  # The warning is not repeated.
             assert not alone
     assert cache.get(KEY) == new
 
 
-def test_who_does_not_wait_is_told_at_once(cache: FileCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    """False, without a pause and without a warning; another key is free, and this one is when the first has left."""
+def test_without_waiting_a_held_lock_is_reported_immediately(cache: FileCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without waiting, `exclusive` yields False for a held lock, without a pause or a warning; other keys are free."""
     passing = SteppingTime(monkeypatch)
     with cache.exclusive(KEY, wait=True) as alone:
         with cache.exclusive(KEY, wait=False) as second, cache.exclusive("other", wait=False) as other:
@@ -786,8 +793,8 @@ def test_who_does_not_wait_is_told_at_once(cache: FileCache, monkeypatch: pytest
 @pytest.mark.parametrize(
     "problem", [OSError(errno.ENOSPC, "the caller's"), TimeoutError("the caller's"), Down(), KeyboardInterrupt()]
 )
-def test_what_goes_wrong_inside_comes_out(cache: FileCache, problem: BaseException, first: bool) -> None:
-    """An error of the system is the caller's there, and no matter of the cache; the lock is given back."""
+def test_an_exception_in_the_block_is_raised_unchanged(cache: FileCache, problem: BaseException, first: bool) -> None:
+    """An exception in the block of `exclusive` is raised unchanged, and the lock is released."""
     with ExitStack() as stack:
         if not first:
             stack.enter_context(cache.exclusive(KEY, wait=True))
@@ -799,7 +806,7 @@ def test_what_goes_wrong_inside_comes_out(cache: FileCache, problem: BaseExcepti
         assert again
 
 
-# Order -------------------------------------------------------------------------------------------------------------
+# Clean-up ----------------------------------------------------------------------------------------------------------
 
 
 def put_aged(path: Path, age: float) -> Path:
@@ -809,8 +816,8 @@ def put_aged(path: Path, age: float) -> Path:
 
 
 @pytest.mark.case("C17")
-def test_purge_removes_what_it_made_and_nothing_else(cache: FileCache, folder: Path, file: Path) -> None:
-    """Entries, unused locks and temporary files, of any age; a link of such a name goes, and not what it leads to."""
+def test_purge_removes_only_files_of_the_cache(cache: FileCache, folder: Path, file: Path) -> None:
+    """`purge` removes only entries, unused locks and temporary files, of any age, and does not follow links."""
     others = {
         "README", "x.json", f"{'a' * 63}.json", f"{'A' * 64}.json", f"{'g' * 64}.json", f"{NAME}.json~", f"{NAME}.txt",
         f"x{NAME}.json", f"{NAME}.json\n", ".x.stskit-1.tmp",
@@ -818,7 +825,7 @@ def test_purge_removes_what_it_made_and_nothing_else(cache: FileCache, folder: P
     }  # fmt: skip
     for name in others:
         put_aged(folder / name, 100 * DAY)
-    (folder / f"{'b' * 64}.lock").mkdir()  # it was made by somebody else, whatever its name
+    (folder / f"{'b' * 64}.lock").mkdir()  # another program made it
     put_aged(folder / f".x.stskit-{'0' * 16}.tmp", 0)
     (folder / f"{'c' * 64}.json").symlink_to("README")
     put_aged(folder / f"{'d' * 64}.lock", 0)  # left by a process that died
@@ -831,15 +838,15 @@ def test_purge_removes_what_it_made_and_nothing_else(cache: FileCache, folder: P
     assert cache.get(KEY) is None
 
 
-def test_purge_where_nothing_is_makes_nothing(cache: FileCache, folder: Path) -> None:
-    """Nor does a look."""
+def test_purge_does_not_create_the_folder(cache: FileCache, folder: Path) -> None:
+    """`purge` and `get` do not create the folder."""
     assert cache.purge() == 0
     assert cache.get(KEY) is None
     assert not folder.exists()
 
 
-def test_a_purge_that_fails_is_told(cache: FileCache, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And says that it has removed nothing."""
+def test_a_failing_purge_causes_a_warning(cache: FileCache, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If `purge` fails, it warns and returns 0."""
     have_fail(monkeypatch, file.parent, "scandir", errno.EACCES)
     with pytest.warns(CacheWarning, match="cannot be emptied"):
         assert cache.purge() == 0
@@ -847,10 +854,12 @@ def test_a_purge_that_fails_is_told(cache: FileCache, file: Path, monkeypatch: p
 
 
 @pytest.mark.case("C12", "P105")
-def test_a_put_sweeps_what_is_long_dead_once_an_hour(
+def test_a_put_removes_old_files_once_an_hour(
     cache: FileCache, entry: CacheEntry, folder: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Temporary files and locks after an hour, entries after two days; what is younger and other files stay."""
+    """Once an hour, a write removes temporary files and locks after an hour and entries after two days, and nothing
+    else.
+    """
     dead = {
         put_aged(folder / f".x.stskit-{'0' * 16}.tmp", HOUR + 5),
         put_aged(folder / f"{'0' * 64}.json", 2 * DAY + 5),
@@ -875,16 +884,16 @@ def test_a_put_sweeps_what_is_long_dead_once_an_hour(
         cache.put("another", entry)
         with cache.exclusive(f"{number}", wait=True):
             cache.get(f"{number}")
-    assert len(scans) == 2  # files by their age, and locks that nobody holds
+    assert len(scans) == 2  # one for old files and one for unused locks
     monkeypatch.undo()
     assert set(folder.iterdir()) == alive | {file_of(folder, "another")}
 
 
-# The value that it is ----------------------------------------------------------------------------------------------
+# The cache as a value ----------------------------------------------------------------------------------------------
 
 
-def test_its_repr_tells_its_settings_alone(tmp_path: Path) -> None:
-    """Nothing of what it has said, before and after."""
+def test_the_repr_shows_only_the_settings(tmp_path: Path) -> None:
+    """The repr of a cache has its settings only, also after a warning."""
     (tmp_path / "file").touch()
     cache = FileCache(tmp_path / "file", lock_timeout=3)
     expected = f"FileCache(folder='{tmp_path}/file', lock_timeout=3)"
@@ -895,7 +904,7 @@ def test_its_repr_tells_its_settings_alone(tmp_path: Path) -> None:
 
 
 def test_it_is_a_value(tmp_path: Path) -> None:
-    """Equal settings are equal caches, whatever they have said; others are not."""
+    """Caches with equal settings are equal, also after a warning."""
     (tmp_path / "file").touch()
     cache = FileCache(tmp_path / "file")
     with pytest.warns(CacheWarning):
@@ -906,8 +915,8 @@ def test_it_is_a_value(tmp_path: Path) -> None:
     assert cache != FileCache(tmp_path / "file", lock_timeout=1)
 
 
-def test_it_pickles_without_what_it_holds(cache: FileCache, entry: CacheEntry, file: Path) -> None:
-    """Another process that gets one looks into the same folder."""
+def test_the_pickle_has_no_entries(cache: FileCache, entry: CacheEntry, file: Path) -> None:
+    """A pickled cache has no entries, and its copy reads the same folder."""
     data = pickle.dumps(FileCache(cache.folder, lock_timeout=2))
     assert b"AKIA" not in data
     there = pickle.loads(data)

@@ -1,5 +1,6 @@
-"""Several processes, a clock that moves, entries that break and a folder that is emptied: nobody gets another person's
-credentials, and no call is made that an entry could have spared.
+"""Several processes with one cache folder, a moving clock, broken entries and purges.
+
+No person gets another person's credentials, and no call is made that an entry makes unnecessary.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from stskit.caches import FileCache
 from stskit.testing import ManualClock
 
 PEOPLE, PROCESSES = ["alice", "bob"], [0, 1, 2]
-WINDOW = timedelta(minutes=15)  # before the end of an hour: then a reader makes a new call
+WINDOW = timedelta(minutes=15)  # before the expiry after an hour; in this window a reader makes a new call
 
 
 class Person:
-    """A source of one person's credentials; counts its calls."""
+    """A source of one person's credentials that records its calls."""
 
     def __init__(self, name: str, clock: ManualClock) -> None:
         self.identity, self.clock, self.issued = name, clock, list[Credentials]()
@@ -36,7 +37,7 @@ class Person:
 
 
 class SharedFolder(RuleBasedStateMachine):
-    """What each process holds and what each file has is known here, and compared with what happens."""
+    """A model of the credentials of each process and of the content of each file."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,7 +60,7 @@ class SharedFolder(RuleBasedStateMachine):
 
     @rule(number=st.sampled_from(PROCESSES), name=st.sampled_from(PEOPLE))
     def read(self, number: int, name: str) -> None:
-        """One process reads: what it holds, else what the folder has, else a new call."""
+        """Read in one process: it uses its own credentials, else the entry in the folder, else a new call."""
         person, place = self.people[name], (number, name)
         calls = len(person.issued)
         got = self.processes[place].fetch()
@@ -86,7 +87,7 @@ class SharedFolder(RuleBasedStateMachine):
     @precondition(lambda self: self.kept)
     @rule(data=st.data(), how=st.sampled_from(["cut", "garbage", "empty", "gone", "readable"]))
     def break_an_entry(self, data: st.DataObject, how: str) -> None:
-        """Whatever happened to the file, it is a miss."""
+        """Break an entry in some way, which makes it a miss."""
         name = data.draw(st.sampled_from(sorted(self.kept)))
         file = self.file(name)
         content = file.read_bytes()
@@ -106,7 +107,7 @@ class SharedFolder(RuleBasedStateMachine):
     @precondition(lambda self: len(self.kept) == 2)
     @rule(source=st.sampled_from(PEOPLE))
     def put_one_entry_in_the_place_of_the_other(self, source: str) -> None:
-        """The key inside of it says whose it is."""
+        """Copy one entry over another, which is then a miss because the key in it differs."""
         other = next(name for name in PEOPLE if name != source)
         shutil.copy(self.file(source), self.file(other))
         del self.kept[other]
@@ -118,7 +119,7 @@ class SharedFolder(RuleBasedStateMachine):
 
     @rule(number=st.sampled_from(PROCESSES), name=st.sampled_from(PEOPLE))
     def purge_while_a_lock_is_held(self, number: int, name: str) -> None:
-        """The lock stays the one that it was."""
+        """A purge does not remove a held lock."""
         key = digest("entry", name)
         with FileCache(self.folder).exclusive(key, wait=False) as alone:
             assert alone
@@ -128,7 +129,7 @@ class SharedFolder(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_left_behind(self) -> None:
-        """Each file is an entry or says when the folder was swept."""
+        """Check that each file is an entry or the record of the last clean-up."""
         if self.folder.exists():
             assert all(path.suffix == ".json" or path.name == ".swept" for path in self.folder.iterdir())
 

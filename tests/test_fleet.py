@@ -1,4 +1,4 @@
-"""Many roles by one proof: each gets its outcome, nobody floods STS, and it stops when one stops."""
+"""`assume_all`: one outcome for each role, limited load on STS, and an early end when the caller stops."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ ROLES = [arn(number) for number in range(40)]
 
 
 class Counted:
-    """A source that counts, and gives its proofs one after the other, the last one for ever."""
+    """A source that counts its calls, returns its proofs in order, and repeats the last one."""
 
     def __init__(self, *proofs: Proof | Exception) -> None:
         self.proofs, self.calls = proofs, 0
@@ -60,7 +60,7 @@ class Counted:
 
 
 class CannedSTS:
-    """Answers for the role by *answer*, and keeps what it was asked."""
+    """An STS that responds as *answer* says for the role, and records its calls."""
 
     def __init__(self, answer: Callable[[Role], Exception | None] = lambda role: None) -> None:
         self.answer = answer
@@ -83,7 +83,7 @@ class CannedSTS:
 @pytest.mark.case("P20")
 @pytest.mark.parametrize("workers", [1, 3, 100])
 def test_each_role_has_an_outcome_by_one_proof(workers: int) -> None:
-    """Whatever the number of workers, each role once, and the source is asked once."""
+    """With any number of workers, each role has one outcome and the source is called once."""
     source, sts = Counted(BASE), CannedSTS()
     outcomes = list(assume_all(ROLES, source=source, sts=sts, workers=workers))
     assert sorted(outcome.role.arn for outcome in outcomes) == sorted(ROLES)
@@ -93,8 +93,8 @@ def test_each_role_has_an_outcome_by_one_proof(workers: int) -> None:
     assert sts.threads == {"stskit-fleet"}
 
 
-def test_one_failure_stops_nobody() -> None:
-    """It is the outcome of its role."""
+def test_one_failure_does_not_stop_the_other_roles() -> None:
+    """A refusal is the outcome of its role, and all other roles succeed."""
     refusal = STSError("no", "AccessDenied")
     outcomes = list(
         assume_all(ROLES, source=Static(BASE), sts=CannedSTS(lambda role: refusal if "r7" in role.arn else None))
@@ -105,7 +105,7 @@ def test_one_failure_stops_nobody() -> None:
 
 
 def test_outcomes_come_as_they_finish() -> None:
-    """A slow role keeps nobody waiting but itself."""
+    """Outcomes are yielded in the order in which the calls finish, so a slow role does not delay the others."""
     rest_is_done = threading.Event()
 
     def answer(role: Role) -> None:
@@ -120,8 +120,8 @@ def test_outcomes_come_as_they_finish() -> None:
     assert order[-1] == arn(0)
 
 
-def test_progress_is_told_to_whoever_iterates() -> None:
-    """How many are done, of how many, in the thread that asks."""
+def test_progress_is_reported_in_the_thread_of_the_caller() -> None:
+    """`progress` is called in the caller's thread with the number of finished roles and the total."""
     told: list[tuple[int, int, str]] = []
 
     def progress(done: int, total: int) -> None:
@@ -133,14 +133,14 @@ def test_progress_is_told_to_whoever_iterates() -> None:
 
 
 def test_a_role_may_come_twice_and_with_options() -> None:
-    """They are done as they are given."""
+    """A role can occur several times, also with different options, and has an outcome each time."""
     roles: list[Role | str] = [arn(1), arn(1), Role(arn(1), session_name="me")]
     outcomes = list(assume_all(roles, source=Static(BASE), sts=CannedSTS()))
     assert sorted(outcome.role.session_name or "" for outcome in outcomes) == ["", "", "me"]
 
 
 def test_without_source_and_sts_it_is_the_ambient_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As for a single role."""
+    """Without a source and an STS, `assume_all` uses the ambient ones."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAAMBIENT")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     with fake_server(granted) as server:
@@ -151,7 +151,7 @@ def test_without_source_and_sts_it_is_the_ambient_ones(monkeypatch: pytest.Monke
 
 @pytest.mark.case("P20")
 def test_eight_are_under_way_at_a_time() -> None:
-    """Unless another number is asked for; STS throttles by account."""
+    """By default eight calls run at the same time."""
     all_there, under_way = threading.Barrier(8), []
 
     def answer(role: Role) -> None:
@@ -163,14 +163,14 @@ def test_eight_are_under_way_at_a_time() -> None:
 
 
 def test_no_roles_need_no_proof() -> None:
-    """There is nothing to ask for."""
+    """With an empty list of roles, the source is not called."""
     source = Counted(SourceMissing("nothing there"))
     assert list(assume_all([], source=source)) == []
     assert source.calls == 0
 
 
 def test_an_outcome_shows_the_role_and_its_result_in_one_line() -> None:
-    """A log line names the role, how long its credentials are valid or the error, and no secret."""
+    """The repr of an outcome is one line with the role and the credentials or the error, without a secret."""
     role, far = Role(arn(1)), datetime(2999, 1, 1, tzinfo=UTC)
     worked = Outcome(role, Credentials("ASIA", "canary", "canary", far))
     refused = Outcome(role, error=STSError("canary", code="AccessDenied"))
@@ -204,8 +204,8 @@ def test_an_outcome_shows_the_role_and_its_result_in_one_line() -> None:
         ({"workers": 0}, ValueError, "workers is 0, but at least 1 is needed"),
     ],
 )
-def test_what_cannot_work_is_told_at_once(change: Any, error: type[Exception], message: str) -> None:
-    """When it is called, and not when somebody iterates; nothing is sent."""
+def test_invalid_arguments_raise_before_the_iteration(change: Any, error: type[Exception], message: str) -> None:
+    """An invalid argument raises in `assume_all` itself, before the iteration and before any call."""
     sts = CannedSTS()
     with pytest.raises(error, match=message):
         assume_all(**{"roles": ROLES, "source": Static(BASE), "sts": sts} | change)
@@ -213,16 +213,16 @@ def test_what_cannot_work_is_told_at_once(change: Any, error: type[Exception], m
 
 
 def test_a_bug_is_not_swallowed() -> None:
-    """What is no error of stskit comes out of the iteration, and ends it."""
+    """An exception that is not from stskit ends the iteration and is raised."""
     with pytest.raises(ZeroDivisionError):
         list(assume_all(ROLES, source=Static(BASE), sts=CannedSTS(lambda _role: ZeroDivisionError())))
 
 
-# The end of the proof ---------------------------------------------------------------------------------------------
+# Expiry of the proof ----------------------------------------------------------------------------------------------
 
 
 class Stepping(ManualClock):
-    """Each look at it costs a minute."""
+    """A clock that advances by one minute at each reading."""
 
     def now(self) -> Any:
         self.advance(timedelta(minutes=1))
@@ -230,7 +230,7 @@ class Stepping(ManualClock):
 
 
 def ending(kind: str, minutes: float) -> Proof:
-    """A proof of that kind that ends then."""
+    """Return a proof of this kind that expires after *minutes*."""
     import jwt
 
     end = ManualClock(START).now() + timedelta(minutes=minutes)
@@ -243,7 +243,7 @@ def ending(kind: str, minutes: float) -> Proof:
 
 @pytest.mark.parametrize("kind", ["saml", "web", "keys"])
 def test_a_proof_that_is_about_to_end_is_fetched_anew(kind: str) -> None:
-    """Once, a minute before its end, and then the new one serves."""
+    """One minute before its expiry, the proof is fetched again once, and the new proof is used."""
     old, new = ending(kind, 10), ending(kind, 999)
     source = Counted(old, new)
     shared = fleet._SharedProof(source, Stepping(START))
@@ -252,8 +252,8 @@ def test_a_proof_that_is_about_to_end_is_fetched_anew(kind: str) -> None:
     assert given == [old] * 9 + [new] * 21
 
 
-def test_when_no_new_proof_is_to_be_had_the_rest_fails_without_a_call() -> None:
-    """The end of a SAML assertion is one deadline for all; the source is asked for another once."""
+def test_without_a_new_proof_the_other_roles_fail_without_a_call() -> None:
+    """If no new proof is available, the other roles fail without a call, and the source is called only once more."""
     source = Counted(ending("saml", 10), SignInRequired("sign in again"))
     shared = fleet._SharedProof(source, Stepping(START))
     for _ in range(9):
@@ -264,11 +264,11 @@ def test_when_no_new_proof_is_to_be_had_the_rest_fails_without_a_call() -> None:
             shared.fetch()
         errors.append(caught.value)
     assert source.calls == 2
-    assert len({id(error) for error in [*errors, source.proofs[-1]]}) == 4  # each role has an error of its own
+    assert len({id(error) for error in [*errors, source.proofs[-1]]}) == 4  # Each role has its own error object.
 
 
 def test_a_proof_without_an_end_is_fetched_once() -> None:
-    """Long-term keys, opaque tokens and encrypted assertions."""
+    """A proof without an expiry (long-term keys, opaque tokens, encrypted assertions) is fetched once."""
     sealed = SAMLAssertion(encoded(response().replace("a:Assertion", "a:EncryptedAssertion")), PROVIDER)
     for proof in (BASE, WebIdentityToken("opaque"), sealed):
         source = Counted(proof)
@@ -278,7 +278,7 @@ def test_a_proof_without_an_end_is_fetched_once() -> None:
 
 
 def test_an_assertion_that_has_ended_is_a_deadline_for_all(tmp_path: Path) -> None:
-    """End to end: the first roles go through, and once the file's assertion is over the others need a person."""
+    """When the assertion in a SAML file expires, the roles before it succeed and the others get SignInRequired."""
     clock = ManualClock(START)
     path = tmp_path / "response"
     path.write_text(response({"Role": [f"{role},{PROVIDER}" for role in ROLES]}))
@@ -293,7 +293,7 @@ def test_an_assertion_that_has_ended_is_a_deadline_for_all(tmp_path: Path) -> No
 
 
 def test_a_role_that_is_not_offered_costs_no_call() -> None:
-    """It is told with those that are; the others go on."""
+    """A role that the assertion does not offer is RoleNotOffered without a call, and the others succeed."""
     proof = SAMLAssertion.from_text(response({"Role": [f"{arn(1)},{PROVIDER}"]}))
     with fake_server(granted) as server:
         sts = BotocoreSTS(endpoint_url=server.url)
@@ -309,7 +309,7 @@ def test_a_role_that_is_not_offered_costs_no_call() -> None:
 
 
 class Time:
-    """A clock of seconds that only pauses move, for `_Pace`: how calls are spaced can only be tested inside."""
+    """A clock in seconds that only pauses advance, for `_Pace`, whose intervals are not visible from outside."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -325,8 +325,8 @@ def pace() -> tuple[fleet._Pace, Time]:
     return fleet._Pace(time_.pause, lambda: time_.now), time_
 
 
-def test_nobody_waits_until_sts_says_it_is_too_much() -> None:
-    """Then the starts of all are spaced, more with each time, up to five seconds."""
+def test_calls_are_spaced_only_after_throttling() -> None:
+    """The first throttling error introduces an interval between calls, which doubles each time up to five seconds."""
     it, time_ = pace()
     for _ in range(50):
         it.wait()
@@ -339,7 +339,7 @@ def test_nobody_waits_until_sts_says_it_is_too_much() -> None:
 
 
 def test_many_that_are_throttled_together_count_as_one() -> None:
-    """Else eight workers would slow down by two to the power of eight."""
+    """Throttling errors of calls that started together double the interval only once."""
     it, time_ = pace()
     started = [it.wait() for _ in range(8)]
     time_.now += 0.5
@@ -350,7 +350,7 @@ def test_many_that_are_throttled_together_count_as_one() -> None:
 
 
 def test_success_makes_it_faster_again() -> None:
-    """By a tenth with each, until a hundredth of a second is left; then nobody waits any more."""
+    """Each success reduces the interval by a tenth, until it is below a hundredth of a second and ends."""
     it, time_ = pace()
     it.slower(it.wait())
     it.wait()
@@ -372,7 +372,7 @@ def test_success_makes_it_faster_again() -> None:
     ],
 )
 def test_throttling_is_known_under_every_name(error: StskitError, known: bool) -> None:
-    """Servers that are not AWS's have other codes for it, or a status alone."""
+    """Throttling is recognized by all error codes and by the HTTP status 429, also from servers other than AWS."""
     it, _ = pace()
     sts = CannedSTS(lambda _role: error)
     assert fleet._assume(AssumedRole(arn(1), source=Static(BASE), sts=sts), it).error is error
@@ -380,14 +380,14 @@ def test_throttling_is_known_under_every_name(error: StskitError, known: bool) -
 
 
 def throttled(times: int) -> Callable[[Role], Exception | None]:
-    """Throttles the first calls, whoever makes them."""
+    """Return an answer that throttles this number of calls."""
     left = iter(range(times))
     return lambda _role: None if next(left, None) is None else STSError("slow", "Throttling", retryable=True)
 
 
 @pytest.mark.parametrize(("times", "good"), [(1, True), (4, True), (5, False)])
 def test_a_throttled_role_is_tried_again_five_times_in_all(times: int, good: bool) -> None:
-    """Then the refusal is its outcome."""
+    """A throttled role is tried at most five times; then the refusal is its outcome."""
     it, time_ = pace()
     sts = CannedSTS(throttled(times))
     outcome = fleet._assume(AssumedRole(arn(1), source=Static(BASE), sts=sts), it)
@@ -396,8 +396,8 @@ def test_a_throttled_role_is_tried_again_five_times_in_all(times: int, good: boo
     assert time_.pauses == pytest.approx([0.1, 0.2, 0.4, 0.8][: len(sts.asked) - 1])
 
 
-def test_throttling_slows_all_and_loses_nobody() -> None:
-    """At a server: the throttled role comes through at last, and so do all others."""
+def test_throttled_roles_succeed_in_the_end() -> None:
+    """On a server that throttles one role, this role and all others succeed."""
     seen: dict[str, int] = {}
 
     def once_each_third(request: Request) -> Any:
@@ -409,14 +409,14 @@ def test_throttling_slows_all_and_loses_nobody() -> None:
         sts = BotocoreSTS(endpoint_url=server.url)
         outcomes = list(assume_all(ROLES[:10], source=Static(BASE), sts=sts))
     assert all(outcome.credentials for outcome in outcomes)
-    assert seen[arn(3)] == 4  # three attempts of botocore's, and one more
+    assert seen[arn(3)] == 4  # three attempts of botocore and one more
 
 
 # The end of the iteration -----------------------------------------------------------------------------------------
 
 
-def test_who_stops_iterating_stops_the_rest() -> None:
-    """What is under way ends by itself; nothing new is started."""
+def test_closing_the_iteration_stops_the_other_calls() -> None:
+    """If the caller closes the iteration, running calls finish and no new call starts."""
     sts = CannedSTS(lambda role: time.sleep(0.002))
     many = [arn(number) for number in range(1000)]
     outcomes = assume_all(many, source=Static(BASE), sts=sts, workers=2)
@@ -427,8 +427,8 @@ def test_who_stops_iterating_stops_the_rest() -> None:
     assert len(sts.asked) < 50
 
 
-def test_who_stops_while_sts_throttles_makes_no_new_call() -> None:
-    """Workers that pause before their next call end without it, and none waits for its whole pause."""
+def test_closing_the_iteration_during_throttling_makes_no_new_call() -> None:
+    """If the caller closes the iteration during throttling, the workers end without another call or a full pause."""
     sts = FakeSTS()
     sts.next(None)
     sts.always(Throttle())
@@ -443,7 +443,7 @@ def test_who_stops_while_sts_throttles_makes_no_new_call() -> None:
 
 
 def test_a_worker_that_has_been_stopped_makes_no_call() -> None:
-    """However long it has paused before it."""
+    """A worker that was stopped makes no call."""
     asked, stop = CannedSTS(), threading.Event()
     sts = fleet._StoppableSTS(asked, stop)
     sts.exchange(BASE, Role(arn(1)))
@@ -454,7 +454,7 @@ def test_a_worker_that_has_been_stopped_makes_no_call() -> None:
 
 
 def test_an_iteration_that_never_starts_makes_no_call() -> None:
-    """The proof was fetched, to tell early where there is none."""
+    """Without an iteration no role is assumed; only the proof is fetched, so that a missing proof is an early error."""
     source, sts = Counted(BASE), CannedSTS()
     assume_all(ROLES, source=source, sts=sts)
     assert (source.calls, sts.asked) == (1, [])
@@ -462,7 +462,7 @@ def test_an_iteration_that_never_starts_makes_no_call() -> None:
 
 @pytest.mark.case("E16")
 def test_ctrl_c_ends_it_at_once_and_cleanly() -> None:
-    """While a server hangs: the program is gone within moments, with nothing but the interrupt, and no new request."""
+    """Ctrl-C ends a program within moments while a server hangs, without other errors or new requests."""
     script = """
         import signal, sys
         from stskit import Credentials, assume_all
@@ -502,8 +502,8 @@ def test_ctrl_c_ends_it_at_once_and_cleanly() -> None:
 # Real servers -----------------------------------------------------------------------------------------------------
 
 
-def test_real_roles_are_had_together(aws: LocalAWS, sts: BotocoreSTS, base: Credentials) -> None:
-    """The one that trusts the caller, and the one that does not, each with its outcome."""
+def test_real_roles_are_assumed_together(aws: LocalAWS, sts: BotocoreSTS, base: Credentials) -> None:
+    """On a real server, a role that trusts the caller succeeds and another gets AccessDenied."""
     outcomes = {o.role.arn: o for o in assume_all([aws.hub_role, aws.target_role], source=Static(base), sts=sts)}
     assert outcomes[aws.hub_role].credentials
     error = outcomes[aws.target_role].error
@@ -512,7 +512,7 @@ def test_real_roles_are_had_together(aws: LocalAWS, sts: BotocoreSTS, base: Cred
 
 
 def test_another_worker_may_have_replaced_a_refused_key_already() -> None:
-    """Then nothing is replaced again, and the next fetch is of the key that is there now."""
+    """If another worker has already replaced a refused key, it is not replaced again and the next fetch returns it."""
     keys = Credentials("AKIANEW", "s")
 
     class Source:
@@ -529,7 +529,7 @@ def test_another_worker_may_have_replaced_a_refused_key_already() -> None:
 
 
 def test_an_iteration_is_not_continued_in_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The threads of a forked child do not exist, so it would wait for ever."""
+    """In a forked child, the iteration raises RuntimeError, because its threads do not exist there."""
     sts = FakeSTS()
     outcomes = assume_all(ROLES[:3], source=Static(sts.user()), sts=sts, workers=1)
     next(outcomes)

@@ -1,4 +1,4 @@
-"""A fork leaves a child that works, whatever the threads of its parent were doing."""
+"""After a fork, stskit works in the child, whatever the threads of the parent were doing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = [
 
 
 class HangsInParent:
-    """A source that waits in the process it was made in, and answers at once in every other."""
+    """A source that waits in the process that created it, and returns immediately in every other process."""
 
     identity = "somebody"
 
@@ -46,7 +46,7 @@ class HangsInParent:
 
 @contextmanager
 def refreshing(both: Cached, source: HangsInParent) -> Iterator[None]:
-    """While this lasts, a thread is in the middle of a refresh."""
+    """Keep a thread in the middle of a refresh while the block runs."""
     with ThreadPoolExecutor(1) as pool:
         refresh = pool.submit(both.fetch)
         assert source.entered.wait(10)
@@ -60,7 +60,7 @@ def refreshing(both: Cached, source: HangsInParent) -> Iterator[None]:
 @pytest.mark.case("R6", "C18", "P33")
 @pytest.mark.parametrize("cache", [None, MemoryCache()], ids=["no cache", "memory"])
 def test_a_fork_in_the_middle_of_a_refresh_leaves_a_child_that_works(cache: MemoryCache | None) -> None:
-    """It has credentials of its own within two seconds; the parent goes on as if nothing had happened."""
+    """A fork during a refresh gives the child its own credentials within two seconds, and the parent continues."""
     source = HangsInParent()
     both = Cached(source, cache, clock=source.clock)
     with refreshing(both, source):
@@ -69,8 +69,8 @@ def test_a_fork_in_the_middle_of_a_refresh_leaves_a_child_that_works(cache: Memo
 
 
 @pytest.mark.case("R6", "C18")
-def test_a_child_waits_for_its_parent_no_longer_than_for_anybody(tmp_path: Path) -> None:
-    """The parent refreshes through a file cache: the child waits for as long as it is told to, and goes on alone."""
+def test_a_child_waits_for_its_parent_until_the_lock_timeout(tmp_path: Path) -> None:
+    """If the parent holds the lock of a file cache, the child waits for lock_timeout and then fetches alone."""
     source = HangsInParent()
     both = Cached(source, FileCache(tmp_path / "cache", lock_timeout=0.1), clock=source.clock)
 
@@ -83,17 +83,19 @@ def test_a_child_waits_for_its_parent_no_longer_than_for_anybody(tmp_path: Path)
 
 
 def test_a_child_keeps_no_lock_of_its_parent(tmp_path: Path) -> None:
-    """The lock is free when the parent leaves the block, though the child lives on. The child can leave the block too,
-    and closes no other file, though the number of the lock's descriptor may be another file's by then.
+    """A lock is free when the parent leaves its block, although a forked child still runs.
+
+    The child can leave the block too, and does not close another file with the same descriptor number.
     """
     here, there = os.pipe()
     held = ExitStack()
     held.enter_context(locks.locked(path := str(tmp_path / "lock"), 0))
 
     def child() -> str:
-        others = [os.open(tmp_path / "other", os.O_CREAT | os.O_RDWR) for _ in range(100)]  # one takes its number
+        # One of them has the number of the lock's descriptor.
+        others = [os.open(tmp_path / "other", os.O_CREAT | os.O_RDWR) for _ in range(100)]
         os.close(there)
-        os.read(here, 1)  # until the parent has looked
+        os.read(here, 1)  # Wait until the parent has checked the lock.
         held.close()
         assert all(map(os.fstat, others))
         return "done"
@@ -119,7 +121,7 @@ class Resettable:
 
 
 def test_objects_that_are_alive_are_reset_in_a_child() -> None:
-    """Once for each fork, and not in the parent; an object that nobody uses any more is garbage."""
+    """Registered objects are reset once in each forked child, not in the parent, and can be garbage-collected."""
     some = [Resettable(), Resettable()]
     for number in range(2):
         fork.reset_in_children(some[number])
@@ -131,15 +133,15 @@ def test_objects_that_are_alive_are_reset_in_a_child() -> None:
     assert in_child(lambda: some[0].resets) == "1"
 
 
-def test_a_recipe_that_nobody_uses_is_garbage() -> None:
-    """What has to be reset in children keeps none alive."""
+def test_an_unused_cached_is_garbage_collected() -> None:
+    """A `Cached` that is no longer used is garbage-collected, although it is registered for forks."""
     gone = weakref.ref(cached(ScriptedSource(), ManualClock(START)))
     gc.collect()
     assert gone() is None
 
 
 def test_a_system_without_fork_needs_none_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lock is a lock."""
+    """On a system without fork, `lock_across_forks` is an ordinary lock."""
     monkeypatch.delattr(os, "register_at_fork")
     with fork.lock_across_forks():
         pass

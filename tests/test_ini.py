@@ -1,4 +1,4 @@
-"""The editor of config and credentials files changes what it is told to, or refuses, and never anything else."""
+"""The editor of config and credentials files makes the requested change or refuses it, and never changes more."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from stskit.sinks.credentials_file.ini import Ini
 
 
 def test_many_sections_change_at_once() -> None:
-    """Those that are there in their places, the others at the end, in the order that was asked for."""
+    """Several sections change in one edit: existing ones in their places, new ones at the end in the given order."""
     text = "[a]\nk = 1\n\n[b]\nk = 1\n[c d]\nk = 1\n"
     changes: dict[str, dict[str, str | None]] = {
         "x": {"k": "2"},
@@ -56,7 +56,7 @@ def changed(text: str, section: str, values: Mapping[str, str | None]) -> str:
 
 
 def read(text: str, folder: Path) -> dict[str, dict[str, str]]:
-    """What botocore reads in a file with *text*."""
+    """Return the content of a file with *text* as botocore reads it."""
     path = folder / "file"
     path.write_bytes(text.encode())
     return {name: dict(values) for name, values in raw_config_parse(str(path), parse_subsections=False).items()}
@@ -93,7 +93,9 @@ def read(text: str, folder: Path) -> dict[str, dict[str, str]]:
     ],
 )
 def test_only_the_option_changes(before: str, after: str) -> None:
-    """Comments, blanks, line ends and all else keep their bytes; a value that goes takes its other lines with it."""
+    """An edit keeps comments, blanks and line ends; a removed value loses its continuation lines, and repeating has no
+    effect.
+    """
     assert changed(before, "dev", {"aws_access_key_id": "A", "aws_session_token": None}) == after
     assert changed(after, "dev", {"aws_access_key_id": "A", "aws_session_token": None}) == after
 
@@ -126,8 +128,8 @@ def test_only_the_option_changes(before: str, after: str) -> None:
         ("[DEFAULT]\naws_session_token = SECRET\n", "cannot be changed safely"),
     ],
 )
-def test_what_cannot_be_changed_safely_is_refused(text: str, reason: str, tmp_path: Path) -> None:
-    """The error names the line where the file cannot be read, and contains nothing of the file."""
+def test_a_file_that_cannot_be_changed_safely_is_refused(text: str, reason: str, tmp_path: Path) -> None:
+    """A file that cannot be changed safely is refused; the error names the line but no content."""
     path = tmp_path / "credentials"
     path.touch(0o600)
     path.write_bytes(text.encode())
@@ -139,13 +141,13 @@ def test_what_cannot_be_changed_safely_is_refused(text: str, reason: str, tmp_pa
 
 @pytest.mark.parametrize("section", ["dev", "default", "brand-new"])
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
-def test_tricky_files_are_changed_rightly_or_refused(sample: Path, section: str, tmp_path: Path) -> None:
-    """For botocore every other profile reads as before, and the new one as written."""
+def test_sample_files_are_changed_correctly_or_refused(sample: Path, section: str, tmp_path: Path) -> None:
+    """In each sample file, an edit is refused, or botocore reads the new values and all other profiles unchanged."""
     try:
         text = sample.read_bytes().decode()
         after = changed(text, section, NEW)
     except (UnicodeDecodeError, SinkError):
-        return  # the sink leaves such a file alone
+        return  # The sink does not write such a file.
     before, now = read(text, tmp_path), read(after, tmp_path)
     assert now.pop(section).items() >= WRITTEN.items()
     before.pop(section, None)
@@ -166,10 +168,10 @@ texts = st.builds(lambda parts, last: "".join(parts) + last, st.lists(lines, max
 
 
 @given(text=texts, section=names | st.just("dev"))
-def test_any_file_is_changed_rightly_or_refused(
+def test_any_file_is_changed_correctly_or_refused(
     text: str, section: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """The frame rule: all other sections read as before, what stands before keeps its bytes, twice is as once."""
+    """In any file, an edit is refused, or all other sections are read as before and a second edit changes nothing."""
     folder = tmp_path_factory.getbasetemp()
     try:
         after = changed(text, section, NEW)
@@ -186,8 +188,8 @@ def test_any_file_is_changed_rightly_or_refused(
 
 
 @given(text=texts)
-def test_what_botocore_cannot_read_is_refused(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A file that is broken already is not written to; it is for people to mend."""
+def test_a_file_that_botocore_cannot_read_is_refused(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A file that botocore cannot read is not changed."""
     try:
         read(text, tmp_path_factory.getbasetemp())
     except ConfigParseError:
@@ -195,7 +197,7 @@ def test_what_botocore_cannot_read_is_refused(text: str, tmp_path_factory: pytes
             changed(text, "brand-new", NEW)
 
 
-# What botocore cannot read ----------------------------------------------------------------------------------------
+# Files that botocore cannot read ----------------------------------------------------------------------------------
 
 NESTED = [
     "s3 =\n invalid\n",
@@ -212,7 +214,7 @@ NESTED = [
 @pytest.mark.parametrize("section", ["old", "dev", "DEFAULT"])
 @pytest.mark.parametrize("text", NESTED)
 def test_a_file_that_botocore_cannot_read_is_not_written(text: str, section: str, tmp_path: Path) -> None:
-    """A value on the next line: each of its lines has to be NAME = value. Whichever profile it is in."""
+    """If any profile has an invalid nested value, `check` and `write` refuse the file and it is unchanged."""
     path = tmp_path / "credentials"
     path.touch(0o600)
     before = f"[{section}]\n{text}[x]\nk = v\n".encode()
@@ -228,7 +230,7 @@ def test_a_file_that_botocore_cannot_read_is_not_written(text: str, section: str
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_nested_values_that_botocore_can_read_stay(end: str, tmp_path: Path) -> None:
-    """Also after an empty line, and where the value of another option goes on in the next line."""
+    """Valid nested values stay as they are, also after an empty line and beside continued values."""
     text = end.join(["[old]", "s3 =", "  a = b", "", "  c = d = e", "k = v", "  goes on", "[dev]", "r =", ""])
     assert read(changed(text, "dev", NEW), tmp_path) == read(text, tmp_path) | {"dev": {"r": "", **WRITTEN}}
 
@@ -241,8 +243,8 @@ def test_nested_values_that_botocore_can_read_stay(end: str, tmp_path: Path) -> 
         max_size=3,
     )
 )
-def test_whatever_is_written_botocore_can_read(options: list[tuple[str, list[str]]]) -> None:
-    """Its own reader, nested values included, over whole files."""
+def test_botocore_can_read_every_written_file(options: list[tuple[str, list[str]]]) -> None:
+    """Botocore can read every file that an edit produces, including its nested values."""
     lines = [f"{head}{number}" if head == "k" else f"k{number}{head[1:]}" for number, (head, _) in enumerate(options)]
     text = "[old]\n" + "".join(
         "\n  ".join([line, *rest]) + "\n" for line, (_, rest) in zip(lines, options, strict=True)
@@ -257,15 +259,15 @@ def test_whatever_is_written_botocore_can_read(options: list[tuple[str, list[str
         try:
             path.write_text(changed(text, "dev", NEW))
         except SinkError:
-            assert before is None or "[" in text  # what it refuses beyond that is tested above
+            assert before is None or "[" in text  # Other reasons for a refusal have tests above.
             return
         assert before is not None
         assert raw_config_parse(str(path)) == before | {"dev": WRITTEN}
 
 
 @pytest.mark.parametrize("text", ["[old]\nk = v\n", "[DEFAULT]\nk = v\n"])
-def test_botocore_has_the_last_word(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever else its reader refuses, of a short file or of the shapes of a long one, is not written."""
+def test_botocore_must_read_the_changed_file(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If botocore cannot read the changed file, the edit is refused."""
     assert "[dev]" in changed(text, "dev", NEW)
 
     def refuse(path: str) -> None:
@@ -280,7 +282,7 @@ def test_botocore_has_the_last_word(text: str, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("missing", ["memfd_create", "/dev/fd"])
 def test_a_system_without_files_in_memory_is_enough(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Then it is a temporary file without a name; without /dev/fd the parser that botocore uses has to do."""
+    """Without memfd_create or /dev/fd, the check of the changed file still works."""
     if missing == "/dev/fd":
         monkeypatch.setattr(os.path, "isfile", lambda _path: False)
     else:

@@ -1,5 +1,6 @@
-"""What stskit reads of botocore and boto3 beyond their documentation: all of it is listed here, and is there in the
-oldest and the newest release that it supports, since the tests run on both.
+"""A list of all undocumented parts of botocore and boto3 that stskit uses.
+
+The tests run with the oldest and the newest supported release and check that each part exists.
 """
 
 from __future__ import annotations
@@ -30,15 +31,16 @@ def session() -> botocore.session.Session:
     return botocore.session.Session()
 
 
-# What is read, by whom and what for, and a look at it that fails where it is not what it was.
+# Each undocumented part, its user and its purpose, and a check that fails if the part changes.
 INTERNALS: dict[str, Callable[[], object]] = {
-    # sources.profile: when the credentials of a profile expire; they have no public name for it (boto/botocore#2694)
+    # sources.profile: the expiry of a profile's credentials, which has no public name (boto/botocore#2694)
     "RefreshableCredentials._expiry_time": lambda: refreshable()._expiry_time == datetime(2036, 1, 1, tzinfo=UTC),
-    # sources.profile.provider_chain: the providers of the default chain, two of which are replaced, and their parts
+    # sources.profile.provider_chain: the providers of the default chain, two of which are replaced, and their
+    # attributes
     "the chain's providers": lambda: isinstance(session().get_component("credential_provider").providers, list),
     "the chain's get_provider": lambda: session().get_component("credential_provider").get_provider("iam-role"),
     "ProfileProviderBuilder": lambda: botocore.credentials.ProfileProviderBuilder(session()).providers("default"),
-    # sts.clients: which environment variables a session depends on, and how it parses times
+    # sts.clients: the environment variables that configure a session, and its parser of times
     "Session.SESSION_VARIABLES": lambda: botocore.session.Session.SESSION_VARIABLES["region"],
     "response_parser_factory": lambda: session().get_component("response_parser_factory").set_parser_defaults,
     # sts.clients, sinks.session: one reader of service models for all sessions, and the folder that boto3 adds to it
@@ -49,20 +51,20 @@ INTERNALS: dict[str, Callable[[], object]] = {
 
 @pytest.mark.case("T4")
 @pytest.mark.parametrize("name", INTERNALS)
-def test_what_is_read_of_botocore_is_there(name: str) -> None:
-    """Each internal that is relied on, in the release that these tests run with."""
+def test_each_internal_of_botocore_exists(name: str) -> None:
+    """Each undocumented part of botocore exists in the installed release."""
     assert INTERNALS[name]()
 
 
 @pytest.mark.case("T4")
 def test_botocore_uses_our_credentials_as_it_uses_its_own() -> None:
-    """To make a client and to sign it asks for whole sets, and for nothing that ours do not have."""
+    """Botocore uses stskit's credentials only through get_frozen_credentials and attributes that they have."""
     asked: set[str] = set()
     provider = BotocoreSession("us-east-1").attach(Static(Credentials("AKIA", "secret")))
     ours = provider.get_component("credential_provider")
 
     class Seen:
-        """Credentials that note what is asked of them."""
+        """Credentials that record the attributes that botocore reads."""
 
         def load_credentials(self) -> Seen:
             return self
@@ -81,7 +83,7 @@ def test_botocore_uses_our_credentials_as_it_uses_its_own() -> None:
 
 
 def modules_over_botocore() -> dict[str, ast.Module]:
-    """The modules of stskit that import botocore or boto3, and the one that reads botocore's errors."""
+    """Return the modules that import botocore or boto3, and the module that reads botocore's errors."""
     trees = {str(path.relative_to(PACKAGE)): ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py")}
     return {name: tree for name, tree in trees.items() if imports_botocore(tree) or name == "sources/profile/errors.py"}
 
@@ -93,7 +95,7 @@ def imports_botocore(tree: ast.Module) -> bool:
 
 
 def private_names(tree: ast.Module) -> set[str]:
-    """The private names of others that a module reads: attributes of what is not its own, and texts for `getattr`."""
+    """Return the private names that a module reads from other objects, also with `getattr`."""
     found = {
         node.args[1].value
         for node in ast.walk(tree)
@@ -111,13 +113,13 @@ def is_own(node: ast.Attribute) -> bool:
 
 
 def test_no_other_private_name_is_read() -> None:
-    """By the modules that touch botocore or boto3, which are few."""
+    """The modules that use botocore or boto3 read no private names except the two listed here."""
     read = {(name, private) for name, tree in modules_over_botocore().items() for private in private_names(tree)}
     assert read == {("sources/profile/__init__.py", "_expiry_time"), ("sts/wire.py", "_pool_classes_by_scheme")}
 
 
 def test_nothing_of_theirs_is_written() -> None:
-    """No module that touches botocore or boto3 sets an attribute of anything but its own objects."""
+    """No module that uses botocore or boto3 sets an attribute of an object that is not its own."""
     for name, tree in modules_over_botocore().items():
         for node in ast.walk(tree):
             targets = node.targets if isinstance(node, ast.Assign) else []
@@ -125,6 +127,6 @@ def test_nothing_of_theirs_is_written() -> None:
 
 
 def test_boto3_takes_a_session_of_botocore() -> None:
-    """By a documented argument; and it is the very one."""
+    """boto3 uses the botocore session that is passed to it."""
     core = session()
     assert boto3.session.Session(botocore_session=core).get_credentials() is core.get_credentials()

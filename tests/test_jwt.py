@@ -1,4 +1,4 @@
-"""What a token says of itself is read, called unverified, and never crashes anybody."""
+"""The unverified claims of a token are read, and no token causes an exception."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def token(claims: object, header: object = {"alg": "RS256"}, signature: str = "c
     return WebIdentityToken(f"{part(header)}.{part(claims)}.{signature}")
 
 
-def test_a_token_shows_what_it_says_of_itself() -> None:
-    """Issuer, subject, audience, times, and every other claim."""
+def test_a_token_shows_its_claims() -> None:
+    """A token shows its issuer, subject, audience, times and all other claims."""
     claims = {"iss": "https://idp", "sub": "alice", "aud": "sts.amazonaws.com", "nbf": NOW, "exp": NOW + 60, "x": [1]}
     it = WebIdentityToken(jwt.encode(claims, KEY))
     assert (it.issuer, it.subject, it.audience) == ("https://idp", "alice", "sts.amazonaws.com")
@@ -69,7 +69,7 @@ def test_the_claims_cannot_be_changed() -> None:
     ],
 )
 def test_an_audience_may_be_a_list(value: object, text: str | None) -> None:
-    """Of several the first is shown; what is no text is none."""
+    """If the audience is a list, its first text is the audience; values that are not text are ignored."""
     assert token({"aud": value}).audience == text
 
 
@@ -88,15 +88,15 @@ def test_an_audience_may_be_a_list(value: object, text: str | None) -> None:
     ids=str,
 )
 def test_odd_times_are_none(value: object, moment: datetime | None) -> None:
-    """A number, or such a number as text; nothing else counts, and nothing crashes."""
+    """A time is read from a number or from a number as text; any other value is None."""
     it = token({"exp": value, "nbf": value})
     assert (it.expiration, it.not_before) == (moment, moment)
 
 
 @pytest.mark.case("J9")
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400"])
-def test_what_json_should_not_hold_is_none(number: str) -> None:
-    """Python's reader takes these, and the calendar does not."""
+def test_a_number_that_json_does_not_allow_is_none(number: str) -> None:
+    """A number that JSON does not allow, such as NaN, is None as a time."""
     assert token(f'{{"exp": {number}}}'.encode()).expiration is None
 
 
@@ -117,7 +117,7 @@ def test_what_json_should_not_hold_is_none(number: str) -> None:
     ids=lambda payload: repr(payload[:12]),
 )
 def test_odd_claims_are_read_or_left_out(payload: bytes) -> None:
-    """No text, no JSON, no object, far too deep or long: there is nothing to see, and no error."""
+    """Claims that are not valid JSON objects, or are too deep or long, are empty or without known values."""
     it = WebIdentityToken(f"{part({'alg': 'RS256'})}.{part(payload)}.c2ln")
     assert isinstance(it.claims, Mapping)
     assert (it.issuer, it.expiration) == (None, None)
@@ -125,7 +125,7 @@ def test_odd_claims_are_read_or_left_out(payload: bytes) -> None:
 
 @pytest.mark.case("J10", "P54")
 def test_a_huge_token_is_not_read() -> None:
-    """Five megabytes of claims are no token that STS takes."""
+    """Claims of five megabytes are not read, because STS would refuse the token."""
     assert token({"a": "x" * 5_000_000}).claims == {}
 
 
@@ -145,14 +145,14 @@ def test_a_huge_token_is_not_read() -> None:
         (f"{part({'alg': 'HS256'})}.e30.c2ln", True, True),
     ],
 )
-def test_the_form_of_a_token_is_told(text: str, is_jwt: bool, is_signed: bool) -> None:
-    """Three parts, and whether there is a signature; of what worth it is, STS decides."""
+def test_the_form_of_a_token(text: str, is_jwt: bool, is_signed: bool) -> None:
+    """`is_jwt` says whether a token has three parts, and `is_signed` whether it has a signature."""
     it = WebIdentityToken(text)
     assert (it.is_jwt, it.is_signed) == (is_jwt, is_signed)
 
 
-def test_what_it_has_read_is_no_part_of_its_value() -> None:
-    """It is read once; equal tokens are equal, and travel."""
+def test_read_claims_do_not_change_the_value() -> None:
+    """The claims are read once and do not change equality, hash, pickling or copies of a token."""
     it, fresh = token({"sub": "alice"}), token({"sub": "alice"})
     with patch("json.loads", wraps=json.loads) as reading:
         assert {it.subject for _ in range(9)} == {"alice"}
@@ -171,13 +171,13 @@ json_values = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(["iss", "sub", "aud", "exp", "nbf", "alg"]), json_values), json_values)
 def test_any_claims_are_read(claims: dict[str, Any], header: object) -> None:
-    """No property raises anything, whatever the claims are."""
+    """No property raises, whatever the claims and the header are."""
     it = token(claims, header)
     assert [it.issuer, it.subject, it.audience, it.not_before, it.expiration, it.is_signed, it.claims]
 
 
 @given(st.text(min_size=1) | st.text("abcxyz019-_.=", min_size=1))
 def test_any_text_is_a_token_without_a_crash(text: str) -> None:
-    """Nor whatever the text is."""
+    """No property raises, whatever the text of the token is."""
     it = WebIdentityToken(text)
     assert [it.issuer, it.subject, it.audience, it.not_before, it.expiration, it.is_signed, it.claims]

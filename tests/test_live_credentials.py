@@ -1,6 +1,4 @@
-"""What botocore and other libraries see of a session that refreshes itself, and what it does when a service refuses
-the key.
-"""
+"""The credentials of a self-refreshing session, as botocore and other libraries see them, and refused keys."""
 
 from __future__ import annotations
 
@@ -39,17 +37,17 @@ def clock() -> ManualClock:
 
 
 def live(source: Any, clock: ManualClock) -> Any:
-    """The credentials of a live session."""
+    """Return the credentials of a live session."""
     return (
         Cached(source, refresh=RefreshPolicy(jitter=0), clock=clock).to(BotocoreSession("us-east-1")).get_credentials()
     )
 
 
-# To other libraries ------------------------------------------------------------------------------------------------
+# Use by other libraries --------------------------------------------------------------------------------------------
 
 
 def test_they_are_refreshable_credentials_with_an_expiry(clock: ManualClock) -> None:
-    """By type, and by what Polars and others read: the expiry of the set in hand, for which nothing is fetched."""
+    """Live credentials are RefreshableCredentials, and their expiry can be read without a fetch."""
     source = ScriptedSource(credentials(clock, hours=1), credentials(clock, hours=3))
     found = live(source, clock)
     assert isinstance(found, RefreshableCredentials)
@@ -69,7 +67,7 @@ def test_they_are_refreshable_credentials_with_an_expiry(clock: ManualClock) -> 
 
 
 def test_it_says_whether_a_refresh_is_needed(clock: ManualClock) -> None:
-    """By the windows of its `Cached`, or by the seconds that a caller names; long-term keys need none."""
+    """`refresh_needed` uses the windows of `Cached` or the given seconds; long-term keys never need a refresh."""
     keys = live(ScriptedSource(credentials(clock, hours=1)), clock)
     keys.get_frozen_credentials()
     assert (keys.refresh_needed(), keys.refresh_needed(3600), keys.refresh_needed(3601)) == (False, False, True)
@@ -85,7 +83,7 @@ def test_it_says_whether_a_refresh_is_needed(clock: ManualClock) -> None:
 
 
 def test_botocores_own_ways_to_refresh_lead_to_the_source(clock: ManualClock) -> None:
-    """A caller that uses its private methods gets new credentials, and cannot disturb those in hand."""
+    """Botocore's private methods for a refresh call the source, and cannot change the current credentials."""
     source = ScriptedSource(lambda: credentials(clock, hours=1))
     keys = live(source, clock)
     keys._refresh()
@@ -102,7 +100,7 @@ def test_botocores_own_ways_to_refresh_lead_to_the_source(clock: ManualClock) ->
 
 
 def test_it_has_every_attribute_of_the_installed_botocores_class(clock: ManualClock) -> None:
-    """Each is computed from what is in hand, so none of the parent's state is missing or stale; none can be set."""
+    """Every attribute of botocore's class is computed from the current credentials, and none can be set."""
     keys = live(ScriptedSource(credentials(clock, hours=1)), clock)
     theirs = RefreshableCredentials("A", "s", "t", datetime.now(UTC), dict, "m")
     properties = {
@@ -118,7 +116,7 @@ def test_it_has_every_attribute_of_the_installed_botocores_class(clock: ManualCl
 
 
 def test_its_pickle_is_the_recipe_and_its_copy_is_itself(clock: ManualClock) -> None:
-    """No secret is in the bytes, nor in the repr."""
+    """The pickle of live credentials is their recipe, without secrets, and a copy is the same object."""
     keys: Any = (
         Cached(AssumedRole("arn:aws:iam::123456789012:role/R", sts=Canned())).to(BotocoreSession()).get_credentials()
     )
@@ -136,17 +134,17 @@ def test_its_pickle_is_the_recipe_and_its_copy_is_itself(clock: ManualClock) -> 
 
 
 class Canned:
-    """An STS with one answer."""
+    """An STS with one response."""
 
     def exchange(self, proof: object, role: object) -> Credentials:
         return Credentials("AKIALIVE", "secret-canary", "token-canary", datetime.now(UTC) + timedelta(hours=1))
 
 
-# A service refuses the key -------------------------------------------------------------------------------------------
+# Refused keys --------------------------------------------------------------------------------------------------------
 
 
 def error(code: str, status: int = 403) -> Answer:
-    """An error of a service with the query protocol."""
+    """Return an error of a service with the query protocol."""
     body = f"<ErrorResponse><Error><Code>{code}</Code><Message>refused</Message></Error></ErrorResponse>"
     return Answer(body, status)
 
@@ -159,7 +157,7 @@ CODES = ["ExpiredToken", "ExpiredTokenException", "InvalidToken", "InvalidClient
 
 
 class Service:
-    """A service that refuses each key in `dead`, or every key, and the client of a live session that calls it."""
+    """A service that refuses each key in `dead`, or every key, and a live session that calls it."""
 
     def __init__(self, source: Any, clock: ManualClock, code: str = "ExpiredToken") -> None:
         self.code, self.dead, self.refuses_all = code, set[str](), False
@@ -183,13 +181,13 @@ class Service:
 
     @property
     def sent(self) -> list[str]:
-        """The keys of the requests."""
+        """The access key IDs of the requests."""
         return [request.access_key_id for request in self.server.requests]
 
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[Service], Service]]:
-    """Starts the server of a service, and closes it after the test."""
+    """Yield a function that starts the server of a service. The server is closed after the test."""
     with ExitStack() as servers:
 
         def start(service: Service) -> Service:
@@ -204,7 +202,7 @@ def serve() -> Iterator[Callable[[Service], Service]]:
 def test_a_request_whose_key_is_refused_is_sent_again_with_a_new_key(
     code: str, clock: ManualClock, serve: Callable[[Service], Service]
 ) -> None:
-    """Once; the caller sees nothing of it, and later requests use the new key."""
+    """If a service refuses the key, the request is sent again once with a new key, which later requests use too."""
     old, new = credentials(clock, hours=1), credentials(clock, hours=1)
     service = serve(Service(ScriptedSource(old, new), clock, code))
     assert service.call() is None
@@ -217,7 +215,7 @@ def test_a_request_whose_key_is_refused_is_sent_again_with_a_new_key(
 def test_twenty_threads_that_are_refused_cost_one_fetch(
     clock: ManualClock, serve: Callable[[Service], Service]
 ) -> None:
-    """All of them get a response with the new key."""
+    """Twenty threads with a refused key make one fetch, and all get a response with the new key."""
     old = credentials(clock, hours=1)
     source, together = ScriptedSource(old, lambda: credentials(clock, hours=1)), Barrier(20)
     service = serve(Service(source, clock))
@@ -240,7 +238,7 @@ def test_twenty_threads_that_are_refused_cost_one_fetch(
 def test_a_service_that_always_refuses_costs_one_fetch_in_five_minutes(
     clock: ManualClock, serve: Callable[[Service], Service]
 ) -> None:
-    """Not before the credentials are a minute old: 21 requests cost one fetch and one more request."""
+    """If a service refuses every key, a fetch is made at most once in five minutes, and never in the first minute."""
     source = ScriptedSource(lambda: credentials(clock, hours=1))
     service = serve(Service(source, clock))
     service.refuses_all = True
@@ -255,7 +253,7 @@ def test_a_service_that_always_refuses_costs_one_fetch_in_five_minutes(
 def test_a_source_that_returns_the_same_key_is_a_failure_with_its_pause(
     clock: ManualClock, serve: Callable[[Service], Service], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The request is not sent again, and the source is left alone."""
+    """If the source returns the refused key again, this is a logged failure, and the request is not sent again."""
     source = ScriptedSource(Credentials("AKIALONG", "secret"))
     service = serve(Service(source, clock))
     service.refuses_all = True
@@ -270,7 +268,7 @@ def test_a_source_that_returns_the_same_key_is_a_failure_with_its_pause(
 def test_a_source_that_fails_leaves_the_service_s_error(
     problem: Exception, clock: ManualClock, serve: Callable[[Service], Service]
 ) -> None:
-    """Only an exception that is not stskit's comes out in its place."""
+    """If the source fails, the error of the service is raised, except for an exception that is not from stskit."""
     service = serve(Service(ScriptedSource(credentials(clock, hours=1), problem), clock))
     service.refuses_all = True
     service.call()
@@ -284,8 +282,8 @@ def test_a_source_that_fails_leaves_the_service_s_error(
 
 @pytest.mark.case("P163")
 @pytest.mark.parametrize("code", ["AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId"])
-def test_other_codes_are_no_reason_to_fetch(code: str, clock: ManualClock, serve: Callable[[Service], Service]) -> None:
-    """One request and one fetch."""
+def test_other_codes_cause_no_fetch(code: str, clock: ManualClock, serve: Callable[[Service], Service]) -> None:
+    """Other error codes cause neither a fetch nor another request."""
     source = ScriptedSource(lambda: credentials(clock, hours=1))
     service = serve(Service(source, clock, code))
     service.refuses_all = True
@@ -306,7 +304,7 @@ def test_other_codes_are_no_reason_to_fetch(code: str, clock: ManualClock, serve
 def test_an_error_of_the_operation_itself_is_not_about_the_key(
     service: str, operation: str, arguments: dict[str, str], code: str, clock: ManualClock
 ) -> None:
-    """Step Functions answers so about a task's token, Marketplace about a buyer's."""
+    """An error code that belongs to the operation, for example about a task token, causes no fetch."""
     source = ScriptedSource(lambda: credentials(clock, hours=1))
     session: Any = Cached(source, clock=clock).to(Boto3Session("us-east-1"))
     answer = Answer(f'{{"__type": "{code}", "message": "no"}}', 400, {"x-amzn-requestid": "1"})
@@ -320,8 +318,8 @@ def test_an_error_of_the_operation_itself_is_not_about_the_key(
 
 
 @pytest.mark.case("P164")
-def test_unrecognized_client_exception_always_counts(clock: ManualClock) -> None:
-    """Services that list it among an operation's errors mean the key, too."""
+def test_unrecognized_client_exception_always_means_the_key(clock: ManualClock) -> None:
+    """UnrecognizedClientException always means the key, even if the operation lists it among its errors."""
     source = ScriptedSource(lambda: credentials(clock, hours=1))
     refusals = _Refusals(Cached(source, clock=clock))
     refusals._cached.fetch()
@@ -342,8 +340,8 @@ def test_unrecognized_client_exception_always_counts(clock: ManualClock) -> None
 
 
 @pytest.mark.case("P162", "P167")
-def test_what_was_not_signed_with_these_keys_is_left_alone(clock: ManualClock) -> None:
-    """An unsigned or presigned request, a request that got no response, and keys that are somebody else's."""
+def test_a_request_with_other_keys_causes_no_fetch(clock: ManualClock) -> None:
+    """No fetch is made for an unsigned or presigned request, a missing response, or a key from elsewhere."""
     source = ScriptedSource(lambda: credentials(clock, hours=1))
     refusals = _Refusals(Cached(source, clock=clock))
     answer = None, {"Error": {"Code": "ExpiredToken"}}
@@ -356,7 +354,8 @@ def test_what_was_not_signed_with_these_keys_is_left_alone(clock: ManualClock) -
     assert refusals.retry_with_new_key(answer, Operation, {"context": {}}) is None
     refusals.keep_key_id(request)
     assert request.context == {"stskit_access_key_id": "AKIAOTHER"}
-    assert refusals.retry_with_new_key(answer, Operation, {"context": request.context}) is None  # nothing in hand
+    # There are no current credentials.
+    assert refusals.retry_with_new_key(answer, Operation, {"context": request.context}) is None
     refusals._cached.fetch()
     clock.advance(MINUTE)
     assert refusals.retry_with_new_key(None, Operation, {"context": request.context}) is None
@@ -369,7 +368,7 @@ def test_what_was_not_signed_with_these_keys_is_left_alone(clock: ManualClock) -
 
 @pytest.mark.case("P167")
 def test_a_body_that_cannot_be_read_twice_is_not_sent_again(clock: ManualClock) -> None:
-    """The service's error comes out, not one about the body."""
+    """A request whose body cannot be read twice is not sent again, and the error of the service is raised."""
 
     class Pipe(BytesIO):
         def seek(self, *_arguments: int) -> int:
@@ -389,7 +388,7 @@ def test_a_body_that_cannot_be_read_twice_is_not_sent_again(clock: ManualClock) 
 
 
 def test_a_request_to_s3_is_sent_again_too(clock: ManualClock) -> None:
-    """Whose retries and signers are others than those of STS."""
+    """A refused request to S3 is sent again with a new key, although S3 has other signers and retries."""
     source = ScriptedSource(lambda: credentials(clock, hours=1))
     cached = Cached(source, clock=clock)
     with fake_server(error("ExpiredToken")) as server:
@@ -407,7 +406,7 @@ def test_a_request_to_s3_is_sent_again_too(clock: ManualClock) -> None:
 def test_a_chain_of_a_session_asks_sts_once_more_for_a_refused_key(
     clock: ManualClock, serve: Callable[[Service], Service]
 ) -> None:
-    """The role is assumed again, and the hub, whose key nobody has refused, is not."""
+    """For a refused key of a chain, only the last role is assumed again, not the hub."""
     roles = [f"arn:aws:iam::123456789012:role/{name}" for name in ("Hub", "Target")]
     sts = FakeSTS(clock=clock)
     service = serve(Service(AssumedRole.through(*roles, source=Static(sts.user()), sts=sts), clock))

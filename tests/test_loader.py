@@ -1,4 +1,4 @@
-"""The data that botocore makes an STS client from: less is read, and what is sent is the same."""
+"""The reduced data for an STS client of botocore: less is read, and the requests are the same."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REGIONS = [*(name for each in PARTITIONS for name in each["regions"]), *UNKNOWN,
 
 
 class Sent(Exception):
-    """Carries a request that does not go out."""
+    """An exception that has a request which is not sent."""
 
     def __init__(self, request: AWSPreparedRequest) -> None:
         self.url = request.url
@@ -47,7 +47,7 @@ def session(loader: Loader | None) -> Session:
 
 
 def sent(session: Session, region: str, *, fips: bool, dualstack: bool, url: str | None = None) -> tuple[str, ...]:
-    """Where a request goes, what it is signed for, and what the client says of itself."""
+    """Return the URL, the signing scope and the user agent of a request."""
     config = Config(use_fips_endpoint=fips, use_dualstack_endpoint=dualstack)
     client: Any = session.create_client("sts", region, endpoint_url=url, config=config)
     client.meta.events.register_first("before-send.sts", stop)
@@ -58,14 +58,16 @@ def sent(session: Session, region: str, *, fips: bool, dualstack: bool, url: str
 
 
 def test_a_request_is_that_of_a_plain_client() -> None:
-    """In every region that botocore knows and in new ones of each partition, with FIPS, with dual stack, with both: the
-    same URL, signed for the same region and service. Where botocore gives none, it is in an isolated region.
+    """In each region, with FIPS or dual stack, a request has the same URL and scope as that of a plain client.
+
+    Only in isolated regions botocore has no endpoint for some variants.
     """
     plain, ours = session(PLAIN), session(None)
     for region, fips, dualstack in product(REGIONS, (False, True), (False, True)):
         try:
             expected = sent(plain, region, fips=fips, dualstack=dualstack)
-        except (EndpointVariantError, EndpointResolutionError):  # one when the client is made, one when it calls
+        # The first is raised when the client is created, the second when it makes a call.
+        except (EndpointVariantError, EndpointResolutionError):
             assert dualstack
             assert "-iso" in region
         else:
@@ -74,7 +76,7 @@ def test_a_request_is_that_of_a_plain_client() -> None:
 
 @pytest.mark.parametrize("region", ["us-east-1", "cn-north-1", "us-gov-west-1", "aws-global", "mars-1"])
 def test_a_request_to_a_server_of_ones_own_is_too(region: str) -> None:
-    """Whatever the region, it goes there, and is signed alike."""
+    """A request to another server has that server's URL and is signed as with a plain client, in any region."""
     url = "http://127.0.0.1:1/sts"
     one, other = (sent(session(each), region, fips=False, dualstack=False, url=url) for each in (PLAIN, None))
     assert one == other
@@ -82,7 +84,7 @@ def test_a_request_to_a_server_of_ones_own_is_too(region: str) -> None:
 
 
 def test_endpoints_of_the_users_own_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From a folder that AWS_DATA_PATH names, as botocore takes them."""
+    """Endpoint data in the folder of AWS_DATA_PATH is used, as in botocore."""
     endpoints = PLAIN.load_data("endpoints")
     for partition in endpoints["partitions"]:
         partition["services"]["sts"] = {"endpoints": {"us-east-1": {"hostname": "sts.corp.example"}}}
@@ -94,7 +96,7 @@ def test_endpoints_of_the_users_own_are_taken(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_first_call_opens_the_files_of_sts_alone() -> None:
-    """And looks into no other service's folder, nor parses the endpoints of all of them."""
+    """The first call opens only the files of STS and not the endpoint data of all services."""
     code = (
         "import os, sys; seen = set();"
         "sys.addaudithook(lambda event, given: event in ('open', 'os.listdir') and seen.add(str(given[0])));"

@@ -1,6 +1,6 @@
-"""Locks: one holder at a time, free when it dies, and never a way to somebody else's file.
+"""Locks: one holder at a time, free when the holder dies, and never on another user's file.
 
-This tests `_io.locks` itself, with a time of its own: through a sink or a cache the tests would have to wait.
+These tests call `_io.locks` directly with a simulated time, because a sink or a cache would really wait.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def open_descriptors() -> int:
 
 
 class SteppingTime:
-    """Time for the lock: every pause moves it, and may do something."""
+    """A simulated time for the lock: each pause advances it and can call a function."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None] = lambda: None) -> None:
         self.seconds, self.pauses, self.meanwhile = 0.0, 0, meanwhile
@@ -38,7 +38,7 @@ class SteppingTime:
 
 
 def taken(path: Path) -> bool:
-    """Whether somebody else has the lock."""
+    """Return whether another process or descriptor holds the lock."""
     with open(path, "r+b") as file:
         try:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -49,7 +49,7 @@ def taken(path: Path) -> bool:
 
 @pytest.mark.parametrize("problem", [None, ValueError, KeyboardInterrupt])
 def test_the_lock_is_held_for_the_block_and_no_longer(tmp_path: Path, problem: type[BaseException] | None) -> None:
-    """It ends with the block, however that ends; the lock file stays."""
+    """The lock is released at the end of the block, also after an exception."""
     path = tmp_path / "lock"
     try:
         with locks.locked(str(path), 0):
@@ -61,8 +61,8 @@ def test_the_lock_is_held_for_the_block_and_no_longer(tmp_path: Path, problem: t
     assert not taken(path)
 
 
-def test_a_lock_that_stays_taken_is_a_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is looked at again and again until the time is over; then the error names the lock and carries no context."""
+def test_a_lock_that_stays_held_is_a_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock that stays held raises TimeoutError after the timeout; the error names the lock and has no context."""
     clock = SteppingTime(monkeypatch)
     path = str(tmp_path / "lock")
     before = open_descriptors()
@@ -77,8 +77,8 @@ def test_a_lock_that_stays_taken_is_a_timeout(tmp_path: Path, monkeypatch: pytes
     assert open_descriptors() == before
 
 
-def test_without_patience_the_lock_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A timeout of zero does not wait at all."""
+def test_with_a_timeout_of_zero_the_lock_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a timeout of zero, a held lock raises TimeoutError without a pause."""
     clock = SteppingTime(monkeypatch)
     path = str(tmp_path / "lock")
     with locks.locked(path, 0), pytest.raises(TimeoutError), locks.locked(path, 0):
@@ -87,7 +87,7 @@ def test_without_patience_the_lock_is_tried_once(tmp_path: Path, monkeypatch: py
 
 
 def test_a_waiter_gets_the_lock_when_it_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lock goes over as soon as the other lets go."""
+    """A waiting process gets the lock after the other holder releases it."""
     path = tmp_path / "lock"
     other = open(path, "w")  # noqa: SIM115 - closed by the clock
     fcntl.flock(other, fcntl.LOCK_EX)
@@ -97,7 +97,7 @@ def test_a_waiter_gets_the_lock_when_it_is_free(tmp_path: Path, monkeypatch: pyt
 
 
 def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
-    """The kernel lets go of it; nothing has to be cleaned up by hand."""
+    """The lock of a killed process is free."""
     path = tmp_path / "lock"
     code = (
         "import fcntl, sys; fcntl.flock(f := open(sys.argv[1], 'w'), fcntl.LOCK_EX); print('held', flush=True); input()"
@@ -112,8 +112,8 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
             pass
 
 
-def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path) -> None:
-    """A lock file that somebody made a symlink beforehand is refused, and what it points to is not touched."""
+def test_a_link_with_the_name_of_the_lock_is_not_followed(tmp_path: Path) -> None:
+    """A link with the name of the lock file is refused, and its target is unchanged."""
     target = tmp_path / "target"
     target.write_bytes(b"old")
     (tmp_path / "lock").symlink_to(target)
@@ -123,8 +123,8 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path) -> None
     assert target.read_bytes() == b"old"
 
 
-def test_an_error_of_the_lock_itself_is_no_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file system without locks says so at once."""
+def test_an_error_of_the_lock_call_is_raised_immediately(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of the lock call, as on a file system without locks, is raised immediately."""
 
     def no_locks(*_: object) -> None:
         raise OSError(errno.ENOLCK, "no locks available")
@@ -135,7 +135,7 @@ def test_an_error_of_the_lock_itself_is_no_timeout(tmp_path: Path, monkeypatch: 
 
 
 def as_user(monkeypatch: pytest.MonkeyPatch, user: int, owner: int) -> list[tuple[int, int]]:
-    """Let files belong to *user* and folders to *owner*; return to whom files are given."""
+    """Simulate *user* as owner of files and *owner* as owner of folders; return the list of new owners."""
     look, seen = os.fstat, list[tuple[int, int]]()
 
     def owned(descriptor: int) -> os.stat_result:
@@ -154,14 +154,14 @@ def as_user(monkeypatch: pytest.MonkeyPatch, user: int, owner: int) -> list[tupl
 def test_a_lock_that_root_makes_belongs_to_the_owner_of_the_folder(
     user: int, owner: int, given: list[tuple[int, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else its owner could not open it the next time."""
+    """If root creates a lock file, it belongs to the owner of the folder, so that this user can open it."""
     seen = as_user(monkeypatch, user, owner)
     with locks.locked(str(tmp_path / "lock"), 0):
         assert seen == given
 
 
 def test_a_lock_file_that_exists_is_never_given_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Root may find one that a user has put there."""
+    """The owner and the mode of an existing lock file do not change, even for root."""
     (tmp_path / "lock").touch(0o644)
     seen = as_user(monkeypatch, 0, 1000)
     with locks.locked(str(tmp_path / "lock"), 0):
@@ -170,7 +170,7 @@ def test_a_lock_file_that_exists_is_never_given_away(tmp_path: Path, monkeypatch
 
 
 def test_a_second_name_of_another_file_is_not_locked(tmp_path: Path) -> None:
-    """A user could lend the lock a file of root; its owner and mode stay, and no descriptor stays open."""
+    """A lock file that is a hard link of another file is refused, and the owner and mode of that file do not change."""
     (tmp_path / "precious").touch(0o644)
     (tmp_path / "lock").hardlink_to(tmp_path / "precious")
     before = open_descriptors()
@@ -202,7 +202,7 @@ def is_locked(folder: Path) -> bool:
 
 
 def test_a_folder_is_locked_and_nothing_is_left_in_it(tmp_path: Path) -> None:
-    """The descriptor is the folder's, and the lock ends with the block."""
+    """A folder is locked through its descriptor until the end of the block, and no file is left in it."""
     before = open_descriptors()
     with locks.locked_folder(str(tmp_path), 0, no_fallback) as folder:
         assert is_locked(tmp_path)
@@ -213,7 +213,7 @@ def test_a_folder_is_locked_and_nothing_is_left_in_it(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_stays_locked_is_a_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error names the folder, and no lock file takes its place."""
+    """A folder that stays locked raises TimeoutError, which names the folder."""
     clock = SteppingTime(monkeypatch)
     with (
         locks.locked_folder(str(tmp_path), 0, no_fallback),
@@ -224,8 +224,8 @@ def test_a_folder_that_stays_locked_is_a_timeout(tmp_path: Path, monkeypatch: py
     assert 1 <= clock.seconds <= 1 + 2 * locks.PAUSE
 
 
-def test_a_lock_file_stands_for_a_folder_that_cannot_be_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """NFS locks files only."""
+def test_a_lock_file_is_used_if_the_folder_cannot_be_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If folders cannot be locked, as on NFS, a lock file is used instead."""
     lock = fcntl.flock
 
     def files_only(descriptor: int, how: int) -> None:
@@ -241,15 +241,15 @@ def test_a_lock_file_stands_for_a_folder_that_cannot_be_locked(tmp_path: Path, m
 
 
 def test_a_link_is_not_locked_as_a_folder(tmp_path: Path) -> None:
-    """The caller has resolved all links; one that is there now was put there meanwhile."""
+    """A link is refused as a folder to lock, because the caller has already resolved all links."""
     (tmp_path / "link").symlink_to(tmp_path)
     with pytest.raises(OSError) as caught, locks.locked_folder(str(tmp_path / "link"), 0, no_fallback):
         pass
     assert caught.value.errno in {errno.ELOOP, errno.ENOTDIR}
 
 
-def test_a_folder_that_was_replaced_meanwhile_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is written into the old one would be lost."""
+def test_a_folder_that_was_replaced_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the folder is replaced before it is locked, an error is raised, because writes would go to the old folder."""
     folder = tmp_path / "folder"
     folder.mkdir()
     lock = fcntl.flock
@@ -312,8 +312,8 @@ print(when, stuck)
 """
 
 
-def test_no_lock_stays_taken_wherever_a_signal_handler_raises(tmp_path: Path) -> None:
-    """At each instruction of the lock and of what holds it."""
+def test_no_lock_stays_held_when_a_signal_handler_raises(tmp_path: Path) -> None:
+    """If a signal handler raises at any instruction of the lock code, no lock stays held."""
     if sys.version_info[:2] == (3, 12):
         pytest.skip("here Python 3.12 reports one instruction only to the trace function")
     done = subprocess.run(

@@ -1,6 +1,6 @@
-"""Programs of several processes, for tests: `python workers.py NAME URL FOLDER` prints what they saw as JSON.
+"""Programs with several processes for tests: `python workers.py NAME URL FOLDER` prints their results as JSON.
 
-They are programs of their own, so that nothing of a test's threads is forked.
+They are separate programs, so that no threads of a test are forked.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ PROCESSES, THREADS, ROUNDS, MANY = 8, 4, 20, 50
 
 
 def recipe(url: str, name: str) -> AssumedRole:
-    """The role of that name, at a server of the test's."""
+    """Return the recipe of the role with this name at a server of the test."""
     source, sts = Static(Credentials("AKIABASE", "secret")), BotocoreSTS("us-east-1", endpoint_url=url)
     return AssumedRole(f"arn:aws:iam::123456789012:role/{name}", source=source, sts=sts)
 
 
 def key(source: AssumedRole | Cached) -> str:
-    """Whose keys a worker has in the end; what is raised is told, not lost."""
+    """Return the session token that a worker gets, or the text of its error."""
     try:
         keys = source.to(BotocoreSession()).get_credentials()
         assert keys
@@ -38,7 +38,9 @@ def key(source: AssumedRole | Cached) -> str:
 
 
 def cold_start(url: str, folder: str, processes: int, rounds: int) -> list[list[str]]:
-    """Many processes of several threads, all at once, on an empty cache; for each round what each of them got."""
+    """Start several processes with several threads at the same time on an empty cache; return the results of each
+    round.
+    """
     context = get_context("fork")
     results, barrier = context.SimpleQueue(), context.Barrier(processes)
     workers = [context.Process(target=work, args=(url, folder, rounds, barrier, results.put)) for _ in range(processes)]
@@ -62,7 +64,7 @@ def work(url: str, folder: str, rounds: int, barrier: Barrier, tell: Callable[[t
 
 
 def pool(url: str, folder: str, method: str) -> list[str]:
-    """A recipe, and one with a file cache, sent to the workers of an executor, eight times each."""
+    """Send a recipe, and a recipe with a file cache, to the workers of an executor eight times each."""
     plain = recipe(url, "plain")
     tasks = [plain] * 8 + [Cached(recipe(url, "cached"), FileCache(folder))] * 8
     with ProcessPoolExecutor(2, mp_context=get_context(method)) as executor:

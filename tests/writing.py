@@ -1,7 +1,7 @@
-"""A process that writes credentials when it is told to, in children that may be traced or killed.
+"""A program that writes credentials in child processes, which another program can trace or kill.
 
-python writing.py PATH           reads a profile a line; for each, a child waits for a line, writes it, says how it went
-python writing.py PATH kill N    kills N children while they write, and says what was lost
+python writing.py PATH           reads profiles, one a line; for each, a child waits for a line, writes it, and reports
+python writing.py PATH kill N    kills N children while they write, and reports the losses
 """
 
 from __future__ import annotations
@@ -42,8 +42,9 @@ def on_demand(path: str) -> None:
         child = os.fork()
         if child == 0:
             print(os.getpid(), flush=True)
-            os.read(0, 1)  # whoever traces it is there now
-            os.write(1, f"{write(path, line.strip())}\n".encode())  # in one go, for it may be killed
+            os.read(0, 1)  # Wait until the tracing process is ready.
+            # One write call, because this process can be killed.
+            os.write(1, f"{write(path, line.strip())}\n".encode())
             os._exit(0)
         os.waitpid(child, 0)
         print("end", flush=True)
@@ -56,7 +57,7 @@ def killing(path: str, times: int) -> None:
     start = time.perf_counter()
     for each in range(done + 1):
         write(path, "dev", each)
-    some = time.perf_counter() - start  # of ten writes, on whatever machine
+    some = time.perf_counter() - start  # the time of ten writes on this machine
     for number in range(times):
         reader, writer = os.pipe()
         child = os.fork()
@@ -90,5 +91,5 @@ def killing(path: str, times: int) -> None:
 
 if __name__ == "__main__":
     os.makedirs(warm := os.path.join(os.path.dirname(path := sys.argv[1]), "warm"), exist_ok=True)
-    write(os.path.join(warm, "up"), "dev")  # so that all is imported
+    write(os.path.join(warm, "up"), "dev")  # Import all modules first.
     killing(path, int(sys.argv[3])) if len(sys.argv) > 2 else on_demand(path)
