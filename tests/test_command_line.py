@@ -27,6 +27,8 @@ from saml_samples import PROVIDER, ROLE, encoded, response
 
 from stskit import Credentials
 from stskit.__main__ import main
+from stskit._cli.options import UsageError
+from stskit._cli.parser import parser
 from stskit.errors import (
     ProofInvalid,
     RoleError,
@@ -887,6 +889,7 @@ def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None
         (["exec", HUB, "--saml", "a"], "There is no option --saml. Did you mean --saml-file?"),
         (["saml.log"], "saml.log is a file, not a command. To show its roles, run: stskit roles saml.log"),
         (["login"], "'login' is not a command. The commands are roles, assume, exec"),
+        (["roles", "--role-arn", HUB], "There is no option --role-arn. See: stskit roles --help"),
         (["process", HUB, "--tag", "a=b", "--tag", "a=c"], "--tag has the key 'a' more than once. Keep one of them."),
         (["assume", "--to-profile", HUB, "--profile", "base"], "Write the role before the options: stskit assume ROLE"),
         (
@@ -1023,6 +1026,20 @@ def test_help_does_not_break_a_line_within_an_option(run: Run, monkeypatch: pyte
     for columns in ("60", "80", "100"):
         monkeypatch.setenv("COLUMNS", columns)
         assert not any(re.search(r"\w-$", line) for line in run("assume", "--help")[1].splitlines())
+
+
+def test_a_message_of_argparse_without_a_text_of_stskit_is_shown() -> None:
+    """A usage error that stskit has no text for shows the text of argparse."""
+    with pytest.raises(UsageError, match=r"^invalid usage: argument -x: odd\. See: stskit --help$"):
+        parser().error("argument -x: odd")
+
+
+def test_a_profile_can_have_the_name_of_an_arn(stub: Stub, run: Run) -> None:
+    """A profile whose name is an ARN is used like any other profile."""
+    config = Path.home() / ".aws" / "config"
+    config.write_text(f"[profile {ROLE}]\naws_access_key_id = AKIAARN\naws_secret_access_key = s\n")
+    assert run("process", HUB, "--profile", ROLE)[0] == 0
+    assert stub.requests[-1].access_key_id == "AKIAARN"
 
 
 def test_what_is_after_the_dashes_is_not_for_stskit(run: Run) -> None:

@@ -209,6 +209,7 @@ def test_an_encrypted_assertion_says_so_whatever_is_asked() -> None:
             getattr(it, name)
     with pytest.raises(ProofInvalid, match="encrypted"):
         it.principal_for(ROLE)
+    assert repr(it) == "<SAMLAssertion: encrypted>"
 
 
 @pytest.mark.parametrize(("seconds", "refused"), [(None, False), (3600, False), (3601, True)])
