@@ -62,8 +62,9 @@ TESTS = """
 
 
 @pytest.fixture(params=["installed", pytest.param("source", marks=IN_SOURCE_TREE)])
-def plugin(request: pytest.FixtureRequest) -> list[str]:
+def plugin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Options for the plugin as it is installed, and for the one in the source tree."""
+    monkeypatch.delitem(sys.modules, "stskit.testing.pytest_plugin", raising=False)  # pytest rewrites it when it loads
     return [] if request.param == "installed" else ["-p", "no:stskit", "-p", "stskit.testing.pytest_plugin"]
 
 
