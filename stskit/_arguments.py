@@ -91,7 +91,10 @@ def check_type(argument: str, value: object, kinds: type | tuple[type, ...], exp
 
 def check_method(argument: str, value: object, method: str, expected: str, hint: str = "") -> None:
     """Check that *value* is an object, not a class, with that *method*. Raises `TypeError` as `check_type` does."""
-    if isinstance(value, type) or not callable(getattr(value, method, None)):
+    has_method = callable(getattr(value, method, None))
+    if isinstance(value, type) and has_method:
+        wrong_type(argument, value, expected, f"Write {value.__name__}(...).")
+    if not has_method:
         wrong_type(argument, value, expected, hint or f"It needs a method {method}().")
 
 
@@ -116,7 +119,7 @@ def check_sink(value: object) -> None:
 def profile_hint(value: object) -> str:
     """Return a hint if *value* is a source, or the name of a profile, instead of credentials; else ""."""
     if not isinstance(value, str):
-        return "Pass what its fetch() returns." if not isinstance(value, type) and hasattr(value, "fetch") else ""
+        return "Pass the result of its fetch()." if not isinstance(value, type) and hasattr(value, "fetch") else ""
     return f"Did you mean Profile({value!r}).fetch()?" if _is_name(value) else "Did you mean Profile(name).fetch()?"
 
 
@@ -179,7 +182,7 @@ def _check_entries(argument: str, value: Any, expected: str) -> None:
 
 def _source_hint(value: object) -> str:
     if isinstance(value, type):
-        return f"Write {value.__name__}(...)." if hasattr(value, "fetch") else ""
+        return ""
     if _is_name(value) and "." not in str(value):
         return f"Did you mean Profile({value!r})?"
     if isinstance(value, str | os.PathLike):

@@ -197,7 +197,7 @@ def attach(sink: LiveSink[R], source: Source[Credentials]) -> R:
         source: The source of the credentials.
 
     Returns:
-        What ``sink.attach(source)`` returns.
+        The result of ``sink.attach(source)``.
 
     Raises:
         TypeError: If the sink only takes fixed credentials. The message says what to write.
@@ -209,7 +209,7 @@ def attach(sink: LiveSink[R], source: Source[Credentials]) -> R:
         >>> from stskit.sinks import Boto3Session
         >>> session = attach(Boto3Session(), AssumedRole("arn:aws:iam::123456789012:role/Deploy"))
     """
-    if hasattr(sink, "write") and not hasattr(sink, "attach"):
+    if hasattr(sink, "write") and not isinstance(sink, type) and not hasattr(sink, "attach"):
         raise TypeError(
             f"{type(sink).__name__} takes fixed credentials and does not refresh them. "
             "Write .fetch().to(...) instead of .to(...)."

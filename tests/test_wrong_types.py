@@ -249,7 +249,7 @@ HINTS: dict[str, tuple[Callable[[], object], str]] = {
     "a token as text for a proof": (lambda: Static("x"), "Static(WebIdentityToken(text))"),  # type: ignore[type-var]
     "a profile for keys": (lambda: caller_identity("base"), "Did you mean Profile('base').fetch()?"),  # type: ignore[arg-type]
     "a text for keys": (lambda: caller_identity("a b"), "Did you mean Profile(name).fetch()?"),  # type: ignore[arg-type]
-    "a source for keys": (lambda: caller_identity(Profile()), "Pass what its fetch() returns."),  # type: ignore[arg-type]
+    "a source for keys": (lambda: caller_identity(Profile()), "Pass the result of its fetch()."),  # type: ignore[arg-type]
     "a profile for a session": (lambda: SessionToken("base"), "Did you mean Profile('base')?"),  # type: ignore[arg-type]
     "a number for an account": (
         lambda: Role.named("app", account=123456789012),  # type: ignore[arg-type]
@@ -257,6 +257,14 @@ HINTS: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "a region for an STS": (lambda: assume(ROLE, sts="eu-central-1"), "Did you mean BotocoreSTS('eu-central-1')?"),  # type: ignore[arg-type]
     "a URL for an STS": (lambda: assume(ROLE, sts="https://x"), "Did you mean BotocoreSTS(endpoint_url=...)?"),  # type: ignore[arg-type]
+    "a class for a sink": (
+        lambda: KEYS.to(CredentialsFile),  # type: ignore[arg-type]
+        "not the class CredentialsFile itself. Write CredentialsFile(...).",
+    ),
+    "a class for a live sink": (
+        lambda: AssumedRole(ROLE).to(Boto3Session),  # type: ignore[arg-type]
+        "not the class Boto3Session itself. Write Boto3Session(...).",
+    ),
     "a profile for a sink": (lambda: KEYS.to("deploy"), "Did you mean CredentialsFile('deploy')?"),  # type: ignore[arg-type]
     "a path for a sink": (lambda: KEYS.to("a/b"), "Did you mean CredentialsFile(profile)?"),  # type: ignore[arg-type]
     "a sink for values": (lambda: AssumedRole(ROLE).to(Environment()), "Write .fetch().to(...)"),  # type: ignore[arg-type]
