@@ -33,7 +33,7 @@ def test_a_wrong_type_is_named_and_never_quoted() -> None:
 def test_a_class_instead_of_an_instance_is_reported() -> None:
     """A source class that is passed instead of an instance causes an error that says so."""
     with pytest.raises(
-        TypeError, match=r"^source must be a source, the class Static itself\. Write Static\(\.\.\.\)\.$"
+        TypeError, match=r"^source must be a source, not the class Static itself\. Write Static\(\.\.\.\)\.$"
     ):
         check_method("source", Static, "fetch", "a source")
     with pytest.raises(TypeError, match=r"^source must be a source, not str\. Did you mean Profile"):
