@@ -132,7 +132,7 @@ def test_it_is_what_a_list_in_order_of_use_is(room: int, steps: list[tuple[bool,
 
 @pytest.mark.parametrize("room", [0, -1])
 def test_no_room_is_no_cache(room: int) -> None:
-    """That is told when it is made."""
+    """A maximum of 0 entries is an error when the cache is created."""
     with pytest.raises(ValueError, match=f"max_entries is {room}, but it must be at least 1"):
         MemoryCache(room)
 
@@ -299,7 +299,7 @@ def use(cache: MemoryCache) -> str:
 def test_a_child_can_use_it_whatever_threads_were_doing(
     where: Callable[[MemoryCache], Callable[[threading.Event, threading.Event], None]],
 ) -> None:
-    """It finds what was there at the fork, and what it does is its own matter."""
+    """After a fork, the child has the entries of the parent, and later changes are separate."""
     cache, one = MemoryCache(), entry()
     cache.put("a", one)
     with held_elsewhere(where(cache)) as holder:
@@ -343,7 +343,7 @@ def test_who_was_inside_before_a_fork_ends_nobody_elses_turn() -> None:
 
 @pytest.mark.parametrize("again", [lambda cache: pickle.loads(pickle.dumps(cache)), copy.copy, copy.deepcopy])
 def test_it_pickles_as_an_empty_one_of_its_size(again: Callable[[MemoryCache], MemoryCache]) -> None:
-    """A copy shares nothing with it, also while somebody is inside."""
+    """A pickled cache is empty and keeps its size, also while a thread is in its block."""
     cache = MemoryCache(7)
     cache.put("a", entry())
     with cache.exclusive("a", wait=True):

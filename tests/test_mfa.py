@@ -83,7 +83,7 @@ def test_a_callable_is_given_the_serial_each_time() -> None:
 
 @pytest.mark.parametrize("given", ["12345", "1234567", "canary", ""])
 def test_what_a_callable_gives_must_be_a_code(given: Any) -> None:
-    """The error names the device and the rule, and not what was given."""
+    """If a function returns an invalid code, the error names the device and the rule, and not the returned text."""
     with pytest.raises(ProofInvalid, match=f"MFA device {SERIAL} is not valid. The MFA code has") as caught:
         MFA(SERIAL, lambda _serial: given).token_code()
     assert "canary" not in told(caught.value)
@@ -91,7 +91,7 @@ def test_what_a_callable_gives_must_be_a_code(given: Any) -> None:
 
 @pytest.mark.parametrize("given", [None, 739154, b"739154"])
 def test_a_callable_that_returns_no_text_has_a_bug(given: Any) -> None:
-    """The error says what is expected, and not what was returned."""
+    """If a function returns no text, the error says what is expected, without the returned value."""
     with pytest.raises(TypeError, match="^code must be a function that returns text, not ") as caught:
         MFA(SERIAL, lambda _serial: given).token_code()
     assert "739154" not in told(caught.value)
@@ -123,7 +123,7 @@ def test_a_code_is_used_once() -> None:
 
 
 def test_a_code_that_needs_nobody_comes_anew_by_itself() -> None:
-    """So its second use is no call for a person."""
+    """An unattended code is requested again by itself, so its second use raises ProofInvalid and not SignInRequired."""
     code = fresh()
     mfa = MFA(SERIAL, lambda _serial: code, unattended=True)
     mfa.token_code()
@@ -137,7 +137,7 @@ def test_a_code_that_needs_nobody_comes_anew_by_itself() -> None:
 
 @pytest.mark.case("R11")
 def test_nobody_is_asked_from_a_background_thread() -> None:
-    """A prompt that nobody sees would hang the program."""
+    """A code is not requested in a background thread, because nobody could see the question."""
     asked: list[str] = []
 
     def ask(serial: str) -> str:
@@ -182,7 +182,7 @@ def test_a_command_prints_the_code() -> None:
     ],
 )
 def test_a_command_that_gives_no_code_is_told(command: MFACommand, kind: type[SourceError], message: str) -> None:
-    """By its name and its exit status; of its output nothing is told."""
+    """The error for a command that fails has its name and exit status, and not its output."""
     with pytest.raises(kind, match=message) as caught:
         MFA(SERIAL, command).token_code()
     assert "canary" not in told(caught.value)

@@ -1,4 +1,4 @@
-"""A secret in the place of another value is recognised, also a short one, and no error and no repr shows it."""
+"""A secret that is passed as another value is recognised, and no error and no repr shows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tests talk to nobody but this machine."""
+"""The tests connect only to this machine."""
 
 from __future__ import annotations
 

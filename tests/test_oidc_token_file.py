@@ -1,4 +1,4 @@
-"""A token file is read anew each time, judged before it is sent, and nothing of it is told."""
+"""A token file is read at each fetch and checked before it is sent, and no error shows its content."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_what_is_in_no_token_is_refused(inside: str, path: Path) -> None:
 @given(st.text(min_size=4, max_size=40))
 @pytest.mark.filterwarnings("ignore::stskit.errors.StskitWarning")
 def test_a_token_is_taken_whole_or_not_at_all(path: Path, text: str) -> None:
-    """What comes out is what is in the file, without blanks around it: nothing inside is dropped or changed."""
+    """The token is the content of the file without spaces around it. No character inside is dropped or changed."""
     write(path, text.encode("utf-8", "surrogatepass"))
     try:
         value = str(OIDCTokenFile(path).fetch().value)
@@ -339,7 +339,7 @@ def test_each_refresh_reads_the_file_and_a_lost_file_costs_nothing_yet(path: Pat
 
 @pytest.mark.case("J13")
 def test_a_token_is_told_nowhere(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Not in a repr, not in what goes wrong with it, not in a log at any level."""
+    """A token appears in no repr, no error and no log record."""
     caplog.set_level(logging.DEBUG)
     write(path, TOKEN)
     source = OIDCTokenFile(path)

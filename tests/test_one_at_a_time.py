@@ -179,7 +179,7 @@ def test_another_greenlet_of_the_thread_waits_while_the_first_one_works(greenlet
 def test_a_greenlet_that_cannot_wait_gets_a_true_sentence(
     clock: ManualClock, greenlets: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without gevent nothing can run the one that works: what is valid is used, else the error says so."""
+    """Without gevent, a greenlet that cannot wait uses valid credentials, or gets an error that says why."""
     monkeypatch.delitem(sys.modules, "gevent")
     got: list[object] = []
 
@@ -353,7 +353,7 @@ class Spy(ScriptedSource):
 
 
 def test_an_event_has_the_role_and_how_long_the_call_took(clock: ManualClock) -> None:
-    """In seconds, of the clock that nobody sets; a source without a role has none."""
+    """An event has the role, or None for a source without one, and the seconds of the call by the monotonic clock."""
     events: list[RefreshEvent] = []
     listener = SimpleNamespace(notify=events.append)
 

@@ -95,7 +95,7 @@ def test_a_session_does_not_send_the_sso_token_of_a_profile(monkeypatch: pytest.
 
 
 def test_a_client_that_asks_for_tokens_by_itself_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The code says so, and the error says what is missing; the environment's token is not sent."""
+    """A client that requires a bearer token gets an error that says so. The token of the environment is not sent."""
     monkeypatch.setenv(BEARER, "of-another-identity")
     client = SESSIONS["fixed, boto3"]()("bedrock", config=Config(signature_version="bearer"))
     with pytest.raises(NoAuthTokenError):

@@ -126,7 +126,7 @@ def test_valid_credentials_are_served_whatever_the_code(
 
 
 def test_a_refusal_that_may_pass_is_like_any_failure(clock: ManualClock) -> None:
-    """Throttling costs nobody the good ones."""
+    """A throttled refresh keeps valid credentials in use."""
     old = credentials(clock, hours=1)
     both = cached(ScriptedSource(old, STSError("slow down", code="Throttling", retryable=True)), clock)
     both.fetch()
@@ -189,7 +189,7 @@ def test_a_session_outlives_the_file_that_it_came_from(clock: ManualClock, tmp_p
 
 @pytest.mark.case("R8", "P155")
 def test_a_suspend_in_the_pause_after_a_failure_is_no_standstill(clock: ManualClock) -> None:
-    """Only the wall clock has moved: what has expired by it is replaced at once, however long the pause still is."""
+    """After a suspend of the machine, credentials that have expired by the wall clock are replaced at once."""
     new = credentials(clock, hours=9)
     source = ScriptedSource(credentials(clock, hours=1), Down(), new)
     both = cached(source, clock, jitter=0)
@@ -287,7 +287,7 @@ def test_long_term_keys_can_be_refused_too(clock: ManualClock) -> None:
 
 
 def test_a_refused_key_that_cannot_be_replaced_is_no_error(clock: ManualClock) -> None:
-    """Also where nothing valid is left: whoever was refused has an error already."""
+    """If a refused key cannot be replaced, no further error is raised, because the caller already has one."""
     old = credentials(clock, hours=1)
     both = cached(source := ScriptedSource(old, Down()), clock)
     assert not both.replace_refused(old.access_key_id)  # nothing is in hand

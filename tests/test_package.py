@@ -1,4 +1,4 @@
-"""What is installed: how light it is to import, what it needs, what lies where."""
+"""The installed package: its import time, its dependencies and its files."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_a_sink_is_loaded_when_it_is_named() -> None:
 def test_nothing_else_lies_at_the_top() -> None:
     """A stranger sees at once what there is."""
     if not (ROOT / ".git").exists():
-        pytest.skip("this is no clone, so other files may lie here")
+        pytest.skip("this is not a clone, so other files can be here")
     done = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
     top = {line.split("/")[0] for line in done.stdout.splitlines()}
     expected = {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "stskit", "tests", "docs"}
@@ -135,7 +135,7 @@ def test_nothing_else_lies_at_the_top() -> None:
 
 
 def test_the_changelog_tells_of_this_version() -> None:
-    """Either as released or as what is to come."""
+    """The change log has a section for this version, or for the next one."""
     assert re.search(
         rf"^## \[({re.escape(stskit.__version__)}|Unreleased)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE
     )

@@ -1,4 +1,4 @@
-"""What a policy decides, as a table: by the life of the credentials, what is left, the last failure and chance."""
+"""The decisions of a refresh policy, as a table of lifetime, time left, last failure and random value."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_chance_moves_the_start_of_the_advisory_window_and_nothing_else(chance: 
     assert decide(HOUR, MINUTE, chance) == "wait"
 
 
-# While the pause after a failure lasts: by what is left, and what the policy does with what has expired.
+# During the pause after a failure, by the time left and by on_expired.
 PAUSING: list[tuple[timedelta, str, Action]] = [
     (10 * MINUTE, "raise", "use"),
     (SECOND, "raise", "use"),
@@ -142,7 +142,7 @@ PAUSING: list[tuple[timedelta, str, Action]] = [
 @pytest.mark.case("R1")
 @pytest.mark.parametrize(("left", "on_expired", "step"), PAUSING)
 def test_what_is_done_in_the_pause_after_a_failure(left: timedelta, on_expired: Any, step: Action) -> None:
-    """The source is left alone, and what is valid is used."""
+    """During the pause after a failure, the source is not called, and valid credentials are used."""
     assert RefreshPolicy(on_expired=on_expired).decide(HOUR, left, 0, pausing=True) == step
 
 
@@ -160,7 +160,7 @@ def test_what_is_done_in_the_pause_after_a_failure(left: timedelta, on_expired: 
     ],
 )
 def test_how_long_the_source_is_left_alone(while_valid: bool, now: float, valid: bool, lasts: bool) -> None:
-    """Up to a moment of the clock that nobody sets, or until the credentials expire that it began with."""
+    """A pause ends at a time of the monotonic clock, or when the credentials expire."""
     failed = RefreshFailure(SourceMissing("m"), 1, while_valid, began=40.0, pause=60.0)
     assert failed.pausing(now, valid=valid) is lasts
 
@@ -261,6 +261,6 @@ def test_a_number_out_of_its_limits_is_refused(options: dict[str, Any], told: st
 @pytest.mark.parametrize("option", ["advisory", "mandatory", "jitter"])
 @pytest.mark.parametrize("value", ["300", [300], timedelta])
 def test_a_value_of_the_wrong_type_is_named(option: str, value: Any) -> None:
-    """The error names the argument and what it must be."""
+    """A value of the wrong type raises a TypeError that names the argument and the expected type."""
     with pytest.raises(TypeError, match=f"{option} must be a (timedelta|number)"):
         RefreshPolicy(**{option: value})

@@ -1,4 +1,4 @@
-"""A profile gives what botocore finds for it, or an error with the next step and nothing of what anybody printed."""
+"""A profile returns the same credentials as botocore, or raises an error with the next step."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def answers(source: Profile) -> tuple[str, ...] | SourceError:
 
 
 def answers_of_botocore(name: str | None) -> tuple[str, ...] | None:
-    """None where it gives nothing, raises, or gives what no call can be signed with."""
+    """Return None if botocore returns nothing, raises, or returns keys that cannot sign a call."""
     with suppress(Exception):
         found = Session(profile=name).get_credentials()
         if found and (keys := found.get_frozen_credentials()).access_key and keys.secret_key:
@@ -221,7 +221,7 @@ def test_nothing_at_all_is_missing(home: Path) -> None:
 def test_a_profile_that_does_not_exist_is_missing(
     variable: str | None, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By its name, and by that which the environment gives; it is told where it was looked for."""
+    """A missing profile raises SourceMissing, and the message names both files and the known profiles."""
     configure(home, credentials=keys_of("default"))
     if variable:
         monkeypatch.setenv(variable, "nobody")
@@ -343,7 +343,7 @@ def test_a_half_pair_in_the_environment_is_invalid(home: Path, monkeypatch: pyte
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), 86_401])
 def test_a_timeout_is_more_than_nothing_and_a_day_at_most(seconds: float) -> None:
-    """What is not is refused when the source is made."""
+    """A time limit outside its limits is an error when the source is created."""
     with pytest.raises(ValueError, match="process_timeout"):
         Profile(process_timeout=seconds)
 
@@ -352,7 +352,7 @@ def test_a_timeout_is_more_than_nothing_and_a_day_at_most(seconds: float) -> Non
 
 
 def test_a_process_is_run_for_each_fetch_and_its_expiration_kept(home: Path, tmp_path: Path) -> None:
-    """In UTC, whatever the zone that it is told in."""
+    """A process runs once for each fetch, and its expiration is converted to UTC."""
     answer = document(Expiration="2036-11-25T13:00:00+01:00", AccountId="123456789012")
     configure(home, process(home, f"echo run >> {tmp_path}/runs; echo {shlex.quote(answer)}"))
     for _ in range(2):
@@ -365,7 +365,7 @@ def test_a_process_is_run_for_each_fetch_and_its_expiration_kept(home: Path, tmp
 
 
 def test_a_cache_runs_the_process_again_once_its_credentials_run_out(home: Path, tmp_path: Path) -> None:
-    """And not before; what it prints then is what is given."""
+    """A cache runs the process again only after the credentials have expired."""
     clock = ManualClock(datetime.now(UTC))
     configure(home, process(home, f"cat {tmp_path}/answer"))
     cached = Cached(Profile("p"), clock=clock)
@@ -400,7 +400,7 @@ def test_a_cache_runs_the_process_again_once_its_credentials_run_out(home: Path,
 def test_a_process_that_fails_is_told_without_what_it_printed(
     script: str, message: str, is_source: bool, home: Path
 ) -> None:
-    """Its status, or what is wrong with its document; the same where it is that of a source profile."""
+    """The error for a process that fails has its status, or the fault of its document, and not its output."""
     config = process(home, script, "[profile q]" if is_source else "[profile p]")
     configure(home, config + (f"[profile p]\n{ROLE_OF}q\n" if is_source else ""))
     said = failure(Profile("p"))
@@ -411,7 +411,7 @@ def test_a_process_that_fails_is_told_without_what_it_printed(
 @settings(max_examples=30)
 @given(output=ANY_JSON)
 def test_whatever_a_process_prints_is_credentials_or_a_typed_error(output: object, home: Path) -> None:
-    """Any JSON at all, in the place of the document or of one of its fields."""
+    """For any JSON that a process prints, the result is valid credentials or a SourceError."""
     for printed in (json.dumps(output), *(document(**{name: output}) for name in ("AccessKeyId", "Expiration"))):
         (home / "printed").write_text(printed)
         configure(home, f"[profile p]\ncredential_process = cat {home}/printed\n")
@@ -420,7 +420,7 @@ def test_whatever_a_process_prints_is_credentials_or_a_typed_error(output: objec
 
 
 def test_an_expiration_without_a_zone_is_invalid(home: Path) -> None:
-    """Botocore stumbles over it; nobody can say when that is."""
+    """An expiration without a time zone is an error, because botocore cannot compare it."""
     configure(home, printing(home, document(Expiration="2036-11-25T12:00:00")))
     assert "its credential_process returned no valid credentials: " in failure(Profile("p"))
 
@@ -474,7 +474,7 @@ def is_running(pid: int) -> bool:
 @pytest.mark.case("B5", "P59")
 @pytest.mark.parametrize("is_source", [False, True], ids=["itself", "source"])
 def test_a_process_that_hangs_is_ended(is_source: bool, home: Path, tmp_path: Path) -> None:
-    """After the time that it was given, and it is gone then; what it had printed is not told."""
+    """A process that hangs is stopped after the time limit, and the error does not contain its output."""
     header = "[profile q]" if is_source else "[profile p]"
     config = process(home, f"echo $$ > {tmp_path}/pid; echo canary; exec sleep 30", header)
     configure(home, config + (f"[profile p]\n{ROLE_OF}q\n" if is_source else ""))
@@ -574,7 +574,7 @@ def test_a_path_that_only_a_shell_would_replace_is_named_as_that(start: str, hom
 def test_a_process_gets_the_environment_that_botocore_gives_it(
     home: Path, tmp_path: Path, environment_keys: None
 ) -> None:
-    """That of this process, and of stskit's what it runs in: it is the user's own command, and may need any of it."""
+    """A process gets the environment of this process, and in addition the list of processes of stskit."""
     code = "import json, os, sys; json.dump(dict(os.environ), open(sys.argv[1], 'w')); print(sys.argv[2])"
     command = shlex.join([sys.executable, "-c", code, str(tmp_path / "seen"), document()])
     configure(home, f"[profile p]\ncredential_process = {command}\n")
@@ -633,7 +633,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 )
 @pytest.mark.usefixtures("machine")
 def test_a_named_profile_without_credentials_is_refused(settings: str, missing: str, home: Path) -> None:
-    """It must not silently become the role of the machine, which is somebody else's."""
+    """A named profile without credentials is an error, and does not use the role of the machine."""
     configure(home, f"[profile p]\n{settings}\n[sso-session corp]\nsso_start_url = a\n[profile q]\nregion = x\n")
     text = failure(Profile("p"), SourceMissing)
     assert "Profile 'p': it has no credentials" in text
@@ -785,7 +785,7 @@ def test_a_source_profile_has_its_own_keys_whatever_the_environment_says(
 def test_a_role_that_is_refused_is_told_by_the_code(
     answer: Answer, message: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With what to do about it; what the server says and what it was sent is not repeated."""
+    """If STS refuses a role of a profile, the error has the code and the next step, without the text of the server."""
     configure(home, f"[profile p]\n{ROLE_OF}base\nexternal_id = canary-external\n", keys_of("base"))
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with fake_server(answer) as server:
@@ -853,7 +853,7 @@ def in_a_thread(source: Profile) -> BaseException | None:
 
 @pytest.mark.case("R11")
 def test_an_mfa_code_is_asked_for_in_the_main_thread_only(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A refresh in the background must not wait for somebody who is not looking, and says so before any call."""
+    """An MFA code of a profile is requested in the main thread only. Other threads get an error before any call."""
     questions: list[str] = []
 
     def answer(question: str) -> str:

@@ -142,7 +142,7 @@ def test_what_is_secret_is_a_secret() -> None:
 
 @pytest.mark.case("P73")
 def test_plain_forms_are_secret_texts() -> None:
-    """What goes into JSON or an environment is still masked in a repr."""
+    """The values for JSON and for the environment are masked in a repr."""
     for form in (BASE.as_dict(), BASE.to(Environment())):
         assert "base-secret-canary" in json.dumps(form)
         assert "canary" not in repr(form)
@@ -240,7 +240,7 @@ def every_sink(folder: Path) -> list[Sink[Any]]:
 
 @pytest.mark.case("P55")
 def test_a_saved_response_has_fifty_megabytes_at_most(tmp_path: Path) -> None:
-    """One byte more is refused, without a look at what is in the file."""
+    """A saved response of more than 50 MB is refused without being read."""
     path = tmp_path / "log.har"
     path.touch()
     os.truncate(path, 50_000_001)
@@ -267,7 +267,7 @@ def test_the_gate_runs_the_fuzzer() -> None:
     """As one of its steps."""
     gate = ROOT / ".ci" / "run"
     if not gate.exists():
-        pytest.skip("this is no clone, so the gate is not here")
+        pytest.skip("this is not a clone, so the gate is not here")
     assert "tests/fuzz/fuzz_readers.py" in gate.read_text()
 
 
@@ -289,7 +289,7 @@ def test_a_renewed_token_makes_a_new_call(tmp_path: Path) -> None:
 
 @pytest.mark.case("P99")
 def test_an_expired_proof_finds_the_credentials_until_they_expire(tmp_path: Path) -> None:
-    """The token has ended long ago, and STS is called again only after the session."""
+    """With an expired token, cached credentials are still returned until they expire."""
     clock, path, cache = ManualClock(START), tmp_path / "token", FileCache(tmp_path / "cache")
     path.touch(mode=0o600)
     path.write_text(jwt.encode({"sub": "alice", "exp": int((START + timedelta(minutes=5)).timestamp())}, KEY))

@@ -48,7 +48,7 @@ def check(reader: Reader, data: bytes, section: str, folder: Path) -> bool:
     assert b"".join(Ini(after, {section}).updated({section: NEW})) == after
     (folder / "before").write_bytes(data)
     (folder / "after").write_bytes(after)
-    # a file of which a reader reads nothing is not ours to mend
+    # stskit does not change a file that a reader cannot read
     (folder / "probe").write_bytes(data + b"\n\n[probe]\naws_access_key_id = P\naws_secret_access_key = P\n")
     before, now = (reader(folder / name, PROFILES) for name in ("before", "after"))
     if reader(folder / "probe", ["probe"])["probe"] == ("P", "P", None):
@@ -75,7 +75,7 @@ def test_a_tricky_file_is_changed_rightly_or_refused(
 
 
 def some_file(chance: random.Random) -> str:
-    """Sections and lines as people and programs write them, and some as nobody should."""
+    """Return sections and lines as people and programs write them, and some with errors."""
     pick = chance.choice
     text = pick(["", "", "# head\n", "\n", "\x0c"])
     for name in chance.sample(["dev", "default", "a", "dev2", "my profile", "profile default", "\xe9"], 3):

@@ -128,7 +128,7 @@ def test_windows_follow_the_life_of_the_newest(clock: ManualClock) -> None:
 @pytest.mark.case("R8")
 @pytest.mark.parametrize("hours", [1, 24, 365])
 def test_a_wall_clock_that_jumps_ahead_means_refresh(clock: ManualClock, hours: int) -> None:
-    """After a suspend only the wall clock has moved; what has expired by it is replaced."""
+    """Credentials that have expired by the wall clock after a suspend of the machine are replaced."""
     source = ScriptedSource(credentials(clock, minutes=30), lambda: credentials(clock, hours=1))
     both = cached(source, clock)
     both.fetch()
@@ -165,7 +165,7 @@ class Gate:
 
 
 class WatchedClock(ManualClock):
-    """A clock that shows when somebody has looked at it."""
+    """A clock that shows when a caller has read it."""
 
     def __init__(self, start: datetime) -> None:
         super().__init__(start)
@@ -216,7 +216,7 @@ def test_a_crowd_costs_one_call(minutes: int) -> None:
 
 
 def test_a_crowd_in_the_mandatory_window_survives_a_failure() -> None:
-    """One tries and fails; all go on with what is still valid."""
+    """If the refresh of one thread fails in the mandatory window, all threads continue with the valid credentials."""
     clock = CrowdedClock(THREADS)
     old = credentials(clock, hours=1)
     source = ScriptedSource(old, Down())
@@ -305,7 +305,7 @@ class Selfish:
 
 @pytest.mark.case("R7")
 def test_a_source_that_waits_for_itself_is_an_error_and_no_hang(clock: ManualClock) -> None:
-    """The circle is told, and the lock is free again afterwards."""
+    """A source that needs its own credentials raises SourceMissing, and the lock is released."""
     new = credentials(clock, hours=1)
     selfish = Selfish(None, new)
     selfish.around = both = cached(selfish, clock)
@@ -334,7 +334,7 @@ def test_a_source_may_use_the_present_credentials_to_get_new_ones(clock: ManualC
 def test_a_failure_keeps_what_is_valid_and_waits(
     clock: ManualClock, monkeypatch: pytest.MonkeyPatch, draw: Draw, pause: int
 ) -> None:
-    """The next try comes 300 to 600 seconds later, by the clock that nobody sets; a thousand reads change nothing."""
+    """After a failure with valid credentials, the next attempt follows after 300 to 600 seconds."""
     old = credentials(clock, hours=12)
     source = ScriptedSource(old, Down(), Down(), lambda: credentials(clock, hours=12))
     monkeypatch.setattr(random, "uniform", draw)
@@ -358,7 +358,7 @@ def test_a_failure_keeps_what_is_valid_and_waits(
 
 @pytest.mark.case("P145")
 def test_the_long_pause_ends_where_the_credentials_do(clock: ManualClock) -> None:
-    """A pause that was meant for valid credentials does not keep anybody from replacing expired ones."""
+    """The pause for valid credentials ends when they expire."""
     source = ScriptedSource(credentials(clock, hours=1), Down(), lambda: credentials(clock, hours=1))
     both = cached(source, clock)
     both.fetch()
@@ -400,7 +400,7 @@ def test_with_nothing_valid_the_pauses_grow(clock: ManualClock, cold: bool) -> N
 
 
 def test_a_success_forgets_the_failure(clock: ManualClock) -> None:
-    """The windows of the new credentials count, and not what is left of a pause from before them."""
+    """A successful refresh ends the pause of an earlier failure."""
     source = ScriptedSource(credentials(clock, hours=1), Down(), lambda: credentials(clock, minutes=4))
     both = cached(source, clock)
     both.fetch()
@@ -415,7 +415,7 @@ def test_a_success_forgets_the_failure(clock: ManualClock) -> None:
 @pytest.mark.case("R4")
 @pytest.mark.parametrize("life", [timedelta(0), timedelta(hours=-1)])
 def test_an_answer_that_has_expired_is_a_failure(clock: ManualClock, life: timedelta) -> None:
-    """Good credentials are not thrown away for it; without any it is told, with both times."""
+    """A response with expired credentials keeps the valid ones. Without valid ones, it is an error with both times."""
     stale = Credentials("AKIA", "s", "t", clock.now() + timedelta(minutes=45) + life)
     old = credentials(clock, hours=1)
     source = ScriptedSource(old, stale)
@@ -430,7 +430,7 @@ def test_an_answer_that_has_expired_is_a_failure(clock: ManualClock, life: timed
 
 
 def test_an_answer_that_is_no_credentials_is_a_failure(clock: ManualClock) -> None:
-    """A source of somebody else that answers None costs nobody the good ones."""
+    """If a source returns None, valid credentials stay in use."""
     old = credentials(clock, hours=1)
     answers = iter([old, None])
     source = ScriptedSource(lambda: next(answers))  # type: ignore[arg-type,return-value]
@@ -623,11 +623,11 @@ def test_a_failure_keeps_nothing_of_the_source_alive(clock: ManualClock) -> None
     assert [proof() for proof in proofs] == [None]
 
 
-# Whom it is told -----------------------------------------------------------------------------------------------------
+# Listeners -----------------------------------------------------------------------------------------------------
 
 
 class Noted:
-    """A listener that keeps what it was told, and may fail."""
+    """A listener that records its events, and fails on request."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.events: list[RefreshEvent] = []
@@ -677,7 +677,7 @@ def test_a_listener_is_told_of_a_failure_with_nothing_at_hand(clock: ManualClock
 
 
 def test_a_listener_is_told_whether_a_call_was_needed(clock: ManualClock) -> None:
-    """What was found in a cache cost none."""
+    """An event of a refresh from a cache has no seconds, because no call was needed."""
     cache, noted = MemoryCache(), Noted()
     for _ in range(2):
         Cached(ScriptedSource(credentials(clock, hours=1)), cache, key="k", clock=clock, listener=noted).fetch()
@@ -714,7 +714,7 @@ def test_a_listener_that_fails_costs_nobody_credentials(clock: ManualClock) -> N
 
 @pytest.mark.case("R16", "P33")
 def test_a_cached_recipe_pickles_without_credentials() -> None:
-    """What comes out elsewhere has all options, nothing in hand, and works."""
+    """A pickled Cached has all options and no credentials, and works in another process."""
     keys = Credentials("AKIABASE", "base-canary")
     recipe = AssumedRole("arn:aws:iam::123456789012:role/R", source=Static(keys), sts=Fixed())
     both = Cached(recipe, MemoryCache(7), RefreshPolicy(jitter=0.5), "key", SystemClock(), Noted())
@@ -779,7 +779,7 @@ atexit.register(lambda: print(other.fetch().access_key_id))
 
 @pytest.mark.case("R13", "P33", "P156")
 def test_nothing_runs_in_the_background(clock: ManualClock) -> None:
-    """Whoever reads, refreshes: there is no thread to end, and what nobody uses is garbage at once."""
+    """There is no background thread, and an unused Cached is garbage-collected at once."""
     before = threading.active_count()
     both = cached(ScriptedSource(credentials(clock, hours=1)), clock)
     both.fetch()
@@ -813,7 +813,7 @@ def test_a_live_sink_is_attached_to_the_cache_itself(clock: ManualClock) -> None
 
 
 def test_the_repr_names_the_source_and_shows_no_credentials(clock: ManualClock) -> None:
-    """What is held is not part of it."""
+    """The repr names the source and contains no credentials."""
     both = cached(ScriptedSource(credentials(clock, hours=1)), clock)
     both.fetch()
     assert repr(both) == "Cached(ScriptedSource())"

@@ -25,7 +25,7 @@ KEYS = ["alice", "bob", "carol"]
 
 @define(eq=False)
 class Source:
-    """Returns the credentials of one person, or fails as it is told to."""
+    """A source that returns the credentials of one person, or fails on request."""
 
     name: str
     clock: ManualClock

@@ -1,4 +1,4 @@
-"""What goes wrong between here and STS: each refusal and each silence is an error with a next step and no secret."""
+"""Errors of STS, and missing responses, are exceptions with a next step and without a secret."""
 
 from __future__ import annotations
 
@@ -255,7 +255,7 @@ def test_an_answer_that_is_cut_short_is_none(once: None) -> None:
 
 @pytest.mark.case("E11")
 def test_a_redirect_is_not_followed() -> None:
-    """The body holds the proof: it goes to nobody whom another server names."""
+    """A redirect is not followed, because the request contains the proof."""
     with fake_server(granted) as elsewhere:
         error, server = failure(Answer("", 307, {"Location": elsewhere.url}), WEB)
     assert isinstance(error, STSUnavailable)
@@ -437,7 +437,7 @@ BODIES = st.recursive(
 
 @pytest.fixture(scope="module")
 def changing() -> Iterator[Callable[[Answer], BotocoreSTS]]:
-    """An STS that answers as it was told last."""
+    """An STS whose response can be changed."""
     answers: list[Answer] = []
     with fake_server(lambda _: answers[-1]) as server:
 

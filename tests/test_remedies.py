@@ -1,4 +1,4 @@
-"""The next step fits the refusal, and tells what is known that may explain it."""
+"""The remedy fits the error of STS, and includes facts that can explain it."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_a_refused_assertion_tells_what_it_says_and_offers() -> None:
     "proof", [WebIdentityToken("opaque-token"), SAMLAssertion("junk", PROVIDER)], ids=["token", "assertion"]
 )
 def test_of_what_cannot_be_read_nothing_is_told(proof: Proof) -> None:
-    """And the refusal is told all the same."""
+    """For a proof that cannot be read, the error has no facts about its content."""
     assert refusals.describe_proof(proof) == ""
     assert refusal(refused("AccessDenied", status=403), proof).remedy.endswith(".")
 
@@ -258,5 +258,5 @@ def test_a_refusal_that_is_not_about_time_does_not_speak_of_it() -> None:
 
 @pytest.mark.parametrize("headers", [{"Date": "soon"}, {"Date": ""}])
 def test_a_server_without_a_clock_has_no_skew(headers: dict[str, str]) -> None:
-    """What is no date tells nothing."""
+    """A response without a valid date has no clock difference."""
     assert refusal(Answer(refused("RequestExpired").body, 403, headers)).clock_skew is None

@@ -111,7 +111,7 @@ def test_nothing_else_is_tried_again(answer: Answer, pauses: list[float]) -> Non
 @pytest.mark.case("P139")
 @pytest.mark.parametrize(("seconds", "made"), [(5, [1, 2, 2]), (60, [1, 2, 4, 8, 10, 10, 10, 10, 5]), (0.5, [0.5])])
 def test_a_new_role_is_waited_for_where_asked(seconds: float, made: list[float], pauses: list[float]) -> None:
-    """With pauses that grow to ten seconds, for as long as was said, and then the refusal stands."""
+    """A denied new role is tried again for the given time, with pauses up to ten seconds."""
     wait = timedelta(seconds=seconds)
     with fake_server(DENIED) as server, pytest.raises(STSError, match="AccessDenied"):
         assume(ROLE, source=Renewed(), sts=BotocoreSTS(endpoint_url=server.url), wait_for_new_role=wait)
@@ -211,7 +211,7 @@ def test_the_pauses_never_pass_the_end(seconds: float) -> None:
 
 
 class Scripted:
-    """An STS that fails as it was told, once each."""
+    """An STS that raises the given errors, once each."""
 
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
@@ -267,7 +267,7 @@ def test_a_new_role_of_a_chain_is_waited_for_and_no_other_is_called_again(
 
 @pytest.mark.parametrize("code", ["123456", lambda _serial: "123456"], ids=["text", "callable"])
 def test_waiting_for_a_new_role_and_an_mfa_code_are_refused_together(code: object) -> None:
-    """Before any call, and before anybody is asked for the code; the hint names a session with MFA."""
+    """Waiting for a new role together with an MFA code is an error before any call."""
     role = Role(ROLE, mfa=MFA("arn:aws:iam::123456789012:mfa/me", code))  # type: ignore[arg-type]
     with pytest.raises(RoleError, match="wait_for_new_role cannot be used together with mfa.*SessionToken") as caught:
         AssumedRole(role, wait_for_new_role=timedelta(seconds=20))
@@ -334,7 +334,7 @@ def test_a_hub_whose_key_sts_refuses_is_assumed_again(code: str, shared: bool, c
 @pytest.mark.case("P168")
 @pytest.mark.parametrize("code", [*HOP_CODES, "AccessDenied"])
 def test_a_hub_whose_keys_sts_always_refuses_is_not_assumed_for_each_call(code: str, clock: ManualClock) -> None:
-    """Not before a minute, and once in 5 minutes; other codes are no reason at all."""
+    """If STS rejects the keys of a hub, the hub is assumed again after a minute, and at most once in 5 minutes."""
     fake = FakeSTS(clock=clock)
     sts = Dead(fake, code)
     hub = Cached(AssumedRole(CHAIN[0], source=Static(fake.user()), sts=sts), clock=clock)

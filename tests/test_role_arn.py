@@ -112,7 +112,7 @@ def test_an_error_names_the_part_of_an_arn_that_is_wrong(arn: str, problem: str,
 
 
 def test_an_error_about_a_session_arn_does_not_repeat_a_secret() -> None:
-    """A token in the place of the role name is not quoted in the remedy."""
+    """The error for a session ARN does not quote a token that is in the place of the role name."""
     token = "ghp_" + "c4n4ry" * 6
     with pytest.raises(RoleError) as caught:
         RoleARN.parse(f"arn:aws:sts::123456789012:assumed-role/{token}/me")

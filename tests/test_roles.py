@@ -316,7 +316,7 @@ def test_what_is_beyond_the_limits_is_refused_before_any_call(option: str, value
     ],
 )
 def test_an_option_of_the_wrong_type_is_named(option: str, value: Any, message: str) -> None:
-    """With what it must be, and without its value."""
+    """An option of the wrong type raises a TypeError with the expected type and without the value."""
     with pytest.raises(TypeError, match=f"^{message}"):
         Role(**{"arn": ARN, option: value})
 
@@ -361,7 +361,7 @@ def test_a_role_is_named_without_writing_its_arn() -> None:
 
 @given(st.text(min_size=2))
 def test_any_text_of_two_characters_becomes_a_session_name(text: str) -> None:
-    """What is right already stays as it is; asked for explicitly, it is always one that STS takes."""
+    """sanitize_session_name returns a valid session name for any text of two characters or more."""
     name = sanitize_session_name(text)
     assert Role(ARN, session_name=name).session_name == name
     assert sanitize_session_name(name) == name
@@ -397,7 +397,7 @@ def test_options_come_in_the_forms_people_have() -> None:
 
 
 def test_a_role_with_nothing_else_asks_for_nothing_else() -> None:
-    """What was not given is None or empty."""
+    """The options of a role without options are None or empty."""
     role = Role(ARN)
     assert (role.session_name, role.duration, role.policy, role.external_id, role.source_identity) == (None,) * 5
     assert [role.policy_arns, role.tags, role.transitive_tag_keys] == [(), {}, ()]

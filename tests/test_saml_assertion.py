@@ -94,7 +94,7 @@ def test_the_tightest_bounds_count(extra: str, begin: datetime, end: datetime) -
 
 @pytest.mark.parametrize("text", ["2026-11-25T12:00:00.123456789Z", "2026-11-25T12:00:00", "2026-11-25T13:00:00+01:00"])
 def test_times_are_read_as_saml_writes_them(text: str) -> None:
-    """With fractions, without zone, which means UTC, and with another zone, which SAML forbids and somebody writes."""
+    """Times with fractions, without a zone (UTC) and with another zone are read."""
     it = assertion(response().replace(stamp(START), text))
     assert it.issued_at is not None
     assert it.issued_at.replace(microsecond=0) == datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -170,7 +170,7 @@ def test_what_it_has_read_is_no_part_of_its_value() -> None:
 
 
 def test_a_given_provider_is_used_for_an_offered_role() -> None:
-    """It was said so explicitly."""
+    """A given provider is used instead of the listed one."""
     assert assertion(response(), "arn:given").principal_for(ROLE) == "arn:given"
 
 

@@ -86,7 +86,7 @@ def test_what_a_form_does_to_it_is_undone(text: str) -> None:
 
 @pytest.mark.case("S11")
 def test_nothing_is_decoded_twice() -> None:
-    """What is encoded twice is not what a browser sends."""
+    """A response that is encoded twice is refused."""
     with pytest.raises(ProofInvalid, match="neither base64 nor XML"):
         sent(quote(quote(PLAIN, safe=""), safe=""))
 

@@ -1,4 +1,4 @@
-"""A saved SAML response is judged before it is sent: time, audience, roles; and the next step is told."""
+"""A saved SAML response is checked before it is sent (time, audience, roles), and errors have the next step."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_an_assertion_that_does_not_count_yet_is_refused(
 
 
 def test_an_assertion_without_bounds_is_sent(tmp_path: Path, clock: ManualClock) -> None:
-    """Only STS can say what it makes of it."""
+    """An assertion without times is sent."""
     SAMLFile(saved(tmp_path, encoded(response(start=None, end=None))), clock=clock).fetch()
 
 
@@ -139,7 +139,7 @@ def test_another_audience_can_be_asked_for(tmp_path: Path, clock: ManualClock) -
         SAMLFile(path, audience="https://other.example", clock=clock).fetch()
 
 
-# Roles, and what is told ------------------------------------------------------------------------------------------
+# Roles and messages ------------------------------------------------------------------------------------------
 
 
 class NoSTS:
@@ -333,7 +333,7 @@ def test_nothing_that_an_entity_names_is_looked_at(tmp_path: Path) -> None:
 
 @pytest.mark.case("S32")
 def test_a_file_is_read_from_one_descriptor(tmp_path: Path, clock: ManualClock) -> None:
-    """Whatever happens to its name in between, what was opened is what is looked at and read."""
+    """A file is read from one descriptor, so a rename during the read has no effect."""
     path = saved(tmp_path, encoded(response()))
     code = (
         "import sys; from datetime import timedelta; from stskit.sources import SAMLFile\n"

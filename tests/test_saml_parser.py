@@ -1,4 +1,4 @@
-"""The reader of SAML responses: what is in a good one, and that a hostile one is refused, typed and at once."""
+"""The parser of SAML responses reads valid ones, and refuses hostile ones at once with a typed error."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_any_pairs_come_back_under_any_prefix(listed: list[tuple[str, str, bool,
 
 @pytest.mark.case("S26")
 def test_the_default_namespace_will_do() -> None:
-    """Elements without any prefix are told apart by their namespace."""
+    """Elements with the default namespace are read."""
     xml = (
         f"<Response xmlns='{PROTOCOL}'><Assertion xmlns='{ASSERTION}'><AttributeStatement>"
         f"<Attribute Name='https://aws.amazon.com/SAML/Attributes/Role'><AttributeValue>{ROLE},{PROVIDER}"
@@ -220,7 +220,7 @@ def test_xml_that_comes_as_text_loses_the_encoding_it_had(encoding: str, quote: 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "iso-8859-1", "cp1252"])
 def test_bytes_keep_the_encoding_they_declare(encoding: str) -> None:
-    """What comes in base64 is left alone, and read by its own declaration."""
+    """XML in base64 keeps its own encoding declaration."""
     declared = encoding.removesuffix("-sig")
     data = wrapped(assertion(f"{ROLE},{PROVIDER}"), head=f"<?xml version='1.0' encoding='{declared}'?>").encode(
         encoding
@@ -260,7 +260,7 @@ def test_the_limit_of_sts_is_the_limit(length: int, taken: bool) -> None:
     ],
 )
 def test_what_is_neither_base64_nor_xml_is_refused(text: str) -> None:
-    """Nothing is guessed and nothing is dropped: junk, base64url and what is no text at all."""
+    """Text that is neither base64 nor XML is refused without guessing."""
     with pytest.raises(ProofInvalid, match="neither base64 nor XML|not contain well-formed XML|URL-safe") as caught:
         saml_encoding.canonical(text)
     assert caught.value.__context__ is None

@@ -59,7 +59,7 @@ def test_sessions_parse_a_file_of_botocore_once(monkeypatch: pytest.MonkeyPatch)
 def test_an_empty_ca_bundle_does_not_switch_tls_off(
     sink: BotocoreSession | Boto3Session, where: str, home: Path, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An empty setting counts as unset, so that a certificate that nobody signed is refused."""
+    """An empty CA bundle setting does not switch verification off: an untrusted certificate is refused."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     if where == "ca_bundle":
         (home / ".aws").mkdir()

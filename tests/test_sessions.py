@@ -250,7 +250,7 @@ def test_a_million_reads_are_of_one_set_each() -> None:
 @pytest.mark.case("P14", "P31")
 @pytest.mark.parametrize("sink", [BotocoreSession(), Boto3Session()], ids=["botocore", "boto3"])
 def test_a_hundred_threads_at_the_first_look_cost_one_call(sink: BotocoreSession | Boto3Session) -> None:
-    """`get_credentials` of a session that nobody has used yet: one call, no error, one set for all."""
+    """A hundred threads that use a new session at the same moment cause one call, no error and the same credentials."""
     clock = CrowdedClock(100)
     source = ScriptedSource(lambda: credentials(clock, hours=1))
     session: Any = sink.attach(Cached(source, clock=clock))

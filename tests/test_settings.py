@@ -226,7 +226,7 @@ def test_errors_name_the_endpoint_that_was_not_used(
     ],
 )
 def test_a_bad_setting_is_named(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the attribute, and in the text with its value and with what it must be."""
+    """The error for a bad setting names the attribute, its value and the expected value."""
     monkeypatch.setenv(variable, value)
     with fake_server(granted) as server:
         sts = BotocoreSTS(endpoint_url=server.url)

@@ -87,7 +87,7 @@ def test_whatever_is_in_the_files_is_read_as_botocore_reads_it(
 def test_the_files_that_the_environment_names_are_read(
     variables: dict[str, str], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the variables in their paths; a folder is no file."""
+    """The files of the environment variables are read, and a folder counts as no file."""
     configure(home, "[profile a]\nregion = a\n", "[a]\nb = c\n")
     (home / "elsewhere").write_text("[profile e]\nregion = e\n")
     for name, value in variables.items():

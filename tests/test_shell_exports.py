@@ -1,4 +1,4 @@
-"""What is put out for a shell sets the variables in it, byte by byte, and runs nothing."""
+"""The commands for a shell set the variables to the exact bytes, and run no other command."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def put(file: str, text: str) -> None:
 
 
 def check_round_trips(shell: str, way: str) -> None:
-    """Each nasty value, as token and as region, gets to a child of *shell*, and nothing runs or is said on the way."""
+    """Check that each difficult value reaches a child of *shell* unchanged, without other commands or output."""
     lines = []
     for number, value in enumerate(NASTY):
         sink = ShellExports(DIALECTS[shell], region=value)

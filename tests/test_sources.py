@@ -1,4 +1,4 @@
-"""Where proof comes from: read anew for each fetch, and what is missing, broken or too large is told apart."""
+"""Sources read their file at each fetch, and have different errors for a missing, a damaged and a too large file."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_file_that_is_not_there_is_missing(source: FileSource, tmp_path: Path)
 def test_a_file_with_something_else_in_it_is_invalid(
     source: FileSource, content: bytes, message: str, tmp_path: Path
 ) -> None:
-    """The error names the file and tells nothing of what is in it."""
+    """The error for a file with other content names the file and quotes no content."""
     path = tmp_path / "proof"
     path.write_bytes(content)
     error = failure(source(path))
@@ -80,7 +80,7 @@ def test_a_file_with_something_else_in_it_is_invalid(
 
 @pytest.mark.parametrize("source", FILE_SOURCES)
 def test_what_is_no_regular_file_is_not_read(source: FileSource, tmp_path: Path) -> None:
-    """A folder, a FIFO nobody writes to, a device without end, a link to itself: an error, at once."""
+    """A folder, a FIFO without a writer, an endless device and a link to itself are errors at once."""
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "loop").symlink_to("loop")
     for path in (tmp_path, tmp_path / "fifo", Path("/dev/zero"), tmp_path / "loop"):

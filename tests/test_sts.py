@@ -1,4 +1,4 @@
-"""`BotocoreSTS`: what goes out for each proof and each option, what comes back, and what real servers refuse."""
+"""`BotocoreSTS`: the request for each proof and option, the response, and errors of real servers."""
 
 from __future__ import annotations
 
@@ -284,7 +284,7 @@ def test_a_given_session_name_is_never_altered(operation: str, monkeypatch: pyte
 
 @pytest.mark.parametrize("name", ["a", "x" * 65, "two words", "a/b", "ä"])
 def test_a_wrong_session_name_in_the_environment_is_an_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is somebody's wish, so it is not mended; nothing is sent. A SAML session has its name from elsewhere."""
+    """A session name of the environment that is not valid is an error, and nothing is sent. SAML sessions ignore it."""
     monkeypatch.setenv("AWS_ROLE_SESSION_NAME", name)
     with fake_server(granted) as server:
         with pytest.raises(RoleError, match="session_name"):
@@ -298,7 +298,7 @@ def test_a_wrong_session_name_in_the_environment_is_an_error(name: str, monkeypa
 
 @pytest.fixture
 def hostile(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keys in the environment, a default profile that runs a process; gives the file that this process would make."""
+    """Set keys and a default profile with a process. Return the file that the process would create."""
     trap = tmp_path / "trap"
     (home / ".aws").mkdir()
     (home / ".aws" / "config").write_text(f"[default]\ncredential_process = touch {trap}\nregion = eu-north-1\n")
@@ -339,7 +339,7 @@ def test_a_call_that_needs_no_keys_looks_for_none(
 
 
 def test_the_trap_works(hostile: Path) -> None:
-    """The process does run for who asks for these keys."""
+    """The process of the trap runs if the default profile is used."""
     with pytest.raises(ProofInvalid):
         Profile("default").fetch()
     assert hostile.exists()
@@ -430,7 +430,7 @@ def test_an_interrupt_is_not_turned_into_an_error(total_timeout: float | None) -
 
 @pytest.fixture
 def verifying(aws: LocalAWS) -> LocalAWS:
-    """A server that checks what it is sent."""
+    """A server that checks the signature of requests."""
     if not aws.has_seaweedfs:
         pytest.skip("SeaweedFS is not installed, and moto believes everything")
     return aws

@@ -1,4 +1,4 @@
-"""The fake and SeaweedFS, which verifies what it is sent, agree on what is right and what is wrong."""
+"""The fake and SeaweedFS, which verifies proofs, accept and refuse the same requests."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_the_same_call_gets_the_same_answer(aws: LocalAWS, fake: FakeSTS, base: 
 
 
 def test_the_same_token_gets_the_same_answer(aws: LocalAWS, fake: FakeSTS) -> None:
-    """Each signs with a key that the one it is for knows; expired, and of somebody who is not trusted."""
+    """The fake and SeaweedFS give the same result for valid, expired and untrusted tokens."""
     if not aws.has_seaweedfs:
         pytest.skip("no SeaweedFS here")
     from datetime import timedelta

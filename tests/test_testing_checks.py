@@ -42,7 +42,7 @@ NUMBERS = count(1)
 
 
 def test_the_source_of_a_saml_file_conforms(tmp_path: Path) -> None:
-    """A new response is seen, and what is broken is a `SourceError`."""
+    """SAMLFile passes check_source: it returns a new response, and raises SourceError for a damaged one."""
     file, broken = tmp_path / "samlresponse.log", tmp_path / "broken"
 
     def renew() -> None:
@@ -84,7 +84,7 @@ def test_the_source_of_a_profile_conforms(file: Path) -> None:
 
 
 def test_sources_without_a_place_conform() -> None:
-    """What is made of other sources, and what is at hand."""
+    """Sources that wrap other sources, and Static, pass check_source."""
     sts = FakeSTS()
     user = Static(sts.user())
     for source in (
@@ -164,7 +164,7 @@ def failing_over(text: str) -> Source[Proof]:
 
 
 class Careless:
-    """A source whose frames hold what it read, as plain text."""
+    """A source whose frames contain the secret as plain text."""
 
     def fetch(self) -> Credentials:
         text = "my-" + "canary"
@@ -227,7 +227,7 @@ def test_a_source_without_frames_tells_nothing() -> None:
 @pytest.mark.case("P22")
 @pytest.mark.parametrize("name", BAD_SOURCES)
 def test_a_broken_source_is_caught(name: str) -> None:
-    """In one sentence that says what is wrong."""
+    """check_source reports a faulty source in one sentence."""
     make, options, sentence = BAD_SOURCES[name]
     with pytest.raises(AssertionError, match=sentence):
         check_source(make, **options)
@@ -237,7 +237,7 @@ def test_a_broken_source_is_caught(name: str) -> None:
 
 
 def test_the_sinks_that_write_files_conform(tmp_path: Path) -> None:
-    """They write whole sets, refuse what has expired, and leave all as it was where they cannot write."""
+    """The sinks that write files pass check_sink."""
     file, env = tmp_path / "credentials", tmp_path / "secrets.env"
     blocked = tmp_path / "blocked"
     blocked.mkdir(0o700)
@@ -316,7 +316,7 @@ def mixes(place: Place, credentials: Credentials) -> None:
 
 
 class Telling:
-    """A sink that keeps what it has written, and shows it."""
+    """A sink whose repr shows the credentials."""
 
     def __init__(self) -> None:
         self.last = ""
@@ -343,7 +343,7 @@ BAD_SINKS: dict[str, tuple[Callable[[Place, Credentials], object], dict[str, Any
 
 @pytest.mark.parametrize("name", BAD_SINKS)
 def test_a_broken_sink_is_caught(name: str) -> None:
-    """In one sentence that says what is wrong."""
+    """check_sink reports a faulty sink in one sentence."""
     write, options, sentence = BAD_SINKS[name]
     place = Place()
     broken = [lambda each=each: Odd(place, each) for each in options.pop("broken", ())]
@@ -383,7 +383,7 @@ def test_the_cache_in_files_conforms(tmp_path: Path) -> None:
 
 
 class Drawer:
-    """A cache that works; what is broken about it is a subclass of it."""
+    """A correct cache. Its subclasses have one fault each."""
 
     def __init__(self) -> None:
         self.entries: dict[str, CacheEntry] = {}
@@ -553,7 +553,7 @@ BAD_CACHES: dict[type[Drawer], str] = {
 
 @pytest.mark.parametrize("kind", BAD_CACHES, ids=lambda kind: kind.__name__)
 def test_a_broken_cache_is_caught(kind: type[Drawer]) -> None:
-    """In one sentence that says what is wrong."""
+    """check_cache reports a faulty cache in one sentence."""
     with pytest.raises(AssertionError, match=BAD_CACHES[kind]):
         check_cache(kind)
 
@@ -566,7 +566,7 @@ def test_a_cache_that_gives_up_is_caught_however_slow_the_machine(monkeypatch: p
 
 
 class Waiting(Drawer):
-    """It waits for as long as caches do, whether it is told to or not."""
+    """A cache that always waits, also with wait=False."""
 
     @contextmanager
     def exclusive(self, key: str, /, *, wait: bool) -> Iterator[bool]:
@@ -580,14 +580,14 @@ class Waiting(Drawer):
 
 
 def test_a_cache_that_waits_unasked_is_caught_before_it_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It gives the right answer in the end, so the check does not wait for it. The limit inside is lowered."""
+    """check_cache reports a cache that waits with wait=False, without waiting for its time limit."""
     monkeypatch.setattr(checks, "_AT_ONCE", 0.05)
     with pytest.raises(AssertionError, match=r"Waiting\.exclusive\(wait=False\) waited or failed"):
         check_cache(Waiting)
 
 
 def test_a_cache_that_works_passes() -> None:
-    """So what is caught above is what is broken, and nothing else."""
+    """A correct cache passes check_cache."""
     check_cache(Drawer)
 
 
@@ -615,7 +615,7 @@ def test_a_cache_of_one_process_is_caught_where_it_is_meant_for_several() -> Non
 
 
 def test_a_cache_that_fails_in_another_process_is_caught(tmp_path: Path) -> None:
-    """What that process says is not shown, for it may tell secrets."""
+    """check_cache reports a cache that fails in another process, without the output of that process."""
     with pytest.raises(AssertionError, match="Homebound does not work in another process"):
         check_cache(Homebound, processes=True)
 

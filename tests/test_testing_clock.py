@@ -12,7 +12,7 @@ from stskit.testing import ManualClock
 
 
 def test_time_passes_for_both_clocks() -> None:
-    """By as much as it is told, and not before."""
+    """advance moves both clocks by the given time."""
     clock = ManualClock(START)
     seconds = clock.monotonic()
     assert (clock.now(), clock.monotonic()) == (START, seconds)
@@ -31,7 +31,7 @@ def test_setting_the_wall_clock_leaves_the_other_one() -> None:
 
 
 def test_it_starts_at_the_present_in_whole_seconds() -> None:
-    """So that what is valid by it is valid by the clock of the system too."""
+    """A ManualClock starts with the current time in whole seconds."""
     before = datetime.now(UTC).replace(microsecond=0)
     start = ManualClock().now()
     assert before <= start <= datetime.now(UTC)

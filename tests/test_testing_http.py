@@ -138,7 +138,7 @@ def test_the_aws_cli_can_call_it(sts: FakeSTS, url: str) -> None:
 
 
 def test_a_session_of_boto3_refreshes_itself_from_it(sts: FakeSTS, url: str) -> None:
-    """A recipe of stskit over the network, and a client that uses what it gives."""
+    """A refreshing session works with the fake over HTTP."""
     recipe = AssumedRole(ROLE, source=Static(sts.user()), sts=BotocoreSTS(endpoint_url=url))
     session = recipe.to(Boto3Session("eu-central-1"))
     who = session.client("sts", endpoint_url=url).get_caller_identity()
@@ -200,7 +200,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str, int, str]] = {
 @pytest.mark.case("P22")
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_aws_refuses_is_refused(sts: FakeSTS, url: str, name: str) -> None:
-    """By the limits of botocore's model, which boto3 itself looks at in part only, and was told not to."""
+    """The fake refuses values outside the limits of botocore's model."""
     method, change, code, status, says = REFUSED[name]
     usual = {} if method == "get_access_key_info" else NAMED
     usual = {"RoleArn": ROLE} if method == "assume_role_with_saml" else usual
@@ -294,7 +294,7 @@ def test_a_signature_is_over_the_whole_request(sts: FakeSTS, url: str) -> None:
 
 
 def test_a_session_token_has_to_be_signed_too(sts: FakeSTS, url: str) -> None:
-    """Else anybody could put another one in its place."""
+    """A request with a session token that was not signed is refused."""
     session = sts.session_token(sts.user())
     bare = Credentials(session.access_key_id, session.secret_access_key)
     headers = {**signed(url, bare, WHO), "X-Amz-Security-Token": str(session.session_token)}
@@ -330,7 +330,7 @@ def test_a_role_that_the_assertion_does_not_offer_is_refused(sts: FakeSTS, url: 
 
 
 def outcome(sts: FakeSTS | BotocoreSTS, proof: Proof, role: Role) -> dict[str, Any]:
-    """What is told of an error, without what is of one face alone: where it was asked, and how often."""
+    """Return the attributes of an error that must be equal in process and over HTTP."""
     with pytest.raises(StskitError) as caught:
         sts.exchange(proof, role)
     error = caught.value
@@ -429,7 +429,7 @@ def test_many_callers_at_once_get_their_own(sts: FakeSTS, url: str) -> None:
 
 
 def test_a_server_that_closes_leaves_nothing(sts: FakeSTS) -> None:
-    """No thread, no port, and nobody who waits: not even where connections are open and one hangs."""
+    """After a server was closed, no thread, no port and no waiting request remains."""
     before = set(threading.enumerate())
     waiting: list[Exception] = []
     with sts.serve() as url:
@@ -455,7 +455,7 @@ def test_a_server_that_closes_leaves_nothing(sts: FakeSTS) -> None:
 
 
 def test_a_caller_who_hangs_up_is_not_waited_for(sts: FakeSTS) -> None:
-    """In the middle of a request, while the server hangs, and before the answer; nothing is said of it."""
+    """If a caller disconnects, the server continues without a message."""
     with sts.serve() as url:
         host, port = url.removeprefix("http://").split(":")
         for data in (b"POST / HTTP/1.1\r\nContent-Le", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nAct"):

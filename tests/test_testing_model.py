@@ -1,4 +1,4 @@
-"""The query protocol of the fake: it reads what botocore writes, botocore reads what it writes, and limits are kept."""
+"""The fake reads the requests of botocore, botocore reads the responses of the fake, and limits are checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``python -m stskit.testing``: what it puts where, and that it leaves nothing behind."""
+"""``python -m stskit.testing`` creates its files, and removes them at the end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROLE = "arn:aws:iam::123456789012:role/"
 
 @contextmanager
 def practising(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The program at work, and what it says first."""
+    """Run the program, and yield it with its first output."""
     command = [sys.executable, "-m", "stskit.testing", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -150,7 +150,7 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_a_folder_that_was_left_behind_is_taken_over(tmp_path: Path) -> None:
-    """After a kill, or made empty before; what is not ours stays, and so does the folder."""
+    """A folder that remained after a kill, or is empty, is used again. Other files and the folder then stay."""
     folder = tmp_path / "practice"
     folder.mkdir(0o755)
     with practising(str(folder)) as (process, _):

@@ -55,7 +55,7 @@ def test_the_certificate_is_the_one_of_the_key_set() -> None:
 
 @pytest.mark.case("P22")
 def test_a_saml_response_is_one_for_others() -> None:
-    """Signxml verifies it, and stskit reads in it what was ordered."""
+    """signxml verifies a SAML response of the test kit, and stskit reads the requested content."""
     idp = IdentityProvider("https://other.example", name="other", clock=ManualClock(START))
     response = idp.saml_response(
         roles=[ROLE, (ROLE, PROVIDER)],
@@ -178,7 +178,7 @@ def test_a_signature_that_was_changed_is_refused(name: str) -> None:
 
 @pytest.mark.case("P22")
 def test_a_token_is_one_for_others() -> None:
-    """PyJWT verifies it by the key set, and stskit reads in it what was ordered."""
+    """PyJWT verifies a token of the test kit with the key set, and stskit reads the requested content."""
     idp = IdentityProvider(clock=ManualClock())
     token = idp.oidc_token(
         subject="bob", audience=["a", "b"], lifetime=timedelta(minutes=5), claims={"nbf": None, "x": 1}

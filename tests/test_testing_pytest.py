@@ -1,4 +1,4 @@
-"""The pytest plugin, in a pytest of its own: its fixtures, what it imports, and what it shows of secrets."""
+"""The pytest plugin in a separate pytest: its fixtures, its imports, and masked secrets."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ ONE, TWO = (
 
 @dataclasses.dataclass
 class Job:
-    """A class of somebody else, with the attributes of an instance."""
+    """A class of a user with the attributes of an instance."""
 
     name: str
     keys: object

@@ -1,4 +1,4 @@
-"""`FakeSTS` in process: what it gives, what it refuses and how, and that it does as it is told."""
+"""`FakeSTS` in process: its responses, its errors, and its faults."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def refusal(sts: FakeSTS, proof: Proof, role: Role) -> STSError:
 
 
 def test_a_first_test_is_three_lines() -> None:
-    """Every role exists, and whoever has keys that it gave may assume it."""
+    """In a new FakeSTS, every role exists, and a caller with keys of user() can assume it."""
     sts = FakeSTS()
     credentials = assume(ROLE, source=Static(sts.user()), sts=sts)
     assert credentials.account_id == "123456789012"
@@ -326,7 +326,7 @@ def test_a_token_must_name_the_key_and_its_algorithm(sts: FakeSTS, header: dict[
 
 
 def test_a_token_without_nbf_counts_from_iat(sts: FakeSTS) -> None:
-    """And what is no number there does not count."""
+    """A token without nbf is valid from iat. Values that are not numbers are ignored."""
     late = int((START + timedelta(hours=1)).timestamp())
     assert refusal(sts, token(sts, claims={"nbf": None, "iat": late}), Role(ROLE)).code == "InvalidIdentityToken"
     assert sts.exchange(token(sts, claims={"nbf": "soon"}), Role(ROLE))
@@ -346,7 +346,7 @@ def test_the_longest_session_is_the_roles(sts: FakeSTS) -> None:
 
 
 def test_a_chained_role_lasts_an_hour_at_most(sts: FakeSTS) -> None:
-    """A user's session is no role, and does not count."""
+    """A chained role lasts an hour at most. A session of a user does not make a chain."""
     hub = sts.exchange(sts.user(), Role(HUB))
     error = refusal(sts, hub, Role(ROLE, duration=3601))
     assert (error.code, "1 hour session limit for roles assumed by role chaining" in str(error)) == (
@@ -533,7 +533,7 @@ def test_faults_come_one_for_each_call(sts: FakeSTS) -> None:
 
 
 def test_a_fault_may_last_until_told_otherwise(sts: FakeSTS) -> None:
-    """What was ordered for single calls comes first."""
+    """A fault of always() lasts until it is removed. Faults of next() come first."""
     user = sts.user()
     sts.always(Refuse("IDPCommunicationErrorException", "Try again", 400))
     sts.next(None)
@@ -576,7 +576,7 @@ def test_a_field_that_is_missing_is_one_that_nobody_needs(sts: FakeSTS) -> None:
 
 
 def test_a_clock_that_is_off_shows(sts: FakeSTS) -> None:
-    """In the end of what is given, in what has expired, and in the time of a signature."""
+    """ClockOff changes the expirations, the expiry checks and the signature times."""
     user = sts.user()
     session = sts.exchange(user, Role(ROLE))
     sts.always(ClockOff(timedelta(minutes=10)))
@@ -611,7 +611,7 @@ def test_a_refresh_that_fails_keeps_what_is_valid(sts: FakeSTS, clock: ManualClo
 
 
 def test_calls_are_remembered_without_showing_secrets(sts: FakeSTS) -> None:
-    """Who, what, and how it ended; what is secret can be compared and shows in no repr."""
+    """A FakeSTS records calls. Secrets in them can be compared, and no repr shows them."""
     user = sts.user("alice")
     role = Role(ROLE, session_name="me", external_id="canary-id", mfa=MFA(SERIAL, "777888"), tags={"a": "b"})
     sts.exchange(user, role)

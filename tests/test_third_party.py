@@ -1,4 +1,4 @@
-"""The example of somebody else's distribution: all that it needs is public. Its own tests run in .ci/run."""
+"""The example package of docs/examples uses public names only. Its own tests run in .ci/run."""
 
 from __future__ import annotations
 

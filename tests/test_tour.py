@@ -1,4 +1,4 @@
-"""The tour does what it says, touches nothing of the user's, and leaves nothing behind, however it ends."""
+"""The tour completes its steps, changes no file of the user, and leaves nothing behind."""
 
 from __future__ import annotations
 

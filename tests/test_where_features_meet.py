@@ -333,7 +333,7 @@ def test_a_fleet_whose_key_cannot_be_replaced_has_the_refusal_in_each_outcome(cl
 
 
 def test_a_fleet_whose_thread_cannot_be_started_makes_no_more_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The workers that were started stop, because nobody iterates."""
+    """If a thread of a fleet cannot be started, the other workers stop and make no more calls."""
     sts, start, started, release = FakeSTS(), threading.Thread.start, list[Any](), threading.Event()
 
     class Waiting:

@@ -214,7 +214,7 @@ def test_an_empty_ca_bundle_does_not_switch_tls_off(
 
 @contextmanager
 def dripping(begin: bytes, piece: bytes, tls: ssl.SSLContext | None = None) -> Iterator[tuple[str, list[int]]]:
-    """A server that answers with *begin*, then with *piece* again and again for as long as somebody reads."""
+    """Return a server that sends *begin*, and then *piece* again and again."""
     calls: list[int] = []
     stop = threading.Event()
 
@@ -356,7 +356,7 @@ def test_a_stub_that_answers_before_the_call_ends_no_other_exchange() -> None:
 
 
 class Answered:
-    """What a stub has in the place of an HTTP response."""
+    """The HTTP response of a stub."""
 
     status_code = 200
 

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.debian
 
 
 def command(*arguments: object) -> list[str]:
-    """Python itself, not a program that starts it: what it does is traced."""
+    """Return the command of Python itself, because its system calls are traced."""
     here = Path(__file__).parent
     return [os.path.realpath(sys.executable), str(here / "writing.py"), *map(str, arguments)]
 
@@ -53,7 +53,7 @@ class Writer:
         )
 
     def __call__(self, *options: str) -> str:
-        """What came of it; nothing where it was killed."""
+        """Return the result of the run, or nothing if it was killed."""
         self.path.write_text(OTHER)
         stdin, stdout = self.process.stdin, self.process.stdout
         assert stdin is not None
@@ -85,7 +85,7 @@ def writer(file: Path) -> Iterator[Writer]:
 
 
 def calls_of(writer: Writer) -> list[tuple[str, int]]:
-    """The system calls of one write, each with which one of its kind it is; but for those that tell how it went."""
+    """Return the system calls of one write with their numbers."""
     assert writer() == "written"
     lines = re.findall(r"^(\w+)\((.*)", writer.log.read_text(), re.MULTILINE)
     names = [name for name, _ in lines]
@@ -332,7 +332,7 @@ def test_a_first_file_that_cannot_be_restored_is_named(file: Path, monkeypatch: 
 
 
 def test_an_interrupt_after_the_first_file_restores_it(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where it comes right after the rename, before anybody could note that it was done."""
+    """An interrupt right after the first rename restores the first file."""
     rename = os.rename
 
     def rename_then_interrupt(old: str, new: str, **folders: int) -> None:
@@ -357,7 +357,7 @@ Credentials("ASIANEW", "new/secret+", "newtoken==").to(CredentialsFile("dev", sy
 
 
 def test_the_next_writer_removes_a_backup_that_a_kill_left_unfinished(file: Path) -> None:
-    """It holds old keys under a name that nobody looks for."""
+    """The next write removes an unfinished backup of a killed process, because it contains old keys."""
     assert subprocess.run([sys.executable, "-c", KILLED_BACKUP, file], check=False).returncode == -9
     assert len([name for name in folder_of(file) if name.startswith(".credentials.bak.")]) == 1
     SESSION.to(CredentialsFile("dev"))
@@ -368,7 +368,7 @@ def test_the_next_writer_removes_a_backup_that_a_kill_left_unfinished(file: Path
 
 
 def as_user(user: int, action: Callable[[], object], group: int = 65534) -> str:
-    """What comes of *action* in a process of another user: the error, or nothing."""
+    """Return the error of *action* in a process of another user, or nothing."""
     here, there = os.pipe()
     child = os.fork()
     if child == 0:  # pragma: no cover - another process

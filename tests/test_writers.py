@@ -49,7 +49,7 @@ for round in sys.stdin:
 @pytest.mark.gate
 @pytest.mark.case("F4")
 def test_sixteen_writers_lose_nothing_in_five_rounds(file: Path) -> None:
-    """Fifty profiles each; whoever reads meanwhile reads a whole file with all that was there before."""
+    """Sixteen writers of fifty profiles each lose none, and a reader always sees a complete file."""
     start = [sys.executable, "-c", WORKER, str(file)]
     writers = [
         subprocess.Popen([*start, str(number), str(PROFILES)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -81,7 +81,7 @@ def test_sixteen_writers_lose_nothing_in_five_rounds(file: Path) -> None:
 
 
 def as_the_aws_cli(file: Path, read: str, name: str) -> None:
-    """Write what was read before and one profile more, in place and without a lock."""
+    """Write the old content with one more profile, in place and without a lock."""
     with file.open("w") as target:
         target.write(f"{read}\n[{name}]\naws_access_key_id = AKIACLI\naws_secret_access_key = s\n")
 
@@ -104,7 +104,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, step: str, others: list[Callable[
 def test_what_another_program_writes_meanwhile_is_not_lost_and_does_not_lose_ours(
     step: str, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between reading and replacing, or right after: all is done again from what is there then."""
+    """If another program writes during a write of stskit, both changes are kept."""
     meanwhile(monkeypatch, step, [lambda: as_the_aws_cli(file, OTHER, "theirs")])
     SESSION.to(CredentialsFile("ours"))
     assert sorted(raw_config_parse(str(file))) == ["other", "ours", "theirs"]
@@ -208,7 +208,7 @@ def test_a_file_that_has_been_empty_for_a_while_is_written_at_once(
 
 
 def test_a_file_that_was_just_made_empty_costs_one_pause(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody writes to it, so it is what it is."""
+    """An empty file costs one pause, and is then used as it is."""
     put(file, "")
     pauses = Pauses(monkeypatch)
     SESSION.to(CredentialsFile("ours"))
@@ -299,7 +299,7 @@ def test_a_file_that_never_rests_is_given_up(file: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.case("F6")
 def test_what_killed_writers_left_is_swept(file: Path) -> None:
-    """Theirs of this file at once, those of others after an hour, and nobody else's at all."""
+    """A write removes temporary files of killed writers: of its file at once, and of other files after an hour."""
     old = [
         f".credentials.stskit-{'a' * 16}.tmp",
         f".credentials.bak.stskit-{'a' * 16}.tmp",

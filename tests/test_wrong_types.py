@@ -202,7 +202,7 @@ FUNCTIONS = {"code", "progress", "make", "renew", "look", "spoil"}  # a class is
 def test_a_value_of_the_wrong_type_is_named(
     function: Callable[..., object], given: dict[str, object], name: str, value: object, home: object
 ) -> None:
-    """With what is expected, the class that was given, and never the value, which may be a secret."""
+    """A value of the wrong type raises a TypeError with the expected type, and does not quote the value."""
     if value is Other and name in FUNCTIONS:
         pytest.skip("a class can be called")
     changed = {**given, name: value}

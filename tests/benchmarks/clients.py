@@ -1,4 +1,4 @@
-"""What is measured: how stskit and each of its peers get credentials, as a program of a user would do it.
+"""Ways to get credentials with stskit and with each of its peers, as a program of a user does it.
 
 It runs in processes of its own, whose start counts, so each way imports what it needs and this module nothing. Where
 STS is and the keys to begin with come from the environment, see `fresh`.
@@ -111,7 +111,7 @@ def bulk_stskit(number: int, workers: int) -> None:
 
 
 def bulk_naive(number: int, _workers: int) -> None:
-    """What is copied from page to page: a session and a client for each role, one after the other."""
+    """The usual code of tutorials: a session and a client for each role, one after the other."""
     import boto3
 
     for n in range(number):

@@ -149,7 +149,7 @@ def many(folder: str, setup: Setup) -> Results:
 def timed(action: Callable[[], object], touch: str = "") -> float:
     if touch:
         os.utime(touch)  # so that the file is not as this process left it
-    os.sync()  # so that nobody pays for what others have not written yet
+    os.sync()  # so that no measurement includes the writes of others
     start = perf_counter()
     action()
     return perf_counter() - start

@@ -1,4 +1,4 @@
-"""Processes of their own for what is measured, in an environment that holds nothing else."""
+"""Run measurements in separate processes, in an environment with nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Areas 6 and 7: what it takes to read credentials that are fresh, and to keep many that refresh themselves."""
+"""Areas 6 and 7: the cost of reading fresh credentials, and of keeping many that refresh themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was measured, what was to be reached, and the rows of the table that come of the two."""
+"""Measurements and goals, and the rows of the table from both."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def middle_half(values: Sequence[float]) -> tuple[float, float]:
 
 
 def shown(one: Measured) -> str:
-    """The middle of what was measured, or the span of what was counted, with the unit; or what went wrong."""
+    """Return the median of measurements, or the range of counts, with the unit; or the error."""
     if not one.values:
         return one.fault or "nothing"
     least, most = min(one.values), max(one.values)

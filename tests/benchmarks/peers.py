@@ -52,7 +52,7 @@ def _environment(folder: str, package: str) -> str:
 
 
 def versions(setup: Setup) -> dict[str, str]:
-    """Of Python and of what is compared."""
+    """Return the versions of Python and of the compared packages."""
     found = {"Python": platform.python_version()}
     found |= {name: each for name, package in PACKAGES.items() if (each := _version(package))}
     for name, python in setup.pythons.items():

@@ -1,6 +1,6 @@
-"""An STS that answers as fast as a process can, after a delay that it is told, and counts AssumeRole.
+"""A minimal STS that responds after a given delay and counts AssumeRole.
 
-It runs in a process of its own and speaks HTTP by hand, so that what is measured is the client.
+It runs in a process of its own and speaks HTTP by hand, so that only the client is measured.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def answer(action: str, result: str) -> bytes:
 
 
 class Stub:
-    """Answers every POST, keeps connections, and counts; a GET is told the count."""
+    """Respond to every POST, keep connections, and count. A GET returns the count."""
 
     def __init__(self, delay: float) -> None:
         self.delay, self.calls = delay, 0

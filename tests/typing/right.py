@@ -133,7 +133,7 @@ in_memory: Source[SAMLAssertion] = Static(assertion)
 
 
 class Drawer:
-    """A cache of somebody else."""
+    """A cache of a user."""
 
     def get(self, key: str, /) -> CacheEntry | None:
         return None

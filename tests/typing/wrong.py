@@ -25,7 +25,7 @@ ShellExports("nu")  # type: ignore[arg-type]
 Boto3Session().attach(credentials)  # type: ignore[arg-type]
 Cached(credentials)  # type: ignore[arg-type]
 
-# a source of a proof that is no credentials, where credentials are needed
+# a source of another proof, where credentials are needed
 Boto3Session().attach(SAMLFile("file"))  # type: ignore[arg-type]
 Cached(SAMLFile("file"))  # type: ignore[arg-type]
 
@@ -45,7 +45,7 @@ Credentials("id")  # type: ignore[call-arg]
 # a session of the user's own is had by credentials, and by no other proof
 SessionToken(SAMLFile("file"))  # type: ignore[arg-type]
 
-# a proof in memory is still no credentials, and other values are no proof
+# a proof in memory is not a source of credentials, and other values are not a proof
 Cached(Static(WebIdentityToken("token")))  # type: ignore[arg-type]
 Static("token")  # type: ignore[type-var]
 
@@ -57,10 +57,10 @@ MFA("serial-number", 123456)  # type: ignore[arg-type]
 # an outcome may be an error
 next(assume_all(["arn"])).credentials.as_dict()  # type: ignore[union-attr]
 
-# nobody changes what a token says
+# the claims of a token are read-only
 WebIdentityToken("token").claims["sub"] = "other"  # type: ignore[index]
 
-# a cache is no source, a folder is no cache, and a cache keeps entries
+# a cache is not a source, a folder is not a cache, and a cache keeps entries
 Cached(FileCache())  # type: ignore[arg-type]
 Cached(recipe, "folder")  # type: ignore[arg-type]
 MemoryCache().put("key", credentials)  # type: ignore[arg-type]
