@@ -12,7 +12,7 @@ from stskit.testing import ManualClock
 
 
 def test_time_passes_for_both_clocks() -> None:
-    """advance moves both clocks by the given time."""
+    """Advancing the clock moves both clocks by the given time."""
     clock = ManualClock(START)
     seconds = clock.monotonic()
     assert (clock.now(), clock.monotonic()) == (START, seconds)

@@ -55,7 +55,7 @@ def test_the_certificate_is_the_one_of_the_key_set() -> None:
 
 @pytest.mark.case("P22")
 def test_a_saml_response_is_one_for_others() -> None:
-    """signxml verifies a SAML response of the test kit, and stskit reads the requested content."""
+    """A verifier (signxml) verifies a SAML response of the test kit, and stskit reads the requested content."""
     idp = IdentityProvider("https://other.example", name="other", clock=ManualClock(START))
     response = idp.saml_response(
         roles=[ROLE, (ROLE, PROVIDER)],
