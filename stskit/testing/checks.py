@@ -223,7 +223,8 @@ def check_sink(
     for result in _run_concurrently(lambda number: sink.write(first if number % 2 else second)):
         if isinstance(result, Exception):
             problem = f"{name}.write() raised {type(result).__name__} in one of several threads"
-            raise AssertionError(f"{problem}. Make it thread-safe.")
+            reason = "" if _leaks(result, _all_secrets(first, second)) else f" ({str(result).rstrip('.')})"
+            raise AssertionError(f"{problem}{reason}. Make it thread-safe.")
     _require(here() in (one, two), f"{name}.write() mixed two credentials when several threads wrote. Use a lock.")
     if persistent:
         _check_refusing_sink(sink, _sample_credentials(timedelta(hours=-1)), here, "for expired credentials")
