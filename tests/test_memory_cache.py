@@ -34,13 +34,13 @@ fork_with_threads = pytest.mark.filterwarnings("ignore:This process .* is multi-
 
 
 def entry() -> CacheEntry:
-    """One that is like no other."""
+    """Return a new entry."""
     return CacheEntry(credentials(ManualClock(START), hours=1), START)
 
 
 @contextmanager
 def held_elsewhere(hold: Callable[[threading.Event, threading.Event], None]) -> Iterator[Future[None]]:
-    """While this lasts, another thread is where *hold* says with its first event that it is, until its second."""
+    """Hold a key in another thread until the second event is set."""
     inside, leave = threading.Event(), threading.Event()
     with ThreadPoolExecutor(1) as pool:
         holder = pool.submit(hold, inside, leave)
@@ -53,7 +53,7 @@ def held_elsewhere(hold: Callable[[threading.Event, threading.Event], None]) -> 
 
 
 def enter(cache: MemoryCache, key: str) -> Callable[[threading.Event, threading.Event], None]:
-    """Be alone for *key*."""
+    """Enter the exclusive block of *key*."""
 
     def hold(inside: threading.Event, leave: threading.Event) -> None:
         with cache.exclusive(key, wait=True) as alone:
@@ -68,7 +68,7 @@ def enter(cache: MemoryCache, key: str) -> Callable[[threading.Event, threading.
 
 
 def test_what_was_put_is_there() -> None:
-    """The very entry, for its key alone; the last one counts; nothing is there once all is forgotten."""
+    """Get returns the latest entry of its key only, and None after clear."""
     cache, first, second, other = MemoryCache(), entry(), entry(), entry()
     assert cache.get("a") is None
     cache.put("a", first)
@@ -84,7 +84,7 @@ def test_what_was_put_is_there() -> None:
 
 @pytest.mark.case("P81")
 def test_who_shares_it_shares_the_call() -> None:
-    """Two recipes with one cache ask their sources once between them."""
+    """Two recipes with one cache call their sources once in total."""
     cache, clock = MemoryCache(), ManualClock(START)
     source = ScriptedSource(keys := credentials(clock, hours=1))
     for asked in (source, ScriptedSource(Down())):
@@ -95,7 +95,7 @@ def test_who_shares_it_shares_the_call() -> None:
 @pytest.mark.case("P81")
 @pytest.mark.parametrize("looked_at", ["get", "put"])
 def test_the_least_recently_used_goes_first(looked_at: str) -> None:
-    """A look is a use, and so is a new value."""
+    """The entry that was not used for the longest time is removed first. A read is a use."""
     cache, one = MemoryCache(3), entry()
     for key in "abc":
         cache.put(key, one)
@@ -110,7 +110,7 @@ def test_the_least_recently_used_goes_first(looked_at: str) -> None:
 
 @given(st.integers(1, 4), st.lists(st.tuples(st.booleans(), KEYS), max_size=40))
 def test_it_is_what_a_list_in_order_of_use_is(room: int, steps: list[tuple[bool, str]]) -> None:
-    """Whatever is put and looked for in whatever order, it holds what such a list of bounded length would."""
+    """The cache behaves like a list of limited length in order of use."""
     cache, expected = MemoryCache(room), dict[str, CacheEntry]()
     for number, (is_put, key) in enumerate(steps):
         if is_put:
@@ -138,7 +138,7 @@ def test_no_room_is_no_cache(room: int) -> None:
 
 
 def test_room_for_one_is_enough() -> None:
-    """The last one that was put is there."""
+    """A cache with one entry keeps the latest entry."""
     cache, last = MemoryCache(1), entry()
     cache.put("a", entry())
     cache.put("b", last)
@@ -147,7 +147,7 @@ def test_room_for_one_is_enough() -> None:
 
 @pytest.mark.case("C19")
 def test_ten_thousand_keys_take_no_more_room_than_a_thousand() -> None:
-    """With tokens of 400 characters, under 5 MiB at any time; taking turns for each of them adds nothing."""
+    """Ten thousand keys need no more memory than the maximum of entries, and less than 5 MiB."""
     cache = MemoryCache(1000)
     tracemalloc.start()
     try:
@@ -170,7 +170,7 @@ def test_ten_thousand_keys_take_no_more_room_than_a_thousand() -> None:
 
 
 def test_who_does_not_wait_is_told_at_once() -> None:
-    """False while another thread is inside, True for another key, and True when it has left."""
+    """Without wait, the block yields False if another thread is in it, and True for another key."""
     cache = MemoryCache()
     with held_elsewhere(enter(cache, "a")):
         for _ in range(3):
@@ -181,7 +181,7 @@ def test_who_does_not_wait_is_told_at_once() -> None:
 
 
 def test_who_waits_comes_in_when_it_is_free() -> None:
-    """And not before; what the first has put is there for it then."""
+    """With wait, a thread enters when the block is free, and finds the new entry."""
     cache, one, order = MemoryCache(), entry(), list[str]()
     started = threading.Event()
 
@@ -202,7 +202,7 @@ def test_who_waits_comes_in_when_it_is_free() -> None:
 
 
 def test_one_is_inside_at_a_time() -> None:
-    """Of threads that come and go, for a few keys and by either way of waiting; nothing stays behind."""
+    """One thread is in the block of a key at a time, and no lock remains."""
     cache, threads = MemoryCache(), 8
     start = threading.Barrier(threads)
     inside: dict[str, list[int]] = {"a": [], "b": []}
@@ -228,7 +228,7 @@ def test_one_is_inside_at_a_time() -> None:
 @pytest.mark.parametrize("problem", [OSError("broken"), Down(), KeyboardInterrupt(), GeneratorExit()])
 @pytest.mark.parametrize("first", [True, False], ids=["alone", "not alone"])
 def test_what_goes_wrong_inside_comes_out_and_makes_room(problem: BaseException, first: bool) -> None:
-    """The very error; the turn ends for who had it, and stays with another one who has it."""
+    """An exception in the block reaches the caller, and releases the lock."""
     cache = MemoryCache()
 
     def fail() -> None:
@@ -249,7 +249,7 @@ def test_what_goes_wrong_inside_comes_out_and_makes_room(problem: BaseException,
 
 
 def test_it_says_that_it_ends_with_the_process() -> None:
-    """By which no source has to say whose credentials it gives."""
+    """A memory cache is not persistent, so a source needs no identity."""
     assert MemoryCache.persistent is False
 
 
@@ -257,7 +257,7 @@ def test_it_says_that_it_ends_with_the_process() -> None:
 
 
 class SlowKey(str):
-    """A key whose hash takes until an event."""
+    """A key whose hash waits for an event."""
 
     def __new__(cls, text: str, inside: threading.Event, leave: threading.Event) -> Self:
         made = super().__new__(cls, text)
@@ -274,7 +274,7 @@ class SlowKey(str):
 
 
 def look(cache: MemoryCache) -> Callable[[threading.Event, threading.Event], None]:
-    """Be in the middle of a look, which holds the lock of the cache."""
+    """Read the cache in another thread, and stop while its lock is held."""
 
     def hold(inside: threading.Event, leave: threading.Event) -> None:
         cache.get(SlowKey("none", inside, leave))
@@ -283,7 +283,7 @@ def look(cache: MemoryCache) -> Callable[[threading.Event, threading.Event], Non
 
 
 def use(cache: MemoryCache) -> str:
-    """Everything that it can do."""
+    """Use each method of the cache."""
     found = cache.get("a")
     with cache.exclusive("a", wait=True) as alone:
         cache.put("b", entry())
@@ -313,7 +313,7 @@ def test_a_child_can_use_it_whatever_threads_were_doing(
 @needs_fork
 @fork_with_threads
 def test_a_child_that_was_inside_can_leave() -> None:
-    """And its parent is still inside."""
+    """A child that was forked inside a block can leave it, while its parent stays inside."""
     cache = MemoryCache()
 
     def leave() -> str:
@@ -330,7 +330,7 @@ def test_a_child_that_was_inside_can_leave() -> None:
 
 @pytest.mark.case("C18")
 def test_who_was_inside_before_a_fork_ends_nobody_elses_turn() -> None:
-    """In a child, where the turns are new: leaving the old one leaves the new one as it is."""
+    """After a fork, leaving an old block in the child does not release a new one."""
     cache = MemoryCache()
     old = cache.exclusive("a", wait=True)
     old.__enter__()
@@ -357,7 +357,7 @@ def test_it_pickles_as_an_empty_one_of_its_size(again: Callable[[MemoryCache], M
 
 
 def test_its_repr_tells_its_size_alone() -> None:
-    """No key and nothing secret."""
+    """The repr has the maximum size, and no key and no secret."""
     cache = MemoryCache(7)
     cache.put("a", entry())
     assert repr(cache) == "MemoryCache(max_entries=7)"

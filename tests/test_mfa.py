@@ -23,7 +23,7 @@ _codes = count(100_000)
 
 
 def fresh(_serial: str = SERIAL) -> str:
-    """A code that no test has used."""
+    """Return a code that no test has used."""
     return f"{next(_codes):06}"
 
 
@@ -32,7 +32,7 @@ def printing(code: str) -> MFACommand:
 
 
 def in_thread(work: Callable[[], object]) -> object:
-    """What *work* gives, or raises, in another thread."""
+    """Return the result or the exception of *work* in another thread."""
     got: list[object] = []
 
     def run() -> None:
@@ -62,14 +62,14 @@ def in_thread(work: Callable[[], object]) -> object:
     ],
 )
 def test_what_sts_would_refuse_is_refused_when_it_is_built(serial: str, code: Any, message: str) -> None:
-    """And the code is not shown."""
+    """Values outside the limits of STS are refused when the MFA is created, and the code is not shown."""
     with pytest.raises(RoleError, match=message) as caught:
         MFA(serial, code)
     assert "12345" not in str(caught.value)
 
 
 def test_a_callable_is_given_the_serial_each_time() -> None:
-    """Whoever has several devices knows which one is meant."""
+    """A function gets the serial number at each call."""
     asked: list[str] = []
 
     def ask(serial: str) -> str:
@@ -98,7 +98,7 @@ def test_a_callable_that_returns_no_text_has_a_bug(given: Any) -> None:
 
 
 def test_what_a_callable_raises_comes_out() -> None:
-    """Ctrl-C at the prompt ends the program as ever."""
+    """An exception of the function reaches the caller."""
 
     def ask(_serial: str) -> str:
         raise KeyboardInterrupt
@@ -111,7 +111,7 @@ def test_what_a_callable_raises_comes_out() -> None:
 
 
 def test_a_code_is_used_once() -> None:
-    """STS takes each once, so the second use says what to do and sends nothing."""
+    """A code is used once. The second use is an error with the next step, and sends nothing."""
     mfa = MFA(SERIAL, fresh())
     assert mfa.token_code() == mfa.code
     with pytest.raises(SignInRequired, match=r"and STS accepts each code once.*SessionToken") as caught:
@@ -152,7 +152,7 @@ def test_nobody_is_asked_from_a_background_thread() -> None:
 
 @pytest.mark.parametrize("mfa", [MFA(SERIAL, fresh, unattended=True), MFA(SERIAL, printing(f"print({fresh()})"))])
 def test_what_needs_nobody_may_be_asked_from_any_thread(mfa: MFA) -> None:
-    """A program, and a callable that says so."""
+    """A program and an unattended function are called in any thread."""
     assert isinstance(in_thread(mfa.token_code), str)
 
 
@@ -160,7 +160,7 @@ def test_what_needs_nobody_may_be_asked_from_any_thread(mfa: MFA) -> None:
 
 
 def test_a_command_prints_the_code() -> None:
-    """Without a shell, without input, and with blanks around it."""
+    """A command runs without a shell and without input, and spaces around its output are removed."""
     code = fresh()
     assert MFA(SERIAL, printing(f"import sys; sys.stdin.read(); print(' {code} ')")).token_code() == code
 
@@ -190,19 +190,19 @@ def test_a_command_that_gives_no_code_is_told(command: MFACommand, kind: type[So
 
 @pytest.mark.parametrize("arguments", [[], ()])
 def test_a_command_is_a_list(arguments: Any) -> None:
-    """With a program at least; one text would need a shell."""
+    """A command is a list with at least a program."""
     with pytest.raises(RoleError, match=r"needs a program. Write for example MFACommand\(\["):
         MFACommand(arguments)
 
 
 def test_a_repr_shows_neither_the_code_nor_the_arguments() -> None:
-    """Somebody may pass a seed to a program."""
+    """The repr contains neither the code nor the arguments of the command."""
     assert "654321" not in repr(MFA(SERIAL, "654321"))
     assert repr(MFACommand(["oathtool", "--totp", "seed"])) == "MFACommand(arguments=['oathtool', ...], timeout=60)"
 
 
 def test_it_travels() -> None:
-    """A recipe with MFA can be sent to a worker; a callable by its name."""
+    """A recipe with MFA can be pickled, with a function by its name."""
     for mfa in (MFA(SERIAL, "123456"), MFA(SERIAL, fresh), MFA(SERIAL, MFACommand(["x"]))):
         assert pickle.loads(pickle.dumps(mfa)) == mfa
 
@@ -211,7 +211,7 @@ def test_it_travels() -> None:
 
 
 def test_each_refresh_that_needs_a_code_asks_for_one(tmp_path: Path) -> None:
-    """And the credentials in between need none."""
+    """Each refresh that needs a code requests one, and valid credentials need none."""
     role = Role("arn:aws:iam::123456789012:role/R", mfa=MFA(SERIAL, fresh))
     with fake_server(granted) as server:
         sts = BotocoreSTS(endpoint_url=server.url)

@@ -58,21 +58,21 @@ EVERYWHERE: list[Callable[[str], object]] = [
 
 @pytest.mark.parametrize(("text", "kind"), SHORT.items())
 def test_a_short_secret_is_recognised(text: str, kind: str) -> None:
-    """By its form, without a network and without a list of secrets."""
+    """A short secret is recognised by its form."""
     assert secret_kind(text) == kind
     assert quoted(text) == f"{kind} ({len(text)} characters)"
 
 
 @pytest.mark.parametrize("text", NOT_SECRET)
 def test_a_name_or_a_path_is_not_a_secret(text: str) -> None:
-    """Also where it speaks of a token."""
+    """Names and paths are not secrets, also if they contain the word token."""
     assert secret_kind(text) is None
 
 
 @pytest.mark.parametrize("make", EVERYWHERE)
 @pytest.mark.parametrize("secret", [*SHORT, FakeSTS().idp.oidc_token()])
 def test_a_secret_in_the_place_of_another_argument_is_not_shown(make: Callable[[str], object], secret: str) -> None:
-    """Neither by the repr of the object nor by the error, with its locals."""
+    """A secret that is passed as another argument appears in no repr, no error and no local variable."""
     try:
         shown = repr(make(secret))
     except Exception as error:
@@ -84,12 +84,12 @@ def test_a_secret_in_the_place_of_another_argument_is_not_shown(make: Callable[[
 
 @pytest.mark.parametrize("value", [b"CANARY", {"SecretAccessKey": "CANARY"}, ["CANARY"], ("CANARY",), object()])
 def test_a_value_of_another_type_is_quoted_by_its_type(value: object) -> None:
-    """Its repr may hold a secret."""
+    """The error for a value of another type names its class, because its repr can contain a secret."""
     assert quoted(value) == f"of the type {type(value).__name__}"
 
 
 def test_swapped_keys_are_refused() -> None:
-    """The access key ID is shown in reprs and logs, so a secret key in its place is an error."""
+    """A secret key as the access key ID is an error, because reprs and logs show the ID."""
     message = "access_key_id is an AWS secret access key, not an access key ID. Pass the access key ID first"
     with pytest.raises(ProofInvalid, match=message) as caught:
         Credentials(KEY, "AKIAIOSFODNN7EXAMPLE")
@@ -98,7 +98,7 @@ def test_swapped_keys_are_refused() -> None:
 
 
 def test_a_token_in_a_variable_that_names_a_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No file of that name is made, because names are shown everywhere."""
+    """A token in a variable for a file is refused, and no file with that name is created."""
     token = FakeSTS().idp.oidc_token()
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", token)
     keys = Credentials("ASIAEXAMPLE", "secret", "token", datetime(2099, 1, 1, tzinfo=UTC))
@@ -110,7 +110,7 @@ def test_a_token_in_a_variable_that_names_a_file_is_refused(monkeypatch: pytest.
 
 
 def test_an_invalid_region_is_not_quoted_on_the_command_line_either() -> None:
-    """The message for the command line hides the same as the one for Python."""
+    """An invalid region is hidden in the message for the command line too."""
     with pytest.raises((SinkError, TypeError)) as caught:
         CredentialsFile("deploy", region="-----BEGIN PRIVATE KEY-----\nCANARY")
     assert not re.search("CANARY", f"{caught.value!r}")
@@ -118,7 +118,7 @@ def test_an_invalid_region_is_not_quoted_on_the_command_line_either() -> None:
 
 @pytest.mark.parametrize("account", ["ghp_CANARYCANARYCANARY0123", '{"SecretAccessKey": "CANARY"}', f"x:role/{KEY}"])
 def test_a_secret_inside_an_invalid_arn_is_not_quoted(account: str) -> None:
-    """Each part of the ARN is looked at, and a long ARN alone is not a secret."""
+    """A secret in a part of an invalid ARN is not quoted, and a long ARN is not a secret."""
     with pytest.raises(RoleError) as caught:
         Role.named("Deploy", account=account)
     assert account[-7:] not in f"{caught.value!r}"

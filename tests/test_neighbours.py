@@ -68,14 +68,14 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_saved_response_is_read_in_this_form(form: str, tmp_path: Path) -> None:
-    """The very bytes that the identity provider signed."""
+    """A response that another tool saved in this form is read, with the exact bytes of the identity provider."""
     (tmp_path / "saved").write_bytes(FORMS[form])
     assert SAMLFile(tmp_path / "saved").read().value == R
 
 
 @pytest.mark.parametrize("data", [plistlib.dumps({"a": "b"}), b"bplist00broken", b"<plist>broken", plistlib.dumps([])])
 def test_a_property_list_without_a_page_is_refused(data: bytes, tmp_path: Path) -> None:
-    """As any other file that holds no response."""
+    """A property list without a page is refused."""
     (tmp_path / "saved").write_bytes(data)
     with pytest.raises(ProofInvalid):
         SAMLFile(tmp_path / "saved").read()
@@ -100,7 +100,7 @@ def test_a_property_list_without_a_page_is_refused(data: bytes, tmp_path: Path) 
     ],
 )
 def test_what_is_certainly_not_a_token_is_refused_by_name(text: str, what: str) -> None:
-    """Before STS sees it."""
+    """Text that is certainly not a token is refused by its name, before the call."""
     mistake = mistake_in(text)
     assert mistake is not None
     assert mistake.what.startswith(what)
@@ -110,13 +110,13 @@ def test_what_is_certainly_not_a_token_is_refused_by_name(text: str, what: str) 
     "token", ["Atza|IQEBLjAsAhRmHjNgHpi0U-Dme37rR6CuUpSR", "EAACEdEose0cBAJ7ZCZBZB0ZC", "+/a+b/c="]
 )
 def test_an_opaque_token_is_not_a_mistake(token: str) -> None:
-    """Login with Amazon and Facebook issue such tokens."""
+    """Opaque tokens, such as those of Amazon and Facebook, are accepted."""
     assert mistake_in(token) is None
 
 
 @pytest.mark.parametrize("variable", ["Http_Proxy", "hTTP_pROXY"])
 def test_a_proxy_of_former_settings_gets_nothing(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client that was made for a proxy is not used once the variable, in any case, has another value."""
+    """A client with a former proxy is not used after the variable has changed."""
     with fake_server(granted) as proxy, fake_server(granted) as server:
         sts = BotocoreSTS(endpoint_url=server.url)
         proof, role = WebIdentityToken("opaque-token"), Role("arn:aws:iam::123456789012:role/Deploy")
@@ -129,7 +129,7 @@ def test_a_proxy_of_former_settings_gets_nothing(variable: str, monkeypatch: pyt
 
 
 def test_a_backup_that_is_a_folder_is_refused_before_the_call(tmp_path: Path) -> None:
-    """By `check` as by `write`, and the error names the backup."""
+    """Check and write refuse a backup path that is a folder, and the error names it."""
     file = tmp_path / "credentials"
     file.write_text("[a]\nx = 1\n")
     Path(f"{file}.bak").mkdir()
@@ -145,7 +145,7 @@ def test_a_backup_that_is_a_folder_is_refused_before_the_call(tmp_path: Path) ->
 def test_a_file_is_not_named_by_a_sign_for_standard_output(
     name: str, make: type[DotEnv], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Keys in a file called - would stay unnoticed."""
+    """A file sink refuses the name -, which would hide the keys in a file called -."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SinkError, match="is not a valid path"):
         make(name).write(KEYS)
@@ -155,7 +155,7 @@ def test_a_file_is_not_named_by_a_sign_for_standard_output(
 def test_keys_in_a_folder_that_cannot_be_searched_are_not_reported_as_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only a file that is certainly missing holds no keys."""
+    """Remove raises an error for a folder that cannot be searched, because the keys may still be there."""
     file = tmp_path / "credentials"
     sink = CredentialsFile("deploy", file)
     sink.write(KEYS)
@@ -177,7 +177,7 @@ def test_keys_in_a_folder_that_cannot_be_searched_are_not_reported_as_removed(
 @pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])
 @pytest.mark.parametrize("value", [" ", "eu west", "-1", "x" * 64])
 def test_a_variable_with_an_invalid_region_is_named(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that you need not search four places for it."""
+    """The error for an invalid region of the environment names the variable."""
     monkeypatch.delenv("AWS_REGION", raising=False)
     monkeypatch.setenv(variable, value)
     with pytest.raises(STSUnavailable, match=variable) as caught:

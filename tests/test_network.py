@@ -20,7 +20,7 @@ TOUR = Path(__file__).parent.parent / "docs" / "examples" / "tour.py"
 
 
 def test_the_guard_stops_a_connection_to_elsewhere() -> None:
-    """Before anything is sent: the address is one that is reserved for documentation."""
+    """The guard of the tests stops a connection to another machine before anything is sent."""
     with socket.socket() as outside, pytest.raises(ConnectionRefusedError, match="only loopback"):
         outside.connect(("192.0.2.1", 443))
     assert conftest.CONNECTIONS.pop() == "192.0.2.1"
@@ -30,7 +30,7 @@ def test_the_guard_stops_a_connection_to_elsewhere() -> None:
 @pytest.mark.debian
 @pytest.mark.gate
 def test_the_programs_that_the_tests_start_talk_to_loopback_only(tmp_path: Path) -> None:
-    """The whole tour and all its servers, as the kernel sees them."""
+    """The tour and its servers connect only to loopback addresses."""
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
     log = tmp_path / "strace.log"
@@ -45,7 +45,7 @@ def test_the_programs_that_the_tests_start_talk_to_loopback_only(tmp_path: Path)
 
 @pytest.mark.last
 def test_no_test_has_connected_to_elsewhere(sts: BotocoreSTS, base: Credentials) -> None:
-    """Run after all others, over all connections of this process; one is made here, to see that it counts."""
+    """No test has connected to another machine. A connection made here shows that they are counted."""
     before = len(conftest.CONNECTIONS)
     evolve(sts, read_timeout=9).caller_identity(base)
     assert len(conftest.CONNECTIONS) > before

@@ -63,7 +63,7 @@ def failure(source: OIDCTokenFile) -> ProofInvalid:
 @pytest.mark.parametrize("wrapping", ["{}", "{}\n", "{}\r\n", "\n \t{} \n\n"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_a_token_is_sent_without_what_is_around_it(wrapping: str, encoding: str, path: Path) -> None:
-    """Editors and shells add line ends and byte order marks, which STS would refuse."""
+    """Line ends, spaces and a byte order mark around a token are not sent."""
     write(path, wrapping.format(TOKEN).encode(encoding))
     token = OIDCTokenFile(path).fetch()
     assert token.value == TOKEN
@@ -74,7 +74,7 @@ def test_a_token_is_sent_without_what_is_around_it(wrapping: str, encoding: str,
 @pytest.mark.parametrize(("length", "good"), [(3, False), (4, True), (20_000, True), (20_001, False)])
 @pytest.mark.filterwarnings("ignore:.*not a JSON Web Token")
 def test_a_token_has_the_length_that_sts_takes(length: int, good: bool, path: Path) -> None:
-    """Opaque ones too, for what a token is made of is the provider's business."""
+    """Tokens of 4 to 20,000 characters are sent, also opaque ones."""
     write(path, "x" * length)
     if good:
         assert len(OIDCTokenFile(path).fetch().value) == length
@@ -86,7 +86,7 @@ def test_a_token_has_the_length_that_sts_takes(length: int, good: bool, path: Pa
 @pytest.mark.case("J12")
 @pytest.mark.parametrize("inside", ["\n", "\r\n", " ", "\0", "\x7f", "é"])
 def test_what_is_in_no_token_is_refused(inside: str, path: Path) -> None:
-    """A line break inside means two things were saved."""
+    """A token with a character that no token has, such as a line break, is refused."""
     write(path, f"{TOKEN[:9]}{inside}{TOKEN[9:]}")
     assert "canary" not in told(failure(OIDCTokenFile(path)))
 
@@ -109,7 +109,7 @@ def test_a_token_is_taken_whole_or_not_at_all(path: Path, text: str) -> None:
 
 
 def test_a_token_may_be_a_field_of_a_json_file(path: Path) -> None:
-    """As some agents write it, with other fields beside it."""
+    """A token can be a field of a JSON file with other fields."""
     write(path, f'{{"expires_in": 5, "id_token": "{TOKEN}"}}')
     assert OIDCTokenFile(path, json_field="id_token").fetch().value == TOKEN
 
@@ -127,7 +127,7 @@ def test_a_token_may_be_a_field_of_a_json_file(path: Path) -> None:
     ],
 )
 def test_a_json_file_without_the_field_is_told(content: str, message: str, path: Path) -> None:
-    """By the name of the field, and not by what else is there."""
+    """The error for a missing JSON field names the field, and shows no other content."""
     write(path, content)
     error = failure(OIDCTokenFile(path, json_field="id_token"))
     assert message in str(error)
@@ -135,7 +135,7 @@ def test_a_json_file_without_the_field_is_told(content: str, message: str, path:
 
 
 def test_json_is_not_taken_for_a_token(path: Path) -> None:
-    """Compact JSON has no blanks, and would go out as an opaque one."""
+    """JSON without json_field is refused."""
     write(path, f'{{"id_token":"{TOKEN}"}}')
     assert (
         "contains JSON, not only an OIDC token. Pass the name of the field that has the token: json_field=..."
@@ -149,7 +149,7 @@ def test_json_is_not_taken_for_a_token(path: Path) -> None:
 @pytest.mark.case("J9")
 @pytest.mark.parametrize(("exp", "good"), [(1, True), (0, False), (-60, False)])
 def test_a_token_that_has_expired_is_not_sent(exp: int, good: bool, path: Path) -> None:
-    """To the second, with both times and who has to act."""
+    """A token that has expired is refused with both times."""
     write(path, signed(exp=int(START.timestamp()) + exp))
     source = OIDCTokenFile(path, clock=CLOCK)
     if good:
@@ -167,7 +167,7 @@ def test_a_token_that_has_expired_is_not_sent(exp: int, good: bool, path: Path) 
     ("nbf", "skew", "good"), [(240, 240, True), (241, 240, False), (1, 0, False), (900, 900, True)]
 )
 def test_a_token_that_does_not_count_yet_is_not_sent(nbf: int, skew: int, good: bool, path: Path) -> None:
-    """A clock that is a little behind is allowed for; by how much can be set."""
+    """A token that is not yet valid is refused. The tolerance for clocks is an option."""
     write(path, signed(nbf=int(START.timestamp()) + nbf))
     source = OIDCTokenFile(path, clock=CLOCK, skew=timedelta(seconds=skew))
     assert OIDCTokenFile(path).skew == timedelta(minutes=4)
@@ -179,7 +179,7 @@ def test_a_token_that_does_not_count_yet_is_not_sent(nbf: int, skew: int, good: 
 
 @pytest.mark.case("J9", "P28")
 def test_a_refusal_here_costs_no_request(path: Path) -> None:
-    """The server hears nothing of it."""
+    """A token that stskit refuses costs no request."""
     write(path, signed(exp=1))
     with fake_server(granted) as server, pytest.raises(ProofInvalid, match="expired at 1970"):
         assume(ROLE, source=OIDCTokenFile(path), sts=BotocoreSTS(endpoint_url=server.url))
@@ -200,7 +200,7 @@ def test_a_refusal_here_costs_no_request(path: Path) -> None:
     ],
 )
 def test_an_unusual_token_is_sent_with_a_warning(token: str, what: str, path: Path) -> None:
-    """Since it is STS that decides; it is refused where that was asked for."""
+    """An unusual token is sent with a warning, or refused with strict=True."""
     write(path, token)
     with pytest.warns(StskitWarning, match=f"contains {what}, which STS may refuse. Save the ID token") as warned:
         assert OIDCTokenFile(path).fetch().value == token
@@ -212,7 +212,7 @@ def test_an_unusual_token_is_sent_with_a_warning(token: str, what: str, path: Pa
 @pytest.mark.case("J11")
 @pytest.mark.parametrize(("mode", "warned"), [(0o600, 0), (0o640, 0), (0o644, 1), (0o604, 1)])
 def test_a_token_that_everybody_can_read_is_warned_about_once(mode: int, warned: int, path: Path) -> None:
-    """Once for each place that reads it, as Python shows warnings; a group may be meant."""
+    """A token that every user can read causes one warning for each line that reads it."""
     write(path, TOKEN)
     path.chmod(mode)
     with warnings.catch_warnings(record=True) as told_of:
@@ -225,7 +225,7 @@ def test_a_token_that_everybody_can_read_is_warned_about_once(mode: int, warned:
 
 @pytest.mark.case("J11")
 def test_a_token_of_another_user_is_warned_about(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who owns the file decides which role is assumed."""
+    """A token file of another user causes a warning."""
     write(path, TOKEN)
     monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
     if path.stat().st_uid == 0:
@@ -235,7 +235,7 @@ def test_a_token_of_another_user_is_warned_about(path: Path, monkeypatch: pytest
 
 
 def test_a_token_of_root_is_fine(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Root can read everything anyhow."""
+    """A token file of root causes no warning."""
     write(path, TOKEN)
     if path.stat().st_uid != 0:
         pytest.skip("only root can make a file of root's")
@@ -244,7 +244,7 @@ def test_a_token_of_root_is_fine(path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def kubernetes(folder: Path, name: str, token: str) -> None:
-    """A projected volume, as the kubelet writes it: a dated folder, and a link that is swapped."""
+    """Create a projected volume as Kubernetes does: a dated folder and a link that changes."""
     (folder / name).mkdir()
     (folder / name / "token").write_text(token)
     (folder / "..data_tmp").symlink_to(name)
@@ -255,13 +255,13 @@ def kubernetes(folder: Path, name: str, token: str) -> None:
 
 @pytest.mark.case("J11")
 def test_a_token_that_kubernetes_has_mounted_is_fine(tmp_path: Path) -> None:
-    """Its mode is the kubelet's, and only this container sees it."""
+    """A token that Kubernetes has mounted causes no warning."""
     kubernetes(tmp_path, "..2026_11_25", TOKEN)
     assert OIDCTokenFile(tmp_path / "token").fetch().value == TOKEN
 
 
 def test_a_file_that_goes_away_meanwhile_has_been_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its mode is of no interest any more."""
+    """A file that is removed right after the read causes no error."""
     write(path, TOKEN)
     monkeypatch.setattr(os, "geteuid", path.unlink)
     monkeypatch.setattr(os, "stat", lambda _path: os.lstat("/nowhere"))
@@ -274,7 +274,7 @@ def test_a_file_that_goes_away_meanwhile_has_been_read(path: Path, monkeypatch: 
 @pytest.mark.case("J2")
 @pytest.mark.parametrize("full_after", [1, 2, 3])
 def test_an_empty_file_is_read_again_for_a_moment(full_after: int, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its writer may have emptied it to fill it; three looks within a fifth of a second, and then it is an error."""
+    """An empty file is read three times within a fifth of a second, and is then an error."""
     write(path, "")
     pauses: list[float] = []
 
@@ -293,7 +293,7 @@ def test_an_empty_file_is_read_again_for_a_moment(full_after: int, path: Path, m
 
 @pytest.mark.case("J4")
 def test_a_link_that_is_swapped_gives_the_old_token_or_the_new_one(tmp_path: Path) -> None:
-    """A thousand times, while it is read a thousand times: always one of those that were there, whole."""
+    """During a thousand changes of a link, each read returns one of the tokens completely."""
     tokens = [signed(number=number) for number in range(1000)]
     kubernetes(tmp_path, "..0", tokens[0])
 
@@ -313,7 +313,7 @@ def test_a_link_that_is_swapped_gives_the_old_token_or_the_new_one(tmp_path: Pat
 
 @pytest.mark.case("J5", "J6")
 def test_each_refresh_reads_the_file_and_a_lost_file_costs_nothing_yet(path: Path) -> None:
-    """The second token goes out at the second refresh; when the file is gone, the credentials that are there stay."""
+    """Each refresh reads the file. If the file is missing, the current credentials stay in use."""
     clock = ManualClock(START)
     write(path, signed(number=1))
     clock.set(clock.now().replace(year=2036))
@@ -353,7 +353,7 @@ def test_a_token_is_told_nowhere(path: Path, caplog: pytest.LogCaptureFixture) -
 
 
 def test_the_environment_names_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """That of this process, or one that is given."""
+    """from_env uses the variables of this process, or of a given mapping."""
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(path))
     assert OIDCTokenFile.from_env() == OIDCTokenFile(path)
     assert OIDCTokenFile.from_env({"AWS_WEB_IDENTITY_TOKEN_FILE": "other"}) == OIDCTokenFile("other")
@@ -361,13 +361,13 @@ def test_the_environment_names_the_file(path: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("environ", [{}, {"AWS_WEB_IDENTITY_TOKEN_FILE": ""}])
 def test_an_environment_that_names_no_file_says_so(environ: dict[str, str]) -> None:
-    """By the name of the variable."""
+    """The error for a missing variable names it."""
     with pytest.raises(SourceMissing, match="AWS_WEB_IDENTITY_TOKEN_FILE is not set"):
         OIDCTokenFile.from_env(environ)
 
 
 def test_the_environment_names_a_role(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With its session name where there is one."""
+    """AssumedRole.from_env uses the role, and the session name if there is one."""
     environ = {"AWS_ROLE_ARN": ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": str(path)}
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
@@ -389,13 +389,13 @@ def test_the_environment_names_a_role(path: Path, monkeypatch: pytest.MonkeyPatc
 def test_an_environment_that_names_no_role_says_so(
     changes: dict[str, str], kind: type[Exception], message: str
 ) -> None:
-    """Before anything is read or sent; a session name is never altered."""
+    """The error for a missing or invalid role names the variable, and nothing is sent."""
     with pytest.raises(kind, match=message):
         AssumedRole.from_env({"AWS_ROLE_ARN": ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": "t", **changes})
 
 
 def test_a_real_server_takes_it(aws: LocalAWS, sts: BotocoreSTS, path: Path) -> None:
-    """Role and token from the environment; what the server refuses is its own decision."""
+    """SeaweedFS accepts the role and the token of the environment."""
     environ = {
         "AWS_ROLE_ARN": aws.web_alice_role,
         "AWS_WEB_IDENTITY_TOKEN_FILE": str(path),
@@ -412,7 +412,7 @@ def test_a_real_server_takes_it(aws: LocalAWS, sts: BotocoreSTS, path: Path) -> 
     "xml", ['<?xml version="1.0"?><a/>', "<samlp:Response xmlns:samlp='urn:x'/>", "<Response ID='a'>"]
 )
 def test_a_saml_response_is_not_sent_as_a_token(tmp_path: Path, xml: str) -> None:
-    """It would end in a server's log; what else looks like base64 may be a token."""
+    """A SAML response in a token file is refused. Other base64 can be a token."""
     (tmp_path / "token").touch(0o600)
     (tmp_path / "token").write_text(b64encode(xml.encode()).decode())
     with pytest.raises(

@@ -41,7 +41,7 @@ def clock() -> ManualClock:
 
 
 def in_thread(work: Callable[[], Any]) -> Any:
-    """What *work* returns in another thread; an error where it hangs."""
+    """Return the result of *work* in another thread, or raise if it hangs."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(work).result(SECONDS)
 
@@ -50,12 +50,12 @@ def in_thread(work: Callable[[], Any]) -> Any:
 
 
 class Interrupt(BaseException):
-    """What the handler of a signal raises."""
+    """An exception of a signal handler."""
 
 
 @contextmanager
 def alarms() -> Iterator[Callable[[float], None]]:
-    """Alarms raise `Interrupt`, wherever they strike, after as many seconds as the function that is given gets."""
+    """Return a function that raises `Interrupt` at any point after the given seconds."""
 
     def strike(*_arguments: object) -> None:
         raise Interrupt
@@ -73,7 +73,7 @@ def alarms() -> Iterator[Callable[[float], None]]:
 def test_an_exception_of_a_signal_handler_leaves_no_lock_taken(
     cache: Cache | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Wherever in 400 reads it strikes, another thread can refresh afterwards."""
+    """After an exception of a signal handler at any of 400 points, another thread can refresh."""
     caplog.set_level(logging.CRITICAL, "stskit")  # a signal can leave the locks of logging's own handlers taken
     chance = random.Random(16)
     both = Cached(ScriptedSource(*(Credentials(f"AKIA{number}", "secret") for number in range(10**5))), cache, key="k")
@@ -94,7 +94,7 @@ def test_an_exception_of_a_signal_handler_leaves_no_lock_taken(
 
 
 def test_a_handler_that_reads_during_a_refresh_gets_what_is_held(clock: ManualClock) -> None:
-    """Or a clear error where nothing is; the refresh goes on, and the lock is free afterwards."""
+    """A signal handler that reads during a refresh gets the current credentials, or a clear error."""
     got: list[object] = []
 
     def read(*_arguments: object) -> None:
@@ -128,7 +128,7 @@ def test_a_handler_that_reads_during_a_refresh_gets_what_is_held(clock: ManualCl
 def test_a_source_that_delegates_to_another_cached_with_the_same_key_does_not_hang(
     clock: ManualClock, minutes: int, calls: int
 ) -> None:
-    """Both have one place in one `MemoryCache`, and the inner source is asked once for each refresh."""
+    """A source that delegates to a Cached with the same key and cache does not block."""
     cache, source = MemoryCache(), ScriptedSource(lambda: credentials(clock, hours=1))
     inner = Cached(source, cache, key="same", clock=clock)
     outer = Cached(inner, cache, key="same", clock=clock)
@@ -144,7 +144,7 @@ def test_a_source_that_delegates_to_another_cached_with_the_same_key_does_not_ha
 
 @pytest.fixture
 def greenlets(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """Modules as `greenlet` and `gevent` are: a current greenlet, and a sleep in which the others run."""
+    """Install modules like `greenlet` and `gevent`."""
     now = SimpleNamespace(current="one", meanwhile=lambda: None)
 
     def sleep(_seconds: float) -> None:
@@ -156,7 +156,7 @@ def greenlets(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 
 def test_another_greenlet_of_the_thread_waits_while_the_first_one_works(greenlets: SimpleNamespace) -> None:
-    """It lets the others run until the work is done, and then does its own."""
+    """A greenlet lets the others run until the first one has finished, and then does its own work."""
     turn, done = OneAtATime(), []
 
     def first() -> None:
@@ -226,7 +226,7 @@ for _ in range(2):
 
 @pytest.mark.parametrize("thread", [True, False])
 def test_twenty_greenlets_cost_one_call(thread: bool) -> None:
-    """With gevent itself, patched or not: at the start, and after a refusal."""
+    """Twenty greenlets of gevent cause one call, with and without patched threads."""
     pytest.importorskip("gevent")
     code = GEVENT.format(thread=thread)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
@@ -240,7 +240,7 @@ def test_twenty_greenlets_cost_one_call(thread: bool) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_fork_waits_for_no_lock_and_the_child_has_its_own() -> None:
-    """Another thread holds it all the while; it stays held in the parent, and works in both afterwards."""
+    """A fork while another thread holds the lock does not wait, and the lock works in both processes."""
     lock, held, leave = fork.lock_across_forks(), threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -268,9 +268,7 @@ def test_a_fork_waits_for_no_lock_and_the_child_has_its_own() -> None:
 def test_log_records_events_and_warnings_leave_when_the_lock_is_free(
     clock: ManualClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever a handler, a listener or a filter of warnings does with the credentials then, in another thread; also
-    for the hub of a chain, whose refresh is a part of the refresh of the last role.
-    """
+    """Log records, events and warnings are sent when the lock is free, also for the hub of a chain."""
     free: list[str] = []
 
     def note(what: str) -> None:
@@ -317,7 +315,7 @@ def test_log_records_events_and_warnings_leave_when_the_lock_is_free(
 def test_the_log_names_the_role_the_account_and_the_time_that_is_left(
     clock: ManualClock, caplog: pytest.LogCaptureFixture, role: bool
 ) -> None:
-    """At INFO for a refresh, at WARNING for a failure; the text of an exception that is not stskit's is left out."""
+    """Log records have the role, the account and the time left, at INFO for a refresh and WARNING for a failure."""
     caplog.set_level(logging.INFO, "stskit")
     sts, arn = FakeSTS(clock=clock), "arn:aws:iam::123456789012:role/R"
     source: Any = AssumedRole(arn, source=Static(sts.user()), sts=sts) if role else Spy(credentials(clock, hours=1))
@@ -378,7 +376,7 @@ def test_an_event_has_the_role_and_how_long_the_call_took(clock: ManualClock) ->
 
 @pytest.mark.parametrize("wrong", [print, "log", SimpleNamespace, logging.getLogger()])
 def test_a_listener_without_notify_is_refused_at_once(wrong: Any) -> None:
-    """It would fail at each event."""
+    """A listener without notify is a TypeError when the Cached is created."""
     with pytest.raises(TypeError, match=r"listener must be a RefreshListener, not .*notify\(\)"):
         Cached(ScriptedSource(), listener=wrong)
 
@@ -409,7 +407,7 @@ class Leaving:
     "answer", [Credentials("AKIA", "secret"), Down("no network"), Bug("mine"), KeyboardInterrupt()]
 )
 def test_a_lock_that_fails_when_it_is_released_costs_nobody_anything(answer: Any, clock: ManualClock) -> None:
-    """One call, and its credentials, or its own error."""
+    """If a lock fails when it is released, the caller still gets the credentials or the error."""
     source = ScriptedSource(answer)
     both = Cached(source, Leaving(), clock=clock)
     with warnings.catch_warnings(record=True) as caught:

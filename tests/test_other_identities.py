@@ -32,7 +32,7 @@ SESSIONS: dict[str, Callable[[], Any]] = {
 
 
 def sent_by(client: Any, call: Callable[[Any], object]) -> AWSPreparedRequest:
-    """The request that *call* would send by *client*; nothing is sent."""
+    """Return the request that *call* would send, without sending it."""
     requests: list[AWSPreparedRequest] = []
 
     class Raw:
@@ -74,14 +74,14 @@ def list_models(client: Any) -> None:
 def test_a_session_signs_with_its_keys_whatever_token_the_environment_has(
     session: str, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A call to Bedrock is made by the identity of the session."""
+    """A session signs a call to Bedrock with its keys, despite a bearer token in the environment."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert "Credential=ASIAMINE/" in authorization(SESSIONS[session]()("bedrock"), list_models)
 
 
 def test_a_session_does_not_send_the_sso_token_of_a_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """For a service that accepts nothing else, the call fails before it is sent."""
+    """A session does not send the SSO token of a profile."""
     (tmp_path / "config").write_text(
         "[default]\nsso_session = me\n[sso-session me]\nsso_region = us-east-1\nsso_start_url = https://sso.example\n"
     )
@@ -103,7 +103,7 @@ def test_a_client_that_asks_for_tokens_by_itself_gets_none(monkeypatch: pytest.M
 
 
 def test_other_services_are_signed_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where the environment has a token of that name, which no SDK uses."""
+    """Other services are signed as usual."""
     for name in ("AWS_BEARER_TOKEN_S3", "AWS_BEARER_TOKEN_STS"):
         monkeypatch.setenv(name, "of-another-identity")
     make = SESSIONS["fixed, boto3"]()
@@ -122,7 +122,7 @@ def test_other_services_are_signed_as_ever(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.case("P13", "P26")
 @pytest.mark.parametrize("name", [*ALL, UNKNOWN])
 def test_an_environment_has_no_variable_of_another_identity(name: str) -> None:
-    """The settings that select no identity stay as they are."""
+    """An environment has no variable that selects another identity, and keeps other settings."""
     made = MINE.to(Environment({**SETTINGS, name: "of-another-identity"}))
     assert "of-another-identity" not in made.values()
     assert SETTINGS.items() <= made.items()
@@ -132,7 +132,7 @@ def test_an_environment_has_no_variable_of_another_identity(name: str) -> None:
 def test_a_block_has_no_variable_of_another_identity_and_gives_it_back(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The environment of the process is as before after the block."""
+    """A block has no variable that selects another identity, and restores them at the end."""
     monkeypatch.setenv(name, "of-another-identity")
     before = dict(os.environ)
     with Environment().applied(MINE):
@@ -142,7 +142,7 @@ def test_a_block_has_no_variable_of_another_identity_and_gives_it_back(
 
 @pytest.mark.parametrize("value", ["httpBearerAuth", "sigv4a, httpBearerAuth", "sigv4a"])
 def test_a_preference_for_tokens_does_not_reach_a_command(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The SDK would look for a token elsewhere; a preference among signatures by keys stays."""
+    """A preference for bearer tokens does not reach a command."""
     monkeypatch.setenv("AWS_AUTH_SCHEME_PREFERENCE", value)
     is_kept = value == "sigv4a"
     assert ("AWS_AUTH_SCHEME_PREFERENCE" in MINE.to(Environment(os.environ))) == is_kept
@@ -150,7 +150,7 @@ def test_a_preference_for_tokens_does_not_reach_a_command(value: str, monkeypatc
 
 
 def test_what_to_remove_names_each_variable_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tokens of services that are not known here are those of the environment that is given."""
+    """The list of variables to remove has each name once, with the bearer tokens of the given environment."""
     monkeypatch.setenv(UNKNOWN, "of-another-identity")
     for sink, environ in ((Environment(), os.environ), (Environment({BEARER: "x"}, region="us-east-1"), {})):
         assert len({*sink.unset}) == len(sink.unset)
@@ -163,7 +163,7 @@ def test_what_to_remove_names_each_variable_once(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.case("P26")
 def test_a_shell_loses_the_variables_of_other_identities(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of tokens also those for services that are not known here, as the environment of the process has them."""
+    """Shell commands remove the variables that select another identity."""
     monkeypatch.setenv(UNKNOWN, "of-another-identity")
     script = f"{MINE.to(ShellExports())}env"
     environment = {**dict.fromkeys((*ALL, UNKNOWN), "of-another-identity"), **SETTINGS, "PATH": os.environ["PATH"]}
@@ -175,13 +175,13 @@ def test_a_shell_loses_the_variables_of_other_identities(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("name", ["AWS_BEARER_TOKEN_X;touch ran", "AWS_BEARER_TOKEN_$(touch ran)"])
 def test_the_name_of_a_variable_cannot_become_a_command(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name in the environment of the process may have any characters."""
+    """A variable name in the environment cannot become a shell command."""
     monkeypatch.setenv(name, "x")
     assert name not in ShellExports().unset()
 
 
 def test_a_dotenv_file_keeps_what_comes_after_keys_and_loses_what_wins_over_them(tmp_path: Path) -> None:
-    """Bearer tokens are removed, and so are other keys; roles and the marks of tools may be for another program."""
+    """A .env file loses bearer tokens and other keys, and keeps roles and variables of tools."""
     path = tmp_path / ".env"
     path.touch(0o600)
     kept = "".join(f"{name}=of-another-program\n" for name in ROLES_AND_TOOLS)

@@ -70,7 +70,7 @@ EXPECTED: dict[tuple[str, str], tuple[object, float]] = {
 @pytest.mark.filterwarnings("ignore:The credentials, which expire at")
 @pytest.mark.parametrize(("window", "does"), EXPECTED)
 def test_each_window_with_all_that_a_source_may_do(clock: ManualClock, window: str, does: str) -> None:
-    """What a read gives, and when the source is asked the next time, to the millisecond."""
+    """For each window and each result of a source, a read and the next attempt are as in the table."""
     old = credentials(clock, hours=1)
     both = cached(source := ScriptedSource(old), clock, jitter=0)
     both.fetch()
@@ -90,7 +90,7 @@ def test_each_window_with_all_that_a_source_may_do(clock: ManualClock, window: s
 
 
 def outcome_of(both: Cached) -> Credentials | type[Exception]:
-    """What a read gives: credentials, or the class of its error."""
+    """Return the credentials of a read, or the class of its error."""
     try:
         return both.fetch()
     except Exception as error:
@@ -98,7 +98,7 @@ def outcome_of(both: Cached) -> Credentials | type[Exception]:
 
 
 def test_the_table_is_whole() -> None:
-    """There is a row for each window and each thing that a source may do."""
+    """The table has a row for each window and each result of a source."""
     assert EXPECTED.keys() == {(window, does) for window in WINDOWS for does in DOES}
 
 
@@ -113,7 +113,7 @@ def test_the_table_is_whole() -> None:
 def test_valid_credentials_are_served_whatever_the_code(
     clock: ManualClock, on_expired: Literal["raise", "serve"], code: str | None
 ) -> None:
-    """A thousand reads cost one call, and the next try comes five minutes later."""
+    """After an error of any code, valid credentials stay in use, and the next attempt follows after five minutes."""
     old, new = credentials(clock, hours=1), credentials(clock, hours=3)
     source = ScriptedSource(old, STSError("refused", code=code, retryable=False), new)
     both = cached(source, clock, jitter=0, on_expired=on_expired)
@@ -139,7 +139,7 @@ def test_a_refusal_that_may_pass_is_like_any_failure(clock: ManualClock) -> None
 
 @pytest.mark.case("R3", "P14")
 def test_ten_minutes_without_sts_cost_three_calls(clock: ManualClock) -> None:
-    """However many threads read: one at once, then one every five to ten minutes; and one when it is back."""
+    """Ten minutes without STS cause at most three calls, however many threads read."""
     source = ScriptedSource(credentials(clock, hours=1), *[Down()] * 3, lambda: credentials(clock, hours=1))
     both = cached(source, clock, jitter=0)
     both.fetch()
@@ -158,7 +158,7 @@ def test_ten_minutes_without_sts_cost_three_calls(clock: ManualClock) -> None:
 
 @pytest.mark.case("R2")
 def test_fifteen_minutes_read_a_thousand_times_cost_one_call(clock: ManualClock) -> None:
-    """A read every half a second of the first ten minutes, less the jitter, finds them fresh."""
+    """Credentials that are read often in their first ten minutes cost one call."""
     source = ScriptedSource(lambda: credentials(clock, minutes=15))
     both = cached(source, clock)
     for _ in range(1000):
@@ -169,7 +169,7 @@ def test_fifteen_minutes_read_a_thousand_times_cost_one_call(clock: ManualClock)
 
 @pytest.mark.case("T5")
 def test_a_session_outlives_the_file_that_it_came_from(clock: ManualClock, tmp_path: Path) -> None:
-    """While the credentials are valid a token file that is gone is one failure, tried again after five minutes."""
+    """If a token file is missing, a session with valid credentials continues, and tries again after five minutes."""
     sts, path = FakeSTS(clock=clock), tmp_path / "token"
     path.touch(0o600)
     path.write_text(sts.idp.oidc_token())
@@ -202,7 +202,7 @@ def test_a_suspend_in_the_pause_after_a_failure_is_no_standstill(clock: ManualCl
 
 @pytest.mark.case("R8", "P155")
 def test_a_wall_clock_that_is_set_back_in_a_pause_makes_no_storm(clock: ManualClock) -> None:
-    """Nor a standstill: the pause is measured by the other clock."""
+    """A wall clock that is set back during a pause changes nothing."""
     source = ScriptedSource(credentials(clock, hours=1), Down(), lambda: credentials(clock, hours=1))
     both = cached(source, clock, jitter=0)
     both.fetch()
@@ -223,7 +223,7 @@ def test_a_wall_clock_that_is_set_back_in_a_pause_makes_no_storm(clock: ManualCl
 @pytest.mark.case("R1")
 @pytest.mark.parametrize("by_name", [True, False])
 def test_what_a_service_has_refused_is_replaced(clock: ManualClock, by_name: bool) -> None:
-    """Though it is fresh by the clock; the next read fetches, and the ones after it do not."""
+    """A key that a service has refused is replaced at the next read."""
     old, new = credentials(clock, hours=1), credentials(clock, hours=1)
     source = ScriptedSource(old, new)
     both = cached(source, clock)
@@ -235,7 +235,7 @@ def test_what_a_service_has_refused_is_replaced(clock: ManualClock, by_name: boo
 
 @pytest.mark.case("R1")
 def test_what_is_not_in_use_any_more_cannot_be_refused(clock: ManualClock) -> None:
-    """Sixteen threads that were refused with the same keys cost one refresh."""
+    """Sixteen threads that were refused with the same key cause one refresh."""
     source = ScriptedSource(*(sets := [credentials(clock, hours=1) for _ in range(3)]))
     both = cached(source, clock)
     both.invalidate("nothing is held yet")
@@ -250,7 +250,7 @@ def test_what_is_not_in_use_any_more_cannot_be_refused(clock: ManualClock) -> No
 
 @pytest.mark.case("P151")
 def test_a_refusal_makes_no_storm_when_there_are_no_new_ones(clock: ManualClock) -> None:
-    """The old ones are given out again after one failure, and refusing them again does not shorten the pause."""
+    """If a refused key cannot be replaced, it is used again, and refusing it again causes no calls."""
     old = credentials(clock, hours=1)
     source = ScriptedSource(old, Down())
     both = cached(source, clock)
@@ -266,7 +266,7 @@ def test_a_refusal_makes_no_storm_when_there_are_no_new_ones(clock: ManualClock)
 
 @pytest.mark.case("P151")
 def test_the_first_refusal_ends_a_pause(clock: ManualClock) -> None:
-    """It tells something new: that the present ones are of no use."""
+    """The first refusal of a key ends a pause."""
     new = credentials(clock, hours=2)
     source = ScriptedSource(credentials(clock, hours=1), Down(), new)
     both = cached(source, clock)
@@ -278,7 +278,7 @@ def test_the_first_refusal_ends_a_pause(clock: ManualClock) -> None:
 
 
 def test_long_term_keys_can_be_refused_too(clock: ManualClock) -> None:
-    """They have no windows, and are read again."""
+    """Long-term keys that a service has refused are read again."""
     new = credentials(clock)
     both = cached(ScriptedSource(credentials(clock), new), clock)
     both.fetch()
@@ -298,7 +298,7 @@ def test_a_refused_key_that_cannot_be_replaced_is_no_error(clock: ManualClock) -
 
 
 def test_a_program_without_logging_prints_nothing_of_its_own() -> None:
-    """The error says it all; a program that wants the log sets up logging."""
+    """A program without logging prints no log record of stskit."""
     code = """
 import sys
 from stskit import AssumedRole, Cached

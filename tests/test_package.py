@@ -55,7 +55,7 @@ MODULES = {
 
 
 def imported_in_functions(path: Path) -> set[str]:
-    """The modules of stskit that the file imports inside functions."""
+    """Return the modules of stskit that the file imports inside functions."""
     functions = [each for each in ast.walk(ast.parse(path.read_text())) if isinstance(each, ast.FunctionDef)]
     imports = [each for function in functions for each in ast.walk(function) if isinstance(each, ast.ImportFrom)]
     names = {f"{each.module}.{alias.name}" for each in imports for alias in each.names}
@@ -63,7 +63,7 @@ def imported_in_functions(path: Path) -> set[str]:
 
 
 def test_only_what_is_heavy_is_imported_in_functions() -> None:
-    """The list above is complete, and has nothing that is not needed."""
+    """Only the listed modules are imported inside functions."""
     used = {name for path in PACKAGE.rglob("*.py") for name in imported_in_functions(path)}
     packages = {"stskit._io", "stskit.proofs", "stskit.sources.profile", "stskit.sts"}  # `from package import module`
     plugin = {"stskit.testing"}  # the fixtures of the pytest plugin import it; the wheel has the plugin elsewhere
@@ -71,7 +71,7 @@ def test_only_what_is_heavy_is_imported_in_functions() -> None:
 
 
 def modules_after(code: str) -> set[str]:
-    """The modules that a new interpreter has loaded after *code*."""
+    """Return the modules that a new interpreter has loaded after *code*."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDEVMODE"}  # it loads three more
     command = [sys.executable, "-c", f"import sys; {code}; print(*sys.modules)"]
     return set(subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.split())
@@ -79,7 +79,7 @@ def modules_after(code: str) -> set[str]:
 
 @pytest.mark.case("P35")
 def test_the_import_is_light() -> None:
-    """No heavy library is loaded, and few modules in all: on Python 3.11 97 more than without it, else up to 130."""
+    """Import stskit loads no slow library, and at most 97 further modules on Python 3.11."""
     loaded = modules_after("import stskit")
     assert loaded & {*HEAVY, *ON_FIRST_USE} == set()
     assert len(loaded) <= 130
@@ -88,14 +88,14 @@ def test_the_import_is_light() -> None:
 
 @pytest.mark.case("P7")
 def test_the_command_line_loads_what_every_command_needs() -> None:
-    """Sinks, logging and other slow libraries are loaded by the commands that use them."""
+    """The command line loads sinks, logging and slow libraries only if a command uses them."""
     loaded = modules_after("import stskit.__main__")
     assert loaded & {*HEAVY, "getpass", "logging", "shutil", "urllib.parse"} == set()
     assert {name for name in loaded if name.startswith("stskit.sinks.")} == set()
 
 
 def test_the_runtime_needs_three_libraries() -> None:
-    """Everything else is an extra."""
+    """The package has three dependencies without extras."""
     needed = [line for line in requires("stskit") or [] if "extra ==" not in line]
     assert sorted(re.split(r"[<>=!~ ]", line)[0] for line in needed) == ["attrs", "botocore", "python-dateutil"]
     assert all(">=" in line for line in needed)
@@ -103,12 +103,12 @@ def test_the_runtime_needs_three_libraries() -> None:
 
 @pytest.mark.case("P36")
 def test_types_are_shipped() -> None:
-    """Checkers look at an installed package only where this file lies."""
+    """The package contains py.typed."""
     assert (Path(stskit.__file__).parent / "py.typed").is_file()
 
 
 def test_the_names_of_the_package_are_sorted_and_there() -> None:
-    """`__all__` is the table of contents, and the version can be asked for."""
+    """`__all__` is sorted, its names exist, and the version is a text."""
     assert stskit.__all__ == sorted(stskit.__all__)
     assert all(hasattr(stskit, name) for name in stskit.__all__)
     assert re.fullmatch(r"\d+\.\d+\.\d+", stskit.__version__)
@@ -117,7 +117,7 @@ def test_the_names_of_the_package_are_sorted_and_there() -> None:
 
 
 def test_a_sink_is_loaded_when_it_is_named() -> None:
-    """`dir` knows them all, and another name is an error like any other."""
+    """A sink is loaded when its name is used, and an unknown name is an AttributeError."""
     assert dir(stskit.sinks) == sorted(stskit.sinks.__all__)
     assert all(hasattr(stskit.sinks, name) for name in stskit.sinks.__all__)
     with pytest.raises(AttributeError, match=r"module 'stskit\.sinks' has no attribute 'nothing'"):
@@ -125,7 +125,7 @@ def test_a_sink_is_loaded_when_it_is_named() -> None:
 
 
 def test_nothing_else_lies_at_the_top() -> None:
-    """A stranger sees at once what there is."""
+    """The repository has only the expected files at its top level."""
     if not (ROOT / ".git").exists():
         pytest.skip("this is not a clone, so other files can be here")
     done = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)

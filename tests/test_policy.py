@@ -39,7 +39,7 @@ NOTHING, EVER = timedelta(0), timedelta.max
     ],
 )
 def test_the_windows_are_those_of_the_aws_sdks(lifetime: timedelta, advisory: timedelta, mandatory: timedelta) -> None:
-    """5, 15 or 60 minutes by the length of life, half of a short one; mandatory one minute, at most that."""
+    """The refresh windows are those of the AWS SDKs."""
     assert RefreshPolicy().windows(lifetime, 0) == (advisory, mandatory)
 
 
@@ -57,14 +57,14 @@ def test_the_windows_are_those_of_the_aws_sdks(lifetime: timedelta, advisory: ti
     ],
 )
 def test_a_window_that_is_given_counts(policy: RefreshPolicy, windows: tuple[timedelta, timedelta]) -> None:
-    """An advisory window is as configured, never a whole lifetime, and the mandatory one lies inside of it."""
+    """A given advisory window is used, is shorter than the lifetime, and contains the mandatory one."""
     assert policy.windows(timedelta(hours=1), 0) == windows
 
 
 @pytest.mark.case("P143")
 @pytest.mark.parametrize(("jitter", "chance", "minutes"), [(0.2, 0, 15), (0.2, 0.5, 16.5), (0.2, 1, 18), (0, 1, 15)])
 def test_jitter_opens_the_advisory_window_earlier(jitter: float, chance: float, minutes: float) -> None:
-    """By up to a fifth of itself, and never the mandatory one."""
+    """The jitter starts the advisory window up to a fifth earlier, and does not change the mandatory window."""
     windows = RefreshPolicy(jitter=jitter).windows(timedelta(hours=1), chance)
     assert windows == (timedelta(minutes=minutes), MINUTE)
 
@@ -72,7 +72,7 @@ def test_jitter_opens_the_advisory_window_earlier(jitter: float, chance: float, 
 @pytest.mark.case("P154")
 @pytest.mark.parametrize("advisory", [None, 9 * MINUTE])
 def test_under_ten_minutes_the_advisory_window_is_half_of_the_lifetime(advisory: timedelta | None) -> None:
-    """Also where a longer one is configured; its jitter comes on top."""
+    """For a lifetime below ten minutes, the advisory window is half of it, before the jitter."""
     policy = RefreshPolicy(advisory=advisory)
     assert policy.windows(8 * MINUTE, 0) == (4 * MINUTE, MINUTE)
     assert policy.windows(8 * MINUTE, 1) == (4.8 * MINUTE, MINUTE)
@@ -80,7 +80,7 @@ def test_under_ten_minutes_the_advisory_window_is_half_of_the_lifetime(advisory:
 
 @given(st.timedeltas(SECOND, timedelta(hours=36)), st.floats(0, 1))
 def test_new_credentials_are_never_inside_of_their_windows(lifetime: timedelta, chance: float) -> None:
-    """However short they live, the default policy does not fetch at each read."""
+    """New credentials are not refreshed at once, however short their lifetime is."""
     advisory, mandatory = RefreshPolicy().windows(lifetime, chance)
     assert timedelta(0) < mandatory <= advisory <= lifetime * 0.9
 
@@ -113,14 +113,14 @@ def test_new_credentials_are_never_inside_of_their_windows(lifetime: timedelta, 
     ],
 )
 def test_what_is_done_by_the_time_that_is_left(lifetime: timedelta, left: timedelta, step: Action) -> None:
-    """Fresh: used; advisory: one refreshes; mandatory, expired or nothing at hand: all wait for one."""
+    """The decision depends on the time left: use, refresh by one caller, or refresh while all wait."""
     assert RefreshPolicy().decide(lifetime, left, 0) == step
 
 
 @pytest.mark.case("R1")
 @pytest.mark.parametrize("chance", [0, 0.5, 1])
 def test_chance_moves_the_start_of_the_advisory_window_and_nothing_else(chance: float) -> None:
-    """By a fifth of the window, at most; the mandatory one stays."""
+    """The random value changes only the start of the advisory window."""
     opens = 15 * MINUTE * (1 + 0.2 * chance)
     decide = RefreshPolicy().decide
     assert decide(HOUR, opens + SECOND, chance) == "use"
@@ -167,7 +167,7 @@ def test_how_long_the_source_is_left_alone(while_valid: bool, now: float, valid:
 
 @pytest.mark.parametrize("error", [SignInRequired("m"), SourceMissing("m")])
 def test_a_pause_ends_when_the_file_of_the_sign_in_changes(error: Any, tmp_path: Path) -> None:
-    """A person has signed in; after any other failure the pause lasts."""
+    """A pause after SignInRequired ends when the file of the source changes."""
     path = tmp_path / "saml"
     failed = RefreshFailure(error, 1, True, began=40.0, pause=60.0, file=file_state(str(path)))
     assert failed.pausing(50.0, valid=True, path=str(path))
@@ -176,7 +176,7 @@ def test_a_pause_ends_when_the_file_of_the_sign_in_changes(error: Any, tmp_path:
 
 
 def test_the_file_of_a_source_is_found_behind_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Through roles and caches, with the home folder; a source without one, or a circle of sources, has none."""
+    """The file of a source is found through roles and caches. A loop of sources has none."""
     monkeypatch.setenv("HOME", "/home/me")
     file = SimpleNamespace(path="~/saml")
     assert file_of(SimpleNamespace(source=SimpleNamespace(source=file))) == "/home/me/saml"
@@ -189,13 +189,13 @@ def test_the_file_of_a_source_is_found_behind_others(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("on_expired", ["raise", "serve"])
 def test_with_nothing_at_hand_a_failure_is_raised(on_expired: Any) -> None:
-    """There is nothing to serve."""
+    """Without credentials, a failure is raised."""
     assert RefreshPolicy(on_expired=on_expired).decide(NOTHING, NOTHING, 0, pausing=True) == "raise"
 
 
 @pytest.mark.parametrize("left", [HOUR, 10 * MINUTE, MINUTE, EVER])
 def test_what_a_service_has_refused_is_waited_for(left: timedelta) -> None:
-    """However much is left; and after a failure it is used again while it is valid."""
+    """If a service has refused the credentials, all callers wait for a refresh, except after a failure."""
     lifetime = EVER if left == EVER else HOUR
     assert RefreshPolicy().decide(lifetime, left, 0, rejected=True) == "wait"
     assert RefreshPolicy().decide(lifetime, left, 0, pausing=True, rejected=True) == "use"
@@ -203,13 +203,13 @@ def test_what_a_service_has_refused_is_waited_for(left: timedelta) -> None:
 
 @pytest.mark.parametrize("failures", [1, 2, 100])
 def test_while_valid_the_next_try_comes_in_five_to_ten_minutes(failures: int) -> None:
-    """However often it has failed before."""
+    """While the credentials are valid, each pause is five to ten minutes."""
     assert RefreshPolicy().pause(failures, valid=True) == (300, 600)
 
 
 @pytest.mark.case("P159")
 def test_with_nothing_valid_the_pauses_grow_to_ten_seconds() -> None:
-    """After the first failure the next caller tries at once."""
+    """Without valid credentials, the pauses grow to ten seconds."""
     pauses = [RefreshPolicy().pause(failures, valid=False) for failures in (1, 2, 3, 4, 5, 6, 10_000)]
     assert pauses == [(each, each) for each in (0, 1, 2, 4, 8, 10, 10)]
 
@@ -225,9 +225,7 @@ def test_with_nothing_valid_the_pauses_grow_to_ten_seconds() -> None:
 def test_nothing_expired_is_used(
     lifetime: timedelta, part: float, chance: float, pausing: bool, on_expired: Any, rejected: bool
 ) -> None:
-    """Whatever happens, expired credentials are given out only by a policy that serves them; and never without one
-    there is an error without a failure.
-    """
+    """Expired credentials are returned only if the policy says so."""
     left = lifetime * part
     step = RefreshPolicy(on_expired=on_expired).decide(lifetime, left, chance, pausing=pausing, rejected=rejected)
     if left <= NOTHING:
@@ -253,7 +251,7 @@ def test_nothing_expired_is_used(
     ],
 )
 def test_a_number_out_of_its_limits_is_refused(options: dict[str, Any], told: str) -> None:
-    """When the policy is built, with its name, its value and the rule."""
+    """A number outside its limits is an error when the policy is created."""
     with pytest.raises(ValueError, match=told):
         RefreshPolicy(**options)
 

@@ -28,7 +28,7 @@ def command(name: str, server: FakeServer, folder: Path, *more: str) -> Sequence
 
 
 def run(name: str, server: FakeServer, folder: Path, *more: str) -> Any:
-    """What the program saw, and what the server was asked for."""
+    """Return the output of the program and the requests to the server."""
     done = subprocess.run(
         command(name, server, folder, *more), capture_output=True, text=True, timeout=SECONDS, check=False
     )
@@ -39,7 +39,7 @@ def run(name: str, server: FakeServer, folder: Path, *more: str) -> Any:
 
 
 def numbered() -> Any:
-    """An STS whose every answer has a token of its own, and is good for an hour."""
+    """Return an STS whose responses have different tokens and are valid for an hour."""
     number = iter(range(10_000))
     return lambda request: granted(request, SessionToken=f"token-{next(number)}", Expiration=in_an_hour())
 
@@ -51,7 +51,7 @@ def in_an_hour() -> str:
 @pytest.mark.case("C13", "P15", "P31")
 @pytest.mark.gate
 def test_a_cold_start_of_many_processes_costs_one_call(tmp_path: Path) -> None:
-    """Eight processes of four threads, twenty times: one call each time, no error, the same credentials."""
+    """Eight processes with four threads each make one call, in twenty runs."""
     with fake_server(numbered()) as server:
         seen, asked = run("cold-start", server, tmp_path / "cache")
     assert asked == {f"r{number}": 1 for number in range(ROUNDS)}
@@ -63,7 +63,7 @@ def test_a_cold_start_of_many_processes_costs_one_call(tmp_path: Path) -> None:
 @pytest.mark.case("R16")
 @pytest.mark.parametrize("method", ["fork", "forkserver", pytest.param("spawn", marks=pytest.mark.gate)])
 def test_a_recipe_works_in_the_workers_of_an_executor(tmp_path: Path, method: str) -> None:
-    """Sent as it is, each use there makes a call of its own; with a file cache one call serves all workers."""
+    """A recipe in an executor makes a call for each use, and with a file cache one call in total."""
     with fake_server(numbered()) as server:
         tokens, asked = run("pool", server, tmp_path / "cache", method)
     assert asked == {"plain": 8, "cached": 1}
@@ -75,7 +75,7 @@ def test_a_recipe_works_in_the_workers_of_an_executor(tmp_path: Path, method: st
 @pytest.mark.case("C13", "P15", "P82", "P100")
 @pytest.mark.gate
 def test_fifty_processes_cost_one_call(tmp_path: Path) -> None:
-    """On an empty cache, of four threads each, all at once."""
+    """Fifty processes with four threads each and an empty cache make one call."""
     with fake_server(numbered()) as server:
         (keys,), asked = run("many", server, tmp_path / "cache")
     assert asked == {"r0": 1}
@@ -84,7 +84,7 @@ def test_fifty_processes_cost_one_call(tmp_path: Path) -> None:
 
 @contextmanager
 def a_process_in_the_middle_of_its_call(folder: Path) -> Iterator[tuple[FakeServer, subprocess.Popen[bytes]]]:
-    """The server answers everybody but the one who came first, and who holds the lock."""
+    """Run a process that holds the lock during a call that does not end."""
     entered, release = Event(), Event()
 
     def react(request: Request) -> Answer:
@@ -106,7 +106,7 @@ def a_process_in_the_middle_of_its_call(folder: Path) -> Iterator[tuple[FakeServ
 
 @pytest.mark.case("C13", "P102")
 def test_a_holder_that_is_killed_is_taken_over(tmp_path: Path) -> None:
-    """The next one makes the second call, long before the time that it would wait for one who is alive."""
+    """If the process in its call is killed, another one calls STS long before the time limit."""
     folder = tmp_path / "cache"
     with a_process_in_the_middle_of_its_call(folder) as (server, holder):
         waiting = command("one", server, folder, "60")
@@ -119,7 +119,7 @@ def test_a_holder_that_is_killed_is_taken_over(tmp_path: Path) -> None:
 
 @pytest.mark.case("C14", "P103")
 def test_a_holder_that_hangs_is_not_waited_for_for_ever(tmp_path: Path) -> None:
-    """After its time the next one says so and makes a call of its own."""
+    """If the process in its call hangs, another one warns after the time limit, and calls STS."""
     folder = tmp_path / "cache"
     with a_process_in_the_middle_of_its_call(folder) as (server, _):
         done = subprocess.run(

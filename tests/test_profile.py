@@ -48,7 +48,7 @@ HAS_LOGIN = hasattr(botocore.credentials, "LoginProvider")
 
 
 def failure(source: Profile, kind: type[SourceError] = ProofInvalid) -> str:
-    """Return what the error says, but for the class of botocore's exception, once no canary is in it."""
+    """Return the text of the error, without the class of botocore's exception. It must contain no canary."""
     with pytest.raises(SourceError) as caught:
         source.fetch()
     error = caught.value
@@ -70,14 +70,14 @@ def keys_of(name: str) -> str:
 
 
 def process(home: Path, script: str, header: str = "[profile p]") -> str:
-    """A profile whose process is that shell script."""
+    """Return a profile with a process that runs this shell script."""
     path = home / f"process-{len(list(home.iterdir()))}"
     path.write_text(script)
     return f"{header}\ncredential_process = sh {path}\n"
 
 
 def document(**changes: object) -> str:
-    """What a process should print; *changes* replaces fields, and takes out those that are None."""
+    """Return the document of a process. *changes* replaces fields, and removes those that are None."""
     fields = {"Version": 1, "AccessKeyId": "AKIA", "SecretAccessKey": "canary", "SessionToken": "canary", **changes}
     return json.dumps({name: value for name, value in fields.items() if value is not None})
 
@@ -98,7 +98,7 @@ def environment_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.case("B7")
 def test_a_named_profile_has_its_keys_whatever_the_environment_says(home: Path, environment_keys: None) -> None:
-    """It was asked for by name; and it has no token unless it says so."""
+    """A named profile returns its own keys, also if the environment has other keys."""
     configure(home, credentials=keys_of("default") + keys_of("work"))
     assert Profile("work").fetch() == Credentials("AKIA-work", "secret-work")
     assert isinstance(Profile("work").fetch().secret_access_key, Secret)
@@ -108,7 +108,7 @@ def test_a_named_profile_has_its_keys_whatever_the_environment_says(home: Path, 
 def test_the_default_chain_takes_the_environment_first(
     home: Path, environment_keys: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before the profile of AWS_PROFILE, which must be there all the same, as for botocore."""
+    """The default chain uses the keys of the environment before those of AWS_PROFILE, which must still exist."""
     configure(home, credentials=keys_of("default") + keys_of("work"))
     assert Profile().fetch() == Credentials("AKIA-environment", "secret-environment", "token-environment")
     monkeypatch.setenv("AWS_PROFILE", "work")
@@ -118,7 +118,7 @@ def test_the_default_chain_takes_the_environment_first(
 
 
 def test_the_default_chain_takes_the_ambient_profile(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """That of AWS_PROFILE, else the default one."""
+    """The default chain uses the profile of AWS_PROFILE, or else the default profile."""
     configure(home, credentials=keys_of("default") + keys_of("work"))
     assert Profile().fetch().access_key_id == "AKIA-default"
     monkeypatch.setenv("AWS_PROFILE", "work")
@@ -130,7 +130,7 @@ def test_the_default_chain_takes_the_ambient_profile(home: Path, monkeypatch: py
 def test_the_file_that_the_environment_names_is_found_as_botocore_does(
     named: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the home folder and variables put in, and blanks as they are."""
+    """The name of the credentials file can contain the home folder, variables and spaces, as in botocore."""
     configure(home, credentials=keys_of("default"))
     for folder in (home, Path.cwd()):
         (folder / "my keys").write_text(keys_of("default").replace("AKIA-default", "AKIA-elsewhere"))
@@ -143,7 +143,7 @@ def test_the_file_that_the_environment_names_is_found_as_botocore_does(
 def test_a_file_that_the_environment_names_wrongly_is_missed(
     named: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No other one is taken in its place, not even for an empty name; the error shows where it was looked for."""
+    """If the credentials file of the environment does not exist, no other file is used, and the error names it."""
     configure(home, credentials=keys_of("default"))
     Path("keys").write_text(keys_of("default"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", named)
@@ -153,7 +153,7 @@ def test_a_file_that_the_environment_names_wrongly_is_missed(
 
 
 def test_a_changed_file_is_seen(home: Path) -> None:
-    """Keys are rotated while a program runs."""
+    """A fetch after a change of the file returns the new keys."""
     configure(home, credentials=keys_of("default"))
     source = Profile()
     assert source.fetch().access_key_id == "AKIA-default"
@@ -162,7 +162,7 @@ def test_a_changed_file_is_seen(home: Path) -> None:
 
 
 def test_an_expiration_in_the_environment_is_kept(environment_keys: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tools that export keys export it along with them."""
+    """The expiration in AWS_CREDENTIAL_EXPIRATION is kept."""
     monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", "2036-11-25T12:00:00Z")
     assert Profile().fetch().expiration == datetime(2036, 11, 25, 12, tzinfo=UTC)
 
@@ -189,7 +189,7 @@ def answers_of_botocore(name: str | None) -> tuple[str, ...] | None:
 def test_every_file_gives_what_botocore_finds_in_it_or_an_error(
     sample: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For each name that any reader may take a header for, and never with a line of the file in the error."""
+    """For each header in unusual files, Profile returns the keys of botocore, or an error without file content."""
     variable = "AWS_CONFIG_FILE" if sample.suffix == ".config" else "AWS_SHARED_CREDENTIALS_FILE"
     monkeypatch.setenv(variable, str(sample))
     text = sample.read_bytes().decode("latin-1")
@@ -208,7 +208,7 @@ def test_every_file_gives_what_botocore_finds_in_it_or_an_error(
 
 
 def test_nothing_at_all_is_missing(home: Path) -> None:
-    """No file, no variable, no machine that has a role."""
+    """Without files, variables and a role of the machine, the error says that no credentials were found."""
     assert failure(Profile(), SourceMissing) == (
         "The standard AWS credential chain found no credentials, neither in the environment nor in "
         f"'{home}/.aws/config' or "
@@ -239,7 +239,7 @@ def test_a_profile_that_does_not_exist_is_missing(
 @pytest.mark.case("B9")
 @pytest.mark.parametrize("name", [None, "p"])
 def test_where_there_is_no_home_it_is_told_what_to_set(name: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a container whose user has no entry in the list of users."""
+    """Without a home folder, the error names the variables to set."""
 
     def nobody(number: int) -> None:
         raise KeyError(number)
@@ -254,7 +254,7 @@ def test_where_there_is_no_home_it_is_told_what_to_set(name: str | None, monkeyp
 
 
 def test_a_file_that_may_not_be_read_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Botocore takes it for an empty one. Whoever runs the tests may be root, who may read all, so it is pretended."""
+    """The error for a file that cannot be read names it. botocore would treat it as empty."""
     configure(home, credentials=keys_of("p"))
     monkeypatch.setattr("os.access", lambda path, mode: not path.endswith("credentials"))
     said = failure(Profile("q"), SourceMissing)
@@ -314,7 +314,7 @@ def test_a_file_that_may_not_be_read_is_named(home: Path, monkeypatch: pytest.Mo
 def test_a_profile_that_does_not_work_is_invalid(
     config: str, credentials: str, message: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error names the profile and the next step, the number of a line, and nothing of what the files hold."""
+    """The error for an invalid profile has its name, the next step and a line number, and no content of the files."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     configure(home, config, credentials)
@@ -325,7 +325,7 @@ def test_a_profile_that_does_not_work_is_invalid(
 
 @pytest.mark.case("B1")
 def test_a_file_that_is_no_text_is_told_as_such(home: Path) -> None:
-    """UTF-16, as some editors save it, and Latin-1."""
+    """The error for a file in UTF-16 or Latin-1 says that it is not UTF-8 text."""
     configure(home)
     for data in (keys_of("canary").encode("utf-16"), "# caf\u00e9 canary\n".encode("latin-1")):
         (home / ".aws" / "credentials").write_bytes(data)
@@ -335,7 +335,7 @@ def test_a_file_that_is_no_text_is_told_as_such(home: Path) -> None:
 
 
 def test_a_half_pair_in_the_environment_is_invalid(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Though the default profile would have a whole one: that is what the SDKs do."""
+    """An access key ID without a secret key in the environment is an error, as in the SDKs."""
     configure(home, credentials=keys_of("default"))
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA")
     assert "The standard AWS credential chain: AWS_SECRET_ACCESS_KEY is missing" in failure(Profile())
@@ -427,7 +427,7 @@ def test_an_expiration_without_a_zone_is_invalid(home: Path) -> None:
 
 @pytest.mark.case("E12")
 def test_a_process_that_gives_what_has_expired_is_invalid(home: Path) -> None:
-    """Botocore asks twice, and then gives up."""
+    """Expired credentials of a process are an error."""
     configure(home, printing(home, document(Expiration="2020-01-01T00:00:00Z")))
     assert "its credentials have expired. Check the clock, and the place where the credentials come" in failure(
         Profile("p")
@@ -444,19 +444,19 @@ def test_a_process_that_gives_what_has_expired_is_invalid(home: Path) -> None:
     ],
 )
 def test_a_process_that_cannot_be_started_is_invalid(command: str, message: str, home: Path) -> None:
-    """The command itself is not told: it may hold a password."""
+    """The error for a process that cannot be started does not contain the command, which can have a password."""
     configure(home, f"[profile p]\ncredential_process = {command}\n")
     assert f"its credential_process {message}" in failure(Profile("p"))
 
 
 def test_a_command_with_an_open_quote_is_invalid(home: Path) -> None:
-    """Botocore cannot take it apart."""
+    """A command with an open quote is an error."""
     configure(home, "[profile p]\ncredential_process = sh 'canary\n")
     assert "See the reason with: aws sts get-caller-identity --profile p" in failure(Profile("p"))
 
 
 def has_ended(pid: int) -> bool:
-    """Whether the process ends at once; the system may take a moment for that."""
+    """Return whether the process ends within a moment."""
     deadline = time.monotonic() + 10
     while is_running(pid) and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -464,7 +464,7 @@ def has_ended(pid: int) -> bool:
 
 
 def is_running(pid: int) -> bool:
-    """Whether there is such a process, and it has not ended; its parent may be slow to notice that."""
+    """Return whether the process runs."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -489,7 +489,7 @@ def test_a_process_that_hangs_is_ended(is_source: bool, home: Path, tmp_path: Pa
 @pytest.mark.case("B5")
 @pytest.mark.parametrize("rest", ["", "; wait"], ids=["process ended", "process waits"])
 def test_the_children_of_a_process_that_hangs_are_stopped_too(rest: str, home: Path, tmp_path: Path) -> None:
-    """They keep its output open, and one that asks the same profile again would grow for ever."""
+    """The children of a process that hangs are stopped too."""
     script = f"sleep 30 & echo $! > {tmp_path}/pid; echo {shlex.quote(document())}{rest}"
     configure(home, process(home, script))
     assert "did not end within 0.3 seconds" in failure(Profile("p", process_timeout=0.3))
@@ -497,7 +497,7 @@ def test_the_children_of_a_process_that_hangs_are_stopped_too(rest: str, home: P
 
 
 def test_a_process_is_stopped_with_its_children_when_the_fetch_is_interrupted(home: Path, tmp_path: Path) -> None:
-    """By Ctrl-C or another exception of a signal handler, which comes out."""
+    """A process and its children are stopped if Ctrl-C or a signal handler interrupts the fetch."""
     configure(home, process(home, f"sleep 30 & echo $! > {tmp_path}/pid; sleep 0.3; kill -USR1 $PPID; wait"))
 
     def interrupt(*_: object) -> None:
@@ -513,7 +513,7 @@ def test_a_process_is_stopped_with_its_children_when_the_fetch_is_interrupted(ho
 
 
 def test_a_process_with_an_answer_leaves_what_it_started(home: Path, tmp_path: Path) -> None:
-    """An agent that it starts in the background goes on."""
+    """An agent that a process starts in the background keeps running."""
     script = f"sleep 30 > /dev/null & echo $! > {tmp_path}/pid; echo {shlex.quote(document())}"
     configure(home, process(home, script))
     assert Profile("p").fetch()
@@ -524,7 +524,7 @@ def test_a_process_with_an_answer_leaves_what_it_started(home: Path, tmp_path: P
 
 @pytest.mark.parametrize("hangs", [False, True], ids=["answers", "hangs"])
 def test_a_process_may_ask_the_user_at_the_terminal(hangs: bool, home: Path, tmp_path: Path) -> None:
-    """It stays in the group of the terminal, else the system would stop it at the first read."""
+    """A process can ask the user at the terminal."""
     wait = f"echo $$ > {tmp_path}/pid; exec sleep 30" if hangs else f"echo {shlex.quote(document(AccessKeyId='$key'))}"
     wait = wait.replace("$key", "'$key'")
     configure(home, process(home, f"read key < /dev/tty; {wait}"))
@@ -551,7 +551,7 @@ def test_a_process_may_ask_the_user_at_the_terminal(hangs: bool, home: Path, tmp
 def test_a_process_runs_once_for_each_fetch(
     seconds: int, is_source: bool, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However little time is left: it may open a browser, or use up a code."""
+    """A process runs once for each fetch, even if its credentials are about to expire."""
     end = datetime.now(UTC) + timedelta(seconds=seconds)
     header = "[profile q]" if is_source else "[profile p]"
     script = f"echo run >> {tmp_path}/runs; echo {shlex.quote(document(Expiration=end.isoformat()))}"
@@ -565,7 +565,7 @@ def test_a_process_runs_once_for_each_fetch(
 
 @pytest.mark.parametrize("start", ["~", "$HOME"])
 def test_a_path_that_only_a_shell_would_replace_is_named_as_that(start: str, home: Path) -> None:
-    """No shell runs the command."""
+    """The error for a path with ~ or $HOME says that no shell replaces it."""
     configure(home, f"[profile p]\ncredential_process = {start}/process\n")
     assert f"Write the full path, because no shell replaces the '{start[0]}' at its beginning" in failure(Profile("p"))
 
@@ -592,7 +592,7 @@ def test_a_process_gets_the_environment_that_botocore_gives_it(
 
 
 class MachineRole(BaseHTTPRequestHandler):
-    """What a container or an instance answers."""
+    """The response of a container or an instance with a role."""
 
     def do_GET(self) -> None:
         end = "2036-11-25T12:00:00Z"
@@ -607,7 +607,7 @@ class MachineRole(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A container with a role."""
+    """Run a container with a role."""
     with ThreadingHTTPServer(("127.0.0.1", 0), MachineRole) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -664,7 +664,7 @@ def test_the_default_chain_may_use_the_role_of_the_machine(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A line at INFO says so; a profile that names the machine as its source of credentials means it."""
+    """The default chain can use the role of the machine, and logs this at INFO."""
     configure(home, config)
     for variable, value in variables.items():
         monkeypatch.setenv(variable, value)
@@ -684,7 +684,7 @@ def test_the_default_chain_may_use_the_role_of_the_machine(
 def test_a_named_profile_does_not_become_the_machine_where_botocore_skips_its_settings(
     settings: str, home: Path
 ) -> None:
-    """An empty setting is one, and a setting that an older botocore does not know is another."""
+    """A named profile does not use the role of the machine if botocore ignores an empty or unknown setting."""
     configure(home, f"[profile p]\n{settings}\n")
     text = failure(Profile("p"), SourceMissing)
     assert (
@@ -695,7 +695,7 @@ def test_a_named_profile_does_not_become_the_machine_where_botocore_skips_its_se
 
 @pytest.mark.usefixtures("machine")
 def test_credentials_of_the_machine_are_not_kept_under_the_key_of_a_profile(home: Path, tmp_path: Path) -> None:
-    """Its settings say where the credentials come from, and botocore skips them: the next machine is another."""
+    """Credentials of the machine are not cached under the key of a profile."""
     configure(home, "[default]\nrole_arn = arn:aws:iam::123456789012:role/R\nweb_identity_token_file =\n")
     source, cache = Profile(), FileCache(tmp_path / "cache")
     assert source.identity is not None
@@ -708,7 +708,7 @@ def test_credentials_of_the_machine_are_not_kept_under_the_key_of_a_profile(home
 
 @pytest.mark.usefixtures("machine")
 def test_no_line_is_logged_for_a_profile_with_credentials(home: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Also where the machine has a role."""
+    """A profile with its own credentials logs nothing about the machine."""
     configure(home, credentials=keys_of("p"))
     with caplog.at_level(logging.INFO, "stskit"):
         assert Profile("p").fetch().access_key_id == "AKIA-p"
@@ -719,7 +719,7 @@ def test_no_line_is_logged_for_a_profile_with_credentials(home: Path, caplog: py
 
 
 def test_a_profile_may_use_another_role(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever it uses, botocore follows."""
+    """A profile can assume a role from each kind of source that botocore supports."""
     configure(home, f"[profile p]\n{ROLE_OF}base\n", keys_of("base"))
     with fake_server(granted) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
@@ -741,7 +741,7 @@ def test_a_profile_may_use_another_role(home: Path, monkeypatch: pytest.MonkeyPa
 def test_a_role_is_assumed_with_the_keys_of_any_source(
     config: str, key: str, home: Path, environment_keys: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those of the environment, of a process, or of the very profile, which takes one step for that."""
+    """A role is assumed with keys of the environment, of a process, or of the same profile."""
     (home / "answer").write_text(document())
     configure(home, config.replace("{}", f"cat {home}/answer"))
     with fake_server(granted) as server:
@@ -751,7 +751,7 @@ def test_a_role_is_assumed_with_the_keys_of_any_source(
 
 
 def test_the_default_profile_may_use_another_role_and_a_process(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As any other; it is the one that has no name of its own."""
+    """The default profile can assume a role and run a process."""
     configure(home, f"[default]\n{ROLE_OF}base\n", keys_of("base"))
     with fake_server(granted) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
@@ -763,7 +763,7 @@ def test_the_default_profile_may_use_another_role_and_a_process(home: Path, monk
 def test_a_source_profile_has_its_own_keys_whatever_the_environment_says(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not those of the web identity that a container is given."""
+    """A source profile uses its own keys, and not the web identity of the environment."""
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere/canary")
     monkeypatch.setenv("AWS_ROLE_ARN", ROLE)
     configure(home, f"[profile p]\n{ROLE_OF}base\n", keys_of("base"))
@@ -796,7 +796,7 @@ def test_a_role_that_is_refused_is_told_by_the_code(
 @pytest.mark.case("B2")
 @pytest.mark.parametrize("chain", ["pp", "pqp", "pqrp", "pqrq"])
 def test_a_loop_of_source_profiles_is_named(chain: str, home: Path) -> None:
-    """All of it, in its order; a profile that leads to itself must have keys."""
+    """The error for a loop of source profiles lists the whole loop."""
     steps = dict(pairwise(chain))
     configure(home, "".join(f"[profile {each}]\n{ROLE_OF}{then}\n" for each, then in steps.items()))
     said = failure(Profile("p"))
@@ -812,7 +812,7 @@ def chain_of(length: int) -> str:
 
 @pytest.mark.case("B2")
 def test_a_chain_of_many_profiles_works(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One call for each of them, from the far end."""
+    """A chain of many profiles makes one call for each profile."""
     configure(home, chain_of(60))
     with fake_server(granted) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
@@ -822,7 +822,7 @@ def test_a_chain_of_many_profiles_works(home: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.case("B2")
 def test_a_chain_that_is_too_long_for_botocore_is_told(home: Path) -> None:
-    """It goes from one to the next by recursion."""
+    """The error for a chain that is too long for botocore says so."""
     configure(home, chain_of(2_000))
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(1_000)  # the default, which a type checker that ran in this process has raised
@@ -875,7 +875,7 @@ def test_an_mfa_code_is_asked_for_in_the_main_thread_only(home: Path, monkeypatc
 
 
 def test_an_mfa_code_that_nobody_gives_is_missed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where there is no terminal and the input is closed."""
+    """If no MFA code can be entered, the error says that a person is needed."""
 
     def nobody(question: str) -> str:
         raise EOFError
@@ -887,7 +887,7 @@ def test_an_mfa_code_that_nobody_gives_is_missed(home: Path, monkeypatch: pytest
 
 @pytest.fixture
 def sso_cache(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where `aws sso login` leaves a token; botocore fixes the folder when it is imported."""
+    """Return the folder for tokens of `aws sso login`. botocore sets it when it is imported."""
     folder = home / ".aws" / "sso" / "cache"
     folder.mkdir(parents=True)
     monkeypatch.setattr("botocore.credentials.SSOProvider._SSO_TOKEN_CACHE_DIR", str(folder))
@@ -926,7 +926,7 @@ def test_an_sso_session_that_has_ended_says_how_to_sign_in(
     sso_cache: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With the profile that has the SSO settings. Some versions of botocore ask the server first."""
+    """The error for an expired SSO session has the command to sign in, with the right profile."""
     configure(home, config.replace("[profile two words]", '[profile "two words"]'))
     if expires:
         for key in ("https://idp.example", "s"):
@@ -940,7 +940,7 @@ def test_an_sso_session_that_has_ended_says_how_to_sign_in(
 def test_an_sso_session_gives_credentials_until_it_is_refused(
     home: Path, sso_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The next fetch after a new sign-in goes on; a role that its user may not use is another thing."""
+    """After a new SSO sign-in, the next fetch works. A forbidden role is another error."""
     configure(home, f"[profile p]\n{SSO}")
     until = datetime(2036, 11, 25, 12, tzinfo=UTC)
     keys = {"accessKeyId": "AKIA-sso", "secretAccessKey": SECRET_KEY, "sessionToken": SESSION_TOKEN}
@@ -960,7 +960,7 @@ def test_an_sso_session_gives_credentials_until_it_is_refused(
 
 @pytest.mark.skipif(not HAS_LOGIN, reason="this botocore knows no `aws login`")
 def test_a_login_session_that_has_ended_says_how_to_sign_in(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Or what botocore needs for it, which is not installed with it."""
+    """The error for an expired login session has the command to sign in, or the package that botocore needs."""
     configure(home, "[profile p]\nlogin_session = arn:aws:iam::123456789012:user/me\nregion = us-east-1\n")
     monkeypatch.setattr("botocore.credentials.EC", None)
     assert "botocore needs another package for that. Run: pip install 'botocore[crt]'" in failure(Profile("p"))
@@ -973,7 +973,7 @@ def test_a_login_session_that_has_ended_says_how_to_sign_in(home: Path, monkeypa
 
 @pytest.mark.parametrize("name", [None, "p"])
 def test_only_two_parts_of_the_search_of_botocore_are_replaced(name: str | None, home: Path) -> None:
-    """Each by one of its own kind and in its place, for a profile and for a source profile."""
+    """Only two providers of botocore's chain are replaced, each with one of the same kind and position."""
     from botocore.credentials import AssumeRoleProvider, ProcessProvider, ProfileProviderBuilder
 
     from stskit.sources.profile.provider_chain import SourceProviders, harden_chain
@@ -994,7 +994,7 @@ def test_only_two_parts_of_the_search_of_botocore_are_replaced(name: str | None,
 def test_at_a_terminal_the_process_itself_is_stopped(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It shares the process group of this process there, which must not be stopped."""
+    """At a terminal, only the process is stopped, because this process is in the same process group."""
     configure(home, process(home, f"echo $$ > {tmp_path}/pid; exec sleep 30"))
     real = os.open
     monkeypatch.setattr(os, "open", lambda path, *rest: real(os.devnull if path == "/dev/tty" else path, *rest))

@@ -72,7 +72,7 @@ def configure(home: Path, text: str) -> None:
 
 @pytest.mark.case("P32", "P142")
 def test_a_fresh_read_compares_the_time_and_returns() -> None:
-    """No function is called but those that read the two clocks: no lock, no source, no cache, no event."""
+    """A read of fresh credentials calls only the functions of the two clocks."""
     until = datetime.now(UTC) + timedelta(hours=1)
     cached = Cached(ScriptedSource(Credentials("AKIA", "s", "t", until)), MemoryCache(), key="me")
     cached.fetch()
@@ -93,7 +93,7 @@ def test_a_fresh_read_compares_the_time_and_returns() -> None:
 
 @pytest.mark.case("P103", "P131")
 def test_the_default_limits_are_as_documented() -> None:
-    """60 seconds for an exchange, also for those that a profile makes by itself, and 15 for the lock of a cache."""
+    """An exchange has 60 seconds, and the lock of a cache 15 seconds."""
     assert BotocoreSTS().total_timeout == wire.TOTAL_TIMEOUT == 60
     assert FileCache().lock_timeout == 15
 
@@ -101,7 +101,7 @@ def test_the_default_limits_are_as_documented() -> None:
 @pytest.mark.case("P10")
 @pytest.mark.parametrize("command", ["roles", "assume", "exec", "process", "whoami", "doctor"])
 def test_every_command_has_help_and_json(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its help names both options."""
+    """The help of every command has --help and --json."""
     with pytest.raises(SystemExit, match="0"):
         main([command, "--help"])
     shown = capsys.readouterr().out
@@ -111,7 +111,7 @@ def test_every_command_has_help_and_json(command: str, capsys: pytest.CaptureFix
 
 @pytest.mark.case("P4")
 def test_every_error_says_what_to_do_next() -> None:
-    """Each error that stskit makes has a remedy; those of these two functions become another error, with one."""
+    """Every error that stskit creates has a remedy."""
     kinds = {name for name in errors.__all__ if name not in ("StskitError", "SourceError") and name[0].isupper()}
     without = [
         f"{path.relative_to(PACKAGE)}:{call.lineno}"
@@ -130,7 +130,7 @@ def test_every_error_says_what_to_do_next() -> None:
 
 @pytest.mark.case("P40")
 def test_what_is_secret_is_a_secret() -> None:
-    """Each part of a value that the documentation calls secret has the type whose repr is a mask."""
+    """Each value that the documentation calls secret is a Secret."""
     role = Role(ROLE, external_id="canary", provided_contexts=[ProvidedContext(PROVIDER, "canary")])
     parts = [
         *(BASE.secret_access_key, BASE.session_token, SAML.value, WEB.value),
@@ -150,7 +150,7 @@ def test_plain_forms_are_secret_texts() -> None:
 
 @pytest.mark.case("P69", "P70")
 def test_a_pickled_recipe_holds_what_security_md_says(home: Path) -> None:
-    """What you gave it in clear, and nothing that it has fetched or that a file holds."""
+    """A pickled recipe contains the values that security.md names, and no fetched credentials."""
     held = Role(
         ROLE,
         external_id="external-canary",
@@ -172,7 +172,7 @@ def test_a_pickled_recipe_holds_what_security_md_says(home: Path) -> None:
 
 @pytest.mark.case("P77")
 def test_an_mfa_command_gets_the_environment_of_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of it, and nothing besides."""
+    """An MFA command gets the environment of the caller unchanged."""
     monkeypatch.setenv("MINE", "x")
     code = "import json, os, sys; json.dump(dict(os.environ), open(sys.argv[1], 'w')); print(739157)"
     MFACommand([sys.executable, "-c", code, str(tmp_path / "seen")]).run()
@@ -185,7 +185,7 @@ def test_an_mfa_command_gets_the_environment_of_the_caller(tmp_path: Path, monke
 
 @pytest.mark.case("P76")
 def test_credentials_go_out_as_a_signature_and_a_header() -> None:
-    """The secret key is nowhere in a request, and the session token only in its header."""
+    """A request contains the session token in its header only, and never the secret key."""
     with fake_server(granted) as server:
         BotocoreSTS(endpoint_url=server.url).exchange(BASE, Role(ROLE))
         BotocoreSTS(endpoint_url=server.url).exchange(WEB, Role(ROLE))
@@ -211,7 +211,7 @@ sys.addaudithook(_note_sockets)
 
 @pytest.mark.case("P78")
 def test_nobody_is_called_but_sts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calls, a cache and every sink: one address is connected to, nothing is listened on, and no datagram is sent."""
+    """Calls, a cache and all sinks connect to STS only."""
     with fake_server(granted) as server:
         sts = BotocoreSTS(endpoint_url=server.url)
         recipes = [AssumedRole(ROLE, source=Static(proof), sts=sts) for proof in (BASE, WEB, SAML)]
@@ -253,7 +253,7 @@ def test_a_saved_response_has_fifty_megabytes_at_most(tmp_path: Path) -> None:
 def test_a_file_that_is_changed_has_sixty_four_megabytes_at_most(
     make: Callable[[Path], Sink[object]], tmp_path: Path
 ) -> None:
-    """One byte more is refused, and the file is as it was."""
+    """A credentials file of more than 64 MB is refused and stays unchanged."""
     path = tmp_path / "file"
     path.touch(mode=0o600)
     os.truncate(path, 64_000_001)
@@ -264,7 +264,7 @@ def test_a_file_that_is_changed_has_sixty_four_megabytes_at_most(
 
 @pytest.mark.case("P60")
 def test_the_gate_runs_the_fuzzer() -> None:
-    """As one of its steps."""
+    """The gate runs the fuzzer."""
     gate = ROOT / ".ci" / "run"
     if not gate.exists():
         pytest.skip("this is not a clone, so the gate is not here")
@@ -276,7 +276,7 @@ def test_the_gate_runs_the_fuzzer() -> None:
 
 @pytest.mark.case("P96")
 def test_a_renewed_token_makes_a_new_call(tmp_path: Path) -> None:
-    """The same person, issuer and audience, and another time of issue."""
+    """A renewed token of the same person makes a new call."""
     path, cache = tmp_path / "token", MemoryCache()
     path.touch(mode=0o600)
     with fake_server(granted) as server:
@@ -319,7 +319,7 @@ def test_an_expired_proof_finds_the_credentials_until_they_expire(tmp_path: Path
 
 @pytest.mark.case("P106")
 def test_each_reader_of_an_entry_draws_its_own_chance(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two that find the same entry, the one with the higher draw refreshes earlier."""
+    """Two readers of one cache entry have different random refresh times."""
     clock, cache, draws = ManualClock(START), MemoryCache(), [0.5, 0.0, 1.0]
     monkeypatch.setattr("stskit.refresh._uniform", lambda _least, _most: draws.pop(0))
     source = ScriptedSource(credentials(clock, hours=1), Down())
@@ -337,7 +337,7 @@ def test_each_reader_of_an_entry_draws_its_own_chance(monkeypatch: pytest.Monkey
 def test_a_named_profile_brings_its_endpoint_to_the_command_line(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As to the library."""
+    """A named profile sets the endpoint on the command line."""
     with fake_server(granted) as server:
         keys = "aws_access_key_id = AKIABASE\naws_secret_access_key = s\n"
         configure(home, f"[profile base]\nendpoint_url = {server.url}\n{keys}")
@@ -351,7 +351,7 @@ def test_a_named_profile_brings_its_endpoint_to_the_command_line(
 def test_the_ambient_profile_counts_where_none_is_named(
     source: Profile | Static[Credentials], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its endpoint and region, for the default chain and for credentials that are given as they are."""
+    """Without a named profile, the endpoint and region of AWS_PROFILE apply."""
     with fake_server(granted) as server:
         keys = "aws_access_key_id = AKIABASE\naws_secret_access_key = s\n"
         configure(home, f"[profile work]\nendpoint_url = {server.url}\nregion = eu-west-3\n{keys}")
@@ -364,7 +364,7 @@ def test_the_ambient_profile_counts_where_none_is_named(
 @pytest.mark.parametrize("url", ["localhost:4566", "//localhost", "sts.example", "ftp://sts.example"])
 @pytest.mark.parametrize("place", ["endpoint_url", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"])
 def test_an_endpoint_needs_its_scheme(place: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error names the argument or the variable; nothing is sent."""
+    """An endpoint without a scheme is an error that names the argument or the variable."""
     if place != "endpoint_url":
         monkeypatch.setenv(place, url)
     sts = BotocoreSTS(endpoint_url=url if place == "endpoint_url" else None)
@@ -375,7 +375,7 @@ def test_an_endpoint_needs_its_scheme(place: str, url: str, monkeypatch: pytest.
 
 @pytest.mark.case("P129")
 def test_the_sign_in_server_of_a_profile_needs_tls(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client that botocore makes for SSO sends the token of the sign-in nowhere without TLS."""
+    """The SSO client of a profile sends no token without TLS."""
     page = "https://idp.example"
     configure(
         home,
@@ -399,7 +399,7 @@ def test_the_sign_in_server_of_a_profile_needs_tls(home: Path, monkeypatch: pyte
 
 @pytest.mark.case("P133")
 def test_a_pause_between_attempts_is_not_cut_short_and_no_attempt_follows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time of the exchange is over in the middle of the pause after a 503."""
+    """If the time limit ends during a pause between attempts, no further attempt follows."""
     stopped, stop = Event(), wire._Exchange.stop
 
     def stop_and_say_so(exchange: wire._Exchange) -> None:
@@ -422,7 +422,7 @@ def test_a_pause_between_attempts_is_not_cut_short_and_no_attempt_follows(monkey
 def test_the_tries_of_one_refresh_send_the_same_token(
     keep: Callable[[AssumedRole], AssumedRole | Cached], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A new token in the file goes out with the second try of a recipe, and with the next refresh of a cache."""
+    """Retries of one refresh send the same token, and the next refresh sends the new one."""
     path, sent = tmp_path / "token", []
     path.touch(mode=0o600)
     path.write_text("token-one")
@@ -445,7 +445,7 @@ def test_the_tries_of_one_refresh_send_the_same_token(
 
 @pytest.mark.case("P135")
 def test_a_long_answer_is_an_error_for_a_profile_too(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The call that botocore makes for its role is bounded like those of stskit."""
+    """The size limit of responses applies to the calls of a profile too."""
     base = "aws_access_key_id = AKIABASE\naws_secret_access_key = base-secret-canary\n"
     configure(home, f"[profile x]\nregion = us-east-1\nrole_arn = {ROLE}\nsource_profile = b\n[profile b]\n{base}")
     with fake_server(Answer("a" * 5_000_000)) as server:
@@ -460,14 +460,14 @@ def test_a_long_answer_is_an_error_for_a_profile_too(home: Path, monkeypatch: py
 
 @pytest.mark.case("P153")
 def test_a_policy_has_the_options_that_refresh_md_names() -> None:
-    """The two windows, the jitter, and what happens after expiry; no pause."""
+    """A policy has the options of refresh.md."""
     assert [field.name for field in attrs.fields(RefreshPolicy)] == ["advisory", "mandatory", "jitter", "on_expired"]
 
 
 @pytest.mark.case("P155")
 @pytest.mark.parametrize("moved", ["wall", "monotonic"])
 def test_credentials_expire_by_either_clock(moved: str) -> None:
-    """The wall clock is set forward, or it is set back and only the other one tells the time that has passed."""
+    """Credentials expire by the wall clock or by the monotonic clock."""
     clock = ManualClock(START)
     cached = Cached(ScriptedSource(credentials(clock, hours=1), Down("no network")), clock=clock)
     cached.fetch()

@@ -40,7 +40,7 @@ def reader(request: pytest.FixtureRequest) -> Iterator[Reader]:
 
 
 def check(reader: Reader, data: bytes, section: str, folder: Path) -> bool:
-    """Whether *data* was changed; then to *reader* it was changed rightly."""
+    """Check that *data* was changed correctly for *reader*, and return whether it was changed."""
     try:
         after = b"".join(Ini(data, {section}).updated({section: NEW}))
     except SinkError:
@@ -65,7 +65,7 @@ def check(reader: Reader, data: bytes, section: str, folder: Path) -> bool:
 def test_a_tricky_file_is_changed_rightly_or_refused(
     sample: Path, section: str, reader: Reader, tmp_path: Path
 ) -> None:
-    """Each file of the collection, with a new profile and with those that are there."""
+    """Each difficult file is changed correctly for all readers, or refused."""
     data = sample.read_bytes()
     try:
         data.decode()
@@ -97,7 +97,7 @@ def some_file(chance: random.Random) -> str:
 @pytest.mark.gate
 @pytest.mark.case("F1")
 def test_any_file_is_changed_rightly_or_refused(reader: Reader, tmp_path: Path) -> None:
-    """Two thousand files made up from a fixed beginning; most of them can be changed."""
+    """Two thousand generated files are changed correctly for all readers, or refused."""
     chance = random.Random(1)
     changed = [
         check(reader, some_file(chance).encode(), chance.choice(["new", "dev", "default"]), tmp_path)

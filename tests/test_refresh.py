@@ -47,7 +47,7 @@ def clock() -> ManualClock:
 
 
 def test_nothing_is_fetched_before_somebody_asks(clock: ManualClock) -> None:
-    """The first read fetches, the next ones get the same object."""
+    """The first read fetches credentials, and later reads return the same object."""
     source = ScriptedSource(credentials(clock, hours=1))
     both = cached(source, clock)
     assert source.calls == 0
@@ -60,7 +60,7 @@ def test_nothing_is_fetched_before_somebody_asks(clock: ManualClock) -> None:
 def test_the_advisory_window_opens_to_the_second(
     clock: ManualClock, monkeypatch: pytest.MonkeyPatch, draw: Draw, minutes: int
 ) -> None:
-    """Before it the old ones are given out without a look; at its start, jitter included, new ones are fetched."""
+    """Before the advisory window, including its jitter, no new credentials are fetched. At its start, they are."""
     monkeypatch.setattr(random, "uniform", draw)
     old, new = credentials(clock, hours=1), credentials(clock, hours=2)
     both = Cached(ScriptedSource(old, new), clock=clock)
@@ -73,7 +73,7 @@ def test_the_advisory_window_opens_to_the_second(
 
 @pytest.mark.case("P160")
 def test_chance_is_drawn_anew_for_each_set(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fleet that started together drifts apart."""
+    """The jitter is drawn again for each new credentials, so that many processes do not refresh together."""
     drawn: list[tuple[float, float]] = []
 
     def uniform(least: float, most: float) -> float:
@@ -90,7 +90,7 @@ def test_chance_is_drawn_anew_for_each_set(clock: ManualClock, monkeypatch: pyte
 
 @pytest.mark.case("R2")
 def test_short_sessions_are_not_fetched_at_each_read(clock: ManualClock) -> None:
-    """A session of 15 minutes read every 9 seconds of its life costs one more call."""
+    """A session of 15 minutes that is read every 9 seconds costs one more call."""
     source = ScriptedSource(lambda: credentials(clock, minutes=15))
     both = cached(source, clock)
     for _ in range(100):
@@ -101,7 +101,7 @@ def test_short_sessions_are_not_fetched_at_each_read(clock: ManualClock) -> None
 
 @pytest.mark.case("R10")
 def test_credentials_without_expiration_are_fetched_once(clock: ManualClock) -> None:
-    """Long-term keys do not go stale."""
+    """Credentials without an expiration are fetched once."""
     source = ScriptedSource(credentials(clock))
     both = cached(source, clock)
     first = both.fetch()
@@ -111,7 +111,7 @@ def test_credentials_without_expiration_are_fetched_once(clock: ManualClock) -> 
 
 
 def test_windows_follow_the_life_of_the_newest(clock: ManualClock) -> None:
-    """A role whose maximum was changed is refreshed by its new length of life."""
+    """The refresh windows follow the lifetime of the newest credentials."""
     source = ScriptedSource(credentials(clock, hours=12), lambda: credentials(clock, minutes=15))
     both = cached(source, clock)
     both.fetch()
@@ -139,7 +139,7 @@ def test_a_wall_clock_that_jumps_ahead_means_refresh(clock: ManualClock, hours: 
 
 @pytest.mark.case("R8")
 def test_a_wall_clock_that_jumps_back_makes_no_storm(clock: ManualClock) -> None:
-    """Credentials that look younger are kept."""
+    """If the wall clock jumps back, the credentials are kept."""
     source = ScriptedSource(lambda: credentials(clock, hours=1))
     both = cached(source, clock)
     first = both.fetch()
@@ -152,7 +152,7 @@ def test_a_wall_clock_that_jumps_back_makes_no_storm(clock: ManualClock) -> None
 
 
 class Gate:
-    """A source that shows when it is entered, and answers only when it is let."""
+    """A source that reports each call, and returns when it is allowed to."""
 
     def __init__(self, *answers: Credentials | BaseException) -> None:
         self.script = ScriptedSource(*answers)
@@ -179,7 +179,7 @@ class WatchedClock(ManualClock):
 
 
 def read_together(both: Cached, clock: CrowdedClock) -> list[Credentials | Exception]:
-    """What each of many threads gets that ask at the same moment."""
+    """Return the results of many threads that read at the same moment."""
 
     def read(_: int) -> Credentials | Exception:
         try:
@@ -193,7 +193,7 @@ def read_together(both: Cached, clock: CrowdedClock) -> list[Credentials | Excep
 
 
 def test_a_crowd_at_the_start_costs_one_call() -> None:
-    """The one who is first fetches while all the others wait, and all get the same object."""
+    """At the first use, one of many threads fetches, and all get the same object."""
     clock = CrowdedClock(THREADS)
     source = ScriptedSource(lambda: credentials(clock, hours=1))
     got = read_together(cached(source, clock), clock)
@@ -204,7 +204,7 @@ def test_a_crowd_at_the_start_costs_one_call() -> None:
 @pytest.mark.case("R5")
 @pytest.mark.parametrize("minutes", [59, 61], ids=["mandatory", "expired"])
 def test_a_crowd_costs_one_call(minutes: int) -> None:
-    """Many threads that must have new credentials at once: one fetches, and all get the same object."""
+    """With expired credentials, one of many threads fetches, and all get the same object."""
     clock = CrowdedClock(THREADS)
     source = ScriptedSource(credentials(clock, hours=1), credentials(clock, hours=3))
     both = cached(source, clock)
@@ -229,7 +229,7 @@ def test_a_crowd_in_the_mandatory_window_survives_a_failure() -> None:
 
 @pytest.mark.case("P146")
 def test_a_crowd_without_credentials_gets_one_failure() -> None:
-    """One tries and fails; all who waited get a copy of its error, and none of them tries again."""
+    """Without credentials, one of many threads tries and fails, and the others get a copy of its error."""
     clock = CrowdedClock(THREADS)
     source = ScriptedSource(Down("no network"))
     got = read_together(cached(source, clock), clock)
@@ -241,7 +241,7 @@ def test_a_crowd_without_credentials_gets_one_failure() -> None:
 
 @pytest.mark.case("P143")
 def test_in_the_advisory_window_nobody_waits_for_the_one_who_refreshes(clock: ManualClock) -> None:
-    """While one call is under way, the others get the present credentials at once; then all get the new ones."""
+    """In the advisory window, the other threads get the current credentials at once, and later the new ones."""
     old, new = credentials(clock, hours=1), credentials(clock, hours=2)
     gate = Gate(old, new)
     gate.open.set()
@@ -263,7 +263,7 @@ def test_in_the_advisory_window_nobody_waits_for_the_one_who_refreshes(clock: Ma
 
 @pytest.mark.case("P144")
 def test_in_the_mandatory_window_the_others_wait() -> None:
-    """Nobody gets credentials that are about to expire while new ones are on their way."""
+    """In the mandatory window, the other threads wait for the new credentials."""
     clock = WatchedClock(START)
     old, new = credentials(clock, hours=1), credentials(clock, hours=2)
     gate = Gate(old, new)
@@ -286,7 +286,7 @@ def test_in_the_mandatory_window_the_others_wait() -> None:
 
 
 class Selfish:
-    """A source that asks the `Cached` around it."""
+    """A source that reads the `Cached` around it."""
 
     def __init__(self, *answers: Credentials | None) -> None:
         self.around: Cached | None = None
@@ -316,7 +316,7 @@ def test_a_source_that_waits_for_itself_is_an_error_and_no_hang(clock: ManualClo
 
 
 def test_a_source_may_use_the_present_credentials_to_get_new_ones(clock: ManualClock) -> None:
-    """In the advisory window a read from inside of the refresh gets those that are still good."""
+    """In the advisory window, a read inside the refresh returns the current credentials."""
     old, new = credentials(clock, hours=1), credentials(clock, hours=2)
     selfish = Selfish(old, None, new)
     selfish.around = both = cached(selfish, clock)
@@ -372,9 +372,7 @@ def test_the_long_pause_ends_where_the_credentials_do(clock: ManualClock) -> Non
 @pytest.mark.case("P147", "P148")
 @pytest.mark.parametrize("cold", [True, False], ids=["cold", "expired"])
 def test_with_nothing_valid_the_pauses_grow(clock: ManualClock, cold: bool) -> None:
-    """The next caller tries at once; then the pauses are 1, 2, 4, 8 and 10 seconds, in which nobody makes a call and
-    everybody gets a copy of the error.
-    """
+    """Without valid credentials, the next caller tries at once, and then the pauses are 1, 2, 4, 8 and 10 seconds."""
     source = ScriptedSource(*([] if cold else [credentials(clock, hours=1)]), Down())
     both = Cached(source, clock=clock)
     if not cold:
@@ -442,7 +440,7 @@ def test_an_answer_that_is_no_credentials_is_a_failure(clock: ManualClock) -> No
 
 @pytest.mark.case("P158")
 def test_expired_credentials_are_not_given_out(clock: ManualClock) -> None:
-    """Unless a policy says so, the error of the source is raised."""
+    """Expired credentials raise the error of the source, unless the policy allows them."""
     both = cached(ScriptedSource(credentials(clock, hours=1), Down("no network")), clock)
     both.fetch()
     clock.advance(timedelta(hours=1))
@@ -452,7 +450,7 @@ def test_expired_credentials_are_not_given_out(clock: ManualClock) -> None:
 
 @pytest.mark.case("P148", "P158")
 def test_serving_expired_credentials_is_one_warning_for_each_failure(clock: ManualClock) -> None:
-    """At the line that asked, with the last good ones; a read in the pause after that failure warns no more."""
+    """Each failure with expired credentials warns once, at the line of the caller."""
     old = credentials(clock, hours=1)
     source = ScriptedSource(old, Down("no network"))
     both = cached(source, clock, on_expired="serve")
@@ -469,7 +467,7 @@ def test_serving_expired_credentials_is_one_warning_for_each_failure(clock: Manu
 
 
 def test_there_is_nothing_to_serve_at_the_start(clock: ManualClock) -> None:
-    """Without any credentials the error is raised under every policy."""
+    """Without any credentials, every policy raises the error."""
     with pytest.raises(Down):
         cached(ScriptedSource(Down()), clock, on_expired="serve").fetch()
 
@@ -479,7 +477,7 @@ def test_there_is_nothing_to_serve_at_the_start(clock: ManualClock) -> None:
 
 @pytest.mark.case("R11", "P149")
 def test_that_a_person_is_needed_is_said_once_and_in_time(clock: ManualClock) -> None:
-    """While the credentials are still valid they are given out, with one warning that tells their end and why."""
+    """If a person must sign in while the credentials are valid, one warning says until when and why."""
     old = credentials(clock, hours=1)
     both = cached(ScriptedSource(old, SignInRequired("sign in again")), clock)
     both.fetch()
@@ -491,7 +489,7 @@ def test_that_a_person_is_needed_is_said_once_and_in_time(clock: ManualClock) ->
 
 
 def test_once_they_have_expired_the_person_is_called_for_by_an_error(clock: ManualClock) -> None:
-    """And again by each read in the pause; a session serves the expired ones with a warning."""
+    """If a person must sign in after the expiration, each read raises, and a session warns."""
     answers = credentials(clock, hours=1), SignInRequired("sign in again")
     both, session = cached(ScriptedSource(*answers), clock), cached(ScriptedSource(*answers), clock, on_expired="serve")
     both.fetch(), session.fetch()
@@ -504,7 +502,7 @@ def test_once_they_have_expired_the_person_is_called_for_by_an_error(clock: Manu
 
 
 class SavedResponse:
-    """A source that reads a file, and needs a person while the text in it is old."""
+    """A source that reads a file, and needs a person if its text is old."""
 
     def __init__(self, path: Path, clock: ManualClock) -> None:
         self.path, self.clock, self.calls = str(path), clock, 0
@@ -524,9 +522,7 @@ class SavedResponse:
 def test_what_the_person_brings_is_taken_at_once(
     clock: ManualClock, tmp_path: Path, minutes: int, chained: bool
 ) -> None:
-    """No pause is waited for: the first use after the file has changed has the new ones, and those before it read
-    nothing.
-    """
+    """The first use after a person has saved a new file gets new credentials, without a pause."""
     path = tmp_path / "response"
     path.write_text("fresh")
     source = SavedResponse(path, clock)
@@ -544,7 +540,7 @@ def test_what_the_person_brings_is_taken_at_once(
 
 @pytest.mark.filterwarnings("ignore::stskit.errors.StskitWarning")
 def test_a_person_who_has_no_file_is_waited_for_as_after_any_failure(clock: ManualClock) -> None:
-    """Five minutes while the credentials are valid, though another failure comes in between."""
+    """If a person must sign in and there is no file, the pauses are the same as after other failures."""
     source = ScriptedSource(credentials(clock, hours=1), SignInRequired("sign in"), Down(), credentials(clock, hours=2))
     both = cached(source, clock)
     for minutes in (0, 45, 0, 4, 1, 0, 5):
@@ -559,7 +555,7 @@ def test_a_person_who_has_no_file_is_waited_for_as_after_any_failure(clock: Manu
 def test_an_exception_that_is_not_stskits_reaches_the_caller_it_hit(
     clock: ManualClock, problem: type[BaseException], minutes: float
 ) -> None:
-    """It is not remembered: the lock is free, no pause begins, and the next read tries at once."""
+    """An exception that is not from stskit reaches its caller, is not stored, and starts no pause."""
     new, raised = credentials(clock, hours=3), problem()
     source = ScriptedSource(credentials(clock, hours=1), raised, new)
     both = cached(source, clock, on_expired="serve")
@@ -576,7 +572,7 @@ def test_an_exception_that_is_not_stskits_reaches_the_caller_it_hit(
 
 @pytest.mark.case("P150")
 def test_threads_that_wait_get_nothing_of_an_exception_that_is_not_stskits() -> None:
-    """One of them refreshes next, and all of them have its credentials."""
+    """After an exception that is not from stskit, one of the waiting threads refreshes for all."""
     clock = CrowdedClock(THREADS)
     bug, new = Bug(), credentials(clock, hours=1)
     source = ScriptedSource(bug, new)
@@ -587,7 +583,7 @@ def test_threads_that_wait_get_nothing_of_an_exception_that_is_not_stskits() -> 
 
 
 def test_an_error_that_is_raised_again_takes_nothing_along(clock: ManualClock) -> None:
-    """What one caller was handling does not hang on the error that the next caller gets, nor do old tracebacks."""
+    """An error that is raised again has no context and no old traceback."""
     both = cached(ScriptedSource(Down()), clock)
     depths = []
     for secret in ("canary 1", "canary 2", "canary 3"):
@@ -602,10 +598,10 @@ def test_an_error_that_is_raised_again_takes_nothing_along(clock: ManualClock) -
 
 
 def test_a_failure_keeps_nothing_of_the_source_alive(clock: ManualClock) -> None:
-    """The locals of the fetch that failed, secrets among them, are gone while the failure is remembered."""
+    """A stored failure keeps no local variables of the fetch alive."""
 
     class Proof:
-        """Something secret."""
+        """A proof that contains a secret."""
 
     proofs: list[weakref.ref[Proof]] = []
 
@@ -641,7 +637,7 @@ class Noted:
 
 @pytest.mark.filterwarnings("ignore:Could not refresh")
 def test_a_listener_is_told_what_happens(clock: ManualClock) -> None:
-    """Each refresh, each failure and each time that expired ones are served, once; and nothing of a fresh read."""
+    """A listener gets each refresh, each failure and each use of expired credentials once, and no fresh read."""
     one, two = credentials(clock, hours=1), credentials(clock, hours=3)
     noted, policy = Noted(), RefreshPolicy(jitter=0, on_expired="serve")
     both = Cached(
@@ -667,7 +663,7 @@ def test_a_listener_is_told_what_happens(clock: ManualClock) -> None:
 
 
 def test_a_listener_is_told_of_a_failure_with_nothing_at_hand(clock: ManualClock) -> None:
-    """The error is raised all the same; of one that is not stskit's, the event has the class alone."""
+    """A listener gets a failure without credentials, and the error is raised."""
     noted = Noted()
     with pytest.raises(Down):
         Cached(ScriptedSource(Down("down")), clock=clock, listener=noted).fetch()
@@ -685,7 +681,7 @@ def test_a_listener_is_told_whether_a_call_was_needed(clock: ManualClock) -> Non
 
 
 def test_a_listener_may_read_what_it_is_told_of(clock: ManualClock) -> None:
-    """It is called when the lock is free again."""
+    """A listener can read the credentials, because the lock is released before it is called."""
     one, two = credentials(clock, hours=1), credentials(clock, hours=2)
     seen: list[Credentials] = []
 
@@ -702,7 +698,7 @@ def test_a_listener_may_read_what_it_is_told_of(clock: ManualClock) -> None:
 
 
 def test_a_listener_that_fails_costs_nobody_credentials(clock: ManualClock) -> None:
-    """It is a warning, at the line that read, with the class of the error alone."""
+    """A listener that raises causes a warning with the class of the error, at the line of the caller."""
     both = Cached(ScriptedSource(credentials(clock, hours=1)), clock=clock, listener=Noted(Down("canary")))
     with pytest.warns(StskitWarning, match="listener raised Down for 'refreshed'. Correct its notify") as told:
         both.fetch()
@@ -730,7 +726,7 @@ def test_a_cached_recipe_pickles_without_credentials() -> None:
 
 
 class Fixed:
-    """An STS with one answer for all."""
+    """An STS with the same response for all calls."""
 
     def exchange(self, proof: Proof, role: Role) -> Credentials:
         return Credentials("AKIALIVE", "live", "live-canary", datetime.now(UTC) + timedelta(hours=1))
@@ -746,7 +742,7 @@ class Fixed:
 
 @pytest.mark.case("R16", "P69")
 def test_credentials_pickle_as_the_value_that_they_are(clock: ManualClock) -> None:
-    """And the documentation says that the bytes are secret."""
+    """Credentials are pickled with their secrets, and the documentation says so."""
     keys = credentials(clock, hours=1)
     assert pickle.loads(pickle.dumps(keys)) == keys
     assert "pickle" in (Credentials.__doc__ or "")
@@ -754,7 +750,7 @@ def test_credentials_pickle_as_the_value_that_they_are(clock: ManualClock) -> No
 
 @pytest.mark.case("R13")
 def test_the_end_of_the_program_waits_for_no_refresh() -> None:
-    """A daemon thread in the middle of one that hangs, and a read in an exit handler: no traceback, and it ends."""
+    """The program ends without a traceback during a refresh that hangs, and with a read in an exit handler."""
     code = """
 import atexit, threading
 from stskit import Cached, Credentials
@@ -792,7 +788,7 @@ def test_nothing_runs_in_the_background(clock: ManualClock) -> None:
 
 @pytest.mark.case("R14")
 def test_no_asynchronous_path_is_claimed() -> None:
-    """Every call may block, and nothing in the package says otherwise; who has an event loop uses a thread."""
+    """The package documents no asynchronous interface."""
     nodes = [node for path in PACKAGE.rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
     assert not [node for node in nodes if isinstance(node, ast.AsyncFunctionDef | ast.Await)]
 
@@ -802,7 +798,7 @@ def test_no_asynchronous_path_is_claimed() -> None:
 
 @pytest.mark.case("P80")
 def test_a_live_sink_is_attached_to_the_cache_itself(clock: ManualClock) -> None:
-    """All that is made of one cache shares its credentials."""
+    """All sessions of one Cached share its credentials."""
 
     class Sink:
         def attach(self, source: Source[Credentials], /) -> Source[Credentials]:
@@ -820,7 +816,7 @@ def test_the_repr_names_the_source_and_shows_no_credentials(clock: ManualClock) 
 
 
 def test_without_a_clock_and_chance_of_ones_own_it_works_too() -> None:
-    """The defaults are the time of this machine and the generator of Python."""
+    """Without a clock and a random generator, Cached uses those of the system."""
     source = ScriptedSource(lambda: Credentials("AKIA", "s", "t", datetime.now(UTC) + timedelta(hours=1)))
     both = Cached(source)
     assert both.fetch() is both.fetch()
@@ -828,7 +824,7 @@ def test_without_a_clock_and_chance_of_ones_own_it_works_too() -> None:
 
 
 def test_the_clock_of_the_system_is_the_system_s() -> None:
-    """Aware, in UTC, and right; the other one counts seconds that only grow."""
+    """The system clock returns an aware UTC time, and seconds that never decrease."""
     clock = SystemClock()
     before, between, after = datetime.now(UTC), clock.now(), datetime.now(UTC)
     assert before <= between <= after
@@ -847,6 +843,6 @@ def test_the_clock_of_the_system_is_the_system_s() -> None:
     ids=["Cached", "BotocoreSession", "Boto3Session"],
 )
 def test_a_policy_of_iam_is_not_a_refresh_policy(make: Callable[[Any], object], wrong: object) -> None:
-    """The error says where a session policy belongs."""
+    """The error for an IAM policy as refresh= says where a session policy belongs."""
     with pytest.raises(TypeError, match=r"refresh must be a RefreshPolicy, not .*Role\(arn, policy=\.\.\.\)"):
         make(wrong)

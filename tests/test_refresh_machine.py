@@ -53,7 +53,7 @@ class Source:
 
 
 def outcome_of(recipe: Cached) -> Credentials | StskitError | Bug:
-    """What a read returns or raises."""
+    """Return the result or the error of a read."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -64,14 +64,14 @@ def outcome_of(recipe: Cached) -> Credentials | StskitError | Bug:
 
 @define(eq=False)
 class Held:
-    """What the model knows of the credentials that one key was given."""
+    """The credentials that the model expects for one key."""
 
     credentials: Credentials
     end: float  # monotonic
 
 
 class CachedMachine(RuleBasedStateMachine):
-    """Each step reads, moves a clock, changes a source, or says that a service has refused a key."""
+    """A state machine whose steps read, move a clock, change a source, or refuse a key."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ class CachedMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(KEYS))
     def a_service_refuses_a_request(self, name: str) -> None:
-        """It costs one call at most, and none again within 5 minutes."""
+        """A refused key costs at most one call in 5 minutes."""
         source = self.sources[name]
         if (held := self.held.get(name)) is None or source.mode == "is broken" or not self.is_valid(held):
             return
@@ -137,7 +137,7 @@ class CachedMachine(RuleBasedStateMachine):
             self.read(name)
 
     def read(self, name: str) -> None:
-        """One read costs one call at most; its result is as the table of the documentation says."""
+        """A read costs at most one call, and its result is as in the table of the documentation."""
         source, recipe, held = self.sources[name], self.recipes[name], self.held.get(name)
         calls, raised = source.calls, len(source.raised)
         valid = held is not None and self.is_valid(held)
@@ -168,7 +168,7 @@ class CachedMachine(RuleBasedStateMachine):
             self.held[name] = Held(got, self.clock.monotonic() + left)
 
     def is_valid(self, held: Held) -> bool:
-        """By both clocks."""
+        """Return whether credentials are valid by both clocks."""
         end: datetime | None = held.credentials.expiration
         return end is not None and self.clock.now() < end and self.clock.monotonic() < held.end
 

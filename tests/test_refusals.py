@@ -32,7 +32,7 @@ PROOFS: dict[str, Proof] = {"AssumeRole": BASE, "AssumeRoleWithSAML": SAML, "Ass
 
 @pytest.fixture
 def once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No second attempt, for tests that are not about attempts."""
+    """Allow one attempt only."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
 
 
@@ -75,7 +75,7 @@ def text_of(code: str, operation: str = "AssumeRole", message: str = "") -> str:
     ],
 )
 def test_a_refusal_says_what_to_do_and_is_not_tried_again(code: str, next_step: str, operation: str) -> None:
-    """One request, and an error with the code as AWS documents it, the operation, the role and the next step."""
+    """An error of STS has the code, the operation, the role and the next step, after one request."""
     error, server = failure(refused(code, "What STS says."), PROOFS[operation])
     assert isinstance(error, STSError)
     plain = code.removesuffix("Exception")
@@ -90,7 +90,7 @@ def test_a_refusal_says_what_to_do_and_is_not_tried_again(code: str, next_step: 
 
 
 def test_who_is_to_be_trusted_depends_on_the_operation() -> None:
-    """AccessDenied means another check for each of the three."""
+    """The remedy for AccessDenied depends on the operation."""
     remedies = [refusal(refused("AccessDenied"), proof).remedy for proof in PROOFS.values()]
     words = ["external ID", "SAML provider", "(aud)"]
     assert [[word in remedy for word in words] for remedy in remedies] == [
@@ -102,7 +102,7 @@ def test_who_is_to_be_trusted_depends_on_the_operation() -> None:
 
 @pytest.mark.case("P4")
 def test_each_remedy_is_a_sentence() -> None:
-    """It is shown as it is, after what STS said."""
+    """Each remedy is a sentence."""
     texts = [row.text for row in (*REMEDIES, ANY_5XX, ANY_OTHER)]
     assert all(text[0].isupper() and text.endswith(".") and "  " not in text for text in texts)
 
@@ -119,7 +119,7 @@ def test_each_remedy_is_a_sentence() -> None:
 )
 @pytest.mark.parametrize("body", ["<ErrorResponse/>", refused(None, "").body, refused("", "").body])
 def test_without_a_code_the_status_decides(body: str, status: int, next_step: str, retryable: bool, once: None) -> None:
-    """Servers that are not AWS's leave it out, or leave it empty."""
+    """If a response has no code, the HTTP status decides."""
     error = refusal(Answer(body, status))
     assert (error.code, error.http_status, error.retryable) == (None, status, retryable)
     assert error.remedy.startswith(next_step)
@@ -128,14 +128,14 @@ def test_without_a_code_the_status_decides(body: str, status: int, next_step: st
 
 @pytest.mark.parametrize("body", ["", "<html>Oops</html>"])
 def test_a_page_of_a_gateway_has_no_code(body: str, once: None) -> None:
-    """Botocore puts the status there; it is none of STS's codes."""
+    """A page of a gateway has no error code."""
     error = refusal(Answer(body, 502))
     assert (error.code, error.http_status, error.retryable) == (None, 502, True)
     assert str(error).endswith(f"STS refused the request with HTTP status 502: Bad Gateway. {ANY_5XX.text}")
 
 
 def test_an_error_without_its_envelope_is_understood() -> None:
-    """SeaweedFS and other S3 servers answer so, most of all to a wrong key."""
+    """An error without its envelope, as SeaweedFS sends it, is understood."""
     body = "<Error><Code>SignatureDoesNotMatch</Code><Message>No</Message><RequestId>r</RequestId></Error>"
     error = refusal(Answer(body, 403))
     assert (error.code, error.http_status, error.request_id) == ("SignatureDoesNotMatch", 403, "r")
@@ -156,7 +156,7 @@ def test_an_error_without_its_envelope_is_understood() -> None:
     ids=["Throttling", "IDPCommunicationError", "ServiceUnavailable", "503", "reset", "hang"],
 )
 def test_what_may_pass_is_tried_three_times(reaction: Reaction, error_type: type[StskitError], retryable: bool) -> None:
-    """By botocore, and by nothing else; the error tells that it may pass."""
+    """Errors that may pass are tried three times, and are retryable."""
     error, server = failure(reaction, WEB)
     assert len(server.requests) == 3
     assert isinstance(error, error_type)
@@ -167,7 +167,7 @@ def test_what_may_pass_is_tried_three_times(reaction: Reaction, error_type: type
 
 
 def test_a_try_that_succeeds_ends_the_trying() -> None:
-    """Throttled once, granted then: the caller sees the credentials."""
+    """A call that succeeds after a throttled attempt returns the credentials."""
     with fake_server(refused("IDPCommunicationError"), granted) as server:
         given = BotocoreSTS(endpoint_url=server.url).exchange(BASE, ROLE)
     assert given.access_key_id.startswith("AKIABASE")
@@ -196,7 +196,7 @@ def test_a_try_that_succeeds_ends_the_trying() -> None:
     ],
 )
 def test_no_usable_answer_is_an_error_of_a_kind(reaction: Reaction, kind: str, once: None) -> None:
-    """Whatever it is that came, and whatever botocore makes of it."""
+    """Each invalid response is an STSUnavailable with its kind."""
     error, server = failure(reaction)
     assert isinstance(error, STSUnavailable)
     assert (error.kind, error.retryable) == (kind, True)
@@ -225,7 +225,7 @@ def test_no_usable_answer_is_an_error_of_a_kind(reaction: Reaction, kind: str, o
     ],
 )
 def test_credentials_that_are_not_whole_are_no_answer(changes: dict[str, str | None], reason: str) -> None:
-    """Nothing is guessed: each of the four is needed, and the expiration is a moment to come."""
+    """Incomplete credentials in a response are an error."""
     error, _ = failure(lambda request: granted(request, **changes))
     assert isinstance(error, STSUnavailable)
     assert error.kind == "answer"
@@ -233,7 +233,7 @@ def test_credentials_that_are_not_whole_are_no_answer(changes: dict[str, str | N
 
 
 def test_an_identity_that_is_not_whole_is_no_answer() -> None:
-    """The same for GetCallerIdentity, which has no role to speak of."""
+    """An incomplete identity in a response is an error."""
     nameless = partial(granted, Account=None)
     with (
         fake_server(nameless) as server,
@@ -246,7 +246,7 @@ def test_an_identity_that_is_not_whole_is_no_answer() -> None:
 
 @pytest.mark.case("E9")
 def test_an_answer_that_is_cut_short_is_none(once: None) -> None:
-    """Some versions of botocore see it by the length, others by the XML."""
+    """A response that is cut is an error."""
     error, _ = failure(Answer("<AssumeRoleResponse>", length=100))
     assert isinstance(error, STSUnavailable)
     assert error.kind in ("answer", "connection")
@@ -265,7 +265,7 @@ def test_a_redirect_is_not_followed() -> None:
 
 @pytest.mark.case("E9")
 def test_where_nobody_listens_there_is_no_connection(once: None) -> None:
-    """A port that is free."""
+    """A port without a server is a connection error."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(STSUnavailable, match="could not be reached") as caught:
@@ -274,7 +274,7 @@ def test_where_nobody_listens_there_is_no_connection(once: None) -> None:
 
 
 def test_a_proxy_that_is_not_there_is_no_connection(once: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And its password is not told."""
+    """A missing proxy is a connection error without its password."""
     monkeypatch.setenv("HTTP_PROXY", "http://user:proxy-password-canary@127.0.0.1:9")
     with pytest.raises(STSUnavailable, match=ProxyConnectionError.__name__) as caught:
         BotocoreSTS(endpoint_url="http://sts.example", allow_http=True).exchange(WEB, ROLE)
@@ -284,7 +284,7 @@ def test_a_proxy_that_is_not_there_is_no_connection(once: None, monkeypatch: pyt
 
 @pytest.mark.case("E9")
 def test_tls_to_a_plain_port_is_a_matter_of_tls(once: None) -> None:
-    """Trying again does not help."""
+    """TLS to a port without TLS is an error of the kind tls."""
     with fake_server(granted) as server, pytest.raises(STSUnavailable, match="TLS") as caught:
         BotocoreSTS(endpoint_url=server.url.replace("http:", "https:")).exchange(WEB, ROLE)
     assert (caught.value.kind, caught.value.retryable) == ("tls", False)
@@ -302,7 +302,7 @@ def test_tls_to_a_plain_port_is_a_matter_of_tls(once: None) -> None:
 def test_settings_that_cannot_work_are_told_apart(
     settings_: BotocoreSTS, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before anything is sent, and with where to look."""
+    """Settings that cannot work are an error of the kind setup, before anything is sent."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(STSUnavailable, match="could not be called .*AWS_PROFILE and the AWS config file") as caught:
@@ -319,7 +319,7 @@ def test_settings_that_cannot_work_are_told_apart(
     ],
 )
 def test_a_proof_that_cannot_be_sent_is_an_error_of_its_source(proof: Proof) -> None:
-    """A source that is not ours may give anything; what botocore refuses to send is not STS's fault."""
+    """A proof that botocore refuses to send is a ProofInvalid."""
     with (
         fake_server(granted) as server,
         pytest.raises(ProofInvalid, match="nothing was sent, because botocore rejected the proof") as caught,
@@ -330,7 +330,7 @@ def test_a_proof_that_cannot_be_sent_is_an_error_of_its_source(proof: Proof) -> 
 
 
 def test_an_unknown_failure_is_of_the_kind_of_its_time() -> None:
-    """Before there is a client it is the settings, after that it is the answer, or what botocore misses."""
+    """An unknown error before the client exists is of the kind setup, and later of the kind answer."""
     call = CallDetails("AssumeRole")
     later = CallDetails("AssumeRole", has_client=True)
     errors = translate(KeyError(), call), translate(KeyError(), later), translate(NoCredentialsError(), later)
@@ -365,7 +365,7 @@ def secrets_of(proof: Proof) -> tuple[str, ...]:
     ids=["body", "headers", "code", "text", "tag", "result", "reset", "hang"],
 )
 def test_no_error_tells_a_secret(operation: str, reaction: Reaction, once: None) -> None:
-    """Not in its text, not in what hangs on it, and not in the locals of our frames, though the server repeats all."""
+    """No error contains a secret, even if the server repeats it."""
     role = Role(ROLE.arn, external_id="external-id-canary") if operation == "AssumeRole" else ROLE
     error, _ = failure(reaction, PROOFS[operation], role)
     assert error.__cause__ is None
@@ -389,7 +389,7 @@ def answer_of(code: str, message: str, request_id: str) -> Exception:
 @given(TOKENS, TEXTS, TEXTS, st.sampled_from(["whole", "encoded"]))
 @example("abcd", "", "", "whole")
 def test_a_secret_is_cut_from_whatever_the_server_says(secret: str, before: str, after: str, form: str) -> None:
-    """In code, message and request id, with whatever around it."""
+    """A secret is removed from the code, the message and the request ID of a server."""
     quoted = f"{before} {quote_plus(secret) if form == 'encoded' and len(secret) > 200 else secret} {after}"
     call = CallDetails("AssumeRole", secrets=(Secret(secret),))
     error = translate(answer_of(quoted, quoted, quoted), call)
@@ -400,7 +400,7 @@ def test_a_secret_is_cut_from_whatever_the_server_says(secret: str, before: str,
 
 @given(st.integers(0, 300), st.integers(40, 300))
 def test_a_part_of_a_secret_is_cut_too(start: int, length: int) -> None:
-    """Servers shorten what they quote."""
+    """A part of a secret is removed too."""
     token = Secret("".join(f"{number:03x}" for number in range(200, 400)))
     call = CallDetails("AssumeRole", None, None, None, (token,))
     part = str(token)[start : start + length]
@@ -409,13 +409,13 @@ def test_a_part_of_a_secret_is_cut_too(start: int, length: int) -> None:
 
 
 def test_the_longer_secret_is_cut_first() -> None:
-    """Where one is a part of another, the rest of the other would be left."""
+    """If one secret contains another, the longer one is removed first."""
     call = CallDetails("AssumeRole", secrets=(Secret("abc"), Secret("12abc34"), Secret("abc34")))
     assert "X: *** and ***. " in str(translate(answer_of("X", "12abc34 and abc", "r"), call))
 
 
 def test_what_is_no_secret_is_left_as_it_is() -> None:
-    """ARNs and other long words are what one needs to read."""
+    """ARNs and other long words stay in a message."""
     message = "User: arn:aws:sts::123456789012:assumed-role/a-long-role-name-for-a-team/and-a-long-session is not known"
     call = CallDetails("AssumeRole", secrets=(Secret("t" * 400),))
     assert message in str(translate(answer_of("X", message, "0123456789abcdef-0123-4567-89ab"), call))
@@ -455,14 +455,14 @@ def changing() -> Iterator[Callable[[Answer], BotocoreSTS]]:
 def test_no_answer_gets_through_as_an_exception_of_another_package(
     changing: Callable[[Answer], BotocoreSTS], body: str, status: int
 ) -> None:
-    """Whatever the XML."""
+    """Any XML of a server results in credentials or an error of stskit."""
     with pytest.raises((STSError, STSUnavailable)) as caught:
         changing(Answer(body, status)).exchange(BASE, ROLE)
     assert caught.value.__context__ is None
 
 
 def test_a_message_of_a_megabyte_is_cut() -> None:
-    """The message of a server has no limit, and is searched for parts of the secrets that were sent."""
+    """A message of a megabyte is shortened."""
     token = "aB" * 40_000
     message = ("aBaBaBaBaBaBaBaBx " * 60_000)[:900_000]
     with fake_server(refused("Whatever", message, status=400)) as server, pytest.raises(STSError) as caught:

@@ -40,7 +40,7 @@ def refusal(answer: Answer, proof: Proof = BASE, role: Role = ANY_ROLE) -> STSEr
 
 
 def test_no_message_of_a_server_takes_long_to_match() -> None:
-    """An answer may have a megabyte; a pattern that starts anew at each word of it would take minutes."""
+    """No pattern needs long for a message of a megabyte."""
     start = time.process_time()
     remedy_for("InvalidIdentityToken", "AssumeRoleWithSAML", "within " * 140_000, 400)
     assert time.process_time() - start < 20
@@ -108,12 +108,12 @@ def test_no_message_of_a_server_takes_long_to_match() -> None:
     ],
 )
 def test_the_next_step_depends_on_what_sts_says(code: str, operation: str, message: str, words: str) -> None:
-    """On the code, and where it has several meanings on the operation and the message."""
+    """The remedy depends on the code, the operation and the message."""
     assert words in remedy_for(code, operation, message, 400).text
 
 
 def test_each_row_can_be_reached() -> None:
-    """No row is hidden behind one before it that takes everything."""
+    """Each row of the table can be reached."""
     for number, row in enumerate(REMEDIES):
         for earlier in REMEDIES[:number]:
             is_general = not earlier.message_pattern and earlier.operation in ("", row.operation)
@@ -121,7 +121,7 @@ def test_each_row_can_be_reached() -> None:
 
 
 def test_the_rows_speak_of_operations_that_there_are() -> None:
-    """An operation that is added gets its rows here."""
+    """The rows name existing operations."""
     assert {row.operation for row in REMEDIES} - {""} <= set(OPERATIONS)
     assert {row.context for row in REMEDIES} == {"", "proof", "clock", "both", "policy"}
 
@@ -129,7 +129,7 @@ def test_the_rows_speak_of_operations_that_there_are() -> None:
 @pytest.mark.case("P4")
 @given(st.text(), st.sampled_from([*OPERATIONS]), st.text(), st.integers(400, 599))
 def test_there_is_a_next_step_for_anything(code: str, operation: str, message: str, status: int) -> None:
-    """Whatever the server says."""
+    """There is a remedy for every response."""
     assert remedy_for(code, operation, message, status) in (*REMEDIES, ANY_5XX, ANY_OTHER)
 
 
@@ -138,7 +138,7 @@ def test_there_is_a_next_step_for_anything(code: str, operation: str, message: s
 
 @pytest.mark.case("P30")
 def test_a_refused_token_tells_its_claims() -> None:
-    """Those that a trust policy looks at, and its times."""
+    """The error for a refused token has its claims and times."""
     error = refusal(refused("AccessDenied", status=403), WEB)
     assert error.remedy.endswith(
         "The token has: issuer 'https://idp', audience 'sts.amazonaws.com', subject 'alice', "
@@ -149,7 +149,7 @@ def test_a_refused_token_tells_its_claims() -> None:
 
 @pytest.mark.case("P30")
 def test_a_refused_assertion_tells_what_it_says_and_offers() -> None:
-    """Whom it is for, who it is, when it was made, and which roles there are."""
+    """The error for a refused assertion has its audience, session name, times and roles."""
     error = refusal(refused("AccessDenied", status=403), SAML)
     assert error.remedy.endswith(
         "The assertion has: issuer 'https://idp.example', audience 'urn:amazon:webservices', session name 'alice', "
@@ -169,25 +169,25 @@ def test_of_what_cannot_be_read_nothing_is_told(proof: Proof) -> None:
 
 
 def test_an_assertion_that_offers_nothing_offers_nothing() -> None:
-    """There is no list to tell."""
+    """For an assertion without roles, the error has no list of roles."""
     assert "offers" not in refusals.describe_proof(SAMLAssertion(encoded(response({}))))
 
 
 @pytest.mark.parametrize(("status", "row"), [(499, ANY_OTHER), (500, ANY_5XX), (599, ANY_5XX)])
 def test_an_unknown_code_is_judged_by_its_status(status: int, row: object) -> None:
-    """From 500 on the fault is the server's."""
+    """The remedy for an unknown code depends on the status."""
     assert remedy_for("Novelty", "AssumeRole", "", status) is row
 
 
 def test_long_lists_and_claims_are_cut() -> None:
-    """An error is read by people."""
+    """Long lists and claims are shortened in an error."""
     many = SAMLAssertion(encoded(response({"Role": [PAIR.replace("app", f"r{number}") for number in range(50)]})))
     assert refusals.describe_proof(many).endswith("role/r19 and 30 more.")
     assert len(refusals.describe_proof(WebIdentityToken(jwt.encode({"sub": "x" * 5000}, KEY)))) < 300
 
 
 def test_refused_credentials_are_told_by_their_key_id() -> None:
-    """And by whose they are and until when, where that is known."""
+    """The error for refused credentials has their key ID, and their identity and expiration if known."""
     assert "The call was signed with AKIABASE." in refusal(refused("InvalidClientTokenId")).remedy
     session = Credentials("ASIA", "s", "t", START, assumed_role_arn="arn:aws:sts::123456789012:assumed-role/Hub/me")
     assert refusals.describe_proof(session) == (
@@ -209,14 +209,14 @@ def test_refused_credentials_are_told_by_their_key_id() -> None:
     ],
 )
 def test_a_refused_policy_tells_where_it_is_broken(policy: str, words: str) -> None:
-    """By a look at it as JSON."""
+    """The error for a refused policy has the position of the error."""
     error = refusal(refused("MalformedPolicyDocument", "Syntax errors in policy."), role=Role(ROLE, policy=policy))
     assert error.remedy.endswith(words)
 
 
 @pytest.mark.case("E4")
 def test_how_full_the_packed_policy_is_gets_told() -> None:
-    """In STS's own words, and the code is the same with and without its suffix."""
+    """The error for a too large policy has the used part of the packed size."""
     error = refusal(
         refused("PackedPolicyTooLargeException", "Packed size of session tags consumes 112% of the space allotted.")
     )
@@ -229,7 +229,7 @@ def test_how_full_the_packed_policy_is_gets_told() -> None:
 
 
 def dated(code: str, seconds: float) -> Answer:
-    """A refusal by a server whose clock is that far ahead."""
+    """Return an error response of a server with a different clock."""
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
     return Answer(refused(code, "No.").body, 403, {"Date": date})
 
@@ -241,7 +241,7 @@ def dated(code: str, seconds: float) -> Answer:
 )
 @pytest.mark.parametrize("code", ["SignatureDoesNotMatch", "RequestExpired", "ExpiredToken"])
 def test_a_clock_that_is_off_is_told(seconds: int, words: str | None, code: str) -> None:
-    """By the header of the very answer, where the refusal is about time."""
+    """An error about time has the difference between the clocks."""
     error = refusal(dated(code, seconds))
     assert error.clock_skew is not None
     assert abs(error.clock_skew - timedelta(seconds=seconds)) < timedelta(seconds=3)
@@ -250,7 +250,7 @@ def test_a_clock_that_is_off_is_told(seconds: int, words: str | None, code: str)
 
 
 def test_a_refusal_that_is_not_about_time_does_not_speak_of_it() -> None:
-    """It is an attribute all the same."""
+    """Other errors do not mention the clocks, but have the attribute."""
     error = refusal(dated("AccessDenied", 9999))
     assert error.clock_skew
     assert "clock" not in error.remedy

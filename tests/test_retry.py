@@ -28,7 +28,7 @@ DENIED, NO_KEYS = refused("AccessDenied", status=403), refused("InvalidIdentityT
 
 
 class Renewed:
-    """A source that gives another token each time."""
+    """A source that returns another token each time."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -45,7 +45,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses that were made, in a time that only they let pass."""
+    """Record the pauses, in a time that only they move."""
     made: list[float] = []
     clock = ManualClock(START)
 
@@ -62,7 +62,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 @pytest.mark.case("P138")
 @pytest.mark.parametrize("failures", [1, 4])
 def test_keys_that_sts_could_not_fetch_are_waited_for(failures: int, pauses: list[float]) -> None:
-    """With a fresh token for each try, since the first may expire meanwhile."""
+    """If STS could not fetch the keys of the identity provider, each attempt sends a new token."""
     with fake_server(*[NO_KEYS] * failures, granted) as server:
         assume(ROLE, source=Renewed(), sts=BotocoreSTS(endpoint_url=server.url))
     tokens = [request.form["WebIdentityToken"] for request in server.requests]
@@ -72,7 +72,7 @@ def test_keys_that_sts_could_not_fetch_are_waited_for(failures: int, pauses: lis
 
 @pytest.mark.case("P138")
 def test_five_tries_are_all(pauses: list[float]) -> None:
-    """Then the error says what to look at, and that it may pass."""
+    """After five attempts, the error has the next step and is retryable."""
     with (
         fake_server(NO_KEYS) as server,
         pytest.raises(STSError, match="could not fetch the keys of the identity provider") as caught,
@@ -98,11 +98,7 @@ def test_five_tries_are_all(pauses: list[float]) -> None:
     ],
 )
 def test_nothing_else_is_tried_again(answer: Answer, pauses: list[float]) -> None:
-    """One request, and no pause.
-
-    That STS words it so is an assumption, for no server here does: see
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_saml.html
-    """
+    """Other errors cause one request and no pause. The wording of STS is an assumption."""
     with fake_server(answer) as server, pytest.raises(STSError):
         assume(ROLE, source=Renewed(), sts=BotocoreSTS(endpoint_url=server.url))
     assert (len(server.requests), pauses) == (1, [])
@@ -120,7 +116,7 @@ def test_a_new_role_is_waited_for_where_asked(seconds: float, made: list[float],
 
 
 def test_once_the_role_is_known_it_goes_on(pauses: list[float]) -> None:
-    """With what STS gave then."""
+    """When STS knows the new role, its credentials are returned."""
     with fake_server(DENIED, DENIED, NO_KEYS, granted) as server:
         sts = BotocoreSTS(endpoint_url=server.url)
         recipe = AssumedRole(ROLE, source=Renewed(), sts=sts, wait_for_new_role=timedelta(minutes=1))
@@ -131,13 +127,13 @@ def test_once_the_role_is_known_it_goes_on(pauses: list[float]) -> None:
 @pytest.mark.case("P139")
 @pytest.mark.parametrize("seconds", [-1, 61])
 def test_nobody_waits_for_longer_than_a_minute(seconds: int) -> None:
-    """A role that is not known by then is refused for another reason."""
+    """wait_for_new_role of more than a minute is an error."""
     with pytest.raises(RoleError, match="wait_for_new_role is .* seconds, but it must be between 0 and 60 seconds"):
         AssumedRole(ROLE, wait_for_new_role=timedelta(seconds=seconds))
 
 
 def test_each_hop_of_a_chain_waits(pauses: list[float]) -> None:
-    """Whichever role it is that is new."""
+    """Each role of a chain can be new."""
 
     def second_is_new(request: Request) -> Answer:
         return granted(request) if request.form["RoleArn"] == ROLE or len(pauses) == 2 else DENIED
@@ -156,7 +152,7 @@ def test_each_hop_of_a_chain_waits(pauses: list[float]) -> None:
 
 @pytest.mark.case("E17")
 def test_the_hop_that_was_refused_is_named(pauses: list[float]) -> None:
-    """By its ARN; the credentials of the hop before it go nowhere."""
+    """The error for a refused role of a chain names it, and no credentials are stored."""
 
     def second_is_refused(request: Request) -> Answer:
         return granted(request) if request.form["RoleArn"] == ROLE else DENIED
@@ -169,7 +165,7 @@ def test_the_hop_that_was_refused_is_named(pauses: list[float]) -> None:
 
 
 def test_an_interrupt_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At once."""
+    """An interrupt ends the wait at once."""
 
     def interrupted(_seconds: float) -> None:
         raise KeyboardInterrupt
@@ -181,14 +177,14 @@ def test_an_interrupt_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_recipe_that_waits_travels() -> None:
-    """It holds nothing but how long."""
+    """A recipe with wait_for_new_role can be pickled."""
     recipe = AssumedRole(ROLE, wait_for_new_role=timedelta(seconds=9))
     assert pickle.loads(pickle.dumps(recipe)) == recipe
 
 
 @given(st.floats(0, 60))
 def test_the_pauses_never_pass_the_end(seconds: float) -> None:
-    """However long it is."""
+    """The pauses never exceed the given time."""
     clock = ManualClock(START)
     with pytest.MonkeyPatch.context() as patch:
         pauses: list[float] = []
@@ -223,7 +219,7 @@ class Scripted:
 
 
 def test_an_sts_of_somebody_else_is_treated_alike(pauses: list[float]) -> None:
-    """By what its errors say."""
+    """The errors of another STS class are retried in the same way."""
     error: Callable[..., STSError] = STSError
     sts = Scripted(error("m", "InvalidIdentityToken", retryable=True), error("m", "Throttling", retryable=True))
     with pytest.raises(STSError) as caught:
@@ -242,7 +238,7 @@ OIDC_KEYS = Refuse("InvalidIdentityToken", "Couldn't retrieve verification key f
 @pytest.mark.parametrize("cached", [False, True])
 @pytest.mark.parametrize("hops", [1, 2, 3])
 def test_retries_do_not_multiply_along_a_chain(hops: int, cached: bool, pauses: list[float]) -> None:
-    """Keys that STS could not fetch cost five calls and 15 seconds, however many roles come after that one."""
+    """Retries do not multiply along a chain: five calls and 15 seconds at most."""
     sts = FakeSTS()
     sts.always(OIDC_KEYS)
     source = Static(WebIdentityToken(sts.idp.oidc_token()))
@@ -257,7 +253,7 @@ def test_retries_do_not_multiply_along_a_chain(hops: int, cached: bool, pauses: 
 def test_a_new_role_of_a_chain_is_waited_for_and_no_other_is_called_again(
     new: int, cached: bool, pauses: list[float]
 ) -> None:
-    """It takes a minute in all, and the roles before it are assumed once."""
+    """The wait for a new role in a chain takes a minute at most, and the roles before it are assumed once."""
     sts = FakeSTS(roles={role: None if number == new else Trust() for number, role in enumerate(CHAIN)})
     recipe = AssumedRole.through(*CHAIN, source=Static(sts.user()), sts=sts, wait_for_new_role=timedelta(minutes=1))
     with pytest.raises(STSError, match="AccessDenied"):
@@ -285,7 +281,7 @@ def test_waiting_for_a_new_role_and_an_mfa_code_are_refused_together(code: objec
     ],
 )
 def test_a_wait_that_is_not_a_timedelta_is_a_type_error(wrong: Any, hint: str) -> None:
-    """It names the argument and says what to write."""
+    """A wait that is not a timedelta is a TypeError with a hint."""
     with pytest.raises(TypeError, match=f"^wait_for_new_role must be a timedelta, not .*{re.escape(hint)}"):
         AssumedRole(ROLE, wait_for_new_role=wrong)
 
@@ -294,7 +290,7 @@ def test_a_wait_that_is_not_a_timedelta_is_a_type_error(wrong: Any, hint: str) -
 
 
 class Dead:
-    """STS, which may refuse the keys that it gave out for a hub; it notes the calls, and those keys."""
+    """An STS that can refuse its own keys for a hub, and records the calls."""
 
     def __init__(self, sts: FakeSTS, code: str) -> None:
         self.sts, self.code, self.dead, self.all_dead = sts, code, set[str](), False
@@ -318,7 +314,7 @@ HOP_CODES = ["ExpiredToken", "InvalidClientTokenId", "InvalidSubjectCredentials"
 @pytest.mark.parametrize("shared", [False, True], ids=["chain", "hub of the user"])
 @pytest.mark.parametrize("code", HOP_CODES)
 def test_a_hub_whose_key_sts_refuses_is_assumed_again(code: str, shared: bool, clock: ManualClock) -> None:
-    """Once, and the call is made again with the new key; nothing is called again where the hub is new."""
+    """If STS refuses the key of a hub, the hub is assumed again once, and the call is repeated."""
     fake = FakeSTS(clock=clock)
     sts = Dead(fake, code)
     hub = AssumedRole(CHAIN[0], source=Static(fake.user()), sts=sts)
@@ -358,7 +354,7 @@ def test_a_hub_whose_keys_sts_always_refuses_is_not_assumed_for_each_call(code: 
 
 
 def test_a_refused_key_of_a_source_that_keeps_nothing_is_the_error(clock: ManualClock) -> None:
-    """There is nothing to invalidate: one call."""
+    """A refused key of a source that keeps nothing is the error, after one call."""
     fake = FakeSTS(clock=clock)
     fake.next(Refuse("ExpiredToken", "too old", 403))
     with pytest.raises(STSError, match="ExpiredToken"):

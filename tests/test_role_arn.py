@@ -22,14 +22,14 @@ paths = st.lists(
 
 @given(names, accounts, paths, partitions)
 def test_a_role_arn_is_built_and_split(name: str, account: str | None, path: str, partition: str) -> None:
-    """The one is the inverse of the other, with every path, account and partition."""
+    """A role ARN is split and built without a change."""
     arn = RoleARN(name, account, path=path, partition=partition)
     assert str(arn) == f"arn:{partition}:iam::{account or ''}:role{path}{name}"
     assert RoleARN.parse(str(arn)) == arn
 
 
 def test_the_usual_case_is_short() -> None:
-    """No path, and the partition of most."""
+    """RoleARN has no path and the partition aws by default."""
     assert str(RoleARN("app", "123456789012")) == "arn:aws:iam::123456789012:role/app"
     assert RoleARN.parse("arn:aws:iam::123456789012:role/a/b/app").path == "/a/b/"
 
@@ -52,13 +52,13 @@ def test_the_usual_case_is_short() -> None:
     ],
 )
 def test_parts_that_make_no_role_arn_are_refused(make: Callable[[], object]) -> None:
-    """The error names the part that is wrong."""
+    """The error for invalid parts names the part."""
     with pytest.raises(RoleError, match="is not a valid role ARN: "):
         make()
 
 
 def test_an_error_quotes_a_short_arn_and_cuts_a_long_one() -> None:
-    """The user recognises the value, and the message stays readable."""
+    """An error quotes a short ARN, and shortens a long one."""
     with pytest.raises(RoleError, match="^'user/app' is not a valid role ARN"):
         RoleARN.parse("user/app")
     with pytest.raises(RoleError, match=r"^'arn:x{195}\.\.\. is not a valid role ARN"):
@@ -67,7 +67,7 @@ def test_an_error_quotes_a_short_arn_and_cuts_a_long_one() -> None:
 
 @given(st.text())
 def test_anything_is_split_or_refused(text: Any) -> None:
-    """No text gets another exception out."""
+    """Any text is split, or raises RoleError."""
     with pytest.raises(RoleError):
         RoleARN.parse(text)
 
@@ -104,7 +104,7 @@ def test_anything_is_split_or_refused(text: Any) -> None:
     ],
 )
 def test_an_error_names_the_part_of_an_arn_that_is_wrong(arn: str, problem: str, remedy: str) -> None:
-    """The remedy says what to write."""
+    """The error names the wrong part of an ARN, and the remedy says what to write."""
     with pytest.raises(RoleError) as caught:
         RoleARN.parse(arn)
     assert problem in caught.value.message

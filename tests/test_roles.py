@@ -33,7 +33,7 @@ CONTEXT = ProvidedContext("arn:aws:iam::aws:contextProvider/IdentityCenter", Sec
 
 @pytest.fixture(scope="module")
 def model() -> ServiceModel:
-    """The service model of STS that botocore ships, if it is as new as the table."""
+    """Return botocore's service model of STS, if it is as new as the table."""
     loaded = ServiceModel(
         botocore.session.get_session().get_component("data_loader").load_service_model("sts", "service-2")
     )
@@ -43,7 +43,7 @@ def model() -> ServiceModel:
 
 
 def taken_by(model: ServiceModel, operation: str) -> Mapping[str, Any]:
-    """The parameters of *operation*, by name."""
+    """Return the parameters of *operation* by name."""
     shape = model.operation_model(operation).input_shape
     assert isinstance(shape, StructureShape)
     return shape.members
@@ -51,7 +51,7 @@ def taken_by(model: ServiceModel, operation: str) -> Mapping[str, Any]:
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_the_table_has_every_parameter_of_the_model(operation: str, model: ServiceModel) -> None:
-    """No more and no fewer: when STS learns to take another, this fails and names it."""
+    """The table has exactly the parameters of the model."""
     ours = {name for option in OPERATIONS[operation].options for name in PARAMETERS[option]}
     assert set(taken_by(model, operation)) == ours | set(OPERATIONS[operation].proof)
 
@@ -81,7 +81,7 @@ IN_MODEL = {
 
 
 def shape_of(limit: str, model: ServiceModel) -> Shape:
-    """The shape in the model that *limit* is of."""
+    """Return the shape of *limit* in the model."""
     operation, first, *rest = IN_MODEL[limit].split(".")
     shape = taken_by(model, operation)[first]
     for name in rest:
@@ -90,14 +90,14 @@ def shape_of(limit: str, model: ServiceModel) -> Shape:
 
 
 def test_the_test_knows_every_limit() -> None:
-    """An entry that is added to the table is compared with the model too."""
+    """The tests compare every entry of the table of limits."""
     assert set(IN_MODEL) == set(LIMITS)
 
 
 @pytest.mark.case("P16")
 @pytest.mark.parametrize("name", LIMITS)
 def test_the_numbers_are_those_of_the_model(name: str, model: ServiceModel) -> None:
-    """Least and most are what the model says, wherever it says something; a list may always be left out."""
+    """The minimum and maximum of each limit are those of the model."""
     stated, limit = shape_of(name, model).metadata, LIMITS[name]
     if limit.unit != "entries":
         assert stated.get("min", limit.least) == limit.least
@@ -106,21 +106,21 @@ def test_the_numbers_are_those_of_the_model(name: str, model: ServiceModel) -> N
 
 @pytest.mark.parametrize("operation", ["AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"])
 def test_the_other_operations_have_the_same_limits(operation: str, model: ServiceModel) -> None:
-    """One table serves all three: a parameter that two operations take has one shape, but for the policy."""
+    """A parameter of several operations has the same limits in each, except the policy."""
     here, there = taken_by(model, operation), taken_by(model, "AssumeRole")
     assert {name for name in here.keys() & there.keys() if here[name].name != there[name].name} == {"Policy"}
 
 
 @pytest.mark.parametrize("name", ["session_name", "external_id", "source_identity", "MFA serial", "MFA code", "policy"])
 def test_the_characters_are_those_of_the_model(name: str, model: ServiceModel) -> None:
-    """The model's pattern, read as ASCII, and the table's accept the same characters of all of Unicode."""
+    """The allowed characters are those of the pattern of the model, for all of Unicode."""
     stated = shape_of(name, model).metadata["pattern"]
     for code in (*range(0x3000), 0xFF10, 0x1D7CE):
         assert bool(re.fullmatch(stated, chr(code), re.ASCII)) == bool(re.fullmatch(LIMITS[name].pattern, chr(code)))
 
 
 def test_the_characters_of_tags_are_those_of_the_model(model: ServiceModel) -> None:
-    """Letters, separators and numbers of all scripts, no control characters: each code point that this Python knows."""
+    """Tags allow letters, separators and numbers of all scripts, and no control characters."""
     for name in ("tag key", "tag value"):
         stated = shape_of(name, model).metadata["pattern"]
         assert re.fullmatch(r"\[\\p\{L}\\p\{Z}\\p\{N}_\.:/=\+\\-@][+*]", stated)
@@ -133,7 +133,7 @@ def test_the_characters_of_tags_are_those_of_the_model(model: ServiceModel) -> N
 
 
 def test_every_option_of_a_role_is_in_the_table() -> None:
-    """AssumeRole takes all that a role has, so a new one cannot be forgotten; `Role.named` takes them too."""
+    """Every option of a role is in the table, and `Role.named` has it too."""
     options = {each.name for each in fields(Role)} - {"arn", "extra"}
     assert options | {"arn"} == set(PARAMETERS) == set(OPERATIONS["AssumeRole"].options)
     assert set(RoleOptions.__annotations__) == options | {"extra"}
@@ -157,7 +157,7 @@ def test_every_option_of_a_role_is_in_the_table() -> None:
     ],
 )
 def test_role_arns_of_all_partitions_and_servers_are_taken(arn: str, partition: str, account: str | None) -> None:
-    """Paths, all characters of names, and the empty account of servers that are not AWS."""
+    """Role ARNs of all partitions and of other servers are valid."""
     role = Role(arn)
     assert (role.arn, role.partition, role.account) == (arn, partition, account)
 
@@ -184,20 +184,20 @@ def test_role_arns_of_all_partitions_and_servers_are_taken(arn: str, partition: 
     ],
 )
 def test_an_invalid_role_arn_is_refused(arn: str) -> None:
-    """The error shows the form of a role ARN, and quotes at most the start of the wrong one."""
+    """The error for an invalid role ARN has the correct form, and quotes at most the start of the wrong one."""
     with pytest.raises(RoleError, match="is not a valid role ARN|The role ARN is empty") as caught:
         Role(arn)
     assert len(str(caught.value)) < 450
 
 
 def test_the_longest_arn_is_taken() -> None:
-    """2048 characters are in, by the model of STS."""
+    """A role ARN can have 2,048 characters."""
     start, end = "arn:aws:iam::123456789012:role/", "/n"
     assert len(Role(start + "p" * (2048 - len(start + end)) + end).arn) == 2048
 
 
 def test_a_secret_in_the_place_of_the_arn_is_not_shown() -> None:
-    """Who mixes up the arguments does not find the assertion in the error."""
+    """A secret that is passed as the ARN is not quoted."""
     with pytest.raises(RoleError) as caught:
         Role(Secret("canary" * 100))
     assert "canary" not in str(caught.value)
@@ -234,7 +234,7 @@ def test_a_secret_in_the_place_of_the_arn_is_not_shown() -> None:
     ],
 )
 def test_what_is_within_the_limits_is_kept_as_it_is(option: str, value: Any) -> None:
-    """The edges are inside, and nothing is altered."""
+    """Values within the limits are kept unchanged."""
     assert getattr(Role(ARN, **{option: value}), option) == value
 
 
@@ -287,7 +287,7 @@ def test_what_is_within_the_limits_is_kept_as_it_is(option: str, value: Any) -> 
     ],
 )
 def test_what_is_beyond_the_limits_is_refused_before_any_call(option: str, value: Any, message: str) -> None:
-    """The error names the option, the value and the rule."""
+    """Values outside the limits raise an error that names the option, the value and the limit."""
     with pytest.raises(RoleError, match=message) as caught:
         Role(ARN, **{option: value})
     assert caught.value.__context__ is None
@@ -322,7 +322,7 @@ def test_an_option_of_the_wrong_type_is_named(option: str, value: Any, message: 
 
 
 def test_the_external_id_is_not_shown() -> None:
-    """It is shared with a third party: neither the repr nor an error has it."""
+    """Neither the repr nor an error contains the external ID."""
     assert "shared-with-them" not in repr(Role(ARN, external_id="shared-with-them"))
     with pytest.raises(RoleError, match="external_id has characters that STS does not allow") as caught:
         Role(ARN, external_id="shared with them")
@@ -338,20 +338,20 @@ def test_the_external_id_is_not_shown() -> None:
     ],
 )
 def test_a_provided_context_is_checked(provider: str, assertion: str, message: str) -> None:
-    """Before any call, and its assertion is not shown."""
+    """A provided context is checked before any call, and its assertion is not shown."""
     with pytest.raises(RoleError, match=message):
         ProvidedContext(provider, Secret(assertion))
     assert "canary" not in repr(Role(ARN, provided_contexts=[CONTEXT], extra={"New": "canary"}))
 
 
 def test_the_source_identity_has_no_prefix_of_aws() -> None:
-    """A colon is none of its characters, so the pattern already says it."""
+    """A source identity must not begin with aws:."""
     with pytest.raises(RoleError, match="source_identity 'aws:me' has characters"):
         Role(ARN, source_identity="aws:me")
 
 
 def test_a_role_is_named_without_writing_its_arn() -> None:
-    """By name and account, and with path and partition where they are not the usual ones; options go along."""
+    """Role.named builds the ARN from name, account, path and partition, and accepts options."""
     assert Role.named("app", account="123456789012") == Role(ARN)
     role = Role.named("app", account="123456789012", path="/a/b/", partition="aws-cn", session_name="me")
     assert role == Role("arn:aws-cn:iam::123456789012:role/a/b/app", session_name="me")
@@ -369,14 +369,14 @@ def test_any_text_of_two_characters_becomes_a_session_name(text: str) -> None:
 
 @pytest.mark.parametrize(("text", "name"), [("me@x", "me@x"), ("a b/c", "a-b-c"), ("ü" * 99, "-" * 64)])
 def test_a_session_name_is_cleaned_only_where_asked(text: str, name: str) -> None:
-    """Character by character, and cut to 64."""
+    """sanitize_session_name replaces each invalid character, and cuts the name to 64 characters."""
     assert sanitize_session_name(text) == name
     with pytest.raises(RoleError):
         sanitize_session_name("x")
 
 
 def test_a_policy_that_contains_itself_is_refused() -> None:
-    """A circle is no JSON, and no RecursionError either."""
+    """A policy that contains itself is an error, and no RecursionError."""
     policy: dict[str, object] = {}
     policy["Statement"] = policy
     with pytest.raises(RoleError, match="policy cannot be written as JSON"):
@@ -384,7 +384,7 @@ def test_a_policy_that_contains_itself_is_refused() -> None:
 
 
 def test_options_come_in_the_forms_people_have() -> None:
-    """A timedelta becomes seconds, a mapping becomes short JSON, a list becomes a tuple."""
+    """A timedelta becomes seconds, a mapping becomes compact JSON, and a list becomes a tuple."""
     role = Role(
         ARN,
         duration=timedelta(hours=1),
@@ -404,7 +404,7 @@ def test_a_role_with_nothing_else_asks_for_nothing_else() -> None:
 
 
 def test_a_role_is_a_value() -> None:
-    """Equal roles are equal and hash alike; the caller's own tags and lists can change without changing the role."""
+    """Equal roles have equal hashes, and later changes of the arguments do not change a role."""
     tags, arns = {"project": "x"}, [POLICY_ARN]
     role = Role(ARN, tags=tags, policy_arns=arns)
     tags["project"] = "y"
@@ -421,7 +421,7 @@ def test_a_role_is_a_value() -> None:
 
 @pytest.fixture
 def nameless(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """No name in the environment, a user and a host that are known."""
+    """Remove the session name from the environment, and set a user and a host."""
     monkeypatch.delenv("AWS_ROLE_SESSION_NAME", raising=False)
     monkeypatch.setattr(getpass, "getuser", lambda: "alice")
     monkeypatch.setattr(platform, "node", lambda: "host1")
@@ -429,12 +429,12 @@ def nameless(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def test_the_default_name_says_who_and_where(nameless: pytest.MonkeyPatch) -> None:
-    """CloudTrail shows the user and the host."""
+    """The default session name has the user and the host."""
     assert default_session_name() == "stskit-alice-host1"
 
 
 def test_the_default_name_is_one_that_sts_takes(nameless: pytest.MonkeyPatch) -> None:
-    """Whatever the user and the host are called, it is cut and cleaned."""
+    """The default session name is valid for any user and host name."""
     nameless.setattr(getpass, "getuser", lambda: "DOMAIN\\Jürgen Müller")
     nameless.setattr(platform, "node", lambda: "h" * 99)
     name = default_session_name()
@@ -445,7 +445,7 @@ def test_the_default_name_is_one_that_sts_takes(nameless: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("error", [KeyError, OSError, ImportError])
 def test_a_user_without_a_name_is_no_obstacle(nameless: pytest.MonkeyPatch, error: type[Exception]) -> None:
-    """In a container the user id may have no entry anywhere."""
+    """A user without an entry in the user database has a default session name."""
 
     def nobody() -> str:
         raise error
@@ -455,7 +455,7 @@ def test_a_user_without_a_name_is_no_obstacle(nameless: pytest.MonkeyPatch, erro
 
 
 def test_a_name_from_the_environment_is_never_altered(nameless: pytest.MonkeyPatch) -> None:
-    """``AWS_ROLE_SESSION_NAME`` is right, or it is an error."""
+    """``AWS_ROLE_SESSION_NAME`` is used unchanged, or is an error."""
     nameless.setenv("AWS_ROLE_SESSION_NAME", "ci@build-7")
     assert default_session_name() == "ci@build-7"
     nameless.setenv("AWS_ROLE_SESSION_NAME", "no blanks")

@@ -32,7 +32,7 @@ def assertion(xml: str, principal_arn: str | None = None) -> SAMLAssertion:
 
 
 def confirmed(**attributes: str) -> str:
-    """A subject with a confirmation."""
+    """Return a subject with a confirmation."""
     listed = " ".join(f'{name}="{value}"' for name, value in attributes.items())
     return (
         f"<a:Subject><a:SubjectConfirmation><a:SubjectConfirmationData {listed}/></a:SubjectConfirmation></a:Subject>"
@@ -40,7 +40,7 @@ def confirmed(**attributes: str) -> str:
 
 
 def test_what_an_operator_needs_to_see_can_be_seen() -> None:
-    """Who, for whom, until when, and what AWS will make of it."""
+    """An assertion shows its subject, audience, times, roles and tags."""
     xml = response(
         EVERYTHING,
         extra=confirmed(Recipient="https://signin.aws.amazon.com/saml")
@@ -59,13 +59,13 @@ def test_what_an_operator_needs_to_see_can_be_seen() -> None:
 
 
 def test_an_attribute_that_only_mentions_a_tag_is_none() -> None:
-    """Its name has to begin as AWS says."""
+    """An attribute that only contains the word PrincipalTag is not a tag."""
     xml = response({"PrincipalTag:Team": ["blue"]}).replace(f'"{AWS}PrincipalTag:', f'"urn:x:{AWS}PrincipalTag:')
     assert assertion(xml).tags == {}
 
 
 def test_what_an_assertion_does_not_say_is_none() -> None:
-    """Nothing is made up."""
+    """Missing parts of an assertion are None or empty."""
     it = assertion(response({}, start=None, end=None, audiences=()))
     assert (it.roles, it.tags, it.transitive_tag_keys, it.audiences, it.invalid_role_count) == ((), {}, (), (), 0)
     silent = ["session_name", "session_duration", "source_identity", "audience", "recipient"]
@@ -87,7 +87,7 @@ def test_what_an_assertion_does_not_say_is_none() -> None:
     ],
 )
 def test_the_tightest_bounds_count(extra: str, begin: datetime, end: datetime) -> None:
-    """Those of the conditions and of the confirmation of the subject; of several confirmations one is enough."""
+    """The strictest times of the conditions and the confirmation apply."""
     it = assertion(response(extra=extra))
     assert (it.not_before, it.not_on_or_after) == (begin, end)
 
@@ -104,7 +104,7 @@ def test_times_are_read_as_saml_writes_them(text: str) -> None:
     "text", ["", "now", "2026-11-25", "25.11.2026 12:00", "2026-02-30T12:00:00Z", "9999-12-31T23:59:59-01:00"]
 )
 def test_a_time_that_is_none_is_told(text: str) -> None:
-    """By its name and not by its text."""
+    """The error for an invalid time has the name of the attribute."""
     it = assertion(response().replace(f'NotBefore="{stamp(START)}"', f'NotBefore="{text}"'))
     with pytest.raises(ProofInvalid, match="NotBefore of the SAML assertion is not a valid date and time") as caught:
         _ = it.not_before
@@ -129,7 +129,7 @@ def test_a_time_that_is_none_is_told(text: str) -> None:
     ids=lambda value: str(value)[:8],
 )
 def test_the_session_duration_is_checked_and_never_clamped(value: str, taken: int | None) -> None:
-    """900 to 43,200 seconds are what STS takes; anything else is an error that names value and rule."""
+    """SessionDuration outside 900 to 43,200 seconds is an error."""
     it = assertion(response({"SessionDuration": [value]}))
     if taken is not None:
         assert it.session_duration == timedelta(seconds=taken)
@@ -141,14 +141,14 @@ def test_the_session_duration_is_checked_and_never_clamped(value: str, taken: in
 
 
 def test_of_several_audiences_the_one_that_is_aws_is_shown() -> None:
-    """An identity provider may list others beside it."""
+    """Of several audiences, that of AWS is shown."""
     it = assertion(response(audiences=["https://app.example/sp", "https://signin.aws.amazon.com/saml"]))
     assert it.audience == "https://signin.aws.amazon.com/saml"
     assert assertion(response(audiences=["https://app.example/sp", "x"])).audience == "https://app.example/sp"
 
 
 def test_an_assertion_reads_itself_once() -> None:
-    """A thousand roles are looked up in one reading."""
+    """An assertion is parsed once for a thousand lookups."""
     it = SAMLAssertion(encoded(response()))
     with patch.object(saml_parser, "read", wraps=saml_parser.read) as reading:
         assert {it.principal_for(ROLE) for _ in range(1000)} == {PROVIDER}
@@ -156,7 +156,7 @@ def test_an_assertion_reads_itself_once() -> None:
 
 
 def test_what_it_has_read_is_no_part_of_its_value() -> None:
-    """It is equal to one that has read nothing, shows nothing of it, and travels."""
+    """A parsed assertion is equal to one that was not parsed, and can be pickled."""
     it, fresh = assertion(response()), SAMLAssertion(encoded(response()))
     assert it.roles
     assert it == fresh
@@ -176,7 +176,7 @@ def test_a_given_provider_is_used_for_an_offered_role() -> None:
 
 @pytest.mark.parametrize("principal", [None, "arn:given"])
 def test_a_role_that_is_not_offered_is_refused_with_those_that_are(principal: str | None) -> None:
-    """Also where the provider was given: the assertion can be read, and it lists roles."""
+    """A role that is not offered is an error with the offered roles, also with a given provider."""
     with pytest.raises(RoleNotOffered, match=f"does not offer {OTHER}. It offers: {ROLE}") as caught:
         assertion(response(), principal).principal_for(OTHER)
     assert caught.value.offered == (ROLE,)
@@ -185,14 +185,14 @@ def test_a_role_that_is_not_offered_is_refused_with_those_that_are(principal: st
 @pytest.mark.case("S17")
 @pytest.mark.parametrize("xml", [ENCRYPTED, response({})], ids=["encrypted", "no roles"])
 def test_what_lists_no_roles_can_be_sent_with_a_given_provider(xml: str) -> None:
-    """Only AWS can read an encrypted one; some servers want no roles in it."""
+    """An assertion that cannot be read, or has no roles, can be sent with a given provider."""
     it = assertion(xml, PROVIDER)
     assert it.principal_for(ROLE) == PROVIDER
     it.check_duration(43_200)
 
 
 def test_with_a_given_provider_what_cannot_be_read_is_for_the_server_to_judge() -> None:
-    """Who makes the value themselves, and names the provider, is believed."""
+    """With a given provider, text that cannot be read is sent unchecked."""
     it = SAMLAssertion("anything", PROVIDER)
     assert it.principal_for(ROLE) == PROVIDER
     it.check_duration(43_200)
@@ -202,7 +202,7 @@ def test_with_a_given_provider_what_cannot_be_read_is_for_the_server_to_judge() 
 
 @pytest.mark.case("S17")
 def test_an_encrypted_assertion_says_so_whatever_is_asked() -> None:
-    """With the way out."""
+    """Each attribute of an encrypted assertion raises an error with the next step."""
     it = assertion(ENCRYPTED)
     for name in ("roles", "session_name", "tags", "audience", "not_on_or_after", "invalid_role_count"):
         with pytest.raises(ProofInvalid, match=r"encrypted.*principal_arn="):
@@ -214,7 +214,7 @@ def test_an_encrypted_assertion_says_so_whatever_is_asked() -> None:
 
 @pytest.mark.parametrize(("seconds", "refused"), [(None, False), (3600, False), (3601, True)])
 def test_no_more_is_asked_for_than_the_assertion_allows(seconds: int | None, refused: bool) -> None:
-    """The error names both numbers."""
+    """A duration above the limit of the assertion is an error with both numbers."""
     it = assertion(response({"SessionDuration": ["3600"]}))
     if refused:
         with pytest.raises(
@@ -229,7 +229,7 @@ def test_no_more_is_asked_for_than_the_assertion_allows(seconds: int | None, ref
 @pytest.mark.case("S19")
 @pytest.mark.parametrize("inner", ["", "AuthnFailed"])
 def test_a_sign_in_that_failed_tells_its_status(inner: str) -> None:
-    """The identity provider's own word for it, whether there is an assertion or not."""
+    """The error for a failed sign-in has the status of the identity provider."""
     code = f'<p:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:{inner}"/>' if inner else ""
     xml = response(status="Responder").replace('Responder"/>', f'Responder">{code}</p:StatusCode>')
     for each in (xml, xml[: xml.index("<a:Assertion")] + "</p:Response>"):
@@ -251,7 +251,7 @@ def test_a_sign_in_that_failed_tells_its_status(inner: str) -> None:
     ],
 )
 def test_something_else_is_named_and_not_quoted(xml: str, what: str) -> None:
-    """So that one knows what one has saved."""
+    """Another document is named in the error, and not quoted."""
     with pytest.raises(ProofInvalid, match=what) as caught:
         assertion(xml)
     assert "canary" not in reachable_text(caught.value)

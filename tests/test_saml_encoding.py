@@ -29,7 +29,7 @@ def sent(text: str) -> str:
 
 
 def test_the_sample_is_a_hard_one() -> None:
-    """It has all that is easily lost."""
+    """The sample response contains all characters that are easily lost."""
     assert {"+", "/", "="} <= set(PLAIN)
 
 
@@ -49,7 +49,7 @@ def test_the_sample_is_a_hard_one() -> None:
     ids=["one line", "blanks around", "BOM", "wrapped", "CRLF", "blanks", "no padding", "wrapped without padding"],
 )
 def test_base64_of_any_make_is_sent_in_one_form(text: str) -> None:
-    """Standard, on one line, with padding."""
+    """Every form of base64 is sent in the standard form on one line with padding."""
     assert sent(text) == PLAIN
 
 
@@ -80,7 +80,7 @@ def test_base64_of_any_make_is_sent_in_one_form(text: str) -> None:
     ],
 )
 def test_what_a_form_does_to_it_is_undone(text: str) -> None:
-    """Once: percent signs are decoded, and a plus that became a blank is one again."""
+    """Percent signs are decoded once, and a space that was a plus sign is restored."""
     assert sent(text) == PLAIN
 
 
@@ -93,14 +93,14 @@ def test_nothing_is_decoded_twice() -> None:
 
 @pytest.mark.case("S12")
 def test_the_url_safe_alphabet_is_refused_by_name() -> None:
-    """A lax decoder would drop its letters and send something else."""
+    """URL-safe base64 is refused, and the error names it."""
     text = PLAIN.replace("+", "-").replace("/", "_")
     with pytest.raises(ProofInvalid, match="URL-safe base64"):
         sent(text)
 
 
 def test_other_text_with_a_dash_is_not_called_url_safe() -> None:
-    """Nor is base64 without one."""
+    """Other text with a dash is not called URL-safe."""
     for text in ("sign-in!", "a sentence, with-dash", "PHg+PHg+PHg"):
         with pytest.raises(ProofInvalid) as caught:
             sent(text)
@@ -110,20 +110,20 @@ def test_other_text_with_a_dash_is_not_called_url_safe() -> None:
 @pytest.mark.case("S13")
 @pytest.mark.parametrize("junk", ["junk", "=junk", "\njunk=", "!", "\0", "<"])
 def test_anything_after_the_padding_is_refused(junk: str) -> None:
-    """A lax decoder would stop there and say nothing."""
+    """Text after the padding is refused."""
     with pytest.raises(ProofInvalid):
         sent(PLAIN + junk)
 
 
 @pytest.mark.case("S14")
 def test_the_xml_itself_is_encoded() -> None:
-    """Byte for byte."""
+    """XML is encoded without a change."""
     assert b64decode(sent(XML)).decode() == XML.strip()
 
 
 @pytest.mark.case("S15")
 def test_a_deflated_response_is_refused_by_name() -> None:
-    """That is the redirect binding, which AWS does not have."""
+    """A deflated response is refused, and the error names it."""
     deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
     data = deflater.compress(XML.encode()) + deflater.flush()
     with pytest.raises(ProofInvalid, match="response is deflated.*redirect binding"):
@@ -133,7 +133,7 @@ def test_a_deflated_response_is_refused_by_name() -> None:
 @pytest.mark.case("S8")
 @pytest.mark.parametrize(("size", "taken"), [(99_996, True), (100_000, True), (100_004, False), (2_000_000, False)])
 def test_the_limit_of_sts_holds_for_what_is_sent(size: int, taken: bool) -> None:
-    """100,000 characters; line breaks in the file do not count."""
+    """The limit of 100,000 characters applies to the text that is sent."""
     text = encoded(XML.encode() + b"\n" * (size // 4 * 3 - len(XML.encode())))
     if taken:
         assert len(sent("\n".join(wrap(text, 76)))) == size
@@ -145,13 +145,13 @@ def test_the_limit_of_sts_holds_for_what_is_sent(size: int, taken: bool) -> None
 @pytest.mark.case("S9")
 @pytest.mark.parametrize("text", ["abc", "abcd", "PHg+"])
 def test_a_few_characters_are_no_response(text: str) -> None:
-    """STS takes no fewer than four, and no XML is that short."""
+    """A response of three characters is refused."""
     with pytest.raises(ProofInvalid):
         sent(text)
 
 
 def test_a_wrong_guess_costs_no_more_than_a_second_look() -> None:
-    """There are two ways to read a blank, and no more are tried."""
+    """Two readings of a space are tried, and no more."""
     with patch("xml.parsers.expat.ParserCreate", wraps=expat.ParserCreate) as parsing, pytest.raises(ProofInvalid):
         saml_encoding.canonical("a b " * 1000)
     assert parsing.call_count <= 2
@@ -159,7 +159,7 @@ def test_a_wrong_guess_costs_no_more_than_a_second_look() -> None:
 
 @given(st.text(), st.integers(0, len(PLAIN)))
 def test_any_text_put_into_a_response_is_undone_or_refused(text: str, at: int) -> None:
-    """Whatever is sent in the end is the response or another one, in the one form; all else is `ProofInvalid`."""
+    """Any text inserted into a response results in valid base64 of a response, or in ProofInvalid."""
     try:
         value = sent(PLAIN[:at] + text + PLAIN[at:])
     except ProofInvalid as error:
@@ -170,7 +170,7 @@ def test_any_text_put_into_a_response_is_undone_or_refused(text: str, at: int) -
 
 
 def test_a_token_is_told_apart_from_a_response() -> None:
-    """By its form; nothing of it is quoted."""
+    """A token is recognised by its form, and not quoted."""
     with pytest.raises(
         ProofInvalid, match=r"^This is an OIDC token, not a SAML response\. Use OIDCTokenFile\(path\) for it\.$"
     ):

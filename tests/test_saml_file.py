@@ -45,7 +45,7 @@ def saved(folder: Path, text: str) -> Path:
 def test_an_assertion_that_has_ended_needs_a_person(
     minutes: float, ended: bool, tmp_path: Path, clock: ManualClock
 ) -> None:
-    """Four minutes are allowed for clocks that differ; then the error names both times and the next step."""
+    """An assertion that expired more than four minutes ago raises SignInRequired with both times."""
     source = SAMLFile(saved(tmp_path, encoded(response())), clock=clock)
     clock.set(clock.now() + timedelta(minutes=minutes))
     if not ended:
@@ -62,7 +62,7 @@ def test_an_assertion_that_has_ended_needs_a_person(
 
 @pytest.mark.case("S28")
 def test_the_allowance_for_clocks_can_be_set(tmp_path: Path, clock: ManualClock) -> None:
-    """To nothing, or to more."""
+    """The tolerance for clocks is an option."""
     path = saved(tmp_path, encoded(response()))
     clock.advance(timedelta(minutes=5))
     with pytest.raises(SignInRequired):
@@ -75,7 +75,7 @@ def test_the_allowance_for_clocks_can_be_set(tmp_path: Path, clock: ManualClock)
 def test_an_assertion_that_does_not_count_yet_is_refused(
     minutes: float, good: bool, tmp_path: Path, clock: ManualClock
 ) -> None:
-    """With both times: one of the two clocks is off."""
+    """An assertion that is not yet valid is refused with both times."""
     source = SAMLFile(saved(tmp_path, encoded(response())), clock=clock)
     clock.set(clock.now() + timedelta(minutes=minutes))
     if good:
@@ -110,7 +110,7 @@ def test_an_assertion_without_bounds_is_sent(tmp_path: Path, clock: ManualClock)
     ],
 )
 def test_every_audience_of_aws_will_do(audience: str, tmp_path: Path, clock: ManualClock) -> None:
-    """In all partitions, and alone or beside others."""
+    """Every audience of AWS is accepted, in all partitions."""
     for audiences in ([audience], ["https://app.example/sp", audience], []):
         SAMLFile(saved(tmp_path, encoded(response(audiences=audiences))), clock=clock).fetch()
 
@@ -125,14 +125,14 @@ def test_every_audience_of_aws_will_do(audience: str, tmp_path: Path, clock: Man
     ],
 )
 def test_an_assertion_for_somebody_else_is_refused(audience: str, tmp_path: Path, clock: ManualClock) -> None:
-    """It is most often the response of another application in the same log."""
+    """An assertion for another audience is refused."""
     source = SAMLFile(saved(tmp_path, encoded(response(NAMED, audiences=[audience]))), clock=clock)
     with pytest.raises(ProofInvalid, match=f"was issued for {audience}, not for AWS"):
         assume(ROLE, source=source, sts=BotocoreSTS("us-east-1"))
 
 
 def test_another_audience_can_be_asked_for(tmp_path: Path, clock: ManualClock) -> None:
-    """Servers that are not AWS's have names of their own."""
+    """audience= accepts the audience of another server."""
     path = saved(tmp_path, encoded(response(audiences=["https://sts.example"])))
     SAMLFile(path, audience="https://sts.example", clock=clock).fetch()
     with pytest.raises(ProofInvalid, match=r"was issued for https://sts\.example, not for https://other\.example"):
@@ -143,7 +143,7 @@ def test_another_audience_can_be_asked_for(tmp_path: Path, clock: ManualClock) -
 
 
 class NoSTS:
-    """Nothing is sent in these tests."""
+    """An STS that fails at every call."""
 
     def exchange(self, proof: Proof, role: Role) -> Credentials:
         raise AssertionError("a request was made")
@@ -151,7 +151,7 @@ class NoSTS:
 
 @pytest.mark.case("S21")
 def test_values_that_are_no_pair_are_told(tmp_path: Path, clock: ManualClock) -> None:
-    """By their number; the others are kept."""
+    """Role values that are not pairs cause one warning with their number, and the others are used."""
     xml = response({"Role": [PAIR, f"{ROLE},canary", f"{PAIR},{OTHER}"]})
     with pytest.warns(StskitWarning, match="2 values of the attribute Role were skipped") as told:
         assertion = SAMLFile(saved(tmp_path, encoded(xml)), clock=clock).fetch()
@@ -163,7 +163,7 @@ def test_values_that_are_no_pair_are_told(tmp_path: Path, clock: ManualClock) ->
 def test_it_is_logged_which_response_of_a_browser_log_is_taken(
     tmp_path: Path, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """At INFO, without a secret, where there are several; and an error about it says it too."""
+    """If a log has several responses, the used one is logged at INFO, and errors name it."""
     body = f"SAMLResponse={quote_plus(encoded(response()))}"
     entry = {
         "startedDateTime": "2026-11-25T12:00:01.254Z",
@@ -186,7 +186,7 @@ def test_it_is_logged_which_response_of_a_browser_log_is_taken(
 
 @pytest.mark.case("S17")
 def test_an_encrypted_assertion_is_sent_with_role_and_provider(tmp_path: Path, clock: ManualClock) -> None:
-    """Time and audience cannot be judged here; without the provider it is refused before any call."""
+    """An encrypted assertion is sent with a role and a provider, and is otherwise refused before any call."""
     path = saved(tmp_path, encoded(response().replace("a:Assertion", "a:EncryptedAssertion")))
     clock.advance(timedelta(days=9))
     assert SAMLFile(path, PROVIDER, clock=clock).fetch().principal_for(ROLE) == PROVIDER
@@ -202,7 +202,7 @@ def test_an_encrypted_assertion_is_sent_with_role_and_provider(tmp_path: Path, c
 def test_what_the_assertion_does_not_allow_is_not_asked_for(
     role: Role, error: type[Exception], tmp_path: Path, clock: ManualClock
 ) -> None:
-    """It ends before any request."""
+    """A duration above the limit of the assertion is an error before any call."""
     path = saved(tmp_path, encoded(response(NAMED | {"SessionDuration": ["3600"]})))
     with pytest.raises(error) as caught:
         assume(role, source=SAMLFile(path, clock=clock), sts=BotocoreSTS("us-east-1"))
@@ -214,7 +214,7 @@ def test_what_the_assertion_does_not_allow_is_not_asked_for(
 
 @pytest.mark.case("R11", "P161")
 def test_a_recipe_goes_on_with_a_newer_file_at_once(tmp_path: Path, clock: ManualClock) -> None:
-    """It warns while the credentials are valid, raises when they are not, and needs no pause once the file is new."""
+    """A recipe uses a newer file at once, warns before the expiration, and raises after it."""
     sts = FakeSTS(clock=clock)
     path = saved(tmp_path, sts.idp.saml_response(roles=[ROLE]))
     cached = Cached(AssumedRole(ROLE, source=SAMLFile(path, clock=clock), sts=sts), clock=clock)
@@ -236,7 +236,7 @@ def test_a_recipe_goes_on_with_a_newer_file_at_once(tmp_path: Path, clock: Manua
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize("what", ["base64", "xml", "form"])
 def test_files_in_other_encodings_are_read_right(encoding: str, what: str, tmp_path: Path, clock: ManualClock) -> None:
-    """With a byte order mark, as the shell of Windows writes it; a UTF-16 without one is refused."""
+    """Files in UTF-8 and UTF-16 with a byte order mark are read. UTF-16 without one is refused."""
     xml = response({"Role": [PAIR], "RoleSessionName": ["Zoë"]})
     text = {"base64": encoded(xml), "xml": xml, "form": f"SAMLResponse={quote_plus(encoded(xml))}"}[what]
     path = tmp_path / "response"
@@ -256,7 +256,7 @@ def huge(path: Path) -> None:
 @pytest.mark.case("S31")
 @pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to("/dev/zero"), huge])
 def test_what_is_no_file_of_a_sane_size_is_refused_at_once(make: Callable[[Path], object], tmp_path: Path) -> None:
-    """A folder, a device, ten sparse gigabytes."""
+    """A folder, a device and ten sparse gigabytes are refused at once."""
     path = tmp_path / "response"
     make(path)
     with pytest.raises(
@@ -267,7 +267,7 @@ def test_what_is_no_file_of_a_sane_size_is_refused_at_once(make: Callable[[Path]
 
 @pytest.mark.case("S31", "S30")
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
-    """Its size is looked at first: 200 MB cost no memory."""
+    """A file of 200 MB is refused without being read."""
     path = tmp_path / "browser.har"
     with path.open("wb") as file:
         file.truncate(200_000_000)
@@ -299,7 +299,7 @@ HOSTILE = {
 @pytest.mark.case("S2", "S6", "S7", "P66")
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_file_costs_little(name: str, tmp_path: Path) -> None:
-    """Under 0.2 seconds of processor time and 50 MB, by the kernel's count, and nothing but a typed error."""
+    """A hostile file needs less than 0.2 seconds and 50 MB, and raises a typed error."""
     path = saved(tmp_path, HOSTILE[name])
     code = (
         "import resource, time; from stskit.sources import SAMLFile; from stskit.errors import StskitError\n"
@@ -317,7 +317,7 @@ def test_a_hostile_file_costs_little(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.case("S3", "P53", "P66")
 def test_nothing_that_an_entity_names_is_looked_at(tmp_path: Path) -> None:
-    """No connection is made and no file is opened for it."""
+    """An entity in a file causes no connection and no file access."""
     path = saved(tmp_path, HOSTILE["S3"])
     code = (
         "import sys; from stskit.sources import SAMLFile; from stskit.errors import ProofInvalid\n"
@@ -352,7 +352,7 @@ def test_a_file_is_read_from_one_descriptor(tmp_path: Path, clock: ManualClock) 
     [("aws", "us-east-1"), ("aws-cn", "cn-northwest-1"), ("aws-us-gov", "us-gov-west-1"), ("aws-iso", "us-iso-east-1")],
 )
 def test_the_endpoint_is_one_of_the_partition_of_the_role(partition: str, home: str) -> None:
-    """A role of China is asked for in China."""
+    """The endpoint is in the partition of the role."""
     from stskit.sts import clients
 
     client = clients.client_for(None, partition, signed=False, endpoint_url=None, options=())
@@ -363,7 +363,7 @@ def test_the_endpoint_is_one_of_the_partition_of_the_role(partition: str, home: 
 
 
 def test_a_browser_log_becomes_credentials(aws: LocalAWS, saml_sts: BotocoreSTS, tmp_path: Path) -> None:
-    """With a signed response, at a real server: sign in, save the log, go."""
+    """A browser log with a signed response becomes credentials at a real server."""
     old, new = (aws.idp.saml_response(roles=[(aws.saml_role, aws.saml_provider)]) for _ in range(2))
     entries = [
         {

@@ -26,12 +26,12 @@ PROVIDER = "arn:aws:iam::123456789012:saml-provider/Example"
 
 
 def wrapped(body: str, *, head: str = "", p: str = "p", a: str = "a") -> str:
-    """A response around *body*, with the prefixes *p* and *a* for the two namespaces."""
+    """Return a response around *body*, with the prefixes *p* and *a*."""
     return f'{head}<{p}:Response xmlns:{p}="{PROTOCOL}" xmlns:{a}="{ASSERTION}">{body}</{p}:Response>'
 
 
 def assertion(*values: str, a: str = "a", name: str = NAME) -> str:
-    """An assertion with one attribute that has these *values*, each as XML."""
+    """Return an assertion with one attribute that has these values as XML."""
     listed = "".join(f"<{a}:AttributeValue>{value}</{a}:AttributeValue>" for value in values)
     return (
         f"<{a}:Assertion><{a}:AttributeStatement><{a}:Attribute Name='{name}'>{listed}</{a}:Attribute>"
@@ -55,13 +55,13 @@ GOOD = wrapped(assertion(f"{ROLE},{PROVIDER}"))
 
 @pytest.mark.parametrize("name", ["plain", "swapped", "prefix-saml2"])
 def test_the_responses_of_real_providers_are_read(name: str) -> None:
-    """In any order and under any prefix it is the same role and provider."""
+    """Responses of real providers are read, with any prefix and order."""
     text = (SAML / f"{name}.b64").read_text()
     assert SAMLAssertion.from_text(text).roles == (SAMLRole(ROLE, PROVIDER),)
 
 
 def test_an_encrypted_assertion_is_taken_and_its_roles_cannot_be_listed() -> None:
-    """It can be sent; the error says how to go on without the list."""
+    """An encrypted assertion can be sent, and the error for its roles says how."""
     sendable = SAMLAssertion.from_text((SAML / "encrypted.b64").read_text())
     assert sendable.is_encrypted
     with pytest.raises(ProofInvalid, match="encrypted.*principal_arn="):
@@ -84,7 +84,7 @@ prefixes = st.from_regex(r"\A[A-Za-wyz_][A-Za-z0-9_.-]{0,8}\Z")
 @pytest.mark.case("S20", "S24", "S26")
 @given(st.lists(st.tuples(role_arns, providers, st.booleans(), gaps, gaps), max_size=6), prefixes, prefixes)
 def test_any_pairs_come_back_under_any_prefix(listed: list[tuple[str, str, bool, str, str]], p: str, a: str) -> None:
-    """Role and provider in either order, blanks around, prefixes of any name: the same pairs, each once, in order."""
+    """Role and provider are read in either order, with spaces and any prefix, once each and in order."""
     a = a if a != p else a + "x"
     values = [
         before + after.join((f"{second},", first) if swapped else (f"{first},", second)) + before
@@ -121,7 +121,7 @@ def test_the_default_namespace_will_do() -> None:
     ],
 )
 def test_nothing_inside_a_value_cuts_it(value: str) -> None:
-    """Comments, instructions, CDATA, references and elements leave the whole text, never its first part."""
+    """Comments, instructions, CDATA, references and elements inside a value do not shorten it."""
     assert pairs(wrapped(assertion(value))) == [(ROLE, PROVIDER)]
 
 
@@ -144,13 +144,13 @@ def test_nothing_inside_a_value_cuts_it(value: str) -> None:
     ],
 )
 def test_a_value_that_is_no_pair_is_left_out(value: str) -> None:
-    """The others are kept."""
+    """A Role value that is not a pair is skipped, and the others are used."""
     assert pairs(wrapped(assertion(f"{OTHER},{PROVIDER}", value))) == [(OTHER, PROVIDER)]
 
 
 @pytest.mark.case("S22")
 def test_a_role_is_listed_once_and_in_order() -> None:
-    """The order is the one of the response."""
+    """A role is listed once, in the order of the response."""
     values = [f"{OTHER},{PROVIDER}", f"{ROLE},{PROVIDER}", f"{PROVIDER},{OTHER}"]
     assert pairs(wrapped(assertion(*values))) == [(OTHER, PROVIDER), (ROLE, PROVIDER)]
 
@@ -170,7 +170,7 @@ def test_a_role_is_listed_once_and_in_order() -> None:
     ids=["other attribute", "no name", "no attribute", "other namespace", "other place", "inside", "outside"],
 )
 def test_what_only_looks_like_a_role_is_none(xml: str) -> None:
-    """A value counts in its exact place and namespace, as STS reads it."""
+    """A Role value in another place or namespace is not used."""
     assert pairs(xml) == []
 
 
@@ -195,21 +195,21 @@ PLAIN = encoded(GOOD + "\n" * ((1 - len(GOOD)) % 3))  # of a length that needs p
     ids=["as it is", "newline", "BOM", "wrapped", "CRLF", "blanks", "no padding", "half", "too much"],
 )
 def test_there_is_one_form_that_is_sent(text: str) -> None:
-    """Standard base64 on one line, of the very bytes that the identity provider signed."""
+    """A response is sent as standard base64 on one line, with the exact bytes of the identity provider."""
     assert PLAIN.endswith("==")
     assert saml_encoding.canonical(text) == PLAIN
 
 
 @pytest.mark.parametrize("text", [GOOD, f"\ufeff\n{GOOD}\n"], ids=["as it is", "BOM"])
 def test_xml_is_sent_in_base64(text: str) -> None:
-    """Who has the XML itself need not encode it."""
+    """A response in XML is encoded."""
     assert saml_encoding.canonical(text) == encoded(GOOD)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "UTF-8", "us-ascii", "iso-8859-1", "utf-16"])
 @pytest.mark.parametrize("quote", ["'", '"'])
 def test_xml_that_comes_as_text_loses_the_encoding_it_had(encoding: str, quote: str) -> None:
-    """Text is sent as UTF-8, so an XML declaration that says otherwise would turn its letters into others."""
+    """XML as text is sent as UTF-8, without another encoding in its declaration."""
     xml = wrapped(
         assertion(f"{ROLE},{PROVIDER}", "Zoë"), head=f"<?xml version='1.0' encoding={quote}{encoding}{quote}?>"
     )
@@ -232,7 +232,7 @@ def test_bytes_keep_the_encoding_they_declare(encoding: str) -> None:
 @pytest.mark.case("P53")
 @pytest.mark.parametrize(("length", "taken"), [(99_996, True), (100_000, True), (100_004, False)])
 def test_the_limit_of_sts_is_the_limit(length: int, taken: bool) -> None:
-    """100,000 characters of base64 are sent, and not one group more."""
+    """100,000 characters of base64 are sent, and four more are refused."""
     xml = GOOD.encode() + b"\n" * (length // 4 * 3 - len(GOOD.encode()))
     assert len(encoded(xml)) == length
     if taken:
@@ -310,7 +310,7 @@ WIDE = " ".join(f"a{number}='{number}'" for number in range(20_000))
     ids=lambda value: value[:30],
 )
 def test_hostile_xml_is_refused_at_once(xml: str, message: str) -> None:
-    """Everything ends in `ProofInvalid`, without context, in no time, before any entity can do something."""
+    """Hostile XML raises ProofInvalid at once, without a context."""
     start = time.perf_counter()
     with pytest.raises(ProofInvalid, match=message) as caught:
         pairs(xml)
@@ -333,7 +333,7 @@ def test_hostile_xml_is_refused_at_once(xml: str, message: str) -> None:
     ],
 )
 def test_an_error_quotes_nothing_of_what_was_read(xml: str) -> None:
-    """A sign-in page or a broken response may hold secrets anywhere, in the names of elements too."""
+    """An error quotes nothing of the text, not even names of elements."""
     with pytest.raises(ProofInvalid) as caught:
         pairs(xml)
     assert "canary" not in reachable_text(caught.value)
@@ -341,7 +341,7 @@ def test_an_error_quotes_nothing_of_what_was_read(xml: str) -> None:
 
 @pytest.mark.case("S6", "P53")
 def test_the_deepest_that_is_read_is_64() -> None:
-    """The limit is far above what identity providers send, and it is exact."""
+    """64 levels of XML are read, and one more is refused."""
     levels = saml_parser.MAX_DEPTH - 1
     assert pairs(wrapped(f"{'<x>' * levels}{'</x>' * levels}{assertion(f'{ROLE},{PROVIDER}')}")) == [(ROLE, PROVIDER)]
     with pytest.raises(ProofInvalid, match="64 levels"):
@@ -354,7 +354,7 @@ def test_the_deepest_that_is_read_is_64() -> None:
 )
 @pytest.mark.filterwarnings("error")
 def test_an_encoding_that_expat_cannot_use_is_refused(encoding: str) -> None:
-    """Whether Python has no such codec, or one that is none for single bytes, the error is the same typed one."""
+    """An encoding that the parser does not support raises ProofInvalid."""
     with pytest.raises(ProofInvalid, match="not a SAML response.*(encoding|not well-formed)") as caught:
         pairs(f"<?xml version='1.0' encoding='{encoding}'?><a/>")
     assert caught.value.__context__ is None
@@ -364,7 +364,7 @@ READ = [name for name, member in vars(SAMLAssertion).items() if isinstance(membe
 
 
 def read_all(text: str) -> None:
-    """Everything that is done with a response, for which `ProofInvalid` is the one way to fail."""
+    """Use every attribute of a response. Only ProofInvalid is allowed as an error."""
     with suppress(ProofInvalid):
         assertion = SAMLAssertion.from_text(text)
         for name in READ:
@@ -374,13 +374,13 @@ def read_all(text: str) -> None:
 
 @given(st.text() | st.text("<>/?!='\"&;ab:").map("<{}".format) | st.from_regex(r"<\?xml[^>]{0,40}\?><a/>"))
 def test_any_text_is_read_or_refused(text: str) -> None:
-    """No text gets another exception out of the reader."""
+    """Any text is read, or raises ProofInvalid."""
     read_all(text)
 
 
 @given(st.binary())
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
-    """No bytes inside of good base64 do either."""
+    """Any bytes in valid base64 are read, or raise ProofInvalid."""
     read_all(encoded(data))
     read_all(data.decode("latin-1"))
 
@@ -391,7 +391,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     st.text(max_size=8) | st.sampled_from(["<!-- -->", "<a:Assertion/>", "<![CDATA[", "]]>", "<?x?>", "&#0;", "&lt;"]),
 )
 def test_a_good_response_with_any_damage_is_read_or_refused(start: int, length: int, instead: str) -> None:
-    """A piece of a good response replaced by anything never gets another exception out of the reader."""
+    """A valid response with any damage is read, or raises ProofInvalid."""
     read_all(GOOD[:start] + instead + GOOD[start + length :])
 
 
@@ -399,7 +399,7 @@ def test_a_good_response_with_any_damage_is_read_or_refused(start: int, length: 
     "page", ["<html><body>Sign in</body></html>", "<!DOCTYPE html><html></html>", "<a", "sign in!"]
 )
 def test_a_wrong_file_is_told_what_to_save(page: str) -> None:
-    """Most often it is the sign-in page: the error says which field of it is wanted, and quotes nothing."""
+    """The error for a wrong file says which form field to save, and quotes nothing."""
     with pytest.raises(ProofInvalid, match="Save the value of the form field SAMLResponse") as caught:
         saml_encoding.canonical(page)
     assert "Sign in" not in str(caught.value)

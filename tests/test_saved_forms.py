@@ -52,7 +52,7 @@ def part(headers: str = "") -> str:
 
 
 def source_view(markup: str) -> str:
-    """The page that a browser saves of "view source"."""
+    """Return the page that a browser saves for "view source"."""
     shown = escape(markup, quote=False).replace("SAMLResponse", "<span class=value>SAMLResponse</span>")
     return f"<html><body><table><td class=line-content>{shown}</td></table></body></html>"
 
@@ -124,7 +124,7 @@ FORMS = {
 @pytest.mark.case("P11")
 @pytest.mark.parametrize("form", FORMS)
 def test_a_saved_response_is_read_in_every_common_form(form: str) -> None:
-    """What STS gets is the very response that the page had."""
+    """A response in each common form of saving is read, with the exact bytes of the page."""
     value = SAMLAssertion.from_text(FORMS[form]).value
     assert value == (encoded(XML.encode("utf-16")) if "UTF-16" in form else R)
 
@@ -132,7 +132,7 @@ def test_a_saved_response_is_read_in_every_common_form(form: str) -> None:
 @pytest.mark.parametrize("wrong", ["", "abcd", "-_-_", R[:-9], "%zz", "&#1;", "=" * 400])
 @pytest.mark.parametrize("form", ["page", "cURL", "a table", "JSON", "HAR, page", "view source"])
 def test_a_damaged_response_is_refused_in_every_form(form: str, wrong: str) -> None:
-    """The error is typed, and nothing of the text is in it."""
+    """A damaged response in each form raises ProofInvalid without a quote."""
     text = FORMS[form].replace(quote(R, safe=""), wrong).replace(R, wrong)
     with pytest.raises(ProofInvalid) as caught:
         SAMLAssertion.from_text(text)
@@ -160,7 +160,7 @@ def entry(value: str, url: str, minute: int = 0) -> dict[str, Any]:
     ],
 )
 def test_a_later_post_to_another_host_does_not_go_before_aws(url: str) -> None:
-    """Hosts are compared as a whole, in HAR files and in other JSON."""
+    """A later post to another host is not used instead of the post to AWS."""
     assert not is_aws_sign_in(url)
     text = har(entry(R, AWS), entry(OTHER, url, 5))
     assert SAMLAssertion.from_text(text).value == R
@@ -169,7 +169,7 @@ def test_a_later_post_to_another_host_does_not_go_before_aws(url: str) -> None:
 
 
 def test_every_sign_in_host_of_botocore_is_known() -> None:
-    """With and without a region; the table is compared with the endpoint rules of botocore."""
+    """Every sign-in host in botocore's endpoint rules is known."""
     import re
 
     from botocore.loaders import Loader
@@ -188,7 +188,7 @@ def test_every_sign_in_host_of_botocore_is_known() -> None:
 
 
 def test_the_last_of_several_without_a_place_is_taken() -> None:
-    """JSON without times and addresses is like any other text: what stands last is the newest."""
+    """Of several responses without times and addresses, the last is used."""
     found = browser_log.newest(json.dumps([{"SAMLResponse": OTHER}, {"SAMLResponse": R}]))
     assert (found.value, found.which, found.among) == (R, "the last of 2 responses", 2)
     assert browser_log.newest(json.dumps({"SAMLResponse": R})).which == ""
@@ -197,14 +197,14 @@ def test_the_last_of_several_without_a_place_is_taken() -> None:
 
 
 def test_a_body_that_is_kept_twice_counts_once() -> None:
-    """Browsers keep the text of a form and its parameters."""
+    """A form that a browser saves as text and as parameters counts as one response."""
     post = entry(R, AWS)
     post["request"]["postData"]["params"] = [{"name": "SAMLResponse", "value": quote(R, safe="")}]
     assert browser_log.newest(har(post)).among == 1
 
 
 def test_what_cannot_be_decoded_is_left_out() -> None:
-    """A page in base64 that is none, deep nesting of JSON in texts, character references without an end."""
+    """Text that cannot be decoded is skipped."""
     nested = json.dumps({"SAMLResponse": R})
     for _ in range(9):
         nested = json.dumps({"text": nested})
@@ -228,13 +228,13 @@ def test_what_cannot_be_decoded_is_left_out() -> None:
 
 
 def test_only_the_xml_declaration_loses_its_encoding() -> None:
-    """The text is UTF-8 when it is sent, and nothing else of it changes."""
+    """Only the XML declaration loses its encoding, and nothing else changes."""
     body = XML.replace("alice", "<?x encoding='y'?>alice")
     sent = b64decode(SAMLAssertion.from_text(f'<?xml version="1.0" encoding="utf-16"?>{body}').value).decode()
     assert sent == f'<?xml version="1.0"?>{body}'
 
 
 def test_xml_with_a_lone_surrogate_is_refused() -> None:
-    """Such a text has no bytes that an identity provider could have signed."""
+    """XML with a lone surrogate is refused."""
     with pytest.raises(ProofInvalid, match="neither base64 nor XML"):
         SAMLAssertion.from_text("<\ud800>")

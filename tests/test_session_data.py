@@ -19,7 +19,7 @@ from stskit.sources import Static
 
 
 def test_a_session_does_not_see_the_models_of_another(tmp_path: Path) -> None:
-    """Neither a data path that was added to the other, nor a change of its parsed model."""
+    """A data path or a changed model of one session has no effect on another session."""
     first, second = (BotocoreSession("us-east-1").attach(Static(Credentials("AKIA", "secret"))) for _ in range(2))
     model = first.get_component("data_loader").load_service_model("sqs", "service-2")
     folder = tmp_path / "private" / "2026-01-01"
@@ -34,7 +34,7 @@ def test_a_session_does_not_see_the_models_of_another(tmp_path: Path) -> None:
 
 
 def test_sessions_parse_a_file_of_botocore_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second session gets the same data without reading the file."""
+    """A second session uses the parsed data of botocore without reading the file."""
     opened: list[str] = []
     load = JSONFileLoader.load_file
 

@@ -25,7 +25,7 @@ def ask(_serial: str) -> str:
 
 
 def test_one_code_serves_many_roles() -> None:
-    """The session is fetched once, with one code; each role, which asks for MFA, is assumed with its credentials."""
+    """One MFA code and one session serve several roles."""
     sts = FakeSTS(others=Trust(mfa=True))
     session = Cached(SessionToken(Static(sts.user()), MFA(SERIAL, ask), timedelta(hours=2), sts=sts))
     for name in ("A", "B", "C"):
@@ -39,7 +39,7 @@ def test_one_code_serves_many_roles() -> None:
 
 
 def test_without_mfa_and_duration_nothing_is_said_of_them() -> None:
-    """STS decides."""
+    """Without MFA and duration, neither is sent."""
     with fake_server(granted) as server:
         SessionToken(BASE, sts=BotocoreSTS(endpoint_url=server.url)).fetch()
     assert set(server.requests[0].form) == {"Action", "Version"}
@@ -47,13 +47,13 @@ def test_without_mfa_and_duration_nothing_is_said_of_them() -> None:
 
 @pytest.mark.parametrize("duration", [899, 129_601, timedelta(hours=37)])
 def test_a_duration_out_of_its_limits_is_refused(duration: Any) -> None:
-    """900 seconds to 36 hours, which is more than a role gets."""
+    """A duration outside 900 seconds to 36 hours is an error."""
     with pytest.raises(RoleError, match="duration of a session token is .* STS allows 900 to 129,600"):
         SessionToken(BASE, duration=duration)
 
 
 def test_temporary_credentials_are_refused_before_any_call() -> None:
-    """STS would say AccessDenied and not why."""
+    """Temporary credentials are refused before any call."""
     source = SessionToken(
         Static(Credentials("ASIA", "secret", "token")), sts=BotocoreSTS(endpoint_url="http://127.0.0.1:9")
     )
@@ -62,7 +62,7 @@ def test_temporary_credentials_are_refused_before_any_call() -> None:
 
 
 def test_a_real_server_understands_it(saml_sts: BotocoreSTS) -> None:
-    """Moto takes the request and gives credentials."""
+    """A fake AWS (moto) accepts GetSessionToken."""
     got = SessionToken(BASE, MFA(SERIAL, ask), 900, sts=saml_sts).fetch()
     assert got.session_token
     assert not got.is_expired()

@@ -35,13 +35,13 @@ OLD = "# mine\n[other]\naws_access_key_id = AKIAOTHER\naws_secret_access_key = s
 
 
 def credentials_of(session: Session | boto3.Session) -> Any:
-    """What botocore holds for *session*: its stubs know neither our object nor newer attributes."""
+    """Return the credentials object of *session*."""
     return session.get_credentials()
 
 
 @pytest.mark.case("T1", "T7", "P26")
 def test_a_fixed_session_uses_what_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the environment says."""
+    """A fixed session uses its arguments, whatever the environment contains."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAENV")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "env")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
@@ -55,7 +55,7 @@ def test_a_fixed_session_uses_what_it_was_given(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.case("T7", "P14", "P141")
 def test_a_live_session_fetches_on_first_use_and_when_it_must(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And not in between; the environment has no say."""
+    """A refreshing session fetches at its first use and before the expiration, whatever the environment contains."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAENV")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "env")
     clock = ManualClock(START)
@@ -75,7 +75,7 @@ def test_a_live_session_fetches_on_first_use_and_when_it_must(monkeypatch: pytes
 
 @pytest.mark.case("P148", "P169")
 def test_a_live_session_serves_what_it_has_while_the_source_fails() -> None:
-    """As the SDKs do, with a warning; `refresh` may say otherwise."""
+    """If the source fails, a session continues with expired credentials and warns, unless refresh= says otherwise."""
     clock = ManualClock(START)
     good = credentials(clock, hours=1)
     live = credentials_of(BotocoreSession(clock=clock).attach(ScriptedSource(good, Down("down"))))
@@ -87,7 +87,7 @@ def test_a_live_session_serves_what_it_has_while_the_source_fails() -> None:
 
 @pytest.mark.case("P80")
 def test_a_cache_that_is_attached_is_used_as_it_is() -> None:
-    """Two sessions of it share one set, and there is no second cache on top."""
+    """Two sessions of one Cached share its credentials."""
     clock = ManualClock(START)
     source = ScriptedSource(lambda: credentials(clock, hours=1))
     cached = Cached(source, clock=clock)
@@ -104,7 +104,7 @@ def test_a_cache_that_is_attached_is_used_as_it_is() -> None:
     ("option", "value"), [("refresh", RefreshPolicy()), ("cache", MemoryCache()), ("clock", ManualClock(START))]
 )
 def test_an_option_that_would_have_no_effect_is_refused(sink: Any, option: str, value: object) -> None:
-    """At a `Cached`, which has its own, and for fixed credentials, which are not refreshed; the error names it."""
+    """An option without an effect is a TypeError that names it."""
     made = sink("us-east-1", **{option: value})
     with pytest.raises(TypeError, match=f"{option} has no effect on a session that is attached to a Cached"):
         Cached(Static(SESSION)).to(made)
@@ -114,7 +114,7 @@ def test_an_option_that_would_have_no_effect_is_refused(sink: Any, option: str, 
 
 
 def test_the_parts_of_what_is_signed_belong_together() -> None:
-    """Sixteen threads over many expiries: key, secret and token are always of one set."""
+    """In sixteen threads over many refreshes, key, secret and token always belong together."""
     clock = ManualClock(START)
     numbers = iter(range(100_000))
 
@@ -143,7 +143,7 @@ def test_the_parts_of_what_is_signed_belong_together() -> None:
 
 @pytest.mark.case("T3", "P7")
 def test_without_boto3_its_sink_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is an extra; botocore's session does without."""
+    """Without boto3, its sink raises an error with the install command, and the botocore session works."""
     monkeypatch.setitem(sys.modules, "boto3.session", None)
     with pytest.raises(SinkError, match=r"pip install 'stskit\[boto3\]'"):
         SESSION.to(Boto3Session())
@@ -153,7 +153,7 @@ def test_without_boto3_its_sink_says_what_to_install(monkeypatch: pytest.MonkeyP
 
 
 def test_a_live_session_works_for_a_real_service(aws: LocalAWS, sts: BotocoreSTS, base: Credentials) -> None:
-    """Through the hub to the target role, which alone may read the bucket."""
+    """A refreshing session for a chained role works with SeaweedFS S3."""
     recipe = AssumedRole.through(aws.hub_role, aws.target_role, source=Static(base), sts=sts)
     session: boto3.Session = recipe.to(Boto3Session("us-east-1"))
     objects = session.client("s3", endpoint_url=aws.sts_url).list_objects_v2(Bucket="reports")
@@ -163,14 +163,14 @@ def test_a_live_session_works_for_a_real_service(aws: LocalAWS, sts: BotocoreSTS
 @pytest.mark.case("T1")
 @pytest.mark.parametrize("live", [True, False])
 def test_a_session_tells_the_account(live: bool) -> None:
-    """Whole, and by its name alone."""
+    """A session has the account of its credentials."""
     keys = credentials_of(BotocoreSession().attach(Static(SESSION)) if live else SESSION.to(BotocoreSession()))
     assert keys.account_id == keys.get_frozen_credentials().account_id == "123456789012"
 
 
 @pytest.mark.case("T6")
 def test_credentials_without_an_account_tell_none() -> None:
-    """To botocore that is None, for fixed ones and for those that renew themselves."""
+    """Credentials without an account have None in botocore."""
     keys = Credentials("AKIA", "secret")
     for session in (keys.to(BotocoreSession()), BotocoreSession().attach(Static(keys))):
         assert credentials_of(session).get_frozen_credentials().account_id is None
@@ -179,7 +179,7 @@ def test_credentials_without_an_account_tell_none() -> None:
 
 @pytest.mark.case("T2")
 def test_sixteen_threads_over_three_expiries_are_never_rejected() -> None:
-    """A service that takes a token until it has expired, to the second: no request of the session is refused."""
+    """A service that rejects expired tokens rejects no request of sixteen threads over three expirations."""
     clock, rejected, step = ManualClock(START), [], threading.Barrier(17)
 
     def service(request: Request) -> Answer:
@@ -216,7 +216,7 @@ def test_sixteen_threads_over_three_expiries_are_never_rejected() -> None:
 
 @pytest.mark.case("R5")
 def test_a_million_reads_are_of_one_set_each() -> None:
-    """Of the session and of the cache beneath it, by eight threads, while the credentials are replaced all the time."""
+    """In a million reads during constant refreshes, the parts always belong together."""
     sets = [Credentials(f"A{number}", f"S{number}", f"T{number}") for number in range(50)]
     number = 0
 
@@ -266,7 +266,7 @@ def test_a_hundred_threads_at_the_first_look_cost_one_call(sink: BotocoreSession
 
 @pytest.mark.case("P79")
 def test_a_session_shares_what_is_in_its_cache(tmp_path: Any) -> None:
-    """Two sessions of equal recipes and one cache cost one call; policy, cache and clock are those of `Cached`."""
+    """Two sessions with equal recipes and one cache make one call."""
     clock = ManualClock(START)
     sts = FakeSTS(clock=clock)
     recipe = AssumedRole("arn:aws:iam::123456789012:role/R", source=Static(sts.user()), sts=sts)
@@ -280,7 +280,7 @@ def test_a_session_shares_what_is_in_its_cache(tmp_path: Any) -> None:
 @pytest.mark.case("R15")
 @pytest.mark.parametrize("new", [True, False], ids=["new refresh", "old refresh"])
 def test_botocores_own_refresh_does_not_matter(monkeypatch: pytest.MonkeyPatch, new: bool) -> None:
-    """Whichever way botocore refreshes its own credentials, a session of stskit goes by the same policy."""
+    """The refresh of botocore has no effect on a session of stskit."""
     monkeypatch.setattr(botocore_credentials, "DEFAULT_NEW_CREDENTIAL_REFRESH", new, raising=False)
     monkeypatch.setattr(botocore_credentials, "_DEFAULT_ADVISORY_REFRESH_TIMEOUT", 1 if new else 10_000, raising=False)
     clock = ManualClock(START)
@@ -295,7 +295,7 @@ def test_botocores_own_refresh_does_not_matter(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_boto3_adds_its_folder_to_the_loader_of_each_session_once() -> None:
-    """Each session has a loader of its own; what the loaders share is tested with them."""
+    """boto3 adds its data folder to the loader of each session once."""
     sessions = [Boto3Session("us-east-1").attach(Static(Credentials("AKIA", "secret"))) for _ in range(5)]
     loaders = [session._session.get_component("data_loader") for session in sessions]
     assert len({id(each) for each in loaders}) == 5
@@ -304,7 +304,7 @@ def test_boto3_adds_its_folder_to_the_loader_of_each_session_once() -> None:
 
 
 def test_no_session_is_made_before_a_sink_makes_it() -> None:
-    """A recipe, a cache of it and a thousand calls load no boto3."""
+    """Recipes and calls do not load boto3."""
     code = (
         "import sys; from stskit import AssumedRole, Cached; from stskit.sinks import Boto3Session;"
         "Cached(AssumedRole('arn:aws:iam::123456789012:role/R')); Boto3Session('us-east-1');"
@@ -321,7 +321,7 @@ def test_no_session_is_made_before_a_sink_makes_it() -> None:
 def test_a_config_that_no_session_can_read_says_what_to_correct(
     sink: BotocoreSession | Boto3Session, config: str, told: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is not about the credentials, and their secrets are not in it."""
+    """The error for an invalid config file says what to correct, without the secrets of the credentials."""
     (home / ".aws").mkdir()
     (home / ".aws" / "config").write_text(config)
     monkeypatch.setenv("AWS_PROFILE", "gone")

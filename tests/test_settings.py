@@ -51,7 +51,7 @@ DERIVED: dict[str, Callable[[Source[Credentials]], Source[Credentials]]] = {
 @pytest.mark.parametrize("derived", DERIVED)
 @pytest.mark.parametrize("setting", ["endpoint_url = {0}", "services = s\n[services s]\nsts =\n  endpoint_url = {0}"])
 def test_a_named_profile_brings_its_endpoint(derived: str, setting: str, home: Path) -> None:
-    """For each call that is signed with its credentials or with credentials that were derived from them."""
+    """The endpoint of a named profile applies to calls with its credentials, and with derived ones."""
     with fake_server(granted) as server:
         configure(home, base(setting.format(server.url), token=""))
         DERIVED[derived](Profile("base")).fetch()
@@ -60,7 +60,7 @@ def test_a_named_profile_brings_its_endpoint(derived: str, setting: str, home: P
 
 @pytest.mark.case("P116")
 def test_a_named_profile_brings_its_region_and_ca_bundle(home: Path, certificate: Path) -> None:
-    """As on the command line: the region of the signature and the certificate that is trusted are the profile's."""
+    """The region and the CA bundle of a named profile apply to its calls."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     with fake_server(granted, tls=context) as server:
@@ -71,7 +71,7 @@ def test_a_named_profile_brings_its_region_and_ca_bundle(home: Path, certificate
 
 @pytest.mark.case("P118")
 def test_arguments_and_variables_come_before_the_profile(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In botocore's order; and keys that are given as they are use no profile."""
+    """Arguments and variables take precedence over the profile. Keys that are passed directly use no profile."""
     with fake_server(granted) as server, fake_server(granted) as of_profile:
         configure(home, base(f"endpoint_url = {of_profile.url}\nregion = eu-west-3"))
         assume(ROLE, source=Profile("base"), sts=BotocoreSTS("eu-west-1", endpoint_url=server.url))
@@ -88,7 +88,7 @@ def test_arguments_and_variables_come_before_the_profile(home: Path, monkeypatch
 
 
 def test_a_changed_file_is_seen_by_the_next_call(home: Path) -> None:
-    """The client that was made for the old endpoint is not used any more."""
+    """After a change of the config file, the next call uses the new endpoint."""
     with fake_server(granted) as old, fake_server(granted) as new:
         for server in (old, new):
             configure(home, base(f"endpoint_url = {server.url}"))
@@ -97,7 +97,7 @@ def test_a_changed_file_is_seen_by_the_next_call(home: Path) -> None:
 
 
 def test_an_sts_of_a_third_party_is_used_as_it_is() -> None:
-    """It has no with_profile, so the profile of the source changes nothing."""
+    """An STS class of a user without with_profile is used unchanged."""
     fake = FakeSTS()
     user = fake.user()
 
@@ -125,7 +125,7 @@ def test_an_sts_of_a_third_party_is_used_as_it_is() -> None:
 )
 @pytest.mark.parametrize("setting", ["endpoint_url = {0}", "services = s\n[services s]\nsts =\n  endpoint_url = {0}"])
 def test_a_wrong_endpoint_of_a_profile_is_named(url: str, problem: str, setting: str, home: Path) -> None:
-    """The error says which profile has it, and does not show the password."""
+    """The error for a wrong endpoint of a profile names the profile and not the password."""
     configure(home, base(setting.format(url)))
     with pytest.raises(RoleError, match=f"^endpoint_url of the profile 'base' {problem}") as caught:
         assume(ROLE, source=Profile("base"))
@@ -146,7 +146,7 @@ def test_a_wrong_endpoint_of_a_profile_is_named(url: str, problem: str, setting:
 def test_fips_and_dual_stack_are_refused_with_an_endpoint(
     sts: BotocoreSTS, environment: dict[str, str], place: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """AWS's rules for endpoints refuse the pair; botocore would leave the FIPS endpoint out and say nothing."""
+    """FIPS or dual-stack together with an endpoint URL is an error."""
     configure(home, "[profile fips]\nuse_fips_endpoint = true\n")
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -172,13 +172,13 @@ def test_fips_and_dual_stack_are_refused_with_an_endpoint(
     ],
 )
 def test_settings_that_an_unsigned_call_does_not_use_are_named(settings: str, named: str, home: Path) -> None:
-    """With the variable to set instead."""
+    """Settings of a profile that an unsigned call does not use are named, with the variable to set."""
     configure(home, f"[default]\n{settings}\n")
     assert (named in unused_settings()) if named else unused_settings() == ""
 
 
 def test_csm_is_named_where_it_keeps_botocore_from_making_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Botocore looks at the port only where client-side monitoring is on."""
+    """An invalid CSM port is named if client-side monitoring is on."""
     monkeypatch.setenv("AWS_CSM_PORT", "x")
     monkeypatch.setenv("AWS_CSM_ENABLED", "true")
     with pytest.raises(STSUnavailable, match="AWS_CSM_PORT='x'"):
@@ -186,7 +186,7 @@ def test_csm_is_named_where_it_keeps_botocore_from_making_a_client(monkeypatch: 
 
 
 def test_a_set_variable_leaves_nothing_to_name(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor does a file that cannot be read."""
+    """If the variable is set, or the file cannot be read, no setting is named."""
     configure(home, "[default]\nregion = eu-west-1\n")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-2")
     assert unused_settings() == ""
@@ -199,7 +199,7 @@ def test_a_set_variable_leaves_nothing_to_name(home: Path, monkeypatch: pytest.M
 def test_errors_name_the_endpoint_that_was_not_used(
     proof: WebIdentityToken | Credentials, is_named: bool, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where STS refuses and where it cannot be reached, for the calls that do not see the file."""
+    """The errors of unsigned calls name the endpoint of the profile that was not used."""
     configure(home, "[default]\nendpoint_url = https://sts.example\n")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with fake_server(refused("AccessDenied"), "reset") as server:
@@ -238,7 +238,7 @@ def test_a_bad_setting_is_named(variable: str, value: str, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("value", ["standard", "2", "auto", "when_required", "us-east-1,*", "ipv4", "preferred"])
 def test_good_settings_are_not_named(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each value is right for one of the variables at least."""
+    """Valid settings are not named."""
     names = {
         "standard": "AWS_RETRY_MODE",
         "2": "AWS_METADATA_SERVICE_TIMEOUT",
@@ -253,7 +253,7 @@ def test_good_settings_are_not_named(value: str, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_ca_bundle_that_is_not_there_is_named(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With its path; an empty one is not a bad one."""
+    """A missing CA bundle is named with its path, and an empty one is allowed."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "")
     monkeypatch.setenv("AWS_CA_BUNDLE", "/nowhere/ca.pem")
@@ -271,7 +271,7 @@ def test_a_ca_bundle_that_is_not_there_is_named(certificate: Path, monkeypatch: 
 def test_a_wrong_expiration_in_the_environment_is_named(
     expiration: str, problem: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Botocore's own error names neither the variable nor its value."""
+    """The error for a wrong expiration in the environment names the variable and the value."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
     monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", expiration)
@@ -281,7 +281,7 @@ def test_a_wrong_expiration_in_the_environment_is_named(
 
 
 def test_a_bad_setting_is_named_for_a_profile_too(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where botocore cannot make the profile's chain because of it."""
+    """A bad setting is named for a profile too."""
     configure(home, base(""))
     monkeypatch.setenv("AWS_METADATA_SERVICE_TIMEOUT", "1s")
     with pytest.raises(ProofInvalid, match="AWS_METADATA_SERVICE_TIMEOUT='1s'") as caught:
@@ -290,7 +290,7 @@ def test_a_bad_setting_is_named_for_a_profile_too(home: Path, monkeypatch: pytes
 
 
 def test_a_bad_session_name_in_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the text as well as by the attribute."""
+    """The error for a bad session name in the environment names the variable."""
     monkeypatch.setenv("AWS_ROLE_SESSION_NAME", "octo/hello")
     with pytest.raises(RoleError, match="^AWS_ROLE_SESSION_NAME: ") as caught:
         BotocoreSTS().exchange(WEB, Role(ROLE))
@@ -298,7 +298,7 @@ def test_a_bad_session_name_in_the_environment_is_named(monkeypatch: pytest.Monk
 
 
 def test_the_session_of_a_plain_botocore_is_left_alone() -> None:
-    """What stskit sets is set on its own sessions only."""
+    """Stskit changes no session of botocore that it did not create."""
     before: Any = Session().get_config_variable("ca_bundle")
     assert before is None
     assert Static(KEYS).fetch() is KEYS

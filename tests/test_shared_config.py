@@ -44,7 +44,7 @@ LINES = st.sampled_from(
 
 
 def both() -> tuple[object, object]:
-    """What botocore and stskit read; None where the files cannot be read."""
+    """Return the results of botocore and of stskit, or None if the files cannot be read."""
     config = read_shared_config()
     ours = config and (config.profiles, config.sso_sessions, config.services)
     try:
@@ -57,7 +57,7 @@ def both() -> tuple[object, object]:
 @pytest.mark.parametrize("file", ["config", "credentials"])
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.name)
 def test_every_sample_is_read_as_botocore_reads_it(sample: Path, file: str, home: Path) -> None:
-    """As either of the two files, beside another one."""
+    """Every sample file is read as botocore reads it."""
     configure(home, "[profile other]\nregion = x\n", "[other]\nregion = y\n")
     (home / ".aws" / file).write_bytes(sample.read_bytes())
     theirs, ours = both()
@@ -69,7 +69,7 @@ def test_every_sample_is_read_as_botocore_reads_it(sample: Path, file: str, home
 def test_whatever_is_in_the_files_is_read_as_botocore_reads_it(
     home: Path, config: list[str], credentials: list[str]
 ) -> None:
-    """Sections, nested blocks, quotes, comments, and what neither of them can read."""
+    """Any generated file is read as botocore reads it."""
     configure(home, "\n".join(config) + "\n", "\n".join(credentials) + "\n")
     theirs, ours = both()
     assert ours == theirs
@@ -101,7 +101,7 @@ def test_the_files_that_the_environment_names_are_read(
 def test_the_ambient_profile_is_that_of_botocore(
     first: str | None, second: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where a variable is empty."""
+    """The profile of the environment is that of botocore, also for an empty variable."""
     for name, value in (("AWS_DEFAULT_PROFILE", first), ("AWS_PROFILE", second)):
         if value is not None:
             monkeypatch.setenv(name, value)
@@ -128,7 +128,7 @@ print(cached.fetch().access_key_id, *[name for name in ("botocore", "urllib3", "
 
 @pytest.mark.parametrize("kind", ["environment", "profile", "token"])
 def test_a_found_entry_needs_no_botocore(kind: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Most of the time of a short command goes into importing it."""
+    """A cache entry is found without importing botocore."""
     Path("token").write_text("Atza|opaque-token")
     Path("token").chmod(0o600)
     configure(home, "[profile p]\nregion = eu-west-1\n", "[p]\naws_access_key_id = A\naws_secret_access_key = s\n")

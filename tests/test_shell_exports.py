@@ -62,7 +62,7 @@ DIALECTS: dict[str, Shell] = {**dict.fromkeys(SH_FAMILY, "sh"), "fish": "fish", 
 
 
 def run(shell: str, script: str, *options: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
-    """Run *script* in this folder by *shell*, which reads no file of its own, with a small environment."""
+    """Run *script* with *shell* in this folder, without start files and with a small environment."""
     quiet = {"zsh": ["-f"], "fish": ["--no-config"], "tcsh": ["-f"], "busybox": ["ash"]}
     Path("script").write_text(script)
     needed = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "LC_ALL": "C.UTF-8"}
@@ -71,7 +71,7 @@ def run(shell: str, script: str, *options: str, **variables: str) -> subprocess.
 
 
 def told(file: str) -> dict[str, bytes]:
-    """The variables of AWS in what ``env -0`` put into *file*."""
+    """Return the AWS variables in the output of ``env -0``."""
     pairs = (each.partition(b"=") for each in Path(file).read_bytes().split(b"\0"))
     return {
         name.decode(): value for name, _, value in pairs if name.startswith((b"AWS", b"EC2_", b"GRANTED_", b"SAML2AWS"))
@@ -108,7 +108,7 @@ def check_round_trips(shell: str, way: str) -> None:
 @pytest.mark.parametrize("shell", SH_FAMILY)
 @pytest.mark.parametrize("way", ['eval "$(cat {})"', ". ./{}"])
 def test_shells_of_the_sh_family_take_every_value(shell: str, way: str) -> None:
-    """Byte by byte, and nothing in it is run."""
+    """Shells of the sh family set every value to the exact bytes, and run nothing in it."""
     check_round_trips(shell, way)
 
 
@@ -116,7 +116,7 @@ def test_shells_of_the_sh_family_take_every_value(shell: str, way: str) -> None:
 @pytest.mark.case("X2", "X6", "X7")
 @pytest.mark.parametrize("way", ["source {}", "cat {} | source"])
 def test_fish_takes_every_value(way: str) -> None:
-    """Byte by byte, and nothing in it is run."""
+    """Fish sets every value to the exact bytes, and runs nothing in it."""
     check_round_trips("fish", way)
 
 
@@ -124,7 +124,7 @@ def test_fish_takes_every_value(way: str) -> None:
 @pytest.mark.case("X3", "X6", "X7")
 @pytest.mark.parametrize("before", ["", "set backslash_quote;"])
 def test_tcsh_takes_every_value(before: str) -> None:
-    """Byte by byte, and nothing in it is run, whatever a backslash means in quotes."""
+    """Tcsh sets every value to the exact bytes, and runs nothing in it."""
     check_round_trips("tcsh", f"{before} source {{}}")
 
 
@@ -134,7 +134,7 @@ def test_tcsh_takes_every_value(before: str) -> None:
     ("shell", "way"), [*BARE.items(), ("tcsh", 'eval "`cat {}`"')], ids=[*BARE, "tcsh as documented"]
 )
 def test_what_sts_gives_needs_no_quotes_around_the_command(shell: str, way: str) -> None:
-    """Those who forget them get the same; static credentials after a session keep nothing of it, and its time ends."""
+    """Without quotes around the command, values of STS are correct, and old variables are removed."""
     region = ShellExports(DIALECTS[shell], region="eu-west-1", expiration=True)
     put("session", SESSION.to(region))
     put("static", STATIC.to(ShellExports(DIALECTS[shell])))
@@ -159,7 +159,7 @@ def test_what_sts_gives_needs_no_quotes_around_the_command(shell: str, way: str)
 @pytest.mark.case("X5", "X6")
 @pytest.mark.parametrize("shell", BARE)
 def test_without_quotes_around_the_command_nothing_is_run_either(shell: str) -> None:
-    """A value that is not what STS gives may come out wrong then, and no more."""
+    """Without quotes around the command, no value runs a command."""
     for value in NASTY:
         put(
             "text",
@@ -175,7 +175,7 @@ def test_without_quotes_around_the_command_nothing_is_run_either(shell: str) -> 
 @pytest.mark.case("X6")
 @pytest.mark.parametrize("shell", BARE)
 def test_what_is_run_would_be_seen(shell: str) -> None:
-    """The trap of the tests above is a trap."""
+    """The trap of these tests detects a command that runs."""
     put("text", ShellExports(DIALECTS[shell]).unset() + "touch ran;\n")
     run(shell, BARE[shell].format("text"))
     assert Path("ran").exists()
@@ -189,7 +189,7 @@ def test_what_is_run_would_be_seen(shell: str) -> None:
 @pytest.mark.parametrize("shell", BARE)
 @pytest.mark.parametrize("before", [{}, dict.fromkeys((*ALL, *REGION), "stale")], ids=["unset", "set"])
 def test_what_is_taken_out_need_not_be_there(shell: str, before: dict[str, str]) -> None:
-    """Every line of it succeeds, in silence, and the children have none of the variables."""
+    """Each command that removes a variable succeeds silently if the variable is not set."""
     text = ShellExports(DIALECTS[shell], region="eu-west-1").unset()
     check = {"fish": "or echo $status\n", "tcsh": ""}.get(shell, "")
     put("text", text.replace("\n", f"\n{check}"))
@@ -203,7 +203,7 @@ def test_what_is_taken_out_need_not_be_there(shell: str, before: dict[str, str])
 @pytest.mark.debian
 @pytest.mark.case("X8")
 def test_universal_variables_of_fish_stay() -> None:
-    """They belong to the user, and are there in every session and after it."""
+    """Universal variables of fish stay unchanged."""
     command = [needs("fish"), "-c"]
     small = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]}
     subprocess.run([*command, "set -Ux AWS_PROFILE mine"], env=small, check=True)
@@ -227,7 +227,7 @@ TEXTS: dict[tuple[Shell, ...], tuple[str, str]] = {
 @pytest.mark.case("X8")
 @pytest.mark.parametrize(("shell", "unset", "sets"), [(name, *text) for names, text in TEXTS.items() for name in names])
 def test_old_variables_go_first(shell: Shell, unset: str, sets: str) -> None:
-    """One statement a line, of which the last has its end too; the region only where there is one."""
+    """The commands first remove old variables. They set the region only if there is one."""
     wanted = {"AWS_ACCESS_KEY_ID": "AKIANEW", "AWS_SECRET_ACCESS_KEY": "static/secret", **dict.fromkeys(REGION, "r")}
     gone = [unset.format(name) for name in (*ALL, *REGION)]
     sink = ShellExports(shell, region="r")
@@ -249,7 +249,7 @@ def test_old_variables_go_first(shell: Shell, unset: str, sets: str) -> None:
     ],
 )
 def test_quotes_backslashes_and_line_ends_are_what_the_shell_takes(shell: Shell, quoted: str) -> None:
-    """Where no shell is installed, this much is seen."""
+    """Each shell gets its own quotes for quotes, backslashes and line ends."""
     assert f" {quoted};\n" in unchecked(Credentials("AKIAEXAMPLE", "s"), access_key_id="it's \\ !\n").to(
         ShellExports(shell)
     ).replace("_ID=", "_ID ")
@@ -281,7 +281,7 @@ REFUSED = {
 @pytest.mark.case("X4")
 @pytest.mark.parametrize(("shell", "part"), [(shell, part) for shell, parts in REFUSED.items() for part in parts])
 def test_what_a_shell_cannot_quote_is_refused_and_not_shown(shell: Shell, part: str) -> None:
-    """In whatever field; not in the error, in anything that hangs on it, or in its frames."""
+    """A value that a shell cannot quote is an error without the value."""
     bad = f"CANARY{part}CANARY"
     for keys, region, name in (
         (unchecked(Credentials("A", "CANARY"), access_key_id=part), None, "AWS_ACCESS_KEY_ID"),
@@ -300,7 +300,7 @@ def test_what_a_shell_cannot_quote_is_refused_and_not_shown(shell: Shell, part: 
 
 
 def test_another_shell_is_refused_when_it_is_named() -> None:
-    """With the names of those that are known."""
+    """The error for an unknown shell lists the supported ones."""
     other: Any = "elvish"
     with pytest.raises(
         SinkError, match=r"^'elvish' is not a supported shell. Pass one of sh, bash, .*, pwsh.$"

@@ -30,7 +30,7 @@ def everything_in(folder: Path) -> list[str]:
 def test_a_path_of_the_environment_is_read_as_botocore_reads_it(
     value: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So that the profile is found afterwards. systemd units and env files pass variables on as they are."""
+    """A path in the environment is expanded as botocore does."""
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", value)
     monkeypatch.setenv("AWS_CONFIG_FILE", value.replace("keys", "conf"))
     SESSION.to(CredentialsFile("dev", region="eu-west-1"))
@@ -53,7 +53,7 @@ def test_a_path_of_the_environment_is_read_as_botocore_reads_it(
 def test_a_path_of_the_environment_that_cannot_be_expanded_is_refused(
     variable: str, value: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error names the variable; no folder of that name is made."""
+    """The error for a path in the environment that cannot be expanded names the variable. No folder is created."""
     monkeypatch.setenv(variable, value)
     sink = CredentialsFile("dev", region="eu-west-1")
     for action in (sink.check, lambda: SESSION.to(sink)):
@@ -67,7 +67,7 @@ def test_a_path_of_the_environment_that_cannot_be_expanded_is_refused(
 
 @pytest.mark.parametrize("unset", [True, False])
 def test_without_a_home_folder_there_is_no_file(unset: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As for the user of a container that is not in the list of users; an empty HOME would mean the root folder."""
+    """Without a home folder, the default file is an error."""
     if unset:
         monkeypatch.delenv("HOME")
         monkeypatch.setattr(os, "getuid", lambda: 1_000_650_000)
@@ -81,7 +81,7 @@ def test_without_a_home_folder_there_is_no_file(unset: bool, tmp_path: Path, mon
 
 @pytest.mark.parametrize("path", ["~stskit-nobody/.env", "$STSKIT_NONE/.env", "a\0b"])
 def test_an_argument_that_cannot_be_expanded_is_refused(path: str, tmp_path: Path) -> None:
-    """When the sink is built."""
+    """An argument that cannot be expanded is an error when the sink is created."""
     for make in (
         lambda: DotEnv(path),
         lambda: CredentialsFile("dev", path),
@@ -94,7 +94,7 @@ def test_an_argument_that_cannot_be_expanded_is_refused(path: str, tmp_path: Pat
 
 @pytest.mark.parametrize("name", ["$STAGE.env", "x-${STAGE}"])
 def test_a_new_file_is_not_named_after_a_variable(name: str, tmp_path: Path) -> None:
-    """The shell did not replace it. A file that is there already is meant."""
+    """A new file cannot have a name that begins with a variable. An existing file can."""
     path = tmp_path / name
     sink = DotEnv(path)
     for action in (sink.check, lambda: SESSION.to(sink)):
@@ -110,7 +110,7 @@ def test_a_new_file_is_not_named_after_a_variable(name: str, tmp_path: Path) -> 
 def test_a_folder_that_may_be_a_typo_is_not_made(
     make: Callable[[Path], DotEnv | CredentialsFile], tmp_path: Path
 ) -> None:
-    """The error says how to make it."""
+    """A missing folder is an error with the command that creates it."""
     sink = make(tmp_path / "no such" / "file")
     for action in (sink.check, lambda: SESSION.to(sink)):
         with pytest.raises(SinkError, match=f"was not changed: the folder {tmp_path}/no such does not exist") as caught:
@@ -120,7 +120,7 @@ def test_a_folder_that_may_be_a_typo_is_not_made(
 
 
 def test_the_standard_folder_is_made_in_a_home_that_exists(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`check` leaves it to `write`; a home that is missing is a typo as well."""
+    """~/.aws is created if the home folder exists, by write and not by check."""
     sink = CredentialsFile("dev")
     sink.check()
     assert everything_in(home) == []
@@ -135,7 +135,7 @@ def test_the_standard_folder_is_made_in_a_home_that_exists(home: Path, monkeypat
 
 @pytest.mark.parametrize("make", [DotEnv, lambda path: CredentialsFile("dev", path)])
 def test_a_secret_in_the_place_of_a_path_is_not_shown(make: Callable[[str], object]) -> None:
-    """A token where a path is wanted."""
+    """A token that is passed as a path is not shown."""
     with pytest.raises(SinkError, match="path must be the path of a .*file, but this is a JSON Web Token") as caught:
         make(TOKEN)
     assert TOKEN not in str(caught.value)
@@ -146,7 +146,7 @@ def test_a_secret_in_the_place_of_a_path_is_not_shown(make: Callable[[str], obje
 
 @pytest.fixture
 def files_only(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A file system that locks files and no folders, as NFS does; the files that were locked."""
+    """Simulate a file system that can lock files and no folders. Return the locked files."""
     lock, locked = fcntl.flock, list[str]()
 
     def flock(descriptor: int, how: int) -> None:
@@ -164,7 +164,7 @@ def files_only(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_lock_file_in_the_cache_folder_stands_for_a_folder_that_cannot_be_locked(
     files_only: list[str], home: Path
 ) -> None:
-    """It is named by a digest, and the next process finds it there."""
+    """If a folder cannot be locked, a file in the cache folder is locked, with a digest as its name."""
     for name in ("dev", "more"):
         SESSION.to(CredentialsFile(name, region="eu-west-1"))
     digest = sha256(os.fsencode(os.path.realpath(home / ".aws"))).hexdigest()
@@ -176,7 +176,7 @@ def test_a_lock_file_in_the_cache_folder_stands_for_a_folder_that_cannot_be_lock
 def test_without_any_place_for_a_lock_nothing_is_written(
     files_only: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another writer could lose what this one writes."""
+    """Without a place for a lock, nothing is written."""
     monkeypatch.delenv("HOME")
     monkeypatch.setattr(os, "getuid", lambda: 1_000_650_000)
     with pytest.raises(SinkError, match="its folder cannot be locked") as caught:

@@ -41,7 +41,7 @@ def failure(source: Source[Proof]) -> SourceError:
 
 @pytest.mark.parametrize("source", FILE_SOURCES)
 def test_a_file_that_is_not_there_is_missing(source: FileSource, tmp_path: Path) -> None:
-    """The path is named, and so is what should be in it."""
+    """The error for a missing file has its path and the expected content."""
     (tmp_path / "file").touch()
     for path in (tmp_path / "nowhere", tmp_path / "file" / "below"):
         error = failure(source(path))
@@ -92,21 +92,21 @@ def test_what_is_no_regular_file_is_not_read(source: FileSource, tmp_path: Path)
 
 @pytest.mark.parametrize("source", FILE_SOURCES)
 def test_a_path_that_no_file_can_have_is_that_of_none(source: FileSource) -> None:
-    """A config file may have a NUL in it."""
+    """A path with a NUL is an error for a missing file."""
     error = failure(source("proof\0"))
     assert type(error) is SourceMissing
 
 
 @pytest.mark.parametrize("source", FILE_SOURCES)
 def test_the_home_folder_may_be_written_as_a_tilde(source: FileSource, home: Path, saml: str) -> None:
-    """As it is in config files."""
+    """A path can begin with a tilde."""
     (home / "proof").write_text(IDP.oidc_token() if source is OIDCTokenFile else saml)
     (home / "proof").chmod(0o600)
     source(Path("~/proof")).fetch()
 
 
 def test_an_assertion_is_read_in_any_form(tmp_path: Path, saml: str) -> None:
-    """In one line, in several, as XML; always the same goes out, and it is read again for each fetch."""
+    """SAMLFile reads each form of a response at each fetch, and sends the same text."""
     path = tmp_path / "response"
     lines = "\r\n".join(saml[at : at + 76] for at in range(0, len(saml), 76))
     for text in (saml, f"\ufeff{lines}\r\n", saml.rstrip("=")):
@@ -117,7 +117,7 @@ def test_an_assertion_is_read_in_any_form(tmp_path: Path, saml: str) -> None:
 
 
 def test_a_source_shows_where_and_not_what(tmp_path: Path) -> None:
-    """Its repr is for logs. Two that are equal are equal, whatever kind of path they were given."""
+    """The repr of a source has its path and no content. Sources with the same path are equal."""
     assert repr(SAMLFile(tmp_path / "x")) == f"SAMLFile(path='{tmp_path / 'x'}', principal_arn=None)"
     assert repr(OIDCTokenFile("x", strict=True)) == "OIDCTokenFile(path='x')"
     assert repr(Profile("base", process_timeout=5)) == "Profile(name='base')"
@@ -126,7 +126,7 @@ def test_a_source_shows_where_and_not_what(tmp_path: Path) -> None:
 
 
 def test_static_gives_what_it_was_given() -> None:
-    """The same object, for ever, whichever proof it is."""
+    """Static returns the given object."""
     for proof in (Credentials("AKIA", "secret"), WebIdentityToken("token"), SAMLAssertion("assertion")):
         source: Source[Proof] = Static(proof)
         assert source.fetch() is proof

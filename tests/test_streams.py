@@ -26,7 +26,7 @@ TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"
 
 
 class Input:
-    """Standard input with these bytes."""
+    """Standard input with the given bytes."""
 
     def __init__(self, data: bytes) -> None:
         self.buffer = io.BytesIO(data)
@@ -39,12 +39,12 @@ def clock() -> ManualClock:
 
 @pytest.fixture(autouse=True)
 def patience(no_wait_for_writers: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The programs of these tests may be late."""
+    """Wait longer for slow programs."""
     monkeypatch.setattr("stskit._io.streams.SECONDS_FOR_A_WRITER", 60)
 
 
 def feed(path: Path, data: bytes) -> threading.Thread:
-    """Write *data* into the pipe at *path* as another program does."""
+    """Write *data* to the pipe at *path* in another thread."""
 
     def write() -> None:
         with suppress(BrokenPipeError):  # the reader has had enough
@@ -56,7 +56,7 @@ def feed(path: Path, data: bytes) -> threading.Thread:
 
 
 def test_standard_input_is_read_once_and_kept(monkeypatch: pytest.MonkeyPatch, clock: ManualClock) -> None:
-    """A second fetch of the same source finds the same proof; another source finds the end of the input."""
+    """A source reads standard input once and keeps it. A second source finds the end of the input."""
     monkeypatch.setattr(sys, "stdin", Input(RESPONSE.encode()))
     source = SAMLFile("-", clock=clock)
     assert source.read().value == source.fetch().value == source.fetch().value == RESPONSE
@@ -69,7 +69,7 @@ def test_standard_input_is_read_once_and_kept(monkeypatch: pytest.MonkeyPatch, c
 
 
 def test_a_recipe_refreshes_from_what_standard_input_held(monkeypatch: pytest.MonkeyPatch, clock: ManualClock) -> None:
-    """A token is good for many calls, though the input can be read only once."""
+    """A recipe refreshes with a token of standard input."""
     sts = FakeSTS(clock=clock)
     monkeypatch.setattr(sys, "stdin", Input(sts.idp.oidc_token().encode()))
     cached = Cached(AssumedRole(ROLE, source=OIDCTokenFile("-", clock=clock), sts=sts), clock=clock)
@@ -80,7 +80,7 @@ def test_a_recipe_refreshes_from_what_standard_input_held(monkeypatch: pytest.Mo
 
 @pytest.mark.case("P69")
 def test_a_pickle_of_a_source_holds_nothing_of_the_stream(monkeypatch: pytest.MonkeyPatch, clock: ManualClock) -> None:
-    """A recipe that goes to another process holds no secret, and neither do its repr and its hash."""
+    """The pickle, the repr and the hash of a source contain nothing of the stream."""
     monkeypatch.setattr(sys, "stdin", Input(RESPONSE.encode()))
     source = SAMLFile("-", clock=clock)
     source.fetch()
@@ -92,7 +92,7 @@ def test_a_pickle_of_a_source_holds_nothing_of_the_stream(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("stdin", [None, io.StringIO(" \n"), Input(b"")])
 def test_an_empty_standard_input_is_an_error(stdin: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where the process has none, or a test has put text there."""
+    """An empty or missing standard input is an error."""
     monkeypatch.setattr(sys, "stdin", stdin)
     with pytest.raises(ProofInvalid, match="standard input is empty"):
         OIDCTokenFile("-").fetch()
@@ -101,7 +101,7 @@ def test_an_empty_standard_input_is_an_error(stdin: object, monkeypatch: pytest.
 def test_an_expired_response_of_standard_input_needs_a_new_command(
     monkeypatch: pytest.MonkeyPatch, clock: ManualClock
 ) -> None:
-    """No file can be replaced then."""
+    """The error for an expired response of standard input asks for a new command."""
     monkeypatch.setattr(sys, "stdin", Input(RESPONSE.encode()))
     clock.set(START.replace(hour=15))
     with pytest.raises(ProofInvalid, match=r"^standard input: the SAML .* pass the new response to a new command\.$"):
@@ -109,7 +109,7 @@ def test_an_expired_response_of_standard_input_needs_a_new_command(
 
 
 def test_too_much_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The bounds of files hold for standard input and for pipes."""
+    """The size limits of files apply to standard input and pipes."""
     monkeypatch.setattr(sys, "stdin", Input(b"x" * 100_001))
     with pytest.raises(ProofInvalid, match=r"^standard input cannot be read: it is larger than 100,000 bytes"):
         OIDCTokenFile("-").fetch()
@@ -121,7 +121,7 @@ def test_too_much_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 
 @pytest.mark.parametrize("make", [lambda folder: folder / "pipe", lambda folder: folder / "link"])
 def test_a_pipe_is_read_to_its_end(make: Callable[[Path], Path], tmp_path: Path, clock: ManualClock) -> None:
-    """The whole response arrives, though it is larger than what a pipe holds, and it is kept."""
+    """A pipe is read to its end and kept."""
     large = "\n".join([RESPONSE, *[""] * 200_000])
     os.mkfifo(tmp_path / "pipe", 0o600)
     (tmp_path / "link").symlink_to(tmp_path / "pipe")
@@ -133,7 +133,7 @@ def test_a_pipe_is_read_to_its_end(make: Callable[[Path], Path], tmp_path: Path,
 
 
 def test_a_descriptor_of_a_shell_is_read(clock: ManualClock) -> None:
-    """That is what <(command) is: a pipe whose writer may not have written yet."""
+    """The pipe of a shell's <(command) is read."""
     reader, writer = os.pipe()
     source = SAMLFile(f"/dev/fd/{reader}", clock=clock)
     found: list[str] = []
@@ -148,7 +148,7 @@ def test_a_descriptor_of_a_shell_is_read(clock: ManualClock) -> None:
 
 
 def test_a_pipe_without_a_writer_is_an_error_in_the_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """It waits for a program that opens the pipe, and not for ever."""
+    """A pipe without a writer is an error after the time limit."""
     monkeypatch.setattr("stskit._io.streams.SECONDS_FOR_A_WRITER", 0)
     os.mkfifo(pipe := tmp_path / "pipe")
     with pytest.raises(
@@ -159,7 +159,7 @@ def test_a_pipe_without_a_writer_is_an_error_in_the_end(monkeypatch: pytest.Monk
 
 
 def test_a_pipe_that_is_closed_without_a_word_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The program has failed, and says why itself; the pipe ends at once or after a wait."""
+    """A pipe that is closed without content is an empty file."""
     monkeypatch.setattr("stskit._io.streams.SECONDS_FOR_A_WRITER", 9)
     reader, writer = os.pipe()
     os.close(writer)
@@ -169,7 +169,7 @@ def test_a_pipe_that_is_closed_without_a_word_is_empty(monkeypatch: pytest.Monke
 
 
 def test_a_child_of_a_fork_does_not_wait_for_the_parent(monkeypatch: pytest.MonkeyPatch, clock: ManualClock) -> None:
-    """Another thread of the parent may read when this process is forked; the child has a lock of its own."""
+    """A forked child reads a stream while another thread of the parent reads."""
     monkeypatch.setattr(sys, "stdin", Input(RESPONSE.encode()))
     source = SAMLFile("-", clock=clock)
     with source._stream._lock:

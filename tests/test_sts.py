@@ -113,7 +113,7 @@ def role_with(*options: str) -> Role:
 
 
 def sent(proof: Proof, role: Role) -> Request:
-    """The request that goes out."""
+    """Return the request that was sent."""
     with fake_server(granted) as server:
         BotocoreSTS(endpoint_url=server.url).exchange(proof, role)
     (request,) = server.requests
@@ -130,7 +130,7 @@ def sent(proof: Proof, role: Role) -> Request:
 def test_what_an_operation_takes_goes_out_under_the_name_it_has_there(
     operation: str, option: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The proof, the role, this option, and nothing else."""
+    """Each option is sent under its name in the operation, with nothing else."""
     monkeypatch.setenv("AWS_ROLE_SESSION_NAME", "from-the-environment")
     members = create_loader().load_service_model("sts", "service-2")["shapes"][f"{operation}Request"]["members"]
     if option and not set(PARAMETERS[option]) <= set(members):  # an older botocore, and the error says so
@@ -147,7 +147,7 @@ def test_what_an_operation_takes_goes_out_under_the_name_it_has_there(
     [(operation, each) for operation in PROOFS for each in OPTIONS if each not in OPERATIONS[operation].options],
 )
 def test_what_an_operation_does_not_take_is_an_error(operation: str, option: str) -> None:
-    """It names both, tells no secret, and nothing is sent: an option that is dropped in silence is a hole."""
+    """An option that the operation does not have is an error that names both, and nothing is sent."""
     with (
         fake_server(granted) as server,
         pytest.raises(RoleError, match=f"^{option} cannot be used with {operation}:") as caught,
@@ -158,12 +158,12 @@ def test_what_an_operation_does_not_take_is_an_error(operation: str, option: str
 
 
 def test_every_option_of_a_role_is_known_here() -> None:
-    """A new one cannot be forgotten."""
+    """The tests cover every option of a role."""
     assert set(PARAMETERS) - {"arn"} == set(OPTIONS)
 
 
 def test_what_is_newer_than_this_release_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under STS's own name, where botocore knows it; where it does not, the error names it and nothing goes out."""
+    """A newer parameter is sent under its STS name if botocore knows it, and is otherwise an error."""
     monkeypatch.setattr("stskit.roles.PARAMETERS", {})  # a table that has never heard of it
     assert sent(BASE, Role(ROLE, extra={"ExternalId": "from-the-future"})).form["ExternalId"] == "from-the-future"
     with (
@@ -176,7 +176,7 @@ def test_what_is_newer_than_this_release_is_passed_on(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("operation", PROOFS)
 def test_a_long_policy_is_for_assume_role_only(operation: str) -> None:
-    """The other two take 2,048 characters, and the error says so before any call."""
+    """A policy over 2,048 characters is an error for SAML and web identity, before any call."""
     role = Role(ROLE, policy="x" * 2049)
     if operation == "AssumeRole":
         assert len(sent(PROOFS[operation](), role).form["Policy"]) == 2049
@@ -188,7 +188,7 @@ def test_a_long_policy_is_for_assume_role_only(operation: str) -> None:
 
 
 def test_the_mfa_code_is_asked_for_last() -> None:
-    """A request that cannot be made, for whatever reason that is known here, wastes none."""
+    """A request that stskit rejects uses no MFA code."""
     asked: list[str] = []
 
     def ask(serial: str) -> str:
@@ -210,7 +210,7 @@ def test_the_mfa_code_is_asked_for_last() -> None:
 
 
 def test_what_goes_wrong_with_a_code_comes_out_as_it_is() -> None:
-    """And nothing is sent without one."""
+    """An error of the MFA code is raised unchanged, and nothing is sent."""
     mfa = MFA("arn:aws:iam::123456789012:mfa/me", lambda _serial: "canary", unattended=True)
     with fake_server(granted) as server, pytest.raises(ProofInvalid, match="code for the MFA device"):
         BotocoreSTS(endpoint_url=server.url).exchange(BASE, Role(ROLE, mfa=mfa))
@@ -218,27 +218,27 @@ def test_what_goes_wrong_with_a_code_comes_out_as_it_is() -> None:
 
 
 def test_a_provider_id_goes_along() -> None:
-    """For OAuth 2.0 tokens, whose issuer is not in them."""
+    """The provider ID of an OAuth 2.0 token is sent."""
     assert sent(WebIdentityToken(Secret("opaque"), "www.amazon.com"), Role(ROLE)).form["ProviderId"] == "www.amazon.com"
 
 
 @pytest.mark.parametrize("provider_first", [True, False])
 def test_role_and_provider_are_told_apart_in_either_order(provider_first: bool) -> None:
-    """Identity providers write the pair both ways."""
+    """Role and provider are recognised in either order."""
     text = IDP.saml_response(roles=[(ROLE, PROVIDER)], provider_first=provider_first)
     form = sent(SAMLAssertion.from_text(text), Role(ROLE)).form
     assert (form["RoleArn"], form["PrincipalArn"], form["SAMLAssertion"]) == (ROLE, PROVIDER, text)
 
 
 def test_a_provider_that_is_given_is_taken() -> None:
-    """Also where the assertion has another one, or cannot be read."""
+    """A given provider is used, also if the assertion has another one or cannot be read."""
     other = "arn:aws:iam::123456789012:saml-provider/other"
     assert sent(evolve(saml(), principal_arn=other), Role(ROLE)).form["PrincipalArn"] == other
 
 
 @pytest.mark.case("P28")
 def test_a_role_that_the_assertion_does_not_offer_is_an_error() -> None:
-    """Before anything is sent."""
+    """A role that the assertion does not offer is an error, and nothing is sent."""
     with fake_server(granted) as server, pytest.raises(RoleNotOffered) as caught:
         BotocoreSTS(endpoint_url=server.url).exchange(saml(), Role(f"{ROLE}-other"))
     assert caught.value.offered == (ROLE,)
@@ -247,7 +247,7 @@ def test_a_role_that_the_assertion_does_not_offer_is_an_error() -> None:
 
 @pytest.mark.parametrize("proof", [None, "token", object()])
 def test_what_is_no_proof_is_an_error(proof: Proof) -> None:
-    """A source that is not ours may give anything; its kind is named and not its value."""
+    """If a source returns an object that is not a proof, the error names its class and not its value."""
     with pytest.raises(
         ProofInvalid,
         match=f"The source returned {type(proof).__name__}, which is not a proof. Return a SAMLAssertion, ",
@@ -264,7 +264,7 @@ def test_what_is_no_proof_is_an_error(proof: Proof) -> None:
 @example("u" * 100, "h")
 @example("DOMAIN\\user", "\N{SNOWMAN}\n")
 def test_the_default_session_name_is_one_that_sts_takes(user: str, host: str) -> None:
-    """Whatever user and host are called; it begins with our name, then theirs, cleaned and cut."""
+    """The default session name is valid for any user and host name."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("AWS_ROLE_SESSION_NAME", raising=False)
         patch.setenv("LOGNAME", user)
@@ -276,7 +276,7 @@ def test_the_default_session_name_is_one_that_sts_takes(user: str, host: str) ->
 
 @pytest.mark.parametrize("operation", ["AssumeRole", "AssumeRoleWithWebIdentity"])
 def test_a_given_session_name_is_never_altered(operation: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And the environment does not matter then."""
+    """A given session name is sent unchanged, and the environment is ignored."""
     monkeypatch.setenv("AWS_ROLE_SESSION_NAME", "from the environment, and wrong")
     name = "Alice_2+=,.@-" + "x" * 51
     assert sent(PROOFS[operation](), Role(ROLE, session_name=name)).form["RoleSessionName"] == name
@@ -309,7 +309,7 @@ def hostile(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 
 def is_unsigned(request: Request) -> bool:
-    """Whether *request* has no signature, no token and no other trace of the ambient keys."""
+    """Return whether *request* has no signature, no token and no keys of the environment."""
     told_ = f"{request.headers} {request.body}"
     return "authorization" not in request.headers and "x-amz-" not in str(request.headers) and "canary" not in told_
 
@@ -329,7 +329,7 @@ def is_unsigned(request: Request) -> bool:
 def test_a_call_that_needs_no_keys_looks_for_none(
     operation: str, name: str, value: str, hostile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It works whatever state the caller's files are in, is not signed, and runs no process."""
+    """A call without keys works with any state of the AWS files, is not signed, and runs no process."""
     (tmp_path / "broken").write_text("[default\nregion\n")
     monkeypatch.setenv(name, value)
     assert is_unsigned(sent(PROOFS[operation](), Role(ROLE)))
@@ -349,7 +349,7 @@ def test_the_trap_works(hostile: Path) -> None:
 
 
 def test_an_answer_becomes_credentials() -> None:
-    """All of it, with the expiration in UTC and to the letter of ISO 8601."""
+    """A response becomes credentials with all fields, and with the expiration in UTC."""
     fields_ = (
         "<Credentials><AccessKeyId>ASIA</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"
         "<Expiration>2036-11-25T13:00:00.123456789+01:00</Expiration></Credentials>"
@@ -380,7 +380,7 @@ def test_an_answer_becomes_credentials() -> None:
 @pytest.mark.case("P140")
 @pytest.mark.parametrize(("arn", "account"), [(ROLE, "123456789012"), ("arn:aws:iam:::role/app", None)])
 def test_an_answer_without_a_user_has_the_account_of_the_role(arn: str, account: str | None) -> None:
-    """Servers that are not AWS's leave it out, and their roles may have no account either."""
+    """If a response has no assumed role user, the account is that of the role."""
     keys = (
         f"<AccessKeyId>A</AccessKeyId><SecretAccessKey>{SECRET_KEY}</SecretAccessKey>"
         f"<SessionToken>{SESSION_TOKEN}</SessionToken><Expiration>2036-11-25T12:00:00Z</Expiration>"
@@ -392,7 +392,7 @@ def test_an_answer_without_a_user_has_the_account_of_the_role(arn: str, account:
 
 
 def test_the_caller_is_asked_for_where_the_credentials_live() -> None:
-    """Those of a role tell their partition; with long-term keys any region will do."""
+    """caller_identity uses the partition of the credentials."""
     china = evolve(BASE, assumed_role_arn="arn:aws-cn:sts::123456789012:assumed-role/R/s")
     strange = evolve(BASE, assumed_role_arn="strange")
     with fake_server(granted) as server:
@@ -408,7 +408,7 @@ def test_the_caller_is_asked_for_where_the_credentials_live() -> None:
 @pytest.mark.case("E16")
 @pytest.mark.parametrize("total_timeout", [None, 20])
 def test_an_interrupt_is_not_turned_into_an_error(total_timeout: float | None) -> None:
-    """Ctrl-C during a call stops the program, as it should."""
+    """Ctrl-C during a call raises KeyboardInterrupt."""
     main = threading.main_thread()
 
     def interrupt(request: Request) -> Reply:
@@ -445,7 +445,7 @@ def assert_good(credentials: Credentials, role_arn: str) -> None:
 
 
 def test_keys_are_exchanged(aws: LocalAWS, sts: BotocoreSTS, base: Credentials) -> None:
-    """AssumeRole; the result is of use: STS knows it."""
+    """SeaweedFS accepts AssumeRole, and knows the new credentials."""
     credentials = sts.exchange(base, Role(aws.hub_role, session_name="me"))
     assert_good(credentials, aws.hub_role)
     assert credentials.assumed_role_arn == f"arn:aws:sts::{aws.account}:assumed-role/Hub/me"
@@ -454,7 +454,7 @@ def test_keys_are_exchanged(aws: LocalAWS, sts: BotocoreSTS, base: Credentials) 
 
 
 def test_a_token_is_exchanged(aws: LocalAWS, sts: BotocoreSTS) -> None:
-    """AssumeRoleWithWebIdentity, with a condition on the subject."""
+    """SeaweedFS accepts AssumeRoleWithWebIdentity with a condition on the subject."""
     credentials = sts.exchange(WebIdentityToken(aws.idp.oidc_token()), Role(aws.web_alice_role, session_name="me"))
     assert_good(credentials, aws.web_alice_role)
     assert credentials.subject in ("alice", None)  # moto does not say
@@ -462,7 +462,7 @@ def test_a_token_is_exchanged(aws: LocalAWS, sts: BotocoreSTS) -> None:
 
 
 def test_an_assertion_is_exchanged(aws: LocalAWS, saml_sts: BotocoreSTS) -> None:
-    """AssumeRoleWithSAML; the name of the session is the identity provider's."""
+    """A fake AWS (moto) accepts AssumeRoleWithSAML, and the session name is that of the assertion."""
     text = aws.idp.saml_response(roles=[(aws.saml_role, aws.saml_provider)], session_name="alice", duration=3600)
     credentials = saml_sts.exchange(SAMLAssertion.from_text(text), Role(aws.saml_role))
     assert_good(credentials, aws.saml_role)
@@ -470,7 +470,7 @@ def test_an_assertion_is_exchanged(aws: LocalAWS, saml_sts: BotocoreSTS) -> None
 
 
 def test_long_term_keys_are_known_too(verifying: LocalAWS, sts: BotocoreSTS, base: Credentials) -> None:
-    """GetCallerIdentity needs no permission."""
+    """GetCallerIdentity works with long-term keys."""
     assert sts.caller_identity(base).arn.endswith(":user/developer")
 
 
@@ -518,7 +518,7 @@ def token_of(aws: LocalAWS, **changes: object) -> WebIdentityToken:
 def test_a_real_refusal_is_explained(
     case: Case, code: str, status: int, next_step: str, verifying: LocalAWS, sts: BotocoreSTS
 ) -> None:
-    """By SeaweedFS, after one request, and without a word of the secrets."""
+    """Errors of SeaweedFS are explained after one request, without secrets."""
     proof, role_arn = case(verifying)
     with pytest.raises(STSError) as caught:
         sts.exchange(proof, Role(role_arn))

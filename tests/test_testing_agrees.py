@@ -18,7 +18,7 @@ from stskit.testing import FakeSTS, Flaw, Trust
 
 @pytest.fixture
 def fake(aws: LocalAWS, base: Credentials) -> FakeSTS:
-    """With the roles that SeaweedFS has."""
+    """Return a fake with the roles of SeaweedFS."""
     known = {
         aws.hub_role: Trust("*:user/developer"),
         aws.web_role: Trust(),
@@ -30,7 +30,7 @@ def fake(aws: LocalAWS, base: Credentials) -> FakeSTS:
 
 
 def told(call: Callable[[], object]) -> tuple[str | None, int | None] | None:
-    """Code and status of the refusal; None where there is none."""
+    """Return the code and the status of an error, or None."""
     try:
         call()
     except STSError as error:
@@ -39,7 +39,7 @@ def told(call: Callable[[], object]) -> tuple[str | None, int | None] | None:
 
 
 def agree(aws: LocalAWS, fake: FakeSTS, call: Callable[[BotocoreSTS], object]) -> tuple[str | None, int | None] | None:
-    """What both say, which is the same."""
+    """Check that both servers give the same result, and return it."""
     with fake.serve() as url:
         here, there = (told(lambda each=each: call(BotocoreSTS(endpoint_url=each))) for each in (url, aws.sts_url))  # type: ignore[misc]
     assert here == there
@@ -59,7 +59,7 @@ CALLS: dict[str, tuple[Callable[[LocalAWS, Credentials], tuple[Proof, Role]], ob
 
 @pytest.mark.parametrize("name", CALLS)
 def test_the_same_call_gets_the_same_answer(aws: LocalAWS, fake: FakeSTS, base: Credentials, name: str) -> None:
-    """By code and status."""
+    """The fake and SeaweedFS give the same code and status for the same call."""
     if not aws.has_seaweedfs:
         pytest.skip("no SeaweedFS here")
     proof, role = CALLS[name][0](aws, base)
@@ -85,7 +85,7 @@ def test_the_same_token_gets_the_same_answer(aws: LocalAWS, fake: FakeSTS) -> No
 
 @pytest.mark.parametrize("flaw", ["not yet valid", "wrong audience", "wrong key", "tampered", "unsigned"])
 def test_what_the_fake_refuses_seaweedfs_refuses_too(aws: LocalAWS, fake: FakeSTS, flaw: Flaw) -> None:
-    """With codes of its own, which stskit takes for what they are: no key of the fake's is known there."""
+    """SeaweedFS refuses keys of the fake, with its own codes."""
     if not aws.has_seaweedfs:
         pytest.skip("no SeaweedFS here")
     proof = WebIdentityToken(fake.idp.oidc_token(flaw=flaw, claims={"iss": aws.idp.issuer}))
@@ -96,7 +96,7 @@ def test_what_the_fake_refuses_seaweedfs_refuses_too(aws: LocalAWS, fake: FakeST
 
 
 def test_moto_takes_what_the_fake_takes(aws: LocalAWS, fake: FakeSTS) -> None:
-    """A SAML response of the kit's identity provider, and it finds the same session in it."""
+    """Moto accepts a SAML response of the test kit, with the same session."""
     fake.roles[aws.saml_role] = Trust()
     proof = SAMLAssertion(fake.idp.saml_response(roles=[(aws.saml_role, aws.saml_provider)], session_name="bob"))
     given = [sts.exchange(proof, Role(aws.saml_role)) for sts in (BotocoreSTS(endpoint_url=aws.saml_url), fake)]

@@ -28,7 +28,7 @@ IDP = IdentityProvider()
 
 
 def keys(**life: float) -> Credentials:
-    """A set unlike any other."""
+    """Return new keys."""
     end = datetime.now(UTC) + timedelta(**life or {"hours": 1})
     return FakeSTS().user(
         "u", Credentials(f"ASIA{next(NUMBERS):016}", Secret("the-canary-key"), Secret("a-canary-token"), end)
@@ -61,7 +61,7 @@ def test_the_source_of_a_saml_file_conforms(tmp_path: Path) -> None:
 
 
 def test_the_source_of_a_token_file_conforms(tmp_path: Path) -> None:
-    """Likewise."""
+    """OIDCTokenFile passes check_source."""
     file, old = tmp_path / "token", tmp_path / "old"
     file.touch(0o600)
     file.write_text(IDP.oidc_token())
@@ -76,7 +76,7 @@ def test_the_source_of_a_token_file_conforms(tmp_path: Path) -> None:
 
 
 def test_the_source_of_a_profile_conforms(file: Path) -> None:
-    """Likewise; a profile that is not there is missing."""
+    """Profile passes check_source."""
     keys().to(CredentialsFile("p"))
     check_source(
         lambda: Profile("p"), renew=lambda: keys().to(CredentialsFile("p")), broken=[lambda: Profile("q")], pickles=True
@@ -99,7 +99,7 @@ def test_sources_without_a_place_conform() -> None:
 
 @define
 class Broken:
-    """A source that is broken as a test says."""
+    """A source with a given fault."""
 
     give: Callable[[], Any] = keys
     secret: str = ""
@@ -110,7 +110,7 @@ class Broken:
 
 
 class Once:
-    """A source that works in one thread."""
+    """A source that works in one thread only."""
 
     def __init__(self, second: object = None) -> None:
         self.owner, self.second = threading.get_ident(), second
@@ -124,7 +124,7 @@ class Once:
 
 
 class Wandering:
-    """A source that names itself anew each time."""
+    """A source whose identity changes at each read."""
 
     @property
     def identity(self) -> str:
@@ -135,7 +135,7 @@ class Wandering:
 
 
 class Unpicklable:
-    """A source with a lock in it."""
+    """A source with a lock, which cannot be pickled."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -152,7 +152,7 @@ def failing(error: Exception, cause: Exception | None = None) -> Callable[[], So
 
 
 def failing_over(text: str) -> Source[Proof]:
-    """An error that hides another one, which is there all the same."""
+    """Raise an error whose context contains another one."""
 
     def give() -> Credentials:
         try:
@@ -174,7 +174,7 @@ class Careless:
 
 
 class Careful(Careless):
-    """The same, whose errors leave without their frames."""
+    """The same source with without_frames."""
 
     fetch = without_frames(Careless.fetch)
 
@@ -220,7 +220,7 @@ BAD_SOURCES: dict[str, tuple[Callable[[], Source[Proof]], dict[str, Any], str]] 
 
 
 def test_a_source_without_frames_tells_nothing() -> None:
-    """That is what the decorator is for."""
+    """A source with without_frames passes check_source."""
     check_source(Broken, broken=[Careful], secrets=["my-canary"])
 
 
@@ -256,20 +256,20 @@ def test_the_sinks_that_write_files_conform(tmp_path: Path) -> None:
     "sink", [Environment(), ShellExports(), CredentialProcess()], ids=lambda sink: type(sink).__name__
 )
 def test_the_sinks_that_give_something_back_conform(sink: Sink[object]) -> None:
-    """They have no place that could be looked at."""
+    """The sinks that return a value pass check_sink."""
     check_sink(lambda: sink)
 
 
 @define
 class Place:
-    """Where the sinks of a test write to."""
+    """A place that the sinks of a test write to."""
 
     text: str = ""
 
 
 @frozen
 class Odd:
-    """A sink that is broken as a test says."""
+    """A sink with a given fault."""
 
     place: Place
     write_to: Callable[[Place, Credentials], object]
@@ -352,13 +352,13 @@ def test_a_broken_sink_is_caught(name: str) -> None:
 
 
 def test_a_sink_that_shows_what_it_wrote_is_caught() -> None:
-    """Its repr comes into logs."""
+    """check_sink reports a sink whose repr shows the credentials."""
     with pytest.raises(AssertionError, match="The repr of Telling shows a secret"):
         check_sink(Telling)
 
 
 def test_a_sink_that_refuses_as_it_should_passes() -> None:
-    """Where nothing has changed."""
+    """A sink that refuses correctly passes check_sink."""
     place = Place()
     check_sink(lambda: Odd(place, well), look=lambda: place.text, broken=[lambda: Odd(place, refuses)])
 
@@ -367,12 +367,12 @@ def test_a_sink_that_refuses_as_it_should_passes() -> None:
 
 
 def test_the_cache_in_memory_conforms() -> None:
-    """Among the threads of a process."""
+    """MemoryCache passes check_cache."""
     check_cache(MemoryCache)
 
 
 def test_the_cache_in_files_conforms(tmp_path: Path) -> None:
-    """Among processes; files that cannot be read are replaced."""
+    """FileCache passes check_cache with several processes and damaged files."""
     folder = tmp_path / "cache"
 
     def spoil() -> None:
@@ -474,7 +474,7 @@ class Swallowing(Drawer):
 
 
 class Impatient(Drawer):
-    """The others come one by one once the first is in the block, so that they would hardly meet by chance."""
+    """A cache that does not wait. Its threads come one after the other."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -499,7 +499,7 @@ class Raising(Drawer):
 
 
 class Crowded(Drawer):
-    """Lets everybody in where they wait for it; the barrier makes sure that they meet there."""
+    """A cache that lets all waiting threads into the block."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -559,7 +559,7 @@ def test_a_broken_cache_is_caught(kind: type[Drawer]) -> None:
 
 
 def test_a_cache_that_gives_up_is_caught_however_slow_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first thread stays in the block until one was turned away. The limit inside is raised to show it."""
+    """check_cache reports a cache that does not wait, on any machine."""
     monkeypatch.setattr(checks, "_SOON", 60)
     with pytest.raises(AssertionError, match="did not wait for a block that is soon free"):
         check_cache(Impatient)
@@ -600,14 +600,14 @@ def test_a_cache_that_works_passes() -> None:
     ],
 )
 def test_a_cache_that_does_not_bear_a_broken_entry_is_caught(kind: type[Drawer], sentence: str) -> None:
-    """What spoils it here leaves a mark, which each takes its own way."""
+    """check_cache reports a cache that fails with a damaged entry."""
     cache = kind()
     with pytest.raises(AssertionError, match=sentence):
         check_cache(lambda: cache, spoil=lambda: cache.entries.update(spoilt=CacheEntry(keys(), datetime.now(UTC))))
 
 
 def test_a_cache_of_one_process_is_caught_where_it_is_meant_for_several() -> None:
-    """One that cannot be sent, and one that can and then has nothing in common."""
+    """check_cache reports a cache that does not work with several processes."""
     with pytest.raises(AssertionError, match=r"Drawer cannot be pickled \(TypeError\)"):
         check_cache(Drawer, processes=True)
     with pytest.raises(AssertionError, match="let another process into the block"):
@@ -621,7 +621,7 @@ def test_a_cache_that_fails_in_another_process_is_caught(tmp_path: Path) -> None
 
 
 class Homebound(Drawer):
-    """A cache that pickles, and does not come back."""
+    """A cache that can be pickled, but not unpickled."""
 
     def __reduce__(self) -> Any:
         return exit_at_once, ()

@@ -23,7 +23,7 @@ def blocks() -> list[ParameterSet]:
 
 @pytest.mark.parametrize("block", blocks())
 def test_a_block_runs_as_printed(block: str, tmp_path: Path) -> None:
-    """In a process of its own, without a warning; what defines tests is run by pytest, which finds the fixtures."""
+    """Each block of the page runs without a warning. Blocks with tests are run by pytest."""
     program = tmp_path / "test_example.py"
     program.write_text(block)
     tests = len(re.findall(r"^def test_", block, re.MULTILINE))
@@ -41,7 +41,7 @@ def test_a_block_runs_as_printed(block: str, tmp_path: Path) -> None:
 
 
 def test_every_public_name_is_on_the_page() -> None:
-    """So the page is about all of the kit."""
+    """The page names every public name of the test kit."""
     import stskit.testing
 
     text = PAGE.read_text()

@@ -63,7 +63,7 @@ def url(sts: FakeSTS) -> Iterator[str]:
 
 
 def client(url: str, keys: Credentials, **options: Any) -> Any:
-    """boto3's, which checks nothing itself and tries once."""
+    """Return a boto3 client without checks and retries."""
     config = Config(parameter_validation=False, retries={"total_max_attempts": 1}, **options)
     return boto3.client(
         "sts",
@@ -77,7 +77,7 @@ def client(url: str, keys: Credentials, **options: Any) -> Any:
 
 
 def refused(call: Any, **parameters: Any) -> tuple[str, int, str]:
-    """Code, status and message of a refusal."""
+    """Return code, status and message of an error."""
     with pytest.raises(ClientError) as caught:
         call(**parameters)
     answer: Any = caught.value.response
@@ -88,7 +88,7 @@ def refused(call: Any, **parameters: Any) -> tuple[str, int, str]:
 
 
 def test_boto3_can_make_every_call(sts: FakeSTS, url: str) -> None:
-    """And gets what the API reference says."""
+    """boto3 can call each operation of the fake, and gets the documented response."""
     user = sts.user()
     there = client(url, user)
     given = there.assume_role(**NAMED, Tags=[{"Key": "a", "Value": "b c"}], SourceIdentity="alice")
@@ -111,7 +111,7 @@ def test_boto3_can_make_every_call(sts: FakeSTS, url: str) -> None:
 
 
 def test_the_aws_cli_can_call_it(sts: FakeSTS, url: str) -> None:
-    """A stranger's program, in a process of its own."""
+    """The AWS CLI can call the fake."""
     keys = sts.user()
     program = Path(sys.executable).parent / "aws"
     environment = {
@@ -147,7 +147,7 @@ def test_a_session_of_boto3_refreshes_itself_from_it(sts: FakeSTS, url: str) -> 
 
 
 def test_a_clock_that_is_moved_does_not_spoil_signatures() -> None:
-    """Others sign by the clock of the machine; sessions end by the clock of the fake."""
+    """A clock that was moved does not affect signatures, and does affect the expiration of sessions."""
     clock = ManualClock()
     sts = FakeSTS(clock=clock)
     user = sts.user()
@@ -212,7 +212,7 @@ def test_what_aws_refuses_is_refused(sts: FakeSTS, url: str, name: str) -> None:
 
 
 def test_a_code_serves_once(sts: FakeSTS, url: str) -> None:
-    """Whoever uses it."""
+    """An MFA code works once for all callers."""
     there = client(url, sts.user())
     code = {"SerialNumber": SERIAL, "TokenCode": "123456"}
     sts.roles[ROLE] = Trust(mfa=True)
@@ -233,7 +233,7 @@ def test_a_code_serves_once(sts: FakeSTS, url: str) -> None:
 def test_keys_that_are_not_quite_right_are_refused(
     sts: FakeSTS, url: str, change: Mapping[str, Any], code: str, says: str
 ) -> None:
-    """As in process."""
+    """Wrong keys are refused over HTTP as in process."""
     given = Credentials.from_dict(client(url, sts.user()).assume_role(**NAMED))
     keys = Credentials(**{
         "access_key_id": given.access_key_id,
@@ -247,7 +247,7 @@ def test_keys_that_are_not_quite_right_are_refused(
 
 
 def signed(url: str, keys: Credentials, body: str, service: str = "sts") -> dict[str, str]:
-    """The headers of a request that botocore signs."""
+    """Return the headers of a request that botocore signs."""
     headers = {"Content-Type": "application/x-www-form-urlencoded", "X-Two": "a   b"}
     request = AWSRequest("POST", f"{url}/", data=body, headers=headers)
     token = keys.session_token
@@ -256,7 +256,7 @@ def signed(url: str, keys: Credentials, body: str, service: str = "sts") -> dict
 
 
 def posted(url: str, headers: Mapping[str, str], body: str, path: str = "/") -> tuple[int, str]:
-    """Status and body of the answer to a request that is made by hand."""
+    """Return the status and the body of the response to a manual request."""
     connection = HTTPConnection(url.removeprefix("http://"), timeout=10)
     try:
         connection.request("POST", path, body, dict(headers))
@@ -270,7 +270,7 @@ WHO = "Action=GetCallerIdentity&Version=2011-06-15"
 
 
 def test_a_signature_is_over_the_whole_request(sts: FakeSTS, url: str) -> None:
-    """Path, headers, body, day and service; and it is one of version 4."""
+    """A change of path, headers, body, day or service makes a signature invalid."""
     keys = sts.user()
     good = signed(url, keys, WHO)
     assert posted(url, good, WHO)[0] == 200
@@ -303,7 +303,7 @@ def test_a_session_token_has_to_be_signed_too(sts: FakeSTS, url: str) -> None:
 
 
 def test_what_is_no_request_is_refused(sts: FakeSTS, url: str) -> None:
-    """Without a length, too long, without an operation, by another method, and with a form that makes no sense."""
+    """A request without a length, too long, without an operation or with another method is refused."""
     assert posted(url, {"Content-Length": "x"}, "")[0] == 411
     assert posted(url, {"Content-Length": "1000001"}, "")[0] == 413
     status, text = posted(url, {}, "canary")
@@ -318,7 +318,7 @@ def test_what_is_no_request_is_refused(sts: FakeSTS, url: str) -> None:
 
 
 def test_a_role_that_the_assertion_does_not_offer_is_refused(sts: FakeSTS, url: str) -> None:
-    """By the fake too, whatever the caller looked at before."""
+    """The fake refuses a role that the assertion does not offer."""
     other, provider = f"{ROLE}X", sts.idp.provider_arn(ROLE)
     assertion = sts.idp.saml_response(roles=[ROLE])
     there = client(url, sts.user())
@@ -359,7 +359,7 @@ FAULTS: list[Fault] = [
 
 @pytest.mark.parametrize("fault", FAULTS, ids=repr)
 def test_a_fault_is_the_same_error_in_process(sts: FakeSTS, url: str, fault: Fault) -> None:
-    """Class, code, kind, text and remedy are those of `BotocoreSTS`, which meets the fault on the network."""
+    """A fault raises the same error in process as `BotocoreSTS` does over HTTP."""
     there = BotocoreSTS(endpoint_url=url, read_timeout=0.1)
     user, role = sts.user(), Role(ROLE)
     sts.always(fault)
@@ -383,7 +383,7 @@ REFUSALS: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", REFUSALS)
 def test_a_refusal_is_the_same_error_in_process(sts: FakeSTS, url: str, name: str) -> None:
-    """To the letter."""
+    """An error of STS is the same in process and over HTTP."""
     sts.roles[ROLE] = Trust("*:user/developer", max_duration=timedelta(hours=1))
     if name in ("token", "assertion", "signature"):
         sts.roles[ROLE] = Trust()
@@ -392,7 +392,7 @@ def test_a_refusal_is_the_same_error_in_process(sts: FakeSTS, url: str, name: st
 
 
 def test_botocore_tries_again_where_a_fault_passes(sts: FakeSTS, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three attempts in all, each of which is a call to the fake."""
+    """Botocore retries after a fault that passes. Each attempt is a call to the fake."""
     monkeypatch.setattr(time, "sleep", lambda _seconds: None)
     sts.next(Throttle(), Drop())
     assert BotocoreSTS(endpoint_url=url).exchange(sts.user(), Role(ROLE))
@@ -404,7 +404,7 @@ def test_botocore_tries_again_where_a_fault_passes(sts: FakeSTS, url: str, monke
 
 
 def test_no_secret_of_a_call_is_told(sts: FakeSTS, url: str) -> None:
-    """By the errors of either face."""
+    """No error contains a secret of the call."""
     session = sts.exchange(sts.user(), Role(ROLE))
     sts.always(Refuse("AccessDenied", f"You sent {session.session_token}"))
     for there in (sts, BotocoreSTS(endpoint_url=url)):
@@ -417,7 +417,7 @@ def test_no_secret_of_a_call_is_told(sts: FakeSTS, url: str) -> None:
 
 
 def test_many_callers_at_once_get_their_own(sts: FakeSTS, url: str) -> None:
-    """Each its session, none the keys of another."""
+    """Many callers at once get their own sessions."""
     there, user = BotocoreSTS(endpoint_url=url), sts.user()
     roles = [Role(ROLE, session_name=f"caller-{number}") for number in range(24)]
     with ThreadPoolExecutor(8) as pool:
@@ -471,7 +471,7 @@ def test_a_caller_who_hangs_up_is_not_waited_for(sts: FakeSTS) -> None:
 
 
 def test_two_servers_of_one_fake_share_all(sts: FakeSTS, url: str) -> None:
-    """And it can be served again."""
+    """Two servers of one fake share its state, and it can be served again."""
     with sts.serve() as other:
         assert other != url
         given = BotocoreSTS(endpoint_url=url).exchange(sts.user(), Role(ROLE))
@@ -481,14 +481,14 @@ def test_two_servers_of_one_fake_share_all(sts: FakeSTS, url: str) -> None:
 
 
 class BrokenClock(ManualClock):
-    """A clock of the test's own that raises."""
+    """A clock that raises."""
 
     def now(self) -> Any:
         raise ZeroDivisionError
 
 
 def test_an_error_of_the_server_itself_is_not_hidden(capfd: pytest.CaptureFixture[str]) -> None:
-    """Its traceback is on standard error when the server has closed."""
+    """The traceback of an error in the server is on standard error."""
     sts = FakeSTS()
     broken = FakeSTS(clock=BrokenClock(), idp=sts.idp)
     with broken.serve() as url, pytest.raises(StskitError):

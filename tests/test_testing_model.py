@@ -61,7 +61,7 @@ def client(sts: FakeSTS) -> Iterator[Any]:
 
 
 def posted(connection: HTTPConnection, form: dict[str, str]) -> int:
-    """The status of the answer to an unsigned request."""
+    """Return the status of the response to an unsigned request."""
     connection.request("POST", "/", urlencode(form))
     answer = connection.getresponse()
     answer.read()
@@ -69,7 +69,7 @@ def posted(connection: HTTPConnection, form: dict[str, str]) -> int:
 
 
 def values(shape: Any) -> st.SearchStrategy[Any]:
-    """Any value of that shape, within the limits or not."""
+    """Return any value of a shape, within its limits or not."""
     if shape.type_name == "structure":
         members = {name: values(member) for name, member in shape.members.items()}
         return st.fixed_dictionaries({}, optional=members)
@@ -86,7 +86,7 @@ def values(shape: Any) -> st.SearchStrategy[Any]:
 def test_the_fake_reads_what_botocore_writes(
     sts: FakeSTS, connection: HTTPConnection, operation: str, data: st.DataObject
 ) -> None:
-    """Every parameter of every operation, however deep; an empty structure leaves nothing in the request."""
+    """The fake reads every parameter of every operation as botocore writes it."""
     shape: Any = MODEL.operation_model(operation)
     parameters = data.draw(values(shape.input_shape).filter(lambda drawn: {} not in _structures(drawn)))
     request = create_serializer("query", include_validation=False).serialize_to_request(parameters, shape)
@@ -109,14 +109,14 @@ KEYS = TEXTS | st.sampled_from(["Tags.member.1.Key", "Tags.member.x", "Tags", "D
 @pytest.mark.parametrize("operation", OPERATIONS)
 @given(form=st.dictionaries(KEYS, TEXTS))
 def test_any_form_is_refused(connection: HTTPConnection, operation: str, form: dict[str, str]) -> None:
-    """With an error of STS, and never by an error of the server."""
+    """Any form is an error of STS, and never a server error."""
     assert posted(connection, {**form, "Action": operation}) in (400, 403)
 
 
 @ONE_SERVER
 @given(text=st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"])))
 def test_botocore_reads_any_response_and_any_refusal(sts: FakeSTS, client: Any, text: str) -> None:
-    """With all the text that XML can hold."""
+    """Botocore reads any response and any error of the fake."""
     clean = re.sub(r"[^\t\n -\ud7ff\ue000-\ufffd]", "", text)
     sts.user(clean, KEYS_OF_USER)
     assert client.get_caller_identity()["Arn"] == f"arn:aws:iam::123456789012:user/{clean}"
@@ -128,7 +128,7 @@ def test_botocore_reads_any_response_and_any_refusal(sts: FakeSTS, client: Any, 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_a_pattern_of_the_model_is_read_as_java_does(pattern: str) -> None:
-    """Letters of all scripts where it says so, and ASCII elsewhere. No call reaches all of them; this looks inside."""
+    """A pattern of the model is read as in Java: letters of all scripts if it says so, and otherwise ASCII."""
     matches = _service_model.compiled_pattern(pattern).fullmatch
     assert matches("A1") or "d]" in pattern
     assert bool(matches("\u00e9")) == (r"\p{L}" in pattern or r"\u00FF" in pattern or r"\uD7FF" in pattern)
@@ -138,7 +138,7 @@ def test_a_pattern_of_the_model_is_read_as_java_does(pattern: str) -> None:
 
 
 def test_every_secret_is_masked(sts: FakeSTS) -> None:
-    """By the model and beyond it; numbers and texts that are not secret stay as they are."""
+    """Every secret parameter is masked, and other values are unchanged."""
     sts.exchange(sts.user(), Role("arn:aws:iam::123456789012:role/R", external_id="canary", duration=900))
     sent = sts.calls[-1].parameters
     assert (sent["ExternalId"], type(sent["ExternalId"])) == ("canary", Secret)

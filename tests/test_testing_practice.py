@@ -43,7 +43,7 @@ def practising(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 def sourced(folder: Path, command: str) -> str:
-    """What *command* prints in a shell that has sourced the file."""
+    """Return the output of *command* in a shell that has sourced the file."""
     odd = {"AWS_PROFILE": "odd", "AWS_ACCESS_KEY_ID": "odd", "http_proxy": "http://127.0.0.1:9"}
     done = subprocess.run(
         ["sh", "-c", f". '{folder}/practice.env' && {command}"],
@@ -58,7 +58,7 @@ def sourced(folder: Path, command: str) -> str:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_shell_that_sources_the_file_is_in_another_aws(tmp_path: Path, number: int) -> None:
-    """Whatever it spoke of before; and at the end the folder is gone, by either signal."""
+    """A shell that sources the file uses the practice AWS. Both signals remove the folder."""
     folder = tmp_path / "a folder"
     with practising(str(folder)) as (process, said):
         assert f"Files in {folder}:" in said
@@ -80,7 +80,7 @@ def test_a_shell_that_sources_the_file_is_in_another_aws(tmp_path: Path, number:
 
 
 def test_every_source_of_the_tutorial_works_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file of the SAML response, that of the token, and the profile."""
+    """The SAML file, the token file and the profile of the practice AWS work."""
     practice = PracticeFolder(tmp_path / "practice", FakeSTS())
     with practice.sts.serve() as url, practice.reserved():
         practice.make(url)
@@ -97,7 +97,7 @@ def test_every_source_of_the_tutorial_works_there(tmp_path: Path, monkeypatch: p
 
 
 def test_the_proofs_are_renewed_every_minute(tmp_path: Path) -> None:
-    """Until a signal ends it: an assertion is valid for five."""
+    """The proofs are renewed every minute."""
     folder, seen, waits = tmp_path / "practice", [], []
 
     def wait(stop: Event, seconds: float) -> bool:
@@ -114,7 +114,7 @@ def test_the_proofs_are_renewed_every_minute(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", ["/dev/full", None])
 def test_it_runs_without_an_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str | None) -> None:
-    """As with an output that is closed, or a pipe without a reader."""
+    """The practice AWS runs with a closed or full standard output."""
     if place and not Path(place).exists():
         pytest.skip(f"this system has no {place}")
     seen: list[str] = []
@@ -135,7 +135,7 @@ def test_it_runs_without_an_output(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_folder_of_somebody_else_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing in it is changed; neither is a file, nor what a link leads to."""
+    """A folder with other files, a link and a file are refused, and stay unchanged."""
     taken, link, file = tmp_path / "taken", tmp_path / "link", tmp_path / "file"
     taken.mkdir()
     (taken / "mine").write_text("mine")
@@ -191,13 +191,13 @@ def test_a_folder_that_was_removed_ends_it(tmp_path: Path, capsys: pytest.Captur
 
 @pytest.mark.parametrize("arguments", [["--help"], ["one", "two"]])
 def test_another_use_is_told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """In one line."""
+    """Wrong arguments print the usage in one line."""
     assert main(arguments) == 2
     assert capsys.readouterr().err.startswith("usage: python -m stskit.testing [FOLDER]")
 
 
 def test_the_package_can_be_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And its main module can be imported without being run."""
+    """The package can be run, and its main module can be imported."""
     file = Path(practice_server.__file__).with_name("__main__.py")
     runpy.run_path(str(file), run_name="imported")
     monkeypatch.setattr(sys, "argv", ["stskit.testing", "--help"])
@@ -207,7 +207,7 @@ def test_the_package_can_be_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_main_ends_by_a_signal_in_this_process_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """By default in ./practice; the handlers of before are back afterwards."""
+    """In this process, main ends by a signal and restores the handlers."""
     monkeypatch.chdir(tmp_path)
     before = signal.getsignal(signal.SIGTERM)
     times: list[float] = []
@@ -228,7 +228,7 @@ def test_main_ends_by_a_signal_in_this_process_too(monkeypatch: pytest.MonkeyPat
 def test_main_leaves_files_that_are_yours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And says so."""
+    """Main keeps other files in the folder, and says so."""
     monkeypatch.chdir(tmp_path)
 
     def wait(_stop: Event, _seconds: float) -> bool:
@@ -242,7 +242,7 @@ def test_main_leaves_files_that_are_yours(
 def test_a_missing_extra_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With the command that installs it; and nothing is left behind."""
+    """The error for a missing extra has the install command, and no file remains."""
     for library in ("jwt", "lxml"):
         monkeypatch.setitem(sys.modules, library, None)
     assert main([str(tmp_path / "practice")]) == 1

@@ -37,13 +37,13 @@ TEXTS |= st.text("<>&\"'\t\n\r", min_size=1)
 
 
 def verified(response: str, idp: IdentityProvider = IDP) -> Any:
-    """The assertion that signxml finds to be signed by *idp*."""
+    """Return the assertion whose signature of *idp* signxml verifies."""
     found: Any = XMLVerifier().verify(b64decode(response), x509_cert=idp.certificate)
     return found.signed_xml
 
 
 def test_the_certificate_is_the_one_of_the_key_set() -> None:
-    """It holds the same key of 2,048 bits, and is valid for longer than any test needs."""
+    """The certificate has the key of the key set, and is valid long enough."""
     certificate = x509.load_pem_x509_certificate(IDP.certificate.encode())
     keys: Any = IDP.jwks()["keys"]
     public: Any = certificate.public_key()
@@ -81,7 +81,7 @@ def test_a_saml_response_is_one_for_others() -> None:
 
 
 def test_times_and_attributes_can_be_ordered_one_by_one() -> None:
-    """An attribute that is None is left out."""
+    """Times and attributes can be chosen, and None omits an attribute."""
     later = START + timedelta(hours=1)
     response = IDP.saml_response(
         *(), roles=[ROLE], duration=900, issued_at=START, not_before=later, not_on_or_after=later, audience="urn:x",
@@ -95,7 +95,7 @@ def test_times_and_attributes_can_be_ordered_one_by_one() -> None:
 @settings(max_examples=50)
 @given(TEXTS, TEXTS, TEXTS)
 def test_any_text_comes_out_as_it_went_in(subject: str, key: str, value: str) -> None:
-    """In elements and in attributes, under a signature that others verify; stskit's reader trims and joins blanks."""
+    """Any text in elements and attributes is signed and read without a change."""
     response = IDP.saml_response(roles=[ROLE], subject=subject, attributes={f"PrincipalTag:{key}": value})
     verified(response)
     document = etree.fromstring(b64decode(response))
@@ -107,14 +107,14 @@ def test_any_text_comes_out_as_it_went_in(subject: str, key: str, value: str) ->
 
 
 def test_text_that_xml_cannot_hold_is_refused() -> None:
-    """A NUL character, for example; no broken document is made."""
+    """Text that XML cannot contain is an error."""
     with pytest.raises(ValueError, match="XML compatible"):
         IDP.saml_response(roles=[ROLE], subject="a\0b")
 
 
 @pytest.mark.parametrize("flaw", [flaw for flaw in get_args(Flaw) if flaw not in ("tampered", "wrong key", "unsigned")])
 def test_a_saml_response_with_a_flaw_is_valid_otherwise(flaw: Flaw) -> None:
-    """It is signed, and its times or its audience are wrong, by more than any tolerance for clocks."""
+    """A response with a wrong time or audience is signed and otherwise valid."""
     response = IDP.saml_response(roles=[ROLE], flaw=flaw)
     read = SAMLAssertion(response)
     verified(response)
@@ -129,7 +129,7 @@ def test_a_saml_response_with_a_flaw_is_valid_otherwise(flaw: Flaw) -> None:
     ("flaw", "error"), [("tampered", InvalidDigest), ("wrong key", InvalidSignature), ("unsigned", InvalidInput)]
 )
 def test_a_saml_response_without_a_valid_signature_is_refused_by_others(flaw: Flaw, error: type[Exception]) -> None:
-    """The reader of stskit, which verifies nothing, reads it."""
+    """Verifiers refuse a response without a valid signature."""
     response = IDP.saml_response(roles=[ROLE], flaw=flaw)
     with pytest.raises(error):
         verified(response)
@@ -137,7 +137,7 @@ def test_a_saml_response_without_a_valid_signature_is_refused_by_others(flaw: Fl
 
 
 def changed_at(spot: str) -> Callable[[str], str]:
-    """A change of the letter after *spot*, in the assertion."""
+    """Return the response with a changed letter after *spot*."""
 
     def change(xml: str) -> str:
         start = xml.index(spot, xml.index("<saml:Assertion")) + len(spot)
@@ -147,7 +147,7 @@ def changed_at(spot: str) -> Callable[[str], str]:
 
 
 def wrapped(xml: str) -> str:
-    """XML signature wrapping: the signed assertion within the signature, and another assertion in its place."""
+    """Return a response with XML signature wrapping."""
     start, end = xml.index("<saml:Assertion"), xml.index("</saml:Assertion>") + len("</saml:Assertion>")
     original = re.sub("<ds:Signature .*</ds:Signature>", "", xml[start:end], flags=re.DOTALL)
     other = xml[start:end].replace("alice", "admin").replace(' ID="_', ' ID="_f', 1)
@@ -169,7 +169,7 @@ SPOILT: dict[str, Callable[[str], str]] = {
 
 @pytest.mark.parametrize("name", SPOILT)
 def test_a_signature_that_was_changed_is_refused(name: str) -> None:
-    """Whichever part of it was changed, and also where it signs another assertion than the one that is read."""
+    """A changed or moved signature is refused."""
     sts = FakeSTS()
     xml = SPOILT[name](b64decode(sts.idp.saml_response(roles=[ROLE])).decode())
     with pytest.raises(STSError, match="InvalidIdentityToken.*(Response signature invalid|invalid SAML response)"):
@@ -204,7 +204,7 @@ def test_a_token_is_one_for_others() -> None:
     }.items(),
 )
 def test_a_token_with_a_flaw_has_that_one_for_others(flaw: Flaw, error: type[Exception]) -> None:
-    """PyJWT, verifying by the key set, raises the error of that flaw."""
+    """PyJWT raises the error of the flaw."""
     idp = IdentityProvider()
     keys: Any = idp.jwks()["keys"]
     with pytest.raises(error):
@@ -214,14 +214,14 @@ def test_a_token_with_a_flaw_has_that_one_for_others(flaw: Flaw, error: type[Exc
 
 
 def test_a_proof_is_accepted_in_another_process() -> None:
-    """The key is always the same, so that a server of its own accepts the proofs of a test."""
+    """A proof is accepted in another process, because the key is always the same."""
     code = "from stskit.testing import IdentityProvider; print(IdentityProvider().oidc_token())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert FakeSTS().exchange(WebIdentityToken(done.stdout.strip()), Role(ROLE)).subject == "alice"
 
 
 def test_an_unknown_flaw_is_refused() -> None:
-    """The error lists the flaws that can be ordered."""
+    """The error for an unknown flaw lists the valid ones."""
     unknown: Any = "late"
     with pytest.raises(ValueError, match="'late' is not a valid flaw. Pass one of expired, "):
         IDP.oidc_token(flaw=unknown)
@@ -263,7 +263,7 @@ print("fine")
 
 @pytest.mark.case("P23")
 def test_only_signed_proofs_need_the_extra() -> None:
-    """AssumeRole in process and over HTTP, the faults, the clock and the checks do not even try to import it."""
+    """Only signed proofs import the packages of the extra."""
     done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("fine\n", "")
 
@@ -278,7 +278,7 @@ MAKERS: dict[str, Callable[[], object]] = {
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_missing_extra_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the command that installs it, as the remedy."""
+    """The error for a missing extra has the install command."""
     for library in ("jwt", "jwt.exceptions", "jwt.algorithms", "signxml", "signxml.signer", "lxml", "lxml.etree"):
         monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(SourceMissing, match="needs the package .*, which is not installed") as caught:
@@ -288,7 +288,7 @@ def test_a_missing_extra_is_named(name: str, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("seconds", [0, 899, 43_201, 10**12, -5])
 def test_an_assertion_with_a_session_duration_out_of_range_is_refused(seconds: int, tmp_path: Path) -> None:
-    """STS answers with ValidationError, also over HTTP; the fake server goes on."""
+    """A SessionDuration outside its limits is a ValidationError, and the fake continues."""
     fake = FakeSTS()
     path = tmp_path / "response"
     path.touch(0o600)

@@ -63,7 +63,7 @@ TESTS = """
 
 @pytest.fixture(params=["installed", pytest.param("source", marks=IN_SOURCE_TREE)])
 def plugin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Options for the plugin as it is installed, and for the one in the source tree."""
+    """Return the options for the installed plugin, or for the plugin of the source tree."""
     monkeypatch.delitem(sys.modules, "stskit.testing.pytest_plugin", raising=False)  # pytest rewrites it when it loads
     return [] if request.param == "installed" else ["-p", "no:stskit", "-p", "stskit.testing.pytest_plugin"]
 
@@ -72,7 +72,7 @@ def plugin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> l
 def test_the_fixtures_are_there_without_any_import(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, plugin: list[str]
 ) -> None:
-    """Each has its part; the one that serves points code to the fake, and leaves the environment as it was."""
+    """Pytest finds the fixtures, and stskit_aws points code to the fake and restores the environment."""
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     monkeypatch.setenv("AWS_PROFILE", "mine")
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
@@ -87,7 +87,7 @@ def test_the_fixtures_are_there_without_any_import(
 def test_boto3_may_come_in_with_the_test(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, plugin: list[str]
 ) -> None:
-    """Then there is no default session to replace, and the one that the test made is forgotten."""
+    """If a test imports boto3, its default session is removed afterwards."""
     monkeypatch.delitem(sys.modules, "boto3")
     pytester.makepyfile("""
         import sys
@@ -106,7 +106,7 @@ def test_boto3_may_come_in_with_the_test(
 
 
 def test_nothing_of_stskit_is_loaded_for_a_run_without_its_fixtures(pytester: pytest.Pytester) -> None:
-    """Although the plugin is there: it is a module outside of the package."""
+    """A run without its fixtures loads no module of stskit."""
     pytester.makepyfile("""
         import sys
 
@@ -120,7 +120,7 @@ def test_nothing_of_stskit_is_loaded_for_a_run_without_its_fixtures(pytester: py
 
 @IN_SOURCE_TREE
 def test_the_installed_plugin_is_the_one_of_the_source_tree() -> None:
-    """An editable install has a copy; where this fails, install it again: pip install -e ."""
+    """The installed plugin is equal to that of the source tree. If not, run pip install -e . again."""
     (found,) = entry_points(group="pytest11", name="stskit")
     installed = found.load().__file__
     assert installed is not None
@@ -131,7 +131,7 @@ def test_the_installed_plugin_is_the_one_of_the_source_tree() -> None:
     "module", ["pytest_stskit", pytest.param("stskit.testing.pytest_plugin", marks=IN_SOURCE_TREE)]
 )
 def test_a_comparison_names_the_attributes_that_differ(module: str) -> None:
-    """Of values of stskit, by their masked repr; other comparisons are left alone."""
+    """A failed comparison of values of stskit names the attributes that differ, with masks."""
     compare = import_module(module).pytest_assertrepr_compare
     keys = Credentials("AKIA", "canary")
     assert compare("==", "a", "b") is None
@@ -166,7 +166,7 @@ class Slots:
 
 
 class Odd:
-    """A class with a single slot, given as text."""
+    """A class with a single slot."""
 
     __slots__ = "keys"  # noqa: PLC0205 - as some do
 
@@ -192,7 +192,7 @@ CONTAINERS: dict[str, tuple[Callable[[Any], object], str]] = {
 @pytest.mark.case("P46")
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_a_container_of_secrets_is_compared_by_masks(name: str) -> None:
-    """However deep they are; the parts that differ are named."""
+    """A failed comparison of containers with secrets shows masks and the parts that differ."""
     make, differing = CONTAINERS[name]
     shown = compare()("==", make(ONE), make(TWO))
     assert "canary" not in "\n".join(shown)
@@ -200,14 +200,14 @@ def test_a_container_of_secrets_is_compared_by_masks(name: str) -> None:
 
 
 def test_a_text_that_holds_a_secret_is_masked_too() -> None:
-    """A test may build such a text; short secrets would mask anything and stay."""
+    """A text that contains a secret is masked. Short secrets are not."""
     shown = compare()("in", f"x{ONE.secret_access_key}x", [ONE.secret_access_key])
     assert shown == ["'x***x' in [Secret('***')]"]
     assert compare()("==", "ab", [Credentials("AKIA", "a")])[0].startswith("'ab' == [<Credentials AKIA: ")
 
 
 def test_other_comparisons_stay_as_pytest_shows_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also of containers of values of stskit that hold no secret; and always where stskit is not in use."""
+    """Other comparisons are shown as pytest shows them."""
     assert compare()("==", [Profile("a")], [Profile("b")]) is None
     assert compare()("==", [sys], [pytest]) is None
     monkeypatch.delitem(sys.modules, "stskit")
@@ -215,7 +215,7 @@ def test_other_comparisons_stay_as_pytest_shows_them(monkeypatch: pytest.MonkeyP
 
 
 def test_a_container_in_itself_is_compared_once() -> None:
-    """As caches of parents and children have it."""
+    """A container that contains itself is compared once."""
     left: list[object] = [ONE]
     right: list[object] = [TWO]
     left.append(left)
@@ -226,7 +226,7 @@ def test_a_container_in_itself_is_compared_once() -> None:
 
 
 def compare() -> Callable[[str, object, object], Any]:
-    """The hook of the source tree where there is one, so that its coverage is seen."""
+    """Return the hook of the source tree if there is one, so that coverage sees it."""
     module = import_module("stskit.testing.pytest_plugin" if SOURCE.exists() else "pytest_stskit")
     found: Callable[[str, object, object], Any] = module.pytest_assertrepr_compare
     return found
@@ -237,7 +237,7 @@ def compare() -> Callable[[str, object, object], Any]:
 def test_no_runner_shows_a_secret_letter_by_letter(
     options: list[str], pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pytest where nothing is shortened, as on CI, and unittest in it; without the plugin as well."""
+    """Neither pytest nor unittest shows a secret letter by letter."""
     monkeypatch.setenv("CI", "true")
     pytester.makepyfile("""
         import dataclasses, unittest
@@ -274,7 +274,7 @@ def test_no_runner_shows_a_secret_letter_by_letter(
 
 
 def test_the_kit_loads_botocore_with_the_first_call() -> None:
-    """Importing it costs no more than stskit, and a little."""
+    """The test kit loads botocore with the first call."""
     code = (
         "import sys, stskit.testing; print([name for name in ('botocore', 'boto3', 'pytest') if name in sys.modules])"
     )

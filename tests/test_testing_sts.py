@@ -77,7 +77,7 @@ def test_a_first_test_is_three_lines() -> None:
 
 
 def test_it_is_all_that_an_sts_is() -> None:
-    """By the protocols of stskit."""
+    """FakeSTS fulfils the protocols of stskit."""
     sts: STS = FakeSTS()
     operations: STSOperations = FakeSTS()
     assert all([sts, operations])
@@ -86,7 +86,7 @@ def test_it_is_all_that_an_sts_is() -> None:
 
 
 def test_a_session_is_as_those_of_aws(sts: FakeSTS) -> None:
-    """Key, ARN, id, end; each session has keys of its own, and it says who it is."""
+    """A session has a key, an ARN, an ID and an expiration as in AWS."""
     role = Role(ROLE, session_name="me", tags={"team": "blue"}, source_identity="alice", duration=900)
     one, two = (sts.exchange(sts.user(), role) for _ in range(2))
     assert one.access_key_id.startswith("ASIA")
@@ -107,7 +107,7 @@ def test_a_session_is_as_those_of_aws(sts: FakeSTS) -> None:
 
 
 def test_a_user_is_as_those_of_aws(sts: FakeSTS) -> None:
-    """The same user has the same id; keys of the test's own can be made known; forgotten ones are not."""
+    """A user has the same ID for all its keys, and keys can be added and removed."""
     keys = Credentials("AKIAIOSFODNN7EXAMPLE", "canary")
     assert sts.user("bob", keys) is keys
     who = caller_identity(keys, sts=sts)
@@ -120,7 +120,7 @@ def test_a_user_is_as_those_of_aws(sts: FakeSTS) -> None:
 
 
 def test_what_a_saml_response_says_comes_back(sts: FakeSTS) -> None:
-    """And decides the name and the length of the session."""
+    """The response to a SAML assertion has its content."""
     given = sts.exchange(
         saml(
             sts,
@@ -143,13 +143,13 @@ def test_what_a_saml_response_says_comes_back(sts: FakeSTS) -> None:
 
 
 def test_what_a_token_says_comes_back(sts: FakeSTS) -> None:
-    """Of several audiences the one that is known."""
+    """The response to a token has its content, with the known one of several audiences."""
     given = sts.exchange(token(sts, subject="bob", audience=["x", "sts.amazonaws.com"]), Role(ROLE))
     assert (given.subject, given.issuer, given.audience) == ("bob", "https://idp.example.com", "sts.amazonaws.com")
 
 
 def test_a_users_session_lasts_twelve_hours_or_as_asked(sts: FakeSTS) -> None:
-    """It is the same user, and makes no further one."""
+    """A session of a user lasts twelve hours, or the given time."""
     user = sts.user()
     given = sts.session_token(user)
     assert given.expiration == START + timedelta(hours=12)
@@ -162,7 +162,7 @@ def test_a_users_session_lasts_twelve_hours_or_as_asked(sts: FakeSTS) -> None:
 
 
 def test_a_token_has_the_size_that_was_asked_for(sts: FakeSTS) -> None:
-    """At least; where botocore knows the parameter."""
+    """A session token has at least the given size."""
     model = create_loader().load_service_model("sts", "service-2")
     shape: Any = ServiceModel(model, "sts").operation_model("AssumeRole").input_shape
     if "MinimumSessionTokenSize" not in shape.members:
@@ -173,7 +173,7 @@ def test_a_token_has_the_size_that_was_asked_for(sts: FakeSTS) -> None:
 
 
 def test_accounts_and_partitions_are_those_of_the_role() -> None:
-    """A role without an account is in that of the users."""
+    """Account and partition are those of the role."""
     sts = FakeSTS(account="210987654321")
     china = sts.exchange(sts.user(), Role("arn:aws-cn:iam::123456789012:role/R", session_name="me"))
     assert china.assumed_role_arn == "arn:aws-cn:sts::123456789012:assumed-role/R/me"
@@ -195,7 +195,7 @@ def test_accounts_and_partitions_are_those_of_the_role() -> None:
 def test_keys_that_are_not_quite_right_are_refused(
     sts: FakeSTS, change: Callable[[Credentials], Credentials], code: str
 ) -> None:
-    """Each with its own code, status 403, and no secret in the error."""
+    """Wrong keys are refused with the code of AWS and status 403, without a secret."""
     session = sts.exchange(sts.user(), Role(ROLE))
     error = refusal(sts, change(session), Role(ROLE))
     assert (error.code, error.http_status, error.operation, error.role_arn) == (code, 403, "AssumeRole", ROLE)
@@ -208,7 +208,7 @@ def test_keys_that_are_not_quite_right_are_refused(
 
 
 def test_a_session_ends_by_the_clock_of_the_fake(sts: FakeSTS, clock: ManualClock) -> None:
-    """To the second."""
+    """A session expires by the clock of the fake, to the second."""
     session = sts.exchange(sts.user(), Role(ROLE))
     clock.advance(timedelta(hours=1, seconds=-1))
     assert caller_identity(session, sts=sts)
@@ -234,7 +234,7 @@ SAML_REFUSALS: dict[str, tuple[dict[str, Any], str, str]] = {
 
 @pytest.mark.parametrize("name", SAML_REFUSALS)
 def test_a_saml_response_that_aws_would_refuse_is_refused(sts: FakeSTS, name: str) -> None:
-    """With the code and the words of AWS, and the remedy that stskit has for them."""
+    """Each SAML response that AWS refuses is refused, with the code, message and remedy."""
     order, code, says = SAML_REFUSALS[name]
     proof = saml(sts, **order)
     if name == "account":
@@ -245,7 +245,7 @@ def test_a_saml_response_that_aws_would_refuse_is_refused(sts: FakeSTS, name: st
 
 
 def test_a_saml_response_is_good_for_five_minutes(sts: FakeSTS, clock: ManualClock) -> None:
-    """From when it was made, whatever it says itself."""
+    """A SAML response is accepted for five minutes after its issue time."""
     proof = saml(sts, not_on_or_after=START + timedelta(hours=1))
     clock.advance(timedelta(minutes=5, seconds=-1))
     assert sts.exchange(proof, Role(ROLE))
@@ -255,14 +255,14 @@ def test_a_saml_response_is_good_for_five_minutes(sts: FakeSTS, clock: ManualClo
 
 @pytest.mark.parametrize("text", ["AAAA", "PHhtbC8+", "canary!canary", "/////w=="])
 def test_what_is_no_saml_response_is_refused(sts: FakeSTS, text: str) -> None:
-    """Whether it is no XML, no response, no base64 or no text."""
+    """Text that is not a SAML response is refused."""
     error = refusal(sts, SAMLAssertion(text, sts.idp.provider_arn(ROLE)), Role(ROLE))
     assert (error.code, error.http_status) == ("InvalidIdentityToken", 400)
     assert "invalid SAML response" in str(error)
 
 
 def test_a_role_that_is_not_offered_is_refused_on_both_sides(sts: FakeSTS) -> None:
-    """By stskit before the call, and by the fake where stskit does not look: the assertion is for another role."""
+    """Both stskit and the fake refuse a role that is not offered."""
     proof = saml(sts)
     with pytest.raises(RoleNotOffered):
         sts.exchange(proof, Role(HUB))
@@ -271,7 +271,7 @@ def test_a_role_that_is_not_offered_is_refused_on_both_sides(sts: FakeSTS) -> No
 
 
 def test_another_issuer_is_refused(sts: FakeSTS) -> None:
-    """Of assertions and of tokens."""
+    """Proofs of another issuer are refused."""
     other = IdentityProvider("https://other.example", clock=ManualClock(START))
     error = refusal(sts, SAMLAssertion(other.saml_response(roles=[ROLE])), Role(ROLE))
     assert (error.code, "Issuer not present in specified provider" in str(error)) == ("InvalidIdentityToken", True)
@@ -298,7 +298,7 @@ TOKEN_REFUSALS: dict[str, tuple[dict[str, Any], str, str]] = {
 
 @pytest.mark.parametrize("name", TOKEN_REFUSALS)
 def test_a_token_that_aws_would_refuse_is_refused(sts: FakeSTS, name: str) -> None:
-    """With the code and the words of AWS."""
+    """Each token that AWS refuses is refused, with the code and message."""
     order, code, says = TOKEN_REFUSALS[name]
     proof = token(sts, **order)
     if name == "kid":
@@ -310,14 +310,14 @@ def test_a_token_that_aws_would_refuse_is_refused(sts: FakeSTS, name: str) -> No
 
 @pytest.mark.parametrize("text", ["opaque", "a.b.c", "e30.e30.", "W10.W10.x", "aa.b", "....", "%%%%.e30.x"])
 def test_what_is_no_token_is_refused(sts: FakeSTS, text: str) -> None:
-    """An access token, for example."""
+    """Text that is not a token is refused."""
     error = refusal(sts, WebIdentityToken(text), Role(ROLE))
     assert (error.code, "is not a valid JWT" in str(error)) == ("InvalidIdentityToken", True)
 
 
 @pytest.mark.parametrize("header", [{"alg": "RS512"}, {"kid": "other"}])
 def test_a_token_must_name_the_key_and_its_algorithm(sts: FakeSTS, header: dict[str, str]) -> None:
-    """A signature by the right key alone is not enough. Only the private key of the kit can show this."""
+    """A token must name its key and its algorithm."""
     keys: Any = sts.idp.jwks()["keys"]
     claims = jwt.decode(token(sts).value, options={"verify_signature": False})
     headers = {"kid": keys[0]["kid"], **header}
@@ -336,7 +336,7 @@ def test_a_token_without_nbf_counts_from_iat(sts: FakeSTS) -> None:
 
 
 def test_the_longest_session_is_the_roles(sts: FakeSTS) -> None:
-    """Its default is cut to it."""
+    """A session lasts at most the maximum of the role."""
     sts.roles[ROLE] = Trust(max_duration=timedelta(minutes=30))
     error = refusal(sts, sts.user(), Role(ROLE, duration=1801))
     assert (error.code, error.http_status) == ("ValidationError", 400)
@@ -359,14 +359,14 @@ def test_a_chained_role_lasts_an_hour_at_most(sts: FakeSTS) -> None:
 
 @pytest.mark.parametrize("policy", ["no json", "[]", "{}", "[" * 5000])
 def test_a_policy_that_is_none_is_refused(sts: FakeSTS, policy: str) -> None:
-    """And one that is, is not."""
+    """An invalid policy is refused, and a valid one is accepted."""
     error = refusal(sts, sts.user(), Role(ROLE, policy=policy))
     assert (error.code, error.http_status) == ("MalformedPolicyDocument", 400)
     assert sts.exchange(sts.user(), Role(ROLE, policy={"Statement": []}, policy_arns=[f"{ROLE}x"])).packed_policy_size
 
 
 def test_policies_and_tags_have_to_fit(sts: FakeSTS) -> None:
-    """Together, transitive tags of the roles before included."""
+    """Policies and tags together, with transitive tags, must fit into the packed size."""
     import secrets
 
     def tags(prefix: str) -> dict[str, str]:
@@ -383,7 +383,7 @@ def test_policies_and_tags_have_to_fit(sts: FakeSTS) -> None:
 
 
 def test_tags_that_contradict_are_refused(sts: FakeSTS) -> None:
-    """One that the chain has already; the others are stskit's own errors."""
+    """A tag that changes a transitive tag is refused."""
     hub = sts.exchange(sts.user(), Role(HUB, tags={"a": "1", "b": "2"}, transitive_tag_keys=["a"]))
     assert refusal(sts, hub, Role(ROLE, tags={"a": "1"})).code == "InvalidParameterValue"
     assert refusal(sts, hub, Role(ROLE, tags={"A": "1"})).code == "InvalidParameterValue"
@@ -400,7 +400,7 @@ def denied(sts: FakeSTS, proof: Proof, role: Role) -> str:
 
 
 def test_a_role_that_does_not_exist_is_denied_as_one_that_does_not_trust(sts: FakeSTS) -> None:
-    """AWS does not tell them apart either."""
+    """A missing role and an untrusted caller get the same error."""
     sts.roles.update({ROLE: None, HUB: Trust(callers=())})
     for arn in (ROLE, HUB):
         said = denied(sts, sts.user(), Role(arn))
@@ -415,7 +415,7 @@ def test_a_role_that_does_not_exist_is_denied_as_one_that_does_not_trust(sts: Fa
 
 
 def test_callers_are_named_by_patterns(sts: FakeSTS) -> None:
-    """Users, roles, sessions, SAML providers and issuers."""
+    """Callers are matched by patterns of users, roles, sessions, SAML providers and issuers."""
     sts.roles[ROLE] = Trust(["*:user/alice", HUB])
     assert sts.exchange(sts.user("alice"), Role(ROLE))
     assert denied(sts, sts.user("bob"), Role(ROLE))
@@ -442,7 +442,7 @@ def test_callers_are_named_by_patterns(sts: FakeSTS) -> None:
     ],
 )
 def test_what_a_role_asks_for_has_to_come(sts: FakeSTS, trust: Trust, options: dict[str, Any]) -> None:
-    """And then it may be assumed; an identity provider's proof has to bring it along."""
+    """A role with conditions is denied without them, and allowed with them."""
     sts.roles[ROLE] = trust
     assert denied(sts, sts.user(), Role(ROLE))
     assert denied(sts, saml(sts), Role(ROLE))
@@ -451,7 +451,7 @@ def test_what_a_role_asks_for_has_to_come(sts: FakeSTS, trust: Trust, options: d
 
 
 def test_the_limits_themselves_are_taken(sts: FakeSTS) -> None:
-    """The longest session, as many policies as there may be, and a clock that is just not too far off."""
+    """Values exactly at the limits are accepted."""
     sts.roles[ROLE] = Trust(max_duration=timedelta(hours=2))
     policies = [f"arn:aws:iam::aws:policy/P{number}" for number in range(10)]
     assert sts.exchange(sts.user(), Role(ROLE, duration=timedelta(hours=2), policy_arns=policies))
@@ -462,7 +462,7 @@ def test_the_limits_themselves_are_taken(sts: FakeSTS) -> None:
 
 
 def test_a_proof_counts_from_the_moment_it_says_until_just_before_its_end(sts: FakeSTS, clock: ManualClock) -> None:
-    """An assertion from both its beginning and the moment it was made; a token to the second."""
+    """A proof is valid from its first second until just before its expiration."""
     now, later = clock.now(), clock.now() + timedelta(seconds=1)
     early: list[Proof] = [
         saml(sts, not_before=later, not_on_or_after=later + timedelta(minutes=5)),
@@ -478,7 +478,7 @@ def test_a_proof_counts_from_the_moment_it_says_until_just_before_its_end(sts: F
 
 
 def test_what_an_assertion_brings_along_counts(sts: FakeSTS) -> None:
-    """Tags and source identity."""
+    """Tags and source identity of an assertion are used."""
     sts.roles[ROLE] = Trust(tags=["team"], source_identity=True)
     assert sts.exchange(saml(sts, attributes={"PrincipalTag:Team": "x", "SourceIdentity": "bob"}), Role(ROLE))
     for name in ("aws:bob", "b", "bob the builder"):
@@ -488,7 +488,7 @@ def test_what_an_assertion_brings_along_counts(sts: FakeSTS) -> None:
 
 
 def test_transitive_tags_and_source_identity_go_along_a_chain(sts: FakeSTS) -> None:
-    """Others stay behind, and who is behind it cannot change."""
+    """Transitive tags and the source identity are passed along a chain."""
     sts.roles[ROLE] = Trust(tags=["team"], source_identity=True)
     tags = {"team": "blue", "stays": "here"}
     hub = sts.exchange(sts.user(), Role(HUB, tags=tags, transitive_tag_keys=["team"], source_identity="alice"))
@@ -499,7 +499,7 @@ def test_transitive_tags_and_source_identity_go_along_a_chain(sts: FakeSTS) -> N
 
 
 def test_one_code_serves_for_a_session(sts: FakeSTS) -> None:
-    """For a session that counts as authenticated; the user itself does not."""
+    """One MFA code is enough for a session, and all its calls are authenticated."""
     sts.roles[ROLE] = Trust(mfa=True)
     user = sts.user()
     session = SessionToken(Static(user), MFA(SERIAL, "654321"), sts=sts).fetch()
@@ -508,7 +508,7 @@ def test_one_code_serves_for_a_session(sts: FakeSTS) -> None:
 
 
 def test_a_session_of_a_role_knows_nothing_of_codes(sts: FakeSTS) -> None:
-    """It does not count as authenticated, whatever its own role asked for, and it has no device."""
+    """A session of a role is not authenticated with MFA."""
     sts.roles[ROLE] = sts.roles[HUB] = Trust(mfa=True)
     session = SessionToken(Static(sts.user()), MFA(SERIAL, "654322"), sts=sts).fetch()
     for hub in (sts.exchange(session, Role(HUB)), sts.exchange(sts.user(), Role(HUB, mfa=MFA(SERIAL, "654323")))):
@@ -521,7 +521,7 @@ def test_a_session_of_a_role_knows_nothing_of_codes(sts: FakeSTS) -> None:
 
 @pytest.mark.case("P22")
 def test_faults_come_one_for_each_call(sts: FakeSTS) -> None:
-    """None stands for a call that goes well, and after the last all do."""
+    """Each fault of next() applies to one call. None is a call without a fault."""
     user = sts.user()
     sts.next(Throttle(), None, Throttle("Slow down"))
     error = refusal(sts, user, Role(ROLE))
@@ -556,7 +556,7 @@ def test_a_fault_may_last_until_told_otherwise(sts: FakeSTS) -> None:
     ],
 )
 def test_no_usable_answer_is_unavailable(sts: FakeSTS, fault: Any, kind: str) -> None:
-    """Of the kind that it is on the wire."""
+    """Each invalid response is an STSUnavailable of the same kind as over HTTP."""
     user = sts.user()
     sts.next(fault)
     with pytest.raises(STSUnavailable) as caught:
@@ -566,7 +566,7 @@ def test_no_usable_answer_is_unavailable(sts: FakeSTS, fault: Any, kind: str) ->
 
 
 def test_a_field_that_is_missing_is_one_that_nobody_needs(sts: FakeSTS) -> None:
-    """Or one of another answer."""
+    """A missing field that is not needed causes no error."""
     user = sts.user()
     sts.next(Incomplete("AssumedRoleUser"), Incomplete("Arn"), GiveExpired())
     assert sts.exchange(user, Role(ROLE)).assumed_role_arn is None
@@ -596,7 +596,7 @@ def test_a_clock_that_is_off_shows(sts: FakeSTS) -> None:
 
 
 def test_a_refresh_that_fails_keeps_what_is_valid(sts: FakeSTS, clock: ManualClock) -> None:
-    """What the kit is for: an hour, a refusal and a recovery, in no time."""
+    """A failed refresh keeps valid credentials, which the test kit shows without waiting."""
     cached = Cached(AssumedRole(ROLE, source=Static(sts.user()), sts=sts), clock=clock)
     first = cached.fetch()
     clock.advance(timedelta(minutes=46))
@@ -631,7 +631,7 @@ def test_calls_are_remembered_without_showing_secrets(sts: FakeSTS) -> None:
 
 
 def test_contexts_are_remembered_without_showing_secrets(sts: FakeSTS) -> None:
-    """They are tokens too, deep in a list."""
+    """The context assertions of recorded calls are masked."""
     context = ProvidedContext(ROLE, Secret("canary-context"))
     sts.exchange(sts.user(), Role(ROLE, provided_contexts=[context]))
     sent = sts.calls[-1].parameters["ProvidedContexts"]
@@ -640,7 +640,7 @@ def test_contexts_are_remembered_without_showing_secrets(sts: FakeSTS) -> None:
 
 
 def test_what_stskit_refuses_itself_is_no_call(sts: FakeSTS) -> None:
-    """As with `BotocoreSTS`, by the same code."""
+    """A call that stskit rejects is not recorded."""
     with pytest.raises(RoleError, match="external_id cannot be used with"):
         sts.exchange(token(sts), Role(ROLE, external_id="id"))
     with pytest.raises(RoleError, match="does not know the parameter New"):

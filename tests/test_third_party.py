@@ -15,7 +15,7 @@ FILES = sorted(path for folder in ("src", "tests") for path in (EXAMPLE / folder
 
 
 def taken(tree: ast.AST) -> Iterator[tuple[str, str]]:
-    """The modules of stskit that a file imports from, each with a name that it takes; "" where it takes the module."""
+    """Return the modules of stskit that a file imports, each with the imported name, or ""."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, "") for alias in node.names if alias.name.split(".")[0] == "stskit")
@@ -26,7 +26,7 @@ def taken(tree: ast.AST) -> Iterator[tuple[str, str]]:
 @pytest.mark.case("P17")
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(EXAMPLE)))
 def test_it_uses_public_names_only(path: Path) -> None:
-    """Each name that it takes from stskit is in the `__all__` of a public module."""
+    """The example package imports only public names of stskit."""
     text = path.read_text()
     assert "stskit._" not in text
     for module, name in taken(ast.parse(text)):
@@ -34,6 +34,6 @@ def test_it_uses_public_names_only(path: Path) -> None:
 
 
 def test_it_is_checked_as_a_source_a_sink_and_a_cache() -> None:
-    """Its own tests ask for all three checks of `stskit.testing`."""
+    """The tests of the example package use all three checks."""
     found = {each for path in FILES for each in taken(ast.parse(path.read_text()))}
     assert {("stskit.testing", f"check_{part}") for part in ("source", "sink", "cache")} <= found

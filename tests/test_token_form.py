@@ -70,7 +70,7 @@ def token_file(folder: Path, text: str) -> Path:
 
 @pytest.mark.parametrize(("text", "what"), MISTAKES)
 def test_what_is_not_a_token_is_refused_by_name(text: str, what: str, tmp_path: Path) -> None:
-    """STS gets no call; the error has a remedy and nothing of the text."""
+    """Text that is not a token is refused by its name, without a call."""
     sts = FakeSTS()
     with pytest.raises(ProofInvalid) as caught:
         AssumedRole(ROLE, source=OIDCTokenFile(token_file(tmp_path, text)), sts=sts).fetch()
@@ -83,7 +83,7 @@ def test_what_is_not_a_token_is_refused_by_name(text: str, what: str, tmp_path: 
 
 @pytest.mark.parametrize("text", ['"canary"', "[]", '{"a": 1}', "null"])
 def test_a_field_of_json_is_judged_alike(text: str, tmp_path: Path) -> None:
-    """A token that was encoded twice, and JSON where no field was named."""
+    """A JSON field is checked like a file."""
     with pytest.raises(ProofInvalid, match="contains (a text in quotes|JSON|the word 'null')"):
         OIDCTokenFile(token_file(tmp_path, json.dumps({"t": text})), json_field="t").fetch()
     with pytest.raises(ProofInvalid):
@@ -104,6 +104,6 @@ def test_a_field_of_json_is_judged_alike(text: str, tmp_path: Path) -> None:
     ],
 )
 def test_an_opaque_token_is_still_sent(token: str, tmp_path: Path) -> None:
-    """Amazon and Facebook issue such tokens; STS decides by their provider ID."""
+    """An opaque token is sent."""
     with pytest.warns(StskitWarning, match="not a JSON Web Token"):
         assert OIDCTokenFile(token_file(tmp_path, token)).fetch().value == token

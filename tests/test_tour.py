@@ -23,7 +23,7 @@ TOUR = Path(__file__).parent.parent / "docs" / "examples" / "tour.py"
 
 @pytest.fixture
 def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the tour puts temporary files."""
+    """Return the folder for temporary files of the tour."""
     folder = tmp_path / "scratch"
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
@@ -38,7 +38,7 @@ def tour(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 def processes_of(folder: Path) -> Iterator[int]:
-    """Processes that were started with *folder* in their arguments or their environment."""
+    """Return the processes with *folder* in their arguments or environment."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
             seen = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
@@ -50,7 +50,7 @@ def processes_of(folder: Path) -> Iterator[int]:
 
 @pytest.mark.case("P37")
 def test_it_does_the_main_job(scratch: Path, home: Path) -> None:
-    """Three proofs, three sinks, new keys after the first have expired; and a hostile environment does not matter."""
+    """The tour uses three proofs and three sinks, and refreshes, also in a hostile environment."""
     (home / ".aws").mkdir()
     (home / ".aws" / "credentials").write_text("[default]\naws_access_key_id = MINE\n")
     done = tour(AWS_PROFILE="no-such-profile", AWS_ACCESS_KEY_ID="MINE", AWS_ENDPOINT_URL="http://127.0.0.1:9")
@@ -64,14 +64,14 @@ def test_it_does_the_main_job(scratch: Path, home: Path) -> None:
 
 
 def test_sts_asks_the_identity_provider(aws: LocalAWS, scratch: Path) -> None:
-    """The token is verified with keys that STS has fetched, and the tour shows the request."""
+    """SeaweedFS verifies the token with the keys of the identity provider, and the tour shows the request."""
     if not aws.has_seaweedfs:
         pytest.skip("SeaweedFS has no wheel for this platform, and moto verifies nothing")
     assert "GET /jwks" in tour().stdout
 
 
 def test_it_goes_on_without_seaweedfs(scratch: Path) -> None:
-    """Moto serves all, and the tour says so."""
+    """Without SeaweedFS, the tour uses moto and says so."""
     done = tour("--without-seaweedfs")
     assert (done.returncode, done.stderr) == (0, "")
     assert "moto is the STS" in done.stdout
@@ -83,7 +83,7 @@ def test_it_goes_on_without_seaweedfs(scratch: Path) -> None:
 def test_it_does_the_same_with_a_role_of_ones_own(
     proof: str, aws: LocalAWS, base: Credentials, scratch: Path, tmp_path: Path, home: Path
 ) -> None:
-    """Each kind of proof goes to all three sinks; the user's own files are read and not written."""
+    """With a role of the user, the tour uses each kind of proof, and changes no file of the user."""
     file = tmp_path / "proof"
     match proof:
         case "--profile":
@@ -125,7 +125,7 @@ def test_it_does_the_same_with_a_role_of_ones_own(
     ],
 )
 def test_wrong_arguments_are_explained(arguments: list[str], status: int, message: str, scratch: Path) -> None:
-    """In a line, and not by a traceback."""
+    """Wrong arguments are explained in one line."""
     done = tour(*arguments)
     assert done.returncode == status
     assert message in done.stderr
@@ -151,7 +151,7 @@ os.execv(sys.argv[1], sys.argv[1:])
     ],
 )
 def test_an_interrupted_tour_leaves_nothing_behind(number: signal.Signals, lines: int, scratch: Path) -> None:
-    """No server and no folder, whenever the signal comes and whichever it is; as a terminal sends it, to the group."""
+    """After a signal at any moment, no server and no folder of the tour remains."""
     if not Path("/proc/self/environ").exists():
         pytest.skip("needs /proc to look for processes that are left")
     start = [sys.executable, "-c", AS_A_TERMINAL_DOES]

@@ -21,7 +21,7 @@ from stskit._io.transient_locks import hold, remove_unused
 
 
 class SteppingTime:
-    """Time for the lock: every pause moves it, and may do something."""
+    """A clock that each pause of the lock moves."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object] = lambda: None) -> None:
         self.seconds, self.pauses, self.meanwhile = 0.0, 0, meanwhile
@@ -50,7 +50,7 @@ def is_free(path: str) -> bool:
 @pytest.mark.case("P104")
 @pytest.mark.parametrize("problem", [None, ValueError, KeyboardInterrupt])
 def test_the_lock_ends_with_the_block_and_its_file_too(path: str, problem: type[BaseException] | None) -> None:
-    """Also where the block raises."""
+    """The lock and its file are removed at the end of the block, also after an exception."""
     try:
         with hold(path, 0):
             assert os.path.exists(path)
@@ -64,7 +64,7 @@ def test_the_lock_ends_with_the_block_and_its_file_too(path: str, problem: type[
 
 
 def test_a_waiter_gets_the_lock_when_the_holder_has_finished(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has the removed file open by then, and must not take it for the lock."""
+    """A waiting process gets the lock, and does not use the removed file."""
     first = hold(path, 0)
     first.__enter__()
     time = SteppingTime(monkeypatch, lambda: first.__exit__(None, None, None) if time.pauses == 3 else None)
@@ -75,7 +75,7 @@ def test_a_waiter_gets_the_lock_when_the_holder_has_finished(path: str, monkeypa
 
 
 def test_a_removed_file_that_is_locked_is_not_the_lock(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A waiter that opened the file before its holder removed it, and locks it afterwards, starts again."""
+    """A process that locks a removed file starts again."""
     real = fcntl.flock
     opened: list[int] = []
 
@@ -93,7 +93,7 @@ def test_a_removed_file_that_is_locked_is_not_the_lock(path: str, monkeypatch: p
 
 
 def test_a_waiter_gives_up_in_time(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error names the path."""
+    """The wait for a lock ends with an error that names the path."""
     time = SteppingTime(monkeypatch)
     with hold(path, 0), pytest.raises(TimeoutError, match="another process holds the lock"), hold(path, 7):
         pytest.fail("two holders")
@@ -102,7 +102,7 @@ def test_a_waiter_gives_up_in_time(path: str, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("kind", ["folder", "link"])
 def test_only_a_file_is_a_lock(path: str, kind: str) -> None:
-    """A link is not followed, and its target is not created."""
+    """A link is not a lock, and its target is not created."""
     if kind == "folder":
         os.mkdir(path)
     else:
@@ -113,7 +113,7 @@ def test_only_a_file_is_a_lock(path: str, kind: str) -> None:
 
 
 def test_a_file_system_without_locks_says_so(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error of the system comes out, and no file stays open."""
+    """A file system without locks raises the error of the system, and no file stays open."""
 
     def fail(*_: object) -> None:
         raise OSError(errno.ENOLCK, "no locks")
@@ -124,7 +124,7 @@ def test_a_file_system_without_locks_says_so(path: str, monkeypatch: pytest.Monk
 
 
 def test_what_a_dead_process_left_is_removed_and_a_held_lock_is_not(path: str) -> None:
-    """A link goes as well, and not its target."""
+    """Lock files of dead processes are removed, and locked ones are not."""
     victim = Path(path).with_name("victim")
     victim.touch()
     with hold(path, 0):
@@ -141,7 +141,7 @@ def test_what_a_dead_process_left_is_removed_and_a_held_lock_is_not(path: str) -
 
 @pytest.mark.case("P102")
 def test_a_process_that_is_killed_frees_the_lock(path: str) -> None:
-    """The file that it leaves is used by the next holder, who removes it."""
+    """The lock of a killed process is free, and the next process removes its file."""
     code = f"from stskit._io.transient_locks import hold\nwith hold({path!r}, 0): print('held', flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdout
@@ -155,7 +155,7 @@ def test_a_process_that_is_killed_frees_the_lock(path: str) -> None:
 
 @pytest.mark.parametrize("umask", [0, 0o777])
 def test_every_umask_gives_a_file_of_mode_0600(path: str, umask: int) -> None:
-    """So that the next process of this user can open it."""
+    """With every umask, a lock file has mode 0600."""
     before = os.umask(umask)
     try:
         with hold(path, 0):
@@ -165,7 +165,7 @@ def test_every_umask_gives_a_file_of_mode_0600(path: str, umask: int) -> None:
 
 
 def test_a_forked_child_holds_nothing_and_frees_nothing(path: str) -> None:
-    """It has closed the file; when it leaves the block, the lock of its parent stays."""
+    """A forked child does not hold or release the lock of its parent."""
     with hold(path, 0):
         child = os.fork()
         if not child:  # pragma: no cover - another process
@@ -181,7 +181,7 @@ def test_a_forked_child_holds_nothing_and_frees_nothing(path: str) -> None:
 
 
 def test_many_threads_are_never_in_the_block_together(path: str) -> None:
-    """Each has a file of its own, and some of them remove what seems to be left over."""
+    """Many threads are never in the block at the same time."""
     inside, most, entered = 0, 0, 0
     counting = threading.Lock()
 

@@ -17,14 +17,14 @@ def checked(*paths: Path, cache: Path) -> str:
 
 @pytest.mark.case("P21", "P36")
 def test_right_use_has_right_types_and_wrong_use_is_an_error(tmp_path: Path) -> None:
-    """Sources, sinks and recipes fit together; each line marked in wrong.py is an error, or mypy reports the mark."""
+    """Correct code passes mypy, and each marked line of wrong.py is an error."""
     assert checked(TYPING / "right.py", TYPING / "wrong.py", cache=tmp_path).startswith("Success")
 
 
 @pytest.mark.case("P36")
 @pytest.mark.gate
 def test_each_wrong_use_is_one_error(tmp_path: Path) -> None:
-    """Without the marks there are as many errors as marks."""
+    """Without the marks, mypy reports exactly one error for each."""
     text = (TYPING / "wrong.py").read_text()
     bare = tmp_path / "bare.py"
     bare.write_text(text.replace("# type: ignore", "#"))

@@ -45,7 +45,7 @@ def clock() -> ManualClock:
 
 @pytest.mark.parametrize("kept_in", ["memory", "file"])
 def test_a_cached_in_a_cached_does_not_wait_for_itself(clock: ManualClock, tmp_path: Path, kept_in: str) -> None:
-    """Both look for the same entry of one cache: the inner one goes on with the lock of the outer one."""
+    """A Cached of a Cached with the same cache entry does not block."""
     cache = MemoryCache() if kept_in == "memory" else FileCache(tmp_path / "cache", lock_timeout=3600)
     sts = FakeSTS(clock=clock)
     inner = Cached(AssumedRole(TARGET, source=Static(sts.user()), sts=sts), cache, clock=clock)
@@ -57,7 +57,7 @@ def test_a_cached_in_a_cached_does_not_wait_for_itself(clock: ManualClock, tmp_p
 
 
 def test_two_entries_in_one_refresh_are_locked_each(clock: ManualClock) -> None:
-    """A hub has an entry of its own, which another thread may be about to fill."""
+    """A hub and its role have separate entries and locks in one refresh."""
     sts, locked = FakeSTS(clock=clock), []
 
     class Watched:
@@ -77,7 +77,7 @@ def test_two_entries_in_one_refresh_are_locked_each(clock: ManualClock) -> None:
 
 
 class Wrapper:
-    """What people write around a source or an STS: it passes on all that it does not know."""
+    """A wrapper of a source or an STS that passes unknown attributes on."""
 
     def __init__(self, inner: object) -> None:
         self.inner, self.calls = inner, 0
@@ -95,7 +95,7 @@ class Wrapper:
 
 
 def test_a_wrapper_that_passes_on_unknown_attributes_is_not_left_out(clock: ManualClock) -> None:
-    """The snapshot and the chain of the source inside know nothing of the wrapper."""
+    """A wrapper that passes unknown attributes on stays in use."""
     sts = FakeSTS(clock=clock)
     wrapped = Wrapper(AssumedRole.through(HUB, TARGET, source=Static(sts.user()), sts=sts))
     Cached(wrapped, MemoryCache(), clock=clock).fetch()
@@ -115,7 +115,7 @@ def test_a_wrapper_of_an_sts_makes_each_call_for_a_named_profile_too() -> None:
 
 
 def test_a_mock_is_a_source(clock: ManualClock) -> None:
-    """It has every attribute, and only its `fetch` was set."""
+    """A mock with a fetch is a source."""
     keys = credentials(clock, hours=1)
     source = Mock(**{"fetch.return_value": keys})
     assert Cached(source, clock=clock).fetch() is keys
@@ -126,7 +126,7 @@ def test_a_mock_is_a_source(clock: ManualClock) -> None:
 
 
 class Returning:
-    """A cache that returns the same for each key."""
+    """A cache that returns the same value for each key."""
 
     persistent = False
 
@@ -144,7 +144,7 @@ class Returning:
 
 @pytest.mark.parametrize("found", ["text", b"", {}, 0, Mock()], ids=["text", "bytes", "dict", "zero", "mock"])
 def test_what_a_cache_returns_in_place_of_an_entry_costs_nobody_credentials(clock: ManualClock, found: object) -> None:
-    """It is a warning that names the type, and does not show the value."""
+    """If a cache returns another type, a warning names the type, and the credentials are fetched."""
     keys = credentials(clock, hours=1)
     with pytest.warns(
         CacheWarning, match=f"^Returning returned {type(found).__name__} instead of a CacheEntry. The cache is not used"
@@ -153,14 +153,14 @@ def test_what_a_cache_returns_in_place_of_an_entry_costs_nobody_credentials(cloc
 
 
 def test_an_entry_that_expired_before_it_came_is_not_used(clock: ManualClock) -> None:
-    """It was written by a wrong clock, and its windows would last until after the end."""
+    """A cache entry that was written by a wrong clock is not used."""
     found = CacheEntry(credentials(clock, minutes=1), clock.now() + timedelta(minutes=4))
     keys = credentials(clock, hours=1)
     assert Cached(ScriptedSource(keys), Returning(found), clock=clock).fetch() is keys
 
 
 def test_an_empty_key_is_an_error() -> None:
-    """It may come from a variable that is not set, and all who leave it empty would share credentials."""
+    """An empty key is an error, because all its users would share credentials."""
     with pytest.raises(SourceMissing, match="key is empty") as raised:
         Cached(Static(Credentials("AKIA", "secret")), MemoryCache(), key="")
     assert raised.value.option == "key"
@@ -170,7 +170,7 @@ def test_an_empty_key_is_an_error() -> None:
 
 
 def test_a_listener_may_read_expired_credentials(clock: ManualClock) -> None:
-    """It hears of each failure, and of the expired ones that the caller is served: not of those it reads itself."""
+    """A listener can read expired credentials, and gets no event for its own reads."""
     heard: list[str] = []
 
     class Reading:
@@ -203,7 +203,7 @@ def test_a_new_session_token_under_the_same_key_id_counts_as_new_credentials(clo
 
 
 def test_refused_credentials_need_a_refresh_however_long_they_are_valid(clock: ManualClock) -> None:
-    """And those that have expired by the monotonic clock, as after the wall clock was set back."""
+    """Refused credentials are refreshed, however long they are valid."""
     cached = Cached(ScriptedSource(lambda: credentials(clock, hours=1)), clock=clock)
     live: Any = cached.to(BotocoreSession("us-east-1")).get_credentials()
     assert live.refresh_needed(refresh_in=1)
@@ -219,7 +219,7 @@ def test_refused_credentials_need_a_refresh_however_long_they_are_valid(clock: M
 
 
 def test_a_body_that_was_sent_from_its_middle_is_not_sent_again(clock: ManualClock) -> None:
-    """Botocore would rewind it to its start, and the service would keep other content."""
+    """A request whose body was sent from its middle is not repeated."""
     refusals = _Refusals(Cached(ScriptedSource(lambda: credentials(clock, hours=1)), clock=clock))
     key_id = refusals._cached.fetch().access_key_id
     clock.advance(2 * MINUTE)
@@ -236,7 +236,7 @@ def test_a_body_that_was_sent_from_its_middle_is_not_sent_again(clock: ManualClo
 
 
 def test_a_reader_waits_where_the_credentials_expire_during_the_refresh_of_another_thread() -> None:
-    """At its look they were valid, and when the lock was found taken they no longer were."""
+    """A reader waits if the credentials expire during the refresh of another thread."""
     clock = ManualClock(START)
     entered, go = threading.Event(), threading.Event()
 
@@ -272,7 +272,7 @@ def test_a_reader_waits_where_the_credentials_expire_during_the_refresh_of_anoth
 
 
 class Configured:
-    """An STS that notes which profile it was configured by, for each call."""
+    """An STS that records the profile of each call."""
 
     def __init__(self, used: list[str | None], profile: str | None = None) -> None:
         self.used, self.profile = used, profile
@@ -289,7 +289,7 @@ class Configured:
 def test_the_endpoint_of_a_named_profile_counts_for_a_fleet(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wrap: Callable[[Profile], Any]
 ) -> None:
-    """As it does for a single role."""
+    """The endpoint of a named profile applies to assume_all."""
     (tmp_path / "config").write_text("[profile base]\naws_access_key_id=AKIA\naws_secret_access_key=secret\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     used: list[str | None] = []
@@ -298,7 +298,7 @@ def test_the_endpoint_of_a_named_profile_counts_for_a_fleet(
 
 
 def test_a_fleet_replaces_the_key_of_its_hub_that_sts_refuses(clock: ManualClock) -> None:
-    """Once for all roles, as for one role."""
+    """assume_all replaces a refused key of its hub once for all roles."""
     sts = FakeSTS(clock=clock)
     hub = Cached(AssumedRole(HUB, source=Static(sts.user()), sts=sts), clock=clock)
     dead = hub.fetch().access_key_id
@@ -358,7 +358,7 @@ def test_a_fleet_whose_thread_cannot_be_started_makes_no_more_calls(monkeypatch:
 
 
 def test_a_forked_child_does_not_wait_for_the_workers_of_its_parent() -> None:
-    """Their threads do not exist there. The parent goes on."""
+    """A forked child does not wait for the threads of its parent."""
     sts = FakeSTS()
     outcomes = assume_all([HUB, TARGET], source=Static(sts.user()), sts=sts, workers=1)
     next(outcomes)
@@ -404,7 +404,7 @@ def _class_of_error(recipe: AssumedRole) -> str:
 
 
 def test_a_handler_can_begin_an_exchange_while_its_thread_begins_one() -> None:
-    """The signal came while the thread held the lock of the watchdog."""
+    """A signal handler can start an exchange while its thread starts one."""
 
     class Over:
         is_over = True
@@ -431,7 +431,7 @@ def test_a_handler_can_read_a_kept_stream_while_its_thread_reads_it(tmp_path: Pa
 
 
 def _in_thread(work: Callable[[], Any]) -> Any:
-    """Return what *work* returns; a thread that hangs does not hold up the run."""
+    """Return the result of *work* in another thread with a time limit."""
     results: list[Any] = []
     thread = threading.Thread(target=lambda: results.append(work()), daemon=True)
     thread.start()

@@ -60,7 +60,7 @@ WEB = WebIdentityToken(jwt.encode({"sub": "alice"}, "a key that is long enough f
     ],
 )
 def test_a_url_that_leaves_this_machine_without_tls_is_refused(url: str) -> None:
-    """The host that counts is the one that urllib3 connects to, whatever another parser finds in the URL."""
+    """A URL to another machine without TLS is refused, with the host that urllib3 uses."""
     with pytest.raises(PlaintextError):
         check_url(url)
 
@@ -70,7 +70,7 @@ def test_a_url_that_leaves_this_machine_without_tls_is_refused(url: str) -> None
     ["https://sts.example/", "HTTPS://sts.example", "http://127.0.0.1:1/", "http://[::1]:1/", "http://LOCALHOST./"],
 )
 def test_tls_and_this_machine_are_allowed(url: str) -> None:
-    """TLS anywhere, and a loopback address without."""
+    """TLS to any host, and a loopback address without TLS, are allowed."""
     check_url(url)
 
 
@@ -81,7 +81,7 @@ def test_tls_and_this_machine_are_allowed(url: str) -> None:
 def test_a_localhost_name_counts_by_its_addresses(
     addresses: list[str], error: type[Exception] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A name that ends in .localhost is this machine only if each of its addresses is a loopback address."""
+    """A name that ends in .localhost is allowed if all its addresses are loopback addresses."""
 
     def resolve(name: str, *_: object, **__: object) -> list[tuple[object, ...]]:
         assert name == "sts.localhost"
@@ -98,7 +98,7 @@ def test_a_localhost_name_counts_by_its_addresses(
 
 
 def test_a_localhost_name_that_is_unknown_is_a_connection_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is sent, and the error does not speak of TLS."""
+    """An unknown .localhost name is a connection error."""
 
     def unknown(*_: object, **__: object) -> object:
         raise socket.gaierror(socket.EAI_NONAME, "unknown")
@@ -115,7 +115,7 @@ def test_a_localhost_name_that_is_unknown_is_a_connection_error(monkeypatch: pyt
 def test_a_proof_for_this_machine_does_not_go_through_a_proxy(
     proof: WebIdentityToken | Credentials, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A proxy is another machine: nothing is sent, unless NO_PROXY or allow_http=True says otherwise."""
+    """A proof for this machine is not sent through a proxy, unless allow_http=True."""
     with fake_server(granted) as proxy, fake_server(granted) as server:
         monkeypatch.setenv(variable, proxy.url)
         with pytest.raises(STSUnavailable, match="HTTP_PROXY names a proxy"):
@@ -151,7 +151,7 @@ def web(home: Path) -> None:
 def test_the_calls_of_a_profile_need_tls_too(
     arrange: Callable[[Path], None], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Botocore makes a client of its own for them; it sends nothing to another machine or to a proxy without TLS."""
+    """The calls of a profile need TLS too."""
     arrange(home)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with fake_server(granted) as proxy:
@@ -167,7 +167,7 @@ def test_the_calls_of_a_profile_need_tls_too(
 
 @pytest.mark.case("P115")
 def test_the_calls_of_a_profile_go_to_the_region_of_aws_region(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the calls of stskit itself do: the variable comes before the profile's own region."""
+    """AWS_REGION applies to the calls of a profile."""
     hop(home)
     monkeypatch.setenv("AWS_REGION", "cn-north-1")
     asked: list[str] = []
@@ -188,7 +188,7 @@ def test_the_calls_of_a_profile_go_to_the_region_of_aws_region(home: Path, monke
 def test_an_empty_ca_bundle_does_not_switch_tls_off(
     where: str, home: Path, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It counts as unset for stskit's clients and for those of a profile; nothing reaches an unknown server."""
+    """An empty CA bundle setting does not switch verification off."""
     hop(home)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     if where == "ca_bundle":
@@ -250,7 +250,7 @@ CHUNKS = (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n
 @pytest.mark.case("P132", "P136")
 @pytest.mark.parametrize("answer", [HEADER, BODY, CHUNKS], ids=["header", "body", "chunks"])
 def test_a_server_that_drips_is_left_after_the_total_timeout(answer: tuple[bytes, bytes]) -> None:
-    """Each byte comes within read_timeout, so only the limit of the whole exchange ends it, with no further attempt."""
+    """A server that sends one byte at a time is stopped by the time limit of the exchange."""
     with dripping(*answer) as (url, calls):
         sts = BotocoreSTS(endpoint_url=url, read_timeout=30, total_timeout=0.3)
         for proof in (WEB, KEYS):
@@ -262,7 +262,7 @@ def test_a_server_that_drips_is_left_after_the_total_timeout(answer: tuple[bytes
 
 @pytest.mark.case("P132")
 def test_a_server_that_drips_by_tls_is_left_too(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The socket under TLS is shut down."""
+    """A TLS server that sends one byte at a time is stopped too."""
     monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
@@ -275,7 +275,7 @@ def test_a_server_that_drips_by_tls_is_left_too(certificate: Path, monkeypatch: 
 
 @pytest.mark.case("P135")
 def test_a_profile_leaves_a_server_that_drips(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The calls of its own have the limit too."""
+    """The time limit applies to the calls of a profile too."""
     hop(home)
     monkeypatch.setattr(wire.guard, "__kwdefaults__", {"allow_http": False, "total_timeout": 0.3})
     with dripping(*HEADER) as (url, calls):
@@ -288,7 +288,7 @@ def test_a_profile_leaves_a_server_that_drips(home: Path, monkeypatch: pytest.Mo
 @pytest.mark.case("P134")
 @pytest.mark.parametrize("total_timeout", [20, None])
 def test_a_longer_answer_than_one_megabyte_is_an_error(total_timeout: float | None) -> None:
-    """It is not read to its end, and the same server is not asked again."""
+    """A response of more than one megabyte is an error, without a further attempt."""
     with fake_server(Answer("a" * 5_000_000)) as server:
         sts = BotocoreSTS(endpoint_url=server.url, total_timeout=total_timeout)
         with pytest.raises(STSUnavailable, match="response that is too long .*1,000,000") as caught:
@@ -298,7 +298,7 @@ def test_a_longer_answer_than_one_megabyte_is_an_error(total_timeout: float | No
 
 
 def test_a_connection_is_used_again_after_an_exchange() -> None:
-    """Calls that end in time share a connection, also across refusals."""
+    """Exchanges share a connection, also after an error of STS."""
     with fake_server(granted, refused("AccessDenied"), granted) as server:
         sts = BotocoreSTS(endpoint_url=server.url, total_timeout=20)
         for _ in range(3):
@@ -308,7 +308,7 @@ def test_a_connection_is_used_again_after_an_exchange() -> None:
 
 
 def test_a_connection_that_serves_another_exchange_is_left_alone() -> None:
-    """An exchange that is stopped too late does not end the next one on the same connection."""
+    """Stopping an exchange does not stop the next one on the same connection."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         connection = wire._HTTPConnection("localhost")
@@ -326,11 +326,11 @@ def test_a_connection_that_serves_another_exchange_is_left_alone() -> None:
 
 
 class Interrupted(BaseException):
-    """What the handler of a signal raises."""
+    """An exception of a signal handler."""
 
 
 def test_nothing_is_left_of_a_call_that_a_signal_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Botocore emits no event for it; the watchdog forgets it, and later requests of the thread are free."""
+    """After an exception of a signal handler, later requests of the thread are not limited."""
 
     def interrupt(*_args: object, **_options: object) -> None:
         raise Interrupted
@@ -346,7 +346,7 @@ def test_nothing_is_left_of_a_call_that_a_signal_has_ended(monkeypatch: pytest.M
 
 
 def test_a_stub_that_answers_before_the_call_ends_no_other_exchange() -> None:
-    """Botocore then calls the handler for the end of a call whose begin was not seen."""
+    """A stub that answers before the call does not end another exchange."""
     session = Session()
     answer: Any = lambda **_: (Answered(), {"Account": "1"})  # noqa: E731 - the stub for a handler is of another type
     session.register("before-call", answer)
@@ -363,7 +363,7 @@ class Answered:
 
 @pytest.mark.case("P128")
 def test_requests_outside_of_an_exchange_are_checked_and_bounded() -> None:
-    """Where a stub of others hides the begin of a call, the URL and the size of the answer still count."""
+    """Requests outside an exchange are checked for TLS and size."""
     session = Session()
     wire.guard(session)
     with fake_server(Answer("a" * 2_000_000)) as server:
@@ -380,7 +380,7 @@ def test_requests_outside_of_an_exchange_are_checked_and_bounded() -> None:
 
 @pytest.mark.case("P136")
 def test_without_the_private_name_of_botocore_calls_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A botocore that does not expose its connections is used without the limits of time and size."""
+    """Without botocore's private name, calls work without the limits of time and size."""
     make = URLLib3Session.__init__
 
     def without(self: Any, *args: Any, **options: Any) -> None:
@@ -393,7 +393,7 @@ def test_without_the_private_name_of_botocore_calls_work(monkeypatch: pytest.Mon
 
 
 def test_a_forked_child_has_a_watchdog_of_its_own() -> None:
-    """The parent's thread does not exist there; a server that drips is left all the same."""
+    """A forked child has its own watchdog."""
     with dripping(*HEADER) as (url, _):
         sts = BotocoreSTS(endpoint_url=url, read_timeout=30, total_timeout=0.3)
         with pytest.raises(STSUnavailable):
@@ -415,7 +415,7 @@ def test_a_forked_child_has_a_watchdog_of_its_own() -> None:
 def test_the_password_in_an_endpoint_of_a_profile_is_not_logged(
     home: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Botocore's rules for endpoints log the URL at DEBUG; the profile's own calls are refused with such a URL."""
+    """A password in the endpoint of a profile is not logged."""
     hop(home)
     caplog.set_level(logging.DEBUG)
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "https://user:canary@127.0.0.1:9")
@@ -427,7 +427,7 @@ def test_the_password_in_an_endpoint_of_a_profile_is_not_logged(
 
 @pytest.mark.case("P24")
 def test_a_logger_of_a_newer_botocore_is_silent_too(caplog: pytest.LogCaptureFixture) -> None:
-    """Only loggers that are known to be harmless speak during a call."""
+    """A logger of a newer botocore is silent during a call."""
     caplog.set_level(logging.DEBUG)
     new, harmless = logging.getLogger("botocore.brand_new"), logging.getLogger("botocore.hooks")
 
@@ -442,7 +442,7 @@ def test_a_logger_of_a_newer_botocore_is_silent_too(caplog: pytest.LogCaptureFix
 
 
 def test_a_mock_that_starts_later_is_used_after_close_clients() -> None:
-    """Moto replaces what new clients send; `close_clients` drops the one that was made before."""
+    """After close_clients, a mock that starts later is used."""
     from moto import mock_aws
 
     with fake_server(granted) as server:
@@ -458,7 +458,7 @@ def test_a_mock_that_starts_later_is_used_after_close_clients() -> None:
 
 
 def test_no_call_asks_the_instance_for_its_region(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the defaults mode `auto` botocore would connect to the metadata service to make a client."""
+    """No call connects to the instance metadata service."""
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
     monkeypatch.setenv("AWS_DEFAULTS_MODE", "auto")
     with fake_server(granted) as metadata, fake_server(granted) as server:

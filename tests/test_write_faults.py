@@ -44,7 +44,7 @@ def environment() -> dict[str, str]:
 
 
 class Writer:
-    """Writes the profile ``dev`` while strace looks on, or puts something in the way."""
+    """Write the profile ``dev`` under strace, with a fault."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.log = path, path.parent.parent / "trace"
@@ -96,7 +96,7 @@ def calls_of(writer: Writer) -> list[tuple[str, int]]:
 @pytest.mark.gate
 @pytest.mark.case("F6", "P3", "P67")
 def test_killed_at_any_system_call_it_leaves_a_whole_file(writer: Writer, file: Path) -> None:
-    """The old one or the new one; and after the next write nothing else."""
+    """After a kill at any system call, the old or the new file is there, and the next write removes other files."""
     calls = [(name, number) for name, number in calls_of(writer) if name not in ("exit_group", "read")]
     killed = 0
     for name, number in calls:
@@ -113,7 +113,7 @@ def test_killed_at_any_system_call_it_leaves_a_whole_file(writer: Writer, file: 
 @pytest.mark.case("F7", "X14")
 @pytest.mark.parametrize("call", CALLS)
 def test_an_error_of_any_call_leaves_a_whole_file(call: str, writer: Writer, file: Path) -> None:
-    """Each of seven errors, each time that the call is made: a whole file, a typed error, nothing left, no secret."""
+    """After each of seven errors at each system call, the file is complete and the error is typed."""
     times = [number for name, number in calls_of(writer) if name == call]
     assert times
     refused = 0
@@ -133,7 +133,7 @@ def test_an_error_of_any_call_leaves_a_whole_file(call: str, writer: Writer, fil
 @pytest.mark.case("F8")
 @pytest.mark.parametrize("length", [0, 1, 100])
 def test_a_write_that_lies_about_its_length_is_noticed(length: int, writer: Writer, file: Path) -> None:
-    """Less was written than the system said: an error, and the old file."""
+    """A short write is an error, and the old file stays."""
     said = writer(
         "-e", "trace=write", "-e", f"inject=write:retval={length}:when=2"
     )  # the first goes to the file in memory that botocore reads
@@ -143,7 +143,7 @@ def test_a_write_that_lies_about_its_length_is_noticed(length: int, writer: Writ
 
 @pytest.mark.case("P2")
 def test_a_write_makes_the_calls_that_it_needs_and_no_more(writer: Writer) -> None:
-    """One lock, one rename, two times to the disk; one file read and one written."""
+    """A write makes one lock, one rename, two syncs, one read and one write."""
     names = [name for name, _ in calls_of(writer)]
     assert {name: names.count(name) for name in ("flock", "renameat", "fsync", "socket", "connect")} == {
         "flock": 2,  # and free again
@@ -157,7 +157,7 @@ def test_a_write_makes_the_calls_that_it_needs_and_no_more(writer: Writer) -> No
 @pytest.mark.gate
 @pytest.mark.case("F6")
 def test_two_thousand_kills_tear_and_lose_nothing(file: Path) -> None:
-    """At random moments; what a writer has reported is there, and nothing is left behind after the next write."""
+    """After two thousand kills at random moments, no reported profile is lost."""
     done = subprocess.run(command(file, "kill", 2000), env=environment(), capture_output=True, text=True, check=True)
     torn, lost, left, written = map(int, done.stdout.split())
     assert (torn, lost, left) == (0, 0, 0)
@@ -167,7 +167,7 @@ def test_two_thousand_kills_tear_and_lose_nothing(file: Path) -> None:
 
 @pytest.mark.case("F7")
 def test_a_limit_on_the_size_of_files_is_an_error_like_any_other(file: Path) -> None:
-    """EFBIG, where the signal that comes with it is ignored, as Python does."""
+    """A limit of the file size is a SinkError."""
     code = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (40, 40)); sys.argv[1:] = sys.argv[1:]; "
     code += "from writing import write; print(write(sys.argv[1], 'dev'))"
     done = subprocess.run(
@@ -185,7 +185,7 @@ def test_a_limit_on_the_size_of_files_is_an_error_like_any_other(file: Path) -> 
 
 @pytest.mark.case("F13")
 def test_an_immutable_file_is_told(file: Path) -> None:
-    """Not even root may replace it."""
+    """The error for an immutable file says so."""
     needs("chattr")
     if subprocess.run(["chattr", "+i", file], capture_output=True, check=False).returncode:
         pytest.skip("this file system has no immutable files")
@@ -199,7 +199,7 @@ def test_an_immutable_file_is_told(file: Path) -> None:
 
 @pytest.mark.case("F21")
 def test_a_file_that_is_mounted_on_its_own_is_told(file: Path) -> None:
-    """As containers do with one file: it can be written in place only, which would not be safe."""
+    """The error for a file that is a mount of its own says so."""
     needs("unshare")
     (file.parent.parent / "real").touch(0o600)
     script = 'mount --bind "$1/real" "$1/.aws/credentials" && shift && exec "$@"'
@@ -219,7 +219,7 @@ def test_a_file_that_is_mounted_on_its_own_is_told(file: Path) -> None:
 
 @pytest.mark.case("F14")
 def test_root_leaves_a_users_file_to_the_user(file: Path) -> None:
-    """Else the user could not write there any more. A warning says whose file it is."""
+    """If root writes, the file stays with its owner, and a warning says so."""
     if os.geteuid() != 0:
         pytest.skip("only root can write for another user")
     for path in (file.parent, file):
@@ -231,7 +231,7 @@ def test_root_leaves_a_users_file_to_the_user(file: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_told(file: Path) -> None:
-    """As another user, for root may write anywhere: a clear error, and no writing in place as a last resort."""
+    """A folder without write permission is a SinkError, and the file stays unchanged."""
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
     child = os.fork()
@@ -256,7 +256,7 @@ def test_a_folder_that_cannot_be_written_is_told(file: Path) -> None:
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, call: str, when: Callable[..., bool]) -> None:
-    """Let a call of the system fail where *when* says so."""
+    """Let a system call fail at a given moment."""
     real = getattr(os, call)
 
     def fail(*arguments: Any, **options: Any) -> Any:
@@ -272,7 +272,7 @@ def is_folder(descriptor: int) -> bool:
 
 
 def test_a_folder_that_cannot_be_synchronised_is_a_warning(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The new file is in place, and an error would say that it is not. One warning for each file."""
+    """If the folder cannot be synchronised, one warning for each file says so."""
     failing(monkeypatch, "fsync", is_folder)
     with pytest.warns(StskitWarning, match="was written, but a power failure may undo this") as caught:
         assert SESSION.to(CredentialsFile("dev", region="eu-west-1")) == str(file)
@@ -282,7 +282,7 @@ def test_a_folder_that_cannot_be_synchronised_is_a_warning(file: Path, monkeypat
 
 @pytest.mark.parametrize("call", ["stat", "fstat", "close"])
 def test_nothing_raises_once_the_file_is_in_place(call: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever fails after the last rename."""
+    """After the last rename, nothing raises."""
     rename = os.rename
 
     def rename_then_fail(old: str, new: str, **folders: int) -> None:
@@ -302,7 +302,7 @@ def test_nothing_raises_once_the_file_is_in_place(call: str, file: Path, monkeyp
 def test_a_file_that_cannot_be_looked_at_before_publishing_is_an_error(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not a bare OSError, and nothing changed."""
+    """If the file cannot be examined before the rename, the error is a SinkError."""
     sync = os.fsync
 
     def sync_then_fail(descriptor: int) -> None:
@@ -316,7 +316,7 @@ def test_a_file_that_cannot_be_looked_at_before_publishing_is_an_error(
 
 
 def test_a_first_file_that_cannot_be_restored_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second file could not be published, and neither could the old content of the first."""
+    """The error names a first file that could not be restored."""
     seen: list[str] = []
 
     def later(_old: str, new: str) -> bool:
@@ -395,7 +395,7 @@ def as_user(user: int, action: Callable[[], object], group: int = 65534) -> str:
 
 @pytest.fixture
 def shared() -> Iterator[Path]:
-    """A folder that other users can reach, as root."""
+    """Return a folder that other users can reach."""
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
     with TemporaryDirectory() as folder:
@@ -404,7 +404,7 @@ def shared() -> Iterator[Path]:
 
 
 def test_what_root_creates_in_a_users_home_belongs_to_the_user(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Folder, files and backup; the user can go on afterwards."""
+    """Files that root creates in the home of a user belong to the user."""
     os.chown(shared, 65534, 65534)
     monkeypatch.setenv("HOME", str(shared))
     for sink in (
@@ -421,7 +421,7 @@ def test_what_root_creates_in_a_users_home_belongs_to_the_user(shared: Path, mon
 
 
 def test_the_second_user_of_a_groups_file_can_write_it(shared: Path) -> None:
-    """It stays the group's, with its mode; the first user keeps access as one of the group, and a warning says so."""
+    """A file of a group stays with the group, and the second user can write it with a warning."""
     os.chown(shared, 0, 4242)
     shared.chmod(0o2770)
     path = shared / "credentials"
@@ -437,7 +437,7 @@ def test_the_second_user_of_a_groups_file_can_write_it(shared: Path) -> None:
 
 
 class SharedStatus:
-    """The status of a file that belongs to another user and to a group of both."""
+    """The status of a file that belongs to another user and a common group."""
 
     def __init__(self, real: os.stat_result) -> None:
         self.real, self.st_uid, self.st_gid, self.st_mode = real, 1001, 4242, real.st_mode | 0o060
@@ -447,7 +447,7 @@ class SharedStatus:
 
 
 def test_a_file_that_changes_its_owner_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only root can leave it to the other user; as any user, with the answers that the system would give."""
+    """If the owner of a file changes, a warning says so."""
     look, inode = os.fstat, file.stat().st_ino
 
     def shared(descriptor: int) -> object:
@@ -469,7 +469,7 @@ def group_only(_descriptor: int, owner: int, _group: int) -> None:
 
 
 def test_a_file_of_another_user_that_is_not_shared_is_not_taken_over(shared: Path) -> None:
-    """Though its folder is: its owner could not read it any more."""
+    """A file of another user without a common group is refused."""
     os.chown(shared, 0, 4242)
     shared.chmod(0o2770)
     path = shared / "credentials"

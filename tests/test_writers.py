@@ -87,7 +87,7 @@ def as_the_aws_cli(file: Path, read: str, name: str) -> None:
 
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, step: str, others: list[Callable[[], None]]) -> None:
-    """Let another program do *others*, one each time that the new content is on the disk, or that it is renamed."""
+    """Let another program run *others* when the new content is written or renamed."""
     real = getattr(os, step)
 
     def stepped(*arguments: Any, **folders: int) -> Any:
@@ -114,7 +114,7 @@ def test_what_another_program_writes_meanwhile_is_not_lost_and_does_not_lose_our
 def test_an_editor_that_replaces_the_file_meanwhile_keeps_its_change(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By a rename, as editors do; also where it takes the file away or makes it anew."""
+    """A change of an editor that replaces or removes the file is kept."""
 
     def replace() -> None:
         (file.parent / "edited").write_text("# edited\n" + OTHER)
@@ -131,7 +131,7 @@ def test_an_editor_that_replaces_the_file_meanwhile_keeps_its_change(
 
 @pytest.mark.case("F5", "P65")
 def test_what_another_program_has_lost_by_our_change_is_noticed(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It had opened the old file and wrote into that: nothing of ours is lost, and a warning tells of its loss."""
+    """If another program writes to the old file during the rename, a warning says so."""
     theirs = file.open("a")
     meanwhile(monkeypatch, "rename", [lambda: print("# lost", file=theirs, flush=True)])
     with pytest.warns(StskitWarning, match="Another program wrote to .*credentials.* run it again"):
@@ -141,7 +141,7 @@ def test_what_another_program_has_lost_by_our_change_is_noticed(file: Path, monk
 
 
 class Pauses:
-    """Stands for `sleep` of the editor: something happens in each pause, and time goes on by it."""
+    """A `sleep` that runs a function and moves the time."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *events: Callable[[], object]) -> None:
         self.events, self.count, self.late = list(events), 0, 0.0
@@ -156,14 +156,14 @@ class Pauses:
 
 
 def put(file: Path, text: str, *, age: float = 0) -> None:
-    """Write in place, as the AWS CLI does, and let it be *age* seconds ago."""
+    """Write in place as the AWS CLI does, with a modification time *age* seconds ago."""
     file.write_text(text)
     os.utime(file, (now() - age, now() - age))
 
 
 @pytest.mark.case("F5")
 def test_a_file_that_was_emptied_a_moment_ago_is_read_again(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The AWS CLI empties the file before it writes: its other profiles must not be lost in that moment."""
+    """A file that another program has just emptied is read again."""
     put(file, "")
     Pauses(monkeypatch, lambda: put(file, OTHER))
     SESSION.to(CredentialsFile("ours"))
@@ -172,7 +172,7 @@ def test_a_file_that_was_emptied_a_moment_ago_is_read_again(file: Path, monkeypa
 
 @pytest.mark.case("F5")
 def test_a_file_that_is_half_written_is_read_again(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It was longer, or empty, when the lock was waited for."""
+    """A file that is half written is read again."""
     long = OTHER + "".join(f"[p{number}]\nk = v\n" for number in range(9))
     for first in (long, ""):
         put(file, first)
@@ -184,7 +184,7 @@ def test_a_file_that_is_half_written_is_read_again(file: Path, monkeypatch: pyte
 
 
 def half_written(file: Path, text: str, real: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `locked_folder` that another program gets ahead of."""
+    """Return a `locked_folder` during which another program writes."""
 
     def locked_folder(*arguments: Any) -> Any:
         with file.open("r+") as target:
@@ -199,7 +199,7 @@ def half_written(file: Path, text: str, real: Callable[..., Any]) -> Callable[..
 def test_a_file_that_has_been_empty_for_a_while_is_written_at_once(
     age: float, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As after `touch`; also where its time lies in the future."""
+    """A file that has been empty for a while is written at once."""
     put(file, "", age=age)
     pauses = Pauses(monkeypatch)
     SESSION.to(CredentialsFile("ours"))
@@ -216,7 +216,7 @@ def test_a_file_that_was_just_made_empty_costs_one_pause(file: Path, monkeypatch
 
 
 def test_what_stskit_has_just_written_costs_no_pause(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is renamed into place, whole."""
+    """A file that stskit has just written is read without a pause."""
     pauses = Pauses(monkeypatch)
     for name in "abc":
         SESSION.to(CredentialsFile(name))
@@ -228,7 +228,7 @@ def test_what_stskit_has_just_written_costs_no_pause(file: Path, monkeypatch: py
 def test_a_program_that_emptied_the_file_and_does_not_go_on_is_told(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All that it would write could be lost; as soon as it is done, all is well. It may be this very process."""
+    """If a program has emptied the file and holds it open, the write is refused."""
     pauses = Pauses(monkeypatch)
     with file.open("w") as theirs:
         with pytest.raises(SinkError, match=f"{file} was not changed: another program is writing to it") as caught:
@@ -243,7 +243,7 @@ def test_a_program_that_emptied_the_file_and_does_not_go_on_is_told(
 def test_a_program_that_changes_the_file_all_the_time_holds_nobody_up_for_ever(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between two of its changes the file is whole."""
+    """A program that changes the file all the time does not block a write."""
     put(file, "")
     pauses = Pauses(monkeypatch, *[lambda: put(file, OTHER)] * 99)
     monkeypatch.setattr(file_edit, "time", now)
@@ -256,7 +256,7 @@ def test_a_program_that_changes_the_file_all_the_time_holds_nobody_up_for_ever(
 def test_the_aws_cli_that_writes_at_the_same_time_keeps_its_profiles(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its own writer, stopped between emptying the file and writing it, until stskit pauses for it."""
+    """If the AWS CLI writes at the same time, its profiles are kept."""
     emptied, paused = threading.Event(), threading.Event()
 
     def go_on() -> None:
@@ -284,7 +284,7 @@ def test_the_aws_cli_that_writes_at_the_same_time_keeps_its_profiles(
 
 
 def test_a_file_that_never_rests_is_given_up(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After some tries, with nothing of ours in it and nothing left behind."""
+    """A file that changes constantly is an error after some attempts."""
 
     def more() -> None:
         with file.open("a") as target:
@@ -315,7 +315,7 @@ def test_what_killed_writers_left_is_swept(file: Path) -> None:
 
 @pytest.mark.case("F18")
 def test_a_large_file_is_changed_in_little_memory(file: Path) -> None:
-    """Ten megabytes and twenty thousand profiles, in under a hundred megabytes in all."""
+    """A file of ten megabytes is changed with less than a hundred megabytes of memory."""
     profile = "[p{}]\naws_access_key_id = ASIA\naws_secret_access_key = s\naws_session_token = " + "t" * 440 + "\n\n"
     file.write_text("".join(profile.format(number) for number in range(20_000)))
     assert file.stat().st_size > 10_000_000

@@ -74,7 +74,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Other:
-    """A value that is right nowhere."""
+    """A value of no valid type."""
 
     def __repr__(self) -> str:
         return "Other(canary)"
@@ -232,7 +232,7 @@ def public() -> Iterator[object]:
 
 
 def test_every_public_callable_is_in_the_table() -> None:
-    """A new one gets its row."""
+    """The table has every public callable."""
     assert {value for value in public() if value not in CALLS and value not in WITHOUT} == set()
 
 
@@ -282,7 +282,7 @@ HINTS: dict[str, tuple[Callable[[], object], str]] = {
 
 @pytest.mark.parametrize("case", HINTS)
 def test_the_message_says_what_to_write(case: str) -> None:
-    """For the mistakes that are most likely."""
+    """The error for a common mistake says what to write."""
     call, hint = HINTS[case]
     with pytest.raises(TypeError) as caught:
         call()
@@ -293,7 +293,7 @@ def test_the_message_says_what_to_write(case: str) -> None:
     "secret", ["eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbg", "wJalrXUtnFEMI/K7MDENG/bPxRfiCY"]
 )
 def test_a_secret_is_never_quoted_by_a_hint(secret: str) -> None:
-    """A hint repeats names alone: short ones that cannot be a secret."""
+    """A hint repeats only short names, which cannot be secrets."""
     calls: list[Callable[[Any], object]] = [
         lambda value: assume(ROLE, source=value),
         lambda value: assume(ROLE, sts=value),
