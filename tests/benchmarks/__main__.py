@@ -1,13 +1,13 @@
-"""Benchmarks of stskit, in eight areas, each beside its peers in the same run.
+"""Run benchmarks of stskit and its peers, in eight areas.
 
     python tests/benchmarks                                   all, as a table
     python tests/benchmarks --areas bulk file --rounds 9      two areas, with more rounds
-    python tests/benchmarks --quick                           whether it works, in half a minute
-    python tests/benchmarks --output docs/explanation         and a page, its plots, and the raw figures
+    python tests/benchmarks --quick                           a check in half a minute
+    python tests/benchmarks --output docs/explanation         also a page, its plots and the raw figures
     python tests/benchmarks --output docs/explanation --draw  the page again, from the raw figures there
 
-The peers are in the extra 'bench'; what is not installed is left out, and said to be. Figures are middles of rounds in
-which all take turns; ratios are of what stskit needs to what the other one needs, round by round, so less is better.
+The extra 'bench' installs the peers. A peer that is not installed is omitted, with a note. A figure is the median of
+several rounds, in which all take turns. A ratio is stskit's figure divided by the other figure, so less is better.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Areas 3 and 4: what a call takes when all is warm, and a thousand of them."""
+"""Areas 3 and 4: the cost of a further call, and of a thousand calls."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def warm_call(setup: Setup) -> list[Measured]:
 
 
 def processor_time(number: int, rounds: int) -> Results:
-    """Seconds of this process for each of *number* calls, in turns in one process."""
+    """Return the processor seconds for each of *number* calls, in turns in one process."""
     import boto3
     from botocore.session import get_session
 
@@ -66,14 +66,14 @@ def bulk(setup: Setup) -> list[Measured]:
 
 
 def each_role(place: Home, way: str, number: int) -> tuple[float, float]:
-    """Milliseconds for each role, the start of the process included, and the peak of memory in MiB."""
+    """Return the milliseconds for each role with the start of the process, and the peak memory in MiB."""
     start = time.perf_counter()
     peak = place.run("-c", f"import clients; clients.{way}; print(clients.peak())")
     return (time.perf_counter() - start) * 1000 / number, float(peak)
 
 
 def by_workers(place: Home, rounds: int) -> list[Measured]:
-    """Milliseconds for each of 250 roles, by the number of workers."""
+    """Return the milliseconds for each of 250 roles, by number of workers."""
     found: list[Measured] = []
     for workers in (1, 2, 4, 8, 16, WORKERS):
         calls = {OURS: "bulk_stskit", SHARED: "bulk_shared"}

@@ -1,7 +1,7 @@
 """Ways to get credentials with stskit and with each of its peers, as a program of a user does it.
 
-It runs in processes of its own, whose start counts, so each way imports what it needs and this module nothing. Where
-STS is and the keys to begin with come from the environment, see `fresh`.
+It runs in separate processes, and their start is a part of the figure. So each function imports its libraries, and this
+module imports nothing. The environment has the address of STS and the first keys, see `fresh`.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def bulk_naive(number: int, _workers: int) -> None:
 
 
 def bulk_shared(number: int, workers: int) -> None:
-    """What a careful user of boto3 writes: one client, and a pool of threads."""
+    """The code of a careful user of boto3: one client, and a pool of threads."""
     from concurrent.futures import ThreadPoolExecutor
 
     import boto3

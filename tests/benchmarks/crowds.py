@@ -1,4 +1,4 @@
-"""Area 5, first part: how many calls a crowd of threads makes that have one session."""
+"""Area 5, first part: the number of calls of many threads with one session."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROFILE = "boto3, profile with a role"
 
 
 def thread_crowds(setup: Setup) -> list[Measured]:
-    """Calls and errors, counted by the stub and in the crowd; nothing here is a time."""
+    """Return calls and errors, counted by the stub and in the threads."""
     rounds = 1 if setup.quick else setup.rounds
     found = []
     peers = setup.present(dict.fromkeys(SESSIONS, ""))
@@ -42,7 +42,7 @@ def thread_crowds(setup: Setup) -> list[Measured]:
 
 
 def counted(what: str, results: Results) -> list[Measured]:
-    """Calls and errors, of pairs of them."""
+    """Return calls and errors from pairs of them."""
     return [
         *measured("contention", f"{what}: calls", "calls", results, lambda pair: float(pair[0])),
         *measured("contention", f"{what}: errors", "errors", results, lambda pair: float(pair[1])),
@@ -50,7 +50,7 @@ def counted(what: str, results: Results) -> list[Measured]:
 
 
 class Moved:
-    """A clock that is moved by hand."""
+    """A clock that the benchmark moves."""
 
     ahead = 0.0
 
@@ -62,7 +62,7 @@ class Moved:
 
 
 def crowd(read: Callable[[], object], number: int) -> list[float | None]:
-    """Have *number* threads *read* at the same moment; the seconds that each took, or None for an error."""
+    """Let *number* threads *read* at the same moment. Return the seconds of each, or None for an error."""
     start = Barrier(number)
 
     def one(_: int) -> float | None:
@@ -79,7 +79,7 @@ def crowd(read: Callable[[], object], number: int) -> list[float | None]:
 
 
 def threads(way: str, case: str) -> tuple[int, int]:
-    """Calls that a crowd makes, and its errors."""
+    """Return the calls and the errors of many threads."""
     read = reader(way, case)
     url = os.environ["AWS_ENDPOINT_URL_STS"]
     before = calls(url)
@@ -88,7 +88,7 @@ def threads(way: str, case: str) -> tuple[int, int]:
 
 
 def reader(way: str, case: str) -> Callable[[], object]:
-    """What the crowd does."""
+    """Return the function that the threads call."""
     if way == OURS and case != "first look at a session":
         return ours(3590 if case == "expired" else None)
     if way == OURS:
@@ -103,7 +103,7 @@ def reader(way: str, case: str) -> Callable[[], object]:
 
 
 def ours(seconds: float | None) -> Callable[[], object]:
-    """Credentials of an hour that so many *seconds* of have gone, or none yet."""
+    """Return credentials of an hour of which *seconds* have passed."""
     from stskit import Cached
 
     cached = Cached(stskit_recipe("R"), clock=(clock := Moved()))
@@ -114,7 +114,7 @@ def ours(seconds: float | None) -> Callable[[], object]:
 
 
 def theirs(session: Any, left: timedelta) -> Callable[[], object]:
-    """Credentials of a session that have so much time *left*; botocore has no other way to say it."""
+    """Return a session whose credentials have the time *left*."""
     credentials = session.get_credentials()
     credentials.get_frozen_credentials()
     credentials._expiry_time = datetime.now(UTC) + left
@@ -133,6 +133,6 @@ def session_of(way: str) -> Any:
 
 
 def waiting(way: str) -> int:
-    """How many of the crowd wait for an answer that takes a second, while what they have is good for minutes."""
+    """Return the number of threads that wait for a slow response, while their credentials are still valid."""
     read = ours(3000) if way == OURS else theirs(session_of(way), timedelta(minutes=12))
     return sum(seconds is None or seconds > 0.9 for seconds in crowd(read, THREADS))

@@ -1,7 +1,7 @@
 """Area 8: one profile, and many, in credentials files of all sizes.
 
-All change the same profile in a file of their own, at the beginning, in the middle and at the end. The floor is to
-copy the file and sync the copy.
+All change the same profile in their own file, at the beginning, in the middle and at the end. The lower limit is a copy
+of the file with a sync.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def microseconds(seconds: float) -> float:
 
 
 def one_profile(folder: str, size: int, setup: Setup) -> Results:
-    """Seconds that each writer takes, as the mean over three places in the file."""
+    """Return the seconds of each writer, as the mean of three places in the file."""
     numbers = count()  # new keys each time: a file that has them already is not written
 
     def way(name: str, write: Callable[[str, str, int], None]) -> float:
@@ -134,7 +134,7 @@ def one_profile(folder: str, size: int, setup: Setup) -> Results:
 
 
 def many(folder: str, setup: Setup) -> Results:
-    """Seconds for a thousand profiles in one write, and for one of them."""
+    """Return the seconds for a thousand profiles in one write, and for one of them."""
     path, numbers = os.path.join(folder, OURS), iter(range(10**6))
 
     def batch() -> float:

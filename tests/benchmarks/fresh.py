@@ -27,18 +27,18 @@ source_profile = base
 
 @frozen
 class Home:
-    """A folder with an AWS config file, and the environment of those who live there."""
+    """A home folder with an AWS config file, and its environment."""
 
     folder: str
     variables: dict[str, str]
     python: str = sys.executable
 
     def by(self, python: str | None) -> Home:
-        """The same with another interpreter, if one is given."""
+        """Return the same home with another interpreter, if one is given."""
         return evolve(self, python=python) if python else self
 
     def run(self, *arguments: str) -> str:
-        """What Python prints with these *arguments*. Raises `RuntimeError` with its last line where it fails."""
+        """Return the output of Python with these *arguments*. Raise `RuntimeError` with its last line if it fails."""
         command = [self.python, *arguments]
         done = subprocess.run(
             command, env=self.variables, cwd=self.folder, capture_output=True, text=True, timeout=300, check=False
@@ -47,7 +47,7 @@ class Home:
         return done.stdout
 
     def processor_time(self, *arguments: str) -> float:
-        """Milliseconds of a processor that Python takes with these *arguments*, from its start to its end."""
+        """Return the processor milliseconds of Python with these *arguments*, from start to end."""
         with TemporaryFile("w+") as said:
             process = subprocess.Popen(
                 [self.python, *arguments], env=self.variables, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=said
@@ -59,7 +59,7 @@ class Home:
         return (usage.ru_utime + usage.ru_stime) * 1000
 
     def call(self, module: str, function: str, *arguments: object) -> Any:
-        """What *function* of a *module* of this folder gives, called in a process of its own."""
+        """Return the result of *function* of a *module* of this folder, in a separate process."""
         code = f"import json, sys, {module} as m; print(json.dumps(m.{function}(*json.loads(sys.argv[1]))))"
         return json.loads(self.run("-c", code, json.dumps(arguments)).splitlines()[-1])
 
@@ -71,7 +71,7 @@ def _check(status: int, said: str) -> None:
 
 @contextmanager
 def home(url: str = "http://127.0.0.1:9") -> Iterator[Home]:
-    """A home for processes that find STS at *url*."""
+    """Return a home for processes whose STS is at *url*."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHON"))}
     with TemporaryDirectory() as folder:
         Path(folder, "config").write_text(CONFIG)

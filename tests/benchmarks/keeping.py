@@ -26,7 +26,7 @@ def hot_path(setup: Setup) -> list[Measured]:
 
 
 def reads(number: int, rounds: int) -> Results:
-    """Nanoseconds of a read, in turns in one process."""
+    """Return the nanoseconds of a read, in turns in one process."""
     from botocore.credentials import Credentials as Fixed
     from botocore.credentials import RefreshableCredentials
 
@@ -80,7 +80,7 @@ def memory(setup: Setup) -> list[Measured]:
 
 
 def weigh(way: str, number: int) -> float:
-    """KiB that this process has for itself, for each of *number* things, after some that come first."""
+    """Return the private KiB of this process for each of *number* objects, after some first ones."""
     make = maker(way)
     kept = [make(each) for each in range(-3, 0)]
     before = private()
@@ -114,6 +114,6 @@ def maker(way: str) -> Callable[[int], object]:
 
 
 def used(session: Any) -> Any:
-    """A session that has its credentials."""
+    """Return a session with its credentials."""
     session.get_credentials().get_frozen_credentials()
     return session

@@ -19,7 +19,7 @@ def _floats(values: Iterable[float]) -> tuple[float, ...]:
 
 @frozen
 class Measured:
-    """What one way has shown: a number for each round, or why there is none."""
+    """The figures of one tool: a number for each round, or the reason for none."""
 
     area: str
     what: str
@@ -35,7 +35,7 @@ class Measured:
 
 @frozen
 class Goal:
-    """The most that stskit may need: times what the *peer* needs, or as a number where there is none."""
+    """The maximum for stskit: a multiple of the figure of *peer*, or a number."""
 
     area: str
     what: str
@@ -79,7 +79,7 @@ GOALS = (
 
 @frozen
 class Setup:
-    """How much is measured, and by which interpreter each peer that needs one of its own runs."""
+    """The number of rounds, and the interpreters of peers that need their own."""
 
     rounds: int
     quick: bool
@@ -87,7 +87,7 @@ class Setup:
     left_out: Mapping[str, str]
 
     def present(self, ways: Mapping[str, T]) -> dict[str, T]:
-        """Those of *ways* that there is something installed for."""
+        """Return the tools that are installed."""
         return {name: way for name, way in ways.items() if name not in self.left_out}
 
 
@@ -95,7 +95,7 @@ Results: TypeAlias = dict[str, list[Any] | str]
 
 
 def turns(ways: Mapping[str, Callable[[], Any]], rounds: int, warm_up: int = 1) -> Results:
-    """What each way gives in each round, all in turns, or why it gives none; *warm_up* rounds before do not count."""
+    """Return the figures of each tool in each round, or the reason for none. *warm_up* rounds are not counted."""
     results: dict[str, list[Any]] = {name: [] for name in ways}
     faults: dict[str, str] = {}
     for number in range(-warm_up, rounds):
@@ -120,7 +120,7 @@ def measured(area: str, what: str, unit: str, results: Results, pick: Callable[[
 
 @frozen
 class Row:
-    """A line of the table; `reached` is None where there was no goal."""
+    """A line of the table. `reached` is None without a goal."""
 
     area: str
     what: str
@@ -133,7 +133,7 @@ class Row:
 
 
 def rows(found: Sequence[Measured]) -> Iterator[Row]:
-    """Stskit beside each of its peers, in the order in which they were measured."""
+    """Return the rows for stskit and its peers, in the order of the measurements."""
     listed = [each for each in found if each.listed]
     for ours in (each for each in listed if each.way == OURS):
         mine = [each for each in listed if (each.area, each.what) == (ours.area, ours.what)]
@@ -160,7 +160,7 @@ def _beside(ours: Measured, theirs: Measured, goal: Goal | None) -> Row:
 
 
 def middle_half(values: Sequence[float]) -> tuple[float, float]:
-    """Between which two numbers the middle half of *values* lies."""
+    """Return the bounds of the middle half of *values*."""
     if len(values) < 2:
         return values[0], values[0]
     low, _, high = quantiles(values, n=4, method="inclusive")
@@ -178,7 +178,7 @@ def shown(one: Measured) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits that count."""
+    """Return a number with three significant digits."""
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.{1 if value >= 10 else 2 if value >= 0.1 else 3}f}"

@@ -92,7 +92,7 @@ PLOTS = {
 
 
 def draw(run: Run, folder: Path) -> None:
-    """Write the page, and its plots where matplotlib is installed."""
+    """Write the page, and its plots if matplotlib is installed."""
     try:
         from plots import plot
     except ImportError:

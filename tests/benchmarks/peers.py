@@ -1,4 +1,4 @@
-"""Which peers there are to compare with, and in which versions."""
+"""The peers and their versions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ APART = "aiobotocore"  # it needs other versions of botocore than the rest
 
 @contextmanager
 def prepared(rounds: int, *, quick: bool) -> Iterator[Setup]:
-    """What there is to measure with; the peer that needs an environment of its own gets one in a temporary folder."""
+    """Return the setup. A peer that needs its own environment gets one in a temporary folder."""
     left_out = {name: "not installed, see the extra 'bench'" for name in PACKAGES if not _version(PACKAGES[name])}
     pythons: dict[str, str] = {}
     with TemporaryDirectory() as folder:
@@ -44,7 +44,7 @@ def prepared(rounds: int, *, quick: bool) -> Iterator[Setup]:
 
 
 def _environment(folder: str, package: str) -> str:
-    """The interpreter of a new environment in *folder* that has *package*."""
+    """Return the interpreter of a new environment in *folder* with *package*."""
     python = str(Path(folder, "bin", "python"))
     for command in ([sys.executable, "-m", "venv", folder], [python, "-m", "pip", "install", "-q", package]):
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
@@ -74,7 +74,7 @@ def _version(package: str) -> str:
 
 
 def machine() -> dict[str, str]:
-    """What the figures depend on, and nothing that says whose machine it is."""
+    """Return the properties of the machine that affect the figures."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0
     return {
         "processors": str(os.cpu_count()),

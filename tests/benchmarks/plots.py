@@ -1,4 +1,4 @@
-"""The curves, as SVG that can be read on a light and on a dark page."""
+"""Draw the curves as SVG for light and dark pages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 INK, BLUE, OTHERS = "#7d8590", "#3b82f6", ("#d97706", "#8b5cf6", "#0d9488", "#db2777")
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "stskit",  # the same figures give the same file
+    "svg.hashsalt": "stskit",  # equal figures result in equal files
     "font.family": "sans-serif",
     "font.size": 10,
     "text.color": INK,
@@ -53,7 +53,7 @@ def plot(area: str, title: str, measured: Sequence[Measured], path: Path) -> Non
 
 
 def line(axes: Axes, way: str, colour: str, found: Sequence[Measured]) -> None:
-    """One way: the middles, and a band of the middle half."""
+    """Draw one tool: the medians, and a band of the middle half."""
     points = sorted((each.at or 0, each.values) for each in found if each.way == way)
     places = [at for at, _ in points]
     style = "o--" if way.startswith(OURS) and way != OURS else "o-"

@@ -1,4 +1,4 @@
-"""Area 5, second part: how many calls a crowd of processes makes that start at the same moment."""
+"""Area 5, second part: the number of calls of many processes that start at the same moment."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def process_crowds(setup: Setup) -> list[Measured]:
 
 
 def many(way: str, number: int, folder: str) -> tuple[int, int]:
-    """Calls that *number* processes make that start at the same moment, with an empty cache, and their errors."""
+    """Return the calls and errors of *number* processes that start at the same moment with an empty cache."""
     os.mkdir(folder := os.path.abspath(folder), 0o700)
     url, context = os.environ["AWS_ENDPOINT_URL_STS"], get_context("spawn")
     before, start, errors = calls(url), context.Barrier(number), context.SimpleQueue()

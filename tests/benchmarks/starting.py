@@ -1,6 +1,6 @@
-"""Areas 1 and 2: what it takes to import, and to get the first credentials, by whole processes.
+"""Areas 1 and 2: the cost of an import, and of the first credentials, for whole processes.
 
-It is the time of a processor: there is nothing to wait for here, and the work of others does not count.
+The figures are processor times, because nothing here waits.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def imports(setup: Setup) -> list[Measured]:
 
 
 def loaded(place: Home) -> tuple[int, int]:
-    """How many modules there are after importing stskit, and how many of them are heavy."""
+    """Return the number of modules after importing stskit, and the number of slow ones."""
     code = f"import sys, stskit; print(len(sys.modules), sum(name in sys.modules for name in {HEAVY}))"
     total, heavy = place.run("-c", code).split()
     return int(total), int(heavy)

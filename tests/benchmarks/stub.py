@@ -1,6 +1,6 @@
 """A minimal STS that responds after a given delay and counts AssumeRole.
 
-It runs in a process of its own and speaks HTTP by hand, so that only the client is measured.
+It runs in a separate process with its own HTTP code, so that only the client is measured.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CALLER = f"<UserId>AROAEXAMPLE:me</UserId><Account>123456789012</Account>{ARN}"
 
 
 def role() -> str:
-    """Credentials that are good for an hour from now."""
+    """Return credentials that are valid for an hour."""
     return (
         "<Credentials><AccessKeyId>ASIAEXAMPLEEXAMPLE00</AccessKeyId>"
         f"<SecretAccessKey>{'s' * 40}</SecretAccessKey><SessionToken>{'t' * 400}</SessionToken>"
@@ -64,7 +64,7 @@ class Stub:
 
 @contextmanager
 def stub(delay: int = 30) -> Iterator[str]:
-    """The URL of a stub that answers after *delay* milliseconds."""
+    """Yield the URL of a stub that responds after *delay* milliseconds."""
     with subprocess.Popen([sys.executable, __file__, str(delay)], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
@@ -74,7 +74,7 @@ def stub(delay: int = 30) -> Iterator[str]:
 
 
 def calls(url: str) -> int:
-    """How many calls the stub at *url* has seen so far."""
+    """Return the number of calls to the stub at *url*."""
     with socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1]))) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
         return int(connection.makefile().read())

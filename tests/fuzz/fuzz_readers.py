@@ -1,12 +1,11 @@
-"""Coverage-guided fuzzing of what reads untrusted text: SAML responses, browser logs, tokens, entries of a cache, and
-files that are changed.
+"""Fuzz the parsers of untrusted text: SAML responses, browser logs, tokens, cache entries and files that are changed.
 
     pip install -e '.[fuzz]'
     python tests/fuzz/fuzz_readers.py [--seconds 20] [saml browser-log jwt cache-entry credentials-file env-file]
 
-Whatever the input, nothing but a `StskitError` may come out, or a refusal; a file that is changed reads as before but
-for what was to change. Within a second and 300 MB; each target runs for the time given, in a process of its own. A
-crash leaves its input as ``crash-*`` in the current folder, and exit status 1.
+Any input must be read, or raise a `StskitError`, within a second and 300 MB. A changed file must read as before, except
+for the change. Each target runs for the given time in a separate process. A crash writes its input to ``crash-*`` in the
+current folder, with exit status 1.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ SEEDS = {
 
 
 def properties(value: object) -> None:
-    """Look at everything *value* says."""
+    """Read all attributes of *value*."""
     from stskit.errors import StskitError
 
     for name, member in vars(type(value)).items():
@@ -64,7 +63,7 @@ def properties(value: object) -> None:
 
 
 def change(target: str, data: bytes) -> None:
-    """Change a file that holds *data*, and look at it with another reader; it may be refused."""
+    """Change a file with *data*, and read it with another reader. The change can be refused."""
     from configparser import RawConfigParser
 
     from stskit.errors import SinkError
@@ -94,7 +93,7 @@ def change(target: str, data: bytes) -> None:
 
 
 def look(target: str, data: bytes) -> None:
-    """What a caller does with *data*."""
+    """Use *data* as a caller does."""
     if target.endswith("-file"):
         change(target, data)
         return
@@ -118,7 +117,7 @@ def look(target: str, data: bytes) -> None:
 
 
 def fuzz(target: str, options: list[str]) -> None:
-    """Runs until the time is over, and ends the process."""
+    """Run until the time is over, and end the process."""
     import atheris
 
     with atheris.instrument_imports(include=["stskit"]):  # only what is imported here guides the fuzzer
