@@ -4,8 +4,8 @@
     python tests/fuzz/fuzz_readers.py [--seconds 20] [saml browser-log jwt cache-entry credentials-file env-file]
 
 Any input must be read, or raise a `StskitError`, within a second and 300 MB. A changed file must read as before, except
-for the change. Each target runs for the given time in a separate process. A crash writes its input to ``crash-*`` in the
-current folder, with exit status 1.
+for the change. Each target runs for the given time in a separate process. A crash writes its input to ``crash-*`` in
+the current folder, with exit status 1.
 """
 
 from __future__ import annotations
