@@ -43,6 +43,19 @@ def live(source: Any, clock: ManualClock) -> Any:
     )
 
 
+@pytest.mark.parametrize(
+    "read",
+    [lambda keys: keys.get_frozen_credentials(), lambda keys: keys.access_key, lambda keys: keys.account_id],
+    ids=["frozen", "attribute", "account"],
+)
+def test_an_error_of_a_session_has_no_frames_of_stskit(clock: ManualClock, read: Callable[[Any], object]) -> None:
+    """A failed refresh of a session raises without frames of stskit, however the credentials are read."""
+    keys = live(ScriptedSource(Down("no network"), Down("no network")), clock)
+    with pytest.raises(Down) as caught:
+        read(keys)
+    assert [entry.frame.f_globals["__name__"] for entry in caught.traceback] == [__name__] * 2
+
+
 # Use by other libraries --------------------------------------------------------------------------------------------
 
 

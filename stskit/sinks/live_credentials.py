@@ -15,6 +15,7 @@ from botocore.credentials import ReadOnlyCredentials, RefreshableCredentials
 from botocore.session import Session
 
 from stskit.credentials import Credentials
+from stskit.errors import remove_frames, without_frames
 from stskit.refresh import Cached
 
 __all__ = ["LiveCredentials", "provide"]
@@ -44,7 +45,7 @@ def _computed(name: str, get: Callable[[LiveCredentials], Any]) -> property:
     def refuse(_self: LiveCredentials, _value: object) -> NoReturn:
         raise AttributeError(f"{name} cannot be set, because these credentials refresh themselves")
 
-    return property(get, refuse, doc=f"The current {name}.")
+    return property(without_frames(get), refuse, doc=f"The current {name}.")
 
 
 class LiveCredentials(RefreshableCredentials):
@@ -94,8 +95,12 @@ class LiveCredentials(RefreshableCredentials):
         return self
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials:
-        """Return key, secret and token together, after a refresh if it is needed. Raises what the source raises."""
-        frozen = self._freeze(self._cached.fetch())
+        """Return key, secret and token together, after a refresh if it is needed. Raises the errors of the source."""
+        try:
+            frozen = self._freeze(self._cached.fetch())
+        except BaseException as error:  # each request calls this function, and `without_frames` would slow it down
+            remove_frames(error)
+            raise
         assert frozen is not None
         return frozen
 
