@@ -56,4 +56,4 @@ def test_the_page_has_all_areas(found: Any) -> None:
     """The page of results has a section for each area, and no other sections."""
     sections = [line.removeprefix("## ") for line in found[1].splitlines() if line.startswith("## ")]
     areas = ["Import", "Cold start", "Warm call", "Bulk", "Contention", "Hot path", "Memory", "File"]
-    assert sections == [*areas, "Where and how"]
+    assert sections == [*areas, "Method"]

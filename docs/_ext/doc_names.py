@@ -105,9 +105,27 @@ def _is_in_docstring(node: nodes.Node | None) -> bool:
     return node is not None
 
 
+def correct_links_of_source(app: Sphinx, page: str, _template: str, context: dict[str, Any], _doctree: object) -> None:
+    """Lead from the source of an object to its description, also where the two have different module names.
+
+    `sphinx.ext.viewcode` takes one module name for all objects of a source file, but `stskit.Role` and
+    `stskit.roles.RoleARN` are in the same file.
+    """
+    if page.startswith("_modules/"):
+        documented = app.env.get_domain("py").data["objects"]
+
+        def correct(found: re.Match[str]) -> str:
+            names: list[str] = [name for name in documented if name.endswith(f".{found['name']}")]
+            return found["before"] + min(names, key=len)
+
+        link = r'(?P<before>id="(?P<name>[\w.]+)">\n<a class="viewcode-back" href="[^"#]*#)[^"]*'
+        context["body"] = re.sub(link, correct, context["body"])
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the role, which is the default role of docstrings."""
     app.add_role("name", NameRole())
     app.connect("doctree-read", link_code)
     app.connect("missing-reference", resolve)
+    app.connect("html-page-context", correct_links_of_source)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
