@@ -67,7 +67,7 @@ def enter(cache: MemoryCache, key: str) -> Callable[[threading.Event, threading.
 # What is kept ------------------------------------------------------------------------------------------------------
 
 
-def test_what_was_put_is_there() -> None:
+def test_get_returns_the_latest_entry_of_its_key() -> None:
     """Get returns the latest entry of its key only, and None after clear."""
     cache, first, second, other = MemoryCache(), entry(), entry(), entry()
     assert cache.get("a") is None
@@ -83,7 +83,7 @@ def test_what_was_put_is_there() -> None:
 
 
 @pytest.mark.case("P81")
-def test_who_shares_it_shares_the_call() -> None:
+def test_recipes_that_share_a_cache_share_the_call() -> None:
     """Two recipes with one cache call their sources once in total."""
     cache, clock = MemoryCache(), ManualClock(START)
     source = ScriptedSource(keys := credentials(clock, hours=1))
@@ -94,7 +94,7 @@ def test_who_shares_it_shares_the_call() -> None:
 
 @pytest.mark.case("P81")
 @pytest.mark.parametrize("looked_at", ["get", "put"])
-def test_the_least_recently_used_goes_first(looked_at: str) -> None:
+def test_the_least_recently_used_entry_is_removed_first(looked_at: str) -> None:
     """The entry that was not used for the longest time is removed first. A read is a use."""
     cache, one = MemoryCache(3), entry()
     for key in "abc":
@@ -109,7 +109,7 @@ def test_the_least_recently_used_goes_first(looked_at: str) -> None:
 
 
 @given(st.integers(1, 4), st.lists(st.tuples(st.booleans(), KEYS), max_size=40))
-def test_it_is_what_a_list_in_order_of_use_is(room: int, steps: list[tuple[bool, str]]) -> None:
+def test_the_cache_behaves_like_an_ordered_list(room: int, steps: list[tuple[bool, str]]) -> None:
     """The cache behaves like a list of limited length in order of use."""
     cache, expected = MemoryCache(room), dict[str, CacheEntry]()
     for number, (is_put, key) in enumerate(steps):
@@ -131,13 +131,13 @@ def test_it_is_what_a_list_in_order_of_use_is(room: int, steps: list[tuple[bool,
 
 
 @pytest.mark.parametrize("room", [0, -1])
-def test_no_room_is_no_cache(room: int) -> None:
+def test_a_maximum_of_zero_entries_is_an_error(room: int) -> None:
     """A maximum of 0 entries is an error when the cache is created."""
     with pytest.raises(ValueError, match=f"max_entries is {room}, but it must be at least 1"):
         MemoryCache(room)
 
 
-def test_room_for_one_is_enough() -> None:
+def test_a_cache_of_one_entry_keeps_the_latest() -> None:
     """A cache with one entry keeps the latest entry."""
     cache, last = MemoryCache(1), entry()
     cache.put("a", entry())
@@ -146,7 +146,7 @@ def test_room_for_one_is_enough() -> None:
 
 
 @pytest.mark.case("C19")
-def test_ten_thousand_keys_take_no_more_room_than_a_thousand() -> None:
+def test_memory_is_bounded_for_ten_thousand_keys() -> None:
     """Ten thousand keys need no more memory than the maximum of entries, and less than 5 MiB."""
     cache = MemoryCache(1000)
     tracemalloc.start()
@@ -169,7 +169,7 @@ def test_ten_thousand_keys_take_no_more_room_than_a_thousand() -> None:
 # Turns -------------------------------------------------------------------------------------------------------------
 
 
-def test_who_does_not_wait_is_told_at_once() -> None:
+def test_lock_without_wait_yields_false_if_the_key_is_busy() -> None:
     """Without wait, the block yields False if another thread is in it, and True for another key."""
     cache = MemoryCache()
     with held_elsewhere(enter(cache, "a")):
@@ -180,7 +180,7 @@ def test_who_does_not_wait_is_told_at_once() -> None:
         assert alone
 
 
-def test_who_waits_comes_in_when_it_is_free() -> None:
+def test_lock_with_wait_enters_when_the_key_is_free() -> None:
     """With wait, a thread enters when the block is free, and finds the new entry."""
     cache, one, order = MemoryCache(), entry(), list[str]()
     started = threading.Event()
@@ -201,7 +201,7 @@ def test_who_waits_comes_in_when_it_is_free() -> None:
     assert order == ["out", "in"]
 
 
-def test_one_is_inside_at_a_time() -> None:
+def test_one_thread_at_a_time_is_in_the_block_of_a_key() -> None:
     """One thread is in the block of a key at a time, and no lock remains."""
     cache, threads = MemoryCache(), 8
     start = threading.Barrier(threads)
@@ -227,7 +227,7 @@ def test_one_is_inside_at_a_time() -> None:
 
 @pytest.mark.parametrize("problem", [OSError("broken"), Down(), KeyboardInterrupt(), GeneratorExit()])
 @pytest.mark.parametrize("first", [True, False], ids=["alone", "not alone"])
-def test_what_goes_wrong_inside_comes_out_and_makes_room(problem: BaseException, first: bool) -> None:
+def test_an_exception_in_the_block_releases_the_lock(problem: BaseException, first: bool) -> None:
     """An exception in the block reaches the caller, and releases the lock."""
     cache = MemoryCache()
 
@@ -248,7 +248,7 @@ def test_what_goes_wrong_inside_comes_out_and_makes_room(problem: BaseException,
         assert alone
 
 
-def test_it_says_that_it_ends_with_the_process() -> None:
+def test_a_memory_cache_is_not_persistent() -> None:
     """A memory cache is not persistent, so a source needs no identity."""
     assert MemoryCache.persistent is False
 
@@ -296,7 +296,7 @@ def use(cache: MemoryCache) -> str:
 @pytest.mark.parametrize("where", [look, lambda cache: enter(cache, "a")], ids=["in a look", "in a turn"])
 @needs_fork
 @fork_with_threads
-def test_a_child_can_use_it_whatever_threads_were_doing(
+def test_a_forked_child_has_a_separate_copy(
     where: Callable[[MemoryCache], Callable[[threading.Event, threading.Event], None]],
 ) -> None:
     """After a fork, the child has the entries of the parent, and later changes are separate."""
@@ -312,7 +312,7 @@ def test_a_child_can_use_it_whatever_threads_were_doing(
 @pytest.mark.case("C18")
 @needs_fork
 @fork_with_threads
-def test_a_child_that_was_inside_can_leave() -> None:
+def test_a_child_that_was_forked_inside_a_block_can_leave_it() -> None:
     """A child that was forked inside a block can leave it, while its parent stays inside."""
     cache = MemoryCache()
 
@@ -329,7 +329,7 @@ def test_a_child_that_was_inside_can_leave() -> None:
 
 
 @pytest.mark.case("C18")
-def test_who_was_inside_before_a_fork_ends_nobody_elses_turn() -> None:
+def test_an_old_block_of_a_child_does_not_release_a_new_one() -> None:
     """After a fork, leaving an old block in the child does not release a new one."""
     cache = MemoryCache()
     old = cache.exclusive("a", wait=True)
@@ -342,7 +342,7 @@ def test_who_was_inside_before_a_fork_ends_nobody_elses_turn() -> None:
 
 
 @pytest.mark.parametrize("again", [lambda cache: pickle.loads(pickle.dumps(cache)), copy.copy, copy.deepcopy])
-def test_it_pickles_as_an_empty_one_of_its_size(again: Callable[[MemoryCache], MemoryCache]) -> None:
+def test_a_pickled_cache_is_empty_and_keeps_its_size(again: Callable[[MemoryCache], MemoryCache]) -> None:
     """A pickled cache is empty and keeps its size, also while a thread is in its block."""
     cache = MemoryCache(7)
     cache.put("a", entry())
@@ -356,7 +356,7 @@ def test_it_pickles_as_an_empty_one_of_its_size(again: Callable[[MemoryCache], M
     assert cache.get("a")
 
 
-def test_its_repr_tells_its_size_alone() -> None:
+def test_the_repr_shows_only_the_size() -> None:
     """The repr has the maximum size, and no key and no secret."""
     cache = MemoryCache(7)
     cache.put("a", entry())

@@ -61,14 +61,14 @@ def in_thread(work: Callable[[], object]) -> object:
         (SERIAL, "１２３４５６", "MFA code has characters"),
     ],
 )
-def test_what_sts_would_refuse_is_refused_when_it_is_built(serial: str, code: Any, message: str) -> None:
+def test_values_outside_the_limits_are_refused(serial: str, code: Any, message: str) -> None:
     """Values outside the limits of STS are refused when the MFA is created, and the code is not shown."""
     with pytest.raises(RoleError, match=message) as caught:
         MFA(serial, code)
     assert "12345" not in str(caught.value)
 
 
-def test_a_callable_is_given_the_serial_each_time() -> None:
+def test_a_function_gets_the_serial_number() -> None:
     """A function gets the serial number at each call."""
     asked: list[str] = []
 
@@ -82,7 +82,7 @@ def test_a_callable_is_given_the_serial_each_time() -> None:
 
 
 @pytest.mark.parametrize("given", ["12345", "1234567", "canary", ""])
-def test_what_a_callable_gives_must_be_a_code(given: Any) -> None:
+def test_an_invalid_code_of_a_function_is_not_quoted(given: Any) -> None:
     """If a function returns an invalid code, the error names the device and the rule, and not the returned text."""
     with pytest.raises(ProofInvalid, match=f"MFA device {SERIAL} is not valid. The MFA code has") as caught:
         MFA(SERIAL, lambda _serial: given).token_code()
@@ -90,14 +90,14 @@ def test_what_a_callable_gives_must_be_a_code(given: Any) -> None:
 
 
 @pytest.mark.parametrize("given", [None, 739154, b"739154"])
-def test_a_callable_that_returns_no_text_has_a_bug(given: Any) -> None:
+def test_a_function_that_returns_no_text_is_an_error(given: Any) -> None:
     """If a function returns no text, the error says what is expected, without the returned value."""
     with pytest.raises(TypeError, match="^code must be a function that returns text, not ") as caught:
         MFA(SERIAL, lambda _serial: given).token_code()
     assert "739154" not in told(caught.value)
 
 
-def test_what_a_callable_raises_comes_out() -> None:
+def test_an_exception_of_the_function_is_raised_unchanged() -> None:
     """An exception of the function reaches the caller."""
 
     def ask(_serial: str) -> str:
@@ -122,7 +122,7 @@ def test_a_code_is_used_once() -> None:
     assert MFA(SERIAL + "2", str(mfa.code)).token_code() == mfa.code
 
 
-def test_a_code_that_needs_nobody_comes_anew_by_itself() -> None:
+def test_an_unattended_code_is_requested_again() -> None:
     """An unattended code is requested again by itself, so its second use raises ProofInvalid and not SignInRequired."""
     code = fresh()
     mfa = MFA(SERIAL, lambda _serial: code, unattended=True)
@@ -136,7 +136,7 @@ def test_a_code_that_needs_nobody_comes_anew_by_itself() -> None:
 
 
 @pytest.mark.case("R11")
-def test_nobody_is_asked_from_a_background_thread() -> None:
+def test_no_code_is_requested_in_a_background_thread() -> None:
     """A code is not requested in a background thread, because nobody could see the question."""
     asked: list[str] = []
 
@@ -151,7 +151,7 @@ def test_nobody_is_asked_from_a_background_thread() -> None:
 
 
 @pytest.mark.parametrize("mfa", [MFA(SERIAL, fresh, unattended=True), MFA(SERIAL, printing(f"print({fresh()})"))])
-def test_what_needs_nobody_may_be_asked_from_any_thread(mfa: MFA) -> None:
+def test_unattended_codes_are_requested_in_any_thread(mfa: MFA) -> None:
     """A program and an unattended function are called in any thread."""
     assert isinstance(in_thread(mfa.token_code), str)
 
@@ -181,7 +181,9 @@ def test_a_command_prints_the_code() -> None:
         (MFACommand(["sleep", "9"], timeout=0.05), ProofInvalid, "printed no code within 0.05 seconds and was stopped"),
     ],
 )
-def test_a_command_that_gives_no_code_is_told(command: MFACommand, kind: type[SourceError], message: str) -> None:
+def test_the_error_for_a_failed_command_hides_its_output(
+    command: MFACommand, kind: type[SourceError], message: str
+) -> None:
     """The error for a command that fails has its name and exit status, and not its output."""
     with pytest.raises(kind, match=message) as caught:
         MFA(SERIAL, command).token_code()
@@ -201,7 +203,7 @@ def test_a_repr_shows_neither_the_code_nor_the_arguments() -> None:
     assert repr(MFACommand(["oathtool", "--totp", "seed"])) == "MFACommand(arguments=['oathtool', ...], timeout=60)"
 
 
-def test_it_travels() -> None:
+def test_a_recipe_with_mfa_can_be_pickled() -> None:
     """A recipe with MFA can be pickled, with a function by its name."""
     for mfa in (MFA(SERIAL, "123456"), MFA(SERIAL, fresh), MFA(SERIAL, MFACommand(["x"]))):
         assert pickle.loads(pickle.dumps(mfa)) == mfa
@@ -210,7 +212,7 @@ def test_it_travels() -> None:
 # With a recipe ----------------------------------------------------------------------------------------------------
 
 
-def test_each_refresh_that_needs_a_code_asks_for_one(tmp_path: Path) -> None:
+def test_each_refresh_with_mfa_requests_one_code(tmp_path: Path) -> None:
     """Each refresh that needs a code requests one, and valid credentials need none."""
     role = Role("arn:aws:iam::123456789012:role/R", mfa=MFA(SERIAL, fresh))
     with fake_server(granted) as server:

@@ -83,12 +83,12 @@ def test_a_secret_in_the_place_of_another_argument_is_not_shown(make: Callable[[
 
 
 @pytest.mark.parametrize("value", [b"CANARY", {"SecretAccessKey": "CANARY"}, ["CANARY"], ("CANARY",), object()])
-def test_a_value_of_another_type_is_quoted_by_its_type(value: object) -> None:
+def test_the_error_for_another_type_names_the_class(value: object) -> None:
     """The error for a value of another type names its class, because its repr can contain a secret."""
     assert quoted(value) == f"of the type {type(value).__name__}"
 
 
-def test_swapped_keys_are_refused() -> None:
+def test_a_secret_key_as_the_access_key_id_is_refused() -> None:
     """A secret key as the access key ID is an error, because reprs and logs show the ID."""
     message = "access_key_id is an AWS secret access key, not an access key ID. Pass the access key ID first"
     with pytest.raises(ProofInvalid, match=message) as caught:
@@ -97,7 +97,7 @@ def test_swapped_keys_are_refused() -> None:
     assert Credentials("minioadmin", "minioadmin").access_key_id == "minioadmin"
 
 
-def test_a_token_in_a_variable_that_names_a_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_in_a_variable_for_a_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A token in a variable for a file is refused, and no file with that name is created."""
     token = FakeSTS().idp.oidc_token()
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", token)
@@ -109,7 +109,7 @@ def test_a_token_in_a_variable_that_names_a_file_is_refused(monkeypatch: pytest.
     assert token[:20] not in f"{caught.value!r}"
 
 
-def test_an_invalid_region_is_not_quoted_on_the_command_line_either() -> None:
+def test_an_invalid_region_is_hidden_on_the_command_line() -> None:
     """An invalid region is hidden in the message for the command line too."""
     with pytest.raises((SinkError, TypeError)) as caught:
         CredentialsFile("deploy", region="-----BEGIN PRIVATE KEY-----\nCANARY")
@@ -117,7 +117,7 @@ def test_an_invalid_region_is_not_quoted_on_the_command_line_either() -> None:
 
 
 @pytest.mark.parametrize("account", ["ghp_CANARYCANARYCANARY0123", '{"SecretAccessKey": "CANARY"}', f"x:role/{KEY}"])
-def test_a_secret_inside_an_invalid_arn_is_not_quoted(account: str) -> None:
+def test_a_secret_inside_an_invalid_arn_is_hidden(account: str) -> None:
     """A secret in a part of an invalid ARN is not quoted, and a long ARN is not a secret."""
     with pytest.raises(RoleError) as caught:
         Role.named("Deploy", account=account)

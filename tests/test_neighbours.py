@@ -67,7 +67,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_saved_response_is_read_in_this_form(form: str, tmp_path: Path) -> None:
+def test_a_response_saved_by_another_tool_is_read(form: str, tmp_path: Path) -> None:
     """A response that another tool saved in this form is read, with the exact bytes of the identity provider."""
     (tmp_path / "saved").write_bytes(FORMS[form])
     assert SAMLFile(tmp_path / "saved").read().value == R
@@ -99,7 +99,7 @@ def test_a_property_list_without_a_page_is_refused(data: bytes, tmp_path: Path) 
         ("(none)", "the word '(none)'"),
     ],
 )
-def test_what_is_certainly_not_a_token_is_refused_by_name(text: str, what: str) -> None:
+def test_text_that_is_certainly_no_token_is_refused(text: str, what: str) -> None:
     """Text that is certainly not a token is refused by its name, before the call."""
     mistake = mistake_in(text)
     assert mistake is not None
@@ -109,13 +109,13 @@ def test_what_is_certainly_not_a_token_is_refused_by_name(text: str, what: str) 
 @pytest.mark.parametrize(
     "token", ["Atza|IQEBLjAsAhRmHjNgHpi0U-Dme37rR6CuUpSR", "EAACEdEose0cBAJ7ZCZBZB0ZC", "+/a+b/c="]
 )
-def test_an_opaque_token_is_not_a_mistake(token: str) -> None:
+def test_opaque_tokens_are_accepted(token: str) -> None:
     """Opaque tokens, such as those of Amazon and Facebook, are accepted."""
     assert mistake_in(token) is None
 
 
 @pytest.mark.parametrize("variable", ["Http_Proxy", "hTTP_pROXY"])
-def test_a_proxy_of_former_settings_gets_nothing(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_with_a_former_proxy_is_not_used(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client with a former proxy is not used after the variable has changed."""
     with fake_server(granted) as proxy, fake_server(granted) as server:
         sts = BotocoreSTS(endpoint_url=server.url)
@@ -128,7 +128,7 @@ def test_a_proxy_of_former_settings_gets_nothing(variable: str, monkeypatch: pyt
         assert (len(proxy.requests), len(server.requests)) == (0, 1)
 
 
-def test_a_backup_that_is_a_folder_is_refused_before_the_call(tmp_path: Path) -> None:
+def test_a_backup_path_that_is_a_folder_is_refused(tmp_path: Path) -> None:
     """Check and write refuse a backup path that is a folder, and the error names it."""
     file = tmp_path / "credentials"
     file.write_text("[a]\nx = 1\n")
@@ -142,7 +142,7 @@ def test_a_backup_that_is_a_folder_is_refused_before_the_call(tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", ["-", " "])
 @pytest.mark.parametrize("make", [lambda name: CredentialsFile("deploy", name), DotEnv], ids=["profile", "dotenv"])
-def test_a_file_is_not_named_by_a_sign_for_standard_output(
+def test_a_file_sink_refuses_the_name_for_standard_output(
     name: str, make: type[DotEnv], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file sink refuses the name -, which would hide the keys in a file called -."""
@@ -152,9 +152,7 @@ def test_a_file_is_not_named_by_a_sign_for_standard_output(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_keys_in_a_folder_that_cannot_be_searched_are_not_reported_as_removed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_remove_raises_for_a_folder_that_cannot_be_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove raises an error for a folder that cannot be searched, because the keys may still be there."""
     file = tmp_path / "credentials"
     sink = CredentialsFile("deploy", file)
@@ -176,7 +174,7 @@ def test_keys_in_a_folder_that_cannot_be_searched_are_not_reported_as_removed(
 
 @pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])
 @pytest.mark.parametrize("value", [" ", "eu west", "-1", "x" * 64])
-def test_a_variable_with_an_invalid_region_is_named(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variable_of_an_invalid_region_is_named(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error for an invalid region of the environment names the variable."""
     monkeypatch.delenv("AWS_REGION", raising=False)
     monkeypatch.setenv(variable, value)

@@ -19,7 +19,7 @@ from stskit.sts import BotocoreSTS
 TOUR = Path(__file__).parent.parent / "docs" / "examples" / "tour.py"
 
 
-def test_the_guard_stops_a_connection_to_elsewhere() -> None:
+def test_the_guard_stops_connections_to_other_machines() -> None:
     """The guard of the tests stops a connection to another machine before anything is sent."""
     with socket.socket() as outside, pytest.raises(ConnectionRefusedError, match="only loopback"):
         outside.connect(("192.0.2.1", 443))
@@ -29,7 +29,7 @@ def test_the_guard_stops_a_connection_to_elsewhere() -> None:
 @pytest.mark.case("P37")
 @pytest.mark.debian
 @pytest.mark.gate
-def test_the_programs_that_the_tests_start_talk_to_loopback_only(tmp_path: Path) -> None:
+def test_the_programs_of_the_tests_connect_only_to_loopback(tmp_path: Path) -> None:
     """The tour and its servers connect only to loopback addresses."""
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
@@ -44,7 +44,7 @@ def test_the_programs_that_the_tests_start_talk_to_loopback_only(tmp_path: Path)
 
 
 @pytest.mark.last
-def test_no_test_has_connected_to_elsewhere(sts: BotocoreSTS, base: Credentials) -> None:
+def test_no_test_has_connected_to_another_machine(sts: BotocoreSTS, base: Credentials) -> None:
     """No test has connected to another machine. A connection made here shows that they are counted."""
     before = len(conftest.CONNECTIONS)
     evolve(sts, read_timeout=9).caller_identity(base)

@@ -62,7 +62,7 @@ def failure(source: OIDCTokenFile) -> ProofInvalid:
 @pytest.mark.case("J1")
 @pytest.mark.parametrize("wrapping", ["{}", "{}\n", "{}\r\n", "\n \t{} \n\n"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_a_token_is_sent_without_what_is_around_it(wrapping: str, encoding: str, path: Path) -> None:
+def test_space_around_a_token_is_not_sent(wrapping: str, encoding: str, path: Path) -> None:
     """Line ends, spaces and a byte order mark around a token are not sent."""
     write(path, wrapping.format(TOKEN).encode(encoding))
     token = OIDCTokenFile(path).fetch()
@@ -73,7 +73,7 @@ def test_a_token_is_sent_without_what_is_around_it(wrapping: str, encoding: str,
 @pytest.mark.case("J3", "P54")
 @pytest.mark.parametrize(("length", "good"), [(3, False), (4, True), (20_000, True), (20_001, False)])
 @pytest.mark.filterwarnings("ignore:.*not a JSON Web Token")
-def test_a_token_has_the_length_that_sts_takes(length: int, good: bool, path: Path) -> None:
+def test_tokens_of_the_lengths_of_sts_are_sent(length: int, good: bool, path: Path) -> None:
     """Tokens of 4 to 20,000 characters are sent, also opaque ones."""
     write(path, "x" * length)
     if good:
@@ -85,7 +85,7 @@ def test_a_token_has_the_length_that_sts_takes(length: int, good: bool, path: Pa
 
 @pytest.mark.case("J12")
 @pytest.mark.parametrize("inside", ["\n", "\r\n", " ", "\0", "\x7f", "é"])
-def test_what_is_in_no_token_is_refused(inside: str, path: Path) -> None:
+def test_a_character_that_no_token_has_is_refused(inside: str, path: Path) -> None:
     """A token with a character that no token has, such as a line break, is refused."""
     write(path, f"{TOKEN[:9]}{inside}{TOKEN[9:]}")
     assert "canary" not in told(failure(OIDCTokenFile(path)))
@@ -93,7 +93,7 @@ def test_what_is_in_no_token_is_refused(inside: str, path: Path) -> None:
 
 @given(st.text(min_size=4, max_size=40))
 @pytest.mark.filterwarnings("ignore::stskit.errors.StskitWarning")
-def test_a_token_is_taken_whole_or_not_at_all(path: Path, text: str) -> None:
+def test_no_character_inside_a_token_is_changed(path: Path, text: str) -> None:
     """The token is the content of the file without spaces around it. No character inside is dropped or changed."""
     write(path, text.encode("utf-8", "surrogatepass"))
     try:
@@ -108,7 +108,7 @@ def test_a_token_is_taken_whole_or_not_at_all(path: Path, text: str) -> None:
 # JSON -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_token_may_be_a_field_of_a_json_file(path: Path) -> None:
+def test_a_token_can_be_a_field_of_a_json_file(path: Path) -> None:
     """A token can be a field of a JSON file with other fields."""
     write(path, f'{{"expires_in": 5, "id_token": "{TOKEN}"}}')
     assert OIDCTokenFile(path, json_field="id_token").fetch().value == TOKEN
@@ -126,7 +126,7 @@ def test_a_token_may_be_a_field_of_a_json_file(path: Path) -> None:
         ('{"id_token": ""}', "not an OIDC token"),
     ],
 )
-def test_a_json_file_without_the_field_is_told(content: str, message: str, path: Path) -> None:
+def test_a_missing_json_field_is_named(content: str, message: str, path: Path) -> None:
     """The error for a missing JSON field names the field, and shows no other content."""
     write(path, content)
     error = failure(OIDCTokenFile(path, json_field="id_token"))
@@ -134,7 +134,7 @@ def test_a_json_file_without_the_field_is_told(content: str, message: str, path:
     assert "canary" not in told(error)
 
 
-def test_json_is_not_taken_for_a_token(path: Path) -> None:
+def test_json_without_json_field_is_refused(path: Path) -> None:
     """JSON without json_field is refused."""
     write(path, f'{{"id_token":"{TOKEN}"}}')
     assert (
@@ -148,7 +148,7 @@ def test_json_is_not_taken_for_a_token(path: Path) -> None:
 
 @pytest.mark.case("J9")
 @pytest.mark.parametrize(("exp", "good"), [(1, True), (0, False), (-60, False)])
-def test_a_token_that_has_expired_is_not_sent(exp: int, good: bool, path: Path) -> None:
+def test_an_expired_token_is_not_sent(exp: int, good: bool, path: Path) -> None:
     """A token that has expired is refused with both times."""
     write(path, signed(exp=int(START.timestamp()) + exp))
     source = OIDCTokenFile(path, clock=CLOCK)
@@ -166,7 +166,7 @@ def test_a_token_that_has_expired_is_not_sent(exp: int, good: bool, path: Path) 
 @pytest.mark.parametrize(
     ("nbf", "skew", "good"), [(240, 240, True), (241, 240, False), (1, 0, False), (900, 900, True)]
 )
-def test_a_token_that_does_not_count_yet_is_not_sent(nbf: int, skew: int, good: bool, path: Path) -> None:
+def test_a_token_that_is_not_yet_valid_is_not_sent(nbf: int, skew: int, good: bool, path: Path) -> None:
     """A token that is not yet valid is refused. The tolerance for clocks is an option."""
     write(path, signed(nbf=int(START.timestamp()) + nbf))
     source = OIDCTokenFile(path, clock=CLOCK, skew=timedelta(seconds=skew))
@@ -178,7 +178,7 @@ def test_a_token_that_does_not_count_yet_is_not_sent(nbf: int, skew: int, good: 
 
 
 @pytest.mark.case("J9", "P28")
-def test_a_refusal_here_costs_no_request(path: Path) -> None:
+def test_a_token_that_is_refused_locally_costs_no_request(path: Path) -> None:
     """A token that stskit refuses costs no request."""
     write(path, signed(exp=1))
     with fake_server(granted) as server, pytest.raises(ProofInvalid, match="expired at 1970"):
@@ -211,7 +211,7 @@ def test_an_unusual_token_is_sent_with_a_warning(token: str, what: str, path: Pa
 
 @pytest.mark.case("J11")
 @pytest.mark.parametrize(("mode", "warned"), [(0o600, 0), (0o640, 0), (0o644, 1), (0o604, 1)])
-def test_a_token_that_everybody_can_read_is_warned_about_once(mode: int, warned: int, path: Path) -> None:
+def test_a_token_that_every_user_can_read_causes_one_warning(mode: int, warned: int, path: Path) -> None:
     """A token that every user can read causes one warning for each line that reads it."""
     write(path, TOKEN)
     path.chmod(mode)
@@ -224,7 +224,7 @@ def test_a_token_that_everybody_can_read_is_warned_about_once(mode: int, warned:
 
 
 @pytest.mark.case("J11")
-def test_a_token_of_another_user_is_warned_about(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_of_another_user_causes_a_warning(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A token file of another user causes a warning."""
     write(path, TOKEN)
     monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
@@ -234,7 +234,7 @@ def test_a_token_of_another_user_is_warned_about(path: Path, monkeypatch: pytest
         OIDCTokenFile(path).fetch()
 
 
-def test_a_token_of_root_is_fine(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_of_root_causes_no_warning(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A token file of root causes no warning."""
     write(path, TOKEN)
     if path.stat().st_uid != 0:
@@ -254,13 +254,13 @@ def kubernetes(folder: Path, name: str, token: str) -> None:
 
 
 @pytest.mark.case("J11")
-def test_a_token_that_kubernetes_has_mounted_is_fine(tmp_path: Path) -> None:
+def test_a_token_mounted_by_kubernetes_causes_no_warning(tmp_path: Path) -> None:
     """A token that Kubernetes has mounted causes no warning."""
     kubernetes(tmp_path, "..2026_11_25", TOKEN)
     assert OIDCTokenFile(tmp_path / "token").fetch().value == TOKEN
 
 
-def test_a_file_that_goes_away_meanwhile_has_been_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_removed_after_the_read_causes_no_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that is removed right after the read causes no error."""
     write(path, TOKEN)
     monkeypatch.setattr(os, "geteuid", path.unlink)
@@ -273,7 +273,7 @@ def test_a_file_that_goes_away_meanwhile_has_been_read(path: Path, monkeypatch: 
 
 @pytest.mark.case("J2")
 @pytest.mark.parametrize("full_after", [1, 2, 3])
-def test_an_empty_file_is_read_again_for_a_moment(full_after: int, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_file_is_read_three_times(full_after: int, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty file is read three times within a fifth of a second, and is then an error."""
     write(path, "")
     pauses: list[float] = []
@@ -292,7 +292,7 @@ def test_an_empty_file_is_read_again_for_a_moment(full_after: int, path: Path, m
 
 
 @pytest.mark.case("J4")
-def test_a_link_that_is_swapped_gives_the_old_token_or_the_new_one(tmp_path: Path) -> None:
+def test_a_changed_link_returns_a_complete_token(tmp_path: Path) -> None:
     """During a thousand changes of a link, each read returns one of the tokens completely."""
     tokens = [signed(number=number) for number in range(1000)]
     kubernetes(tmp_path, "..0", tokens[0])
@@ -312,7 +312,7 @@ def test_a_link_that_is_swapped_gives_the_old_token_or_the_new_one(tmp_path: Pat
 
 
 @pytest.mark.case("J5", "J6")
-def test_each_refresh_reads_the_file_and_a_lost_file_costs_nothing_yet(path: Path) -> None:
+def test_each_refresh_reads_the_file(path: Path) -> None:
     """Each refresh reads the file. If the file is missing, the current credentials stay in use."""
     clock = ManualClock(START)
     write(path, signed(number=1))
@@ -338,7 +338,7 @@ def test_each_refresh_reads_the_file_and_a_lost_file_costs_nothing_yet(path: Pat
 
 
 @pytest.mark.case("J13")
-def test_a_token_is_told_nowhere(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_token_is_shown_nowhere(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A token appears in no repr, no error and no log record."""
     caplog.set_level(logging.DEBUG)
     write(path, TOKEN)
@@ -360,13 +360,13 @@ def test_the_environment_names_the_file(path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("environ", [{}, {"AWS_WEB_IDENTITY_TOKEN_FILE": ""}])
-def test_an_environment_that_names_no_file_says_so(environ: dict[str, str]) -> None:
+def test_a_missing_variable_is_named(environ: dict[str, str]) -> None:
     """The error for a missing variable names it."""
     with pytest.raises(SourceMissing, match="AWS_WEB_IDENTITY_TOKEN_FILE is not set"):
         OIDCTokenFile.from_env(environ)
 
 
-def test_the_environment_names_a_role(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_from_env_uses_the_role_of_the_environment(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """AssumedRole.from_env uses the role, and the session name if there is one."""
     environ = {"AWS_ROLE_ARN": ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": str(path)}
     for name, value in environ.items():
@@ -386,15 +386,13 @@ def test_the_environment_names_a_role(path: Path, monkeypatch: pytest.MonkeyPatc
         ({"AWS_ROLE_SESSION_NAME": "a b"}, RoleError, "session_name 'a b' has characters"),
     ],
 )
-def test_an_environment_that_names_no_role_says_so(
-    changes: dict[str, str], kind: type[Exception], message: str
-) -> None:
+def test_a_missing_role_variable_is_named(changes: dict[str, str], kind: type[Exception], message: str) -> None:
     """The error for a missing or invalid role names the variable, and nothing is sent."""
     with pytest.raises(kind, match=message):
         AssumedRole.from_env({"AWS_ROLE_ARN": ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": "t", **changes})
 
 
-def test_a_real_server_takes_it(aws: LocalAWS, sts: BotocoreSTS, path: Path) -> None:
+def test_seaweedfs_accepts_the_token_of_the_environment(aws: LocalAWS, sts: BotocoreSTS, path: Path) -> None:
     """SeaweedFS accepts the role and the token of the environment."""
     environ = {
         "AWS_ROLE_ARN": aws.web_alice_role,
@@ -411,7 +409,7 @@ def test_a_real_server_takes_it(aws: LocalAWS, sts: BotocoreSTS, path: Path) -> 
 @pytest.mark.parametrize(
     "xml", ['<?xml version="1.0"?><a/>', "<samlp:Response xmlns:samlp='urn:x'/>", "<Response ID='a'>"]
 )
-def test_a_saml_response_is_not_sent_as_a_token(tmp_path: Path, xml: str) -> None:
+def test_a_saml_response_in_a_token_file_is_refused(tmp_path: Path, xml: str) -> None:
     """A SAML response in a token file is refused. Other base64 can be a token."""
     (tmp_path / "token").touch(0o600)
     (tmp_path / "token").write_text(b64encode(xml.encode()).decode())

@@ -70,7 +70,7 @@ def alarms() -> Iterator[Callable[[float], None]]:
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no interval timers here")
 @pytest.mark.parametrize("cache", [None, MemoryCache()], ids=["no cache", "memory"])
-def test_an_exception_of_a_signal_handler_leaves_no_lock_taken(
+def test_an_exception_of_a_signal_handler_releases_the_lock(
     cache: Cache | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     """After an exception of a signal handler at any of 400 points, another thread can refresh."""
@@ -93,7 +93,7 @@ def test_an_exception_of_a_signal_handler_leaves_no_lock_taken(
     assert struck == 400
 
 
-def test_a_handler_that_reads_during_a_refresh_gets_what_is_held(clock: ManualClock) -> None:
+def test_a_signal_handler_can_read_during_a_refresh(clock: ManualClock) -> None:
     """A signal handler that reads during a refresh gets the current credentials, or a clear error."""
     got: list[object] = []
 
@@ -125,9 +125,7 @@ def test_a_handler_that_reads_during_a_refresh_gets_what_is_held(clock: ManualCl
 
 
 @pytest.mark.parametrize(("minutes", "calls"), [(0, 1), (50, 2), (61, 2)], ids=["cold", "advisory", "expired"])
-def test_a_source_that_delegates_to_another_cached_with_the_same_key_does_not_hang(
-    clock: ManualClock, minutes: int, calls: int
-) -> None:
+def test_a_source_that_delegates_to_the_same_key_does_not_block(clock: ManualClock, minutes: int, calls: int) -> None:
     """A source that delegates to a Cached with the same key and cache does not block."""
     cache, source = MemoryCache(), ScriptedSource(lambda: credentials(clock, hours=1))
     inner = Cached(source, cache, key="same", clock=clock)
@@ -155,7 +153,7 @@ def greenlets(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return now
 
 
-def test_another_greenlet_of_the_thread_waits_while_the_first_one_works(greenlets: SimpleNamespace) -> None:
+def test_a_greenlet_lets_others_run_and_then_works(greenlets: SimpleNamespace) -> None:
     """A greenlet lets the others run until the first one has finished, and then does its own work."""
     turn, done = OneAtATime(), []
 
@@ -176,7 +174,7 @@ def test_another_greenlet_of_the_thread_waits_while_the_first_one_works(greenlet
     assert turn._holder is None
 
 
-def test_a_greenlet_that_cannot_wait_gets_a_true_sentence(
+def test_a_greenlet_that_cannot_wait_gets_a_clear_error(
     clock: ManualClock, greenlets: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without gevent, a greenlet that cannot wait uses valid credentials, or gets an error that says why."""
@@ -225,7 +223,7 @@ for _ in range(2):
 
 
 @pytest.mark.parametrize("thread", [True, False])
-def test_twenty_greenlets_cost_one_call(thread: bool) -> None:
+def test_twenty_greenlets_cause_one_call(thread: bool) -> None:
     """Twenty greenlets of gevent cause one call, with and without patched threads."""
     pytest.importorskip("gevent")
     code = GEVENT.format(thread=thread)
@@ -239,7 +237,7 @@ def test_twenty_greenlets_cost_one_call(thread: bool) -> None:
 @pytest.mark.case("P33")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_fork_waits_for_no_lock_and_the_child_has_its_own() -> None:
+def test_a_fork_does_not_wait_for_the_lock() -> None:
     """A fork while another thread holds the lock does not wait, and the lock works in both processes."""
     lock, held, leave = fork.lock_across_forks(), threading.Event(), threading.Event()
 
@@ -265,7 +263,7 @@ def test_a_fork_waits_for_no_lock_and_the_child_has_its_own() -> None:
 # What leaves when ----------------------------------------------------------------------------------------------------
 
 
-def test_log_records_events_and_warnings_leave_when_the_lock_is_free(
+def test_records_events_and_warnings_are_sent_when_the_lock_is_free(
     clock: ManualClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Log records, events and warnings are sent when the lock is free, also for the hub of a chain."""
@@ -312,7 +310,7 @@ def test_log_records_events_and_warnings_leave_when_the_lock_is_free(
 
 @pytest.mark.case("P145", "P157")
 @pytest.mark.parametrize("role", [True, False])
-def test_the_log_names_the_role_the_account_and_the_time_that_is_left(
+def test_log_records_name_role_account_and_time_left(
     clock: ManualClock, caplog: pytest.LogCaptureFixture, role: bool
 ) -> None:
     """Log records have the role, the account and the time left, at INFO for a refresh and WARNING for a failure."""
@@ -350,7 +348,7 @@ class Spy(ScriptedSource):
     """A source with a short name."""
 
 
-def test_an_event_has_the_role_and_how_long_the_call_took(clock: ManualClock) -> None:
+def test_an_event_has_the_role_and_the_seconds_of_the_call(clock: ManualClock) -> None:
     """An event has the role, or None for a source without one, and the seconds of the call by the monotonic clock."""
     events: list[RefreshEvent] = []
     listener = SimpleNamespace(notify=events.append)
@@ -406,7 +404,7 @@ class Leaving:
 @pytest.mark.parametrize(
     "answer", [Credentials("AKIA", "secret"), Down("no network"), Bug("mine"), KeyboardInterrupt()]
 )
-def test_a_lock_that_fails_when_it_is_released_costs_nobody_anything(answer: Any, clock: ManualClock) -> None:
+def test_a_lock_that_fails_on_release_does_not_affect_the_caller(answer: Any, clock: ManualClock) -> None:
     """If a lock fails when it is released, the caller still gets the credentials or the error."""
     source = ScriptedSource(answer)
     both = Cached(source, Leaving(), clock=clock)

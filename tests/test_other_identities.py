@@ -71,7 +71,7 @@ def list_models(client: Any) -> None:
     ],
     ids=["token", "preference", "both"],
 )
-def test_a_session_signs_with_its_keys_whatever_token_the_environment_has(
+def test_a_session_signs_despite_a_bearer_token(
     session: str, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A session signs a call to Bedrock with its keys, despite a bearer token in the environment."""
@@ -94,7 +94,7 @@ def test_a_session_does_not_send_the_sso_token_of_a_profile(monkeypatch: pytest.
         client.verify_session()
 
 
-def test_a_client_that_asks_for_tokens_by_itself_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_requires_a_bearer_token_gets_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that requires a bearer token gets an error that says so. The token of the environment is not sent."""
     monkeypatch.setenv(BEARER, "of-another-identity")
     client = SESSIONS["fixed, boto3"]()("bedrock", config=Config(signature_version="bearer"))
@@ -102,7 +102,7 @@ def test_a_client_that_asks_for_tokens_by_itself_gets_none(monkeypatch: pytest.M
         client.list_foundation_models()
 
 
-def test_other_services_are_signed_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_services_are_signed_as_usual(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other services are signed as usual."""
     for name in ("AWS_BEARER_TOKEN_S3", "AWS_BEARER_TOKEN_STS"):
         monkeypatch.setenv(name, "of-another-identity")
@@ -121,7 +121,7 @@ def test_other_services_are_signed_as_ever(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.case("P13", "P26")
 @pytest.mark.parametrize("name", [*ALL, UNKNOWN])
-def test_an_environment_has_no_variable_of_another_identity(name: str) -> None:
+def test_an_environment_selects_no_other_identity(name: str) -> None:
     """An environment has no variable that selects another identity, and keeps other settings."""
     made = MINE.to(Environment({**SETTINGS, name: "of-another-identity"}))
     assert "of-another-identity" not in made.values()
@@ -129,7 +129,7 @@ def test_an_environment_has_no_variable_of_another_identity(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*ALL, UNKNOWN])
-def test_a_block_has_no_variable_of_another_identity_and_gives_it_back(
+def test_a_block_selects_no_other_identity_and_restores_the_variables(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A block has no variable that selects another identity, and restores them at the end."""
@@ -149,7 +149,7 @@ def test_a_preference_for_tokens_does_not_reach_a_command(value: str, monkeypatc
     assert ("AWS_AUTH_SCHEME_PREFERENCE" not in ShellExports().unset()) == is_kept
 
 
-def test_what_to_remove_names_each_variable_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variables_to_remove_are_listed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The list of variables to remove has each name once, with the bearer tokens of the given environment."""
     monkeypatch.setenv(UNKNOWN, "of-another-identity")
     for sink, environ in ((Environment(), os.environ), (Environment({BEARER: "x"}, region="us-east-1"), {})):
@@ -162,7 +162,7 @@ def test_what_to_remove_names_each_variable_once(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.case("P26")
-def test_a_shell_loses_the_variables_of_other_identities(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shell_commands_remove_the_variables_of_other_identities(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shell commands remove the variables that select another identity."""
     monkeypatch.setenv(UNKNOWN, "of-another-identity")
     script = f"{MINE.to(ShellExports())}env"
@@ -180,7 +180,7 @@ def test_the_name_of_a_variable_cannot_become_a_command(name: str, monkeypatch: 
     assert name not in ShellExports().unset()
 
 
-def test_a_dotenv_file_keeps_what_comes_after_keys_and_loses_what_wins_over_them(tmp_path: Path) -> None:
+def test_a_dotenv_file_loses_keys_and_bearer_tokens_only(tmp_path: Path) -> None:
     """A .env file loses bearer tokens and other keys, and keeps roles and variables of tools."""
     path = tmp_path / ".env"
     path.touch(0o600)

@@ -69,7 +69,7 @@ EXPECTED: dict[tuple[str, str], tuple[object, float]] = {
 @pytest.mark.case("R1", "R4")
 @pytest.mark.filterwarnings("ignore:The credentials, which expire at")
 @pytest.mark.parametrize(("window", "does"), EXPECTED)
-def test_each_window_with_all_that_a_source_may_do(clock: ManualClock, window: str, does: str) -> None:
+def test_each_window_and_result_is_as_in_the_table(clock: ManualClock, window: str, does: str) -> None:
     """For each window and each result of a source, a read and the next attempt are as in the table."""
     old = credentials(clock, hours=1)
     both = cached(source := ScriptedSource(old), clock, jitter=0)
@@ -97,7 +97,7 @@ def outcome_of(both: Cached) -> Credentials | type[Exception]:
         return type(error)
 
 
-def test_the_table_is_whole() -> None:
+def test_the_table_is_complete() -> None:
     """The table has a row for each window and each result of a source."""
     assert EXPECTED.keys() == {(window, does) for window in WINDOWS for does in DOES}
 
@@ -125,7 +125,7 @@ def test_valid_credentials_are_served_whatever_the_code(
     assert both.fetch() is new
 
 
-def test_a_refusal_that_may_pass_is_like_any_failure(clock: ManualClock) -> None:
+def test_a_throttled_refresh_keeps_valid_credentials(clock: ManualClock) -> None:
     """A throttled refresh keeps valid credentials in use."""
     old = credentials(clock, hours=1)
     both = cached(ScriptedSource(old, STSError("slow down", code="Throttling", retryable=True)), clock)
@@ -138,7 +138,7 @@ def test_a_refusal_that_may_pass_is_like_any_failure(clock: ManualClock) -> None
 
 
 @pytest.mark.case("R3", "P14")
-def test_ten_minutes_without_sts_cost_three_calls(clock: ManualClock) -> None:
+def test_ten_minutes_without_sts_cause_three_calls(clock: ManualClock) -> None:
     """Ten minutes without STS cause at most three calls, however many threads read."""
     source = ScriptedSource(credentials(clock, hours=1), *[Down()] * 3, lambda: credentials(clock, hours=1))
     both = cached(source, clock, jitter=0)
@@ -157,7 +157,7 @@ def test_ten_minutes_without_sts_cost_three_calls(clock: ManualClock) -> None:
 
 
 @pytest.mark.case("R2")
-def test_fifteen_minutes_read_a_thousand_times_cost_one_call(clock: ManualClock) -> None:
+def test_fifteen_minutes_of_frequent_reads_cause_one_call(clock: ManualClock) -> None:
     """Credentials that are read often in their first ten minutes cost one call."""
     source = ScriptedSource(lambda: credentials(clock, minutes=15))
     both = cached(source, clock)
@@ -168,7 +168,7 @@ def test_fifteen_minutes_read_a_thousand_times_cost_one_call(clock: ManualClock)
 
 
 @pytest.mark.case("T5")
-def test_a_session_outlives_the_file_that_it_came_from(clock: ManualClock, tmp_path: Path) -> None:
+def test_a_session_continues_if_the_token_file_is_missing(clock: ManualClock, tmp_path: Path) -> None:
     """If a token file is missing, a session with valid credentials continues, and tries again after five minutes."""
     sts, path = FakeSTS(clock=clock), tmp_path / "token"
     path.touch(0o600)
@@ -188,7 +188,7 @@ def test_a_session_outlives_the_file_that_it_came_from(clock: ManualClock, tmp_p
 
 
 @pytest.mark.case("R8", "P155")
-def test_a_suspend_in_the_pause_after_a_failure_is_no_standstill(clock: ManualClock) -> None:
+def test_expired_credentials_are_replaced_after_a_suspend(clock: ManualClock) -> None:
     """After a suspend of the machine, credentials that have expired by the wall clock are replaced at once."""
     new = credentials(clock, hours=9)
     source = ScriptedSource(credentials(clock, hours=1), Down(), new)
@@ -201,7 +201,7 @@ def test_a_suspend_in_the_pause_after_a_failure_is_no_standstill(clock: ManualCl
 
 
 @pytest.mark.case("R8", "P155")
-def test_a_wall_clock_that_is_set_back_in_a_pause_makes_no_storm(clock: ManualClock) -> None:
+def test_a_wall_clock_set_back_in_a_pause_changes_nothing(clock: ManualClock) -> None:
     """A wall clock that is set back during a pause changes nothing."""
     source = ScriptedSource(credentials(clock, hours=1), Down(), lambda: credentials(clock, hours=1))
     both = cached(source, clock, jitter=0)
@@ -222,7 +222,7 @@ def test_a_wall_clock_that_is_set_back_in_a_pause_makes_no_storm(clock: ManualCl
 
 @pytest.mark.case("R1")
 @pytest.mark.parametrize("by_name", [True, False])
-def test_what_a_service_has_refused_is_replaced(clock: ManualClock, by_name: bool) -> None:
+def test_a_refused_key_is_replaced(clock: ManualClock, by_name: bool) -> None:
     """A key that a service has refused is replaced at the next read."""
     old, new = credentials(clock, hours=1), credentials(clock, hours=1)
     source = ScriptedSource(old, new)
@@ -234,7 +234,7 @@ def test_what_a_service_has_refused_is_replaced(clock: ManualClock, by_name: boo
 
 
 @pytest.mark.case("R1")
-def test_what_is_not_in_use_any_more_cannot_be_refused(clock: ManualClock) -> None:
+def test_refusals_of_one_key_in_many_threads_cause_one_refresh(clock: ManualClock) -> None:
     """Sixteen threads that were refused with the same key cause one refresh."""
     source = ScriptedSource(*(sets := [credentials(clock, hours=1) for _ in range(3)]))
     both = cached(source, clock)
@@ -249,7 +249,7 @@ def test_what_is_not_in_use_any_more_cannot_be_refused(clock: ManualClock) -> No
 
 
 @pytest.mark.case("P151")
-def test_a_refusal_makes_no_storm_when_there_are_no_new_ones(clock: ManualClock) -> None:
+def test_a_refused_key_that_cannot_be_replaced_causes_no_more_calls(clock: ManualClock) -> None:
     """If a refused key cannot be replaced, it is used again, and refusing it again causes no calls."""
     old = credentials(clock, hours=1)
     source = ScriptedSource(old, Down())
@@ -265,7 +265,7 @@ def test_a_refusal_makes_no_storm_when_there_are_no_new_ones(clock: ManualClock)
 
 
 @pytest.mark.case("P151")
-def test_the_first_refusal_ends_a_pause(clock: ManualClock) -> None:
+def test_the_first_refusal_of_a_key_ends_a_pause(clock: ManualClock) -> None:
     """The first refusal of a key ends a pause."""
     new = credentials(clock, hours=2)
     source = ScriptedSource(credentials(clock, hours=1), Down(), new)
@@ -277,7 +277,7 @@ def test_the_first_refusal_ends_a_pause(clock: ManualClock) -> None:
     assert both.fetch() is new
 
 
-def test_long_term_keys_can_be_refused_too(clock: ManualClock) -> None:
+def test_refused_long_term_keys_are_read_again(clock: ManualClock) -> None:
     """Long-term keys that a service has refused are read again."""
     new = credentials(clock)
     both = cached(ScriptedSource(credentials(clock), new), clock)
@@ -286,7 +286,7 @@ def test_long_term_keys_can_be_refused_too(clock: ManualClock) -> None:
     assert both.fetch() is new
 
 
-def test_a_refused_key_that_cannot_be_replaced_is_no_error(clock: ManualClock) -> None:
+def test_a_refused_key_that_cannot_be_replaced_is_not_an_error(clock: ManualClock) -> None:
     """If a refused key cannot be replaced, no further error is raised, because the caller already has one."""
     old = credentials(clock, hours=1)
     both = cached(source := ScriptedSource(old, Down()), clock)
@@ -297,7 +297,7 @@ def test_a_refused_key_that_cannot_be_replaced_is_no_error(clock: ManualClock) -
     assert source.calls == 2
 
 
-def test_a_program_without_logging_prints_nothing_of_its_own() -> None:
+def test_a_program_without_logging_prints_no_records() -> None:
     """A program without logging prints no log record of stskit."""
     code = """
 import sys

@@ -62,7 +62,7 @@ def imported_in_functions(path: Path) -> set[str]:
     return (names | {str(each.module) for each in imports}) & MODULES
 
 
-def test_only_what_is_heavy_is_imported_in_functions() -> None:
+def test_only_listed_modules_are_imported_in_functions() -> None:
     """Only the listed modules are imported inside functions."""
     used = {name for path in PACKAGE.rglob("*.py") for name in imported_in_functions(path)}
     packages = {"stskit._io", "stskit.proofs", "stskit.sources.profile", "stskit.sts"}  # `from package import module`
@@ -78,7 +78,7 @@ def modules_after(code: str) -> set[str]:
 
 
 @pytest.mark.case("P35")
-def test_the_import_is_light() -> None:
+def test_import_stskit_loads_few_modules() -> None:
     """Import stskit loads no slow library, and at most 97 further modules on Python 3.11."""
     loaded = modules_after("import stskit")
     assert loaded & {*HEAVY, *ON_FIRST_USE} == set()
@@ -87,14 +87,14 @@ def test_the_import_is_light() -> None:
 
 
 @pytest.mark.case("P7")
-def test_the_command_line_loads_what_every_command_needs() -> None:
+def test_the_command_line_loads_modules_when_needed() -> None:
     """The command line loads sinks, logging and slow libraries only if a command uses them."""
     loaded = modules_after("import stskit.__main__")
     assert loaded & {*HEAVY, "getpass", "logging", "shutil", "urllib.parse"} == set()
     assert {name for name in loaded if name.startswith("stskit.sinks.")} == set()
 
 
-def test_the_runtime_needs_three_libraries() -> None:
+def test_the_package_has_three_dependencies() -> None:
     """The package has three dependencies without extras."""
     needed = [line for line in requires("stskit") or [] if "extra ==" not in line]
     assert sorted(re.split(r"[<>=!~ ]", line)[0] for line in needed) == ["attrs", "botocore", "python-dateutil"]
@@ -102,12 +102,12 @@ def test_the_runtime_needs_three_libraries() -> None:
 
 
 @pytest.mark.case("P36")
-def test_types_are_shipped() -> None:
+def test_the_package_contains_py_typed() -> None:
     """The package contains py.typed."""
     assert (Path(stskit.__file__).parent / "py.typed").is_file()
 
 
-def test_the_names_of_the_package_are_sorted_and_there() -> None:
+def test_the_public_names_are_sorted_and_exist() -> None:
     """`__all__` is sorted, its names exist, and the version is a text."""
     assert stskit.__all__ == sorted(stskit.__all__)
     assert all(hasattr(stskit, name) for name in stskit.__all__)
@@ -116,7 +116,7 @@ def test_the_names_of_the_package_are_sorted_and_there() -> None:
         _ = stskit.nothing
 
 
-def test_a_sink_is_loaded_when_it_is_named() -> None:
+def test_a_sink_is_loaded_when_its_name_is_used() -> None:
     """A sink is loaded when its name is used, and an unknown name is an AttributeError."""
     assert dir(stskit.sinks) == sorted(stskit.sinks.__all__)
     assert all(hasattr(stskit.sinks, name) for name in stskit.sinks.__all__)

@@ -56,14 +56,14 @@ def test_the_windows_are_those_of_the_aws_sdks(lifetime: timedelta, advisory: ti
         (RefreshPolicy(advisory=timedelta(0), mandatory=timedelta(0)), (timedelta(0), timedelta(0))),
     ],
 )
-def test_a_window_that_is_given_counts(policy: RefreshPolicy, windows: tuple[timedelta, timedelta]) -> None:
+def test_a_given_advisory_window_is_used(policy: RefreshPolicy, windows: tuple[timedelta, timedelta]) -> None:
     """A given advisory window is used, is shorter than the lifetime, and contains the mandatory one."""
     assert policy.windows(timedelta(hours=1), 0) == windows
 
 
 @pytest.mark.case("P143")
 @pytest.mark.parametrize(("jitter", "chance", "minutes"), [(0.2, 0, 15), (0.2, 0.5, 16.5), (0.2, 1, 18), (0, 1, 15)])
-def test_jitter_opens_the_advisory_window_earlier(jitter: float, chance: float, minutes: float) -> None:
+def test_jitter_starts_the_advisory_window_earlier(jitter: float, chance: float, minutes: float) -> None:
     """The jitter starts the advisory window up to a fifth earlier, and does not change the mandatory window."""
     windows = RefreshPolicy(jitter=jitter).windows(timedelta(hours=1), chance)
     assert windows == (timedelta(minutes=minutes), MINUTE)
@@ -71,7 +71,7 @@ def test_jitter_opens_the_advisory_window_earlier(jitter: float, chance: float, 
 
 @pytest.mark.case("P154")
 @pytest.mark.parametrize("advisory", [None, 9 * MINUTE])
-def test_under_ten_minutes_the_advisory_window_is_half_of_the_lifetime(advisory: timedelta | None) -> None:
+def test_the_advisory_window_of_a_short_lifetime_is_half_of_it(advisory: timedelta | None) -> None:
     """For a lifetime below ten minutes, the advisory window is half of it, before the jitter."""
     policy = RefreshPolicy(advisory=advisory)
     assert policy.windows(8 * MINUTE, 0) == (4 * MINUTE, MINUTE)
@@ -79,7 +79,7 @@ def test_under_ten_minutes_the_advisory_window_is_half_of_the_lifetime(advisory:
 
 
 @given(st.timedeltas(SECOND, timedelta(hours=36)), st.floats(0, 1))
-def test_new_credentials_are_never_inside_of_their_windows(lifetime: timedelta, chance: float) -> None:
+def test_new_credentials_are_not_refreshed_at_once(lifetime: timedelta, chance: float) -> None:
     """New credentials are not refreshed at once, however short their lifetime is."""
     advisory, mandatory = RefreshPolicy().windows(lifetime, chance)
     assert timedelta(0) < mandatory <= advisory <= lifetime * 0.9
@@ -112,14 +112,14 @@ def test_new_credentials_are_never_inside_of_their_windows(lifetime: timedelta, 
         (EVER, EVER, "use"),
     ],
 )
-def test_what_is_done_by_the_time_that_is_left(lifetime: timedelta, left: timedelta, step: Action) -> None:
+def test_the_decision_depends_on_the_time_left(lifetime: timedelta, left: timedelta, step: Action) -> None:
     """The decision depends on the time left: use, refresh by one caller, or refresh while all wait."""
     assert RefreshPolicy().decide(lifetime, left, 0) == step
 
 
 @pytest.mark.case("R1")
 @pytest.mark.parametrize("chance", [0, 0.5, 1])
-def test_chance_moves_the_start_of_the_advisory_window_and_nothing_else(chance: float) -> None:
+def test_the_random_value_changes_only_the_advisory_window(chance: float) -> None:
     """The random value changes only the start of the advisory window."""
     opens = 15 * MINUTE * (1 + 0.2 * chance)
     decide = RefreshPolicy().decide
@@ -141,7 +141,7 @@ PAUSING: list[tuple[timedelta, str, Action]] = [
 
 @pytest.mark.case("R1")
 @pytest.mark.parametrize(("left", "on_expired", "step"), PAUSING)
-def test_what_is_done_in_the_pause_after_a_failure(left: timedelta, on_expired: Any, step: Action) -> None:
+def test_the_source_is_not_called_in_the_pause_after_a_failure(left: timedelta, on_expired: Any, step: Action) -> None:
     """During the pause after a failure, the source is not called, and valid credentials are used."""
     assert RefreshPolicy(on_expired=on_expired).decide(HOUR, left, 0, pausing=True) == step
 
@@ -159,14 +159,14 @@ def test_what_is_done_in_the_pause_after_a_failure(left: timedelta, on_expired: 
         (True, 39.9, True, False),  # a test that froze the time has ended
     ],
 )
-def test_how_long_the_source_is_left_alone(while_valid: bool, now: float, valid: bool, lasts: bool) -> None:
+def test_a_pause_ends_at_a_time_or_at_the_expiration(while_valid: bool, now: float, valid: bool, lasts: bool) -> None:
     """A pause ends at a time of the monotonic clock, or when the credentials expire."""
     failed = RefreshFailure(SourceMissing("m"), 1, while_valid, began=40.0, pause=60.0)
     assert failed.pausing(now, valid=valid) is lasts
 
 
 @pytest.mark.parametrize("error", [SignInRequired("m"), SourceMissing("m")])
-def test_a_pause_ends_when_the_file_of_the_sign_in_changes(error: Any, tmp_path: Path) -> None:
+def test_a_pause_after_sign_in_required_ends_when_the_file_changes(error: Any, tmp_path: Path) -> None:
     """A pause after SignInRequired ends when the file of the source changes."""
     path = tmp_path / "saml"
     failed = RefreshFailure(error, 1, True, began=40.0, pause=60.0, file=file_state(str(path)))
@@ -175,7 +175,7 @@ def test_a_pause_ends_when_the_file_of_the_sign_in_changes(error: Any, tmp_path:
     assert failed.pausing(50.0, valid=True, path=str(path)) is isinstance(error, SourceMissing)
 
 
-def test_the_file_of_a_source_is_found_behind_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_of_a_source_is_found_through_wrappers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The file of a source is found through roles and caches. A loop of sources has none."""
     monkeypatch.setenv("HOME", "/home/me")
     file = SimpleNamespace(path="~/saml")
@@ -188,13 +188,13 @@ def test_the_file_of_a_source_is_found_behind_others(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("on_expired", ["raise", "serve"])
-def test_with_nothing_at_hand_a_failure_is_raised(on_expired: Any) -> None:
+def test_a_failure_without_credentials_is_raised(on_expired: Any) -> None:
     """Without credentials, a failure is raised."""
     assert RefreshPolicy(on_expired=on_expired).decide(NOTHING, NOTHING, 0, pausing=True) == "raise"
 
 
 @pytest.mark.parametrize("left", [HOUR, 10 * MINUTE, MINUTE, EVER])
-def test_what_a_service_has_refused_is_waited_for(left: timedelta) -> None:
+def test_all_callers_wait_to_replace_refused_credentials(left: timedelta) -> None:
     """If a service has refused the credentials, all callers wait for a refresh, except after a failure."""
     lifetime = EVER if left == EVER else HOUR
     assert RefreshPolicy().decide(lifetime, left, 0, rejected=True) == "wait"
@@ -202,13 +202,13 @@ def test_what_a_service_has_refused_is_waited_for(left: timedelta) -> None:
 
 
 @pytest.mark.parametrize("failures", [1, 2, 100])
-def test_while_valid_the_next_try_comes_in_five_to_ten_minutes(failures: int) -> None:
+def test_pauses_with_valid_credentials_are_five_to_ten_minutes(failures: int) -> None:
     """While the credentials are valid, each pause is five to ten minutes."""
     assert RefreshPolicy().pause(failures, valid=True) == (300, 600)
 
 
 @pytest.mark.case("P159")
-def test_with_nothing_valid_the_pauses_grow_to_ten_seconds() -> None:
+def test_pauses_without_valid_credentials_grow_to_ten_seconds() -> None:
     """Without valid credentials, the pauses grow to ten seconds."""
     pauses = [RefreshPolicy().pause(failures, valid=False) for failures in (1, 2, 3, 4, 5, 6, 10_000)]
     assert pauses == [(each, each) for each in (0, 1, 2, 4, 8, 10, 10)]
@@ -222,7 +222,7 @@ def test_with_nothing_valid_the_pauses_grow_to_ten_seconds() -> None:
     on_expired=st.sampled_from(["raise", "serve"]),
     rejected=st.booleans(),
 )
-def test_nothing_expired_is_used(
+def test_expired_credentials_are_used_only_if_the_policy_says_so(
     lifetime: timedelta, part: float, chance: float, pausing: bool, on_expired: Any, rejected: bool
 ) -> None:
     """Expired credentials are returned only if the policy says so."""
@@ -250,7 +250,7 @@ def test_nothing_expired_is_used(
         ({"advisory": MINUTE, "mandatory": 2 * MINUTE}, "advisory .* is shorter than mandatory"),
     ],
 )
-def test_a_number_out_of_its_limits_is_refused(options: dict[str, Any], told: str) -> None:
+def test_a_number_outside_its_limits_is_refused(options: dict[str, Any], told: str) -> None:
     """A number outside its limits is an error when the policy is created."""
     with pytest.raises(ValueError, match=told):
         RefreshPolicy(**options)

@@ -50,7 +50,7 @@ def in_an_hour() -> str:
 
 @pytest.mark.case("C13", "P15", "P31")
 @pytest.mark.gate
-def test_a_cold_start_of_many_processes_costs_one_call(tmp_path: Path) -> None:
+def test_a_cold_start_of_many_processes_causes_one_call(tmp_path: Path) -> None:
     """Eight processes with four threads each make one call, in twenty runs."""
     with fake_server(numbered()) as server:
         seen, asked = run("cold-start", server, tmp_path / "cache")
@@ -62,7 +62,7 @@ def test_a_cold_start_of_many_processes_costs_one_call(tmp_path: Path) -> None:
 
 @pytest.mark.case("R16")
 @pytest.mark.parametrize("method", ["fork", "forkserver", pytest.param("spawn", marks=pytest.mark.gate)])
-def test_a_recipe_works_in_the_workers_of_an_executor(tmp_path: Path, method: str) -> None:
+def test_a_recipe_works_in_an_executor(tmp_path: Path, method: str) -> None:
     """A recipe in an executor makes a call for each use, and with a file cache one call in total."""
     with fake_server(numbered()) as server:
         tokens, asked = run("pool", server, tmp_path / "cache", method)
@@ -74,7 +74,7 @@ def test_a_recipe_works_in_the_workers_of_an_executor(tmp_path: Path, method: st
 
 @pytest.mark.case("C13", "P15", "P82", "P100")
 @pytest.mark.gate
-def test_fifty_processes_cost_one_call(tmp_path: Path) -> None:
+def test_fifty_processes_cause_one_call(tmp_path: Path) -> None:
     """Fifty processes with four threads each and an empty cache make one call."""
     with fake_server(numbered()) as server:
         (keys,), asked = run("many", server, tmp_path / "cache")
@@ -105,7 +105,7 @@ def a_process_in_the_middle_of_its_call(folder: Path) -> Iterator[tuple[FakeServ
 
 
 @pytest.mark.case("C13", "P102")
-def test_a_holder_that_is_killed_is_taken_over(tmp_path: Path) -> None:
+def test_another_process_continues_after_a_kill(tmp_path: Path) -> None:
     """If the process in its call is killed, another one calls STS long before the time limit."""
     folder = tmp_path / "cache"
     with a_process_in_the_middle_of_its_call(folder) as (server, holder):
@@ -118,7 +118,7 @@ def test_a_holder_that_is_killed_is_taken_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.case("C14", "P103")
-def test_a_holder_that_hangs_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+def test_another_process_continues_if_the_first_hangs(tmp_path: Path) -> None:
     """If the process in its call hangs, another one warns after the time limit, and calls STS."""
     folder = tmp_path / "cache"
     with a_process_in_the_middle_of_its_call(folder) as (server, _):

@@ -97,7 +97,7 @@ def environment_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.case("B7")
-def test_a_named_profile_has_its_keys_whatever_the_environment_says(home: Path, environment_keys: None) -> None:
+def test_a_named_profile_ignores_the_keys_of_the_environment(home: Path, environment_keys: None) -> None:
     """A named profile returns its own keys, also if the environment has other keys."""
     configure(home, credentials=keys_of("default") + keys_of("work"))
     assert Profile("work").fetch() == Credentials("AKIA-work", "secret-work")
@@ -105,7 +105,7 @@ def test_a_named_profile_has_its_keys_whatever_the_environment_says(home: Path, 
 
 
 @pytest.mark.case("B7")
-def test_the_default_chain_takes_the_environment_first(
+def test_the_default_chain_uses_the_keys_of_the_environment_first(
     home: Path, environment_keys: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The default chain uses the keys of the environment before those of AWS_PROFILE, which must still exist."""
@@ -117,7 +117,7 @@ def test_the_default_chain_takes_the_environment_first(
     assert "there is no profile 'nobody'" in failure(Profile(), SourceMissing)
 
 
-def test_the_default_chain_takes_the_ambient_profile(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_chain_uses_aws_profile(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The default chain uses the profile of AWS_PROFILE, or else the default profile."""
     configure(home, credentials=keys_of("default") + keys_of("work"))
     assert Profile().fetch().access_key_id == "AKIA-default"
@@ -127,7 +127,7 @@ def test_the_default_chain_takes_the_ambient_profile(home: Path, monkeypatch: py
 
 @pytest.mark.case("B8")
 @pytest.mark.parametrize("named", ["~/my keys", "$HOME/my keys", "${HOME}/my keys", "my keys"])
-def test_the_file_that_the_environment_names_is_found_as_botocore_does(
+def test_the_path_of_the_credentials_file_is_expanded_as_in_botocore(
     named: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The name of the credentials file can contain the home folder, variables and spaces, as in botocore."""
@@ -140,7 +140,7 @@ def test_the_file_that_the_environment_names_is_found_as_botocore_does(
 
 @pytest.mark.case("B8")
 @pytest.mark.parametrize("named", ["", " ", " keys", "$NOWHERE/keys"])
-def test_a_file_that_the_environment_names_wrongly_is_missed(
+def test_a_missing_credentials_file_of_the_environment_is_named(
     named: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the credentials file of the environment does not exist, no other file is used, and the error names it."""
@@ -152,7 +152,7 @@ def test_a_file_that_the_environment_names_wrongly_is_missed(
     assert f"{str(home / '.aws' / 'config')!r} or {named!r}. Run: aws configure. Or pass another source." in said
 
 
-def test_a_changed_file_is_seen(home: Path) -> None:
+def test_a_changed_file_is_read_by_the_next_fetch(home: Path) -> None:
     """A fetch after a change of the file returns the new keys."""
     configure(home, credentials=keys_of("default"))
     source = Profile()
@@ -186,7 +186,7 @@ def answers_of_botocore(name: str | None) -> tuple[str, ...] | None:
 
 @pytest.mark.case("B1")
 @pytest.mark.parametrize("sample", SAMPLES, ids=[path.name for path in SAMPLES])
-def test_every_file_gives_what_botocore_finds_in_it_or_an_error(
+def test_every_unusual_file_is_read_as_botocore_reads_it_or_refused(
     sample: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For each header in unusual files, Profile returns the keys of botocore, or an error without file content."""
@@ -207,7 +207,7 @@ def test_every_file_gives_what_botocore_finds_in_it_or_an_error(
 # What is not there -----------------------------------------------------------------------------------------------
 
 
-def test_nothing_at_all_is_missing(home: Path) -> None:
+def test_without_any_credentials_the_error_says_so(home: Path) -> None:
     """Without files, variables and a role of the machine, the error says that no credentials were found."""
     assert failure(Profile(), SourceMissing) == (
         "The standard AWS credential chain found no credentials, neither in the environment nor in "
@@ -218,7 +218,7 @@ def test_nothing_at_all_is_missing(home: Path) -> None:
 
 @pytest.mark.case("B6")
 @pytest.mark.parametrize("variable", [None, "AWS_PROFILE", "AWS_DEFAULT_PROFILE"])
-def test_a_profile_that_does_not_exist_is_missing(
+def test_a_missing_profile_is_an_error_with_the_known_ones(
     variable: str | None, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A missing profile raises SourceMissing, and the message names both files and the known profiles."""
@@ -238,7 +238,7 @@ def test_a_profile_that_does_not_exist_is_missing(
 
 @pytest.mark.case("B9")
 @pytest.mark.parametrize("name", [None, "p"])
-def test_where_there_is_no_home_it_is_told_what_to_set(name: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_home_folder_the_error_names_the_variables(name: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a home folder, the error names the variables to set."""
 
     def nobody(number: int) -> None:
@@ -253,7 +253,7 @@ def test_where_there_is_no_home_it_is_told_what_to_set(name: str | None, monkeyp
     assert Profile(name).fetch().access_key_id == f"AKIA-{name or 'default'}"
 
 
-def test_a_file_that_may_not_be_read_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_read_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error for a file that cannot be read names it. botocore would treat it as empty."""
     configure(home, credentials=keys_of("p"))
     monkeypatch.setattr("os.access", lambda path, mode: not path.endswith("credentials"))
@@ -311,7 +311,7 @@ def test_a_file_that_may_not_be_read_is_named(home: Path, monkeypatch: pytest.Mo
         (f"[profile p]\n{ROLE_OF}q", keys_of("q"), "a server that it needs could not be reached. Check the net"),
     ],
 )
-def test_a_profile_that_does_not_work_is_invalid(
+def test_an_invalid_profile_is_named_without_its_content(
     config: str, credentials: str, message: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error for an invalid profile has its name, the next step and a line number, and no content of the files."""
@@ -324,7 +324,7 @@ def test_a_profile_that_does_not_work_is_invalid(
 
 
 @pytest.mark.case("B1")
-def test_a_file_that_is_no_text_is_told_as_such(home: Path) -> None:
+def test_a_file_in_another_encoding_is_an_error(home: Path) -> None:
     """The error for a file in UTF-16 or Latin-1 says that it is not UTF-8 text."""
     configure(home)
     for data in (keys_of("canary").encode("utf-16"), "# caf\u00e9 canary\n".encode("latin-1")):
@@ -334,7 +334,7 @@ def test_a_file_that_is_no_text_is_told_as_such(home: Path) -> None:
         )
 
 
-def test_a_half_pair_in_the_environment_is_invalid(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_access_key_id_without_a_secret_is_an_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An access key ID without a secret key in the environment is an error, as in the SDKs."""
     configure(home, credentials=keys_of("default"))
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA")
@@ -342,7 +342,7 @@ def test_a_half_pair_in_the_environment_is_invalid(home: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), 86_401])
-def test_a_timeout_is_more_than_nothing_and_a_day_at_most(seconds: float) -> None:
+def test_a_time_limit_outside_its_limits_is_refused(seconds: float) -> None:
     """A time limit outside its limits is an error when the source is created."""
     with pytest.raises(ValueError, match="process_timeout"):
         Profile(process_timeout=seconds)
@@ -351,7 +351,7 @@ def test_a_timeout_is_more_than_nothing_and_a_day_at_most(seconds: float) -> Non
 # Processes -------------------------------------------------------------------------------------------------------
 
 
-def test_a_process_is_run_for_each_fetch_and_its_expiration_kept(home: Path, tmp_path: Path) -> None:
+def test_a_process_runs_for_each_fetch_and_its_expiration_is_kept(home: Path, tmp_path: Path) -> None:
     """A process runs once for each fetch, and its expiration is converted to UTC."""
     answer = document(Expiration="2036-11-25T13:00:00+01:00", AccountId="123456789012")
     configure(home, process(home, f"echo run >> {tmp_path}/runs; echo {shlex.quote(answer)}"))
@@ -364,7 +364,7 @@ def test_a_process_is_run_for_each_fetch_and_its_expiration_kept(home: Path, tmp
     assert len((tmp_path / "runs").read_text().splitlines()) == 2
 
 
-def test_a_cache_runs_the_process_again_once_its_credentials_run_out(home: Path, tmp_path: Path) -> None:
+def test_a_cache_runs_the_process_only_after_the_expiration(home: Path, tmp_path: Path) -> None:
     """A cache runs the process again only after the credentials have expired."""
     clock = ManualClock(datetime.now(UTC))
     configure(home, process(home, f"cat {tmp_path}/answer"))
@@ -397,7 +397,7 @@ def test_a_cache_runs_the_process_again_once_its_credentials_run_out(home: Path,
     ],
 )
 @pytest.mark.parametrize("is_source", [False, True], ids=["itself", "source"])
-def test_a_process_that_fails_is_told_without_what_it_printed(
+def test_the_error_for_a_failed_process_hides_its_output(
     script: str, message: str, is_source: bool, home: Path
 ) -> None:
     """The error for a process that fails has its status, or the fault of its document, and not its output."""
@@ -410,7 +410,7 @@ def test_a_process_that_fails_is_told_without_what_it_printed(
 
 @settings(max_examples=30)
 @given(output=ANY_JSON)
-def test_whatever_a_process_prints_is_credentials_or_a_typed_error(output: object, home: Path) -> None:
+def test_any_output_of_a_process_is_credentials_or_a_source_error(output: object, home: Path) -> None:
     """For any JSON that a process prints, the result is valid credentials or a SourceError."""
     for printed in (json.dumps(output), *(document(**{name: output}) for name in ("AccessKeyId", "Expiration"))):
         (home / "printed").write_text(printed)
@@ -419,14 +419,14 @@ def test_whatever_a_process_prints_is_credentials_or_a_typed_error(output: objec
             assert Profile("p").fetch().access_key_id
 
 
-def test_an_expiration_without_a_zone_is_invalid(home: Path) -> None:
+def test_an_expiration_without_a_time_zone_is_invalid(home: Path) -> None:
     """An expiration without a time zone is an error, because botocore cannot compare it."""
     configure(home, printing(home, document(Expiration="2036-11-25T12:00:00")))
     assert "its credential_process returned no valid credentials: " in failure(Profile("p"))
 
 
 @pytest.mark.case("E12")
-def test_a_process_that_gives_what_has_expired_is_invalid(home: Path) -> None:
+def test_expired_credentials_of_a_process_are_an_error(home: Path) -> None:
     """Expired credentials of a process are an error."""
     configure(home, printing(home, document(Expiration="2020-01-01T00:00:00Z")))
     assert "its credentials have expired. Check the clock, and the place where the credentials come" in failure(
@@ -473,7 +473,7 @@ def is_running(pid: int) -> bool:
 
 @pytest.mark.case("B5", "P59")
 @pytest.mark.parametrize("is_source", [False, True], ids=["itself", "source"])
-def test_a_process_that_hangs_is_ended(is_source: bool, home: Path, tmp_path: Path) -> None:
+def test_a_process_that_hangs_is_stopped(is_source: bool, home: Path, tmp_path: Path) -> None:
     """A process that hangs is stopped after the time limit, and the error does not contain its output."""
     header = "[profile q]" if is_source else "[profile p]"
     config = process(home, f"echo $$ > {tmp_path}/pid; echo canary; exec sleep 30", header)
@@ -496,7 +496,7 @@ def test_the_children_of_a_process_that_hangs_are_stopped_too(rest: str, home: P
     assert has_ended(int((tmp_path / "pid").read_text()))
 
 
-def test_a_process_is_stopped_with_its_children_when_the_fetch_is_interrupted(home: Path, tmp_path: Path) -> None:
+def test_a_process_is_stopped_if_the_fetch_is_interrupted(home: Path, tmp_path: Path) -> None:
     """A process and its children are stopped if Ctrl-C or a signal handler interrupts the fetch."""
     configure(home, process(home, f"sleep 30 & echo $! > {tmp_path}/pid; sleep 0.3; kill -USR1 $PPID; wait"))
 
@@ -512,7 +512,7 @@ def test_a_process_is_stopped_with_its_children_when_the_fetch_is_interrupted(ho
     assert has_ended(int((tmp_path / "pid").read_text()))
 
 
-def test_a_process_with_an_answer_leaves_what_it_started(home: Path, tmp_path: Path) -> None:
+def test_an_agent_that_a_process_starts_keeps_running(home: Path, tmp_path: Path) -> None:
     """An agent that a process starts in the background keeps running."""
     script = f"sleep 30 > /dev/null & echo $! > {tmp_path}/pid; echo {shlex.quote(document())}"
     configure(home, process(home, script))
@@ -523,7 +523,7 @@ def test_a_process_with_an_answer_leaves_what_it_started(home: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("hangs", [False, True], ids=["answers", "hangs"])
-def test_a_process_may_ask_the_user_at_the_terminal(hangs: bool, home: Path, tmp_path: Path) -> None:
+def test_a_process_can_ask_the_user_at_the_terminal(hangs: bool, home: Path, tmp_path: Path) -> None:
     """A process can ask the user at the terminal."""
     wait = f"echo $$ > {tmp_path}/pid; exec sleep 30" if hangs else f"echo {shlex.quote(document(AccessKeyId='$key'))}"
     wait = wait.replace("$key", "'$key'")
@@ -564,16 +564,14 @@ def test_a_process_runs_once_for_each_fetch(
 
 
 @pytest.mark.parametrize("start", ["~", "$HOME"])
-def test_a_path_that_only_a_shell_would_replace_is_named_as_that(start: str, home: Path) -> None:
+def test_a_path_that_only_a_shell_expands_is_named(start: str, home: Path) -> None:
     """The error for a path with ~ or $HOME says that no shell replaces it."""
     configure(home, f"[profile p]\ncredential_process = {start}/process\n")
     assert f"Write the full path, because no shell replaces the '{start[0]}' at its beginning" in failure(Profile("p"))
 
 
 @pytest.mark.case("H12", "P77")
-def test_a_process_gets_the_environment_that_botocore_gives_it(
-    home: Path, tmp_path: Path, environment_keys: None
-) -> None:
+def test_a_process_gets_the_environment_of_botocore(home: Path, tmp_path: Path, environment_keys: None) -> None:
     """A process gets the environment of this process, and in addition the list of processes of stskit."""
     code = "import json, os, sys; json.dump(dict(os.environ), open(sys.argv[1], 'w')); print(sys.argv[2])"
     command = shlex.join([sys.executable, "-c", code, str(tmp_path / "seen"), document()])
@@ -632,7 +630,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ],
 )
 @pytest.mark.usefixtures("machine")
-def test_a_named_profile_without_credentials_is_refused(settings: str, missing: str, home: Path) -> None:
+def test_a_named_profile_without_credentials_is_an_error(settings: str, missing: str, home: Path) -> None:
     """A named profile without credentials is an error, and does not use the role of the machine."""
     configure(home, f"[profile p]\n{settings}\n[sso-session corp]\nsso_start_url = a\n[profile q]\nregion = x\n")
     text = failure(Profile("p"), SourceMissing)
@@ -656,7 +654,7 @@ def test_a_named_profile_without_credentials_is_refused(settings: str, missing: 
     ],
 )
 @pytest.mark.usefixtures("machine")
-def test_the_default_chain_may_use_the_role_of_the_machine(
+def test_the_default_chain_can_use_the_role_of_the_machine(
     name: str | None,
     variables: dict[str, str],
     config: str,
@@ -681,9 +679,7 @@ def test_the_default_chain_may_use_the_role_of_the_machine(
     ["web_identity_token_file =", "role_arn = arn:aws:iam::123456789012:role/R\nweb_identity_token_file ="],
 )
 @pytest.mark.usefixtures("machine")
-def test_a_named_profile_does_not_become_the_machine_where_botocore_skips_its_settings(
-    settings: str, home: Path
-) -> None:
+def test_a_named_profile_never_uses_the_role_of_the_machine(settings: str, home: Path) -> None:
     """A named profile does not use the role of the machine if botocore ignores an empty or unknown setting."""
     configure(home, f"[profile p]\n{settings}\n")
     text = failure(Profile("p"), SourceMissing)
@@ -694,7 +690,7 @@ def test_a_named_profile_does_not_become_the_machine_where_botocore_skips_its_se
 
 
 @pytest.mark.usefixtures("machine")
-def test_credentials_of_the_machine_are_not_kept_under_the_key_of_a_profile(home: Path, tmp_path: Path) -> None:
+def test_credentials_of_the_machine_are_not_cached_for_a_profile(home: Path, tmp_path: Path) -> None:
     """Credentials of the machine are not cached under the key of a profile."""
     configure(home, "[default]\nrole_arn = arn:aws:iam::123456789012:role/R\nweb_identity_token_file =\n")
     source, cache = Profile(), FileCache(tmp_path / "cache")
@@ -707,7 +703,9 @@ def test_credentials_of_the_machine_are_not_kept_under_the_key_of_a_profile(home
 
 
 @pytest.mark.usefixtures("machine")
-def test_no_line_is_logged_for_a_profile_with_credentials(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_profile_with_credentials_logs_nothing_about_the_machine(
+    home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """A profile with its own credentials logs nothing about the machine."""
     configure(home, credentials=keys_of("p"))
     with caplog.at_level(logging.INFO, "stskit"):
@@ -718,7 +716,7 @@ def test_no_line_is_logged_for_a_profile_with_credentials(home: Path, caplog: py
 # Roles and source profiles ---------------------------------------------------------------------------------------
 
 
-def test_a_profile_may_use_another_role(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_profile_can_assume_a_role_from_each_kind_of_source(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A profile can assume a role from each kind of source that botocore supports."""
     configure(home, f"[profile p]\n{ROLE_OF}base\n", keys_of("base"))
     with fake_server(granted) as server:
@@ -738,7 +736,7 @@ def test_a_profile_may_use_another_role(home: Path, monkeypatch: pytest.MonkeyPa
     ids=["environment", "process", "itself"],
 )
 @pytest.mark.case("B2")
-def test_a_role_is_assumed_with_the_keys_of_any_source(
+def test_a_role_can_use_keys_of_any_source(
     config: str, key: str, home: Path, environment_keys: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A role is assumed with keys of the environment, of a process, or of the same profile."""
@@ -750,7 +748,7 @@ def test_a_role_is_assumed_with_the_keys_of_any_source(
     assert len(server.requests) == 1
 
 
-def test_the_default_profile_may_use_another_role_and_a_process(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_profile_can_assume_a_role_and_run_a_process(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The default profile can assume a role and run a process."""
     configure(home, f"[default]\n{ROLE_OF}base\n", keys_of("base"))
     with fake_server(granted) as server:
@@ -760,9 +758,7 @@ def test_the_default_profile_may_use_another_role_and_a_process(home: Path, monk
     assert "The standard AWS credential chain: its credential_process ended with status 3" in failure(Profile())
 
 
-def test_a_source_profile_has_its_own_keys_whatever_the_environment_says(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_source_profile_ignores_the_identity_of_the_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A source profile uses its own keys, and not the web identity of the environment."""
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere/canary")
     monkeypatch.setenv("AWS_ROLE_ARN", ROLE)
@@ -782,7 +778,7 @@ def test_a_source_profile_has_its_own_keys_whatever_the_environment_says(
         (Answer("canary", 500), "a server that it needs returned an unreadable response. Check the endpoint"),
     ],
 )
-def test_a_role_that_is_refused_is_told_by_the_code(
+def test_the_error_for_a_refused_role_has_the_code(
     answer: Answer, message: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If STS refuses a role of a profile, the error has the code and the next step, without the text of the server."""
@@ -795,7 +791,7 @@ def test_a_role_that_is_refused_is_told_by_the_code(
 
 @pytest.mark.case("B2")
 @pytest.mark.parametrize("chain", ["pp", "pqp", "pqrp", "pqrq"])
-def test_a_loop_of_source_profiles_is_named(chain: str, home: Path) -> None:
+def test_a_loop_of_source_profiles_is_listed(chain: str, home: Path) -> None:
     """The error for a loop of source profiles lists the whole loop."""
     steps = dict(pairwise(chain))
     configure(home, "".join(f"[profile {each}]\n{ROLE_OF}{then}\n" for each, then in steps.items()))
@@ -811,7 +807,7 @@ def chain_of(length: int) -> str:
 
 
 @pytest.mark.case("B2")
-def test_a_chain_of_many_profiles_works(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chain_of_many_profiles_makes_one_call_each(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A chain of many profiles makes one call for each profile."""
     configure(home, chain_of(60))
     with fake_server(granted) as server:
@@ -821,7 +817,7 @@ def test_a_chain_of_many_profiles_works(home: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.case("B2")
-def test_a_chain_that_is_too_long_for_botocore_is_told(home: Path) -> None:
+def test_a_chain_that_is_too_long_for_botocore_is_an_error(home: Path) -> None:
     """The error for a chain that is too long for botocore says so."""
     configure(home, chain_of(2_000))
     before = sys.getrecursionlimit()
@@ -852,7 +848,7 @@ def in_a_thread(source: Profile) -> BaseException | None:
 
 
 @pytest.mark.case("R11")
-def test_an_mfa_code_is_asked_for_in_the_main_thread_only(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_mfa_code_is_requested_in_the_main_thread_only(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An MFA code of a profile is requested in the main thread only. Other threads get an error before any call."""
     questions: list[str] = []
 
@@ -874,7 +870,7 @@ def test_an_mfa_code_is_asked_for_in_the_main_thread_only(home: Path, monkeypatc
     assert questions == ["Enter MFA code for arn:aws:iam::123456789012:mfa/me: "]
 
 
-def test_an_mfa_code_that_nobody_gives_is_missed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_mfa_code_is_an_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If no MFA code can be entered, the error says that a person is needed."""
 
     def nobody(question: str) -> str:
@@ -917,7 +913,7 @@ SESSION = "[sso-session s]\nsso_region = us-east-1\nsso_start_url = https://idp.
     ],
     ids=["legacy", "session", "source", "default", "no role", "loop behind it"],
 )
-def test_an_sso_session_that_has_ended_says_how_to_sign_in(
+def test_an_expired_sso_session_says_how_to_sign_in(
     expires: str | None,
     config: str,
     name: str | None,
@@ -937,9 +933,7 @@ def test_an_sso_session_that_has_ended_says_how_to_sign_in(
     assert f"you are not signed in, or the sign-in has expired. Run: aws sso login{option}" in said
 
 
-def test_an_sso_session_gives_credentials_until_it_is_refused(
-    home: Path, sso_cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_sso_session_works_until_it_is_refused(home: Path, sso_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a new SSO sign-in, the next fetch works. A forbidden role is another error."""
     configure(home, f"[profile p]\n{SSO}")
     until = datetime(2036, 11, 25, 12, tzinfo=UTC)
@@ -959,7 +953,7 @@ def test_an_sso_session_gives_credentials_until_it_is_refused(
 
 
 @pytest.mark.skipif(not HAS_LOGIN, reason="this botocore knows no `aws login`")
-def test_a_login_session_that_has_ended_says_how_to_sign_in(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_expired_login_session_says_how_to_sign_in(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error for an expired login session has the command to sign in, or the package that botocore needs."""
     configure(home, "[profile p]\nlogin_session = arn:aws:iam::123456789012:user/me\nregion = us-east-1\n")
     monkeypatch.setattr("botocore.credentials.EC", None)
@@ -972,7 +966,7 @@ def test_a_login_session_that_has_ended_says_how_to_sign_in(home: Path, monkeypa
 
 
 @pytest.mark.parametrize("name", [None, "p"])
-def test_only_two_parts_of_the_search_of_botocore_are_replaced(name: str | None, home: Path) -> None:
+def test_only_two_providers_of_botocore_are_replaced(name: str | None, home: Path) -> None:
     """Only two providers of botocore's chain are replaced, each with one of the same kind and position."""
     from botocore.credentials import AssumeRoleProvider, ProcessProvider, ProfileProviderBuilder
 
@@ -991,9 +985,7 @@ def test_only_two_parts_of_the_search_of_botocore_are_replaced(name: str | None,
     assert [type(each) for each in ours] == [type(each) for each in theirs]
 
 
-def test_at_a_terminal_the_process_itself_is_stopped(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_at_a_terminal_only_the_process_is_stopped(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At a terminal, only the process is stopped, because this process is in the same process group."""
     configure(home, process(home, f"echo $$ > {tmp_path}/pid; exec sleep 30"))
     real = os.open

@@ -71,7 +71,7 @@ def configure(home: Path, text: str) -> None:
 
 
 @pytest.mark.case("P32", "P142")
-def test_a_fresh_read_compares_the_time_and_returns() -> None:
+def test_a_fresh_read_reads_only_the_clocks() -> None:
     """A read of fresh credentials calls only the functions of the two clocks."""
     until = datetime.now(UTC) + timedelta(hours=1)
     cached = Cached(ScriptedSource(Credentials("AKIA", "s", "t", until)), MemoryCache(), key="me")
@@ -110,7 +110,7 @@ def test_every_command_has_help_and_json(command: str, capsys: pytest.CaptureFix
 
 
 @pytest.mark.case("P4")
-def test_every_error_says_what_to_do_next() -> None:
+def test_every_error_has_a_remedy() -> None:
     """Every error that stskit creates has a remedy."""
     kinds = {name for name in errors.__all__ if name not in ("StskitError", "SourceError") and name[0].isupper()}
     without = [
@@ -129,7 +129,7 @@ def test_every_error_says_what_to_do_next() -> None:
 
 
 @pytest.mark.case("P40")
-def test_what_is_secret_is_a_secret() -> None:
+def test_each_documented_secret_is_a_secret() -> None:
     """Each value that the documentation calls secret is a Secret."""
     role = Role(ROLE, external_id="canary", provided_contexts=[ProvidedContext(PROVIDER, "canary")])
     parts = [
@@ -141,7 +141,7 @@ def test_what_is_secret_is_a_secret() -> None:
 
 
 @pytest.mark.case("P73")
-def test_plain_forms_are_secret_texts() -> None:
+def test_plain_forms_mask_secrets() -> None:
     """The values for JSON and for the environment are masked in a repr."""
     for form in (BASE.as_dict(), BASE.to(Environment())):
         assert "base-secret-canary" in json.dumps(form)
@@ -149,7 +149,7 @@ def test_plain_forms_are_secret_texts() -> None:
 
 
 @pytest.mark.case("P69", "P70")
-def test_a_pickled_recipe_holds_what_security_md_says(home: Path) -> None:
+def test_a_pickled_recipe_contains_the_documented_values(home: Path) -> None:
     """A pickled recipe contains the values that security.md names, and no fetched credentials."""
     held = Role(
         ROLE,
@@ -184,7 +184,7 @@ def test_an_mfa_command_gets_the_environment_of_the_caller(tmp_path: Path, monke
 
 
 @pytest.mark.case("P76")
-def test_credentials_go_out_as_a_signature_and_a_header() -> None:
+def test_a_request_contains_the_token_and_not_the_secret_key() -> None:
     """A request contains the session token in its header only, and never the secret key."""
     with fake_server(granted) as server:
         BotocoreSTS(endpoint_url=server.url).exchange(BASE, Role(ROLE))
@@ -210,7 +210,7 @@ sys.addaudithook(_note_sockets)
 
 
 @pytest.mark.case("P78")
-def test_nobody_is_called_but_sts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_sts_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls, a cache and all sinks connect to STS only."""
     with fake_server(granted) as server:
         sts = BotocoreSTS(endpoint_url=server.url)
@@ -239,7 +239,7 @@ def every_sink(folder: Path) -> list[Sink[Any]]:
 
 
 @pytest.mark.case("P55")
-def test_a_saved_response_has_fifty_megabytes_at_most(tmp_path: Path) -> None:
+def test_a_saved_response_over_fifty_megabytes_is_refused(tmp_path: Path) -> None:
     """A saved response of more than 50 MB is refused without being read."""
     path = tmp_path / "log.har"
     path.touch()
@@ -250,7 +250,7 @@ def test_a_saved_response_has_fifty_megabytes_at_most(tmp_path: Path) -> None:
 
 @pytest.mark.case("P56")
 @pytest.mark.parametrize("make", [lambda path: CredentialsFile("p", path), DotEnv], ids=["credentials", ".env"])
-def test_a_file_that_is_changed_has_sixty_four_megabytes_at_most(
+def test_a_credentials_file_over_sixty_four_megabytes_is_refused(
     make: Callable[[Path], Sink[object]], tmp_path: Path
 ) -> None:
     """A credentials file of more than 64 MB is refused and stays unchanged."""
@@ -288,7 +288,7 @@ def test_a_renewed_token_makes_a_new_call(tmp_path: Path) -> None:
 
 
 @pytest.mark.case("P99")
-def test_an_expired_proof_finds_the_credentials_until_they_expire(tmp_path: Path) -> None:
+def test_an_expired_token_finds_cached_credentials(tmp_path: Path) -> None:
     """With an expired token, cached credentials are still returned until they expire."""
     clock, path, cache = ManualClock(START), tmp_path / "token", FileCache(tmp_path / "cache")
     path.touch(mode=0o600)
@@ -318,7 +318,7 @@ def test_an_expired_proof_finds_the_credentials_until_they_expire(tmp_path: Path
 
 
 @pytest.mark.case("P106")
-def test_each_reader_of_an_entry_draws_its_own_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_reader_of_an_entry_has_its_own_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two readers of one cache entry have different random refresh times."""
     clock, cache, draws = ManualClock(START), MemoryCache(), [0.5, 0.0, 1.0]
     monkeypatch.setattr("stskit.refresh._uniform", lambda _least, _most: draws.pop(0))
@@ -334,9 +334,7 @@ def test_each_reader_of_an_entry_draws_its_own_chance(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.case("P117")
-def test_a_named_profile_brings_its_endpoint_to_the_command_line(
-    home: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_named_profile_sets_the_endpoint_on_the_command_line(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A named profile sets the endpoint on the command line."""
     with fake_server(granted) as server:
         keys = "aws_access_key_id = AKIABASE\naws_secret_access_key = s\n"
@@ -348,7 +346,7 @@ def test_a_named_profile_brings_its_endpoint_to_the_command_line(
 
 @pytest.mark.case("P119")
 @pytest.mark.parametrize("source", [Profile(), Static(BASE)], ids=["profile", "keys"])
-def test_the_ambient_profile_counts_where_none_is_named(
+def test_aws_profile_applies_if_no_profile_is_named(
     source: Profile | Static[Credentials], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a named profile, the endpoint and region of AWS_PROFILE apply."""
@@ -363,7 +361,7 @@ def test_the_ambient_profile_counts_where_none_is_named(
 @pytest.mark.case("P123")
 @pytest.mark.parametrize("url", ["localhost:4566", "//localhost", "sts.example", "ftp://sts.example"])
 @pytest.mark.parametrize("place", ["endpoint_url", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"])
-def test_an_endpoint_needs_its_scheme(place: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endpoint_without_a_scheme_is_an_error(place: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An endpoint without a scheme is an error that names the argument or the variable."""
     if place != "endpoint_url":
         monkeypatch.setenv(place, url)
@@ -374,7 +372,7 @@ def test_an_endpoint_needs_its_scheme(place: str, url: str, monkeypatch: pytest.
 
 
 @pytest.mark.case("P129")
-def test_the_sign_in_server_of_a_profile_needs_tls(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sso_client_of_a_profile_needs_tls(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The SSO client of a profile sends no token without TLS."""
     page = "https://idp.example"
     configure(
@@ -398,7 +396,7 @@ def test_the_sign_in_server_of_a_profile_needs_tls(home: Path, monkeypatch: pyte
 
 
 @pytest.mark.case("P133")
-def test_a_pause_between_attempts_is_not_cut_short_and_no_attempt_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_attempt_follows_after_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """If the time limit ends during a pause between attempts, no further attempt follows."""
     stopped, stop = Event(), wire._Exchange.stop
 
@@ -419,7 +417,7 @@ def test_a_pause_between_attempts_is_not_cut_short_and_no_attempt_follows(monkey
 
 @pytest.mark.case("P138")
 @pytest.mark.parametrize("keep", [lambda recipe: recipe, Cached], ids=["recipe", "cached"])
-def test_the_tries_of_one_refresh_send_the_same_token(
+def test_the_attempts_of_one_refresh_send_the_same_token(
     keep: Callable[[AssumedRole], AssumedRole | Cached], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Retries of one refresh send the same token, and the next refresh sends the new one."""
@@ -444,7 +442,7 @@ def test_the_tries_of_one_refresh_send_the_same_token(
 
 
 @pytest.mark.case("P135")
-def test_a_long_answer_is_an_error_for_a_profile_too(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_size_limit_of_responses_applies_to_a_profile(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The size limit of responses applies to the calls of a profile too."""
     base = "aws_access_key_id = AKIABASE\naws_secret_access_key = base-secret-canary\n"
     configure(home, f"[profile x]\nregion = us-east-1\nrole_arn = {ROLE}\nsource_profile = b\n[profile b]\n{base}")
@@ -459,7 +457,7 @@ def test_a_long_answer_is_an_error_for_a_profile_too(home: Path, monkeypatch: py
 
 
 @pytest.mark.case("P153")
-def test_a_policy_has_the_options_that_refresh_md_names() -> None:
+def test_a_policy_has_the_documented_options() -> None:
     """A policy has the options of refresh.md."""
     assert [field.name for field in attrs.fields(RefreshPolicy)] == ["advisory", "mandatory", "jitter", "on_expired"]
 

@@ -62,7 +62,7 @@ def check(reader: Reader, data: bytes, section: str, folder: Path) -> bool:
 @pytest.mark.case("F1", "P2")
 @pytest.mark.parametrize("section", ["new", "default", "dev"])
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
-def test_a_tricky_file_is_changed_rightly_or_refused(
+def test_a_difficult_file_is_changed_correctly_or_refused(
     sample: Path, section: str, reader: Reader, tmp_path: Path
 ) -> None:
     """Each difficult file is changed correctly for all readers, or refused."""
@@ -96,7 +96,7 @@ def some_file(chance: random.Random) -> str:
 
 @pytest.mark.gate
 @pytest.mark.case("F1")
-def test_any_file_is_changed_rightly_or_refused(reader: Reader, tmp_path: Path) -> None:
+def test_any_file_is_changed_correctly_or_refused(reader: Reader, tmp_path: Path) -> None:
     """Two thousand generated files are changed correctly for all readers, or refused."""
     chance = random.Random(1)
     changed = [

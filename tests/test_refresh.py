@@ -46,7 +46,7 @@ def clock() -> ManualClock:
 # Cached: what is fetched when -------------------------------------------------------------------------------------
 
 
-def test_nothing_is_fetched_before_somebody_asks(clock: ManualClock) -> None:
+def test_the_first_read_fetches(clock: ManualClock) -> None:
     """The first read fetches credentials, and later reads return the same object."""
     source = ScriptedSource(credentials(clock, hours=1))
     both = cached(source, clock)
@@ -57,7 +57,7 @@ def test_nothing_is_fetched_before_somebody_asks(clock: ManualClock) -> None:
 
 @pytest.mark.case("P142")
 @pytest.mark.parametrize(("draw", "minutes"), [(lowest, 45), (highest, 42)])
-def test_the_advisory_window_opens_to_the_second(
+def test_the_advisory_window_starts_to_the_second(
     clock: ManualClock, monkeypatch: pytest.MonkeyPatch, draw: Draw, minutes: int
 ) -> None:
     """Before the advisory window, including its jitter, no new credentials are fetched. At its start, they are."""
@@ -72,7 +72,7 @@ def test_the_advisory_window_opens_to_the_second(
 
 
 @pytest.mark.case("P160")
-def test_chance_is_drawn_anew_for_each_set(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jitter_is_drawn_for_each_new_credentials(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """The jitter is drawn again for each new credentials, so that many processes do not refresh together."""
     drawn: list[tuple[float, float]] = []
 
@@ -89,7 +89,7 @@ def test_chance_is_drawn_anew_for_each_set(clock: ManualClock, monkeypatch: pyte
 
 
 @pytest.mark.case("R2")
-def test_short_sessions_are_not_fetched_at_each_read(clock: ManualClock) -> None:
+def test_a_short_session_costs_one_more_call(clock: ManualClock) -> None:
     """A session of 15 minutes that is read every 9 seconds costs one more call."""
     source = ScriptedSource(lambda: credentials(clock, minutes=15))
     both = cached(source, clock)
@@ -110,7 +110,7 @@ def test_credentials_without_expiration_are_fetched_once(clock: ManualClock) -> 
     assert source.calls == 1
 
 
-def test_windows_follow_the_life_of_the_newest(clock: ManualClock) -> None:
+def test_windows_follow_the_lifetime_of_the_newest_credentials(clock: ManualClock) -> None:
     """The refresh windows follow the lifetime of the newest credentials."""
     source = ScriptedSource(credentials(clock, hours=12), lambda: credentials(clock, minutes=15))
     both = cached(source, clock)
@@ -127,7 +127,7 @@ def test_windows_follow_the_life_of_the_newest(clock: ManualClock) -> None:
 
 @pytest.mark.case("R8")
 @pytest.mark.parametrize("hours", [1, 24, 365])
-def test_a_wall_clock_that_jumps_ahead_means_refresh(clock: ManualClock, hours: int) -> None:
+def test_a_wall_clock_that_jumps_ahead_causes_a_refresh(clock: ManualClock, hours: int) -> None:
     """Credentials that have expired by the wall clock after a suspend of the machine are replaced."""
     source = ScriptedSource(credentials(clock, minutes=30), lambda: credentials(clock, hours=1))
     both = cached(source, clock)
@@ -138,7 +138,7 @@ def test_a_wall_clock_that_jumps_ahead_means_refresh(clock: ManualClock, hours: 
 
 
 @pytest.mark.case("R8")
-def test_a_wall_clock_that_jumps_back_makes_no_storm(clock: ManualClock) -> None:
+def test_a_wall_clock_that_jumps_back_causes_no_refresh(clock: ManualClock) -> None:
     """If the wall clock jumps back, the credentials are kept."""
     source = ScriptedSource(lambda: credentials(clock, hours=1))
     both = cached(source, clock)
@@ -192,7 +192,7 @@ def read_together(both: Cached, clock: CrowdedClock) -> list[Credentials | Excep
         return list(pool.map(read, range(THREADS)))
 
 
-def test_a_crowd_at_the_start_costs_one_call() -> None:
+def test_many_threads_at_the_start_cause_one_call() -> None:
     """At the first use, one of many threads fetches, and all get the same object."""
     clock = CrowdedClock(THREADS)
     source = ScriptedSource(lambda: credentials(clock, hours=1))
@@ -203,7 +203,7 @@ def test_a_crowd_at_the_start_costs_one_call() -> None:
 
 @pytest.mark.case("R5")
 @pytest.mark.parametrize("minutes", [59, 61], ids=["mandatory", "expired"])
-def test_a_crowd_costs_one_call(minutes: int) -> None:
+def test_many_threads_after_the_expiration_cause_one_call(minutes: int) -> None:
     """With expired credentials, one of many threads fetches, and all get the same object."""
     clock = CrowdedClock(THREADS)
     source = ScriptedSource(credentials(clock, hours=1), credentials(clock, hours=3))
@@ -215,7 +215,7 @@ def test_a_crowd_costs_one_call(minutes: int) -> None:
     assert {id(each) for each in got} == {id(source.answers[1])}
 
 
-def test_a_crowd_in_the_mandatory_window_survives_a_failure() -> None:
+def test_a_failure_in_the_mandatory_window_keeps_valid_credentials() -> None:
     """If the refresh of one thread fails in the mandatory window, all threads continue with the valid credentials."""
     clock = CrowdedClock(THREADS)
     old = credentials(clock, hours=1)
@@ -228,7 +228,7 @@ def test_a_crowd_in_the_mandatory_window_survives_a_failure() -> None:
 
 
 @pytest.mark.case("P146")
-def test_a_crowd_without_credentials_gets_one_failure() -> None:
+def test_many_threads_without_credentials_cause_one_attempt() -> None:
     """Without credentials, one of many threads tries and fails, and the others get a copy of its error."""
     clock = CrowdedClock(THREADS)
     source = ScriptedSource(Down("no network"))
@@ -240,7 +240,7 @@ def test_a_crowd_without_credentials_gets_one_failure() -> None:
 
 
 @pytest.mark.case("P143")
-def test_in_the_advisory_window_nobody_waits_for_the_one_who_refreshes(clock: ManualClock) -> None:
+def test_in_the_advisory_window_other_threads_do_not_wait(clock: ManualClock) -> None:
     """In the advisory window, the other threads get the current credentials at once, and later the new ones."""
     old, new = credentials(clock, hours=1), credentials(clock, hours=2)
     gate = Gate(old, new)
@@ -262,7 +262,7 @@ def test_in_the_advisory_window_nobody_waits_for_the_one_who_refreshes(clock: Ma
 
 
 @pytest.mark.case("P144")
-def test_in_the_mandatory_window_the_others_wait() -> None:
+def test_in_the_mandatory_window_other_threads_wait() -> None:
     """In the mandatory window, the other threads wait for the new credentials."""
     clock = WatchedClock(START)
     old, new = credentials(clock, hours=1), credentials(clock, hours=2)
@@ -304,7 +304,7 @@ class Selfish:
 
 
 @pytest.mark.case("R7")
-def test_a_source_that_waits_for_itself_is_an_error_and_no_hang(clock: ManualClock) -> None:
+def test_a_source_that_needs_its_own_credentials_is_an_error(clock: ManualClock) -> None:
     """A source that needs its own credentials raises SourceMissing, and the lock is released."""
     new = credentials(clock, hours=1)
     selfish = Selfish(None, new)
@@ -315,7 +315,7 @@ def test_a_source_that_waits_for_itself_is_an_error_and_no_hang(clock: ManualClo
     assert both.fetch() is new
 
 
-def test_a_source_may_use_the_present_credentials_to_get_new_ones(clock: ManualClock) -> None:
+def test_a_source_can_use_the_current_credentials_for_a_refresh(clock: ManualClock) -> None:
     """In the advisory window, a read inside the refresh returns the current credentials."""
     old, new = credentials(clock, hours=1), credentials(clock, hours=2)
     selfish = Selfish(old, None, new)
@@ -331,7 +331,7 @@ def test_a_source_may_use_the_present_credentials_to_get_new_ones(clock: ManualC
 
 @pytest.mark.case("R3", "P145")
 @pytest.mark.parametrize(("draw", "pause"), [(lowest, 300), (highest, 600)])
-def test_a_failure_keeps_what_is_valid_and_waits(
+def test_a_failure_keeps_valid_credentials_and_starts_a_pause(
     clock: ManualClock, monkeypatch: pytest.MonkeyPatch, draw: Draw, pause: int
 ) -> None:
     """After a failure with valid credentials, the next attempt follows after 300 to 600 seconds."""
@@ -357,7 +357,7 @@ def test_a_failure_keeps_what_is_valid_and_waits(
 
 
 @pytest.mark.case("P145")
-def test_the_long_pause_ends_where_the_credentials_do(clock: ManualClock) -> None:
+def test_the_long_pause_ends_at_the_expiration(clock: ManualClock) -> None:
     """The pause for valid credentials ends when they expire."""
     source = ScriptedSource(credentials(clock, hours=1), Down(), lambda: credentials(clock, hours=1))
     both = cached(source, clock)
@@ -371,7 +371,7 @@ def test_the_long_pause_ends_where_the_credentials_do(clock: ManualClock) -> Non
 
 @pytest.mark.case("P147", "P148")
 @pytest.mark.parametrize("cold", [True, False], ids=["cold", "expired"])
-def test_with_nothing_valid_the_pauses_grow(clock: ManualClock, cold: bool) -> None:
+def test_without_valid_credentials_the_pauses_grow(clock: ManualClock, cold: bool) -> None:
     """Without valid credentials, the next caller tries at once, and then the pauses are 1, 2, 4, 8 and 10 seconds."""
     source = ScriptedSource(*([] if cold else [credentials(clock, hours=1)]), Down())
     both = Cached(source, clock=clock)
@@ -397,7 +397,7 @@ def test_with_nothing_valid_the_pauses_grow(clock: ManualClock, cold: bool) -> N
     assert len({id(each) for each in errors}) == len(errors)
 
 
-def test_a_success_forgets_the_failure(clock: ManualClock) -> None:
+def test_a_success_ends_the_pause_of_a_failure(clock: ManualClock) -> None:
     """A successful refresh ends the pause of an earlier failure."""
     source = ScriptedSource(credentials(clock, hours=1), Down(), lambda: credentials(clock, minutes=4))
     both = cached(source, clock)
@@ -412,7 +412,7 @@ def test_a_success_forgets_the_failure(clock: ManualClock) -> None:
 
 @pytest.mark.case("R4")
 @pytest.mark.parametrize("life", [timedelta(0), timedelta(hours=-1)])
-def test_an_answer_that_has_expired_is_a_failure(clock: ManualClock, life: timedelta) -> None:
+def test_a_response_with_expired_credentials_is_a_failure(clock: ManualClock, life: timedelta) -> None:
     """A response with expired credentials keeps the valid ones. Without valid ones, it is an error with both times."""
     stale = Credentials("AKIA", "s", "t", clock.now() + timedelta(minutes=45) + life)
     old = credentials(clock, hours=1)
@@ -427,7 +427,7 @@ def test_an_answer_that_has_expired_is_a_failure(clock: ManualClock, life: timed
         cached(ScriptedSource(stale), clock).fetch()
 
 
-def test_an_answer_that_is_no_credentials_is_a_failure(clock: ManualClock) -> None:
+def test_a_source_that_returns_none_is_a_failure(clock: ManualClock) -> None:
     """If a source returns None, valid credentials stay in use."""
     old = credentials(clock, hours=1)
     answers = iter([old, None])
@@ -439,7 +439,7 @@ def test_an_answer_that_is_no_credentials_is_a_failure(clock: ManualClock) -> No
 
 
 @pytest.mark.case("P158")
-def test_expired_credentials_are_not_given_out(clock: ManualClock) -> None:
+def test_expired_credentials_are_not_returned(clock: ManualClock) -> None:
     """Expired credentials raise the error of the source, unless the policy allows them."""
     both = cached(ScriptedSource(credentials(clock, hours=1), Down("no network")), clock)
     both.fetch()
@@ -449,7 +449,7 @@ def test_expired_credentials_are_not_given_out(clock: ManualClock) -> None:
 
 
 @pytest.mark.case("P148", "P158")
-def test_serving_expired_credentials_is_one_warning_for_each_failure(clock: ManualClock) -> None:
+def test_each_failure_with_expired_credentials_warns_once(clock: ManualClock) -> None:
     """Each failure with expired credentials warns once, at the line of the caller."""
     old = credentials(clock, hours=1)
     source = ScriptedSource(old, Down("no network"))
@@ -466,7 +466,7 @@ def test_serving_expired_credentials_is_one_warning_for_each_failure(clock: Manu
     assert source.calls == 5
 
 
-def test_there_is_nothing_to_serve_at_the_start(clock: ManualClock) -> None:
+def test_without_credentials_every_policy_raises(clock: ManualClock) -> None:
     """Without any credentials, every policy raises the error."""
     with pytest.raises(Down):
         cached(ScriptedSource(Down()), clock, on_expired="serve").fetch()
@@ -476,7 +476,7 @@ def test_there_is_nothing_to_serve_at_the_start(clock: ManualClock) -> None:
 
 
 @pytest.mark.case("R11", "P149")
-def test_that_a_person_is_needed_is_said_once_and_in_time(clock: ManualClock) -> None:
+def test_a_required_sign_in_warns_once_while_valid(clock: ManualClock) -> None:
     """If a person must sign in while the credentials are valid, one warning says until when and why."""
     old = credentials(clock, hours=1)
     both = cached(ScriptedSource(old, SignInRequired("sign in again")), clock)
@@ -488,7 +488,7 @@ def test_that_a_person_is_needed_is_said_once_and_in_time(clock: ManualClock) ->
     assert told[0].filename == __file__
 
 
-def test_once_they_have_expired_the_person_is_called_for_by_an_error(clock: ManualClock) -> None:
+def test_a_required_sign_in_raises_after_the_expiration(clock: ManualClock) -> None:
     """If a person must sign in after the expiration, each read raises, and a session warns."""
     answers = credentials(clock, hours=1), SignInRequired("sign in again")
     both, session = cached(ScriptedSource(*answers), clock), cached(ScriptedSource(*answers), clock, on_expired="serve")
@@ -519,9 +519,7 @@ class SavedResponse:
     ("minutes", "chained"), [(50, False), (61, False), (61, True)], ids=["still valid", "expired", "expired hub"]
 )
 @pytest.mark.filterwarnings("ignore::stskit.errors.StskitWarning")
-def test_what_the_person_brings_is_taken_at_once(
-    clock: ManualClock, tmp_path: Path, minutes: int, chained: bool
-) -> None:
+def test_a_new_file_is_used_at_once(clock: ManualClock, tmp_path: Path, minutes: int, chained: bool) -> None:
     """The first use after a person has saved a new file gets new credentials, without a pause."""
     path = tmp_path / "response"
     path.write_text("fresh")
@@ -539,7 +537,7 @@ def test_what_the_person_brings_is_taken_at_once(
 
 
 @pytest.mark.filterwarnings("ignore::stskit.errors.StskitWarning")
-def test_a_person_who_has_no_file_is_waited_for_as_after_any_failure(clock: ManualClock) -> None:
+def test_a_required_sign_in_without_a_file_has_the_usual_pauses(clock: ManualClock) -> None:
     """If a person must sign in and there is no file, the pauses are the same as after other failures."""
     source = ScriptedSource(credentials(clock, hours=1), SignInRequired("sign in"), Down(), credentials(clock, hours=2))
     both = cached(source, clock)
@@ -552,7 +550,7 @@ def test_a_person_who_has_no_file_is_waited_for_as_after_any_failure(clock: Manu
 @pytest.mark.case("R12", "P150")
 @pytest.mark.parametrize("minutes", [0, 50, 59.5, 61])
 @pytest.mark.parametrize("problem", [KeyboardInterrupt, SystemExit, Bug, TimeoutError])
-def test_an_exception_that_is_not_stskits_reaches_the_caller_it_hit(
+def test_another_exception_reaches_its_caller_and_is_not_stored(
     clock: ManualClock, problem: type[BaseException], minutes: float
 ) -> None:
     """An exception that is not from stskit reaches its caller, is not stored, and starts no pause."""
@@ -571,7 +569,7 @@ def test_an_exception_that_is_not_stskits_reaches_the_caller_it_hit(
 
 
 @pytest.mark.case("P150")
-def test_threads_that_wait_get_nothing_of_an_exception_that_is_not_stskits() -> None:
+def test_after_another_exception_a_waiting_thread_refreshes() -> None:
     """After an exception that is not from stskit, one of the waiting threads refreshes for all."""
     clock = CrowdedClock(THREADS)
     bug, new = Bug(), credentials(clock, hours=1)
@@ -582,7 +580,7 @@ def test_threads_that_wait_get_nothing_of_an_exception_that_is_not_stskits() -> 
     assert source.calls == 2
 
 
-def test_an_error_that_is_raised_again_takes_nothing_along(clock: ManualClock) -> None:
+def test_an_error_that_is_raised_again_has_no_old_context(clock: ManualClock) -> None:
     """An error that is raised again has no context and no old traceback."""
     both = cached(ScriptedSource(Down()), clock)
     depths = []
@@ -597,7 +595,7 @@ def test_an_error_that_is_raised_again_takes_nothing_along(clock: ManualClock) -
     assert depths == [depths[0]] * 3
 
 
-def test_a_failure_keeps_nothing_of_the_source_alive(clock: ManualClock) -> None:
+def test_a_stored_failure_keeps_no_local_variables(clock: ManualClock) -> None:
     """A stored failure keeps no local variables of the fetch alive."""
 
     class Proof:
@@ -636,7 +634,7 @@ class Noted:
 
 
 @pytest.mark.filterwarnings("ignore:Could not refresh")
-def test_a_listener_is_told_what_happens(clock: ManualClock) -> None:
+def test_a_listener_gets_each_refresh_and_failure_once(clock: ManualClock) -> None:
     """A listener gets each refresh, each failure and each use of expired credentials once, and no fresh read."""
     one, two = credentials(clock, hours=1), credentials(clock, hours=3)
     noted, policy = Noted(), RefreshPolicy(jitter=0, on_expired="serve")
@@ -662,7 +660,7 @@ def test_a_listener_is_told_what_happens(clock: ManualClock) -> None:
     ]
 
 
-def test_a_listener_is_told_of_a_failure_with_nothing_at_hand(clock: ManualClock) -> None:
+def test_a_listener_gets_a_failure_without_credentials(clock: ManualClock) -> None:
     """A listener gets a failure without credentials, and the error is raised."""
     noted = Noted()
     with pytest.raises(Down):
@@ -672,7 +670,7 @@ def test_a_listener_is_told_of_a_failure_with_nothing_at_hand(clock: ManualClock
     assert noted.events == [RefreshEvent("refresh_failed", error=error, seconds=0) for error in ("down", "Bug")]
 
 
-def test_a_listener_is_told_whether_a_call_was_needed(clock: ManualClock) -> None:
+def test_an_event_from_a_cache_has_no_seconds(clock: ManualClock) -> None:
     """An event of a refresh from a cache has no seconds, because no call was needed."""
     cache, noted = MemoryCache(), Noted()
     for _ in range(2):
@@ -680,7 +678,7 @@ def test_a_listener_is_told_whether_a_call_was_needed(clock: ManualClock) -> Non
     assert [event.from_cache for event in noted.events] == [False, True]
 
 
-def test_a_listener_may_read_what_it_is_told_of(clock: ManualClock) -> None:
+def test_a_listener_can_read_the_credentials(clock: ManualClock) -> None:
     """A listener can read the credentials, because the lock is released before it is called."""
     one, two = credentials(clock, hours=1), credentials(clock, hours=2)
     seen: list[Credentials] = []
@@ -697,7 +695,7 @@ def test_a_listener_may_read_what_it_is_told_of(clock: ManualClock) -> None:
     assert seen == [two]
 
 
-def test_a_listener_that_fails_costs_nobody_credentials(clock: ManualClock) -> None:
+def test_a_listener_that_raises_causes_a_warning(clock: ManualClock) -> None:
     """A listener that raises causes a warning with the class of the error, at the line of the caller."""
     both = Cached(ScriptedSource(credentials(clock, hours=1)), clock=clock, listener=Noted(Down("canary")))
     with pytest.warns(StskitWarning, match="listener raised Down for 'refreshed'. Correct its notify") as told:
@@ -741,7 +739,7 @@ class Fixed:
 
 
 @pytest.mark.case("R16", "P69")
-def test_credentials_pickle_as_the_value_that_they_are(clock: ManualClock) -> None:
+def test_credentials_are_pickled_with_their_secrets(clock: ManualClock) -> None:
     """Credentials are pickled with their secrets, and the documentation says so."""
     keys = credentials(clock, hours=1)
     assert pickle.loads(pickle.dumps(keys)) == keys
@@ -749,7 +747,7 @@ def test_credentials_pickle_as_the_value_that_they_are(clock: ManualClock) -> No
 
 
 @pytest.mark.case("R13")
-def test_the_end_of_the_program_waits_for_no_refresh() -> None:
+def test_the_program_ends_during_a_refresh() -> None:
     """The program ends without a traceback during a refresh that hangs, and with a read in an exit handler."""
     code = """
 import atexit, threading
@@ -774,7 +772,7 @@ atexit.register(lambda: print(other.fetch().access_key_id))
 
 
 @pytest.mark.case("R13", "P33", "P156")
-def test_nothing_runs_in_the_background(clock: ManualClock) -> None:
+def test_no_background_thread_runs(clock: ManualClock) -> None:
     """There is no background thread, and an unused Cached is garbage-collected at once."""
     before = threading.active_count()
     both = cached(ScriptedSource(credentials(clock, hours=1)), clock)
@@ -787,7 +785,7 @@ def test_nothing_runs_in_the_background(clock: ManualClock) -> None:
 
 
 @pytest.mark.case("R14")
-def test_no_asynchronous_path_is_claimed() -> None:
+def test_no_asynchronous_interface_is_documented() -> None:
     """The package documents no asynchronous interface."""
     nodes = [node for path in PACKAGE.rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
     assert not [node for node in nodes if isinstance(node, ast.AsyncFunctionDef | ast.Await)]
@@ -797,7 +795,7 @@ def test_no_asynchronous_path_is_claimed() -> None:
 
 
 @pytest.mark.case("P80")
-def test_a_live_sink_is_attached_to_the_cache_itself(clock: ManualClock) -> None:
+def test_sessions_of_one_cached_share_its_credentials(clock: ManualClock) -> None:
     """All sessions of one Cached share its credentials."""
 
     class Sink:
@@ -808,14 +806,14 @@ def test_a_live_sink_is_attached_to_the_cache_itself(clock: ManualClock) -> None
     assert both.to(Sink()) is both
 
 
-def test_the_repr_names_the_source_and_shows_no_credentials(clock: ManualClock) -> None:
+def test_the_repr_names_the_source_only(clock: ManualClock) -> None:
     """The repr names the source and contains no credentials."""
     both = cached(ScriptedSource(credentials(clock, hours=1)), clock)
     both.fetch()
     assert repr(both) == "Cached(ScriptedSource())"
 
 
-def test_without_a_clock_and_chance_of_ones_own_it_works_too() -> None:
+def test_the_defaults_are_the_clock_and_random_of_the_system() -> None:
     """Without a clock and a random generator, Cached uses those of the system."""
     source = ScriptedSource(lambda: Credentials("AKIA", "s", "t", datetime.now(UTC) + timedelta(hours=1)))
     both = Cached(source)
@@ -823,7 +821,7 @@ def test_without_a_clock_and_chance_of_ones_own_it_works_too() -> None:
     assert source.calls == 1
 
 
-def test_the_clock_of_the_system_is_the_system_s() -> None:
+def test_the_system_clock_is_aware_and_monotonic() -> None:
     """The system clock returns an aware UTC time, and seconds that never decrease."""
     clock = SystemClock()
     before, between, after = datetime.now(UTC), clock.now(), datetime.now(UTC)
@@ -842,7 +840,7 @@ def test_the_clock_of_the_system_is_the_system_s() -> None:
     ],
     ids=["Cached", "BotocoreSession", "Boto3Session"],
 )
-def test_a_policy_of_iam_is_not_a_refresh_policy(make: Callable[[Any], object], wrong: object) -> None:
+def test_an_iam_policy_as_refresh_is_an_error(make: Callable[[Any], object], wrong: object) -> None:
     """The error for an IAM policy as refresh= says where a session policy belongs."""
     with pytest.raises(TypeError, match=r"refresh must be a RefreshPolicy, not .*Role\(arn, policy=\.\.\.\)"):
         make(wrong)

@@ -74,7 +74,7 @@ def text_of(code: str, operation: str = "AssumeRole", message: str = "") -> str:
         ("SomethingNew", "Look up the code"),
     ],
 )
-def test_a_refusal_says_what_to_do_and_is_not_tried_again(code: str, next_step: str, operation: str) -> None:
+def test_an_error_of_sts_is_not_retried(code: str, next_step: str, operation: str) -> None:
     """An error of STS has the code, the operation, the role and the next step, after one request."""
     error, server = failure(refused(code, "What STS says."), PROOFS[operation])
     assert isinstance(error, STSError)
@@ -89,7 +89,7 @@ def test_a_refusal_says_what_to_do_and_is_not_tried_again(code: str, next_step: 
     )
 
 
-def test_who_is_to_be_trusted_depends_on_the_operation() -> None:
+def test_the_remedy_for_access_denied_depends_on_the_operation() -> None:
     """The remedy for AccessDenied depends on the operation."""
     remedies = [refusal(refused("AccessDenied"), proof).remedy for proof in PROOFS.values()]
     words = ["external ID", "SAML provider", "(aud)"]
@@ -118,7 +118,9 @@ def test_each_remedy_is_a_sentence() -> None:
     ],
 )
 @pytest.mark.parametrize("body", ["<ErrorResponse/>", refused(None, "").body, refused("", "").body])
-def test_without_a_code_the_status_decides(body: str, status: int, next_step: str, retryable: bool, once: None) -> None:
+def test_without_a_code_the_http_status_decides(
+    body: str, status: int, next_step: str, retryable: bool, once: None
+) -> None:
     """If a response has no code, the HTTP status decides."""
     error = refusal(Answer(body, status))
     assert (error.code, error.http_status, error.retryable) == (None, status, retryable)
@@ -155,7 +157,9 @@ def test_an_error_without_its_envelope_is_understood() -> None:
     ],
     ids=["Throttling", "IDPCommunicationError", "ServiceUnavailable", "503", "reset", "hang"],
 )
-def test_what_may_pass_is_tried_three_times(reaction: Reaction, error_type: type[StskitError], retryable: bool) -> None:
+def test_temporary_errors_are_tried_three_times(
+    reaction: Reaction, error_type: type[StskitError], retryable: bool
+) -> None:
     """Errors that may pass are tried three times, and are retryable."""
     error, server = failure(reaction, WEB)
     assert len(server.requests) == 3
@@ -166,7 +170,7 @@ def test_what_may_pass_is_tried_three_times(reaction: Reaction, error_type: type
         assert error.attempts == 3
 
 
-def test_a_try_that_succeeds_ends_the_trying() -> None:
+def test_a_successful_retry_returns_the_credentials() -> None:
     """A call that succeeds after a throttled attempt returns the credentials."""
     with fake_server(refused("IDPCommunicationError"), granted) as server:
         given = BotocoreSTS(endpoint_url=server.url).exchange(BASE, ROLE)
@@ -195,7 +199,7 @@ def test_a_try_that_succeeds_ends_the_trying() -> None:
         (Answer("<ErrorResponse><Error><Code>A</Code><Code>B</Code></Error></ErrorResponse>", 400), "answer"),
     ],
 )
-def test_no_usable_answer_is_an_error_of_a_kind(reaction: Reaction, kind: str, once: None) -> None:
+def test_each_invalid_response_is_an_error_with_its_kind(reaction: Reaction, kind: str, once: None) -> None:
     """Each invalid response is an STSUnavailable with its kind."""
     error, server = failure(reaction)
     assert isinstance(error, STSUnavailable)
@@ -224,7 +228,7 @@ def test_no_usable_answer_is_an_error_of_a_kind(reaction: Reaction, kind: str, o
         ({"Expiration": "2020-01-01T00:00:00Z"}, "have expired. Check the clock"),
     ],
 )
-def test_credentials_that_are_not_whole_are_no_answer(changes: dict[str, str | None], reason: str) -> None:
+def test_incomplete_credentials_in_a_response_are_an_error(changes: dict[str, str | None], reason: str) -> None:
     """Incomplete credentials in a response are an error."""
     error, _ = failure(lambda request: granted(request, **changes))
     assert isinstance(error, STSUnavailable)
@@ -232,7 +236,7 @@ def test_credentials_that_are_not_whole_are_no_answer(changes: dict[str, str | N
     assert reason in str(error)
 
 
-def test_an_identity_that_is_not_whole_is_no_answer() -> None:
+def test_an_incomplete_identity_in_a_response_is_an_error() -> None:
     """An incomplete identity in a response is an error."""
     nameless = partial(granted, Account=None)
     with (
@@ -245,7 +249,7 @@ def test_an_identity_that_is_not_whole_is_no_answer() -> None:
 
 
 @pytest.mark.case("E9")
-def test_an_answer_that_is_cut_short_is_none(once: None) -> None:
+def test_a_response_that_is_cut_is_an_error(once: None) -> None:
     """A response that is cut is an error."""
     error, _ = failure(Answer("<AssumeRoleResponse>", length=100))
     assert isinstance(error, STSUnavailable)
@@ -264,7 +268,7 @@ def test_a_redirect_is_not_followed() -> None:
 
 
 @pytest.mark.case("E9")
-def test_where_nobody_listens_there_is_no_connection(once: None) -> None:
+def test_a_port_without_a_server_is_a_connection_error(once: None) -> None:
     """A port without a server is a connection error."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -273,7 +277,7 @@ def test_where_nobody_listens_there_is_no_connection(once: None) -> None:
     assert (caught.value.kind, caught.value.retryable) == ("connection", True)
 
 
-def test_a_proxy_that_is_not_there_is_no_connection(once: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_proxy_is_a_connection_error(once: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing proxy is a connection error without its password."""
     monkeypatch.setenv("HTTP_PROXY", "http://user:proxy-password-canary@127.0.0.1:9")
     with pytest.raises(STSUnavailable, match=ProxyConnectionError.__name__) as caught:
@@ -283,7 +287,7 @@ def test_a_proxy_that_is_not_there_is_no_connection(once: None, monkeypatch: pyt
 
 
 @pytest.mark.case("E9")
-def test_tls_to_a_plain_port_is_a_matter_of_tls(once: None) -> None:
+def test_tls_to_a_port_without_tls_is_a_tls_error(once: None) -> None:
     """TLS to a port without TLS is an error of the kind tls."""
     with fake_server(granted) as server, pytest.raises(STSUnavailable, match="TLS") as caught:
         BotocoreSTS(endpoint_url=server.url.replace("http:", "https:")).exchange(WEB, ROLE)
@@ -299,7 +303,7 @@ def test_tls_to_a_plain_port_is_a_matter_of_tls(once: None) -> None:
         (BotocoreSTS(), {"AWS_PROFILE": "nobody"}),
     ],
 )
-def test_settings_that_cannot_work_are_told_apart(
+def test_invalid_settings_are_a_setup_error(
     settings_: BotocoreSTS, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Settings that cannot work are an error of the kind setup, before anything is sent."""
@@ -318,7 +322,7 @@ def test_settings_that_cannot_work_are_told_apart(
         SAMLAssertion(Secret("abc"), "arn:aws:iam::123456789012:saml-provider/idp"),
     ],
 )
-def test_a_proof_that_cannot_be_sent_is_an_error_of_its_source(proof: Proof) -> None:
+def test_a_proof_that_botocore_refuses_is_a_proof_invalid(proof: Proof) -> None:
     """A proof that botocore refuses to send is a ProofInvalid."""
     with (
         fake_server(granted) as server,
@@ -329,7 +333,7 @@ def test_a_proof_that_cannot_be_sent_is_an_error_of_its_source(proof: Proof) -> 
     assert "canary" not in told(caught.value)
 
 
-def test_an_unknown_failure_is_of_the_kind_of_its_time() -> None:
+def test_the_kind_of_an_unknown_error_depends_on_its_time() -> None:
     """An unknown error before the client exists is of the kind setup, and later of the kind answer."""
     call = CallDetails("AssumeRole")
     later = CallDetails("AssumeRole", has_client=True)
@@ -364,7 +368,7 @@ def secrets_of(proof: Proof) -> tuple[str, ...]:
     ],
     ids=["body", "headers", "code", "text", "tag", "result", "reset", "hang"],
 )
-def test_no_error_tells_a_secret(operation: str, reaction: Reaction, once: None) -> None:
+def test_no_error_contains_a_secret(operation: str, reaction: Reaction, once: None) -> None:
     """No error contains a secret, even if the server repeats it."""
     role = Role(ROLE.arn, external_id="external-id-canary") if operation == "AssumeRole" else ROLE
     error, _ = failure(reaction, PROOFS[operation], role)
@@ -388,7 +392,7 @@ def answer_of(code: str, message: str, request_id: str) -> Exception:
 
 @given(TOKENS, TEXTS, TEXTS, st.sampled_from(["whole", "encoded"]))
 @example("abcd", "", "", "whole")
-def test_a_secret_is_cut_from_whatever_the_server_says(secret: str, before: str, after: str, form: str) -> None:
+def test_a_secret_is_removed_from_the_texts_of_a_server(secret: str, before: str, after: str, form: str) -> None:
     """A secret is removed from the code, the message and the request ID of a server."""
     quoted = f"{before} {quote_plus(secret) if form == 'encoded' and len(secret) > 200 else secret} {after}"
     call = CallDetails("AssumeRole", secrets=(Secret(secret),))
@@ -399,7 +403,7 @@ def test_a_secret_is_cut_from_whatever_the_server_says(secret: str, before: str,
 
 
 @given(st.integers(0, 300), st.integers(40, 300))
-def test_a_part_of_a_secret_is_cut_too(start: int, length: int) -> None:
+def test_a_part_of_a_secret_is_removed_too(start: int, length: int) -> None:
     """A part of a secret is removed too."""
     token = Secret("".join(f"{number:03x}" for number in range(200, 400)))
     call = CallDetails("AssumeRole", None, None, None, (token,))
@@ -408,13 +412,13 @@ def test_a_part_of_a_secret_is_cut_too(start: int, length: int) -> None:
     assert str(error).startswith("AssumeRole: STS refused the request with X: token '***' is bad.")
 
 
-def test_the_longer_secret_is_cut_first() -> None:
+def test_the_longer_secret_is_removed_first() -> None:
     """If one secret contains another, the longer one is removed first."""
     call = CallDetails("AssumeRole", secrets=(Secret("abc"), Secret("12abc34"), Secret("abc34")))
     assert "X: *** and ***. " in str(translate(answer_of("X", "12abc34 and abc", "r"), call))
 
 
-def test_what_is_no_secret_is_left_as_it_is() -> None:
+def test_arns_and_long_words_stay() -> None:
     """ARNs and other long words stay in a message."""
     message = "User: arn:aws:sts::123456789012:assumed-role/a-long-role-name-for-a-team/and-a-long-session is not known"
     call = CallDetails("AssumeRole", secrets=(Secret("t" * 400),))
@@ -452,7 +456,7 @@ def changing() -> Iterator[Callable[[Answer], BotocoreSTS]]:
 @given(BODIES, st.sampled_from([200, 304, 400, 403]))
 @example("<ErrorResponse><Error><Code/><Message><b/></Message></Error><RequestId><a/></RequestId></ErrorResponse>", 400)
 @example("<ErrorResponse><ResponseMetadata>x</ResponseMetadata></ErrorResponse>", 400)
-def test_no_answer_gets_through_as_an_exception_of_another_package(
+def test_any_xml_is_credentials_or_an_error_of_stskit(
     changing: Callable[[Answer], BotocoreSTS], body: str, status: int
 ) -> None:
     """Any XML of a server results in credentials or an error of stskit."""
@@ -461,7 +465,7 @@ def test_no_answer_gets_through_as_an_exception_of_another_package(
     assert caught.value.__context__ is None
 
 
-def test_a_message_of_a_megabyte_is_cut() -> None:
+def test_a_message_of_a_megabyte_is_shortened() -> None:
     """A message of a megabyte is shortened."""
     token = "aB" * 40_000
     message = ("aBaBaBaBaBaBaBaBx " * 60_000)[:900_000]

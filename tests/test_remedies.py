@@ -39,7 +39,7 @@ def refusal(answer: Answer, proof: Proof = BASE, role: Role = ANY_ROLE) -> STSEr
 # The table --------------------------------------------------------------------------------------------------------
 
 
-def test_no_message_of_a_server_takes_long_to_match() -> None:
+def test_no_pattern_is_slow_for_a_long_message() -> None:
     """No pattern needs long for a message of a megabyte."""
     start = time.process_time()
     remedy_for("InvalidIdentityToken", "AssumeRoleWithSAML", "within " * 140_000, 400)
@@ -107,7 +107,7 @@ def test_no_message_of_a_server_takes_long_to_match() -> None:
         ("RequestTimeTooSkewed", "AssumeRole", "", "Set the clock"),
     ],
 )
-def test_the_next_step_depends_on_what_sts_says(code: str, operation: str, message: str, words: str) -> None:
+def test_the_remedy_depends_on_the_answer_of_sts(code: str, operation: str, message: str, words: str) -> None:
     """The remedy depends on the code, the operation and the message."""
     assert words in remedy_for(code, operation, message, 400).text
 
@@ -120,7 +120,7 @@ def test_each_row_can_be_reached() -> None:
             assert not (is_general and earlier.code == row.code), (earlier, row)
 
 
-def test_the_rows_speak_of_operations_that_there_are() -> None:
+def test_the_rows_name_existing_operations() -> None:
     """The rows name existing operations."""
     assert {row.operation for row in REMEDIES} - {""} <= set(OPERATIONS)
     assert {row.context for row in REMEDIES} == {"", "proof", "clock", "both", "policy"}
@@ -128,7 +128,7 @@ def test_the_rows_speak_of_operations_that_there_are() -> None:
 
 @pytest.mark.case("P4")
 @given(st.text(), st.sampled_from([*OPERATIONS]), st.text(), st.integers(400, 599))
-def test_there_is_a_next_step_for_anything(code: str, operation: str, message: str, status: int) -> None:
+def test_every_response_has_a_remedy(code: str, operation: str, message: str, status: int) -> None:
     """There is a remedy for every response."""
     assert remedy_for(code, operation, message, status) in (*REMEDIES, ANY_5XX, ANY_OTHER)
 
@@ -137,7 +137,7 @@ def test_there_is_a_next_step_for_anything(code: str, operation: str, message: s
 
 
 @pytest.mark.case("P30")
-def test_a_refused_token_tells_its_claims() -> None:
+def test_the_error_for_a_refused_token_has_its_claims() -> None:
     """The error for a refused token has its claims and times."""
     error = refusal(refused("AccessDenied", status=403), WEB)
     assert error.remedy.endswith(
@@ -148,7 +148,7 @@ def test_a_refused_token_tells_its_claims() -> None:
 
 
 @pytest.mark.case("P30")
-def test_a_refused_assertion_tells_what_it_says_and_offers() -> None:
+def test_the_error_for_a_refused_assertion_has_its_content() -> None:
     """The error for a refused assertion has its audience, session name, times and roles."""
     error = refusal(refused("AccessDenied", status=403), SAML)
     assert error.remedy.endswith(
@@ -162,31 +162,31 @@ def test_a_refused_assertion_tells_what_it_says_and_offers() -> None:
 @pytest.mark.parametrize(
     "proof", [WebIdentityToken("opaque-token"), SAMLAssertion("junk", PROVIDER)], ids=["token", "assertion"]
 )
-def test_of_what_cannot_be_read_nothing_is_told(proof: Proof) -> None:
+def test_a_proof_that_cannot_be_read_has_no_facts(proof: Proof) -> None:
     """For a proof that cannot be read, the error has no facts about its content."""
     assert refusals.describe_proof(proof) == ""
     assert refusal(refused("AccessDenied", status=403), proof).remedy.endswith(".")
 
 
-def test_an_assertion_that_offers_nothing_offers_nothing() -> None:
+def test_an_assertion_without_roles_has_no_list_of_roles() -> None:
     """For an assertion without roles, the error has no list of roles."""
     assert "offers" not in refusals.describe_proof(SAMLAssertion(encoded(response({}))))
 
 
 @pytest.mark.parametrize(("status", "row"), [(499, ANY_OTHER), (500, ANY_5XX), (599, ANY_5XX)])
-def test_an_unknown_code_is_judged_by_its_status(status: int, row: object) -> None:
+def test_the_remedy_for_an_unknown_code_depends_on_the_status(status: int, row: object) -> None:
     """The remedy for an unknown code depends on the status."""
     assert remedy_for("Novelty", "AssumeRole", "", status) is row
 
 
-def test_long_lists_and_claims_are_cut() -> None:
+def test_long_lists_and_claims_are_shortened() -> None:
     """Long lists and claims are shortened in an error."""
     many = SAMLAssertion(encoded(response({"Role": [PAIR.replace("app", f"r{number}") for number in range(50)]})))
     assert refusals.describe_proof(many).endswith("role/r19 and 30 more.")
     assert len(refusals.describe_proof(WebIdentityToken(jwt.encode({"sub": "x" * 5000}, KEY)))) < 300
 
 
-def test_refused_credentials_are_told_by_their_key_id() -> None:
+def test_the_error_for_refused_credentials_has_the_key_id() -> None:
     """The error for refused credentials has their key ID, and their identity and expiration if known."""
     assert "The call was signed with AKIABASE." in refusal(refused("InvalidClientTokenId")).remedy
     session = Credentials("ASIA", "s", "t", START, assumed_role_arn="arn:aws:sts::123456789012:assumed-role/Hub/me")
@@ -208,14 +208,14 @@ def test_refused_credentials_are_told_by_their_key_id() -> None:
         ('{"Version": "2012"}', "The policy has 19 characters."),
     ],
 )
-def test_a_refused_policy_tells_where_it_is_broken(policy: str, words: str) -> None:
+def test_the_error_for_a_refused_policy_has_the_position(policy: str, words: str) -> None:
     """The error for a refused policy has the position of the error."""
     error = refusal(refused("MalformedPolicyDocument", "Syntax errors in policy."), role=Role(ROLE, policy=policy))
     assert error.remedy.endswith(words)
 
 
 @pytest.mark.case("E4")
-def test_how_full_the_packed_policy_is_gets_told() -> None:
+def test_the_error_for_a_large_policy_has_the_used_part() -> None:
     """The error for a too large policy has the used part of the packed size."""
     error = refusal(
         refused("PackedPolicyTooLargeException", "Packed size of session tags consumes 112% of the space allotted.")
@@ -240,7 +240,7 @@ def dated(code: str, seconds: float) -> Answer:
     [(601, "10 min behind that of STS."), (-901, "15 min ahead of that of STS."), (30, None), (-30, None)],
 )
 @pytest.mark.parametrize("code", ["SignatureDoesNotMatch", "RequestExpired", "ExpiredToken"])
-def test_a_clock_that_is_off_is_told(seconds: int, words: str | None, code: str) -> None:
+def test_an_error_about_time_has_the_clock_difference(seconds: int, words: str | None, code: str) -> None:
     """An error about time has the difference between the clocks."""
     error = refusal(dated(code, seconds))
     assert error.clock_skew is not None
@@ -249,7 +249,7 @@ def test_a_clock_that_is_off_is_told(seconds: int, words: str | None, code: str)
     assert error.remedy.endswith(words or ".")
 
 
-def test_a_refusal_that_is_not_about_time_does_not_speak_of_it() -> None:
+def test_other_errors_do_not_mention_the_clocks() -> None:
     """Other errors do not mention the clocks, but have the attribute."""
     error = refusal(dated("AccessDenied", 9999))
     assert error.clock_skew
@@ -257,6 +257,6 @@ def test_a_refusal_that_is_not_about_time_does_not_speak_of_it() -> None:
 
 
 @pytest.mark.parametrize("headers", [{"Date": "soon"}, {"Date": ""}])
-def test_a_server_without_a_clock_has_no_skew(headers: dict[str, str]) -> None:
+def test_a_response_without_a_date_has_no_clock_difference(headers: dict[str, str]) -> None:
     """A response without a valid date has no clock difference."""
     assert refusal(Answer(refused("RequestExpired").body, 403, headers)).clock_skew is None

@@ -61,7 +61,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.mark.case("P138")
 @pytest.mark.parametrize("failures", [1, 4])
-def test_keys_that_sts_could_not_fetch_are_waited_for(failures: int, pauses: list[float]) -> None:
+def test_retries_after_missing_provider_keys_send_a_new_token(failures: int, pauses: list[float]) -> None:
     """If STS could not fetch the keys of the identity provider, each attempt sends a new token."""
     with fake_server(*[NO_KEYS] * failures, granted) as server:
         assume(ROLE, source=Renewed(), sts=BotocoreSTS(endpoint_url=server.url))
@@ -71,7 +71,7 @@ def test_keys_that_sts_could_not_fetch_are_waited_for(failures: int, pauses: lis
 
 
 @pytest.mark.case("P138")
-def test_five_tries_are_all(pauses: list[float]) -> None:
+def test_five_attempts_are_made(pauses: list[float]) -> None:
     """After five attempts, the error has the next step and is retryable."""
     with (
         fake_server(NO_KEYS) as server,
@@ -97,7 +97,7 @@ def test_five_tries_are_all(pauses: list[float]) -> None:
         refused("RegionDisabledException", status=403),
     ],
 )
-def test_nothing_else_is_tried_again(answer: Answer, pauses: list[float]) -> None:
+def test_other_errors_are_not_retried(answer: Answer, pauses: list[float]) -> None:
     """Other errors cause one request and no pause. The wording of STS is an assumption."""
     with fake_server(answer) as server, pytest.raises(STSError):
         assume(ROLE, source=Renewed(), sts=BotocoreSTS(endpoint_url=server.url))
@@ -106,7 +106,7 @@ def test_nothing_else_is_tried_again(answer: Answer, pauses: list[float]) -> Non
 
 @pytest.mark.case("P139")
 @pytest.mark.parametrize(("seconds", "made"), [(5, [1, 2, 2]), (60, [1, 2, 4, 8, 10, 10, 10, 10, 5]), (0.5, [0.5])])
-def test_a_new_role_is_waited_for_where_asked(seconds: float, made: list[float], pauses: list[float]) -> None:
+def test_a_new_role_is_retried_for_the_given_time(seconds: float, made: list[float], pauses: list[float]) -> None:
     """A denied new role is tried again for the given time, with pauses up to ten seconds."""
     wait = timedelta(seconds=seconds)
     with fake_server(DENIED) as server, pytest.raises(STSError, match="AccessDenied"):
@@ -115,7 +115,7 @@ def test_a_new_role_is_waited_for_where_asked(seconds: float, made: list[float],
     assert len(server.requests) == len(made) + 1
 
 
-def test_once_the_role_is_known_it_goes_on(pauses: list[float]) -> None:
+def test_a_new_role_that_becomes_known_returns_credentials(pauses: list[float]) -> None:
     """When STS knows the new role, its credentials are returned."""
     with fake_server(DENIED, DENIED, NO_KEYS, granted) as server:
         sts = BotocoreSTS(endpoint_url=server.url)
@@ -126,13 +126,13 @@ def test_once_the_role_is_known_it_goes_on(pauses: list[float]) -> None:
 
 @pytest.mark.case("P139")
 @pytest.mark.parametrize("seconds", [-1, 61])
-def test_nobody_waits_for_longer_than_a_minute(seconds: int) -> None:
+def test_a_wait_of_more_than_a_minute_is_refused(seconds: int) -> None:
     """wait_for_new_role of more than a minute is an error."""
     with pytest.raises(RoleError, match="wait_for_new_role is .* seconds, but it must be between 0 and 60 seconds"):
         AssumedRole(ROLE, wait_for_new_role=timedelta(seconds=seconds))
 
 
-def test_each_hop_of_a_chain_waits(pauses: list[float]) -> None:
+def test_each_role_of_a_chain_can_be_new(pauses: list[float]) -> None:
     """Each role of a chain can be new."""
 
     def second_is_new(request: Request) -> Answer:
@@ -151,7 +151,7 @@ def test_each_hop_of_a_chain_waits(pauses: list[float]) -> None:
 
 
 @pytest.mark.case("E17")
-def test_the_hop_that_was_refused_is_named(pauses: list[float]) -> None:
+def test_the_refused_role_of_a_chain_is_named(pauses: list[float]) -> None:
     """The error for a refused role of a chain names it, and no credentials are stored."""
 
     def second_is_refused(request: Request) -> Answer:
@@ -164,7 +164,7 @@ def test_the_hop_that_was_refused_is_named(pauses: list[float]) -> None:
     assert "assumed-role/R/s" in caught.value.remedy
 
 
-def test_an_interrupt_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """An interrupt ends the wait at once."""
 
     def interrupted(_seconds: float) -> None:
@@ -176,14 +176,14 @@ def test_an_interrupt_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(server.requests) == 1
 
 
-def test_a_recipe_that_waits_travels() -> None:
+def test_a_recipe_with_a_wait_can_be_pickled() -> None:
     """A recipe with wait_for_new_role can be pickled."""
     recipe = AssumedRole(ROLE, wait_for_new_role=timedelta(seconds=9))
     assert pickle.loads(pickle.dumps(recipe)) == recipe
 
 
 @given(st.floats(0, 60))
-def test_the_pauses_never_pass_the_end(seconds: float) -> None:
+def test_the_pauses_never_exceed_the_given_time(seconds: float) -> None:
     """The pauses never exceed the given time."""
     clock = ManualClock(START)
     with pytest.MonkeyPatch.context() as patch:
@@ -218,7 +218,7 @@ class Scripted:
         return Credentials(role.arn, "secret")
 
 
-def test_an_sts_of_somebody_else_is_treated_alike(pauses: list[float]) -> None:
+def test_another_sts_class_is_retried_alike(pauses: list[float]) -> None:
     """The errors of another STS class are retried in the same way."""
     error: Callable[..., STSError] = STSError
     sts = Scripted(error("m", "InvalidIdentityToken", retryable=True), error("m", "Throttling", retryable=True))
@@ -250,9 +250,7 @@ def test_retries_do_not_multiply_along_a_chain(hops: int, cached: bool, pauses: 
 
 @pytest.mark.parametrize("cached", [False, True])
 @pytest.mark.parametrize("new", [0, 1, 2])
-def test_a_new_role_of_a_chain_is_waited_for_and_no_other_is_called_again(
-    new: int, cached: bool, pauses: list[float]
-) -> None:
+def test_roles_before_a_new_one_are_assumed_once(new: int, cached: bool, pauses: list[float]) -> None:
     """The wait for a new role in a chain takes a minute at most, and the roles before it are assumed once."""
     sts = FakeSTS(roles={role: None if number == new else Trust() for number, role in enumerate(CHAIN)})
     recipe = AssumedRole.through(*CHAIN, source=Static(sts.user()), sts=sts, wait_for_new_role=timedelta(minutes=1))
@@ -313,7 +311,7 @@ HOP_CODES = ["ExpiredToken", "InvalidClientTokenId", "InvalidSubjectCredentials"
 @pytest.mark.case("P168")
 @pytest.mark.parametrize("shared", [False, True], ids=["chain", "hub of the user"])
 @pytest.mark.parametrize("code", HOP_CODES)
-def test_a_hub_whose_key_sts_refuses_is_assumed_again(code: str, shared: bool, clock: ManualClock) -> None:
+def test_a_hub_with_a_refused_key_is_assumed_again_once(code: str, shared: bool, clock: ManualClock) -> None:
     """If STS refuses the key of a hub, the hub is assumed again once, and the call is repeated."""
     fake = FakeSTS(clock=clock)
     sts = Dead(fake, code)
@@ -329,7 +327,7 @@ def test_a_hub_whose_key_sts_refuses_is_assumed_again(code: str, shared: bool, c
 
 @pytest.mark.case("P168")
 @pytest.mark.parametrize("code", [*HOP_CODES, "AccessDenied"])
-def test_a_hub_whose_keys_sts_always_refuses_is_not_assumed_for_each_call(code: str, clock: ManualClock) -> None:
+def test_a_hub_with_refused_keys_is_assumed_at_most_once_in_five_minutes(code: str, clock: ManualClock) -> None:
     """If STS rejects the keys of a hub, the hub is assumed again after a minute, and at most once in 5 minutes."""
     fake = FakeSTS(clock=clock)
     sts = Dead(fake, code)
@@ -353,7 +351,7 @@ def test_a_hub_whose_keys_sts_always_refuses_is_not_assumed_for_each_call(code: 
     assert [ask() for _ in range(3)] == [1 + 2 * known] * 3
 
 
-def test_a_refused_key_of_a_source_that_keeps_nothing_is_the_error(clock: ManualClock) -> None:
+def test_a_refused_key_of_a_source_without_a_cache_is_the_error(clock: ManualClock) -> None:
     """A refused key of a source that keeps nothing is the error, after one call."""
     fake = FakeSTS(clock=clock)
     fake.next(Refuse("ExpiredToken", "too old", 403))

@@ -21,14 +21,14 @@ paths = st.lists(
 
 
 @given(names, accounts, paths, partitions)
-def test_a_role_arn_is_built_and_split(name: str, account: str | None, path: str, partition: str) -> None:
+def test_a_role_arn_is_split_and_built(name: str, account: str | None, path: str, partition: str) -> None:
     """A role ARN is split and built without a change."""
     arn = RoleARN(name, account, path=path, partition=partition)
     assert str(arn) == f"arn:{partition}:iam::{account or ''}:role{path}{name}"
     assert RoleARN.parse(str(arn)) == arn
 
 
-def test_the_usual_case_is_short() -> None:
+def test_role_arn_has_no_path_and_partition_aws_by_default() -> None:
     """RoleARN has no path and the partition aws by default."""
     assert str(RoleARN("app", "123456789012")) == "arn:aws:iam::123456789012:role/app"
     assert RoleARN.parse("arn:aws:iam::123456789012:role/a/b/app").path == "/a/b/"
@@ -51,13 +51,13 @@ def test_the_usual_case_is_short() -> None:
         lambda: RoleARN.parse("arn:aws:sts::123456789012:assumed-role/app/me"),
     ],
 )
-def test_parts_that_make_no_role_arn_are_refused(make: Callable[[], object]) -> None:
+def test_the_error_for_an_invalid_part_names_it(make: Callable[[], object]) -> None:
     """The error for invalid parts names the part."""
     with pytest.raises(RoleError, match="is not a valid role ARN: "):
         make()
 
 
-def test_an_error_quotes_a_short_arn_and_cuts_a_long_one() -> None:
+def test_an_error_shortens_a_long_arn() -> None:
     """An error quotes a short ARN, and shortens a long one."""
     with pytest.raises(RoleError, match="^'user/app' is not a valid role ARN"):
         RoleARN.parse("user/app")
@@ -66,7 +66,7 @@ def test_an_error_quotes_a_short_arn_and_cuts_a_long_one() -> None:
 
 
 @given(st.text())
-def test_anything_is_split_or_refused(text: Any) -> None:
+def test_any_text_is_split_or_refused(text: Any) -> None:
     """Any text is split, or raises RoleError."""
     with pytest.raises(RoleError):
         RoleARN.parse(text)
@@ -103,7 +103,7 @@ def test_anything_is_split_or_refused(text: Any) -> None:
         ("https://example.com/", "it is not an ARN", "Expected"),
     ],
 )
-def test_an_error_names_the_part_of_an_arn_that_is_wrong(arn: str, problem: str, remedy: str) -> None:
+def test_an_error_names_the_wrong_part_of_an_arn(arn: str, problem: str, remedy: str) -> None:
     """The error names the wrong part of an ARN, and the remedy says what to write."""
     with pytest.raises(RoleError) as caught:
         RoleARN.parse(arn)
@@ -111,7 +111,7 @@ def test_an_error_names_the_part_of_an_arn_that_is_wrong(arn: str, problem: str,
     assert remedy in caught.value.remedy
 
 
-def test_an_error_about_a_session_arn_does_not_repeat_a_secret() -> None:
+def test_the_error_for_a_session_arn_hides_a_token() -> None:
     """The error for a session ARN does not quote a token that is in the place of the role name."""
     token = "ghp_" + "c4n4ry" * 6
     with pytest.raises(RoleError) as caught:

@@ -89,7 +89,7 @@ def shape_of(limit: str, model: ServiceModel) -> Shape:
     return shape  # type: ignore[no-any-return]
 
 
-def test_the_test_knows_every_limit() -> None:
+def test_the_tests_compare_every_limit() -> None:
     """The tests compare every entry of the table of limits."""
     assert set(IN_MODEL) == set(LIMITS)
 
@@ -105,21 +105,21 @@ def test_the_numbers_are_those_of_the_model(name: str, model: ServiceModel) -> N
 
 
 @pytest.mark.parametrize("operation", ["AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"])
-def test_the_other_operations_have_the_same_limits(operation: str, model: ServiceModel) -> None:
+def test_a_parameter_has_the_same_limits_in_each_operation(operation: str, model: ServiceModel) -> None:
     """A parameter of several operations has the same limits in each, except the policy."""
     here, there = taken_by(model, operation), taken_by(model, "AssumeRole")
     assert {name for name in here.keys() & there.keys() if here[name].name != there[name].name} == {"Policy"}
 
 
 @pytest.mark.parametrize("name", ["session_name", "external_id", "source_identity", "MFA serial", "MFA code", "policy"])
-def test_the_characters_are_those_of_the_model(name: str, model: ServiceModel) -> None:
+def test_the_allowed_characters_are_those_of_the_model(name: str, model: ServiceModel) -> None:
     """The allowed characters are those of the pattern of the model, for all of Unicode."""
     stated = shape_of(name, model).metadata["pattern"]
     for code in (*range(0x3000), 0xFF10, 0x1D7CE):
         assert bool(re.fullmatch(stated, chr(code), re.ASCII)) == bool(re.fullmatch(LIMITS[name].pattern, chr(code)))
 
 
-def test_the_characters_of_tags_are_those_of_the_model(model: ServiceModel) -> None:
+def test_the_allowed_characters_of_tags_are_those_of_the_model(model: ServiceModel) -> None:
     """Tags allow letters, separators and numbers of all scripts, and no control characters."""
     for name in ("tag key", "tag value"):
         stated = shape_of(name, model).metadata["pattern"]
@@ -156,7 +156,7 @@ def test_every_option_of_a_role_is_in_the_table() -> None:
         ("arn:aws:iam::123456789012:role/" + "n" * 64, "aws", "123456789012"),
     ],
 )
-def test_role_arns_of_all_partitions_and_servers_are_taken(arn: str, partition: str, account: str | None) -> None:
+def test_role_arns_of_all_partitions_and_servers_are_valid(arn: str, partition: str, account: str | None) -> None:
     """Role ARNs of all partitions and of other servers are valid."""
     role = Role(arn)
     assert (role.arn, role.partition, role.account) == (arn, partition, account)
@@ -190,7 +190,7 @@ def test_an_invalid_role_arn_is_refused(arn: str) -> None:
     assert len(str(caught.value)) < 450
 
 
-def test_the_longest_arn_is_taken() -> None:
+def test_an_arn_of_2048_characters_is_valid() -> None:
     """A role ARN can have 2,048 characters."""
     start, end = "arn:aws:iam::123456789012:role/", "/n"
     assert len(Role(start + "p" * (2048 - len(start + end)) + end).arn) == 2048
@@ -233,7 +233,7 @@ def test_a_secret_in_the_place_of_the_arn_is_not_shown() -> None:
         ("extra", {"NewParameter": ["x"]}),
     ],
 )
-def test_what_is_within_the_limits_is_kept_as_it_is(option: str, value: Any) -> None:
+def test_values_within_the_limits_are_kept(option: str, value: Any) -> None:
     """Values within the limits are kept unchanged."""
     assert getattr(Role(ARN, **{option: value}), option) == value
 
@@ -286,7 +286,7 @@ def test_what_is_within_the_limits_is_kept_as_it_is(option: str, value: Any) -> 
         ("policy", {"Number": float("nan")}, "policy cannot be written as JSON"),
     ],
 )
-def test_what_is_beyond_the_limits_is_refused_before_any_call(option: str, value: Any, message: str) -> None:
+def test_values_outside_the_limits_are_refused(option: str, value: Any, message: str) -> None:
     """Values outside the limits raise an error that names the option, the value and the limit."""
     with pytest.raises(RoleError, match=message) as caught:
         Role(ARN, **{option: value})
@@ -360,7 +360,7 @@ def test_a_role_is_named_without_writing_its_arn() -> None:
 
 
 @given(st.text(min_size=2))
-def test_any_text_of_two_characters_becomes_a_session_name(text: str) -> None:
+def test_any_text_becomes_a_session_name(text: str) -> None:
     """sanitize_session_name returns a valid session name for any text of two characters or more."""
     name = sanitize_session_name(text)
     assert Role(ARN, session_name=name).session_name == name
@@ -368,7 +368,7 @@ def test_any_text_of_two_characters_becomes_a_session_name(text: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "name"), [("me@x", "me@x"), ("a b/c", "a-b-c"), ("ü" * 99, "-" * 64)])
-def test_a_session_name_is_cleaned_only_where_asked(text: str, name: str) -> None:
+def test_a_session_name_is_sanitized_only_on_request(text: str, name: str) -> None:
     """sanitize_session_name replaces each invalid character, and cuts the name to 64 characters."""
     assert sanitize_session_name(text) == name
     with pytest.raises(RoleError):
@@ -383,7 +383,7 @@ def test_a_policy_that_contains_itself_is_refused() -> None:
         Role(ARN, policy=policy)
 
 
-def test_options_come_in_the_forms_people_have() -> None:
+def test_options_are_converted() -> None:
     """A timedelta becomes seconds, a mapping becomes compact JSON, and a list becomes a tuple."""
     role = Role(
         ARN,
@@ -396,7 +396,7 @@ def test_options_come_in_the_forms_people_have() -> None:
     assert (role.policy_arns, role.transitive_tag_keys) == ((POLICY_ARN,), ("project",))
 
 
-def test_a_role_with_nothing_else_asks_for_nothing_else() -> None:
+def test_a_role_without_options_has_none() -> None:
     """The options of a role without options are None or empty."""
     role = Role(ARN)
     assert (role.session_name, role.duration, role.policy, role.external_id, role.source_identity) == (None,) * 5
@@ -428,12 +428,12 @@ def nameless(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def test_the_default_name_says_who_and_where(nameless: pytest.MonkeyPatch) -> None:
+def test_the_default_session_name_has_user_and_host(nameless: pytest.MonkeyPatch) -> None:
     """The default session name has the user and the host."""
     assert default_session_name() == "stskit-alice-host1"
 
 
-def test_the_default_name_is_one_that_sts_takes(nameless: pytest.MonkeyPatch) -> None:
+def test_the_default_session_name_is_always_valid(nameless: pytest.MonkeyPatch) -> None:
     """The default session name is valid for any user and host name."""
     nameless.setattr(getpass, "getuser", lambda: "DOMAIN\\Jürgen Müller")
     nameless.setattr(platform, "node", lambda: "h" * 99)
@@ -444,7 +444,7 @@ def test_the_default_name_is_one_that_sts_takes(nameless: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("error", [KeyError, OSError, ImportError])
-def test_a_user_without_a_name_is_no_obstacle(nameless: pytest.MonkeyPatch, error: type[Exception]) -> None:
+def test_a_user_without_a_name_has_a_default_session_name(nameless: pytest.MonkeyPatch, error: type[Exception]) -> None:
     """A user without an entry in the user database has a default session name."""
 
     def nobody() -> str:
@@ -454,7 +454,7 @@ def test_a_user_without_a_name_is_no_obstacle(nameless: pytest.MonkeyPatch, erro
     assert default_session_name() == "stskit-unknown-host1"
 
 
-def test_a_name_from_the_environment_is_never_altered(nameless: pytest.MonkeyPatch) -> None:
+def test_a_session_name_of_the_environment_is_not_changed(nameless: pytest.MonkeyPatch) -> None:
     """``AWS_ROLE_SESSION_NAME`` is used unchanged, or is an error."""
     nameless.setenv("AWS_ROLE_SESSION_NAME", "ci@build-7")
     assert default_session_name() == "ci@build-7"

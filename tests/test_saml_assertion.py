@@ -39,7 +39,7 @@ def confirmed(**attributes: str) -> str:
     )
 
 
-def test_what_an_operator_needs_to_see_can_be_seen() -> None:
+def test_an_assertion_shows_its_content() -> None:
     """An assertion shows its subject, audience, times, roles and tags."""
     xml = response(
         EVERYTHING,
@@ -58,13 +58,13 @@ def test_what_an_operator_needs_to_see_can_be_seen() -> None:
     assert it.session_not_on_or_after == START + 480 * MINUTE
 
 
-def test_an_attribute_that_only_mentions_a_tag_is_none() -> None:
+def test_an_attribute_that_only_contains_principal_tag_is_not_a_tag() -> None:
     """An attribute that only contains the word PrincipalTag is not a tag."""
     xml = response({"PrincipalTag:Team": ["blue"]}).replace(f'"{AWS}PrincipalTag:', f'"urn:x:{AWS}PrincipalTag:')
     assert assertion(xml).tags == {}
 
 
-def test_what_an_assertion_does_not_say_is_none() -> None:
+def test_missing_parts_of_an_assertion_are_none() -> None:
     """Missing parts of an assertion are None or empty."""
     it = assertion(response({}, start=None, end=None, audiences=()))
     assert (it.roles, it.tags, it.transitive_tag_keys, it.audiences, it.invalid_role_count) == ((), {}, (), (), 0)
@@ -86,14 +86,14 @@ def test_what_an_assertion_does_not_say_is_none() -> None:
         (confirmed(NotBefore=stamp(START + MINUTE)), START + MINUTE, START + 5 * MINUTE),
     ],
 )
-def test_the_tightest_bounds_count(extra: str, begin: datetime, end: datetime) -> None:
+def test_the_strictest_times_apply(extra: str, begin: datetime, end: datetime) -> None:
     """The strictest times of the conditions and the confirmation apply."""
     it = assertion(response(extra=extra))
     assert (it.not_before, it.not_on_or_after) == (begin, end)
 
 
 @pytest.mark.parametrize("text", ["2026-11-25T12:00:00.123456789Z", "2026-11-25T12:00:00", "2026-11-25T13:00:00+01:00"])
-def test_times_are_read_as_saml_writes_them(text: str) -> None:
+def test_times_are_read_in_every_form(text: str) -> None:
     """Times with fractions, without a zone (UTC) and with another zone are read."""
     it = assertion(response().replace(stamp(START), text))
     assert it.issued_at is not None
@@ -103,7 +103,7 @@ def test_times_are_read_as_saml_writes_them(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "now", "2026-11-25", "25.11.2026 12:00", "2026-02-30T12:00:00Z", "9999-12-31T23:59:59-01:00"]
 )
-def test_a_time_that_is_none_is_told(text: str) -> None:
+def test_an_invalid_time_is_named(text: str) -> None:
     """The error for an invalid time has the name of the attribute."""
     it = assertion(response().replace(f'NotBefore="{stamp(START)}"', f'NotBefore="{text}"'))
     with pytest.raises(ProofInvalid, match="NotBefore of the SAML assertion is not a valid date and time") as caught:
@@ -128,7 +128,7 @@ def test_a_time_that_is_none_is_told(text: str) -> None:
     ],
     ids=lambda value: str(value)[:8],
 )
-def test_the_session_duration_is_checked_and_never_clamped(value: str, taken: int | None) -> None:
+def test_a_session_duration_outside_its_limits_is_refused(value: str, taken: int | None) -> None:
     """SessionDuration outside 900 to 43,200 seconds is an error."""
     it = assertion(response({"SessionDuration": [value]}))
     if taken is not None:
@@ -140,14 +140,14 @@ def test_the_session_duration_is_checked_and_never_clamped(value: str, taken: in
             _ = it.session_duration
 
 
-def test_of_several_audiences_the_one_that_is_aws_is_shown() -> None:
+def test_the_audience_of_aws_is_shown() -> None:
     """Of several audiences, that of AWS is shown."""
     it = assertion(response(audiences=["https://app.example/sp", "https://signin.aws.amazon.com/saml"]))
     assert it.audience == "https://signin.aws.amazon.com/saml"
     assert assertion(response(audiences=["https://app.example/sp", "x"])).audience == "https://app.example/sp"
 
 
-def test_an_assertion_reads_itself_once() -> None:
+def test_an_assertion_is_parsed_once() -> None:
     """An assertion is parsed once for a thousand lookups."""
     it = SAMLAssertion(encoded(response()))
     with patch.object(saml_parser, "read", wraps=saml_parser.read) as reading:
@@ -155,7 +155,7 @@ def test_an_assertion_reads_itself_once() -> None:
     assert reading.call_count == 1
 
 
-def test_what_it_has_read_is_no_part_of_its_value() -> None:
+def test_a_parsed_assertion_is_equal_to_an_unparsed_one() -> None:
     """A parsed assertion is equal to one that was not parsed, and can be pickled."""
     it, fresh = assertion(response()), SAMLAssertion(encoded(response()))
     assert it.roles
@@ -175,7 +175,7 @@ def test_a_given_provider_is_used_for_an_offered_role() -> None:
 
 
 @pytest.mark.parametrize("principal", [None, "arn:given"])
-def test_a_role_that_is_not_offered_is_refused_with_those_that_are(principal: str | None) -> None:
+def test_a_role_that_is_not_offered_is_an_error_with_the_offered_ones(principal: str | None) -> None:
     """A role that is not offered is an error with the offered roles, also with a given provider."""
     with pytest.raises(RoleNotOffered, match=f"does not offer {OTHER}. It offers: {ROLE}") as caught:
         assertion(response(), principal).principal_for(OTHER)
@@ -184,14 +184,14 @@ def test_a_role_that_is_not_offered_is_refused_with_those_that_are(principal: st
 
 @pytest.mark.case("S17")
 @pytest.mark.parametrize("xml", [ENCRYPTED, response({})], ids=["encrypted", "no roles"])
-def test_what_lists_no_roles_can_be_sent_with_a_given_provider(xml: str) -> None:
+def test_an_assertion_without_roles_needs_a_given_provider(xml: str) -> None:
     """An assertion that cannot be read, or has no roles, can be sent with a given provider."""
     it = assertion(xml, PROVIDER)
     assert it.principal_for(ROLE) == PROVIDER
     it.check_duration(43_200)
 
 
-def test_with_a_given_provider_what_cannot_be_read_is_for_the_server_to_judge() -> None:
+def test_with_a_given_provider_any_text_is_sent() -> None:
     """With a given provider, text that cannot be read is sent unchecked."""
     it = SAMLAssertion("anything", PROVIDER)
     assert it.principal_for(ROLE) == PROVIDER
@@ -201,7 +201,7 @@ def test_with_a_given_provider_what_cannot_be_read_is_for_the_server_to_judge() 
 
 
 @pytest.mark.case("S17")
-def test_an_encrypted_assertion_says_so_whatever_is_asked() -> None:
+def test_an_encrypted_assertion_is_an_error_for_each_attribute() -> None:
     """Each attribute of an encrypted assertion raises an error with the next step."""
     it = assertion(ENCRYPTED)
     for name in ("roles", "session_name", "tags", "audience", "not_on_or_after", "invalid_role_count"):
@@ -213,7 +213,7 @@ def test_an_encrypted_assertion_says_so_whatever_is_asked() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "refused"), [(None, False), (3600, False), (3601, True)])
-def test_no_more_is_asked_for_than_the_assertion_allows(seconds: int | None, refused: bool) -> None:
+def test_a_duration_above_the_limit_of_the_assertion_is_an_error(seconds: int | None, refused: bool) -> None:
     """A duration above the limit of the assertion is an error with both numbers."""
     it = assertion(response({"SessionDuration": ["3600"]}))
     if refused:
@@ -228,7 +228,7 @@ def test_no_more_is_asked_for_than_the_assertion_allows(seconds: int | None, ref
 
 @pytest.mark.case("S19")
 @pytest.mark.parametrize("inner", ["", "AuthnFailed"])
-def test_a_sign_in_that_failed_tells_its_status(inner: str) -> None:
+def test_the_error_for_a_failed_sign_in_has_its_status(inner: str) -> None:
     """The error for a failed sign-in has the status of the identity provider."""
     code = f'<p:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:{inner}"/>' if inner else ""
     xml = response(status="Responder").replace('Responder"/>', f'Responder">{code}</p:StatusCode>')
@@ -250,7 +250,7 @@ def test_a_sign_in_that_failed_tells_its_status(inner: str) -> None:
         ("<canary/>", "This is XML, not a SAML 2.0 response"),
     ],
 )
-def test_something_else_is_named_and_not_quoted(xml: str, what: str) -> None:
+def test_another_document_is_named_and_not_quoted(xml: str, what: str) -> None:
     """Another document is named in the error, and not quoted."""
     with pytest.raises(ProofInvalid, match=what) as caught:
         assertion(xml)

@@ -28,7 +28,7 @@ def sent(text: str) -> str:
     return SAMLAssertion.from_text(text).value
 
 
-def test_the_sample_is_a_hard_one() -> None:
+def test_the_sample_has_all_difficult_characters() -> None:
     """The sample response contains all characters that are easily lost."""
     assert {"+", "/", "="} <= set(PLAIN)
 
@@ -48,7 +48,7 @@ def test_the_sample_is_a_hard_one() -> None:
     ],
     ids=["one line", "blanks around", "BOM", "wrapped", "CRLF", "blanks", "no padding", "wrapped without padding"],
 )
-def test_base64_of_any_make_is_sent_in_one_form(text: str) -> None:
+def test_every_form_of_base64_is_sent_in_one_form(text: str) -> None:
     """Every form of base64 is sent in the standard form on one line with padding."""
     assert sent(text) == PLAIN
 
@@ -79,20 +79,20 @@ def test_base64_of_any_make_is_sent_in_one_form(text: str) -> None:
         "plus lost in field",
     ],
 )
-def test_what_a_form_does_to_it_is_undone(text: str) -> None:
+def test_form_encoding_is_decoded(text: str) -> None:
     """Percent signs are decoded once, and a space that was a plus sign is restored."""
     assert sent(text) == PLAIN
 
 
 @pytest.mark.case("S11")
-def test_nothing_is_decoded_twice() -> None:
+def test_a_response_that_is_encoded_twice_is_refused() -> None:
     """A response that is encoded twice is refused."""
     with pytest.raises(ProofInvalid, match="neither base64 nor XML"):
         sent(quote(quote(PLAIN, safe=""), safe=""))
 
 
 @pytest.mark.case("S12")
-def test_the_url_safe_alphabet_is_refused_by_name() -> None:
+def test_url_safe_base64_is_refused_by_name() -> None:
     """URL-safe base64 is refused, and the error names it."""
     text = PLAIN.replace("+", "-").replace("/", "_")
     with pytest.raises(ProofInvalid, match="URL-safe base64"):
@@ -109,14 +109,14 @@ def test_other_text_with_a_dash_is_not_called_url_safe() -> None:
 
 @pytest.mark.case("S13")
 @pytest.mark.parametrize("junk", ["junk", "=junk", "\njunk=", "!", "\0", "<"])
-def test_anything_after_the_padding_is_refused(junk: str) -> None:
+def test_text_after_the_padding_is_refused(junk: str) -> None:
     """Text after the padding is refused."""
     with pytest.raises(ProofInvalid):
         sent(PLAIN + junk)
 
 
 @pytest.mark.case("S14")
-def test_the_xml_itself_is_encoded() -> None:
+def test_xml_is_encoded_unchanged() -> None:
     """XML is encoded without a change."""
     assert b64decode(sent(XML)).decode() == XML.strip()
 
@@ -132,7 +132,7 @@ def test_a_deflated_response_is_refused_by_name() -> None:
 
 @pytest.mark.case("S8")
 @pytest.mark.parametrize(("size", "taken"), [(99_996, True), (100_000, True), (100_004, False), (2_000_000, False)])
-def test_the_limit_of_sts_holds_for_what_is_sent(size: int, taken: bool) -> None:
+def test_the_limit_of_sts_applies_to_the_sent_text(size: int, taken: bool) -> None:
     """The limit of 100,000 characters applies to the text that is sent."""
     text = encoded(XML.encode() + b"\n" * (size // 4 * 3 - len(XML.encode())))
     if taken:
@@ -144,13 +144,13 @@ def test_the_limit_of_sts_holds_for_what_is_sent(size: int, taken: bool) -> None
 
 @pytest.mark.case("S9")
 @pytest.mark.parametrize("text", ["abc", "abcd", "PHg+"])
-def test_a_few_characters_are_no_response(text: str) -> None:
+def test_a_response_of_three_characters_is_refused(text: str) -> None:
     """A response of three characters is refused."""
     with pytest.raises(ProofInvalid):
         sent(text)
 
 
-def test_a_wrong_guess_costs_no_more_than_a_second_look() -> None:
+def test_two_readings_of_a_space_are_tried() -> None:
     """Two readings of a space are tried, and no more."""
     with patch("xml.parsers.expat.ParserCreate", wraps=expat.ParserCreate) as parsing, pytest.raises(ProofInvalid):
         saml_encoding.canonical("a b " * 1000)
@@ -158,7 +158,7 @@ def test_a_wrong_guess_costs_no_more_than_a_second_look() -> None:
 
 
 @given(st.text(), st.integers(0, len(PLAIN)))
-def test_any_text_put_into_a_response_is_undone_or_refused(text: str, at: int) -> None:
+def test_any_inserted_text_is_removed_or_refused(text: str, at: int) -> None:
     """Any text inserted into a response results in valid base64 of a response, or in ProofInvalid."""
     try:
         value = sent(PLAIN[:at] + text + PLAIN[at:])
@@ -169,7 +169,7 @@ def test_any_text_put_into_a_response_is_undone_or_refused(text: str, at: int) -
         assert b64encode(b64decode(value, validate=True)).decode() == value
 
 
-def test_a_token_is_told_apart_from_a_response() -> None:
+def test_a_token_is_recognised() -> None:
     """A token is recognised by its form, and not quoted."""
     with pytest.raises(
         ProofInvalid, match=r"^This is an OIDC token, not a SAML response\. Use OIDCTokenFile\(path\) for it\.$"

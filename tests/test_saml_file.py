@@ -42,7 +42,7 @@ def saved(folder: Path, text: str) -> Path:
 
 @pytest.mark.case("S28", "P28")
 @pytest.mark.parametrize(("minutes", "ended"), [(0, False), (8.9, False), (9, True), (60, True)])
-def test_an_assertion_that_has_ended_needs_a_person(
+def test_an_expired_assertion_requires_a_sign_in(
     minutes: float, ended: bool, tmp_path: Path, clock: ManualClock
 ) -> None:
     """An assertion that expired more than four minutes ago raises SignInRequired with both times."""
@@ -61,7 +61,7 @@ def test_an_assertion_that_has_ended_needs_a_person(
 
 
 @pytest.mark.case("S28")
-def test_the_allowance_for_clocks_can_be_set(tmp_path: Path, clock: ManualClock) -> None:
+def test_the_clock_tolerance_is_an_option(tmp_path: Path, clock: ManualClock) -> None:
     """The tolerance for clocks is an option."""
     path = saved(tmp_path, encoded(response()))
     clock.advance(timedelta(minutes=5))
@@ -72,7 +72,7 @@ def test_the_allowance_for_clocks_can_be_set(tmp_path: Path, clock: ManualClock)
 
 
 @pytest.mark.parametrize(("minutes", "good"), [(-4, True), (-4.1, False)])
-def test_an_assertion_that_does_not_count_yet_is_refused(
+def test_an_assertion_that_is_not_yet_valid_is_refused(
     minutes: float, good: bool, tmp_path: Path, clock: ManualClock
 ) -> None:
     """An assertion that is not yet valid is refused with both times."""
@@ -87,7 +87,7 @@ def test_an_assertion_that_does_not_count_yet_is_refused(
             source.fetch()
 
 
-def test_an_assertion_without_bounds_is_sent(tmp_path: Path, clock: ManualClock) -> None:
+def test_an_assertion_without_times_is_sent(tmp_path: Path, clock: ManualClock) -> None:
     """An assertion without times is sent."""
     SAMLFile(saved(tmp_path, encoded(response(start=None, end=None))), clock=clock).fetch()
 
@@ -109,7 +109,7 @@ def test_an_assertion_without_bounds_is_sent(tmp_path: Path, clock: ManualClock)
         "https://signin.c2shome.ic.gov/saml",
     ],
 )
-def test_every_audience_of_aws_will_do(audience: str, tmp_path: Path, clock: ManualClock) -> None:
+def test_every_audience_of_aws_is_accepted(audience: str, tmp_path: Path, clock: ManualClock) -> None:
     """Every audience of AWS is accepted, in all partitions."""
     for audiences in ([audience], ["https://app.example/sp", audience], []):
         SAMLFile(saved(tmp_path, encoded(response(audiences=audiences))), clock=clock).fetch()
@@ -124,14 +124,14 @@ def test_every_audience_of_aws_will_do(audience: str, tmp_path: Path, clock: Man
         *("https://a.b.signin.aws.amazon.com/saml", "urn:amazon:webservicesx", "https://aws.evil.test/saml"),
     ],
 )
-def test_an_assertion_for_somebody_else_is_refused(audience: str, tmp_path: Path, clock: ManualClock) -> None:
+def test_an_assertion_for_another_audience_is_refused(audience: str, tmp_path: Path, clock: ManualClock) -> None:
     """An assertion for another audience is refused."""
     source = SAMLFile(saved(tmp_path, encoded(response(NAMED, audiences=[audience]))), clock=clock)
     with pytest.raises(ProofInvalid, match=f"was issued for {audience}, not for AWS"):
         assume(ROLE, source=source, sts=BotocoreSTS("us-east-1"))
 
 
-def test_another_audience_can_be_asked_for(tmp_path: Path, clock: ManualClock) -> None:
+def test_another_audience_can_be_chosen(tmp_path: Path, clock: ManualClock) -> None:
     """audience= accepts the audience of another server."""
     path = saved(tmp_path, encoded(response(audiences=["https://sts.example"])))
     SAMLFile(path, audience="https://sts.example", clock=clock).fetch()
@@ -150,7 +150,7 @@ class NoSTS:
 
 
 @pytest.mark.case("S21")
-def test_values_that_are_no_pair_are_told(tmp_path: Path, clock: ManualClock) -> None:
+def test_role_values_that_are_not_pairs_cause_one_warning(tmp_path: Path, clock: ManualClock) -> None:
     """Role values that are not pairs cause one warning with their number, and the others are used."""
     xml = response({"Role": [PAIR, f"{ROLE},canary", f"{PAIR},{OTHER}"]})
     with pytest.warns(StskitWarning, match="2 values of the attribute Role were skipped") as told:
@@ -160,7 +160,7 @@ def test_values_that_are_no_pair_are_told(tmp_path: Path, clock: ManualClock) ->
     assert told[0].filename == __file__
 
 
-def test_it_is_logged_which_response_of_a_browser_log_is_taken(
+def test_the_response_used_from_a_log_is_logged(
     tmp_path: Path, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """If a log has several responses, the used one is logged at INFO, and errors name it."""
@@ -199,7 +199,7 @@ def test_an_encrypted_assertion_is_sent_with_role_and_provider(tmp_path: Path, c
     [(Role(OTHER), RoleNotOffered), (Role(ROLE, duration=3601), RoleError), (Role(ROLE, external_id="x-y"), RoleError)],
     ids=["not offered", "too long", "not for SAML"],
 )
-def test_what_the_assertion_does_not_allow_is_not_asked_for(
+def test_a_duration_above_the_limit_is_refused_before_any_call(
     role: Role, error: type[Exception], tmp_path: Path, clock: ManualClock
 ) -> None:
     """A duration above the limit of the assertion is an error before any call."""
@@ -213,7 +213,7 @@ def test_what_the_assertion_does_not_allow_is_not_asked_for(
 
 
 @pytest.mark.case("R11", "P161")
-def test_a_recipe_goes_on_with_a_newer_file_at_once(tmp_path: Path, clock: ManualClock) -> None:
+def test_a_recipe_uses_a_newer_file_at_once(tmp_path: Path, clock: ManualClock) -> None:
     """A recipe uses a newer file at once, warns before the expiration, and raises after it."""
     sts = FakeSTS(clock=clock)
     path = saved(tmp_path, sts.idp.saml_response(roles=[ROLE]))
@@ -235,7 +235,7 @@ def test_a_recipe_goes_on_with_a_newer_file_at_once(tmp_path: Path, clock: Manua
 @pytest.mark.case("S16")
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize("what", ["base64", "xml", "form"])
-def test_files_in_other_encodings_are_read_right(encoding: str, what: str, tmp_path: Path, clock: ManualClock) -> None:
+def test_files_with_a_byte_order_mark_are_read(encoding: str, what: str, tmp_path: Path, clock: ManualClock) -> None:
     """Files in UTF-8 and UTF-16 with a byte order mark are read. UTF-16 without one is refused."""
     xml = response({"Role": [PAIR], "RoleSessionName": ["Zoë"]})
     text = {"base64": encoded(xml), "xml": xml, "form": f"SAMLResponse={quote_plus(encoded(xml))}"}[what]
@@ -255,7 +255,7 @@ def huge(path: Path) -> None:
 
 @pytest.mark.case("S31")
 @pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to("/dev/zero"), huge])
-def test_what_is_no_file_of_a_sane_size_is_refused_at_once(make: Callable[[Path], object], tmp_path: Path) -> None:
+def test_special_files_and_sparse_files_are_refused(make: Callable[[Path], object], tmp_path: Path) -> None:
     """A folder, a device and ten sparse gigabytes are refused at once."""
     path = tmp_path / "response"
     make(path)
@@ -266,7 +266,7 @@ def test_what_is_no_file_of_a_sane_size_is_refused_at_once(make: Callable[[Path]
 
 
 @pytest.mark.case("S31", "S30")
-def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+def test_a_file_of_200_megabytes_is_not_read(tmp_path: Path) -> None:
     """A file of 200 MB is refused without being read."""
     path = tmp_path / "browser.har"
     with path.open("wb") as file:
@@ -298,7 +298,7 @@ HOSTILE = {
 
 @pytest.mark.case("S2", "S6", "S7", "P66")
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_file_costs_little(name: str, tmp_path: Path) -> None:
+def test_a_hostile_file_needs_little_time_and_memory(name: str, tmp_path: Path) -> None:
     """A hostile file needs less than 0.2 seconds and 50 MB, and raises a typed error."""
     path = saved(tmp_path, HOSTILE[name])
     code = (
@@ -316,7 +316,7 @@ def test_a_hostile_file_costs_little(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.case("S3", "P53", "P66")
-def test_nothing_that_an_entity_names_is_looked_at(tmp_path: Path) -> None:
+def test_an_entity_causes_no_access(tmp_path: Path) -> None:
     """An entity in a file causes no connection and no file access."""
     path = saved(tmp_path, HOSTILE["S3"])
     code = (
@@ -351,7 +351,7 @@ def test_a_file_is_read_from_one_descriptor(tmp_path: Path, clock: ManualClock) 
     ("partition", "home"),
     [("aws", "us-east-1"), ("aws-cn", "cn-northwest-1"), ("aws-us-gov", "us-gov-west-1"), ("aws-iso", "us-iso-east-1")],
 )
-def test_the_endpoint_is_one_of_the_partition_of_the_role(partition: str, home: str) -> None:
+def test_the_endpoint_is_in_the_partition_of_the_role(partition: str, home: str) -> None:
     """The endpoint is in the partition of the role."""
     from stskit.sts import clients
 

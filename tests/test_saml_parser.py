@@ -60,7 +60,7 @@ def test_the_responses_of_real_providers_are_read(name: str) -> None:
     assert SAMLAssertion.from_text(text).roles == (SAMLRole(ROLE, PROVIDER),)
 
 
-def test_an_encrypted_assertion_is_taken_and_its_roles_cannot_be_listed() -> None:
+def test_an_encrypted_assertion_can_be_sent() -> None:
     """An encrypted assertion can be sent, and the error for its roles says how."""
     sendable = SAMLAssertion.from_text((SAML / "encrypted.b64").read_text())
     assert sendable.is_encrypted
@@ -83,7 +83,9 @@ prefixes = st.from_regex(r"\A[A-Za-wyz_][A-Za-z0-9_.-]{0,8}\Z")
 
 @pytest.mark.case("S20", "S24", "S26")
 @given(st.lists(st.tuples(role_arns, providers, st.booleans(), gaps, gaps), max_size=6), prefixes, prefixes)
-def test_any_pairs_come_back_under_any_prefix(listed: list[tuple[str, str, bool, str, str]], p: str, a: str) -> None:
+def test_pairs_are_read_in_either_order_and_with_any_prefix(
+    listed: list[tuple[str, str, bool, str, str]], p: str, a: str
+) -> None:
     """Role and provider are read in either order, with spaces and any prefix, once each and in order."""
     a = a if a != p else a + "x"
     values = [
@@ -95,7 +97,7 @@ def test_any_pairs_come_back_under_any_prefix(listed: list[tuple[str, str, bool,
 
 
 @pytest.mark.case("S26")
-def test_the_default_namespace_will_do() -> None:
+def test_elements_in_the_default_namespace_are_read() -> None:
     """Elements with the default namespace are read."""
     xml = (
         f"<Response xmlns='{PROTOCOL}'><Assertion xmlns='{ASSERTION}'><AttributeStatement>"
@@ -120,7 +122,7 @@ def test_the_default_namespace_will_do() -> None:
         f"\n  {ROLE} ,\n  {PROVIDER}\n",
     ],
 )
-def test_nothing_inside_a_value_cuts_it(value: str) -> None:
+def test_nothing_inside_a_value_shortens_it(value: str) -> None:
     """Comments, instructions, CDATA, references and elements inside a value do not shorten it."""
     assert pairs(wrapped(assertion(value))) == [(ROLE, PROVIDER)]
 
@@ -143,7 +145,7 @@ def test_nothing_inside_a_value_cuts_it(value: str) -> None:
         f"{ROLE}<b/>{ROLE},{PROVIDER} {PROVIDER}",
     ],
 )
-def test_a_value_that_is_no_pair_is_left_out(value: str) -> None:
+def test_a_value_that_is_not_a_pair_is_skipped(value: str) -> None:
     """A Role value that is not a pair is skipped, and the others are used."""
     assert pairs(wrapped(assertion(f"{OTHER},{PROVIDER}", value))) == [(OTHER, PROVIDER)]
 
@@ -169,7 +171,7 @@ def test_a_role_is_listed_once_and_in_order() -> None:
     ],
     ids=["other attribute", "no name", "no attribute", "other namespace", "other place", "inside", "outside"],
 )
-def test_what_only_looks_like_a_role_is_none(xml: str) -> None:
+def test_a_role_value_in_another_place_is_not_used(xml: str) -> None:
     """A Role value in another place or namespace is not used."""
     assert pairs(xml) == []
 
@@ -194,7 +196,7 @@ PLAIN = encoded(GOOD + "\n" * ((1 - len(GOOD)) % 3))  # of a length that needs p
     ],
     ids=["as it is", "newline", "BOM", "wrapped", "CRLF", "blanks", "no padding", "half", "too much"],
 )
-def test_there_is_one_form_that_is_sent(text: str) -> None:
+def test_a_response_is_sent_in_one_form(text: str) -> None:
     """A response is sent as standard base64 on one line, with the exact bytes of the identity provider."""
     assert PLAIN.endswith("==")
     assert saml_encoding.canonical(text) == PLAIN
@@ -208,7 +210,7 @@ def test_xml_is_sent_in_base64(text: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "UTF-8", "us-ascii", "iso-8859-1", "utf-16"])
 @pytest.mark.parametrize("quote", ["'", '"'])
-def test_xml_that_comes_as_text_loses_the_encoding_it_had(encoding: str, quote: str) -> None:
+def test_xml_as_text_is_sent_as_utf_8(encoding: str, quote: str) -> None:
     """XML as text is sent as UTF-8, without another encoding in its declaration."""
     xml = wrapped(
         assertion(f"{ROLE},{PROVIDER}", "Zoë"), head=f"<?xml version='1.0' encoding={quote}{encoding}{quote}?>"
@@ -219,7 +221,7 @@ def test_xml_that_comes_as_text_loses_the_encoding_it_had(encoding: str, quote: 
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "iso-8859-1", "cp1252"])
-def test_bytes_keep_the_encoding_they_declare(encoding: str) -> None:
+def test_xml_in_base64_keeps_its_encoding(encoding: str) -> None:
     """XML in base64 keeps its own encoding declaration."""
     declared = encoding.removesuffix("-sig")
     data = wrapped(assertion(f"{ROLE},{PROVIDER}"), head=f"<?xml version='1.0' encoding='{declared}'?>").encode(
@@ -231,7 +233,7 @@ def test_bytes_keep_the_encoding_they_declare(encoding: str) -> None:
 
 @pytest.mark.case("P53")
 @pytest.mark.parametrize(("length", "taken"), [(99_996, True), (100_000, True), (100_004, False)])
-def test_the_limit_of_sts_is_the_limit(length: int, taken: bool) -> None:
+def test_one_hundred_thousand_characters_are_sent(length: int, taken: bool) -> None:
     """100,000 characters of base64 are sent, and four more are refused."""
     xml = GOOD.encode() + b"\n" * (length // 4 * 3 - len(GOOD.encode()))
     assert len(encoded(xml)) == length
@@ -259,7 +261,7 @@ def test_the_limit_of_sts_is_the_limit(length: int, taken: bool) -> None:
         "<\ud800>",
     ],
 )
-def test_what_is_neither_base64_nor_xml_is_refused(text: str) -> None:
+def test_text_that_is_neither_base64_nor_xml_is_refused(text: str) -> None:
     """Text that is neither base64 nor XML is refused without guessing."""
     with pytest.raises(ProofInvalid, match="neither base64 nor XML|not contain well-formed XML|URL-safe") as caught:
         saml_encoding.canonical(text)
@@ -309,7 +311,7 @@ WIDE = " ".join(f"a{number}='{number}'" for number in range(20_000))
     ],
     ids=lambda value: value[:30],
 )
-def test_hostile_xml_is_refused_at_once(xml: str, message: str) -> None:
+def test_hostile_xml_is_refused(xml: str, message: str) -> None:
     """Hostile XML raises ProofInvalid at once, without a context."""
     start = time.perf_counter()
     with pytest.raises(ProofInvalid, match=message) as caught:
@@ -332,7 +334,7 @@ def test_hostile_xml_is_refused_at_once(xml: str, message: str) -> None:
         "<!DOCTYPE canary><a/>",
     ],
 )
-def test_an_error_quotes_nothing_of_what_was_read(xml: str) -> None:
+def test_an_error_quotes_nothing(xml: str) -> None:
     """An error quotes nothing of the text, not even names of elements."""
     with pytest.raises(ProofInvalid) as caught:
         pairs(xml)
@@ -340,7 +342,7 @@ def test_an_error_quotes_nothing_of_what_was_read(xml: str) -> None:
 
 
 @pytest.mark.case("S6", "P53")
-def test_the_deepest_that_is_read_is_64() -> None:
+def test_sixty_four_levels_are_read() -> None:
     """64 levels of XML are read, and one more is refused."""
     levels = saml_parser.MAX_DEPTH - 1
     assert pairs(wrapped(f"{'<x>' * levels}{'</x>' * levels}{assertion(f'{ROLE},{PROVIDER}')}")) == [(ROLE, PROVIDER)]
@@ -353,7 +355,7 @@ def test_the_deepest_that_is_read_is_64() -> None:
     "encoding", ["klingon", "utf-7", "utf-32", "rot13", "hex", "idna", "unicode-escape", "shift_jis"]
 )
 @pytest.mark.filterwarnings("error")
-def test_an_encoding_that_expat_cannot_use_is_refused(encoding: str) -> None:
+def test_an_unsupported_encoding_is_refused(encoding: str) -> None:
     """An encoding that the parser does not support raises ProofInvalid."""
     with pytest.raises(ProofInvalid, match="not a SAML response.*(encoding|not well-formed)") as caught:
         pairs(f"<?xml version='1.0' encoding='{encoding}'?><a/>")
@@ -390,7 +392,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     st.integers(0, 40),
     st.text(max_size=8) | st.sampled_from(["<!-- -->", "<a:Assertion/>", "<![CDATA[", "]]>", "<?x?>", "&#0;", "&lt;"]),
 )
-def test_a_good_response_with_any_damage_is_read_or_refused(start: int, length: int, instead: str) -> None:
+def test_a_damaged_response_is_read_or_refused(start: int, length: int, instead: str) -> None:
     """A valid response with any damage is read, or raises ProofInvalid."""
     read_all(GOOD[:start] + instead + GOOD[start + length :])
 
@@ -398,7 +400,7 @@ def test_a_good_response_with_any_damage_is_read_or_refused(start: int, length: 
 @pytest.mark.parametrize(
     "page", ["<html><body>Sign in</body></html>", "<!DOCTYPE html><html></html>", "<a", "sign in!"]
 )
-def test_a_wrong_file_is_told_what_to_save(page: str) -> None:
+def test_the_error_for_a_wrong_file_says_what_to_save(page: str) -> None:
     """The error for a wrong file says which form field to save, and quotes nothing."""
     with pytest.raises(ProofInvalid, match="Save the value of the form field SAMLResponse") as caught:
         saml_encoding.canonical(page)

@@ -159,7 +159,7 @@ def entry(value: str, url: str, minute: int = 0) -> dict[str, Any]:
         "https://aws.evil.test/saml",
     ],
 )
-def test_a_later_post_to_another_host_does_not_go_before_aws(url: str) -> None:
+def test_the_post_to_aws_is_used_before_a_later_one(url: str) -> None:
     """A later post to another host is not used instead of the post to AWS."""
     assert not is_aws_sign_in(url)
     text = har(entry(R, AWS), entry(OTHER, url, 5))
@@ -187,7 +187,7 @@ def test_every_sign_in_host_of_botocore_is_known() -> None:
     assert is_aws_sign_in("https://SIGNIN.aws.amazon.com:443/saml?x#y")
 
 
-def test_the_last_of_several_without_a_place_is_taken() -> None:
+def test_the_last_of_several_responses_is_used() -> None:
     """Of several responses without times and addresses, the last is used."""
     found = browser_log.newest(json.dumps([{"SAMLResponse": OTHER}, {"SAMLResponse": R}]))
     assert (found.value, found.which, found.among) == (R, "the last of 2 responses", 2)
@@ -196,14 +196,14 @@ def test_the_last_of_several_without_a_place_is_taken() -> None:
     assert responses_in(twice, Effort()) == [OTHER, R]
 
 
-def test_a_body_that_is_kept_twice_counts_once() -> None:
+def test_a_form_saved_twice_counts_once() -> None:
     """A form that a browser saves as text and as parameters counts as one response."""
     post = entry(R, AWS)
     post["request"]["postData"]["params"] = [{"name": "SAMLResponse", "value": quote(R, safe="")}]
     assert browser_log.newest(har(post)).among == 1
 
 
-def test_what_cannot_be_decoded_is_left_out() -> None:
+def test_text_that_cannot_be_decoded_is_skipped() -> None:
     """Text that cannot be decoded is skipped."""
     nested = json.dumps({"SAMLResponse": R})
     for _ in range(9):

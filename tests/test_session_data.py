@@ -18,7 +18,7 @@ from stskit.sinks import Boto3Session, BotocoreSession
 from stskit.sources import Static
 
 
-def test_a_session_does_not_see_the_models_of_another(tmp_path: Path) -> None:
+def test_sessions_do_not_share_models(tmp_path: Path) -> None:
     """A data path or a changed model of one session has no effect on another session."""
     first, second = (BotocoreSession("us-east-1").attach(Static(Credentials("AKIA", "secret"))) for _ in range(2))
     model = first.get_component("data_loader").load_service_model("sqs", "service-2")

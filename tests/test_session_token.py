@@ -38,7 +38,7 @@ def test_one_code_serves_many_roles() -> None:
     assert {call.access_key_id for call in others} == {session.fetch().access_key_id}
 
 
-def test_without_mfa_and_duration_nothing_is_said_of_them() -> None:
+def test_without_mfa_and_duration_neither_is_sent() -> None:
     """Without MFA and duration, neither is sent."""
     with fake_server(granted) as server:
         SessionToken(BASE, sts=BotocoreSTS(endpoint_url=server.url)).fetch()
@@ -46,7 +46,7 @@ def test_without_mfa_and_duration_nothing_is_said_of_them() -> None:
 
 
 @pytest.mark.parametrize("duration", [899, 129_601, timedelta(hours=37)])
-def test_a_duration_out_of_its_limits_is_refused(duration: Any) -> None:
+def test_a_duration_outside_its_limits_is_refused(duration: Any) -> None:
     """A duration outside 900 seconds to 36 hours is an error."""
     with pytest.raises(RoleError, match="duration of a session token is .* STS allows 900 to 129,600"):
         SessionToken(BASE, duration=duration)
@@ -61,7 +61,7 @@ def test_temporary_credentials_are_refused_before_any_call() -> None:
         source.fetch()
 
 
-def test_a_real_server_understands_it(saml_sts: BotocoreSTS) -> None:
+def test_moto_accepts_get_session_token(saml_sts: BotocoreSTS) -> None:
     """A fake AWS (moto) accepts GetSessionToken."""
     got = SessionToken(BASE, MFA(SERIAL, ask), 900, sts=saml_sts).fetch()
     assert got.session_token

@@ -40,7 +40,7 @@ def credentials_of(session: Session | boto3.Session) -> Any:
 
 
 @pytest.mark.case("T1", "T7", "P26")
-def test_a_fixed_session_uses_what_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fixed_session_uses_its_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fixed session uses its arguments, whatever the environment contains."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAENV")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "env")
@@ -54,7 +54,7 @@ def test_a_fixed_session_uses_what_it_was_given(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.case("T7", "P14", "P141")
-def test_a_live_session_fetches_on_first_use_and_when_it_must(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refreshing_session_fetches_when_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A refreshing session fetches at its first use and before the expiration, whatever the environment contains."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAENV")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "env")
@@ -74,7 +74,7 @@ def test_a_live_session_fetches_on_first_use_and_when_it_must(monkeypatch: pytes
 
 
 @pytest.mark.case("P148", "P169")
-def test_a_live_session_serves_what_it_has_while_the_source_fails() -> None:
+def test_a_refreshing_session_continues_if_the_source_fails() -> None:
     """If the source fails, a session continues with expired credentials and warns, unless refresh= says otherwise."""
     clock = ManualClock(START)
     good = credentials(clock, hours=1)
@@ -86,7 +86,7 @@ def test_a_live_session_serves_what_it_has_while_the_source_fails() -> None:
 
 
 @pytest.mark.case("P80")
-def test_a_cache_that_is_attached_is_used_as_it_is() -> None:
+def test_sessions_of_an_attached_cached_share_it() -> None:
     """Two sessions of one Cached share its credentials."""
     clock = ManualClock(START)
     source = ScriptedSource(lambda: credentials(clock, hours=1))
@@ -103,7 +103,7 @@ def test_a_cache_that_is_attached_is_used_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("option", "value"), [("refresh", RefreshPolicy()), ("cache", MemoryCache()), ("clock", ManualClock(START))]
 )
-def test_an_option_that_would_have_no_effect_is_refused(sink: Any, option: str, value: object) -> None:
+def test_an_option_without_effect_is_refused(sink: Any, option: str, value: object) -> None:
     """An option without an effect is a TypeError that names it."""
     made = sink("us-east-1", **{option: value})
     with pytest.raises(TypeError, match=f"{option} has no effect on a session that is attached to a Cached"):
@@ -113,7 +113,7 @@ def test_an_option_that_would_have_no_effect_is_refused(sink: Any, option: str, 
     assert credentials_of(made.attach(Static(STATIC))).access_key == STATIC.access_key_id
 
 
-def test_the_parts_of_what_is_signed_belong_together() -> None:
+def test_key_secret_and_token_always_belong_together() -> None:
     """In sixteen threads over many refreshes, key, secret and token always belong together."""
     clock = ManualClock(START)
     numbers = iter(range(100_000))
@@ -142,7 +142,7 @@ def test_the_parts_of_what_is_signed_belong_together() -> None:
 
 
 @pytest.mark.case("T3", "P7")
-def test_without_boto3_its_sink_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_boto3_the_error_has_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without boto3, its sink raises an error with the install command, and the botocore session works."""
     monkeypatch.setitem(sys.modules, "boto3.session", None)
     with pytest.raises(SinkError, match=r"pip install 'stskit\[boto3\]'"):
@@ -152,7 +152,7 @@ def test_without_boto3_its_sink_says_what_to_install(monkeypatch: pytest.MonkeyP
     assert SESSION.to(BotocoreSession())
 
 
-def test_a_live_session_works_for_a_real_service(aws: LocalAWS, sts: BotocoreSTS, base: Credentials) -> None:
+def test_a_refreshing_session_works_with_seaweedfs(aws: LocalAWS, sts: BotocoreSTS, base: Credentials) -> None:
     """A refreshing session for a chained role works with SeaweedFS S3."""
     recipe = AssumedRole.through(aws.hub_role, aws.target_role, source=Static(base), sts=sts)
     session: boto3.Session = recipe.to(Boto3Session("us-east-1"))
@@ -162,14 +162,14 @@ def test_a_live_session_works_for_a_real_service(aws: LocalAWS, sts: BotocoreSTS
 
 @pytest.mark.case("T1")
 @pytest.mark.parametrize("live", [True, False])
-def test_a_session_tells_the_account(live: bool) -> None:
+def test_a_session_has_the_account(live: bool) -> None:
     """A session has the account of its credentials."""
     keys = credentials_of(BotocoreSession().attach(Static(SESSION)) if live else SESSION.to(BotocoreSession()))
     assert keys.account_id == keys.get_frozen_credentials().account_id == "123456789012"
 
 
 @pytest.mark.case("T6")
-def test_credentials_without_an_account_tell_none() -> None:
+def test_credentials_without_an_account_have_none() -> None:
     """Credentials without an account have None in botocore."""
     keys = Credentials("AKIA", "secret")
     for session in (keys.to(BotocoreSession()), BotocoreSession().attach(Static(keys))):
@@ -178,7 +178,7 @@ def test_credentials_without_an_account_tell_none() -> None:
 
 
 @pytest.mark.case("T2")
-def test_sixteen_threads_over_three_expiries_are_never_rejected() -> None:
+def test_sixteen_threads_are_never_rejected_over_three_expirations() -> None:
     """A service that rejects expired tokens rejects no request of sixteen threads over three expirations."""
     clock, rejected, step = ManualClock(START), [], threading.Barrier(17)
 
@@ -215,7 +215,7 @@ def test_sixteen_threads_over_three_expiries_are_never_rejected() -> None:
 
 
 @pytest.mark.case("R5")
-def test_a_million_reads_are_of_one_set_each() -> None:
+def test_a_million_reads_return_matching_parts() -> None:
     """In a million reads during constant refreshes, the parts always belong together."""
     sets = [Credentials(f"A{number}", f"S{number}", f"T{number}") for number in range(50)]
     number = 0
@@ -249,7 +249,7 @@ def test_a_million_reads_are_of_one_set_each() -> None:
 
 @pytest.mark.case("P14", "P31")
 @pytest.mark.parametrize("sink", [BotocoreSession(), Boto3Session()], ids=["botocore", "boto3"])
-def test_a_hundred_threads_at_the_first_look_cost_one_call(sink: BotocoreSession | Boto3Session) -> None:
+def test_a_hundred_threads_with_a_new_session_cause_one_call(sink: BotocoreSession | Boto3Session) -> None:
     """A hundred threads that use a new session at the same moment cause one call, no error and the same credentials."""
     clock = CrowdedClock(100)
     source = ScriptedSource(lambda: credentials(clock, hours=1))
@@ -265,7 +265,7 @@ def test_a_hundred_threads_at_the_first_look_cost_one_call(sink: BotocoreSession
 
 
 @pytest.mark.case("P79")
-def test_a_session_shares_what_is_in_its_cache(tmp_path: Any) -> None:
+def test_sessions_with_one_cache_make_one_call(tmp_path: Any) -> None:
     """Two sessions with equal recipes and one cache make one call."""
     clock = ManualClock(START)
     sts = FakeSTS(clock=clock)
@@ -279,7 +279,7 @@ def test_a_session_shares_what_is_in_its_cache(tmp_path: Any) -> None:
 
 @pytest.mark.case("R15")
 @pytest.mark.parametrize("new", [True, False], ids=["new refresh", "old refresh"])
-def test_botocores_own_refresh_does_not_matter(monkeypatch: pytest.MonkeyPatch, new: bool) -> None:
+def test_the_refresh_of_botocore_has_no_effect(monkeypatch: pytest.MonkeyPatch, new: bool) -> None:
     """The refresh of botocore has no effect on a session of stskit."""
     monkeypatch.setattr(botocore_credentials, "DEFAULT_NEW_CREDENTIAL_REFRESH", new, raising=False)
     monkeypatch.setattr(botocore_credentials, "_DEFAULT_ADVISORY_REFRESH_TIMEOUT", 1 if new else 10_000, raising=False)
@@ -303,7 +303,7 @@ def test_boto3_adds_its_folder_to_the_loader_of_each_session_once() -> None:
     assert "ec2" in sessions[0].get_available_resources()
 
 
-def test_no_session_is_made_before_a_sink_makes_it() -> None:
+def test_recipes_and_calls_do_not_load_boto3() -> None:
     """Recipes and calls do not load boto3."""
     code = (
         "import sys; from stskit import AssumedRole, Cached; from stskit.sinks import Boto3Session;"
@@ -318,7 +318,7 @@ def test_no_session_is_made_before_a_sink_makes_it() -> None:
 @pytest.mark.parametrize(
     ("config", "told"), [("", r"profile \(gone\) could not be found"), ("[", "Unable to parse config")]
 )
-def test_a_config_that_no_session_can_read_says_what_to_correct(
+def test_the_error_for_an_invalid_config_says_what_to_correct(
     sink: BotocoreSession | Boto3Session, config: str, told: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error for an invalid config file says what to correct, without the secrets of the credentials."""

@@ -50,7 +50,7 @@ DERIVED: dict[str, Callable[[Source[Credentials]], Source[Credentials]]] = {
 @pytest.mark.case("P116")
 @pytest.mark.parametrize("derived", DERIVED)
 @pytest.mark.parametrize("setting", ["endpoint_url = {0}", "services = s\n[services s]\nsts =\n  endpoint_url = {0}"])
-def test_a_named_profile_brings_its_endpoint(derived: str, setting: str, home: Path) -> None:
+def test_the_endpoint_of_a_named_profile_applies(derived: str, setting: str, home: Path) -> None:
     """The endpoint of a named profile applies to calls with its credentials, and with derived ones."""
     with fake_server(granted) as server:
         configure(home, base(setting.format(server.url), token=""))
@@ -59,7 +59,7 @@ def test_a_named_profile_brings_its_endpoint(derived: str, setting: str, home: P
 
 
 @pytest.mark.case("P116")
-def test_a_named_profile_brings_its_region_and_ca_bundle(home: Path, certificate: Path) -> None:
+def test_the_region_and_ca_bundle_of_a_named_profile_apply(home: Path, certificate: Path) -> None:
     """The region and the CA bundle of a named profile apply to its calls."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
@@ -70,7 +70,7 @@ def test_a_named_profile_brings_its_region_and_ca_bundle(home: Path, certificate
 
 
 @pytest.mark.case("P118")
-def test_arguments_and_variables_come_before_the_profile(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arguments_and_variables_take_precedence_over_the_profile(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Arguments and variables take precedence over the profile. Keys that are passed directly use no profile."""
     with fake_server(granted) as server, fake_server(granted) as of_profile:
         configure(home, base(f"endpoint_url = {of_profile.url}\nregion = eu-west-3"))
@@ -87,7 +87,7 @@ def test_arguments_and_variables_come_before_the_profile(home: Path, monkeypatch
         assert len(server.requests) == 3
 
 
-def test_a_changed_file_is_seen_by_the_next_call(home: Path) -> None:
+def test_a_changed_file_applies_to_the_next_call(home: Path) -> None:
     """After a change of the config file, the next call uses the new endpoint."""
     with fake_server(granted) as old, fake_server(granted) as new:
         for server in (old, new):
@@ -96,7 +96,7 @@ def test_a_changed_file_is_seen_by_the_next_call(home: Path) -> None:
         assert (len(old.requests), len(new.requests)) == (1, 1)
 
 
-def test_an_sts_of_a_third_party_is_used_as_it_is() -> None:
+def test_another_sts_class_is_used_unchanged() -> None:
     """An STS class of a user without with_profile is used unchanged."""
     fake = FakeSTS()
     user = fake.user()
@@ -171,13 +171,13 @@ def test_fips_and_dual_stack_are_refused_with_an_endpoint(
         ("output = json", ""),
     ],
 )
-def test_settings_that_an_unsigned_call_does_not_use_are_named(settings: str, named: str, home: Path) -> None:
+def test_settings_that_an_unsigned_call_ignores_are_named(settings: str, named: str, home: Path) -> None:
     """Settings of a profile that an unsigned call does not use are named, with the variable to set."""
     configure(home, f"[default]\n{settings}\n")
     assert (named in unused_settings()) if named else unused_settings() == ""
 
 
-def test_csm_is_named_where_it_keeps_botocore_from_making_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_csm_port_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """An invalid CSM port is named if client-side monitoring is on."""
     monkeypatch.setenv("AWS_CSM_PORT", "x")
     monkeypatch.setenv("AWS_CSM_ENABLED", "true")
@@ -185,7 +185,7 @@ def test_csm_is_named_where_it_keeps_botocore_from_making_a_client(monkeypatch: 
         BotocoreSTS().exchange(WEB, Role(ROLE))
 
 
-def test_a_set_variable_leaves_nothing_to_name(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_the_variable_set_no_setting_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the variable is set, or the file cannot be read, no setting is named."""
     configure(home, "[default]\nregion = eu-west-1\n")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-2")
@@ -196,7 +196,7 @@ def test_a_set_variable_leaves_nothing_to_name(home: Path, monkeypatch: pytest.M
 
 @pytest.mark.case("P121")
 @pytest.mark.parametrize(("proof", "is_named"), [(WEB, True), (KEYS, False)], ids=["token", "keys"])
-def test_errors_name_the_endpoint_that_was_not_used(
+def test_errors_name_the_ignored_endpoint(
     proof: WebIdentityToken | Credentials, is_named: bool, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The errors of unsigned calls name the endpoint of the profile that was not used."""
@@ -237,7 +237,7 @@ def test_a_bad_setting_is_named(variable: str, value: str, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("value", ["standard", "2", "auto", "when_required", "us-east-1,*", "ipv4", "preferred"])
-def test_good_settings_are_not_named(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_valid_settings_are_not_named(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Valid settings are not named."""
     names = {
         "standard": "AWS_RETRY_MODE",
@@ -252,7 +252,7 @@ def test_good_settings_are_not_named(value: str, monkeypatch: pytest.MonkeyPatch
     assert bad_variable() is None
 
 
-def test_a_ca_bundle_that_is_not_there_is_named(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_ca_bundle_is_named(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing CA bundle is named with its path, and an empty one is allowed."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "")
@@ -297,7 +297,7 @@ def test_a_bad_session_name_in_the_environment_is_named(monkeypatch: pytest.Monk
     assert caught.value.variable == "AWS_ROLE_SESSION_NAME"
 
 
-def test_the_session_of_a_plain_botocore_is_left_alone() -> None:
+def test_other_botocore_sessions_are_not_changed() -> None:
     """Stskit changes no session of botocore that it did not create."""
     before: Any = Session().get_config_variable("ca_bundle")
     assert before is None

@@ -66,9 +66,7 @@ def test_every_sample_is_read_as_botocore_reads_it(sample: Path, file: str, home
 
 @settings(max_examples=300)
 @given(st.lists(LINES, max_size=12), st.lists(LINES, max_size=8))
-def test_whatever_is_in_the_files_is_read_as_botocore_reads_it(
-    home: Path, config: list[str], credentials: list[str]
-) -> None:
+def test_any_file_is_read_as_botocore_reads_it(home: Path, config: list[str], credentials: list[str]) -> None:
     """Any generated file is read as botocore reads it."""
     configure(home, "\n".join(config) + "\n", "\n".join(credentials) + "\n")
     theirs, ours = both()
@@ -84,7 +82,7 @@ def test_whatever_is_in_the_files_is_read_as_botocore_reads_it(
         {"AWS_SHARED_CREDENTIALS_FILE": "nowhere"},
     ],
 )
-def test_the_files_that_the_environment_names_are_read(
+def test_the_files_of_the_environment_are_read(
     variables: dict[str, str], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The files of the environment variables are read, and a folder counts as no file."""
@@ -98,7 +96,7 @@ def test_the_files_that_the_environment_names_are_read(
 
 @pytest.mark.parametrize("first", [None, "", "a"])
 @pytest.mark.parametrize("second", [None, "", "b"])
-def test_the_ambient_profile_is_that_of_botocore(
+def test_the_profile_of_the_environment_is_that_of_botocore(
     first: str | None, second: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The profile of the environment is that of botocore, also for an empty variable."""
@@ -127,7 +125,7 @@ print(cached.fetch().access_key_id, *[name for name in ("botocore", "urllib3", "
 
 
 @pytest.mark.parametrize("kind", ["environment", "profile", "token"])
-def test_a_found_entry_needs_no_botocore(kind: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_entry_is_found_without_botocore(kind: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cache entry is found without importing botocore."""
     Path("token").write_text("Atza|opaque-token")
     Path("token").chmod(0o600)

@@ -107,7 +107,7 @@ def check_round_trips(shell: str, way: str) -> None:
 @pytest.mark.case("X1", "X6", "X7")
 @pytest.mark.parametrize("shell", SH_FAMILY)
 @pytest.mark.parametrize("way", ['eval "$(cat {})"', ". ./{}"])
-def test_shells_of_the_sh_family_take_every_value(shell: str, way: str) -> None:
+def test_sh_shells_set_every_value_exactly(shell: str, way: str) -> None:
     """Shells of the sh family set every value to the exact bytes, and run nothing in it."""
     check_round_trips(shell, way)
 
@@ -115,7 +115,7 @@ def test_shells_of_the_sh_family_take_every_value(shell: str, way: str) -> None:
 @pytest.mark.debian
 @pytest.mark.case("X2", "X6", "X7")
 @pytest.mark.parametrize("way", ["source {}", "cat {} | source"])
-def test_fish_takes_every_value(way: str) -> None:
+def test_fish_sets_every_value_exactly(way: str) -> None:
     """Fish sets every value to the exact bytes, and runs nothing in it."""
     check_round_trips("fish", way)
 
@@ -123,7 +123,7 @@ def test_fish_takes_every_value(way: str) -> None:
 @pytest.mark.debian
 @pytest.mark.case("X3", "X6", "X7")
 @pytest.mark.parametrize("before", ["", "set backslash_quote;"])
-def test_tcsh_takes_every_value(before: str) -> None:
+def test_tcsh_sets_every_value_exactly(before: str) -> None:
     """Tcsh sets every value to the exact bytes, and runs nothing in it."""
     check_round_trips("tcsh", f"{before} source {{}}")
 
@@ -133,7 +133,7 @@ def test_tcsh_takes_every_value(before: str) -> None:
 @pytest.mark.parametrize(
     ("shell", "way"), [*BARE.items(), ("tcsh", 'eval "`cat {}`"')], ids=[*BARE, "tcsh as documented"]
 )
-def test_what_sts_gives_needs_no_quotes_around_the_command(shell: str, way: str) -> None:
+def test_values_of_sts_need_no_quotes_around_the_command(shell: str, way: str) -> None:
     """Without quotes around the command, values of STS are correct, and old variables are removed."""
     region = ShellExports(DIALECTS[shell], region="eu-west-1", expiration=True)
     put("session", SESSION.to(region))
@@ -158,7 +158,7 @@ def test_what_sts_gives_needs_no_quotes_around_the_command(shell: str, way: str)
 @pytest.mark.debian
 @pytest.mark.case("X5", "X6")
 @pytest.mark.parametrize("shell", BARE)
-def test_without_quotes_around_the_command_nothing_is_run_either(shell: str) -> None:
+def test_without_quotes_no_value_runs_a_command(shell: str) -> None:
     """Without quotes around the command, no value runs a command."""
     for value in NASTY:
         put(
@@ -174,7 +174,7 @@ def test_without_quotes_around_the_command_nothing_is_run_either(shell: str) -> 
 @pytest.mark.debian
 @pytest.mark.case("X6")
 @pytest.mark.parametrize("shell", BARE)
-def test_what_is_run_would_be_seen(shell: str) -> None:
+def test_the_trap_detects_a_command(shell: str) -> None:
     """The trap of these tests detects a command that runs."""
     put("text", ShellExports(DIALECTS[shell]).unset() + "touch ran;\n")
     run(shell, BARE[shell].format("text"))
@@ -188,7 +188,7 @@ def test_what_is_run_would_be_seen(shell: str) -> None:
 @pytest.mark.case("X8")
 @pytest.mark.parametrize("shell", BARE)
 @pytest.mark.parametrize("before", [{}, dict.fromkeys((*ALL, *REGION), "stale")], ids=["unset", "set"])
-def test_what_is_taken_out_need_not_be_there(shell: str, before: dict[str, str]) -> None:
+def test_removing_a_variable_that_is_not_set_succeeds(shell: str, before: dict[str, str]) -> None:
     """Each command that removes a variable succeeds silently if the variable is not set."""
     text = ShellExports(DIALECTS[shell], region="eu-west-1").unset()
     check = {"fish": "or echo $status\n", "tcsh": ""}.get(shell, "")
@@ -226,7 +226,7 @@ TEXTS: dict[tuple[Shell, ...], tuple[str, str]] = {
 
 @pytest.mark.case("X8")
 @pytest.mark.parametrize(("shell", "unset", "sets"), [(name, *text) for names, text in TEXTS.items() for name in names])
-def test_old_variables_go_first(shell: Shell, unset: str, sets: str) -> None:
+def test_old_variables_are_removed_first(shell: Shell, unset: str, sets: str) -> None:
     """The commands first remove old variables. They set the region only if there is one."""
     wanted = {"AWS_ACCESS_KEY_ID": "AKIANEW", "AWS_SECRET_ACCESS_KEY": "static/secret", **dict.fromkeys(REGION, "r")}
     gone = [unset.format(name) for name in (*ALL, *REGION)]
@@ -248,7 +248,7 @@ def test_old_variables_go_first(shell: Shell, unset: str, sets: str) -> None:
         ("tcsh", "'it'\\''s '\\\\' '\\!'\\\n'"),
     ],
 )
-def test_quotes_backslashes_and_line_ends_are_what_the_shell_takes(shell: Shell, quoted: str) -> None:
+def test_each_shell_gets_its_own_quotes(shell: Shell, quoted: str) -> None:
     """Each shell gets its own quotes for quotes, backslashes and line ends."""
     assert f" {quoted};\n" in unchecked(Credentials("AKIAEXAMPLE", "s"), access_key_id="it's \\ !\n").to(
         ShellExports(shell)
@@ -256,7 +256,7 @@ def test_quotes_backslashes_and_line_ends_are_what_the_shell_takes(shell: Shell,
 
 
 @pytest.mark.case("X4")
-def test_powershell_gets_its_five_single_quotes_doubled() -> None:
+def test_powershell_doubles_its_five_quotes() -> None:
     """https://learn.microsoft.com/powershell/module/microsoft.powershell.core/about/about_quoting_rules."""
     value = "it's \u2018\u2019 \u201a\u201b $(x) `\" \\ %x% ''"
     quoted = "'it''s \u2018\u2018\u2019\u2019 \u201a\u201a\u201b\u201b $(x) `\" \\ %x% '''''"
@@ -280,7 +280,7 @@ REFUSED = {
 
 @pytest.mark.case("X4")
 @pytest.mark.parametrize(("shell", "part"), [(shell, part) for shell, parts in REFUSED.items() for part in parts])
-def test_what_a_shell_cannot_quote_is_refused_and_not_shown(shell: Shell, part: str) -> None:
+def test_a_value_that_a_shell_cannot_quote_is_refused(shell: Shell, part: str) -> None:
     """A value that a shell cannot quote is an error without the value."""
     bad = f"CANARY{part}CANARY"
     for keys, region, name in (
@@ -299,7 +299,7 @@ def test_what_a_shell_cannot_quote_is_refused_and_not_shown(shell: Shell, part: 
         assert "CANARY" not in str([frame.locals for frame in frames if frame.filename != __file__])
 
 
-def test_another_shell_is_refused_when_it_is_named() -> None:
+def test_an_unknown_shell_is_refused() -> None:
     """The error for an unknown shell lists the supported ones."""
     other: Any = "elvish"
     with pytest.raises(

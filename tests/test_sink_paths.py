@@ -27,7 +27,7 @@ def everything_in(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("value", ["$HOME/.aws/keys", "${HOME}/.aws/keys", "~/.aws/keys"])
-def test_a_path_of_the_environment_is_read_as_botocore_reads_it(
+def test_a_path_of_the_environment_is_expanded_as_in_botocore(
     value: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A path in the environment is expanded as botocore does."""
@@ -50,7 +50,7 @@ def test_a_path_of_the_environment_is_read_as_botocore_reads_it(
         ("~stskit-nobody/keys", "the home folder ~stskit-nobody was not found"),
     ],
 )
-def test_a_path_of_the_environment_that_cannot_be_expanded_is_refused(
+def test_a_path_that_cannot_be_expanded_names_its_variable(
     variable: str, value: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error for a path in the environment that cannot be expanded names the variable. No folder is created."""
@@ -66,7 +66,9 @@ def test_a_path_of_the_environment_that_cannot_be_expanded_is_refused(
 
 
 @pytest.mark.parametrize("unset", [True, False])
-def test_without_a_home_folder_there_is_no_file(unset: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_home_folder_the_default_file_is_an_error(
+    unset: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without a home folder, the default file is an error."""
     if unset:
         monkeypatch.delenv("HOME")
@@ -93,7 +95,7 @@ def test_an_argument_that_cannot_be_expanded_is_refused(path: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["$STAGE.env", "x-${STAGE}"])
-def test_a_new_file_is_not_named_after_a_variable(name: str, tmp_path: Path) -> None:
+def test_a_new_file_cannot_be_named_like_a_variable(name: str, tmp_path: Path) -> None:
     """A new file cannot have a name that begins with a variable. An existing file can."""
     path = tmp_path / name
     sink = DotEnv(path)
@@ -107,9 +109,7 @@ def test_a_new_file_is_not_named_after_a_variable(name: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("make", [DotEnv, lambda path: CredentialsFile("dev", path)])
-def test_a_folder_that_may_be_a_typo_is_not_made(
-    make: Callable[[Path], DotEnv | CredentialsFile], tmp_path: Path
-) -> None:
+def test_a_missing_folder_is_not_created(make: Callable[[Path], DotEnv | CredentialsFile], tmp_path: Path) -> None:
     """A missing folder is an error with the command that creates it."""
     sink = make(tmp_path / "no such" / "file")
     for action in (sink.check, lambda: SESSION.to(sink)):
@@ -119,7 +119,7 @@ def test_a_folder_that_may_be_a_typo_is_not_made(
     assert everything_in(tmp_path) == []
 
 
-def test_the_standard_folder_is_made_in_a_home_that_exists(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_standard_folder_is_created(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """~/.aws is created if the home folder exists, by write and not by check."""
     sink = CredentialsFile("dev")
     sink.check()
@@ -134,7 +134,7 @@ def test_the_standard_folder_is_made_in_a_home_that_exists(home: Path, monkeypat
 
 
 @pytest.mark.parametrize("make", [DotEnv, lambda path: CredentialsFile("dev", path)])
-def test_a_secret_in_the_place_of_a_path_is_not_shown(make: Callable[[str], object]) -> None:
+def test_a_token_as_a_path_is_not_shown(make: Callable[[str], object]) -> None:
     """A token that is passed as a path is not shown."""
     with pytest.raises(SinkError, match="path must be the path of a .*file, but this is a JSON Web Token") as caught:
         make(TOKEN)
@@ -161,9 +161,7 @@ def files_only(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.debian
-def test_a_lock_file_in_the_cache_folder_stands_for_a_folder_that_cannot_be_locked(
-    files_only: list[str], home: Path
-) -> None:
+def test_the_cache_folder_has_the_lock_if_a_folder_cannot_be_locked(files_only: list[str], home: Path) -> None:
     """If a folder cannot be locked, a file in the cache folder is locked, with a digest as its name."""
     for name in ("dev", "more"):
         SESSION.to(CredentialsFile(name, region="eu-west-1"))
@@ -173,7 +171,7 @@ def test_a_lock_file_in_the_cache_folder_stands_for_a_folder_that_cannot_be_lock
 
 
 @pytest.mark.debian
-def test_without_any_place_for_a_lock_nothing_is_written(
+def test_without_a_lock_nothing_is_written(
     files_only: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a place for a lock, nothing is written."""

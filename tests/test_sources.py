@@ -40,7 +40,7 @@ def failure(source: Source[Proof]) -> SourceError:
 
 
 @pytest.mark.parametrize("source", FILE_SOURCES)
-def test_a_file_that_is_not_there_is_missing(source: FileSource, tmp_path: Path) -> None:
+def test_the_error_for_a_missing_file_has_its_path(source: FileSource, tmp_path: Path) -> None:
     """The error for a missing file has its path and the expected content."""
     (tmp_path / "file").touch()
     for path in (tmp_path / "nowhere", tmp_path / "file" / "below"):
@@ -65,9 +65,7 @@ def test_a_file_that_is_not_there_is_missing(source: FileSource, tmp_path: Path)
         ("canary-\N{SNOWMAN}".encode(), ""),
     ],
 )
-def test_a_file_with_something_else_in_it_is_invalid(
-    source: FileSource, content: bytes, message: str, tmp_path: Path
-) -> None:
+def test_a_file_with_other_content_is_invalid(source: FileSource, content: bytes, message: str, tmp_path: Path) -> None:
     """The error for a file with other content names the file and quotes no content."""
     path = tmp_path / "proof"
     path.write_bytes(content)
@@ -79,7 +77,7 @@ def test_a_file_with_something_else_in_it_is_invalid(
 
 
 @pytest.mark.parametrize("source", FILE_SOURCES)
-def test_what_is_no_regular_file_is_not_read(source: FileSource, tmp_path: Path) -> None:
+def test_special_files_are_errors(source: FileSource, tmp_path: Path) -> None:
     """A folder, a FIFO without a writer, an endless device and a link to itself are errors at once."""
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "loop").symlink_to("loop")
@@ -91,21 +89,21 @@ def test_what_is_no_regular_file_is_not_read(source: FileSource, tmp_path: Path)
 
 
 @pytest.mark.parametrize("source", FILE_SOURCES)
-def test_a_path_that_no_file_can_have_is_that_of_none(source: FileSource) -> None:
+def test_a_path_with_a_nul_is_a_missing_file(source: FileSource) -> None:
     """A path with a NUL is an error for a missing file."""
     error = failure(source("proof\0"))
     assert type(error) is SourceMissing
 
 
 @pytest.mark.parametrize("source", FILE_SOURCES)
-def test_the_home_folder_may_be_written_as_a_tilde(source: FileSource, home: Path, saml: str) -> None:
+def test_a_path_can_begin_with_a_tilde(source: FileSource, home: Path, saml: str) -> None:
     """A path can begin with a tilde."""
     (home / "proof").write_text(IDP.oidc_token() if source is OIDCTokenFile else saml)
     (home / "proof").chmod(0o600)
     source(Path("~/proof")).fetch()
 
 
-def test_an_assertion_is_read_in_any_form(tmp_path: Path, saml: str) -> None:
+def test_a_response_is_read_in_any_form(tmp_path: Path, saml: str) -> None:
     """SAMLFile reads each form of a response at each fetch, and sends the same text."""
     path = tmp_path / "response"
     lines = "\r\n".join(saml[at : at + 76] for at in range(0, len(saml), 76))
@@ -116,7 +114,7 @@ def test_an_assertion_is_read_in_any_form(tmp_path: Path, saml: str) -> None:
     assert SAMLFile(path, "arn:aws:iam::123456789012:saml-provider/x").fetch().principal_for(ROLE).endswith("/x")
 
 
-def test_a_source_shows_where_and_not_what(tmp_path: Path) -> None:
+def test_the_repr_of_a_source_has_its_path_only(tmp_path: Path) -> None:
     """The repr of a source has its path and no content. Sources with the same path are equal."""
     assert repr(SAMLFile(tmp_path / "x")) == f"SAMLFile(path='{tmp_path / 'x'}', principal_arn=None)"
     assert repr(OIDCTokenFile("x", strict=True)) == "OIDCTokenFile(path='x')"
@@ -125,7 +123,7 @@ def test_a_source_shows_where_and_not_what(tmp_path: Path) -> None:
     assert "canary" not in repr(Static(Credentials("AKIA", "canary", "canary")))
 
 
-def test_static_gives_what_it_was_given() -> None:
+def test_static_returns_its_object() -> None:
     """Static returns the given object."""
     for proof in (Credentials("AKIA", "secret"), WebIdentityToken("token"), SAMLAssertion("assertion")):
         source: Source[Proof] = Static(proof)

@@ -55,7 +55,7 @@ def feed(path: Path, data: bytes) -> threading.Thread:
     return writer
 
 
-def test_standard_input_is_read_once_and_kept(monkeypatch: pytest.MonkeyPatch, clock: ManualClock) -> None:
+def test_standard_input_is_read_once(monkeypatch: pytest.MonkeyPatch, clock: ManualClock) -> None:
     """A source reads standard input once and keeps it. A second source finds the end of the input."""
     monkeypatch.setattr(sys, "stdin", Input(RESPONSE.encode()))
     source = SAMLFile("-", clock=clock)
@@ -68,7 +68,7 @@ def test_standard_input_is_read_once_and_kept(monkeypatch: pytest.MonkeyPatch, c
     assert token.fetch().value == token.fetch().value == TOKEN
 
 
-def test_a_recipe_refreshes_from_what_standard_input_held(monkeypatch: pytest.MonkeyPatch, clock: ManualClock) -> None:
+def test_a_recipe_refreshes_with_standard_input(monkeypatch: pytest.MonkeyPatch, clock: ManualClock) -> None:
     """A recipe refreshes with a token of standard input."""
     sts = FakeSTS(clock=clock)
     monkeypatch.setattr(sys, "stdin", Input(sts.idp.oidc_token().encode()))
@@ -79,7 +79,7 @@ def test_a_recipe_refreshes_from_what_standard_input_held(monkeypatch: pytest.Mo
 
 
 @pytest.mark.case("P69")
-def test_a_pickle_of_a_source_holds_nothing_of_the_stream(monkeypatch: pytest.MonkeyPatch, clock: ManualClock) -> None:
+def test_a_pickled_source_contains_nothing_of_the_stream(monkeypatch: pytest.MonkeyPatch, clock: ManualClock) -> None:
     """The pickle, the repr and the hash of a source contain nothing of the stream."""
     monkeypatch.setattr(sys, "stdin", Input(RESPONSE.encode()))
     source = SAMLFile("-", clock=clock)
@@ -98,7 +98,7 @@ def test_an_empty_standard_input_is_an_error(stdin: object, monkeypatch: pytest.
         OIDCTokenFile("-").fetch()
 
 
-def test_an_expired_response_of_standard_input_needs_a_new_command(
+def test_the_error_for_an_expired_response_asks_for_a_new_command(
     monkeypatch: pytest.MonkeyPatch, clock: ManualClock
 ) -> None:
     """The error for an expired response of standard input asks for a new command."""
@@ -108,7 +108,7 @@ def test_an_expired_response_of_standard_input_needs_a_new_command(
         SAMLFile("-", clock=clock).fetch()
 
 
-def test_too_much_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_size_limits_apply_to_streams(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The size limits of files apply to standard input and pipes."""
     monkeypatch.setattr(sys, "stdin", Input(b"x" * 100_001))
     with pytest.raises(ProofInvalid, match=r"^standard input cannot be read: it is larger than 100,000 bytes"):
@@ -120,7 +120,7 @@ def test_too_much_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("make", [lambda folder: folder / "pipe", lambda folder: folder / "link"])
-def test_a_pipe_is_read_to_its_end(make: Callable[[Path], Path], tmp_path: Path, clock: ManualClock) -> None:
+def test_a_pipe_is_read_completely(make: Callable[[Path], Path], tmp_path: Path, clock: ManualClock) -> None:
     """A pipe is read to its end and kept."""
     large = "\n".join([RESPONSE, *[""] * 200_000])
     os.mkfifo(tmp_path / "pipe", 0o600)
@@ -132,7 +132,7 @@ def test_a_pipe_is_read_to_its_end(make: Callable[[Path], Path], tmp_path: Path,
     assert source.fetch().value == RESPONSE
 
 
-def test_a_descriptor_of_a_shell_is_read(clock: ManualClock) -> None:
+def test_a_process_substitution_is_read(clock: ManualClock) -> None:
     """The pipe of a shell's <(command) is read."""
     reader, writer = os.pipe()
     source = SAMLFile(f"/dev/fd/{reader}", clock=clock)
@@ -147,7 +147,9 @@ def test_a_descriptor_of_a_shell_is_read(clock: ManualClock) -> None:
     assert found == [RESPONSE]
 
 
-def test_a_pipe_without_a_writer_is_an_error_in_the_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_pipe_without_a_writer_is_an_error_after_the_time_limit(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """A pipe without a writer is an error after the time limit."""
     monkeypatch.setattr("stskit._io.streams.SECONDS_FOR_A_WRITER", 0)
     os.mkfifo(pipe := tmp_path / "pipe")
@@ -158,7 +160,7 @@ def test_a_pipe_without_a_writer_is_an_error_in_the_end(monkeypatch: pytest.Monk
         SAMLFile(pipe).fetch()
 
 
-def test_a_pipe_that_is_closed_without_a_word_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_pipe_is_an_empty_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pipe that is closed without content is an empty file."""
     monkeypatch.setattr("stskit._io.streams.SECONDS_FOR_A_WRITER", 9)
     reader, writer = os.pipe()
@@ -168,7 +170,7 @@ def test_a_pipe_that_is_closed_without_a_word_is_empty(monkeypatch: pytest.Monke
     os.close(reader)
 
 
-def test_a_child_of_a_fork_does_not_wait_for_the_parent(monkeypatch: pytest.MonkeyPatch, clock: ManualClock) -> None:
+def test_a_forked_child_does_not_wait_for_the_parent(monkeypatch: pytest.MonkeyPatch, clock: ManualClock) -> None:
     """A forked child reads a stream while another thread of the parent reads."""
     monkeypatch.setattr(sys, "stdin", Input(RESPONSE.encode()))
     source = SAMLFile("-", clock=clock)

@@ -127,7 +127,7 @@ def sent(proof: Proof, role: Role) -> Request:
     ("operation", "option"),
     [(operation, option) for operation in PROOFS for option in ("", *OPERATIONS[operation].options) if option != "arn"],
 )
-def test_what_an_operation_takes_goes_out_under_the_name_it_has_there(
+def test_each_option_is_sent_under_its_name_in_the_operation(
     operation: str, option: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each option is sent under its name in the operation, with nothing else."""
@@ -146,7 +146,7 @@ def test_what_an_operation_takes_goes_out_under_the_name_it_has_there(
     ("operation", "option"),
     [(operation, each) for operation in PROOFS for each in OPTIONS if each not in OPERATIONS[operation].options],
 )
-def test_what_an_operation_does_not_take_is_an_error(operation: str, option: str) -> None:
+def test_an_option_that_the_operation_does_not_have_is_an_error(operation: str, option: str) -> None:
     """An option that the operation does not have is an error that names both, and nothing is sent."""
     with (
         fake_server(granted) as server,
@@ -157,12 +157,12 @@ def test_what_an_operation_does_not_take_is_an_error(operation: str, option: str
     assert "canary" not in told(caught.value)
 
 
-def test_every_option_of_a_role_is_known_here() -> None:
+def test_the_tests_cover_every_option_of_a_role() -> None:
     """The tests cover every option of a role."""
     assert set(PARAMETERS) - {"arn"} == set(OPTIONS)
 
 
-def test_what_is_newer_than_this_release_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_newer_parameter_is_sent_if_botocore_knows_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A newer parameter is sent under its STS name if botocore knows it, and is otherwise an error."""
     monkeypatch.setattr("stskit.roles.PARAMETERS", {})  # a table that has never heard of it
     assert sent(BASE, Role(ROLE, extra={"ExternalId": "from-the-future"})).form["ExternalId"] == "from-the-future"
@@ -187,7 +187,7 @@ def test_a_long_policy_is_for_assume_role_only(operation: str) -> None:
             sent(PROOFS[operation](), role)
 
 
-def test_the_mfa_code_is_asked_for_last() -> None:
+def test_a_request_that_is_refused_uses_no_mfa_code() -> None:
     """A request that stskit rejects uses no MFA code."""
     asked: list[str] = []
 
@@ -209,7 +209,7 @@ def test_the_mfa_code_is_asked_for_last() -> None:
     assert asked == []
 
 
-def test_what_goes_wrong_with_a_code_comes_out_as_it_is() -> None:
+def test_an_error_of_the_mfa_code_is_raised_unchanged() -> None:
     """An error of the MFA code is raised unchanged, and nothing is sent."""
     mfa = MFA("arn:aws:iam::123456789012:mfa/me", lambda _serial: "canary", unattended=True)
     with fake_server(granted) as server, pytest.raises(ProofInvalid, match="code for the MFA device"):
@@ -217,27 +217,27 @@ def test_what_goes_wrong_with_a_code_comes_out_as_it_is() -> None:
     assert server.requests == []
 
 
-def test_a_provider_id_goes_along() -> None:
+def test_the_provider_id_is_sent() -> None:
     """The provider ID of an OAuth 2.0 token is sent."""
     assert sent(WebIdentityToken(Secret("opaque"), "www.amazon.com"), Role(ROLE)).form["ProviderId"] == "www.amazon.com"
 
 
 @pytest.mark.parametrize("provider_first", [True, False])
-def test_role_and_provider_are_told_apart_in_either_order(provider_first: bool) -> None:
+def test_role_and_provider_are_recognised_in_either_order(provider_first: bool) -> None:
     """Role and provider are recognised in either order."""
     text = IDP.saml_response(roles=[(ROLE, PROVIDER)], provider_first=provider_first)
     form = sent(SAMLAssertion.from_text(text), Role(ROLE)).form
     assert (form["RoleArn"], form["PrincipalArn"], form["SAMLAssertion"]) == (ROLE, PROVIDER, text)
 
 
-def test_a_provider_that_is_given_is_taken() -> None:
+def test_a_given_provider_is_used() -> None:
     """A given provider is used, also if the assertion has another one or cannot be read."""
     other = "arn:aws:iam::123456789012:saml-provider/other"
     assert sent(evolve(saml(), principal_arn=other), Role(ROLE)).form["PrincipalArn"] == other
 
 
 @pytest.mark.case("P28")
-def test_a_role_that_the_assertion_does_not_offer_is_an_error() -> None:
+def test_a_role_that_is_not_offered_is_an_error() -> None:
     """A role that the assertion does not offer is an error, and nothing is sent."""
     with fake_server(granted) as server, pytest.raises(RoleNotOffered) as caught:
         BotocoreSTS(endpoint_url=server.url).exchange(saml(), Role(f"{ROLE}-other"))
@@ -246,7 +246,7 @@ def test_a_role_that_the_assertion_does_not_offer_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("proof", [None, "token", object()])
-def test_what_is_no_proof_is_an_error(proof: Proof) -> None:
+def test_an_object_that_is_not_a_proof_is_an_error(proof: Proof) -> None:
     """If a source returns an object that is not a proof, the error names its class and not its value."""
     with pytest.raises(
         ProofInvalid,
@@ -263,7 +263,7 @@ def test_what_is_no_proof_is_an_error(proof: Proof) -> None:
 @example("jörg", "host.example.com")
 @example("u" * 100, "h")
 @example("DOMAIN\\user", "\N{SNOWMAN}\n")
-def test_the_default_session_name_is_one_that_sts_takes(user: str, host: str) -> None:
+def test_the_default_session_name_is_valid(user: str, host: str) -> None:
     """The default session name is valid for any user and host name."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("AWS_ROLE_SESSION_NAME", raising=False)
@@ -275,7 +275,7 @@ def test_the_default_session_name_is_one_that_sts_takes(user: str, host: str) ->
 
 
 @pytest.mark.parametrize("operation", ["AssumeRole", "AssumeRoleWithWebIdentity"])
-def test_a_given_session_name_is_never_altered(operation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_given_session_name_is_sent_unchanged(operation: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A given session name is sent unchanged, and the environment is ignored."""
     monkeypatch.setenv("AWS_ROLE_SESSION_NAME", "from the environment, and wrong")
     name = "Alice_2+=,.@-" + "x" * 51
@@ -283,7 +283,7 @@ def test_a_given_session_name_is_never_altered(operation: str, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("name", ["a", "x" * 65, "two words", "a/b", "ä"])
-def test_a_wrong_session_name_in_the_environment_is_an_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_session_name_of_the_environment_is_an_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A session name of the environment that is not valid is an error, and nothing is sent. SAML sessions ignore it."""
     monkeypatch.setenv("AWS_ROLE_SESSION_NAME", name)
     with fake_server(granted) as server:
@@ -326,7 +326,7 @@ def is_unsigned(request: Request) -> bool:
         ("AWS_SHARED_CREDENTIALS_FILE", "broken"),
     ],
 )
-def test_a_call_that_needs_no_keys_looks_for_none(
+def test_a_call_without_keys_reads_no_profile(
     operation: str, name: str, value: str, hostile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A call without keys works with any state of the AWS files, is not signed, and runs no process."""
@@ -338,7 +338,7 @@ def test_a_call_that_needs_no_keys_looks_for_none(
     assert not hostile.exists()
 
 
-def test_the_trap_works(hostile: Path) -> None:
+def test_the_trap_runs_if_the_default_profile_is_used(hostile: Path) -> None:
     """The process of the trap runs if the default profile is used."""
     with pytest.raises(ProofInvalid):
         Profile("default").fetch()
@@ -348,7 +348,7 @@ def test_the_trap_works(hostile: Path) -> None:
 # What comes back -------------------------------------------------------------------------------------------------
 
 
-def test_an_answer_becomes_credentials() -> None:
+def test_a_response_becomes_credentials() -> None:
     """A response becomes credentials with all fields, and with the expiration in UTC."""
     fields_ = (
         "<Credentials><AccessKeyId>ASIA</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"
@@ -379,7 +379,7 @@ def test_an_answer_becomes_credentials() -> None:
 
 @pytest.mark.case("P140")
 @pytest.mark.parametrize(("arn", "account"), [(ROLE, "123456789012"), ("arn:aws:iam:::role/app", None)])
-def test_an_answer_without_a_user_has_the_account_of_the_role(arn: str, account: str | None) -> None:
+def test_a_response_without_a_user_has_the_account_of_the_role(arn: str, account: str | None) -> None:
     """If a response has no assumed role user, the account is that of the role."""
     keys = (
         f"<AccessKeyId>A</AccessKeyId><SecretAccessKey>{SECRET_KEY}</SecretAccessKey>"
@@ -391,7 +391,7 @@ def test_an_answer_without_a_user_has_the_account_of_the_role(arn: str, account:
     assert (credentials.secret_access_key, credentials.session_token) == (SECRET_KEY, SESSION_TOKEN)
 
 
-def test_the_caller_is_asked_for_where_the_credentials_live() -> None:
+def test_caller_identity_uses_the_partition_of_the_credentials() -> None:
     """caller_identity uses the partition of the credentials."""
     china = evolve(BASE, assumed_role_arn="arn:aws-cn:sts::123456789012:assumed-role/R/s")
     strange = evolve(BASE, assumed_role_arn="strange")
@@ -407,7 +407,7 @@ def test_the_caller_is_asked_for_where_the_credentials_live() -> None:
 
 @pytest.mark.case("E16")
 @pytest.mark.parametrize("total_timeout", [None, 20])
-def test_an_interrupt_is_not_turned_into_an_error(total_timeout: float | None) -> None:
+def test_an_interrupt_raises_keyboard_interrupt(total_timeout: float | None) -> None:
     """Ctrl-C during a call raises KeyboardInterrupt."""
     main = threading.main_thread()
 
@@ -444,7 +444,7 @@ def assert_good(credentials: Credentials, role_arn: str) -> None:
     assert credentials.account_id == role_arn.split(":")[4]
 
 
-def test_keys_are_exchanged(aws: LocalAWS, sts: BotocoreSTS, base: Credentials) -> None:
+def test_seaweedfs_accepts_keys(aws: LocalAWS, sts: BotocoreSTS, base: Credentials) -> None:
     """SeaweedFS accepts AssumeRole, and knows the new credentials."""
     credentials = sts.exchange(base, Role(aws.hub_role, session_name="me"))
     assert_good(credentials, aws.hub_role)
@@ -453,7 +453,7 @@ def test_keys_are_exchanged(aws: LocalAWS, sts: BotocoreSTS, base: Credentials) 
     assert (identity.account, identity.arn) == (aws.account, credentials.assumed_role_arn)
 
 
-def test_a_token_is_exchanged(aws: LocalAWS, sts: BotocoreSTS) -> None:
+def test_seaweedfs_accepts_a_token(aws: LocalAWS, sts: BotocoreSTS) -> None:
     """SeaweedFS accepts AssumeRoleWithWebIdentity with a condition on the subject."""
     credentials = sts.exchange(WebIdentityToken(aws.idp.oidc_token()), Role(aws.web_alice_role, session_name="me"))
     assert_good(credentials, aws.web_alice_role)
@@ -461,7 +461,7 @@ def test_a_token_is_exchanged(aws: LocalAWS, sts: BotocoreSTS) -> None:
     assert sts.caller_identity(credentials).account == aws.account
 
 
-def test_an_assertion_is_exchanged(aws: LocalAWS, saml_sts: BotocoreSTS) -> None:
+def test_moto_accepts_an_assertion(aws: LocalAWS, saml_sts: BotocoreSTS) -> None:
     """A fake AWS (moto) accepts AssumeRoleWithSAML, and the session name is that of the assertion."""
     text = aws.idp.saml_response(roles=[(aws.saml_role, aws.saml_provider)], session_name="alice", duration=3600)
     credentials = saml_sts.exchange(SAMLAssertion.from_text(text), Role(aws.saml_role))
@@ -469,7 +469,7 @@ def test_an_assertion_is_exchanged(aws: LocalAWS, saml_sts: BotocoreSTS) -> None
     assert credentials.assumed_role_arn == f"arn:aws:sts::{aws.account}:assumed-role/Deploy/alice"
 
 
-def test_long_term_keys_are_known_too(verifying: LocalAWS, sts: BotocoreSTS, base: Credentials) -> None:
+def test_long_term_keys_have_a_caller_identity(verifying: LocalAWS, sts: BotocoreSTS, base: Credentials) -> None:
     """GetCallerIdentity works with long-term keys."""
     assert sts.caller_identity(base).arn.endswith(":user/developer")
 
@@ -515,7 +515,7 @@ def token_of(aws: LocalAWS, **changes: object) -> WebIdentityToken:
     ],
     ids=["secret", "key id", "not trusted", "no role", "expired", "audience", "key", "subject"],
 )
-def test_a_real_refusal_is_explained(
+def test_errors_of_seaweedfs_are_explained(
     case: Case, code: str, status: int, next_step: str, verifying: LocalAWS, sts: BotocoreSTS
 ) -> None:
     """Errors of SeaweedFS are explained after one request, without secrets."""

@@ -58,7 +58,7 @@ CALLS: dict[str, tuple[Callable[[LocalAWS, Credentials], tuple[Proof, Role]], ob
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_the_same_call_gets_the_same_answer(aws: LocalAWS, fake: FakeSTS, base: Credentials, name: str) -> None:
+def test_the_fake_and_seaweedfs_agree_on_calls(aws: LocalAWS, fake: FakeSTS, base: Credentials, name: str) -> None:
     """The fake and SeaweedFS give the same code and status for the same call."""
     if not aws.has_seaweedfs:
         pytest.skip("no SeaweedFS here")
@@ -66,7 +66,7 @@ def test_the_same_call_gets_the_same_answer(aws: LocalAWS, fake: FakeSTS, base: 
     assert agree(aws, fake, lambda sts: sts.exchange(proof, role)) == CALLS[name][1]
 
 
-def test_the_same_token_gets_the_same_answer(aws: LocalAWS, fake: FakeSTS) -> None:
+def test_the_fake_and_seaweedfs_agree_on_tokens(aws: LocalAWS, fake: FakeSTS) -> None:
     """The fake and SeaweedFS give the same result for valid, expired and untrusted tokens."""
     if not aws.has_seaweedfs:
         pytest.skip("no SeaweedFS here")
@@ -84,7 +84,7 @@ def test_the_same_token_gets_the_same_answer(aws: LocalAWS, fake: FakeSTS) -> No
 
 
 @pytest.mark.parametrize("flaw", ["not yet valid", "wrong audience", "wrong key", "tampered", "unsigned"])
-def test_what_the_fake_refuses_seaweedfs_refuses_too(aws: LocalAWS, fake: FakeSTS, flaw: Flaw) -> None:
+def test_seaweedfs_refuses_keys_of_the_fake(aws: LocalAWS, fake: FakeSTS, flaw: Flaw) -> None:
     """SeaweedFS refuses keys of the fake, with its own codes."""
     if not aws.has_seaweedfs:
         pytest.skip("no SeaweedFS here")
@@ -95,7 +95,7 @@ def test_what_the_fake_refuses_seaweedfs_refuses_too(aws: LocalAWS, fake: FakeST
         assert found[1] in (400, 403)
 
 
-def test_moto_takes_what_the_fake_takes(aws: LocalAWS, fake: FakeSTS) -> None:
+def test_moto_accepts_a_saml_response_of_the_test_kit(aws: LocalAWS, fake: FakeSTS) -> None:
     """Moto accepts a SAML response of the test kit, with the same session."""
     fake.roles[aws.saml_role] = Trust()
     proof = SAMLAssertion(fake.idp.saml_response(roles=[(aws.saml_role, aws.saml_provider)], session_name="bob"))

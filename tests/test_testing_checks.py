@@ -41,7 +41,7 @@ NUMBERS = count(1)
 # Sources ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_source_of_a_saml_file_conforms(tmp_path: Path) -> None:
+def test_saml_file_passes_check_source(tmp_path: Path) -> None:
     """SAMLFile passes check_source: it returns a new response, and raises SourceError for a damaged one."""
     file, broken = tmp_path / "samlresponse.log", tmp_path / "broken"
 
@@ -60,7 +60,7 @@ def test_the_source_of_a_saml_file_conforms(tmp_path: Path) -> None:
     )
 
 
-def test_the_source_of_a_token_file_conforms(tmp_path: Path) -> None:
+def test_oidc_token_file_passes_check_source(tmp_path: Path) -> None:
     """OIDCTokenFile passes check_source."""
     file, old = tmp_path / "token", tmp_path / "old"
     file.touch(0o600)
@@ -75,7 +75,7 @@ def test_the_source_of_a_token_file_conforms(tmp_path: Path) -> None:
     )
 
 
-def test_the_source_of_a_profile_conforms(file: Path) -> None:
+def test_profile_passes_check_source(file: Path) -> None:
     """Profile passes check_source."""
     keys().to(CredentialsFile("p"))
     check_source(
@@ -83,7 +83,7 @@ def test_the_source_of_a_profile_conforms(file: Path) -> None:
     )
 
 
-def test_sources_without_a_place_conform() -> None:
+def test_other_sources_pass_check_source() -> None:
     """Sources that wrap other sources, and Static, pass check_source."""
     sts = FakeSTS()
     user = Static(sts.user())
@@ -219,14 +219,14 @@ BAD_SOURCES: dict[str, tuple[Callable[[], Source[Proof]], dict[str, Any], str]] 
 }
 
 
-def test_a_source_without_frames_tells_nothing() -> None:
+def test_a_source_without_frames_passes() -> None:
     """A source with without_frames passes check_source."""
     check_source(Broken, broken=[Careful], secrets=["my-canary"])
 
 
 @pytest.mark.case("P22")
 @pytest.mark.parametrize("name", BAD_SOURCES)
-def test_a_broken_source_is_caught(name: str) -> None:
+def test_a_faulty_source_is_reported(name: str) -> None:
     """check_source reports a faulty source in one sentence."""
     make, options, sentence = BAD_SOURCES[name]
     with pytest.raises(AssertionError, match=sentence):
@@ -236,7 +236,7 @@ def test_a_broken_source_is_caught(name: str) -> None:
 # Sinks ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_sinks_that_write_files_conform(tmp_path: Path) -> None:
+def test_the_sinks_for_files_pass_check_sink(tmp_path: Path) -> None:
     """The sinks that write files pass check_sink."""
     file, env = tmp_path / "credentials", tmp_path / "secrets.env"
     blocked = tmp_path / "blocked"
@@ -255,7 +255,7 @@ def test_the_sinks_that_write_files_conform(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "sink", [Environment(), ShellExports(), CredentialProcess()], ids=lambda sink: type(sink).__name__
 )
-def test_the_sinks_that_give_something_back_conform(sink: Sink[object]) -> None:
+def test_the_sinks_that_return_a_value_pass_check_sink(sink: Sink[object]) -> None:
     """The sinks that return a value pass check_sink."""
     check_sink(lambda: sink)
 
@@ -342,7 +342,7 @@ BAD_SINKS: dict[str, tuple[Callable[[Place, Credentials], object], dict[str, Any
 
 
 @pytest.mark.parametrize("name", BAD_SINKS)
-def test_a_broken_sink_is_caught(name: str) -> None:
+def test_a_faulty_sink_is_reported(name: str) -> None:
     """check_sink reports a faulty sink in one sentence."""
     write, options, sentence = BAD_SINKS[name]
     place = Place()
@@ -351,13 +351,13 @@ def test_a_broken_sink_is_caught(name: str) -> None:
         check_sink(lambda: Odd(place, write), look=lambda: place.text, broken=broken, **options)
 
 
-def test_a_sink_that_shows_what_it_wrote_is_caught() -> None:
+def test_a_sink_whose_repr_shows_credentials_is_reported() -> None:
     """check_sink reports a sink whose repr shows the credentials."""
     with pytest.raises(AssertionError, match="The repr of Telling shows a secret"):
         check_sink(Telling)
 
 
-def test_a_sink_that_refuses_as_it_should_passes() -> None:
+def test_a_sink_that_refuses_correctly_passes() -> None:
     """A sink that refuses correctly passes check_sink."""
     place = Place()
     check_sink(lambda: Odd(place, well), look=lambda: place.text, broken=[lambda: Odd(place, refuses)])
@@ -366,12 +366,12 @@ def test_a_sink_that_refuses_as_it_should_passes() -> None:
 # Caches -----------------------------------------------------------------------------------------------------------
 
 
-def test_the_cache_in_memory_conforms() -> None:
+def test_memory_cache_passes_check_cache() -> None:
     """MemoryCache passes check_cache."""
     check_cache(MemoryCache)
 
 
-def test_the_cache_in_files_conforms(tmp_path: Path) -> None:
+def test_file_cache_passes_check_cache(tmp_path: Path) -> None:
     """FileCache passes check_cache with several processes and damaged files."""
     folder = tmp_path / "cache"
 
@@ -552,13 +552,13 @@ BAD_CACHES: dict[type[Drawer], str] = {
 
 
 @pytest.mark.parametrize("kind", BAD_CACHES, ids=lambda kind: kind.__name__)
-def test_a_broken_cache_is_caught(kind: type[Drawer]) -> None:
+def test_a_faulty_cache_is_reported(kind: type[Drawer]) -> None:
     """check_cache reports a faulty cache in one sentence."""
     with pytest.raises(AssertionError, match=BAD_CACHES[kind]):
         check_cache(kind)
 
 
-def test_a_cache_that_gives_up_is_caught_however_slow_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_does_not_wait_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """check_cache reports a cache that does not wait, on any machine."""
     monkeypatch.setattr(checks, "_SOON", 60)
     with pytest.raises(AssertionError, match="did not wait for a block that is soon free"):
@@ -579,14 +579,14 @@ class Waiting(Drawer):
                 lock.release()
 
 
-def test_a_cache_that_waits_unasked_is_caught_before_it_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_waits_with_wait_false_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """check_cache reports a cache that waits with wait=False, without waiting for its time limit."""
     monkeypatch.setattr(checks, "_AT_ONCE", 0.05)
     with pytest.raises(AssertionError, match=r"Waiting\.exclusive\(wait=False\) waited or failed"):
         check_cache(Waiting)
 
 
-def test_a_cache_that_works_passes() -> None:
+def test_a_correct_cache_passes() -> None:
     """A correct cache passes check_cache."""
     check_cache(Drawer)
 
@@ -599,14 +599,14 @@ def test_a_cache_that_works_passes() -> None:
         (Stubborn, r"put\(\) did not replace a damaged entry"),
     ],
 )
-def test_a_cache_that_does_not_bear_a_broken_entry_is_caught(kind: type[Drawer], sentence: str) -> None:
+def test_a_cache_that_fails_with_a_damaged_entry_is_reported(kind: type[Drawer], sentence: str) -> None:
     """check_cache reports a cache that fails with a damaged entry."""
     cache = kind()
     with pytest.raises(AssertionError, match=sentence):
         check_cache(lambda: cache, spoil=lambda: cache.entries.update(spoilt=CacheEntry(keys(), datetime.now(UTC))))
 
 
-def test_a_cache_of_one_process_is_caught_where_it_is_meant_for_several() -> None:
+def test_a_cache_for_one_process_is_reported() -> None:
     """check_cache reports a cache that does not work with several processes."""
     with pytest.raises(AssertionError, match=r"Drawer cannot be pickled \(TypeError\)"):
         check_cache(Drawer, processes=True)
@@ -614,7 +614,7 @@ def test_a_cache_of_one_process_is_caught_where_it_is_meant_for_several() -> Non
         check_cache(MemoryCache, processes=True)
 
 
-def test_a_cache_that_fails_in_another_process_is_caught(tmp_path: Path) -> None:
+def test_a_cache_that_fails_in_another_process_is_reported(tmp_path: Path) -> None:
     """check_cache reports a cache that fails in another process, without the output of that process."""
     with pytest.raises(AssertionError, match="Homebound does not work in another process"):
         check_cache(Homebound, processes=True)

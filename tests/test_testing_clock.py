@@ -11,7 +11,7 @@ from stskit.protocols import Clock
 from stskit.testing import ManualClock
 
 
-def test_time_passes_for_both_clocks() -> None:
+def test_advance_moves_both_clocks() -> None:
     """Advancing the clock moves both clocks by the given time."""
     clock = ManualClock(START)
     seconds = clock.monotonic()
@@ -20,7 +20,7 @@ def test_time_passes_for_both_clocks() -> None:
     assert (clock.now(), clock.monotonic()) == (START + timedelta(minutes=5), seconds + 300)
 
 
-def test_setting_the_wall_clock_leaves_the_other_one() -> None:
+def test_setting_the_wall_clock_does_not_change_the_monotonic_clock() -> None:
     """Setting the wall clock does not change the monotonic clock."""
     clock: Clock = ManualClock(START)
     seconds = clock.monotonic()
@@ -30,7 +30,7 @@ def test_setting_the_wall_clock_leaves_the_other_one() -> None:
         assert (clock.now(), clock.now().tzinfo, clock.monotonic()) == (START + span, UTC, seconds)
 
 
-def test_it_starts_at_the_present_in_whole_seconds() -> None:
+def test_it_starts_with_the_current_time_in_whole_seconds() -> None:
     """A ManualClock starts with the current time in whole seconds."""
     before = datetime.now(UTC).replace(microsecond=0)
     start = ManualClock().now()
@@ -38,7 +38,7 @@ def test_it_starts_at_the_present_in_whole_seconds() -> None:
     assert start.microsecond == 0
 
 
-def test_what_makes_no_sense_is_refused() -> None:
+def test_a_time_without_a_zone_is_refused() -> None:
     """A time without a zone and a negative span are errors."""
     with pytest.raises(ValueError, match="has no time zone"):
         ManualClock(datetime(2026, 11, 25))

@@ -137,7 +137,7 @@ def test_the_aws_cli_can_call_it(sts: FakeSTS, url: str) -> None:
     )
 
 
-def test_a_session_of_boto3_refreshes_itself_from_it(sts: FakeSTS, url: str) -> None:
+def test_a_refreshing_session_works_over_http(sts: FakeSTS, url: str) -> None:
     """A refreshing session works with the fake over HTTP."""
     recipe = AssumedRole(ROLE, source=Static(sts.user()), sts=BotocoreSTS(endpoint_url=url))
     session = recipe.to(Boto3Session("eu-central-1"))
@@ -146,7 +146,7 @@ def test_a_session_of_boto3_refreshes_itself_from_it(sts: FakeSTS, url: str) -> 
     assert [call.operation for call in sts.calls] == ["AssumeRole", "GetCallerIdentity"]
 
 
-def test_a_clock_that_is_moved_does_not_spoil_signatures() -> None:
+def test_a_moved_clock_does_not_affect_signatures() -> None:
     """A clock that was moved does not affect signatures, and does affect the expiration of sessions."""
     clock = ManualClock()
     sts = FakeSTS(clock=clock)
@@ -199,7 +199,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str, int, str]] = {
 
 @pytest.mark.case("P22")
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_aws_refuses_is_refused(sts: FakeSTS, url: str, name: str) -> None:
+def test_values_outside_the_model_are_refused(sts: FakeSTS, url: str, name: str) -> None:
     """The fake refuses values outside the limits of botocore's model."""
     method, change, code, status, says = REFUSED[name]
     usual = {} if method == "get_access_key_info" else NAMED
@@ -211,7 +211,7 @@ def test_what_aws_refuses_is_refused(sts: FakeSTS, url: str, name: str) -> None:
     assert sts.calls[-1].code == code
 
 
-def test_a_code_serves_once(sts: FakeSTS, url: str) -> None:
+def test_an_mfa_code_works_once(sts: FakeSTS, url: str) -> None:
     """An MFA code works once for all callers."""
     there = client(url, sts.user())
     code = {"SerialNumber": SERIAL, "TokenCode": "123456"}
@@ -230,7 +230,7 @@ def test_a_code_serves_once(sts: FakeSTS, url: str) -> None:
         ({"session_token": None}, "InvalidClientTokenId", "is invalid"),
     ],
 )
-def test_keys_that_are_not_quite_right_are_refused(
+def test_wrong_keys_are_refused_over_http(
     sts: FakeSTS, url: str, change: Mapping[str, Any], code: str, says: str
 ) -> None:
     """Wrong keys are refused over HTTP as in process."""
@@ -269,7 +269,7 @@ def posted(url: str, headers: Mapping[str, str], body: str, path: str = "/") -> 
 WHO = "Action=GetCallerIdentity&Version=2011-06-15"
 
 
-def test_a_signature_is_over_the_whole_request(sts: FakeSTS, url: str) -> None:
+def test_any_change_makes_a_signature_invalid(sts: FakeSTS, url: str) -> None:
     """A change of path, headers, body, day or service makes a signature invalid."""
     keys = sts.user()
     good = signed(url, keys, WHO)
@@ -293,7 +293,7 @@ def test_a_signature_is_over_the_whole_request(sts: FakeSTS, url: str) -> None:
     assert (status, "<Code>MissingAuthenticationToken</Code>" in text) == (403, True)
 
 
-def test_a_session_token_has_to_be_signed_too(sts: FakeSTS, url: str) -> None:
+def test_an_unsigned_session_token_is_refused(sts: FakeSTS, url: str) -> None:
     """A request with a session token that was not signed is refused."""
     session = sts.session_token(sts.user())
     bare = Credentials(session.access_key_id, session.secret_access_key)
@@ -302,7 +302,7 @@ def test_a_session_token_has_to_be_signed_too(sts: FakeSTS, url: str) -> None:
     assert (status, "must be a 'SignedHeader'" in text.replace("&apos;", "'")) == (403, True)
 
 
-def test_what_is_no_request_is_refused(sts: FakeSTS, url: str) -> None:
+def test_an_invalid_request_is_refused(sts: FakeSTS, url: str) -> None:
     """A request without a length, too long, without an operation or with another method is refused."""
     assert posted(url, {"Content-Length": "x"}, "")[0] == 411
     assert posted(url, {"Content-Length": "1000001"}, "")[0] == 413
@@ -382,7 +382,7 @@ REFUSALS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", REFUSALS)
-def test_a_refusal_is_the_same_error_in_process(sts: FakeSTS, url: str, name: str) -> None:
+def test_an_error_of_sts_is_the_same_in_process(sts: FakeSTS, url: str, name: str) -> None:
     """An error of STS is the same in process and over HTTP."""
     sts.roles[ROLE] = Trust("*:user/developer", max_duration=timedelta(hours=1))
     if name in ("token", "assertion", "signature"):
@@ -391,7 +391,7 @@ def test_a_refusal_is_the_same_error_in_process(sts: FakeSTS, url: str, name: st
     assert outcome(sts, proof, role) == outcome(BotocoreSTS(endpoint_url=url), proof, role)
 
 
-def test_botocore_tries_again_where_a_fault_passes(sts: FakeSTS, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_botocore_retries_after_a_temporary_fault(sts: FakeSTS, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Botocore retries after a fault that passes. Each attempt is a call to the fake."""
     monkeypatch.setattr(time, "sleep", lambda _seconds: None)
     sts.next(Throttle(), Drop())
@@ -403,7 +403,7 @@ def test_botocore_tries_again_where_a_fault_passes(sts: FakeSTS, url: str, monke
     assert (caught.value.attempts, sts.count()) == (3, 6)
 
 
-def test_no_secret_of_a_call_is_told(sts: FakeSTS, url: str) -> None:
+def test_no_error_contains_a_secret_of_the_call(sts: FakeSTS, url: str) -> None:
     """No error contains a secret of the call."""
     session = sts.exchange(sts.user(), Role(ROLE))
     sts.always(Refuse("AccessDenied", f"You sent {session.session_token}"))
@@ -416,7 +416,7 @@ def test_no_secret_of_a_call_is_told(sts: FakeSTS, url: str) -> None:
 # Coming and going -------------------------------------------------------------------------------------------------
 
 
-def test_many_callers_at_once_get_their_own(sts: FakeSTS, url: str) -> None:
+def test_many_callers_get_their_own_sessions(sts: FakeSTS, url: str) -> None:
     """Many callers at once get their own sessions."""
     there, user = BotocoreSTS(endpoint_url=url), sts.user()
     roles = [Role(ROLE, session_name=f"caller-{number}") for number in range(24)]
@@ -428,7 +428,7 @@ def test_many_callers_at_once_get_their_own(sts: FakeSTS, url: str) -> None:
     assert len({each.access_key_id for each in given}) == 24
 
 
-def test_a_server_that_closes_leaves_nothing(sts: FakeSTS) -> None:
+def test_a_closed_server_leaves_nothing(sts: FakeSTS) -> None:
     """After a server was closed, no thread, no port and no waiting request remains."""
     before = set(threading.enumerate())
     waiting: list[Exception] = []
@@ -454,7 +454,7 @@ def test_a_server_that_closes_leaves_nothing(sts: FakeSTS) -> None:
         socket.create_connection((host, int(port)))
 
 
-def test_a_caller_who_hangs_up_is_not_waited_for(sts: FakeSTS) -> None:
+def test_a_caller_that_disconnects_causes_no_message(sts: FakeSTS) -> None:
     """If a caller disconnects, the server continues without a message."""
     with sts.serve() as url:
         host, port = url.removeprefix("http://").split(":")
@@ -470,7 +470,7 @@ def test_a_caller_who_hangs_up_is_not_waited_for(sts: FakeSTS) -> None:
                 time.sleep(0.001)
 
 
-def test_two_servers_of_one_fake_share_all(sts: FakeSTS, url: str) -> None:
+def test_two_servers_of_one_fake_share_its_state(sts: FakeSTS, url: str) -> None:
     """Two servers of one fake share its state, and it can be served again."""
     with sts.serve() as other:
         assert other != url
@@ -487,7 +487,7 @@ class BrokenClock(ManualClock):
         raise ZeroDivisionError
 
 
-def test_an_error_of_the_server_itself_is_not_hidden(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_error_in_the_server_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
     """The traceback of an error in the server is on standard error."""
     sts = FakeSTS()
     broken = FakeSTS(clock=BrokenClock(), idp=sts.idp)

@@ -108,14 +108,14 @@ KEYS = TEXTS | st.sampled_from(["Tags.member.1.Key", "Tags.member.x", "Tags", "D
 @ONE_SERVER
 @pytest.mark.parametrize("operation", OPERATIONS)
 @given(form=st.dictionaries(KEYS, TEXTS))
-def test_any_form_is_refused(connection: HTTPConnection, operation: str, form: dict[str, str]) -> None:
+def test_any_form_is_an_error_of_sts(connection: HTTPConnection, operation: str, form: dict[str, str]) -> None:
     """Any form is an error of STS, and never a server error."""
     assert posted(connection, {**form, "Action": operation}) in (400, 403)
 
 
 @ONE_SERVER
 @given(text=st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"])))
-def test_botocore_reads_any_response_and_any_refusal(sts: FakeSTS, client: Any, text: str) -> None:
+def test_botocore_reads_any_response_of_the_fake(sts: FakeSTS, client: Any, text: str) -> None:
     """Botocore reads any response and any error of the fake."""
     clean = re.sub(r"[^\t\n -\ud7ff\ue000-\ufffd]", "", text)
     sts.user(clean, KEYS_OF_USER)

@@ -57,7 +57,7 @@ def sourced(folder: Path, command: str) -> str:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_shell_that_sources_the_file_is_in_another_aws(tmp_path: Path, number: int) -> None:
+def test_a_shell_that_sources_the_file_uses_the_practice_aws(tmp_path: Path, number: int) -> None:
     """A shell that sources the file uses the practice AWS. Both signals remove the folder."""
     folder = tmp_path / "a folder"
     with practising(str(folder)) as (process, said):
@@ -79,7 +79,7 @@ def test_a_shell_that_sources_the_file_is_in_another_aws(tmp_path: Path, number:
     assert not folder.exists()
 
 
-def test_every_source_of_the_tutorial_works_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_source_of_the_tutorial_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The SAML file, the token file and the profile of the practice AWS work."""
     practice = PracticeFolder(tmp_path / "practice", FakeSTS())
     with practice.sts.serve() as url, practice.reserved():
@@ -113,7 +113,9 @@ def test_the_proofs_are_renewed_every_minute(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["/dev/full", None])
-def test_it_runs_without_an_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str | None) -> None:
+def test_it_runs_with_a_closed_or_full_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str | None
+) -> None:
     """The practice AWS runs with a closed or full standard output."""
     if place and not Path(place).exists():
         pytest.skip(f"this system has no {place}")
@@ -134,7 +136,7 @@ def test_it_runs_without_an_output(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             stream.close()
 
 
-def test_a_folder_of_somebody_else_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_with_other_files_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A folder with other files, a link and a file are refused, and stay unchanged."""
     taken, link, file = tmp_path / "taken", tmp_path / "link", tmp_path / "file"
     taken.mkdir()
@@ -149,7 +151,7 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path: Path, capsys: pytest.Cap
     assert main([str(tmp_path / "no" / "such")]) == 1
 
 
-def test_a_folder_that_was_left_behind_is_taken_over(tmp_path: Path) -> None:
+def test_a_folder_that_remained_is_used_again(tmp_path: Path) -> None:
     """A folder that remained after a kill, or is empty, is used again. Other files and the folder then stay."""
     folder = tmp_path / "practice"
     folder.mkdir(0o755)
@@ -167,7 +169,7 @@ def test_a_folder_that_was_left_behind_is_taken_over(tmp_path: Path) -> None:
     assert [file.name for file in folder.iterdir()] == ["mine"]
 
 
-def test_a_folder_that_another_practice_aws_uses_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_of_a_running_practice_aws_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A second practice AWS refuses the folder of a running one, and changes no file in it."""
     folder = tmp_path / "practice"
     with practising(str(folder)):
@@ -177,7 +179,7 @@ def test_a_folder_that_another_practice_aws_uses_is_refused(tmp_path: Path, caps
         assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
 
 
-def test_a_folder_that_was_removed_ends_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_removed_folder_stops_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """If the folder is removed, the practice AWS stops with a message."""
     folder = tmp_path / "practice"
 
@@ -190,7 +192,7 @@ def test_a_folder_that_was_removed_ends_it(tmp_path: Path, capsys: pytest.Captur
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["one", "two"]])
-def test_another_use_is_told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_arguments_print_the_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Wrong arguments print the usage in one line."""
     assert main(arguments) == 2
     assert capsys.readouterr().err.startswith("usage: python -m stskit.testing [FOLDER]")
@@ -206,7 +208,7 @@ def test_the_package_can_be_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert caught.value.code == 2
 
 
-def test_main_ends_by_a_signal_in_this_process_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_main_ends_by_a_signal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """In this process, main ends by a signal and restores the handlers."""
     monkeypatch.chdir(tmp_path)
     before = signal.getsignal(signal.SIGTERM)
@@ -225,7 +227,7 @@ def test_main_ends_by_a_signal_in_this_process_too(monkeypatch: pytest.MonkeyPat
     assert not Path("practice").exists()
 
 
-def test_main_leaves_files_that_are_yours(
+def test_main_keeps_other_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Main keeps other files in the folder, and says so."""

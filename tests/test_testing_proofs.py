@@ -42,7 +42,7 @@ def verified(response: str, idp: IdentityProvider = IDP) -> Any:
     return found.signed_xml
 
 
-def test_the_certificate_is_the_one_of_the_key_set() -> None:
+def test_the_certificate_has_the_key_of_the_key_set() -> None:
     """The certificate has the key of the key set, and is valid long enough."""
     certificate = x509.load_pem_x509_certificate(IDP.certificate.encode())
     keys: Any = IDP.jwks()["keys"]
@@ -54,7 +54,7 @@ def test_the_certificate_is_the_one_of_the_key_set() -> None:
 
 
 @pytest.mark.case("P22")
-def test_a_saml_response_is_one_for_others() -> None:
+def test_signxml_verifies_a_saml_response() -> None:
     """A verifier (signxml) verifies a SAML response of the test kit, and stskit reads the requested content."""
     idp = IdentityProvider("https://other.example", name="other", clock=ManualClock(START))
     response = idp.saml_response(
@@ -80,7 +80,7 @@ def test_a_saml_response_is_one_for_others() -> None:
     )
 
 
-def test_times_and_attributes_can_be_ordered_one_by_one() -> None:
+def test_times_and_attributes_can_be_chosen() -> None:
     """Times and attributes can be chosen, and None omits an attribute."""
     later = START + timedelta(hours=1)
     response = IDP.saml_response(
@@ -94,7 +94,7 @@ def test_times_and_attributes_can_be_ordered_one_by_one() -> None:
 
 @settings(max_examples=50)
 @given(TEXTS, TEXTS, TEXTS)
-def test_any_text_comes_out_as_it_went_in(subject: str, key: str, value: str) -> None:
+def test_any_text_is_signed_and_read_unchanged(subject: str, key: str, value: str) -> None:
     """Any text in elements and attributes is signed and read without a change."""
     response = IDP.saml_response(roles=[ROLE], subject=subject, attributes={f"PrincipalTag:{key}": value})
     verified(response)
@@ -113,7 +113,7 @@ def test_text_that_xml_cannot_hold_is_refused() -> None:
 
 
 @pytest.mark.parametrize("flaw", [flaw for flaw in get_args(Flaw) if flaw not in ("tampered", "wrong key", "unsigned")])
-def test_a_saml_response_with_a_flaw_is_valid_otherwise(flaw: Flaw) -> None:
+def test_a_saml_response_with_a_flaw_is_otherwise_valid(flaw: Flaw) -> None:
     """A response with a wrong time or audience is signed and otherwise valid."""
     response = IDP.saml_response(roles=[ROLE], flaw=flaw)
     read = SAMLAssertion(response)
@@ -128,7 +128,7 @@ def test_a_saml_response_with_a_flaw_is_valid_otherwise(flaw: Flaw) -> None:
 @pytest.mark.parametrize(
     ("flaw", "error"), [("tampered", InvalidDigest), ("wrong key", InvalidSignature), ("unsigned", InvalidInput)]
 )
-def test_a_saml_response_without_a_valid_signature_is_refused_by_others(flaw: Flaw, error: type[Exception]) -> None:
+def test_a_response_without_a_valid_signature_is_refused_by_verifiers(flaw: Flaw, error: type[Exception]) -> None:
     """Verifiers refuse a response without a valid signature."""
     response = IDP.saml_response(roles=[ROLE], flaw=flaw)
     with pytest.raises(error):
@@ -177,7 +177,7 @@ def test_a_signature_that_was_changed_is_refused(name: str) -> None:
 
 
 @pytest.mark.case("P22")
-def test_a_token_is_one_for_others() -> None:
+def test_pyjwt_verifies_a_token() -> None:
     """PyJWT verifies a token of the test kit with the key set, and stskit reads the requested content."""
     idp = IdentityProvider(clock=ManualClock())
     token = idp.oidc_token(
@@ -203,7 +203,7 @@ def test_a_token_is_one_for_others() -> None:
         "unsigned": jwt.InvalidAlgorithmError,
     }.items(),
 )
-def test_a_token_with_a_flaw_has_that_one_for_others(flaw: Flaw, error: type[Exception]) -> None:
+def test_a_flawed_token_raises_its_error_in_pyjwt(flaw: Flaw, error: type[Exception]) -> None:
     """PyJWT raises the error of the flaw."""
     idp = IdentityProvider()
     keys: Any = idp.jwks()["keys"]
@@ -262,7 +262,7 @@ print("fine")
 
 
 @pytest.mark.case("P23")
-def test_only_signed_proofs_need_the_extra() -> None:
+def test_only_signed_proofs_import_the_extra() -> None:
     """Only signed proofs import the packages of the extra."""
     done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("fine\n", "")

@@ -69,7 +69,7 @@ def plugin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> l
 
 
 @pytest.mark.case("P22")
-def test_the_fixtures_are_there_without_any_import(
+def test_pytest_finds_the_fixtures(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, plugin: list[str]
 ) -> None:
     """Pytest finds the fixtures, and stskit_aws points code to the fake and restores the environment."""
@@ -84,7 +84,7 @@ def test_the_fixtures_are_there_without_any_import(
     assert all(name in shown for name in ("stskit_clock", "stskit_idp", "stskit_sts", "stskit_aws"))
 
 
-def test_boto3_may_come_in_with_the_test(
+def test_the_default_session_of_boto3_is_removed(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, plugin: list[str]
 ) -> None:
     """If a test imports boto3, its default session is removed afterwards."""
@@ -105,7 +105,7 @@ def test_boto3_may_come_in_with_the_test(
     result.assert_outcomes(passed=2)
 
 
-def test_nothing_of_stskit_is_loaded_for_a_run_without_its_fixtures(pytester: pytest.Pytester) -> None:
+def test_a_run_without_fixtures_loads_nothing_of_stskit(pytester: pytest.Pytester) -> None:
     """A run without its fixtures loads no module of stskit."""
     pytester.makepyfile("""
         import sys
@@ -119,7 +119,7 @@ def test_nothing_of_stskit_is_loaded_for_a_run_without_its_fixtures(pytester: py
 
 
 @IN_SOURCE_TREE
-def test_the_installed_plugin_is_the_one_of_the_source_tree() -> None:
+def test_the_installed_plugin_is_current() -> None:
     """The installed plugin is equal to that of the source tree. If not, run pip install -e . again."""
     (found,) = entry_points(group="pytest11", name="stskit")
     installed = found.load().__file__
@@ -130,7 +130,7 @@ def test_the_installed_plugin_is_the_one_of_the_source_tree() -> None:
 @pytest.mark.parametrize(
     "module", ["pytest_stskit", pytest.param("stskit.testing.pytest_plugin", marks=IN_SOURCE_TREE)]
 )
-def test_a_comparison_names_the_attributes_that_differ(module: str) -> None:
+def test_a_failed_comparison_names_the_attributes(module: str) -> None:
     """A failed comparison of values of stskit names the attributes that differ, with masks."""
     compare = import_module(module).pytest_assertrepr_compare
     keys = Credentials("AKIA", "canary")
@@ -191,7 +191,7 @@ CONTAINERS: dict[str, tuple[Callable[[Any], object], str]] = {
 
 @pytest.mark.case("P46")
 @pytest.mark.parametrize("name", CONTAINERS)
-def test_a_container_of_secrets_is_compared_by_masks(name: str) -> None:
+def test_a_failed_comparison_of_containers_is_masked(name: str) -> None:
     """A failed comparison of containers with secrets shows masks and the parts that differ."""
     make, differing = CONTAINERS[name]
     shown = compare()("==", make(ONE), make(TWO))
@@ -199,14 +199,14 @@ def test_a_container_of_secrets_is_compared_by_masks(name: str) -> None:
     assert (f"they differ in: {differing}" in "\n".join(shown)) if differing else len(shown) == 1
 
 
-def test_a_text_that_holds_a_secret_is_masked_too() -> None:
+def test_a_text_that_contains_a_secret_is_masked() -> None:
     """A text that contains a secret is masked. Short secrets are not."""
     shown = compare()("in", f"x{ONE.secret_access_key}x", [ONE.secret_access_key])
     assert shown == ["'x***x' in [Secret('***')]"]
     assert compare()("==", "ab", [Credentials("AKIA", "a")])[0].startswith("'ab' == [<Credentials AKIA: ")
 
 
-def test_other_comparisons_stay_as_pytest_shows_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_comparisons_are_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other comparisons are shown as pytest shows them."""
     assert compare()("==", [Profile("a")], [Profile("b")]) is None
     assert compare()("==", [sys], [pytest]) is None
@@ -214,7 +214,7 @@ def test_other_comparisons_stay_as_pytest_shows_them(monkeypatch: pytest.MonkeyP
     assert compare()("==", ONE, TWO) is None
 
 
-def test_a_container_in_itself_is_compared_once() -> None:
+def test_a_container_that_contains_itself_is_compared_once() -> None:
     """A container that contains itself is compared once."""
     left: list[object] = [ONE]
     right: list[object] = [TWO]
@@ -273,7 +273,7 @@ def test_no_runner_shows_a_secret_letter_by_letter(
     assert "canary" not in result.stdout.str()
 
 
-def test_the_kit_loads_botocore_with_the_first_call() -> None:
+def test_the_test_kit_loads_botocore_with_the_first_call() -> None:
     """The test kit loads botocore with the first call."""
     code = (
         "import sys, stskit.testing; print([name for name in ('botocore', 'boto3', 'pytest') if name in sys.modules])"

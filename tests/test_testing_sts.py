@@ -69,14 +69,14 @@ def refusal(sts: FakeSTS, proof: Proof, role: Role) -> STSError:
 # What it gives ----------------------------------------------------------------------------------------------------
 
 
-def test_a_first_test_is_three_lines() -> None:
+def test_every_role_exists_in_a_new_fake() -> None:
     """In a new FakeSTS, every role exists, and a caller with keys of user() can assume it."""
     sts = FakeSTS()
     credentials = assume(ROLE, source=Static(sts.user()), sts=sts)
     assert credentials.account_id == "123456789012"
 
 
-def test_it_is_all_that_an_sts_is() -> None:
+def test_fake_sts_fulfils_the_protocols() -> None:
     """FakeSTS fulfils the protocols of stskit."""
     sts: STS = FakeSTS()
     operations: STSOperations = FakeSTS()
@@ -85,7 +85,7 @@ def test_it_is_all_that_an_sts_is() -> None:
     assert one.identity != other.identity
 
 
-def test_a_session_is_as_those_of_aws(sts: FakeSTS) -> None:
+def test_a_session_has_the_form_of_aws(sts: FakeSTS) -> None:
     """A session has a key, an ARN, an ID and an expiration as in AWS."""
     role = Role(ROLE, session_name="me", tags={"team": "blue"}, source_identity="alice", duration=900)
     one, two = (sts.exchange(sts.user(), role) for _ in range(2))
@@ -106,7 +106,7 @@ def test_a_session_is_as_those_of_aws(sts: FakeSTS) -> None:
     assert (who.arn, who.account, who.user_id) == (one.assumed_role_arn, "123456789012", one.assumed_role_id)
 
 
-def test_a_user_is_as_those_of_aws(sts: FakeSTS) -> None:
+def test_a_user_has_the_form_of_aws(sts: FakeSTS) -> None:
     """A user has the same ID for all its keys, and keys can be added and removed."""
     keys = Credentials("AKIAIOSFODNN7EXAMPLE", "canary")
     assert sts.user("bob", keys) is keys
@@ -119,7 +119,7 @@ def test_a_user_is_as_those_of_aws(sts: FakeSTS) -> None:
     assert refusal(sts, keys, Role(ROLE)).code == "InvalidClientTokenId"
 
 
-def test_what_a_saml_response_says_comes_back(sts: FakeSTS) -> None:
+def test_the_response_to_a_saml_assertion_has_its_content(sts: FakeSTS) -> None:
     """The response to a SAML assertion has its content."""
     given = sts.exchange(
         saml(
@@ -142,13 +142,13 @@ def test_what_a_saml_response_says_comes_back(sts: FakeSTS) -> None:
     assert ended.expiration == START + timedelta(minutes=20)
 
 
-def test_what_a_token_says_comes_back(sts: FakeSTS) -> None:
+def test_the_response_to_a_token_has_its_content(sts: FakeSTS) -> None:
     """The response to a token has its content, with the known one of several audiences."""
     given = sts.exchange(token(sts, subject="bob", audience=["x", "sts.amazonaws.com"]), Role(ROLE))
     assert (given.subject, given.issuer, given.audience) == ("bob", "https://idp.example.com", "sts.amazonaws.com")
 
 
-def test_a_users_session_lasts_twelve_hours_or_as_asked(sts: FakeSTS) -> None:
+def test_a_session_of_a_user_lasts_twelve_hours_by_default(sts: FakeSTS) -> None:
     """A session of a user lasts twelve hours, or the given time."""
     user = sts.user()
     given = sts.session_token(user)
@@ -161,7 +161,7 @@ def test_a_users_session_lasts_twelve_hours_or_as_asked(sts: FakeSTS) -> None:
     assert "Cannot call GetSessionToken with session credentials" in str(caught.value)
 
 
-def test_a_token_has_the_size_that_was_asked_for(sts: FakeSTS) -> None:
+def test_a_session_token_has_at_least_the_given_size(sts: FakeSTS) -> None:
     """A session token has at least the given size."""
     model = create_loader().load_service_model("sts", "service-2")
     shape: Any = ServiceModel(model, "sts").operation_model("AssumeRole").input_shape
@@ -192,9 +192,7 @@ def test_accounts_and_partitions_are_those_of_the_role() -> None:
         "no token": (lambda keys: evolve(keys, session_token=None), "InvalidClientTokenId"),
     }.values(),
 )
-def test_keys_that_are_not_quite_right_are_refused(
-    sts: FakeSTS, change: Callable[[Credentials], Credentials], code: str
-) -> None:
+def test_wrong_keys_are_refused(sts: FakeSTS, change: Callable[[Credentials], Credentials], code: str) -> None:
     """Wrong keys are refused with the code of AWS and status 403, without a secret."""
     session = sts.exchange(sts.user(), Role(ROLE))
     error = refusal(sts, change(session), Role(ROLE))
@@ -207,7 +205,7 @@ def test_keys_that_are_not_quite_right_are_refused(
     assert str(session.secret_access_key) not in text
 
 
-def test_a_session_ends_by_the_clock_of_the_fake(sts: FakeSTS, clock: ManualClock) -> None:
+def test_a_session_expires_by_the_clock_of_the_fake(sts: FakeSTS, clock: ManualClock) -> None:
     """A session expires by the clock of the fake, to the second."""
     session = sts.exchange(sts.user(), Role(ROLE))
     clock.advance(timedelta(hours=1, seconds=-1))
@@ -244,7 +242,7 @@ def test_a_saml_response_that_aws_would_refuse_is_refused(sts: FakeSTS, name: st
     assert says in str(error)
 
 
-def test_a_saml_response_is_good_for_five_minutes(sts: FakeSTS, clock: ManualClock) -> None:
+def test_a_saml_response_is_accepted_for_five_minutes(sts: FakeSTS, clock: ManualClock) -> None:
     """A SAML response is accepted for five minutes after its issue time."""
     proof = saml(sts, not_on_or_after=START + timedelta(hours=1))
     clock.advance(timedelta(minutes=5, seconds=-1))
@@ -254,14 +252,14 @@ def test_a_saml_response_is_good_for_five_minutes(sts: FakeSTS, clock: ManualClo
 
 
 @pytest.mark.parametrize("text", ["AAAA", "PHhtbC8+", "canary!canary", "/////w=="])
-def test_what_is_no_saml_response_is_refused(sts: FakeSTS, text: str) -> None:
+def test_text_that_is_not_a_saml_response_is_refused(sts: FakeSTS, text: str) -> None:
     """Text that is not a SAML response is refused."""
     error = refusal(sts, SAMLAssertion(text, sts.idp.provider_arn(ROLE)), Role(ROLE))
     assert (error.code, error.http_status) == ("InvalidIdentityToken", 400)
     assert "invalid SAML response" in str(error)
 
 
-def test_a_role_that_is_not_offered_is_refused_on_both_sides(sts: FakeSTS) -> None:
+def test_stskit_and_the_fake_refuse_a_role_that_is_not_offered(sts: FakeSTS) -> None:
     """Both stskit and the fake refuse a role that is not offered."""
     proof = saml(sts)
     with pytest.raises(RoleNotOffered):
@@ -309,7 +307,7 @@ def test_a_token_that_aws_would_refuse_is_refused(sts: FakeSTS, name: str) -> No
 
 
 @pytest.mark.parametrize("text", ["opaque", "a.b.c", "e30.e30.", "W10.W10.x", "aa.b", "....", "%%%%.e30.x"])
-def test_what_is_no_token_is_refused(sts: FakeSTS, text: str) -> None:
+def test_text_that_is_not_a_token_is_refused(sts: FakeSTS, text: str) -> None:
     """Text that is not a token is refused."""
     error = refusal(sts, WebIdentityToken(text), Role(ROLE))
     assert (error.code, "is not a valid JWT" in str(error)) == ("InvalidIdentityToken", True)
@@ -325,7 +323,7 @@ def test_a_token_must_name_the_key_and_its_algorithm(sts: FakeSTS, header: dict[
     assert "signature is invalid" in str(refusal(sts, WebIdentityToken(signed), Role(ROLE)))
 
 
-def test_a_token_without_nbf_counts_from_iat(sts: FakeSTS) -> None:
+def test_a_token_without_nbf_is_valid_from_iat(sts: FakeSTS) -> None:
     """A token without nbf is valid from iat. Values that are not numbers are ignored."""
     late = int((START + timedelta(hours=1)).timestamp())
     assert refusal(sts, token(sts, claims={"nbf": None, "iat": late}), Role(ROLE)).code == "InvalidIdentityToken"
@@ -335,7 +333,7 @@ def test_a_token_without_nbf_counts_from_iat(sts: FakeSTS) -> None:
 # Limits -----------------------------------------------------------------------------------------------------------
 
 
-def test_the_longest_session_is_the_roles(sts: FakeSTS) -> None:
+def test_a_session_lasts_at_most_the_maximum_of_the_role(sts: FakeSTS) -> None:
     """A session lasts at most the maximum of the role."""
     sts.roles[ROLE] = Trust(max_duration=timedelta(minutes=30))
     error = refusal(sts, sts.user(), Role(ROLE, duration=1801))
@@ -358,14 +356,14 @@ def test_a_chained_role_lasts_an_hour_at_most(sts: FakeSTS) -> None:
 
 
 @pytest.mark.parametrize("policy", ["no json", "[]", "{}", "[" * 5000])
-def test_a_policy_that_is_none_is_refused(sts: FakeSTS, policy: str) -> None:
+def test_an_invalid_policy_is_refused(sts: FakeSTS, policy: str) -> None:
     """An invalid policy is refused, and a valid one is accepted."""
     error = refusal(sts, sts.user(), Role(ROLE, policy=policy))
     assert (error.code, error.http_status) == ("MalformedPolicyDocument", 400)
     assert sts.exchange(sts.user(), Role(ROLE, policy={"Statement": []}, policy_arns=[f"{ROLE}x"])).packed_policy_size
 
 
-def test_policies_and_tags_have_to_fit(sts: FakeSTS) -> None:
+def test_policies_and_tags_must_fit_into_the_packed_size(sts: FakeSTS) -> None:
     """Policies and tags together, with transitive tags, must fit into the packed size."""
     import secrets
 
@@ -382,7 +380,7 @@ def test_policies_and_tags_have_to_fit(sts: FakeSTS) -> None:
     assert refusal(sts, hub, Role(ROLE, tags=tags("b"))).code == "PackedPolicyTooLarge"
 
 
-def test_tags_that_contradict_are_refused(sts: FakeSTS) -> None:
+def test_a_changed_transitive_tag_is_refused(sts: FakeSTS) -> None:
     """A tag that changes a transitive tag is refused."""
     hub = sts.exchange(sts.user(), Role(HUB, tags={"a": "1", "b": "2"}, transitive_tag_keys=["a"]))
     assert refusal(sts, hub, Role(ROLE, tags={"a": "1"})).code == "InvalidParameterValue"
@@ -399,7 +397,7 @@ def denied(sts: FakeSTS, proof: Proof, role: Role) -> str:
     return str(error)
 
 
-def test_a_role_that_does_not_exist_is_denied_as_one_that_does_not_trust(sts: FakeSTS) -> None:
+def test_a_missing_role_is_refused_like_an_untrusted_caller(sts: FakeSTS) -> None:
     """A missing role and an untrusted caller get the same error."""
     sts.roles.update({ROLE: None, HUB: Trust(callers=())})
     for arn in (ROLE, HUB):
@@ -414,7 +412,7 @@ def test_a_role_that_does_not_exist_is_denied_as_one_that_does_not_trust(sts: Fa
     assert denied(strict, strict.user(), Role(ROLE))
 
 
-def test_callers_are_named_by_patterns(sts: FakeSTS) -> None:
+def test_callers_are_matched_by_patterns(sts: FakeSTS) -> None:
     """Callers are matched by patterns of users, roles, sessions, SAML providers and issuers."""
     sts.roles[ROLE] = Trust(["*:user/alice", HUB])
     assert sts.exchange(sts.user("alice"), Role(ROLE))
@@ -441,7 +439,7 @@ def test_callers_are_named_by_patterns(sts: FakeSTS) -> None:
         (Trust(mfa=True), {"mfa": MFA(SERIAL, lambda _: "123456")}),
     ],
 )
-def test_what_a_role_asks_for_has_to_come(sts: FakeSTS, trust: Trust, options: dict[str, Any]) -> None:
+def test_the_conditions_of_a_role_apply(sts: FakeSTS, trust: Trust, options: dict[str, Any]) -> None:
     """A role with conditions is denied without them, and allowed with them."""
     sts.roles[ROLE] = trust
     assert denied(sts, sts.user(), Role(ROLE))
@@ -450,7 +448,7 @@ def test_what_a_role_asks_for_has_to_come(sts: FakeSTS, trust: Trust, options: d
     assert "canary" not in repr(trust)
 
 
-def test_the_limits_themselves_are_taken(sts: FakeSTS) -> None:
+def test_values_at_the_limits_are_accepted(sts: FakeSTS) -> None:
     """Values exactly at the limits are accepted."""
     sts.roles[ROLE] = Trust(max_duration=timedelta(hours=2))
     policies = [f"arn:aws:iam::aws:policy/P{number}" for number in range(10)]
@@ -461,7 +459,7 @@ def test_the_limits_themselves_are_taken(sts: FakeSTS) -> None:
         assert refusal(sts, sts.user(), Role(ROLE)).code == "SignatureDoesNotMatch"
 
 
-def test_a_proof_counts_from_the_moment_it_says_until_just_before_its_end(sts: FakeSTS, clock: ManualClock) -> None:
+def test_a_proof_is_valid_until_its_expiration(sts: FakeSTS, clock: ManualClock) -> None:
     """A proof is valid from its first second until just before its expiration."""
     now, later = clock.now(), clock.now() + timedelta(seconds=1)
     early: list[Proof] = [
@@ -477,7 +475,7 @@ def test_a_proof_counts_from_the_moment_it_says_until_just_before_its_end(sts: F
     assert refusal(sts, brief, Role(ROLE)).code == "ExpiredToken"
 
 
-def test_what_an_assertion_brings_along_counts(sts: FakeSTS) -> None:
+def test_tags_and_source_identity_of_an_assertion_are_used(sts: FakeSTS) -> None:
     """Tags and source identity of an assertion are used."""
     sts.roles[ROLE] = Trust(tags=["team"], source_identity=True)
     assert sts.exchange(saml(sts, attributes={"PrincipalTag:Team": "x", "SourceIdentity": "bob"}), Role(ROLE))
@@ -487,7 +485,7 @@ def test_what_an_assertion_brings_along_counts(sts: FakeSTS) -> None:
         assert 'Source Identity must match [a-zA-Z_0-9+=,.@-]{2,64} and not begin with "aws:"' in str(error)
 
 
-def test_transitive_tags_and_source_identity_go_along_a_chain(sts: FakeSTS) -> None:
+def test_transitive_tags_and_source_identity_are_passed_along(sts: FakeSTS) -> None:
     """Transitive tags and the source identity are passed along a chain."""
     sts.roles[ROLE] = Trust(tags=["team"], source_identity=True)
     tags = {"team": "blue", "stays": "here"}
@@ -498,7 +496,7 @@ def test_transitive_tags_and_source_identity_go_along_a_chain(sts: FakeSTS) -> N
     assert "sts:TagSession" in denied(sts, hub, Role(ROLE))
 
 
-def test_one_code_serves_for_a_session(sts: FakeSTS) -> None:
+def test_one_code_is_enough_for_a_session(sts: FakeSTS) -> None:
     """One MFA code is enough for a session, and all its calls are authenticated."""
     sts.roles[ROLE] = Trust(mfa=True)
     user = sts.user()
@@ -507,7 +505,7 @@ def test_one_code_serves_for_a_session(sts: FakeSTS) -> None:
     assert denied(sts, user, Role(ROLE))
 
 
-def test_a_session_of_a_role_knows_nothing_of_codes(sts: FakeSTS) -> None:
+def test_a_session_of_a_role_has_no_mfa(sts: FakeSTS) -> None:
     """A session of a role is not authenticated with MFA."""
     sts.roles[ROLE] = sts.roles[HUB] = Trust(mfa=True)
     session = SessionToken(Static(sts.user()), MFA(SERIAL, "654322"), sts=sts).fetch()
@@ -520,7 +518,7 @@ def test_a_session_of_a_role_knows_nothing_of_codes(sts: FakeSTS) -> None:
 
 
 @pytest.mark.case("P22")
-def test_faults_come_one_for_each_call(sts: FakeSTS) -> None:
+def test_each_fault_of_next_applies_to_one_call(sts: FakeSTS) -> None:
     """Each fault of next() applies to one call. None is a call without a fault."""
     user = sts.user()
     sts.next(Throttle(), None, Throttle("Slow down"))
@@ -532,7 +530,7 @@ def test_faults_come_one_for_each_call(sts: FakeSTS) -> None:
     assert [call.code for call in sts.calls] == ["Throttling", None, "Throttling", None]
 
 
-def test_a_fault_may_last_until_told_otherwise(sts: FakeSTS) -> None:
+def test_a_fault_of_always_lasts_until_it_is_removed(sts: FakeSTS) -> None:
     """A fault of always() lasts until it is removed. Faults of next() come first."""
     user = sts.user()
     sts.always(Refuse("IDPCommunicationErrorException", "Try again", 400))
@@ -555,7 +553,7 @@ def test_a_fault_may_last_until_told_otherwise(sts: FakeSTS) -> None:
         (Incomplete("Credentials"), "answer"),
     ],
 )
-def test_no_usable_answer_is_unavailable(sts: FakeSTS, fault: Any, kind: str) -> None:
+def test_each_invalid_response_has_the_kind_of_http(sts: FakeSTS, fault: Any, kind: str) -> None:
     """Each invalid response is an STSUnavailable of the same kind as over HTTP."""
     user = sts.user()
     sts.next(fault)
@@ -565,7 +563,7 @@ def test_no_usable_answer_is_unavailable(sts: FakeSTS, fault: Any, kind: str) ->
     assert sts.calls[-1].fault == fault
 
 
-def test_a_field_that_is_missing_is_one_that_nobody_needs(sts: FakeSTS) -> None:
+def test_a_missing_field_that_is_not_needed_is_no_error(sts: FakeSTS) -> None:
     """A missing field that is not needed causes no error."""
     user = sts.user()
     sts.next(Incomplete("AssumedRoleUser"), Incomplete("Arn"), GiveExpired())
@@ -575,7 +573,7 @@ def test_a_field_that_is_missing_is_one_that_nobody_needs(sts: FakeSTS) -> None:
     assert sts.caller_identity(user)
 
 
-def test_a_clock_that_is_off_shows(sts: FakeSTS) -> None:
+def test_clock_off_changes_the_expirations(sts: FakeSTS) -> None:
     """ClockOff changes the expirations, the expiry checks and the signature times."""
     user = sts.user()
     session = sts.exchange(user, Role(ROLE))
@@ -595,7 +593,7 @@ def test_a_clock_that_is_off_shows(sts: FakeSTS) -> None:
     assert sts.caller_identity(session)
 
 
-def test_a_refresh_that_fails_keeps_what_is_valid(sts: FakeSTS, clock: ManualClock) -> None:
+def test_a_failed_refresh_keeps_valid_credentials(sts: FakeSTS, clock: ManualClock) -> None:
     """A failed refresh keeps valid credentials, which the test kit shows without waiting."""
     cached = Cached(AssumedRole(ROLE, source=Static(sts.user()), sts=sts), clock=clock)
     first = cached.fetch()
@@ -610,7 +608,7 @@ def test_a_refresh_that_fails_keeps_what_is_valid(sts: FakeSTS, clock: ManualClo
 # Calls ------------------------------------------------------------------------------------------------------------
 
 
-def test_calls_are_remembered_without_showing_secrets(sts: FakeSTS) -> None:
+def test_recorded_calls_show_no_secrets(sts: FakeSTS) -> None:
     """A FakeSTS records calls. Secrets in them can be compared, and no repr shows them."""
     user = sts.user("alice")
     role = Role(ROLE, session_name="me", external_id="canary-id", mfa=MFA(SERIAL, "777888"), tags={"a": "b"})
@@ -630,7 +628,7 @@ def test_calls_are_remembered_without_showing_secrets(sts: FakeSTS) -> None:
     assert repr(sts) == "FakeSTS(account='123456789012', calls=2)"
 
 
-def test_contexts_are_remembered_without_showing_secrets(sts: FakeSTS) -> None:
+def test_recorded_context_assertions_are_masked(sts: FakeSTS) -> None:
     """The context assertions of recorded calls are masked."""
     context = ProvidedContext(ROLE, Secret("canary-context"))
     sts.exchange(sts.user(), Role(ROLE, provided_contexts=[context]))
@@ -639,7 +637,7 @@ def test_contexts_are_remembered_without_showing_secrets(sts: FakeSTS) -> None:
     assert "canary" not in repr(sts.calls)
 
 
-def test_what_stskit_refuses_itself_is_no_call(sts: FakeSTS) -> None:
+def test_a_call_that_stskit_refuses_is_not_recorded(sts: FakeSTS) -> None:
     """A call that stskit rejects is not recorded."""
     with pytest.raises(RoleError, match="external_id cannot be used with"):
         sts.exchange(token(sts), Role(ROLE, external_id="id"))

@@ -25,7 +25,7 @@ def taken(tree: ast.AST) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.case("P17")
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(EXAMPLE)))
-def test_it_uses_public_names_only(path: Path) -> None:
+def test_the_example_imports_public_names_only(path: Path) -> None:
     """The example package imports only public names of stskit."""
     text = path.read_text()
     assert "stskit._" not in text
@@ -33,7 +33,7 @@ def test_it_uses_public_names_only(path: Path) -> None:
         assert not name or name in importlib.import_module(module).__all__, f"{module}.{name}"
 
 
-def test_it_is_checked_as_a_source_a_sink_and_a_cache() -> None:
+def test_the_example_uses_all_three_checks() -> None:
     """The tests of the example package use all three checks."""
     found = {each for path in FILES for each in taken(ast.parse(path.read_text()))}
     assert {("stskit.testing", f"check_{part}") for part in ("source", "sink", "cache")} <= found

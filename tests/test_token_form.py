@@ -69,7 +69,7 @@ def token_file(folder: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize(("text", "what"), MISTAKES)
-def test_what_is_not_a_token_is_refused_by_name(text: str, what: str, tmp_path: Path) -> None:
+def test_text_that_is_not_a_token_is_refused_by_name(text: str, what: str, tmp_path: Path) -> None:
     """Text that is not a token is refused by its name, without a call."""
     sts = FakeSTS()
     with pytest.raises(ProofInvalid) as caught:
@@ -82,7 +82,7 @@ def test_what_is_not_a_token_is_refused_by_name(text: str, what: str, tmp_path: 
 
 
 @pytest.mark.parametrize("text", ['"canary"', "[]", '{"a": 1}', "null"])
-def test_a_field_of_json_is_judged_alike(text: str, tmp_path: Path) -> None:
+def test_a_json_field_is_checked_like_a_file(text: str, tmp_path: Path) -> None:
     """A JSON field is checked like a file."""
     with pytest.raises(ProofInvalid, match="contains (a text in quotes|JSON|the word 'null')"):
         OIDCTokenFile(token_file(tmp_path, json.dumps({"t": text})), json_field="t").fetch()
@@ -103,7 +103,7 @@ def test_a_field_of_json_is_judged_alike(text: str, tmp_path: Path) -> None:
         "ZXlKcanary",
     ],
 )
-def test_an_opaque_token_is_still_sent(token: str, tmp_path: Path) -> None:
+def test_an_opaque_token_is_sent(token: str, tmp_path: Path) -> None:
     """An opaque token is sent."""
     with pytest.warns(StskitWarning, match="not a JSON Web Token"):
         assert OIDCTokenFile(token_file(tmp_path, token)).fetch().value == token

@@ -49,7 +49,7 @@ def processes_of(folder: Path) -> Iterator[int]:
 
 
 @pytest.mark.case("P37")
-def test_it_does_the_main_job(scratch: Path, home: Path) -> None:
+def test_the_tour_uses_three_proofs_and_three_sinks(scratch: Path, home: Path) -> None:
     """The tour uses three proofs and three sinks, and refreshes, also in a hostile environment."""
     (home / ".aws").mkdir()
     (home / ".aws" / "credentials").write_text("[default]\naws_access_key_id = MINE\n")
@@ -63,14 +63,14 @@ def test_it_does_the_main_job(scratch: Path, home: Path) -> None:
     assert list(scratch.iterdir()) == []
 
 
-def test_sts_asks_the_identity_provider(aws: LocalAWS, scratch: Path) -> None:
+def test_seaweedfs_verifies_the_token_with_the_provider(aws: LocalAWS, scratch: Path) -> None:
     """SeaweedFS verifies the token with the keys of the identity provider, and the tour shows the request."""
     if not aws.has_seaweedfs:
         pytest.skip("SeaweedFS has no wheel for this platform, and moto verifies nothing")
     assert "GET /jwks" in tour().stdout
 
 
-def test_it_goes_on_without_seaweedfs(scratch: Path) -> None:
+def test_without_seaweedfs_the_tour_uses_moto(scratch: Path) -> None:
     """Without SeaweedFS, the tour uses moto and says so."""
     done = tour("--without-seaweedfs")
     assert (done.returncode, done.stderr) == (0, "")
@@ -80,7 +80,7 @@ def test_it_goes_on_without_seaweedfs(scratch: Path) -> None:
 
 @pytest.mark.case("P38")
 @pytest.mark.parametrize("proof", ["--profile", "--saml-file", "--token-file"])
-def test_it_does_the_same_with_a_role_of_ones_own(
+def test_the_tour_works_with_a_role_of_the_user(
     proof: str, aws: LocalAWS, base: Credentials, scratch: Path, tmp_path: Path, home: Path
 ) -> None:
     """With a role of the user, the tour uses each kind of proof, and changes no file of the user."""
@@ -150,7 +150,7 @@ os.execv(sys.argv[1], sys.argv[1:])
         (signal.SIGTERM, 1),
     ],
 )
-def test_an_interrupted_tour_leaves_nothing_behind(number: signal.Signals, lines: int, scratch: Path) -> None:
+def test_an_interrupted_tour_leaves_nothing(number: signal.Signals, lines: int, scratch: Path) -> None:
     """After a signal at any moment, no server and no folder of the tour remains."""
     if not Path("/proc/self/environ").exists():
         pytest.skip("needs /proc to look for processes that are left")

@@ -49,7 +49,7 @@ def is_free(path: str) -> bool:
 
 @pytest.mark.case("P104")
 @pytest.mark.parametrize("problem", [None, ValueError, KeyboardInterrupt])
-def test_the_lock_ends_with_the_block_and_its_file_too(path: str, problem: type[BaseException] | None) -> None:
+def test_the_lock_file_is_removed_at_the_end(path: str, problem: type[BaseException] | None) -> None:
     """The lock and its file are removed at the end of the block, also after an exception."""
     try:
         with hold(path, 0):
@@ -63,7 +63,7 @@ def test_the_lock_ends_with_the_block_and_its_file_too(path: str, problem: type[
     assert is_free(path)
 
 
-def test_a_waiter_gets_the_lock_when_the_holder_has_finished(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_waiting_process_gets_the_lock(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A waiting process gets the lock, and does not use the removed file."""
     first = hold(path, 0)
     first.__enter__()
@@ -74,7 +74,7 @@ def test_a_waiter_gets_the_lock_when_the_holder_has_finished(path: str, monkeypa
     assert not os.path.exists(path)
 
 
-def test_a_removed_file_that_is_locked_is_not_the_lock(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_locks_a_removed_file_starts_again(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that locks a removed file starts again."""
     real = fcntl.flock
     opened: list[int] = []
@@ -92,7 +92,7 @@ def test_a_removed_file_that_is_locked_is_not_the_lock(path: str, monkeypatch: p
         assert not is_free(path)
 
 
-def test_a_waiter_gives_up_in_time(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wait_for_a_lock_ends_with_an_error(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The wait for a lock ends with an error that names the path."""
     time = SteppingTime(monkeypatch)
     with hold(path, 0), pytest.raises(TimeoutError, match="another process holds the lock"), hold(path, 7):
@@ -101,7 +101,7 @@ def test_a_waiter_gives_up_in_time(path: str, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("kind", ["folder", "link"])
-def test_only_a_file_is_a_lock(path: str, kind: str) -> None:
+def test_a_link_is_not_a_lock(path: str, kind: str) -> None:
     """A link is not a lock, and its target is not created."""
     if kind == "folder":
         os.mkdir(path)
@@ -112,7 +112,7 @@ def test_only_a_file_is_a_lock(path: str, kind: str) -> None:
     assert os.listdir(os.path.dirname(path)) == ["x.lock"]
 
 
-def test_a_file_system_without_locks_says_so(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_locks_is_an_error(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file system without locks raises the error of the system, and no file stays open."""
 
     def fail(*_: object) -> None:
@@ -123,7 +123,7 @@ def test_a_file_system_without_locks_says_so(path: str, monkeypatch: pytest.Monk
         pytest.fail("it was locked")
 
 
-def test_what_a_dead_process_left_is_removed_and_a_held_lock_is_not(path: str) -> None:
+def test_lock_files_of_dead_processes_are_removed(path: str) -> None:
     """Lock files of dead processes are removed, and locked ones are not."""
     victim = Path(path).with_name("victim")
     victim.touch()
@@ -140,7 +140,7 @@ def test_what_a_dead_process_left_is_removed_and_a_held_lock_is_not(path: str) -
 
 
 @pytest.mark.case("P102")
-def test_a_process_that_is_killed_frees_the_lock(path: str) -> None:
+def test_the_lock_of_a_killed_process_is_free(path: str) -> None:
     """The lock of a killed process is free, and the next process removes its file."""
     code = f"from stskit._io.transient_locks import hold\nwith hold({path!r}, 0): print('held', flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
@@ -164,7 +164,7 @@ def test_every_umask_gives_a_file_of_mode_0600(path: str, umask: int) -> None:
         os.umask(before)
 
 
-def test_a_forked_child_holds_nothing_and_frees_nothing(path: str) -> None:
+def test_a_forked_child_neither_holds_nor_releases_the_lock(path: str) -> None:
     """A forked child does not hold or release the lock of its parent."""
     with hold(path, 0):
         child = os.fork()

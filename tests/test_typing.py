@@ -16,7 +16,7 @@ def checked(*paths: Path, cache: Path) -> str:
 
 
 @pytest.mark.case("P21", "P36")
-def test_right_use_has_right_types_and_wrong_use_is_an_error(tmp_path: Path) -> None:
+def test_correct_code_passes_mypy_and_wrong_code_does_not(tmp_path: Path) -> None:
     """Correct code passes mypy, and each marked line of wrong.py is an error."""
     assert checked(TYPING / "right.py", TYPING / "wrong.py", cache=tmp_path).startswith("Success")
 

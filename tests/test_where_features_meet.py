@@ -44,7 +44,7 @@ def clock() -> ManualClock:
 
 
 @pytest.mark.parametrize("kept_in", ["memory", "file"])
-def test_a_cached_in_a_cached_does_not_wait_for_itself(clock: ManualClock, tmp_path: Path, kept_in: str) -> None:
+def test_a_cached_of_a_cached_does_not_block(clock: ManualClock, tmp_path: Path, kept_in: str) -> None:
     """A Cached of a Cached with the same cache entry does not block."""
     cache = MemoryCache() if kept_in == "memory" else FileCache(tmp_path / "cache", lock_timeout=3600)
     sts = FakeSTS(clock=clock)
@@ -56,7 +56,7 @@ def test_a_cached_in_a_cached_does_not_wait_for_itself(clock: ManualClock, tmp_p
         clock.advance(timedelta(hours=2))
 
 
-def test_two_entries_in_one_refresh_are_locked_each(clock: ManualClock) -> None:
+def test_a_hub_and_its_role_have_separate_locks(clock: ManualClock) -> None:
     """A hub and its role have separate entries and locks in one refresh."""
     sts, locked = FakeSTS(clock=clock), []
 
@@ -94,7 +94,7 @@ class Wrapper:
         return self.inner.exchange(proof, role)  # type: ignore[attr-defined,no-any-return]
 
 
-def test_a_wrapper_that_passes_on_unknown_attributes_is_not_left_out(clock: ManualClock) -> None:
+def test_a_wrapper_that_passes_attributes_on_stays_in_use(clock: ManualClock) -> None:
     """A wrapper that passes unknown attributes on stays in use."""
     sts = FakeSTS(clock=clock)
     wrapped = Wrapper(AssumedRole.through(HUB, TARGET, source=Static(sts.user()), sts=sts))
@@ -102,7 +102,7 @@ def test_a_wrapper_that_passes_on_unknown_attributes_is_not_left_out(clock: Manu
     assert wrapped.calls == 1
 
 
-def test_a_wrapper_of_an_sts_makes_each_call_for_a_named_profile_too() -> None:
+def test_a_wrapper_of_an_sts_makes_each_call_of_a_named_profile() -> None:
     class Configurable(FakeSTS):
         def with_profile(self, _profile: str) -> FakeSTS:
             return FakeSTS()
@@ -143,7 +143,7 @@ class Returning:
 
 
 @pytest.mark.parametrize("found", ["text", b"", {}, 0, Mock()], ids=["text", "bytes", "dict", "zero", "mock"])
-def test_what_a_cache_returns_in_place_of_an_entry_costs_nobody_credentials(clock: ManualClock, found: object) -> None:
+def test_another_type_from_a_cache_causes_a_warning(clock: ManualClock, found: object) -> None:
     """If a cache returns another type, a warning names the type, and the credentials are fetched."""
     keys = credentials(clock, hours=1)
     with pytest.warns(
@@ -152,7 +152,7 @@ def test_what_a_cache_returns_in_place_of_an_entry_costs_nobody_credentials(cloc
         assert Cached(ScriptedSource(keys), Returning(found), clock=clock).fetch() is keys
 
 
-def test_an_entry_that_expired_before_it_came_is_not_used(clock: ManualClock) -> None:
+def test_an_entry_of_a_wrong_clock_is_not_used(clock: ManualClock) -> None:
     """A cache entry that was written by a wrong clock is not used."""
     found = CacheEntry(credentials(clock, minutes=1), clock.now() + timedelta(minutes=4))
     keys = credentials(clock, hours=1)
@@ -169,7 +169,7 @@ def test_an_empty_key_is_an_error() -> None:
 # Listeners -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_listener_may_read_expired_credentials(clock: ManualClock) -> None:
+def test_a_listener_can_read_expired_credentials(clock: ManualClock) -> None:
     """A listener can read expired credentials, and gets no event for its own reads."""
     heard: list[str] = []
 
@@ -202,7 +202,7 @@ def test_a_new_session_token_under_the_same_key_id_counts_as_new_credentials(clo
     assert cached.fetch().session_token == "b"
 
 
-def test_refused_credentials_need_a_refresh_however_long_they_are_valid(clock: ManualClock) -> None:
+def test_refused_credentials_are_refreshed(clock: ManualClock) -> None:
     """Refused credentials are refreshed, however long they are valid."""
     cached = Cached(ScriptedSource(lambda: credentials(clock, hours=1)), clock=clock)
     live: Any = cached.to(BotocoreSession("us-east-1")).get_credentials()
@@ -218,7 +218,7 @@ def test_refused_credentials_need_a_refresh_however_long_they_are_valid(clock: M
     assert live.refresh_needed(refresh_in=61)
 
 
-def test_a_body_that_was_sent_from_its_middle_is_not_sent_again(clock: ManualClock) -> None:
+def test_a_body_sent_from_its_middle_is_not_repeated(clock: ManualClock) -> None:
     """A request whose body was sent from its middle is not repeated."""
     refusals = _Refusals(Cached(ScriptedSource(lambda: credentials(clock, hours=1)), clock=clock))
     key_id = refusals._cached.fetch().access_key_id
@@ -235,7 +235,7 @@ def test_a_body_that_was_sent_from_its_middle_is_not_sent_again(clock: ManualClo
         assert refusals.retry_with_new_key(answer, SimpleNamespace(error_shapes=()), sent) == pause
 
 
-def test_a_reader_waits_where_the_credentials_expire_during_the_refresh_of_another_thread() -> None:
+def test_a_reader_waits_if_credentials_expire_during_a_refresh() -> None:
     """A reader waits if the credentials expire during the refresh of another thread."""
     clock = ManualClock(START)
     entered, go = threading.Event(), threading.Event()
@@ -286,7 +286,7 @@ class Configured:
 
 
 @pytest.mark.parametrize("wrap", [lambda source: source, Cached], ids=["profile", "cached"])
-def test_the_endpoint_of_a_named_profile_counts_for_a_fleet(
+def test_the_endpoint_of_a_named_profile_applies_to_a_fleet(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wrap: Callable[[Profile], Any]
 ) -> None:
     """The endpoint of a named profile applies to assume_all."""
@@ -297,7 +297,7 @@ def test_the_endpoint_of_a_named_profile_counts_for_a_fleet(
     assert used == ["base", "base"]
 
 
-def test_a_fleet_replaces_the_key_of_its_hub_that_sts_refuses(clock: ManualClock) -> None:
+def test_a_fleet_replaces_a_refused_key_of_its_hub_once(clock: ManualClock) -> None:
     """assume_all replaces a refused key of its hub once for all roles."""
     sts = FakeSTS(clock=clock)
     hub = Cached(AssumedRole(HUB, source=Static(sts.user()), sts=sts), clock=clock)
@@ -316,7 +316,7 @@ def test_a_fleet_replaces_the_key_of_its_hub_that_sts_refuses(clock: ManualClock
 
 
 @pytest.mark.parametrize("proof", ["credentials", "token", "fresh hub"])
-def test_a_fleet_whose_key_cannot_be_replaced_has_the_refusal_in_each_outcome(clock: ManualClock, proof: str) -> None:
+def test_a_fleet_with_a_refused_key_has_the_error_in_each_outcome(clock: ManualClock, proof: str) -> None:
     sts = FakeSTS(clock=clock)
     source: Any = {
         "credentials": Static(sts.user()),
@@ -332,7 +332,7 @@ def test_a_fleet_whose_key_cannot_be_replaced_has_the_refusal_in_each_outcome(cl
     assert [str(error) for error in errors] == ["refused", "refused"]
 
 
-def test_a_fleet_whose_thread_cannot_be_started_makes_no_more_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fleet_without_a_thread_makes_no_more_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     """If a thread of a fleet cannot be started, the other workers stop and make no more calls."""
     sts, start, started, release = FakeSTS(), threading.Thread.start, list[Any](), threading.Event()
 
@@ -403,7 +403,7 @@ def _class_of_error(recipe: AssumedRole) -> str:
 # Handlers of signals that make a call while the thread holds a lock --------------------------------------------------
 
 
-def test_a_handler_can_begin_an_exchange_while_its_thread_begins_one() -> None:
+def test_a_signal_handler_can_start_an_exchange() -> None:
     """A signal handler can start an exchange while its thread starts one."""
 
     class Over:
@@ -418,7 +418,7 @@ def test_a_handler_can_begin_an_exchange_while_its_thread_begins_one() -> None:
     assert _in_thread(interrupted) == "watched"
 
 
-def test_a_handler_can_read_a_kept_stream_while_its_thread_reads_it(tmp_path: Path) -> None:
+def test_a_signal_handler_can_read_a_kept_stream(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("content")
     stream = KeptStream()
     stream._data = b"content"

@@ -69,7 +69,7 @@ def test_a_url_that_leaves_this_machine_without_tls_is_refused(url: str) -> None
     "url",
     ["https://sts.example/", "HTTPS://sts.example", "http://127.0.0.1:1/", "http://[::1]:1/", "http://LOCALHOST./"],
 )
-def test_tls_and_this_machine_are_allowed(url: str) -> None:
+def test_tls_and_loopback_are_allowed(url: str) -> None:
     """TLS to any host, and a loopback address without TLS, are allowed."""
     check_url(url)
 
@@ -78,7 +78,7 @@ def test_tls_and_this_machine_are_allowed(url: str) -> None:
 @pytest.mark.parametrize(
     ("addresses", "error"), [(["127.0.0.1", "::1"], None), (["127.0.0.1", "10.0.0.1"], PlaintextError), ([], OSError)]
 )
-def test_a_localhost_name_counts_by_its_addresses(
+def test_a_localhost_name_is_judged_by_its_addresses(
     addresses: list[str], error: type[Exception] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A name that ends in .localhost is allowed if all its addresses are loopback addresses."""
@@ -97,7 +97,7 @@ def test_a_localhost_name_counts_by_its_addresses(
             check_url("http://sts.localhost:1/")
 
 
-def test_a_localhost_name_that_is_unknown_is_a_connection_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_localhost_name_is_a_connection_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """An unknown .localhost name is a connection error."""
 
     def unknown(*_: object, **__: object) -> object:
@@ -112,7 +112,7 @@ def test_a_localhost_name_that_is_unknown_is_a_connection_error(monkeypatch: pyt
 @pytest.mark.case("P50", "P126")
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY"])
 @pytest.mark.parametrize("proof", [WEB, KEYS], ids=["token", "keys"])
-def test_a_proof_for_this_machine_does_not_go_through_a_proxy(
+def test_a_proof_for_loopback_goes_through_no_proxy(
     proof: WebIdentityToken | Credentials, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A proof for this machine is not sent through a proxy, unless allow_http=True."""
@@ -166,7 +166,7 @@ def test_the_calls_of_a_profile_need_tls_too(
 
 
 @pytest.mark.case("P115")
-def test_the_calls_of_a_profile_go_to_the_region_of_aws_region(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_aws_region_applies_to_the_calls_of_a_profile(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """AWS_REGION applies to the calls of a profile."""
     hop(home)
     monkeypatch.setenv("AWS_REGION", "cn-north-1")
@@ -185,7 +185,7 @@ def test_the_calls_of_a_profile_go_to_the_region_of_aws_region(home: Path, monke
 
 @pytest.mark.case("P51", "P124")
 @pytest.mark.parametrize("where", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "ca_bundle"])
-def test_an_empty_ca_bundle_does_not_switch_tls_off(
+def test_an_empty_ca_bundle_does_not_switch_verification_off(
     where: str, home: Path, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An empty CA bundle setting does not switch verification off."""
@@ -249,7 +249,7 @@ CHUNKS = (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n
 
 @pytest.mark.case("P132", "P136")
 @pytest.mark.parametrize("answer", [HEADER, BODY, CHUNKS], ids=["header", "body", "chunks"])
-def test_a_server_that_drips_is_left_after_the_total_timeout(answer: tuple[bytes, bytes]) -> None:
+def test_a_slow_server_is_stopped_by_the_time_limit(answer: tuple[bytes, bytes]) -> None:
     """A server that sends one byte at a time is stopped by the time limit of the exchange."""
     with dripping(*answer) as (url, calls):
         sts = BotocoreSTS(endpoint_url=url, read_timeout=30, total_timeout=0.3)
@@ -261,7 +261,7 @@ def test_a_server_that_drips_is_left_after_the_total_timeout(answer: tuple[bytes
 
 
 @pytest.mark.case("P132")
-def test_a_server_that_drips_by_tls_is_left_too(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_tls_server_is_stopped_too(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A TLS server that sends one byte at a time is stopped too."""
     monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -274,7 +274,7 @@ def test_a_server_that_drips_by_tls_is_left_too(certificate: Path, monkeypatch: 
 
 
 @pytest.mark.case("P135")
-def test_a_profile_leaves_a_server_that_drips(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_limit_applies_to_a_profile(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The time limit applies to the calls of a profile too."""
     hop(home)
     monkeypatch.setattr(wire.guard, "__kwdefaults__", {"allow_http": False, "total_timeout": 0.3})
@@ -287,7 +287,7 @@ def test_a_profile_leaves_a_server_that_drips(home: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.case("P134")
 @pytest.mark.parametrize("total_timeout", [20, None])
-def test_a_longer_answer_than_one_megabyte_is_an_error(total_timeout: float | None) -> None:
+def test_a_response_over_one_megabyte_is_an_error(total_timeout: float | None) -> None:
     """A response of more than one megabyte is an error, without a further attempt."""
     with fake_server(Answer("a" * 5_000_000)) as server:
         sts = BotocoreSTS(endpoint_url=server.url, total_timeout=total_timeout)
@@ -297,7 +297,7 @@ def test_a_longer_answer_than_one_megabyte_is_an_error(total_timeout: float | No
         assert len(server.requests) == 1
 
 
-def test_a_connection_is_used_again_after_an_exchange() -> None:
+def test_exchanges_share_a_connection() -> None:
     """Exchanges share a connection, also after an error of STS."""
     with fake_server(granted, refused("AccessDenied"), granted) as server:
         sts = BotocoreSTS(endpoint_url=server.url, total_timeout=20)
@@ -307,7 +307,7 @@ def test_a_connection_is_used_again_after_an_exchange() -> None:
     assert len(server.connections) == 1
 
 
-def test_a_connection_that_serves_another_exchange_is_left_alone() -> None:
+def test_stopping_an_exchange_does_not_stop_the_next() -> None:
     """Stopping an exchange does not stop the next one on the same connection."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -329,7 +329,7 @@ class Interrupted(BaseException):
     """An exception of a signal handler."""
 
 
-def test_nothing_is_left_of_a_call_that_a_signal_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exception_of_a_signal_handler_leaves_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """After an exception of a signal handler, later requests of the thread are not limited."""
 
     def interrupt(*_args: object, **_options: object) -> None:
@@ -345,7 +345,7 @@ def test_nothing_is_left_of_a_call_that_a_signal_has_ended(monkeypatch: pytest.M
         assert wire._exchange_under_way() is None
 
 
-def test_a_stub_that_answers_before_the_call_ends_no_other_exchange() -> None:
+def test_a_stub_does_not_end_another_exchange() -> None:
     """A stub that answers before the call does not end another exchange."""
     session = Session()
     answer: Any = lambda **_: (Answered(), {"Account": "1"})  # noqa: E731 - the stub for a handler is of another type
@@ -362,7 +362,7 @@ class Answered:
 
 
 @pytest.mark.case("P128")
-def test_requests_outside_of_an_exchange_are_checked_and_bounded() -> None:
+def test_requests_outside_an_exchange_are_checked() -> None:
     """Requests outside an exchange are checked for TLS and size."""
     session = Session()
     wire.guard(session)
@@ -379,7 +379,7 @@ def test_requests_outside_of_an_exchange_are_checked_and_bounded() -> None:
 
 
 @pytest.mark.case("P136")
-def test_without_the_private_name_of_botocore_calls_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_work_without_the_private_name_of_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without botocore's private name, calls work without the limits of time and size."""
     make = URLLib3Session.__init__
 
@@ -392,7 +392,7 @@ def test_without_the_private_name_of_botocore_calls_work(monkeypatch: pytest.Mon
         assert BotocoreSTS(endpoint_url=server.url, connect_timeout=4).exchange(WEB, Role(ROLE)).access_key_id
 
 
-def test_a_forked_child_has_a_watchdog_of_its_own() -> None:
+def test_a_forked_child_has_its_own_watchdog() -> None:
     """A forked child has its own watchdog."""
     with dripping(*HEADER) as (url, _):
         sts = BotocoreSTS(endpoint_url=url, read_timeout=30, total_timeout=0.3)
@@ -441,7 +441,7 @@ def test_a_logger_of_a_newer_botocore_is_silent_too(caplog: pytest.LogCaptureFix
 # Shared clients --------------------------------------------------------------------------------------------------
 
 
-def test_a_mock_that_starts_later_is_used_after_close_clients() -> None:
+def test_after_close_clients_a_later_mock_is_used() -> None:
     """After close_clients, a mock that starts later is used."""
     from moto import mock_aws
 
@@ -457,7 +457,7 @@ def test_a_mock_that_starts_later_is_used_after_close_clients() -> None:
         assert len(server.connections) == 2
 
 
-def test_no_call_asks_the_instance_for_its_region(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_call_connects_to_the_metadata_service(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No call connects to the instance metadata service."""
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
     monkeypatch.setenv("AWS_DEFAULTS_MODE", "auto")

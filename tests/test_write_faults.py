@@ -95,7 +95,7 @@ def calls_of(writer: Writer) -> list[tuple[str, int]]:
 
 @pytest.mark.gate
 @pytest.mark.case("F6", "P3", "P67")
-def test_killed_at_any_system_call_it_leaves_a_whole_file(writer: Writer, file: Path) -> None:
+def test_a_kill_at_any_system_call_leaves_a_complete_file(writer: Writer, file: Path) -> None:
     """After a kill at any system call, the old or the new file is there, and the next write removes other files."""
     calls = [(name, number) for name, number in calls_of(writer) if name not in ("exit_group", "read")]
     killed = 0
@@ -112,7 +112,7 @@ def test_killed_at_any_system_call_it_leaves_a_whole_file(writer: Writer, file: 
 @pytest.mark.gate
 @pytest.mark.case("F7", "X14")
 @pytest.mark.parametrize("call", CALLS)
-def test_an_error_of_any_call_leaves_a_whole_file(call: str, writer: Writer, file: Path) -> None:
+def test_an_error_at_any_system_call_leaves_a_complete_file(call: str, writer: Writer, file: Path) -> None:
     """After each of seven errors at each system call, the file is complete and the error is typed."""
     times = [number for name, number in calls_of(writer) if name == call]
     assert times
@@ -132,7 +132,7 @@ def test_an_error_of_any_call_leaves_a_whole_file(call: str, writer: Writer, fil
 
 @pytest.mark.case("F8")
 @pytest.mark.parametrize("length", [0, 1, 100])
-def test_a_write_that_lies_about_its_length_is_noticed(length: int, writer: Writer, file: Path) -> None:
+def test_a_short_write_is_an_error(length: int, writer: Writer, file: Path) -> None:
     """A short write is an error, and the old file stays."""
     said = writer(
         "-e", "trace=write", "-e", f"inject=write:retval={length}:when=2"
@@ -142,7 +142,7 @@ def test_a_write_that_lies_about_its_length_is_noticed(length: int, writer: Writ
 
 
 @pytest.mark.case("P2")
-def test_a_write_makes_the_calls_that_it_needs_and_no_more(writer: Writer) -> None:
+def test_a_write_makes_only_the_calls_that_it_needs(writer: Writer) -> None:
     """A write makes one lock, one rename, two syncs, one read and one write."""
     names = [name for name, _ in calls_of(writer)]
     assert {name: names.count(name) for name in ("flock", "renameat", "fsync", "socket", "connect")} == {
@@ -156,7 +156,7 @@ def test_a_write_makes_the_calls_that_it_needs_and_no_more(writer: Writer) -> No
 
 @pytest.mark.gate
 @pytest.mark.case("F6")
-def test_two_thousand_kills_tear_and_lose_nothing(file: Path) -> None:
+def test_two_thousand_kills_lose_no_profile(file: Path) -> None:
     """After two thousand kills at random moments, no reported profile is lost."""
     done = subprocess.run(command(file, "kill", 2000), env=environment(), capture_output=True, text=True, check=True)
     torn, lost, left, written = map(int, done.stdout.split())
@@ -166,7 +166,7 @@ def test_two_thousand_kills_tear_and_lose_nothing(file: Path) -> None:
 
 
 @pytest.mark.case("F7")
-def test_a_limit_on_the_size_of_files_is_an_error_like_any_other(file: Path) -> None:
+def test_a_file_size_limit_is_a_sink_error(file: Path) -> None:
     """A limit of the file size is a SinkError."""
     code = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (40, 40)); sys.argv[1:] = sys.argv[1:]; "
     code += "from writing import write; print(write(sys.argv[1], 'dev'))"
@@ -184,7 +184,7 @@ def test_a_limit_on_the_size_of_files_is_an_error_like_any_other(file: Path) -> 
 
 
 @pytest.mark.case("F13")
-def test_an_immutable_file_is_told(file: Path) -> None:
+def test_an_immutable_file_is_an_error(file: Path) -> None:
     """The error for an immutable file says so."""
     needs("chattr")
     if subprocess.run(["chattr", "+i", file], capture_output=True, check=False).returncode:
@@ -198,7 +198,7 @@ def test_an_immutable_file_is_told(file: Path) -> None:
 
 
 @pytest.mark.case("F21")
-def test_a_file_that_is_mounted_on_its_own_is_told(file: Path) -> None:
+def test_a_file_that_is_a_mount_is_an_error(file: Path) -> None:
     """The error for a file that is a mount of its own says so."""
     needs("unshare")
     (file.parent.parent / "real").touch(0o600)
@@ -218,7 +218,7 @@ def test_a_file_that_is_mounted_on_its_own_is_told(file: Path) -> None:
 
 
 @pytest.mark.case("F14")
-def test_root_leaves_a_users_file_to_the_user(file: Path) -> None:
+def test_a_file_written_by_root_stays_with_its_owner(file: Path) -> None:
     """If root writes, the file stays with its owner, and a warning says so."""
     if os.geteuid() != 0:
         pytest.skip("only root can write for another user")
@@ -230,7 +230,7 @@ def test_root_leaves_a_users_file_to_the_user(file: Path) -> None:
     assert {each.stat().st_gid for each in file.parent.iterdir()} == {65534}
 
 
-def test_a_folder_that_cannot_be_written_is_told(file: Path) -> None:
+def test_a_folder_without_write_permission_is_an_error(file: Path) -> None:
     """A folder without write permission is a SinkError, and the file stays unchanged."""
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
@@ -271,7 +271,7 @@ def is_folder(descriptor: int) -> bool:
     return stat.S_ISDIR(os.stat(descriptor).st_mode)
 
 
-def test_a_folder_that_cannot_be_synchronised_is_a_warning(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_synchronised_causes_a_warning(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the folder cannot be synchronised, one warning for each file says so."""
     failing(monkeypatch, "fsync", is_folder)
     with pytest.warns(StskitWarning, match="was written, but a power failure may undo this") as caught:
@@ -281,7 +281,7 @@ def test_a_folder_that_cannot_be_synchronised_is_a_warning(file: Path, monkeypat
 
 
 @pytest.mark.parametrize("call", ["stat", "fstat", "close"])
-def test_nothing_raises_once_the_file_is_in_place(call: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_raises_after_the_last_rename(call: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the last rename, nothing raises."""
     rename = os.rename
 
@@ -299,9 +299,7 @@ def test_nothing_raises_once_the_file_is_in_place(call: str, file: Path, monkeyp
     assert folder_of(file) == ["config", "credentials"]
 
 
-def test_a_file_that_cannot_be_looked_at_before_publishing_is_an_error(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_cannot_be_examined_is_an_error(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the file cannot be examined before the rename, the error is a SinkError."""
     sync = os.fsync
 
@@ -356,7 +354,7 @@ Credentials("ASIANEW", "new/secret+", "newtoken==").to(CredentialsFile("dev", sy
 """
 
 
-def test_the_next_writer_removes_a_backup_that_a_kill_left_unfinished(file: Path) -> None:
+def test_the_next_write_removes_an_unfinished_backup(file: Path) -> None:
     """The next write removes an unfinished backup of a killed process, because it contains old keys."""
     assert subprocess.run([sys.executable, "-c", KILLED_BACKUP, file], check=False).returncode == -9
     assert len([name for name in folder_of(file) if name.startswith(".credentials.bak.")]) == 1
@@ -403,7 +401,7 @@ def shared() -> Iterator[Path]:
         yield Path(folder)
 
 
-def test_what_root_creates_in_a_users_home_belongs_to_the_user(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_created_by_root_belong_to_the_user(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files that root creates in the home of a user belong to the user."""
     os.chown(shared, 65534, 65534)
     monkeypatch.setenv("HOME", str(shared))
@@ -420,7 +418,7 @@ def test_what_root_creates_in_a_users_home_belongs_to_the_user(shared: Path, mon
     assert as_user(65534, lambda: SESSION.to(CredentialsFile("mine", region="eu-west-1"))) == ""
 
 
-def test_the_second_user_of_a_groups_file_can_write_it(shared: Path) -> None:
+def test_a_file_of_a_group_stays_with_the_group(shared: Path) -> None:
     """A file of a group stays with the group, and the second user can write it with a warning."""
     os.chown(shared, 0, 4242)
     shared.chmod(0o2770)
@@ -446,7 +444,7 @@ class SharedStatus:
         return getattr(self.real, name)
 
 
-def test_a_file_that_changes_its_owner_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_owner_causes_a_warning(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the owner of a file changes, a warning says so."""
     look, inode = os.fstat, file.stat().st_ino
 
@@ -468,7 +466,7 @@ def group_only(_descriptor: int, owner: int, _group: int) -> None:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
 
-def test_a_file_of_another_user_that_is_not_shared_is_not_taken_over(shared: Path) -> None:
+def test_a_file_of_another_user_is_refused(shared: Path) -> None:
     """A file of another user without a common group is refused."""
     os.chown(shared, 0, 4242)
     shared.chmod(0o2770)

@@ -48,7 +48,7 @@ for round in sys.stdin:
 
 @pytest.mark.gate
 @pytest.mark.case("F4")
-def test_sixteen_writers_lose_nothing_in_five_rounds(file: Path) -> None:
+def test_sixteen_writers_lose_no_profile(file: Path) -> None:
     """Sixteen writers of fifty profiles each lose none, and a reader always sees a complete file."""
     start = [sys.executable, "-c", WORKER, str(file)]
     writers = [
@@ -101,9 +101,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, step: str, others: list[Callable[
 
 @pytest.mark.case("F5", "F19", "P65")
 @pytest.mark.parametrize("step", ["fsync", "rename"])
-def test_what_another_program_writes_meanwhile_is_not_lost_and_does_not_lose_ours(
-    step: str, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_changes_of_another_program_are_kept(step: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If another program writes during a write of stskit, both changes are kept."""
     meanwhile(monkeypatch, step, [lambda: as_the_aws_cli(file, OTHER, "theirs")])
     SESSION.to(CredentialsFile("ours"))
@@ -111,9 +109,7 @@ def test_what_another_program_writes_meanwhile_is_not_lost_and_does_not_lose_our
 
 
 @pytest.mark.case("F19")
-def test_an_editor_that_replaces_the_file_meanwhile_keeps_its_change(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_change_by_an_editor_is_kept(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A change of an editor that replaces or removes the file is kept."""
 
     def replace() -> None:
@@ -130,7 +126,7 @@ def test_an_editor_that_replaces_the_file_meanwhile_keeps_its_change(
 
 
 @pytest.mark.case("F5", "P65")
-def test_what_another_program_has_lost_by_our_change_is_noticed(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_lost_during_the_rename_causes_a_warning(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If another program writes to the old file during the rename, a warning says so."""
     theirs = file.open("a")
     meanwhile(monkeypatch, "rename", [lambda: print("# lost", file=theirs, flush=True)])
@@ -162,7 +158,7 @@ def put(file: Path, text: str, *, age: float = 0) -> None:
 
 
 @pytest.mark.case("F5")
-def test_a_file_that_was_emptied_a_moment_ago_is_read_again(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_was_just_emptied_is_read_again(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that another program has just emptied is read again."""
     put(file, "")
     Pauses(monkeypatch, lambda: put(file, OTHER))
@@ -196,9 +192,7 @@ def half_written(file: Path, text: str, real: Callable[..., Any]) -> Callable[..
 
 
 @pytest.mark.parametrize("age", [0.06, 59, 61, 10**6, -1])
-def test_a_file_that_has_been_empty_for_a_while_is_written_at_once(
-    age: float, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_empty_file_is_written_at_once(age: float, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that has been empty for a while is written at once."""
     put(file, "", age=age)
     pauses = Pauses(monkeypatch)
@@ -207,7 +201,7 @@ def test_a_file_that_has_been_empty_for_a_while_is_written_at_once(
     assert raw_config_parse(str(file)).keys() == {"ours"}
 
 
-def test_a_file_that_was_just_made_empty_costs_one_pause(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_file_causes_one_pause(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty file costs one pause, and is then used as it is."""
     put(file, "")
     pauses = Pauses(monkeypatch)
@@ -215,7 +209,7 @@ def test_a_file_that_was_just_made_empty_costs_one_pause(file: Path, monkeypatch
     assert pauses.count == 1
 
 
-def test_what_stskit_has_just_written_costs_no_pause(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_just_written_by_stskit_causes_no_pause(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that stskit has just written is read without a pause."""
     pauses = Pauses(monkeypatch)
     for name in "abc":
@@ -225,9 +219,7 @@ def test_what_stskit_has_just_written_costs_no_pause(file: Path, monkeypatch: py
 
 @pytest.mark.case("F5")
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says who has a file open")
-def test_a_program_that_emptied_the_file_and_does_not_go_on_is_told(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_another_program_holds_empty_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If a program has emptied the file and holds it open, the write is refused."""
     pauses = Pauses(monkeypatch)
     with file.open("w") as theirs:
@@ -240,9 +232,7 @@ def test_a_program_that_emptied_the_file_and_does_not_go_on_is_told(
     assert sorted(raw_config_parse(str(file))) == ["other", "ours"]
 
 
-def test_a_program_that_changes_the_file_all_the_time_holds_nobody_up_for_ever(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_constant_changes_do_not_block_a_write(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that changes the file all the time does not block a write."""
     put(file, "")
     pauses = Pauses(monkeypatch, *[lambda: put(file, OTHER)] * 99)
@@ -253,9 +243,7 @@ def test_a_program_that_changes_the_file_all_the_time_holds_nobody_up_for_ever(
 
 
 @pytest.mark.case("F5")
-def test_the_aws_cli_that_writes_at_the_same_time_keeps_its_profiles(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_write_of_the_aws_cli_is_kept(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the AWS CLI writes at the same time, its profiles are kept."""
     emptied, paused = threading.Event(), threading.Event()
 
@@ -283,7 +271,7 @@ def test_the_aws_cli_that_writes_at_the_same_time_keeps_its_profiles(
     assert (sorted(found), found["other"]["aws_access_key_id"]) == (["other", "ours"], "AKIACLI")
 
 
-def test_a_file_that_never_rests_is_given_up(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_changes_constantly_is_an_error(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that changes constantly is an error after some attempts."""
 
     def more() -> None:
@@ -298,7 +286,7 @@ def test_a_file_that_never_rests_is_given_up(file: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.case("F6")
-def test_what_killed_writers_left_is_swept(file: Path) -> None:
+def test_a_write_removes_files_of_killed_writers(file: Path) -> None:
     """A write removes temporary files of killed writers: of its file at once, and of other files after an hour."""
     old = [
         f".credentials.stskit-{'a' * 16}.tmp",
@@ -314,7 +302,7 @@ def test_what_killed_writers_left_is_swept(file: Path) -> None:
 
 
 @pytest.mark.case("F18")
-def test_a_large_file_is_changed_in_little_memory(file: Path) -> None:
+def test_a_large_file_is_changed_with_little_memory(file: Path) -> None:
     """A file of ten megabytes is changed with less than a hundred megabytes of memory."""
     profile = "[p{}]\naws_access_key_id = ASIA\naws_secret_access_key = s\naws_session_token = " + "t" * 440 + "\n\n"
     file.write_text("".join(profile.format(number) for number in range(20_000)))

@@ -281,7 +281,7 @@ HINTS: dict[str, tuple[Callable[[], object], str]] = {
 
 
 @pytest.mark.parametrize("case", HINTS)
-def test_the_message_says_what_to_write(case: str) -> None:
+def test_the_message_for_a_common_mistake_says_what_to_write(case: str) -> None:
     """The error for a common mistake says what to write."""
     call, hint = HINTS[case]
     with pytest.raises(TypeError) as caught:
@@ -292,7 +292,7 @@ def test_the_message_says_what_to_write(case: str) -> None:
 @pytest.mark.parametrize(
     "secret", ["eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbg", "wJalrXUtnFEMI/K7MDENG/bPxRfiCY"]
 )
-def test_a_secret_is_never_quoted_by_a_hint(secret: str) -> None:
+def test_a_hint_never_quotes_a_secret(secret: str) -> None:
     """A hint repeats only short names, which cannot be secrets."""
     calls: list[Callable[[Any], object]] = [
         lambda value: assume(ROLE, source=value),
