@@ -92,7 +92,7 @@ def shared(secret: str, shown: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_possible_path_is_not_taken_for_a_secret(path: str) -> None:
+def test_a_possible_path_is_not_considered_a_secret(path: str) -> None:
     """A valid path is accepted, even if it is long or its folder has an unusual name."""
     assert path_text(path, ProofInvalid, remedy="") == path
 
@@ -127,7 +127,7 @@ def test_no_argument_quotes_a_secret(place: str, secret: str, home: Path) -> Non
     assert not shared(secret, f"{error!r}{error}{vars(error)}{shown_locals(error)}")
 
 
-def test_the_variable_that_holds_a_token_is_named() -> None:
+def test_the_variable_that_contains_a_token_is_named() -> None:
     """The error about a token in AWS_WEB_IDENTITY_TOKEN_FILE names this variable instead of an argument."""
     with pytest.raises(ProofInvalid, match="^AWS_WEB_IDENTITY_TOKEN_FILE must be the path") as caught:
         OIDCTokenFile.from_env({"AWS_WEB_IDENTITY_TOKEN_FILE": TOKEN})
@@ -152,7 +152,7 @@ def test_the_variable_that_holds_a_token_is_named() -> None:
     ],
 )
 @pytest.mark.parametrize("json", [False, True])
-def test_the_command_line_does_not_quote_it_either(
+def test_the_command_line_quotes_no_secret_either(
     words: list[str], secret: str, json: bool, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The command line does not quote a secret that is passed as a path; the message names a remedy."""
@@ -176,6 +176,6 @@ def test_a_path_that_was_not_expanded_is_refused(path: str) -> None:
         expanded(path, SinkError)
 
 
-def test_the_home_folder_is_filled_in(home: Path) -> None:
+def test_the_home_folder_is_expanded(home: Path) -> None:
     """A tilde at the start of a path is replaced by the home folder, as in a shell."""
     assert expanded("~/x", SinkError) == str(home / "x")

@@ -55,7 +55,7 @@ def test_another_server_gets_what_it_may_accept(attributes: dict[str, list[str]]
     assert len(server.requests) == 1, message
 
 
-def test_good_names_are_not_refused() -> None:
+def test_valid_names_are_not_refused() -> None:
     """Valid names pass with and without a source identity, and an encrypted assertion is left for AWS to check."""
     for attributes in (NAMED, NAMED | {"SourceIdentity": ["alice@example.com"]}):
         assertion(attributes).check_for_aws(900)

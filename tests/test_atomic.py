@@ -54,7 +54,7 @@ def open_descriptors() -> int:
 
 
 @pytest.mark.parametrize("limit", [len(OLD), len(OLD) + 1, 10**9])
-def test_a_file_within_the_limit_is_read_whole(target: Path, limit: int) -> None:
+def test_a_file_within_the_limit_is_read_completely(target: Path, limit: int) -> None:
     """A file is read completely if its size is at most the limit."""
     assert atomic.read(str(target), limit) == OLD
 
@@ -66,7 +66,7 @@ def test_a_file_over_the_limit_is_refused(target: Path) -> None:
     assert caught.value.errno == errno.EFBIG
 
 
-def test_a_file_that_grows_while_it_is_read_is_read_to_its_end(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_grows_during_the_read_is_read_completely(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that grows during the read is read to its new end, and is refused if it then exceeds the limit."""
     look = os.fstat
 
@@ -82,7 +82,7 @@ def test_a_file_that_grows_while_it_is_read_is_read_to_its_end(target: Path, mon
         atomic.read(str(target), len(OLD + NEW) + 1)
 
 
-def test_a_huge_file_is_not_read_to_its_end(target: Path) -> None:
+def test_a_huge_file_is_not_read_completely(target: Path) -> None:
     """Reading a sparse file of 8 TB stops at the limit."""
     os.truncate(target, 2**43)
     with pytest.raises(OSError, match="larger than 1,000 bytes"):
@@ -115,7 +115,7 @@ def test_a_file_that_is_not_regular_is_refused_immediately(tmp_path: Path, kind:
     assert open_descriptors() == before
 
 
-def test_a_file_that_is_replaced_during_the_read_is_read_as_it_was(
+def test_a_file_that_is_replaced_during_the_read_has_its_old_content(
     target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If a file is replaced during the read, the result is the old content, never a mixture."""
@@ -132,7 +132,7 @@ def test_a_file_that_is_replaced_during_the_read_is_read_as_it_was(
 
 
 @pytest.mark.parametrize("umask", [0, 0o022, 0o077, 0o777])
-def test_every_file_is_for_its_owner(tmp_path: Path, set_umask: Callable[[int], int], umask: int) -> None:
+def test_every_file_is_private(tmp_path: Path, set_umask: Callable[[int], int], umask: int) -> None:
     """With any umask, lock files and new files get mode 0600 and new folders get mode 0700."""
     set_umask(umask)
     folder = tmp_path / "a" / "b"
@@ -146,14 +146,14 @@ def test_every_file_is_for_its_owner(tmp_path: Path, set_umask: Callable[[int], 
 # replace ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_new_content_takes_the_place_of_the_old(target: Path) -> None:
+def test_the_new_content_replaces_the_old(target: Path) -> None:
     """After a write, the file has the new content only, and the folder has no other file."""
     replace(str(target), NEW)
     assert target.read_bytes() == NEW
     assert os.listdir(target.parent) == ["credentials"]
 
 
-def test_a_path_may_be_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_can_be_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A path can be relative; a bare file name means the working folder."""
     monkeypatch.chdir(tmp_path)
     atomic.make_folder("a/b")
@@ -255,7 +255,7 @@ def test_a_new_file_of_root_belongs_to_the_owner_of_the_folder(
 
 
 @pytest.mark.case("P48")
-def test_the_secret_is_only_ever_in_files_of_mode_600(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_secret_is_only_in_files_of_mode_600(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The temporary file is new, beside the target, with an unpredictable name, and has mode 0600 before any write."""
     target.chmod(0o644)
     write, seen = os.write, []
@@ -346,7 +346,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(
     assert open_descriptors() == before
 
 
-def test_a_failure_to_clean_up_does_not_hide_the_failure(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_cleanup_does_not_hide_the_failure(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the clean-up also fails, the error is the first failure."""
     monkeypatch.setattr(os, "rename", fails_with(errno.EROFS))
     monkeypatch.setattr(os, "unlink", fails_with(errno.EACCES))
@@ -407,7 +407,7 @@ def test_a_missing_folder_raises_file_not_found(tmp_path: Path) -> None:
 # make_folder ------------------------------------------------------------------------------------------------------
 
 
-def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
+def test_an_existing_folder_stays_unchanged(tmp_path: Path) -> None:
     """An existing folder keeps its mode."""
     tmp_path.chmod(0o755)
     atomic.make_folder(str(tmp_path))
@@ -482,7 +482,7 @@ def test_no_mode_or_owner_is_set_through_a_link_that_replaces_a_new_folder(
 
 
 @pytest.mark.debian
-def test_a_folder_with_content_is_not_given_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_with_content_keeps_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If a folder with content replaces the new folder, its owner does not change."""
     (tmp_path / "precious").mkdir(0o755)
     (tmp_path / "precious" / "file").touch()
@@ -492,9 +492,7 @@ def test_a_folder_with_content_is_not_given_away(tmp_path: Path, monkeypatch: py
     assert given == []
 
 
-def test_a_umask_without_rights_for_the_owner_makes_a_folder_that_can_be_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_with_any_umask_a_new_folder_can_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With umask 0777, a new folder still gets a mode with which its owner can use it."""
     real = os.open
 

@@ -49,12 +49,12 @@ def found(text: str) -> str:
 
 
 @pytest.mark.parametrize("how", ["text", "params", "page"])
-def test_a_har_file_is_read_however_the_body_was_kept(how: str) -> None:
+def test_a_har_file_is_read_in_each_form_of_its_body(how: str) -> None:
     """A response in a HAR file is found in the body as text, in its parameters, or in the page that posts it."""
     assert found(har({"request": {}}, post(FIRST, "2026-11-25T12:00:00.000Z", how=how))) == FIRST
 
 
-def test_parameters_may_be_decoded_already() -> None:
+def test_parameters_can_be_decoded_already() -> None:
     """Parameters in a HAR file can already be decoded, because browsers differ in this."""
     entry = post(FIRST, None, how="params")
     entry["request"]["postData"]["params"][1]["value"] = FIRST
@@ -75,7 +75,7 @@ def test_parameters_may_be_decoded_already() -> None:
     ],
     ids=["in order", "out of order", "zones", "no times", "no time", "another site", "page and post"],
 )
-def test_the_newest_that_went_to_aws_is_taken(entries: Sequence[object]) -> None:
+def test_the_newest_response_to_aws_is_used(entries: Sequence[object]) -> None:
     """The newest response to AWS is used, by its time. Then come responses to other hosts, and then pages."""
     assert found(har(*entries)) == SECOND
 
@@ -111,7 +111,7 @@ def test_other_logs_are_searched_for_the_field(kind: str) -> None:
     assert found(text) == FIRST
 
 
-def test_the_last_in_a_log_is_the_newest() -> None:
+def test_the_last_response_in_a_log_is_the_newest() -> None:
     """In a log without times, the last response is the newest, and the result says how many responses there are."""
     log = "\n".join(f"POST SAMLResponse={quote_plus(value)}&RelayState=" for value in (FIRST, THIRD, SECOND))
     assert found(log) == SECOND
@@ -143,7 +143,7 @@ def test_xml_is_not_searched_as_a_log() -> None:
         ("POST /saml SAMLResponse=&RelayState=canary-canary", "It contains no SAML response"),
     ],
 )
-def test_a_log_without_a_whole_response_is_refused(text: str, message: str) -> None:
+def test_a_log_without_a_complete_response_is_refused(text: str, message: str) -> None:
     """A log without a complete response is refused, with a remedy and without any content of the log."""
     with pytest.raises(ProofInvalid, match=message) as caught:
         found(text)
@@ -152,7 +152,7 @@ def test_a_log_without_a_whole_response_is_refused(text: str, message: str) -> N
 
 
 @pytest.mark.case("S30")
-def test_a_large_log_is_read_within_bounds(tmp_path: Path) -> None:
+def test_a_large_log_needs_bounded_time_and_memory(tmp_path: Path) -> None:
     """A log of 40 MB is read in 30 seconds and within 400 MB of memory."""
     filler = {"request": {"url": "https://x"}, "response": {"content": {"text": "x" * 100_000}}}
     path = tmp_path / "browser.har"

@@ -91,7 +91,7 @@ def test_a_written_entry_is_read_back(key: str, entry: CacheEntry) -> None:
 
 
 @given(st.text(), st.text(), entries())
-def test_it_is_read_for_its_own_key_alone(key: str, other: str, entry: CacheEntry) -> None:
+def test_an_entry_is_read_only_with_its_own_key(key: str, other: str, entry: CacheEntry) -> None:
     """An entry is read only for the key with which it was written."""
     assert (entry_from_bytes(other, entry_to_bytes(key, entry)) is None) == (key != other)
 
@@ -134,7 +134,7 @@ def test_other_bytes_and_json_are_read_as_none(data: bytes) -> None:
 
 
 @given(JSON, st.sampled_from(["version", "key", "since", "credentials"]))
-def test_a_part_of_any_kind_is_believed_only_where_it_fits(value: Any, name: str) -> None:
+def test_a_part_of_a_wrong_type_is_not_read(value: Any, name: str) -> None:
     """An entry with a part that does not fit is not read."""
     believed(json.dumps({**json.loads(DATA), name: value}).encode())
 
@@ -145,7 +145,7 @@ def test_a_part_of_any_kind_is_believed_only_where_it_fits(value: Any, name: str
 @example("9999-12-31T24:00:00Z", "expiration")
 @example("0001-01-01T00:00:00+23:59", "expiration")
 @example("2026-11-25T12:00:60Z", "expiration")
-def test_a_field_of_any_kind_is_believed_only_where_it_fits(value: Any, name: str) -> None:
+def test_a_field_of_a_wrong_type_is_not_read(value: Any, name: str) -> None:
     """An entry is read only if its fields have the right types: text, an integer for the policy size, a moment for the
     end.
     """

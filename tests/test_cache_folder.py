@@ -28,7 +28,7 @@ def file(home: Path) -> Path:
 
 
 @pytest.mark.case("P94")
-def test_it_is_created_once_for_its_user_alone(file: Path) -> None:
+def test_the_key_file_is_created_once_and_is_private(file: Path) -> None:
     """The first call creates 32 bytes with mode 0600 in a folder with mode 0700; later calls return the same bytes."""
     key = user_key()
     assert file.read_bytes() == key
@@ -41,7 +41,7 @@ def test_it_is_created_once_for_its_user_alone(file: Path) -> None:
     assert user_key() == key
 
 
-def test_eight_processes_at_once_agree(home: Path, file: Path) -> None:
+def test_eight_processes_use_the_same_key_file(home: Path, file: Path) -> None:
     """Eight processes that start at the same time all use the bytes in the file."""
     code = "import sys; from stskit._io.cache_folder import user_key; sys.stdin.read(1); print(user_key().hex())"
     children = [
@@ -88,7 +88,7 @@ def _no_folder(file: Path) -> None:
 
 @pytest.mark.case("P95")
 @pytest.mark.parametrize("spoil", [_broken, _shared, _link, _folder, _open_folder, _no_folder])
-def test_bytes_that_cannot_be_trusted_are_those_of_the_process(spoil: Callable[[Path], None], file: Path) -> None:
+def test_an_unsafe_key_file_is_replaced_by_random_bytes(spoil: Callable[[Path], None], file: Path) -> None:
     """If the file cannot be trusted, the process uses its own bytes until it ends, without an error."""
     file.parent.mkdir(parents=True, mode=0o700)
     spoil(file)
@@ -101,7 +101,7 @@ def test_bytes_that_cannot_be_trusted_are_those_of_the_process(spoil: Callable[[
 
 
 @pytest.mark.case("P95")
-def test_without_a_home_folder_the_process_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_home_folder_the_process_uses_random_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a home folder, the process uses its own bytes and creates no folder called ~."""
     monkeypatch.setenv("HOME", "")
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
@@ -111,7 +111,9 @@ def test_without_a_home_folder_the_process_has_its_own(monkeypatch: pytest.Monke
 
 
 @pytest.mark.case("P94")
-def test_another_users_bytes_make_other_keys(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_file_of_another_user_makes_other_keys(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another user's bytes make another cache key, so cache keys cannot be used to test guessed secrets."""
     source = Static(Credentials("AKIA", "secret"))
     mine = source.identity

@@ -233,7 +233,7 @@ def test_another_process_finds_the_same_identity() -> None:
         assert [tuple(each) for each in json.loads(done.stdout)] == list(recipes())
 
 
-def test_how_patiently_it_is_asked_makes_no_difference() -> None:
+def test_options_of_retries_do_not_change_the_identity() -> None:
     """Time-outs, traces and the waiting time for a new role do not change the identity."""
     usual = AssumedRole(ARN, source=BASE).identity
     for option, value in PATIENCE.items():
@@ -241,7 +241,7 @@ def test_how_patiently_it_is_asked_makes_no_difference() -> None:
     assert AssumedRole(ARN, source=BASE, wait_for_new_role=timedelta(seconds=9)).identity == usual
 
 
-def test_a_session_is_named_the_same_by_option_or_variable() -> None:
+def test_option_and_variable_of_a_session_name_are_the_same() -> None:
     """AWS_ROLE_SESSION_NAME has the same effect as the option, and has no effect on a role that has a session name."""
     named = AssumedRole(Role(ARN, session_name="alice"), source=BASE)
     without = AssumedRole(ARN, source=BASE)
@@ -294,7 +294,7 @@ def test_a_recipe_with_an_unnamed_source_has_no_identity() -> None:
 
 
 @pytest.mark.case("C1", "C2", "P49")
-def test_nothing_can_be_read_from_an_identity() -> None:
+def test_an_identity_contains_no_readable_data() -> None:
     """An identity is always 64 hexadecimal digits, so no key, token or external ID can be read from it."""
     for _, identity in recipes():
         assert re.fullmatch(HEXADECIMAL, identity or "")
@@ -325,7 +325,7 @@ def test_another_secret_or_token_makes_another_identity(home: Path) -> None:
     assert Static(same).identity == told[0]
 
 
-def test_the_parts_of_a_key_cannot_move_into_each_other() -> None:
+def test_the_parts_of_a_key_cannot_be_confused() -> None:
     """Each part of a key is encoded with its length and type, so two different lists of parts never have the same
     digest.
     """
@@ -364,7 +364,7 @@ def test_the_mfa_device_changes_the_identity_and_its_code_does_not(make: Callabl
 
 
 @pytest.mark.case("C1", "P27", "P85", "P96")
-def test_only_the_very_same_proof_has_the_same_identity(tmp_path: Path) -> None:
+def test_only_the_same_proof_has_the_same_identity(tmp_path: Path) -> None:
     """A token or assertion with a forged signature has another identity, because stskit verifies no signatures."""
     real, forged = token(CLAIMS), token(CLAIMS, signature="Zm9yZ2Vk")
     assert Static(real).identity == Static(token(CLAIMS)).identity != Static(forged).identity
@@ -526,7 +526,7 @@ def test_each_deciding_setting_of_a_profile_changes_its_identity(home: Path) -> 
 @pytest.mark.parametrize(
     "header", ["[profile dev]", '[profile "dev"]', "[profile 'dev']", "[profile  dev]"], ids=lambda header: header[8:-1]
 )
-def test_a_name_may_be_quoted_in_the_config_file(header: str, home: Path) -> None:
+def test_a_name_can_be_quoted_in_the_config_file(header: str, home: Path) -> None:
     """A quoted profile name in the config file is the same profile for stskit and botocore."""
     assert identity_with(home, f"{header}\n{keys('AKIA1')}") == identity_with(home, f"[profile dev]\n{keys('AKIA1')}")
     assert key_of_botocore("dev") == "AKIA1"
@@ -562,7 +562,7 @@ def test_the_default_profile_is_found_in_either_file(home: Path) -> None:
     assert identity_with(home, f"[default]\n{keys('AKIA2')}", name=None) not in {*told, None}
 
 
-def test_keys_in_the_credentials_file_go_before_those_in_the_config_file(home: Path) -> None:
+def test_keys_in_the_credentials_file_take_precedence(home: Path) -> None:
     """Keys in the credentials file have precedence, so unused keys in the config file do not change the identity."""
     told = [
         identity_with(home, f"[profile dev]\n{keys(unused)}", f"[dev]\n{keys(used)}")
@@ -572,7 +572,7 @@ def test_keys_in_the_credentials_file_go_before_those_in_the_config_file(home: P
 
 
 @pytest.mark.case("C1")
-def test_keys_in_the_environment_go_before_the_default_chain_and_not_before_a_name(home: Path) -> None:
+def test_keys_in_the_environment_apply_to_the_default_chain_only(home: Path) -> None:
     """Keys in the environment decide for the default chain but not for a profile that is named."""
     configure(home, credentials=f"[dev]\n{keys('AKIA1')}[default]\n{keys('AKIA2')}")
     named, ambient = Profile("dev").identity, Profile().identity
@@ -613,7 +613,7 @@ def test_files_named_by_variables_are_read(name: str | None, home: Path, tmp_pat
     assert len({usual, by_config, by_both, None}) == 4
 
 
-def test_a_role_by_the_keys_of_the_environment_is_their_owners(home: Path) -> None:
+def test_a_role_with_the_keys_of_the_environment_has_their_identity(home: Path) -> None:
     """With credential_source = Environment, the keys in the environment are part of the identity, also in a chain."""
     role = f"{DEV}credential_source = Environment\n"
     far = f"{DEV}source_profile = a\n[profile a]\nrole_arn = {ARN}2\ncredential_source = Environment\n"
@@ -626,7 +626,7 @@ def test_a_role_by_the_keys_of_the_environment_is_their_owners(home: Path) -> No
 
 @pytest.mark.case("P89")
 @pytest.mark.parametrize("place", ["Ec2InstanceMetadata", "EcsContainer"])
-def test_a_role_by_the_instance_or_the_container_has_no_identity(place: str, home: Path) -> None:
+def test_a_role_of_the_instance_or_the_container_has_no_identity(place: str, home: Path) -> None:
     """A role with credentials of the instance or the container has no identity, also in a chain or beside keys."""
     near = f"{DEV}credential_source = {place}\n"
     far = f"{DEV}source_profile = a\n[profile a]\nrole_arn = {ARN}2\ncredential_source = {place}\n"
@@ -636,7 +636,7 @@ def test_a_role_by_the_instance_or_the_container_has_no_identity(place: str, hom
 
 
 @pytest.mark.parametrize("config", ["", "[default]\nregion = eu-west-1\n", f"[profile other]\n{keys('AKIA1')}"])
-def test_where_nothing_is_configured_there_is_no_identity(config: str, home: Path) -> None:
+def test_without_configuration_there_is_no_identity(config: str, home: Path) -> None:
     """Without configured credentials the default chain has no identity, because the machine decides."""
     assert identity_with(home, config, name=None) is None
 
@@ -666,7 +666,7 @@ def test_a_missing_profile_is_an_error_of_the_fetch_only(home: Path) -> None:
         Profile("nobody").fetch()
 
 
-def test_profiles_in_a_circle_come_to_an_end(home: Path) -> None:
+def test_a_loop_of_profiles_ends(home: Path) -> None:
     """Profiles that refer to each other in a circle have identities, and other settings of them are part of these."""
     circle = f"{DEV}source_profile = a\n{DEV.replace('dev', 'a')}source_profile = b\n{DEV.replace('dev', 'b')}"
     told = [identity_with(home, f"{circle}source_profile = {name}\n") for name in ("dev", "a", "b")]
@@ -740,7 +740,7 @@ def test_the_bytes_of_a_token_file_change_the_identity(home: Path) -> None:
 
 @pytest.mark.case("C1", "P88")
 @pytest.mark.parametrize("kind", ["sso session", "sso page", "login"])
-def test_two_people_who_sign_in_to_one_profile_have_two_identities(kind: str, home: Path) -> None:
+def test_two_people_with_one_profile_have_two_identities(kind: str, home: Path) -> None:
     """Another user's sign-in changes the identity of a profile, because it changes botocore's token file."""
     config, name, folder = {
         "sso session": (SSO + CORP, "corp", "sso/cache"),
@@ -841,9 +841,7 @@ def key_of_botocore(name: str | None) -> str | None:
 @pytest.mark.case("C1")
 @settings(max_examples=30)
 @given(st.lists(WORLDS, min_size=2, max_size=5), st.sampled_from([None, *NAMES]))
-def test_where_botocore_finds_other_keys_the_identity_is_another(
-    home: Path, worlds: list[World], name: str | None
-) -> None:
+def test_other_keys_of_botocore_make_another_identity(home: Path, worlds: list[World], name: str | None) -> None:
     """Two configurations for which botocore finds different keys have different identities."""
     found: list[tuple[str, str | None]] = []
     for world in worlds:
@@ -872,7 +870,7 @@ def test_where_botocore_finds_other_keys_the_identity_is_another(
 
 
 @pytest.mark.case("C1", "P90")
-def test_the_parts_of_the_identity_of_a_session() -> None:
+def test_the_identity_of_a_session_has_these_parts() -> None:
     """The user, duration, MFA device and server are part of the identity of a session; without a user there is none."""
     told = [
         ("the user", BASE.identity),
@@ -891,7 +889,7 @@ def test_the_parts_of_the_identity_of_a_session() -> None:
     assert SessionToken(ScriptedSource()).identity is None
 
 
-def test_a_key_stands_for_the_proof_that_a_source_starts_from() -> None:
+def test_a_key_replaces_the_identity_of_the_source() -> None:
     """A key replaces the identity of the source only; the roles, their options and the STS are still part of the
     identity.
     """
@@ -943,7 +941,7 @@ class Unnamed(ScriptedSource):
 
 
 @pytest.mark.case("P91", "P97")
-def test_in_a_cache_that_lasts_a_source_without_identity_needs_a_key(tmp_path: Path) -> None:
+def test_a_persistent_cache_needs_a_key_for_a_source_without_identity(tmp_path: Path) -> None:
     """A persistent cache refuses a source without identity with both remedies, before any call or new file."""
     clock = ManualClock(START)
     folder, source = tmp_path / "c", Unnamed(credentials(clock, hours=1))
@@ -1006,7 +1004,7 @@ def test_a_key_never_finds_the_entry_of_another_role(tmp_path: Path) -> None:
 
 
 @pytest.mark.case("P49")
-def test_the_keys_of_a_cache_are_never_plain_text() -> None:
+def test_the_keys_of_a_cache_are_not_plain_text() -> None:
     """Neither the key that you pass nor the identity of a source is plain text in a cache."""
     clock, seen = ManualClock(START), []
 
@@ -1024,7 +1022,7 @@ def test_the_keys_of_a_cache_are_never_plain_text() -> None:
 
 
 @pytest.mark.case("C1")
-def test_in_memory_a_source_without_identity_is_alone() -> None:
+def test_in_memory_a_source_without_identity_shares_nothing() -> None:
     """In a memory cache, a source without identity needs no key, and no other `Cached` finds its entry."""
     clock, cache = ManualClock(START), MemoryCache()
     sources = [Unnamed(lambda: credentials(clock, hours=1)) for _ in range(2)]
@@ -1118,7 +1116,7 @@ def test_a_failing_cache_causes_warnings_only() -> None:
 
 
 @pytest.mark.case("P109")
-def test_keys_without_an_end_are_not_kept(tmp_path: Path) -> None:
+def test_keys_without_an_expiration_are_not_cached(tmp_path: Path) -> None:
     """Long-term keys are not written to a cache."""
     assert Cached(BASE, FileCache(tmp_path / "c")).fetch() is BASE.proof
     assert not list((tmp_path / "c").glob("*.json"))
@@ -1233,7 +1231,7 @@ def test_a_file_is_read_as_botocore_reads_it(reading: Reading, home: Path) -> No
 
 @pytest.mark.case("C1")
 @pytest.mark.parametrize("header", ['[sso-session "corp"]', "[sso-session  corp]", "[sso-session\tcorp]"])
-def test_an_sso_session_may_be_quoted(header: str, home: Path) -> None:
+def test_an_sso_session_can_be_quoted(header: str, home: Path) -> None:
     """The start page of an SSO session with a quoted name is part of the identity."""
     corp = CORP.replace("[sso-session corp]", header)
     assert identity_with(home, SSO + corp) != identity_with(home, SSO + corp.replace("//corp", "//other"))
@@ -1314,14 +1312,14 @@ def test_principal_and_transitive_tags_change_the_identity(attributes: Mapping[s
     assert Static(SAMLAssertion(encoded(response(attributes)))).identity != Static(SAMLAssertion(saml())).identity
 
 
-def test_a_session_name_that_is_not_sent_is_not_judged(tmp_path: Path) -> None:
+def test_a_session_name_that_is_not_sent_is_not_checked(tmp_path: Path) -> None:
     """A SAML response has its own session name, so an invalid AWS_ROLE_SESSION_NAME is ignored, also with a cache."""
     recipe = AssumedRole(ARN, source=Static(SAMLAssertion(saml())), sts=Telling(ManualClock(START)))
     with environment(AWS_ROLE_SESSION_NAME="not good"):
         assert Cached(recipe, FileCache(tmp_path / "c"), clock=ManualClock(START)).fetch()
 
 
-def test_an_extra_parameter_may_be_anything() -> None:
+def test_an_extra_parameter_can_have_any_type() -> None:
     """An extra parameter can have any value for the identity. The order of mappings and sets makes no difference."""
     one, other = (
         AssumedRole(Role(ARN, extra={"New": extra}), source=BASE).identity
@@ -1337,7 +1335,7 @@ def test_a_cached_source_with_an_invalid_identity_has_none() -> None:
     assert Cached(source).identity is None
 
 
-def test_a_file_that_is_gone_after_the_fetch_is_not_the_fault_of_the_cache(tmp_path: Path) -> None:
+def test_a_file_that_is_missing_after_the_fetch_is_no_error(tmp_path: Path) -> None:
     """If the proof file disappears during the fetch, no warning blames the cache."""
     clock, file = ManualClock(START), tmp_path / "token"
     file.touch(mode=0o600)
@@ -1436,7 +1434,7 @@ def test_credentials_of_one_server_are_never_found_for_another(
     assert calls == 2
 
 
-def test_another_setting_of_a_profile_leaves_the_entry_where_it_is(home: Path) -> None:
+def test_an_unrelated_setting_of_a_profile_does_not_change_the_key(home: Path) -> None:
     """Settings that do not concern the server, and settings of other profiles, do not change the STS identity."""
     told = []
     for text in (
@@ -1454,9 +1452,7 @@ def test_another_setting_of_a_profile_leaves_the_entry_where_it_is(home: Path) -
 @pytest.mark.case("P86")
 @pytest.mark.parametrize("kind", ["SAML", "token"])
 @pytest.mark.parametrize("hops", [1, 2], ids=["a role", "a chain"])
-def test_a_fetch_costs_one_read_and_one_parse_and_a_found_entry_one_read(
-    kind: str, hops: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fetch_reads_the_proof_once(kind: str, hops: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fetch reads and parses the proof once. A cached entry needs one read."""
     clock, file = ManualClock(START), tmp_path / "proof"
     file.touch(mode=0o600)

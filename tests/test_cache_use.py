@@ -107,7 +107,7 @@ def test_a_valid_entry_is_used_when_the_source_fails(clock: ManualClock) -> None
 
 
 @pytest.mark.case("P101")
-def test_in_the_advisory_window_another_process_is_not_waited_for(clock: ManualClock) -> None:
+def test_in_the_advisory_window_no_process_waits_for_another(clock: ManualClock) -> None:
     """In the advisory window, while another process refreshes, the old credentials are used, and then its new ones."""
     cache, source = MemoryCache(), ScriptedSource(credentials(clock, hours=1))
     both = cached(source, cache, clock)
@@ -130,7 +130,7 @@ def test_a_new_process_with_a_valid_entry_does_not_wait(clock: ManualClock) -> N
 
 
 @pytest.mark.case("P100")
-def test_in_the_mandatory_window_another_process_is_waited_for(clock: ManualClock) -> None:
+def test_in_the_mandatory_window_a_process_waits_for_another(clock: ManualClock) -> None:
     """In the mandatory window, a caller waits for the other process and uses its new entry without a call."""
     cache, source, wanted = MemoryCache(), ScriptedSource(credentials(clock, hours=1)), Event()
 
@@ -184,7 +184,7 @@ def test_an_expired_or_future_entry_is_not_used(clock: ManualClock, since: timed
         cached(ScriptedSource(Down()), cache, clock).fetch()
 
 
-def test_a_clock_that_is_a_little_behind_does_no_harm(clock: ManualClock) -> None:
+def test_a_clock_that_is_a_little_slow_causes_no_error(clock: ManualClock) -> None:
     """An entry that is five minutes in the future is used, because clocks of processes can differ."""
     cache = MemoryCache()
     cache.put(place(), CacheEntry(keys := credentials(clock, hours=1), clock.now() + timedelta(minutes=5)))
@@ -192,7 +192,7 @@ def test_a_clock_that_is_a_little_behind_does_no_harm(clock: ManualClock) -> Non
 
 
 @pytest.mark.case("P71", "P109")
-def test_long_term_keys_are_put_nowhere(clock: ManualClock, tmp_path: Path) -> None:
+def test_long_term_keys_are_not_cached(clock: ManualClock, tmp_path: Path) -> None:
     """Long-term keys are not written to a cache."""
     cache = FileCache(tmp_path / "cache")
     cached(ScriptedSource(credentials(clock)), cache, clock).fetch()
@@ -335,7 +335,7 @@ def test_credentials_are_not_cached_if_the_user_changes_during_the_call(clock: M
     assert [cache.get(name or "") for name in (alice, recipe.identity)] == [None, None]
 
 
-def test_a_key_serves_every_role_of_a_chain(clock: ManualClock, tmp_path: Path) -> None:
+def test_a_key_applies_to_every_role_of_a_chain(clock: ManualClock, tmp_path: Path) -> None:
     """With one key, each role of a chain has its own entry, so another chain through the same hub finds the hub."""
     sts, cache = Telling(clock), FileCache(tmp_path / "cache")
 

@@ -32,7 +32,7 @@ WEB = WebIdentityToken(jwt.encode({"sub": "alice"}, "a key that is long enough f
     "host", ["sts.example", "10.0.0.1", "192.168.1.1", "[2001:db8::1]", "localhost.example", "0.0.0.0"]
 )
 @pytest.mark.parametrize("by", ["argument", "variable"])
-def test_without_tls_nothing_leaves_this_machine(host: str, by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_tls_nothing_is_sent_to_another_machine(host: str, by: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Plain HTTP to another machine raises STSUnavailable before anything is sent, and the message names allow_http."""
     url = f"http://{host}:9"
     if by == "variable":
@@ -45,7 +45,7 @@ def test_without_tls_nothing_leaves_this_machine(host: str, by: str, monkeypatch
 
 @pytest.mark.case("P126")
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://127.1.2.3:9", "http://[::1]:9", "http://localhost:9"])
-def test_without_tls_this_machine_may_be_asked(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_tls_a_loopback_address_is_allowed(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Plain HTTP to this machine is allowed."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(STSUnavailable) as caught:
@@ -54,7 +54,7 @@ def test_without_tls_this_machine_may_be_asked(url: str, monkeypatch: pytest.Mon
 
 
 @pytest.mark.case("P52", "P123")
-def test_an_endpoint_holds_no_password() -> None:
+def test_a_password_in_an_endpoint_is_refused() -> None:
     """An endpoint with a password is refused, and the error does not show the password."""
     with pytest.raises(RoleError, match="contains a user name or a password") as caught:
         BotocoreSTS(endpoint_url="https://user:canary@sts.example")
@@ -64,7 +64,7 @@ def test_an_endpoint_holds_no_password() -> None:
 @pytest.mark.case("P52", "P123")
 @pytest.mark.parametrize("url", ["http://user:canary@sts.example", "http://user:canary@127.0.0.1:9"])
 @pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"])
-def test_a_password_in_a_variable_is_refused_by_name(
+def test_a_password_in_a_variable_is_refused(
     url: str, variable: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A password in an endpoint variable is refused by the name of the variable; no error and no log shows it."""
@@ -79,7 +79,7 @@ def test_a_password_in_a_variable_is_refused_by_name(
 
 
 @pytest.mark.case("E10", "P131")
-def test_the_whole_exchange_has_a_deadline() -> None:
+def test_an_exchange_has_a_time_limit() -> None:
     """The total time-out limits all attempts of a call together."""
     start = time.monotonic()
     with (
@@ -92,7 +92,7 @@ def test_the_whole_exchange_has_a_deadline() -> None:
     assert "canary" not in told(caught.value)
 
 
-def test_within_its_deadline_a_call_is_like_any_other() -> None:
+def test_a_call_within_its_time_limit_is_not_affected() -> None:
     """With a total time-out, responses and errors are returned and the call is signed with the caller's keys."""
     with fake_server(granted, refused("AccessDenied")) as server:
         sts = BotocoreSTS(endpoint_url=server.url, total_timeout=20)
@@ -102,7 +102,7 @@ def test_within_its_deadline_a_call_is_like_any_other() -> None:
     assert server.requests[0].is_signed_with("base-secret-canary")
 
 
-def test_a_deadline_costs_no_thread_for_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_limits_need_no_thread_for_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread watches the deadlines of all calls; a call does not start a thread of its own."""
     with fake_server(granted) as server:
         names: list[str] = []
@@ -120,7 +120,7 @@ def test_a_deadline_costs_no_thread_for_each_call(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.case("H5", "P45", "P137")
-def test_the_wire_can_be_traced_by_name(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_wire_can_be_logged_on_request(caplog: pytest.LogCaptureFixture) -> None:
     """Only the calls of an STS with `trace_wire` log their requests and responses."""
     caplog.set_level(logging.DEBUG)
     with fake_server(granted) as server:
@@ -144,7 +144,7 @@ def unknown(*_where: object) -> object:
 
 
 @pytest.mark.case("E6", "E9", "P64", "P113")
-def test_a_certificate_is_trusted_by_aws_ca_bundle_alone(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_certificate_needs_aws_ca_bundle(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """AWS_CA_BUNDLE makes a private certificate trusted. Without it, STSUnavailable has the kind `tls`; nothing is
     sent.
     """
@@ -187,7 +187,7 @@ def test_an_unknown_host_name_is_a_connection_error(monkeypatch: pytest.MonkeyPa
     assert (caught.value.kind, caught.value.retryable) == ("connection", True)
 
 
-def test_connections_are_kept() -> None:
+def test_connections_are_reused() -> None:
     """Ten calls for several roles and callers use one connection."""
     with fake_server(granted) as server:
         sts = BotocoreSTS(endpoint_url=server.url)
@@ -201,7 +201,7 @@ def test_connections_are_kept() -> None:
 
 @pytest.mark.case("E14")
 @pytest.mark.parametrize("size", [4_096, 65_536])
-def test_a_long_token_goes_through(size: int) -> None:
+def test_a_long_token_is_sent(size: int) -> None:
     """A session token of any length is received and delivered completely."""
     token = "t" * size
     with fake_server(lambda request: granted(request, SessionToken=token)) as server:
@@ -215,7 +215,7 @@ def test_a_long_token_goes_through(size: int) -> None:
 
 @pytest.mark.case("E18")
 @pytest.mark.gate
-def test_threads_get_their_own_answers() -> None:
+def test_threads_get_their_own_responses() -> None:
     """Thirty-two threads make two thousand calls with their own keys, and each gets the response to its own request."""
 
     def call(number: int) -> bool:

@@ -344,7 +344,7 @@ def test_no_output_contains_a_secret(
 
 
 @pytest.mark.case("P39")
-def test_every_source_and_every_sink_takes_part() -> None:
+def test_every_source_and_every_sink_is_tested() -> None:
     """Every source and every sink is in the list of actions."""
     flows = Path(__file__).read_text().partition("FLOWS:")[2].partition("\n}\n")[0]
     profiles = {"Profile": "w.profile"}
@@ -429,7 +429,7 @@ def test_a_failed_comparison_shows_no_secret(values: str, pytester: pytest.Pytes
     assert "canary" not in result.stdout.str()
 
 
-def test_the_plugin_comes_with_the_package() -> None:
+def test_the_package_contains_the_plugin() -> None:
     """Pytest finds the plugin of the package, and the plugin does not change comparisons of other objects."""
     (found,) = entry_points(group="pytest11", name="stskit")
     compare = found.load().pytest_assertrepr_compare

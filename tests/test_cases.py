@@ -47,13 +47,13 @@ def marked(module: ast.Module) -> Iterator[tuple[str, str]]:
                     yield from ((ast.literal_eval(argument), function.name) for argument in call.args)
 
 
-def test_every_case_is_held() -> None:
+def test_every_case_has_a_test() -> None:
     """Every case of the catalogue has a test."""
     families = {name[0] for name in catalogue()}
     assert catalogue().keys() == {name for name in held() if name[0] in families}
 
 
-def test_every_promise_stands_on_its_page() -> None:
+def test_every_promise_is_on_its_page() -> None:
     """Every promise of the catalogue is on its page, word for word, and every page with promises is covered."""
     pages = {name: " ".join(PAGES[name].read_text().split()) for name in PROMISED}
     assert [(name, words) for name, (page, words) in promises().items() if words not in pages[page]] == []

@@ -31,7 +31,7 @@ def assumed(sts: FakeSTS) -> list[str]:
 
 
 @pytest.mark.case("P171")
-def test_each_role_of_a_chain_is_refreshed_on_its_own(clock: ManualClock, sts: FakeSTS) -> None:
+def test_each_role_of_a_chain_is_refreshed_separately(clock: ManualClock, sts: FakeSTS) -> None:
     """In a chain, a role of 15 minutes is assumed again while its hub of one hour is not."""
     chain = AssumedRole.through(HUB, Role(TARGET, duration=900), source=Static(sts.user()), sts=sts)
     short = Cached(chain, clock=clock)
@@ -51,7 +51,7 @@ def test_two_chains_through_one_role_share_nothing(clock: ManualClock, sts: Fake
 
 
 @pytest.mark.case("P31", "P84", "P172")
-def test_a_hub_for_a_thousand_roles_is_one_cached_that_the_user_makes(clock: ManualClock, sts: FakeSTS) -> None:
+def test_a_cached_that_the_user_makes_is_a_hub_for_many_roles(clock: ManualClock, sts: FakeSTS) -> None:
     """A thousand roles through one `Cached` hub assume the hub once and each role once."""
     hub = Cached(AssumedRole(HUB, source=Static(sts.user()), sts=sts), clock=clock)
     for number in range(1000):

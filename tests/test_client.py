@@ -83,7 +83,7 @@ def configure(home: Path, text: str) -> None:
         (["argument", "AWS_REGION", "AWS_DEFAULT_REGION", "profile"], "us-east-1"),
     ],
 )
-def test_the_region_is_the_first_one_named(
+def test_the_first_named_region_is_used(
     without: list[str], region: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The region is the first of: argument, AWS_REGION, AWS_DEFAULT_REGION, the ambient profile, the partition's
@@ -99,7 +99,7 @@ def test_the_region_is_the_first_one_named(
 
 
 @pytest.mark.case("P111", "P120")
-def test_an_unsigned_call_does_not_take_the_region_of_a_profile(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unsigned_call_ignores_the_region_of_a_profile(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unsigned call ignores the region of a profile and uses the region of the environment."""
     configure(home, "[default]\nregion = eu-north-1\n")
     assert place(client(signed=False)) == ("us-east-1", "https://sts.us-east-1.amazonaws.com")
@@ -119,7 +119,7 @@ def test_an_unsigned_call_does_not_take_the_region_of_a_profile(home: Path, monk
         ("aws-iso-b", "us-isob-east-1", "https://sts.us-isob-east-1.sc2s.sgov.gov"),
     ],
 )
-def test_a_partition_has_its_home(
+def test_a_partition_has_a_default_region(
     partition: str, region: str, endpoint: str, signed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A partition has a default region, and a region of another partition in the environment is ignored."""
@@ -128,14 +128,14 @@ def test_a_partition_has_its_home(
     assert place(client(partition=partition, signed=signed)) == (region, endpoint)
 
 
-def test_a_region_of_the_partition_is_taken() -> None:
+def test_a_region_of_the_partition_is_used() -> None:
     """A region of the partition is used, even if it is newer than this botocore."""
     assert place(client("cn-north-1", "aws-cn")) == ("cn-north-1", "https://sts.cn-north-1.amazonaws.com.cn")
     assert place(client("mars-1")) == ("mars-1", "https://sts.mars-1.amazonaws.com")
 
 
 @pytest.mark.case("P112")
-def test_a_region_given_for_another_partition_is_an_error() -> None:
+def test_a_region_of_another_partition_is_an_error() -> None:
     """An argument with a region of another partition raises RoleError."""
     with pytest.raises(
         RoleError, match="cn-north-1 is in the partition aws-cn, but the role is in aws. Pass a region of aws"
@@ -152,7 +152,7 @@ def test_with_an_unknown_partition_any_region_is_used(monkeypatch: pytest.Monkey
     assert client(None, None).meta.region_name == "us-east-1"
 
 
-def test_a_partition_that_botocore_does_not_know_takes_the_region_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_partition_uses_the_given_region(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a partition that botocore does not know, the region must be an argument; the environment is not used."""
     url = "http://127.0.0.1:9"
     assert place(client("us-east-1", "minio", endpoint_url=url)) == ("us-east-1", url)
@@ -162,7 +162,7 @@ def test_a_partition_that_botocore_does_not_know_takes_the_region_it_is_given(mo
 
 
 @pytest.mark.case("P111")
-def test_endpoints_are_regional_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endpoints_are_always_regional(monkeypatch: pytest.MonkeyPatch) -> None:
     """Endpoints are regional even with AWS_STS_REGIONAL_ENDPOINTS=legacy."""
     monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy")
     assert client("us-west-2").meta.endpoint_url == "https://sts.us-west-2.amazonaws.com"
@@ -171,7 +171,7 @@ def test_endpoints_are_regional_whatever_the_environment_says(monkeypatch: pytes
 
 @pytest.mark.case("E6", "P113")
 @pytest.mark.parametrize("signed", [True, False])
-def test_endpoint_variables_are_honoured(signed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endpoint_variables_are_used(signed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The endpoint is the argument, else AWS_ENDPOINT_URL_STS, else AWS_ENDPOINT_URL."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     assert client(signed=signed).meta.endpoint_url == "http://127.0.0.1:1"
@@ -183,7 +183,7 @@ def test_endpoint_variables_are_honoured(signed: bool, monkeypatch: pytest.Monke
 
 
 @pytest.mark.case("E6", "P113")
-def test_a_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """HTTP_PROXY is used, except for the hosts in NO_PROXY."""
     with fake_server(granted) as proxy, fake_server(granted) as server:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
@@ -194,7 +194,7 @@ def test_a_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (len(proxy.requests), len(server.requests)) == (1, 1)
 
 
-def test_special_endpoints_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_special_endpoints_can_be_requested(monkeypatch: pytest.MonkeyPatch) -> None:
     """FIPS and dual-stack endpoints can be selected by an argument or a variable."""
     fips, dualstack = "https://sts-fips.us-east-1.amazonaws.com", "https://sts.us-east-1.api.aws"
     assert client_of(BotocoreSTS(use_fips=True)).meta.endpoint_url == fips
@@ -204,7 +204,7 @@ def test_special_endpoints_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.case("H11", "P114", "P130")
-def test_time_outs_attempts_and_name_reach_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_limits_attempts_and_name_reach_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client has the documented time-outs, attempts and pool size, and a user agent with stskit."""
     config: Any = client_of(BotocoreSTS()).meta.config
     assert (config.connect_timeout, config.read_timeout) == (5, 10)
@@ -253,7 +253,7 @@ def test_equal_settings_share_a_client_also_between_threads() -> None:
         ("HOME", "/nowhere"),
     ],
 )
-def test_a_change_of_the_environment_is_seen(
+def test_a_change_of_the_environment_applies_to_the_next_call(
     name: str, value: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If a variable that configures clients changes, a new client is made; the change back restores the old one."""
@@ -264,7 +264,7 @@ def test_a_change_of_the_environment_is_seen(
     monkeypatch.undo()
 
 
-def test_new_keys_in_the_environment_make_no_new_client(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_keys_in_the_environment_create_no_new_client(monkeypatch: pytest.MonkeyPatch) -> None:
     """New keys or a new session name in the environment do not make a new client."""
     before = client()
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ROLE_SESSION_NAME"):
@@ -306,7 +306,7 @@ def test_keys_without_a_token_are_sent_without_one() -> None:
     assert not request.is_signed_with("other")
 
 
-def test_outside_of_a_call_a_client_has_no_keys() -> None:
+def test_outside_a_call_a_client_has_no_keys() -> None:
     """Outside a call, a client has no credentials and cannot send a request."""
     with fake_server(granted) as server:
         stray: Any = client(endpoint_url=server.url)
@@ -316,7 +316,7 @@ def test_outside_of_a_call_a_client_has_no_keys() -> None:
     assert len(server.requests) == 1
 
 
-def test_nothing_is_looked_up_for_a_signed_call(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signed_call_looks_nothing_up(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A signed call uses the passed keys and starts no look-up of others: no process and no SSO session."""
     trap = tmp_path / "trap"
     configure(home, f"[default]\ncredential_process = touch {trap}\nsso_session = nowhere\n[sso-session nowhere]\n")
@@ -350,7 +350,7 @@ def in_child(work: Callable[[], object]) -> str:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_after_a_fork_a_child_has_a_client_of_its_own() -> None:
+def test_a_forked_child_has_its_own_client() -> None:
     """After a fork, the child has its own client, because two processes must not share a connection."""
     with fake_server(granted) as server:
         sts = BotocoreSTS(endpoint_url=server.url)
@@ -362,7 +362,7 @@ def test_after_a_fork_a_child_has_a_client_of_its_own() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_fork_while_a_client_is_made_does_not_hang_the_child() -> None:
+def test_a_fork_during_the_creation_of_a_client_does_not_block_the_child() -> None:
     """A fork while another thread makes a client does not leave a held lock in the child."""
     begun, enough = Event(), Event()
 

@@ -167,7 +167,7 @@ def two_responses(name: str) -> str:
 
 
 @pytest.mark.case("P1")
-def test_a_saml_response_becomes_a_profile_in_one_line(stskit_aws: FakeSTS, run: Run) -> None:
+def test_a_saml_response_becomes_a_profile(stskit_aws: FakeSTS, run: Run) -> None:
     """The role and its provider are read from the response."""
     Path("saml.log").write_text(stskit_aws.idp.saml_response(roles=[HUB]))
     status, out, err = run("assume", "--saml-file", "saml.log", "--to-profile", "deploy", "--region", "eu-west-1")
@@ -179,7 +179,7 @@ def test_a_saml_response_becomes_a_profile_in_one_line(stskit_aws: FakeSTS, run:
 
 
 @pytest.mark.case("P6")
-def test_a_role_is_assumed_from_a_profile_through_another_in_one_line(stskit_aws: FakeSTS, run: Run) -> None:
+def test_a_role_is_assumed_through_another_one(stskit_aws: FakeSTS, run: Run) -> None:
     """Roles are assumed from left to right. The result can be JSON, and `whoami` shows the last role."""
     chain = ("assume", HUB, "arn:aws:iam::123456789012:role/Reports", "--profile", "default")
     status, out, err = run(*chain, "--to-profile", "reports", "--json")
@@ -195,9 +195,7 @@ def test_a_role_is_assumed_from_a_profile_through_another_in_one_line(stskit_aws
     assert json.loads(run("whoami", "--profile", "reports", "--json")[1]).keys() == {"account", "arn", "user_id"}
 
 
-def test_an_oidc_token_becomes_a_profile_in_one_line(
-    stskit_aws: FakeSTS, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_oidc_token_becomes_a_profile(stskit_aws: FakeSTS, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A token of the environment works too, with the role that the environment names."""
     Path("token").touch(0o600)
     Path("token").write_text(stskit_aws.idp.oidc_token())
@@ -214,7 +212,7 @@ def test_an_oidc_token_becomes_a_profile_in_one_line(
 
 
 @pytest.mark.case("P5")
-def test_a_command_takes_the_place_of_stskit(stub: Stub) -> None:
+def test_a_command_replaces_stskit(stub: Stub) -> None:
     """The command has the same process ID, and receives and handles signals itself."""
     script = (
         "import os, signal\n"
@@ -253,7 +251,7 @@ def test_a_command_gets_the_credentials_and_no_profile(
     assert "AWS_PROFILE" not in command.environment
 
 
-def test_a_command_that_cannot_be_run_has_the_status_that_shells_give(
+def test_a_command_that_cannot_be_run_has_the_status_of_shells(
     stub: Stub, run: Run, executed: list[Executed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The status is 127 for a missing program and 126 for a file that is not a program. Signals have their defaults.
@@ -288,7 +286,7 @@ def test_a_command_that_cannot_be_run_costs_no_call(stub: Stub, run: Run, monkey
 
 
 @pytest.mark.parametrize("arguments", [["exec", HUB], ["exec", HUB, "--"], ["exec", HUB, "--", ""]])
-def test_a_command_has_to_be_there(stub: Stub, run: Run, arguments: list[str]) -> None:
+def test_a_command_is_required(stub: Stub, run: Run, arguments: list[str]) -> None:
     """Without a command, STS is not called."""
     assert run(*arguments) == (
         2,
@@ -313,7 +311,7 @@ def test_a_command_has_to_be_there(stub: Stub, run: Run, arguments: list[str]) -
         ({"AWS_DEFAULT_REGION": ""}, ["--profile", "base"], "eu-north-1"),
     ],
 )
-def test_a_command_gets_the_region_that_is_named_for_it(
+def test_a_command_gets_the_named_region(
     environment: dict[str, str],
     arguments: list[str],
     expected: str | None,
@@ -341,7 +339,7 @@ def test_a_command_gets_the_region_that_is_named_for_it(
 
 
 @pytest.mark.case("X15")
-def test_a_process_prints_the_document_and_nothing_else(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_prints_only_the_document(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """It prints one line, and marks the processes that it starts. If it fails, only standard error has text."""
     monkeypatch.setenv("_STSKIT_CREDENTIAL_PROCESSES", "")
     status, out, err = run("process", HUB, "--profile", "base")
@@ -355,7 +353,7 @@ def test_a_process_prints_the_document_and_nothing_else(stub: Stub, run: Run, mo
 
 @pytest.mark.case("X19")
 @pytest.mark.parametrize("program", ["stskit", f"{sys.executable} -m stskit"])
-def test_a_process_that_asks_for_its_own_profile_says_so(stub: Stub, run: Run, program: str) -> None:
+def test_a_process_that_needs_its_own_profile_is_an_error(stub: Stub, run: Run, program: str) -> None:
     """The first process reports the loop, and starts no other process."""
     config = Path.home() / ".aws" / "config"
     config.write_text(f"[profile loop]\ncredential_process = {program} process {HUB} --profile loop\n")
@@ -403,7 +401,7 @@ def test_every_option_of_a_role_is_sent(stub: Stub, run: Run) -> None:
     }
 
 
-def test_of_a_chain_the_last_role_has_the_options_and_the_first_the_code(stub: Stub, run: Run) -> None:
+def test_the_options_apply_to_the_last_role_and_the_mfa_code_to_the_first(stub: Stub, run: Run) -> None:
     """Options go to the last role, and the MFA code goes to the first call."""
     mfa = ("--mfa-serial", f"{DEVICE}bob", "--mfa-command", "echo 222222")
     assert run("assume", HUB, ROLE, "--profile", "base", "--to-process", "--session-name", "last", *mfa)[0] == 0
@@ -412,7 +410,7 @@ def test_of_a_chain_the_last_role_has_the_options_and_the_first_the_code(stub: S
     assert ("TokenCode" in last, last["RoleSessionName"]) == (False, "last")
 
 
-def test_the_role_of_the_environment_takes_options_too(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_role_of_the_environment_accepts_options(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """An option replaces the value of the environment."""
     Path("token").touch(0o600)
     Path("token").write_text("opaque-token")
@@ -425,7 +423,7 @@ def test_the_role_of_the_environment_takes_options_too(stub: Stub, run: Run, mon
     assert sent == [("theirs", None), ("mine", "900")]
 
 
-def test_one_code_is_given_for_a_session_of_the_user(stub: Stub, run: Run) -> None:
+def test_one_code_is_enough_for_a_session_of_the_user(stub: Stub, run: Run) -> None:
     """The role is assumed from that session, also without an MFA code."""
     mfa = ("--mfa-serial", f"{DEVICE}carol", "--mfa-command", "echo 333333")
     for options in (mfa, ()):
@@ -438,7 +436,7 @@ def test_one_code_is_given_for_a_session_of_the_user(stub: Stub, run: Run) -> No
     ]
 
 
-def test_the_server_is_the_one_that_is_named(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_named_endpoint_is_called(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Region, endpoint and FIPS are options. Plain HTTP to another machine needs an option."""
     monkeypatch.delenv("AWS_ENDPOINT_URL_STS")
     asked = ("process", HUB, "--profile", "base", "--region", "eu-west-3", "--json")
@@ -455,7 +453,7 @@ def test_the_server_is_the_one_that_is_named(stub: Stub, run: Run, monkeypatch: 
 
 @pytest.mark.case("P117")
 @pytest.mark.parametrize("variable", ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])
-def test_the_region_of_the_profile_that_is_named_counts(
+def test_the_region_of_the_named_profile_applies(
     stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     """The region of the profile of the environment is not used. doctor reports the same."""
@@ -469,7 +467,7 @@ def test_the_region_of_the_profile_that_is_named_counts(
     assert "/eu-west-3/sts/" in stub.requests[0].headers["authorization"]
 
 
-def test_the_cache_of_the_user_is_used_where_that_is_asked_for(stub: Stub, run: Run) -> None:
+def test_the_cache_is_used_on_request(stub: Stub, run: Run) -> None:
     """Two commands need one call. The session of the user is cached too, so that one code is enough for two roles."""
     mfa = ("--mfa-serial", f"{DEVICE}carol", "--session-token", "--cache")
     stub.answers.extend([an_hour] * 6)
@@ -491,7 +489,7 @@ def test_the_cache_of_the_user_is_used_where_that_is_asked_for(stub: Stub, run: 
     ]
 
 
-def test_how_long_to_wait_for_a_new_role_is_an_option(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wait_for_a_new_role_is_an_option(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit is one minute, also for the role of the environment."""
     assert run("process", HUB, "--profile", "base", "--wait-for-new-role", "1m")[0] == 0
     monkeypatch.setenv("AWS_ROLE_ARN", HUB)
@@ -506,7 +504,7 @@ def test_how_long_to_wait_for_a_new_role_is_an_option(stub: Stub, run: Run, monk
 
 
 @pytest.mark.parametrize("answer", [b"666666\n", signal.SIGTERM])
-def test_a_person_is_asked_for_a_code_at_the_terminal(stub: Stub, answer: bytes | signal.Signals) -> None:
+def test_a_code_is_requested_at_the_terminal(stub: Stub, answer: bytes | signal.Signals) -> None:
     """The code is not shown. After a signal, the terminal shows typed characters again."""
     ours, theirs = os.openpty()
     command = [*HERE, "process", HUB, "--profile", "base", "--mfa-serial", f"{DEVICE}dave"]
@@ -566,7 +564,9 @@ def test_a_prompt_accepts_a_code_or_ends(
     assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)] == before
 
 
-def test_a_wrong_code_that_was_typed_names_no_option(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_a_wrong_typed_code_names_no_option(
+    stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The code was typed at the terminal, so the error names no option."""
     monkeypatch.setattr("getpass.getpass", lambda _prompt: "12")
     status, _, err = run("process", HUB, "--profile", "base", "--mfa-serial", f"{DEVICE}frank")
@@ -578,7 +578,7 @@ def test_a_wrong_code_that_was_typed_names_no_option(stub: Stub, run: Run, monke
 # assume: outputs ------------------------------------------------------------------------------------------------------
 
 
-def test_a_shell_gets_text_or_json(stub: Stub, run: Run) -> None:
+def test_credentials_are_printed_as_shell_text_or_json(stub: Stub, run: Run) -> None:
     """The output contains the secrets, because that is the purpose of the command."""
     to_shell = ("assume", HUB, "--profile", "base", "--to-shell")
     status, out, _ = run(*to_shell, "--region", "eu-west-1")
@@ -590,7 +590,7 @@ def test_a_shell_gets_text_or_json(stub: Stub, run: Run) -> None:
 
 
 @pytest.mark.case("P5")
-def test_a_dotenv_file_and_a_profile_take_their_options(stub: Stub, run: Run, tmp_path: Path) -> None:
+def test_a_dotenv_file_and_a_profile_have_options(stub: Stub, run: Run, tmp_path: Path) -> None:
     """The options set the files, a backup, the region and the output format."""
     env = tmp_path / ".env"
     env.touch(0o600)
@@ -607,14 +607,14 @@ def test_a_dotenv_file_and_a_profile_take_their_options(stub: Stub, run: Run, tm
     assert stat.S_IMODE((tmp_path / "keys").stat().st_mode) == 0o600
 
 
-def test_a_place_that_is_not_valid_costs_no_call(stub: Stub, run: Run) -> None:
+def test_an_invalid_target_costs_no_call(stub: Stub, run: Run) -> None:
     """The destination is checked before STS is called."""
     status, out, err = run("assume", HUB, "--profile", "base", "--to-profile", "DEFAULT")
     assert (status, out, stub.requests) == (7, "", [])
     assert err.startswith("stskit: ")
 
 
-def test_long_term_keys_are_lost_only_where_that_is_asked_for(stub: Stub, run: Run) -> None:
+def test_long_term_keys_are_replaced_only_on_request(stub: Stub, run: Run) -> None:
     """They are replaced only with --overwrite."""
     assert run("assume", HUB, "--profile", "base", "--to-profile", "base")[:2] == (7, "")
     assert run("assume", HUB, "--profile", "base", "--to-profile", "base", "--overwrite")[0] == 0
@@ -625,7 +625,7 @@ def test_long_term_keys_are_lost_only_where_that_is_asked_for(stub: Stub, run: R
 
 
 @pytest.mark.parametrize("source", ["keys.json", "-"])
-def test_keys_come_from_json(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+def test_keys_are_read_from_json(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
     """A file and standard input work, in the format that aws sts prints."""
     path = Path("keys.json")
     path.write_text(json.dumps({"Credentials": Credentials("ASIAFILE", "s", "t").as_dict()}))
@@ -638,7 +638,7 @@ def test_keys_come_from_json(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     "text", ["[aws]\nsecret-canary = 1", '{"AccessKeyId": "secret-canary"}', '["secret-canary"]', "[" * 5000]
 )
-def test_what_is_not_json_of_keys_is_said_without_its_text(run: Run, text: str) -> None:
+def test_the_error_for_invalid_json_does_not_quote_it(run: Run, text: str) -> None:
     """The error names the file and does not quote its content."""
     Path("keys").write_text(text)
     status, out, err = run("whoami", "--keys-file", "keys")
@@ -648,7 +648,7 @@ def test_what_is_not_json_of_keys_is_said_without_its_text(run: Run, text: str) 
     assert "canary" not in err
 
 
-def test_a_role_of_an_assertion_may_be_given_by_its_name(stub: Stub, run: Run) -> None:
+def test_a_role_of_an_assertion_can_be_named_without_its_arn(stub: Stub, run: Run) -> None:
     """The name must be unique. Upper and lower case do not matter."""
     path = saml(ROLE, "arn:aws:iam::123456789012:role/path/Admin", "arn:aws:iam::210987654321:role/Admin")
     to = ("assume", "--saml-file", path, "--to-process")
@@ -668,9 +668,7 @@ def test_a_role_of_an_assertion_may_be_given_by_its_name(stub: Stub, run: Run) -
 
 
 @pytest.mark.parametrize("roles", [(), (ROLE, f"{ROLE}2")])
-def test_where_the_role_is_not_clear_those_that_are_offered_are_listed(
-    stub: Stub, run: Run, roles: Sequence[str]
-) -> None:
+def test_several_offered_roles_are_listed(stub: Stub, run: Run, roles: Sequence[str]) -> None:
     """The error lists the roles that the user can type."""
     status, _, err = run("assume", "--saml-file", saml(*roles), "--to-process")
     assert (status, stub.requests) == (2, [])
@@ -689,7 +687,7 @@ def test_an_encrypted_assertion_needs_role_and_provider(stub: Stub, run: Run) ->
     assert stub.requests[0].form["PrincipalArn"] == PROVIDER
 
 
-def test_a_token_may_be_a_field_of_a_json_file(stub: Stub, run: Run) -> None:
+def test_a_json_field_can_contain_the_token(stub: Stub, run: Run) -> None:
     """An option names the field."""
     Path("token.json").touch(0o600)
     Path("token.json").write_text(json.dumps({"id_token": "opaque-token"}))
@@ -702,7 +700,7 @@ def test_a_token_may_be_a_field_of_a_json_file(stub: Stub, run: Run) -> None:
 # Without a role -------------------------------------------------------------------------------------------------------
 
 
-def test_a_session_of_the_user_becomes_a_profile_in_one_line(stub: Stub, run: Run) -> None:
+def test_a_session_of_the_user_becomes_a_profile(stub: Stub, run: Run) -> None:
     """It needs one code. The cache makes the session available to the next command too."""
     stub.answers.append(an_hour)
     mfa = ("--mfa-serial", f"{DEVICE}dora", "--session-token", "--cache")
@@ -712,9 +710,7 @@ def test_a_session_of_the_user_becomes_a_profile_in_one_line(stub: Stub, run: Ru
     assert Profile("mfa").fetch().session_token == SESSION_TOKEN
 
 
-def test_a_session_of_the_user_may_be_that_of_the_ambient_keys(
-    stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_session_of_the_user_can_use_the_environment(stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The session is requested in the region of the arguments."""
     monkeypatch.setenv("AWS_PROFILE", "base")
     status, out, _ = run("process", "--session-token", "--region", "eu-west-3")
@@ -722,7 +718,7 @@ def test_a_session_of_the_user_may_be_that_of_the_ambient_keys(
     assert "/eu-west-3/sts/" in stub.requests[0].headers["authorization"]
 
 
-def test_credentials_that_are_temporary_go_where_those_of_a_role_go(stub: Stub, run: Run) -> None:
+def test_temporary_credentials_are_written_like_those_of_a_role(stub: Stub, run: Run) -> None:
     """Credentials of an SSO profile are delivered without a call to STS."""
     Path("keys.json").write_text(json.dumps(Credentials("ASIA", "secret", "token").as_dict()))
     assert run("assume", "--keys-file", "keys.json", "--to-dotenv", ".env")[0] == 0
@@ -741,7 +737,7 @@ def test_long_term_keys_are_not_copied(stub: Stub, run: Run) -> None:
     assert not Path(".env").exists()
 
 
-def test_what_a_profile_gets_from_a_process_is_kept_under_a_name(run: Run, tmp_path: Path) -> None:
+def test_credentials_of_a_process_are_cached_with_a_key(run: Run, tmp_path: Path) -> None:
     """Two commands run the process once."""
     keys = {"Version": 1, "AccessKeyId": "ASIA", "SecretAccessKey": "s", "SessionToken": "t"}
     (tmp_path / "keys.json").write_text(json.dumps({**keys, "Expiration": in_an_hour()}))
@@ -756,7 +752,7 @@ def test_what_a_profile_gets_from_a_process_is_kept_under_a_name(run: Run, tmp_p
     assert (tmp_path / "runs").read_text() == "run\n"
 
 
-def test_what_a_process_returns_is_kept_for_nobody_without_a_key(run: Run, tmp_path: Path) -> None:
+def test_credentials_of_a_process_are_not_cached_without_a_key(run: Run, tmp_path: Path) -> None:
     """Two users can run the same command, and stskit does not run it to find out who the user is."""
     config = Path.home() / ".aws" / "config"
     config.parent.mkdir()
@@ -774,7 +770,7 @@ def test_what_a_process_returns_is_kept_for_nobody_without_a_key(run: Run, tmp_p
         *("--external-id=a", "--source-identity=a", "--wait-for-new-role=1s", "--duration=0", "--wait-for-new-role=0"),
     ],
 )
-def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None:
+def test_an_option_for_a_role_needs_a_role(option: str, stub: Stub, run: Run) -> None:
     """Without a role the option would have no effect, which is dangerous for a session policy."""
     flag = option.split("=", maxsplit=1)[0]
     error = f"stskit: {flag} has no effect without a role. Pass a role ARN, or omit the option.\n"
@@ -967,7 +963,7 @@ def test_what_is_for_a_role_needs_one(option: str, stub: Stub, run: Run) -> None
         (["assume", "aws:iam::role", "--to-process"], "'aws:iam::role' is not a valid role ARN. Pass a role ARN"),
     ],
 )
-def test_what_is_called_wrongly_says_how_it_is_called(run: Run, arguments: list[str], said: str) -> None:
+def test_a_usage_error_shows_the_usage(run: Run, arguments: list[str], said: str) -> None:
     """Only the error is printed, and it suggests what to type."""
     Path("saml.log").write_text("")
     status, out, err = run(*arguments)
@@ -1003,7 +999,7 @@ def test_an_empty_option_is_refused(
     assert said in err
 
 
-def test_what_prints_a_code_is_not_quoted(run: Run) -> None:
+def test_an_mfa_command_is_not_quoted(run: Run) -> None:
     """The command can contain the seed of the MFA device."""
     err = run("assume", HUB, "--to-process", "--mfa-serial", "123456789", "--mfa-command", "oathtool 'canary")[2]
     assert ("--mfa-command" in err, "canary" in err) == (True, False)
@@ -1042,7 +1038,7 @@ def test_a_profile_can_have_the_name_of_an_arn(stub: Stub, run: Run) -> None:
     assert stub.requests[-1].access_key_id == "AKIAARN"
 
 
-def test_what_is_after_the_dashes_is_not_for_stskit(run: Run) -> None:
+def test_arguments_after_the_dashes_belong_to_the_command(run: Run) -> None:
     """An option --json of the command does not change the output of stskit."""
     assert run("exec", HUB, "--nope", "--", "ls", "--json")[2].startswith("stskit: There is no option --nope")
 
@@ -1110,7 +1106,7 @@ def test_an_error_shows_the_message_and_the_remedy(
         ("--cache --cache-key me", SourceMissing("odd", option="key"), "--cache-key: odd"),
     ],
 )
-def test_an_error_begins_with_the_option_that_was_typed(
+def test_an_error_begins_with_the_typed_option(
     stub: Stub, fails: Callable[..., Output], typed: str, error: StskitError, shown: str
 ) -> None:
     """The name of the Python argument is not repeated after it."""
@@ -1132,7 +1128,7 @@ def test_an_error_begins_with_the_option_that_was_typed(
         (["--profile", "base", "--to-profile", "base"], "pass --overwrite"),
     ],
 )
-def test_what_the_library_advises_is_said_in_options(stub: Stub, run: Run, arguments: list[str], remedy: str) -> None:
+def test_remedies_name_options_of_the_command_line(stub: Stub, run: Run, arguments: list[str], remedy: str) -> None:
     """A remedy for Python programs is replaced by one for the command line."""
     Path("keys.json").touch(0o600)
     Path("keys.json").write_text(json.dumps(Credentials("ASIA", "secret", "token").as_dict()))
@@ -1140,13 +1136,13 @@ def test_what_the_library_advises_is_said_in_options(stub: Stub, run: Run, argum
     assert remedy in run(command, HUB, *arguments)[2]
 
 
-def test_a_role_that_is_denied_may_be_new(stub: Stub, run: Run) -> None:
+def test_the_error_for_a_denied_role_mentions_new_roles(stub: Stub, run: Run) -> None:
     """The remedy for AccessDenied names --wait-for-new-role, because the role can be new."""
     stub.answers.append(refused("AccessDenied", status=403))
     assert "--wait-for-new-role 30s" in run("process", HUB, "--profile", "base")[2]
 
 
-def test_doctor_advises_in_options_too(run: Run) -> None:
+def test_the_remedies_of_doctor_name_options_too(run: Run) -> None:
     """For a token file in JSON, doctor names the option."""
     Path("token.json").touch(0o600)
     Path("token.json").write_text('{"id_token": "opaque-token"}')
@@ -1169,7 +1165,7 @@ def test_doctor_advises_in_options_too(run: Run) -> None:
         ),
     ],
 )
-def test_an_error_is_json_where_that_is_asked_for(
+def test_an_error_is_json_on_request(
     fails: Callable[..., Output], error: StskitError, shown: Mapping[str, object]
 ) -> None:
     """It has all attributes of the error that have a value, and always the remedy."""
@@ -1198,7 +1194,7 @@ def test_every_error_of_the_command_line_is_json_too(
     assert json.loads(err).keys() == {"error", "message", "remedy"} | keys
 
 
-def test_what_sts_refuses_is_shown_without_a_secret(stub: Stub, run: Run) -> None:
+def test_the_error_of_sts_contains_no_secret(stub: Stub, run: Run) -> None:
     """The error has all attributes and no secret."""
     stub.answers.append(refused("AccessDenied", status=403))
     found, out, err = run("process", HUB, "--profile", "base", "--json")
@@ -1207,7 +1203,7 @@ def test_what_sts_refuses_is_shown_without_a_secret(stub: Stub, run: Run) -> Non
     assert BASE.secret_access_key not in err
 
 
-def test_an_assertion_that_has_expired_needs_a_person(stub: Stub, run: Run) -> None:
+def test_an_expired_assertion_has_its_own_status(stub: Stub, run: Run) -> None:
     """The status is 4, also if STS reports it because the clocks differ. Expired credentials have another status."""
     status, _, err = run("process", "--saml-file", str(DATA / "saml" / "plain.b64"))
     assert (status, stub.requests) == (4, [])
@@ -1224,9 +1220,7 @@ def test_an_assertion_that_has_expired_needs_a_person(stub: Stub, run: Run) -> N
         (["process", "--keys-file", "keys.json", "--session-token"], 3, "GetSessionToken needs the long-term"),
     ],
 )
-def test_a_request_that_sts_refuses_is_not_sent(
-    stub: Stub, run: Run, arguments: list[str], status: int, said: str
-) -> None:
+def test_an_invalid_request_is_not_sent(stub: Stub, run: Run, arguments: list[str], status: int, said: str) -> None:
     """The error is reported before STS is called."""
     Path("keys.json").write_text(json.dumps(Credentials("ASIA", "secret", "token").as_dict()))
     saml(ROLE)
@@ -1235,7 +1229,7 @@ def test_a_request_that_sts_refuses_is_not_sent(
     assert said in err
 
 
-def test_ctrl_c_ends_without_a_word(fails: Callable[..., Output]) -> None:
+def test_ctrl_c_ends_without_a_message(fails: Callable[..., Output]) -> None:
     """The status is 130, as for other programs."""
     assert fails(KeyboardInterrupt()) == (130, "", "")
 
@@ -1252,7 +1246,7 @@ def test_ctrl_c_ends_without_a_word(fails: Callable[..., Output]) -> None:
         ("roles nix 2>/dev/full", 3, ""),
     ],
 )
-def test_a_stream_that_is_closed_or_full_changes_no_status(
+def test_a_closed_or_full_stream_does_not_change_the_status(
     command: str, status: int, error: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There is no traceback. Python would write buffered text at exit and fail, so the text is dropped."""
@@ -1264,7 +1258,7 @@ def test_a_stream_that_is_closed_or_full_changes_no_status(
     assert (done.returncode, done.stdout, done.stderr) == (status, "", error)
 
 
-def test_a_reader_that_has_had_enough_is_not_an_error(
+def test_a_reader_that_closes_the_pipe_is_not_an_error(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A reader such as `head` can stop. The status shows that not everything was written."""
@@ -1277,7 +1271,7 @@ def test_a_reader_that_has_had_enough_is_not_an_error(
     assert capfd.readouterr().err == ""
 
 
-def test_an_output_that_is_closed_is_an_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_output_is_an_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The status is 1."""
     monkeypatch.setattr(sys, "stdout", None)
     assert run("--version")[::2] == (1, "stskit: Cannot write to standard output: Bad file descriptor.\n")
@@ -1285,7 +1279,7 @@ def test_an_output_that_is_closed_is_an_error(run: Run, monkeypatch: pytest.Monk
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize(("name", "status"), [("stdout", 1), ("stderr", 3)])
-def test_a_stream_that_is_full_is_dropped(
+def test_a_full_stream_is_ignored(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], name: str, status: int
 ) -> None:
     """Closing the stream does not write again."""
@@ -1310,7 +1304,7 @@ def test_a_stream_that_is_full_is_dropped(
         (["whoami", "--nope"], 2, "There is no option --nope"),
     ],
 )
-def test_streams_that_are_closed_are_empty_ones(
+def test_closed_streams_are_treated_as_empty(
     stub: Stub, run: Run, monkeypatch: pytest.MonkeyPatch, arguments: list[str], status: int, said: str
 ) -> None:
     """A closed standard input is empty, and text for a closed standard error is dropped."""
@@ -1325,7 +1319,7 @@ def test_streams_that_are_closed_are_empty_ones(
         opened.close()
 
 
-def test_what_the_encoding_of_the_output_lacks_is_an_escape(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_characters_outside_the_encoding_are_escaped(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     """The name of the file is printed with an escape, and the status is 0."""
     with io.TextIOWrapper(io.BytesIO(), encoding="ascii") as stream:
         monkeypatch.setattr(sys, "stdout", stream)
@@ -1334,7 +1328,7 @@ def test_what_the_encoding_of_the_output_lacks_is_an_escape(stub: Stub, monkeypa
         assert stream.readline() == "variables in d\\xfc.env\n"
 
 
-def test_nothing_that_is_shown_steers_a_terminal(stub: Stub, run: Run) -> None:
+def test_control_characters_are_not_printed(stub: Stub, run: Run) -> None:
     """Names in files of other people can contain control characters, which are escaped."""
     odd, escaped = "\x1b[2J\x9b\u202e", r"\x1b[2J\x9b\u202e"
     now = datetime.now(UTC)
@@ -1356,7 +1350,7 @@ def test_nothing_that_is_shown_steers_a_terminal(stub: Stub, run: Run) -> None:
     assert [escaped in "".join(output[1:]) for output in shown] == [False, False, True, True, True, True]
 
 
-def test_warnings_and_notes_are_a_line_each(stub: Stub, run: Run, executed: list[Executed]) -> None:
+def test_each_warning_and_note_is_one_line(stub: Stub, run: Run, executed: list[Executed]) -> None:
     """They do not show a place in the code. For a program, notes are not shown."""
     Path("token").write_text("opaque-token")
     Path("token").chmod(0o644)
@@ -1371,7 +1365,7 @@ def test_warnings_and_notes_are_a_line_each(stub: Stub, run: Run, executed: list
 
 
 @pytest.mark.parametrize(("variables", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
-def test_colour_is_for_terminals(
+def test_colour_is_used_at_terminals_only(
     run: Run, monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str], coloured: bool
 ) -> None:
     """NO_COLOR and a simple terminal switch colours off."""
@@ -1383,7 +1377,7 @@ def test_colour_is_for_terminals(
     assert ("\033[31mstskit:\033[0m" in run("roles", "nix")[2]) == coloured
 
 
-def test_no_secret_is_shown_where_that_is_not_the_purpose(stub: Stub, run: Run) -> None:
+def test_secrets_are_printed_only_on_request(stub: Stub, run: Run) -> None:
     """Neither a result nor a warning shows a secret."""
     outputs = [*run("assume", HUB, "--profile", "base", "--to-profile", "p"), *run("whoami", "--profile", "p")]
     shown = "".join(map(str, outputs))
@@ -1391,7 +1385,7 @@ def test_no_secret_is_shown_where_that_is_not_the_purpose(stub: Stub, run: Run) 
 
 
 @pytest.mark.case("P10")
-def test_help_and_version_are_there(run: Run) -> None:
+def test_help_and_version_are_printed(run: Run) -> None:
     """Each command has a help page."""
     status, out, _ = run("--version")
     assert (status, out.startswith("stskit ")) == (0, True)
@@ -1407,7 +1401,7 @@ def test_a_program_can_capture_the_output(stub: Stub) -> None:
     assert "account" in captured.getvalue()
 
 
-def test_it_is_a_module_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_module_can_be_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """`python -m stskit` does the same."""
     monkeypatch.setattr(sys, "argv", ["stskit", "roles", "nix"])
     with pytest.raises(SystemExit, match="3"):
@@ -1419,7 +1413,7 @@ def test_it_is_a_module_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 
 @pytest.mark.case("P5")
-def test_what_an_assertion_offers_is_a_table(run: Run) -> None:
+def test_the_roles_of_an_assertion_are_a_table(run: Run) -> None:
     """The output also shows the subject and the expiry. JSON has the times in ISO 8601."""
     path = saml(ROLE, f"{ROLE}-long-name")
     status, out, err = run("roles", path)
@@ -1433,7 +1427,7 @@ def test_what_an_assertion_offers_is_a_table(run: Run) -> None:
     assert (shown["issuer"], shown["not_on_or_after"][-1]) == ("https://idp.example", "Z")
 
 
-def test_an_assertion_that_has_expired_can_be_looked_into(run: Run) -> None:
+def test_an_expired_assertion_can_be_examined(run: Run) -> None:
     """The output shows that it has expired."""
     status, out, _ = run("roles", str(DATA / "saml" / "plain.b64"))
     assert status == 0
@@ -1477,7 +1471,7 @@ def bad(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.mark.parametrize("bad", FILES, indirect=True)
-def test_on_each_bad_file_roles_says_one_clear_sentence(run: Run, bad: Path) -> None:
+def test_roles_reports_each_bad_file_in_one_sentence(run: Run, bad: Path) -> None:
     """The error names the file, the problem and the remedy, without a traceback."""
     status, out, err = run("roles", str(bad))
     assert (status, out, err.count("\n")) == (3, "", 1)
@@ -1494,7 +1488,7 @@ def test_on_each_bad_file_roles_says_one_clear_sentence(run: Run, bad: Path) -> 
     ],
     indirect=["bad"],
 )
-def test_on_each_bad_file_doctor_says_one_clear_sentence(run: Run, bad: Path, option: str) -> None:
+def test_doctor_reports_each_bad_file_in_one_sentence(run: Run, bad: Path, option: str) -> None:
     """The finding shows the problem, and the remedy on its own line. The status is 1."""
     status, out, err = run("doctor", "--offline", option, str(bad))
     (said,) = (number for number, line in enumerate(out.splitlines()) if str(bad) in line)
@@ -1504,7 +1498,7 @@ def test_on_each_bad_file_doctor_says_one_clear_sentence(run: Run, bad: Path, op
     assert out.splitlines()[said + 1].startswith("       ")
 
 
-def test_doctor_says_what_is_so_and_what_is_wrong(run: Run, stskit_aws: FakeSTS) -> None:
+def test_doctor_reports_facts_and_problems(run: Run, stskit_aws: FakeSTS) -> None:
     """The output is lines of text or a JSON list. The status is 1 if there is a problem. No role is assumed."""
     status, out, err = run("doctor", "--profile", "default")
     assert (status, err) == (0, "")
@@ -1519,7 +1513,7 @@ def test_doctor_says_what_is_so_and_what_is_wrong(run: Run, stskit_aws: FakeSTS)
     assert wrong.keys() == {"about", "state", "text", "remedy", "facts"}
 
 
-def test_doctor_takes_the_options_of_the_call(run: Run) -> None:
+def test_doctor_has_the_options_of_the_call(run: Run) -> None:
     """It uses the field of the token and the endpoint."""
     Path("token.json").touch(0o600)
     Path("token.json").write_text(json.dumps({"id_token": "opaque-token"}))

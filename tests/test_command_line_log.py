@@ -15,7 +15,7 @@ from stskit._cli.log_lines import log_lines
 LOGGER = logging.getLogger("stskit")
 
 
-def test_a_warning_is_shown_where_the_command_succeeds(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_warning_is_shown_if_the_command_succeeds(capsys: pytest.CaptureFixture[str]) -> None:
     """The warning reports a failed refresh with credentials that are still valid. Other records are shown at once."""
     with log_lines():
         LOGGER.warning("Could not refresh.", extra={"refresh": "refresh_failed"})
@@ -25,7 +25,7 @@ def test_a_warning_is_shown_where_the_command_succeeds(capsys: pytest.CaptureFix
     assert capsys.readouterr().err == "stskit: Could not refresh.\n"
 
 
-def test_a_warning_is_not_shown_beside_the_error_that_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_warning_is_not_shown_beside_the_same_error(capsys: pytest.CaptureFixture[str]) -> None:
     """One problem is reported once."""
     with pytest.raises(ZeroDivisionError), log_lines():
         LOGGER.warning("Could not refresh.", extra={"refresh": "refresh_failed"})
@@ -33,7 +33,7 @@ def test_a_warning_is_not_shown_beside_the_error_that_says_the_same(capsys: pyte
     assert capsys.readouterr().err == ""
 
 
-def test_what_takes_too_long_is_left() -> None:
+def test_a_slow_check_is_stopped() -> None:
     """The thread of a check that exceeds the deadline is not awaited."""
     release = threading.Event()
     with pytest.raises(TimeoutError):
@@ -42,7 +42,7 @@ def test_what_takes_too_long_is_left() -> None:
     assert run_with_deadline(10, lambda: 5) == 5
 
 
-def test_profiles_that_name_each_other_end_the_search_for_a_device(home: Path) -> None:
+def test_a_loop_of_profiles_ends_the_search_for_a_device(home: Path) -> None:
     """The search finds no device."""
     profiles = {name: {"role_arn": "r", "source_profile": other} for name, other in (("a", "b"), ("b", "a"))}
     assert _mfa_serial_of_a_source(profiles["a"], profiles) is None

@@ -127,7 +127,7 @@ def region_of(request: Request) -> str:
 @pytest.mark.parametrize(
     ("options", "sts"), [((), "eu-central-1"), (("--sts-region", "eu-west-1"), "eu-west-1")], ids=["same", "other"]
 )
-def test_a_command_gets_the_region_and_so_does_sts_unless_it_has_its_own(
+def test_region_applies_to_the_command_and_to_sts(
     server: FakeServer,
     run: Run,
     executed: list[Mapping[str, str]],
@@ -144,7 +144,7 @@ def test_a_command_gets_the_region_and_so_does_sts_unless_it_has_its_own(
     assert [region_of(each) for each in server.requests] == [sts]
 
 
-def test_a_profile_a_file_and_a_shell_get_the_region(server: FakeServer, run: Run) -> None:
+def test_the_region_is_written_to_each_target(server: FakeServer, run: Run) -> None:
     """The region of a profile is in the config file. STS is called in the same region."""
     there = ("--region", "eu-central-1")
     for source in ((HUB, "--profile", "base"), ("--profile", "session")):
@@ -157,9 +157,7 @@ def test_a_profile_a_file_and_a_shell_get_the_region(server: FakeServer, run: Ru
     assert [region_of(each) for each in server.requests] == ["eu-central-1"] * 3
 
 
-def test_a_region_that_is_not_valid_is_refused_before_the_code_of_a_device_is_used(
-    server: FakeServer, run: Run
-) -> None:
+def test_an_invalid_region_is_refused_before_the_mfa_code_is_used(server: FakeServer, run: Run) -> None:
     """An invalid region is refused before any call, and the message names the option and the value."""
     for flag in ("--region", "--sts-region"):
         for wrong in ("a b", "eu-central-1.", "-eu", "12", "eu_central_1"):
@@ -171,7 +169,7 @@ def test_a_region_that_is_not_valid_is_refused_before_the_code_of_a_device_is_us
 # --cache-key, --external-id-file and --token-code ---------------------------------------------------------------------
 
 
-def test_a_cache_key_tells_two_identities_apart(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_a_cache_key_separates_identities(server: FakeServer, run: Run, tmp_path: Path) -> None:
     """Each name has its own cache entry. The same name finds it again without another run of the process."""
     (tmp_path / "give").write_text(f"echo run >>{tmp_path}/runs; cat {tmp_path}/keys.json")
     keys = {"Version": 1, "AccessKeyId": "ASIA", "SecretAccessKey": "s", "SessionToken": "t"}
@@ -182,9 +180,7 @@ def test_a_cache_key_tells_two_identities_apart(server: FakeServer, run: Run, tm
     assert (tmp_path / "runs").read_text() == "run\n" * 2
 
 
-def test_the_session_of_the_user_is_kept_under_the_cache_key_and_the_role_beside_it(
-    server: FakeServer, run: Run
-) -> None:
+def test_the_session_of_the_user_and_the_role_are_cached_separately(server: FakeServer, run: Run) -> None:
     """One code is enough for two roles, and each role has its own credentials."""
     mfa = ("--mfa-serial", DEVICE, "--session-token", "--cache", "--cache-key", "me")
     for role, name, code in ((HUB, "one", "111111"), (f"{HUB}2", "two", "222222")):
@@ -193,7 +189,7 @@ def test_the_session_of_the_user_is_kept_under_the_cache_key_and_the_role_beside
     assert [each.form["Action"] for each in server.requests] == ["GetSessionToken", "AssumeRole", "AssumeRole"]
 
 
-def test_a_cache_asks_for_a_key_where_stskit_cannot_see_the_identity(server: FakeServer, run: Run) -> None:
+def test_a_cache_needs_a_key_if_the_identity_is_unknown(server: FakeServer, run: Run) -> None:
     """The error names the option, and nothing was called."""
     status, out, err = run("process", HUB, "--cache")
     assert (status, out, server.requests) == (3, "", [])
@@ -221,9 +217,7 @@ def test_an_external_id_comes_from_a_file_or_standard_input(
         ("a b", "--external-id-file has characters that STS does not allow"),
     ],
 )
-def test_an_external_id_that_is_not_valid_is_refused_without_being_shown(
-    server: FakeServer, run: Run, text: str, said: str
-) -> None:
+def test_an_invalid_external_id_is_refused_and_hidden(server: FakeServer, run: Run, text: str, said: str) -> None:
     """An invalid external ID is refused before any call, and the error names the option but not the value."""
     Path("id").write_text(text)
     status, out, err = run("process", HUB, "--profile", "base", "--external-id-file", "id")
@@ -232,7 +226,7 @@ def test_an_external_id_that_is_not_valid_is_refused_without_being_shown(
     assert "a b" not in err
 
 
-def test_the_code_of_a_device_can_be_an_option(server: FakeServer, run: Run) -> None:
+def test_an_mfa_code_can_be_an_option(server: FakeServer, run: Run) -> None:
     """An error names the option, and STS is not called."""
     mfa = ("process", HUB, "--profile", "base", "--mfa-serial", DEVICE, "--token-code")
     assert run(*mfa, "123987")[0] == 0
@@ -265,9 +259,7 @@ def test_a_sink_that_refuses_costs_no_call_and_no_code(
     assert server.requests == []
 
 
-def test_a_sink_that_has_nothing_against_it_is_written(
-    server: FakeServer, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sink_that_accepts_is_written(server: FakeServer, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check does not write."""
     checked: list[str] = []
     monkeypatch.setattr(CredentialsFile, "check", lambda sink: checked.append(sink.profile), raising=False)
@@ -279,7 +271,7 @@ def test_a_sink_that_has_nothing_against_it_is_written(
 
 
 @pytest.mark.parametrize("place", ["environment", "profile", "option"])
-def test_plain_http_is_allowed_wherever_the_endpoint_is_named(
+def test_plain_http_is_allowed_with_each_form_of_the_endpoint(
     run: Run, server: FakeServer, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error names an option. The same command with this option calls the endpoint."""
@@ -307,9 +299,7 @@ def test_plain_http_is_allowed_wherever_the_endpoint_is_named(
     ["canary", "canary:4566", "https://canary@[::1", "http://x:canary", "https://x:99999", "ftp://canary", "https://"],
 )
 @pytest.mark.parametrize("command", [("process", HUB), ("whoami",), ("doctor",)])
-def test_an_endpoint_that_is_not_valid_is_invalid_usage(
-    run: Run, server: FakeServer, command: tuple[str, ...], url: str
-) -> None:
+def test_an_invalid_endpoint_is_a_usage_error(run: Run, server: FakeServer, command: tuple[str, ...], url: str) -> None:
     """The status differs from that of a server without a response. The URL is not quoted: it can have a password."""
     status, out, err = run(*command, "--profile", "base", "--endpoint-url", url)
     assert (status, out, server.requests) == (2, "", [])
@@ -317,7 +307,7 @@ def test_an_endpoint_that_is_not_valid_is_invalid_usage(
     assert "canary" not in err
 
 
-def test_an_endpoint_of_the_environment_that_is_not_valid_is_invalid_usage(
+def test_an_invalid_endpoint_of_the_environment_is_a_usage_error(
     run: Run, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An invalid AWS_ENDPOINT_URL_STS exits with 2 before any call."""
@@ -346,9 +336,7 @@ def test_an_endpoint_of_the_environment_that_is_not_valid_is_invalid_usage(
         ("--mfa-serial x --token-code 123456", "--mfa-serial: The MFA serial has 1 character, "),
     ],
 )
-def test_a_message_names_the_option_and_not_the_argument_of_python(
-    server: FakeServer, run: Run, typed: str, said: str
-) -> None:
+def test_a_message_names_the_option_and_not_the_argument(server: FakeServer, run: Run, typed: str, said: str) -> None:
     """A message about an invalid value begins with the option and contains no name of a Python argument."""
     status, out, err = run("process", HUB, "--profile", "base", *typed.split())
     assert (status, out, server.requests) == (2, "", [])
@@ -357,7 +345,7 @@ def test_a_message_names_the_option_and_not_the_argument_of_python(
     assert "canary" not in err
 
 
-def test_a_duration_that_the_assertion_does_not_allow_is_said_of_the_option(
+def test_a_duration_above_the_limit_of_the_assertion_names_the_option(
     server: FakeServer, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The identity provider sets the limit, and only the STS of AWS is known to apply it."""
@@ -393,7 +381,7 @@ def test_a_duration_that_the_assertion_does_not_allow_is_said_of_the_option(
         ("--no-verify-ssl", "set AWS_CA_BUNDLE"),
     ],
 )
-def test_an_option_of_the_aws_cli_is_answered_with_the_option_of_stskit(run: Run, typed: str, said: str) -> None:
+def test_an_option_of_the_aws_cli_leads_to_the_option_of_stskit(run: Run, typed: str, said: str) -> None:
     """The options in the remedy exist in the command."""
     status, out, err = run("assume", HUB, *typed.split(), "--to-shell")
     assert (status, out) == (2, "")
@@ -403,7 +391,7 @@ def test_an_option_of_the_aws_cli_is_answered_with_the_option_of_stskit(run: Run
 
 
 @pytest.mark.parametrize("flag", ["--role-arn", "--role-session-name", "--web-identity-token"])
-def test_an_option_that_the_command_does_not_have_is_not_advised(run: Run, flag: str) -> None:
+def test_a_remedy_names_no_option_that_the_command_lacks(run: Run, flag: str) -> None:
     """The command shows existing credentials and does not use a role."""
     err = run("whoami", flag, "x")[2]
     assert f"There is no option {flag}. " in err
@@ -437,7 +425,7 @@ _PLACES = (
 
 
 @pytest.mark.parametrize("secret", _SECRETS.values(), ids=_SECRETS)
-def test_a_secret_in_the_place_of_another_value_is_not_shown(server: FakeServer, run: Run, secret: str) -> None:
+def test_a_secret_as_another_value_is_not_shown(server: FakeServer, run: Run, secret: str) -> None:
     """The error names the option with the secret, and the option to use."""
     for words in _PLACES:
         status, out, err = run(*(word.replace("SECRET", secret) for word in words.split()))
@@ -446,7 +434,7 @@ def test_a_secret_in_the_place_of_another_value_is_not_shown(server: FakeServer,
         assert "--oidc-token-file, --saml-file or --keys-file" in err
 
 
-def test_values_that_may_be_any_text_are_accepted(server: FakeServer, run: Run) -> None:
+def test_any_text_is_accepted_where_it_is_valid(server: FakeServer, run: Run) -> None:
     """A long external ID and a command for MFA codes are not mistaken for secrets."""
     text = ("--external-id", "a" * 300, "--mfa-serial", DEVICE, "--mfa-command", f"echo{' ' * 300}918273")
     status, _, err = run("process", HUB, "--profile", "base", *text)
@@ -465,7 +453,7 @@ def test_a_closed_standard_output_is_an_error_without_a_traceback(server: FakeSe
     assert (done.returncode, done.stderr) == (1, "stskit: Cannot write to standard output: Bad file descriptor.\n")
 
 
-def test_doctor_speaks_of_the_command_line_where_a_source_profile_needs_a_code(server: FakeServer, run: Run) -> None:
+def test_doctor_names_the_option_for_the_code_of_a_source_profile(server: FakeServer, run: Run) -> None:
     """The finding does not mention threads, which the user of a command cannot see."""
     (Path.home() / ".aws" / "config").write_text(
         f"[profile deploy]\nrole_arn = {ROLE}\nsource_profile = hub\n"

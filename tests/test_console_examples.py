@@ -122,7 +122,7 @@ def follow(blocks: Sequence[Block], folder: Path, environment: Mapping[str, str]
 
 
 @pytest.mark.case("P8")
-def test_the_tutorial_runs_from_top_to_bottom(tmp_path: Path) -> None:
+def test_the_tutorial_runs_as_printed(tmp_path: Path) -> None:
     """The tutorial runs from top to bottom in an empty folder."""
     follow(blocks_of("docs/tutorial.md"), tmp_path, os.environ)
 

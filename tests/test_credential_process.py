@@ -112,7 +112,7 @@ def token(aws: LocalAWS, tmp_path: Path) -> Path:
 
 
 @pytest.mark.case("X15")
-def test_a_process_of_ones_own_prints_the_document_and_nothing_else(aws: LocalAWS, token: Path) -> None:
+def test_credential_process_prints_only_the_document(aws: LocalAWS, token: Path) -> None:
     """The example process prints one document. If it fails, it exits with 1 and prints an error without a secret."""
     done = run_example(aws, token)
     assert json.loads(done.stdout)["Version"] == 1
@@ -128,7 +128,7 @@ def test_a_process_of_ones_own_prints_the_document_and_nothing_else(aws: LocalAW
 
 @pytest.mark.case("X18")
 @pytest.mark.parametrize("where", ["full", "closed"])
-def test_an_output_that_takes_nothing_is_an_error_and_no_traceback(where: str, aws: LocalAWS, token: Path) -> None:
+def test_an_output_that_cannot_be_written_is_an_error(where: str, aws: LocalAWS, token: Path) -> None:
     """If the output is full or closed, the example process exits with 1 and an error, without a traceback."""
     if where == "full":
         with open("/dev/full", "w") as full:
@@ -144,9 +144,7 @@ def test_an_output_that_takes_nothing_is_an_error_and_no_traceback(where: str, a
 
 
 @pytest.mark.case("X19")
-def test_a_process_that_asks_for_its_own_profile_is_an_error_and_no_endless_loop(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_that_needs_its_own_profile_does_not_loop(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A credential_process that needs its own profile is refused in its second round; a nested other process is
     allowed.
     """

@@ -86,7 +86,7 @@ def test_a_shortened_secret_is_still_masked() -> None:
 
 
 @pytest.mark.case("P72")
-def test_a_secret_is_text_wherever_it_has_to_go() -> None:
+def test_a_secret_is_a_text() -> None:
     """`str()`, formatting, JSON and a dictionary look-up use the plain text of a secret."""
     secret = Secret("abc")
     assert type(str(secret)) is str
@@ -104,7 +104,7 @@ def test_a_secret_that_is_not_text_is_refused(make: Callable[[Any], object], val
         make(value)
 
 
-def test_plain_text_becomes_a_secret() -> None:
+def test_plain_text_is_converted_to_a_secret() -> None:
     """A plain string becomes a Secret, and a missing session token stays None."""
     plain = Credentials("AKIA", "secret", "token")
     assert (type(plain.secret_access_key), type(plain.session_token)) == (Secret, Secret)
@@ -127,7 +127,7 @@ def test_values_survive_pickling(value: object, protocol: int) -> None:
 
 
 @pytest.mark.parametrize("value", HOLDERS[1:], ids=lambda value: type(value).__name__)
-def test_values_do_not_change(value: object) -> None:
+def test_values_are_immutable(value: object) -> None:
     """No attribute of a value can be set or added."""
     for name in (attrs.fields(type(value))[0].name, "other"):  # type: ignore[arg-type]
         with pytest.raises(AttributeError):
@@ -217,13 +217,13 @@ def test_an_expiration_without_offset_is_refused(moment: datetime) -> None:
     ],
     ids=["after the last day", "before the first"],
 )
-def test_an_expiration_outside_of_the_calendar_is_refused(moment: datetime) -> None:
+def test_an_expiration_outside_the_calendar_is_refused(moment: datetime) -> None:
     """An expiration that is outside of Python's calendar in UTC raises ProofInvalid instead of OverflowError."""
     with pytest.raises(ProofInvalid, match="not a valid date in UTC"):
         Credentials("AKIA", Secret("secret"), expiration=moment)
 
 
-def test_the_expiration_is_kept_in_utc() -> None:
+def test_the_expiration_is_converted_to_utc() -> None:
     """An expiration in another time zone is stored in UTC."""
     local = START.astimezone(timezone(timedelta(hours=5, minutes=30)))
     kept = Credentials("AKIA", Secret("secret"), expiration=local).expiration
@@ -312,7 +312,7 @@ def test_as_dict_returns_plain_text_and_whole_seconds() -> None:
     }
 
 
-def test_from_dict_reads_the_answer_of_assume_role() -> None:
+def test_from_dict_reads_the_response_of_assume_role() -> None:
     """`from_dict` reads the response of AssumeRole with all details of the session."""
     keys = Credentials.from_dict(
         {
@@ -448,7 +448,7 @@ def test_an_assertion_lists_its_roles() -> None:
     assert assertion.principal_for(ROLE) == PROVIDER
 
 
-def test_a_given_principal_is_used_without_a_look() -> None:
+def test_a_given_principal_is_used_unchecked() -> None:
     """A passed principal ARN is used without reading the assertion, so an encrypted assertion works."""
     assertion = SAMLAssertion.from_text((SAML / "encrypted.b64").read_text(), "arn:mine")
     assert assertion.principal_for(ROLE) == "arn:mine"
@@ -520,7 +520,7 @@ def test_a_repr_says_how_long_the_credentials_are_valid(left: timedelta, shown: 
     assert shown in repr(valid_for(left))
 
 
-def test_a_repr_says_whose_credentials_they_are() -> None:
+def test_a_repr_names_the_account_and_the_role() -> None:
     """The repr shows the known ones of role, account, session and subject, and never None."""
     arn = "arn:aws:sts::123456789012:assumed-role/Deploy/alice"
     of_role = repr(valid_for(timedelta(hours=3), assumed_role_arn=arn))

@@ -80,7 +80,7 @@ def test_the_expiry_is_written_for_other_tools(file: Path) -> None:
 
 
 @pytest.mark.case("F23")
-def test_static_keys_inherit_nothing_of_a_session(file: Path) -> None:
+def test_a_session_has_no_options_of_static_keys(file: Path) -> None:
     """Long-term keys replace the token, account and expiry of an older session, under all their names."""
     file.write_text("[dev]\naws_security_token = stale\nexpiration = stale\naws_session_expiration = stale\n")
     DUE.to(CredentialsFile("dev"))
@@ -90,7 +90,7 @@ def test_static_keys_inherit_nothing_of_a_session(file: Path) -> None:
 
 
 @pytest.mark.case("F2")
-def test_the_same_again_writes_nothing(file: Path, config: Path) -> None:
+def test_an_equal_write_changes_nothing(file: Path, config: Path) -> None:
     """A second write of the same credentials keeps the inode, the time and the backup of both files."""
     sink = CredentialsFile("dev", region="eu-west-1", backup=True)
     SESSION.to(sink)
@@ -99,7 +99,7 @@ def test_the_same_again_writes_nothing(file: Path, config: Path) -> None:
     assert [(each.stat().st_ino, each.stat().st_mtime_ns) for each in (file, config, Path(f"{file}.bak"))] == before
 
 
-def test_many_profiles_are_one_rewrite(file: Path, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_profiles_are_written_at_once(file: Path, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`write_all` writes each file once: existing profiles stay in their places, and new profiles come at the end."""
     SESSION.to(CredentialsFile("b"))
     renamed: list[str] = []
@@ -155,7 +155,7 @@ def test_remove_restores_the_old_bytes(text: str, keys: Credentials, file: Path,
     assert (file.read_bytes(), config.read_bytes()) == before
 
 
-def test_remove_leaves_no_trace_between_other_profiles(file: Path) -> None:
+def test_remove_restores_the_text_between_other_profiles(file: Path) -> None:
     """Profiles between other profiles are removed without a trace, in any order."""
     for name in ("a", "b", "c"):
         SESSION.to(CredentialsFile(name))
@@ -176,7 +176,7 @@ def test_remove_keeps_other_settings_and_creates_nothing(file: Path, config: Pat
     assert not (file.parent / "no").exists()
 
 
-def test_long_term_keys_are_not_removed_unasked(file: Path) -> None:
+def test_long_term_keys_are_removed_only_on_request(file: Path) -> None:
     """`remove` refuses long-term keys without `overwrite`, because they cannot be obtained again."""
     with pytest.raises(SinkError, match=r"\[other\] has long-term keys.*overwrite=True"):
         CredentialsFile("other").remove()
@@ -194,7 +194,7 @@ ELSEWHERE = ["role_arn", "credential_process", "sso_session", "sso_start_url", "
 @pytest.mark.parametrize("option", ELSEWHERE)
 @pytest.mark.parametrize("where", ["credentials", "config"])
 @pytest.mark.parametrize("name", ["dev", "default"])
-def test_a_profile_with_another_source_is_not_written_to_unasked(
+def test_a_profile_with_another_source_is_overwritten_only_on_request(
     option: str, where: str, name: str, file: Path, config: Path
 ) -> None:
     """A profile with another source of credentials is written only with `overwrite`, and keeps the other source."""
@@ -212,7 +212,7 @@ def test_a_profile_with_another_source_is_not_written_to_unasked(
 
 
 @pytest.mark.parametrize("where", ["credentials", "config"])
-def test_long_term_keys_are_not_overwritten_or_hidden_unasked(where: str, file: Path, config: Path) -> None:
+def test_long_term_keys_are_overwritten_or_hidden_only_on_request(where: str, file: Path, config: Path) -> None:
     """Long-term keys in either file are replaced or hidden only with `overwrite`; equal keys can be written again."""
     target, section = (file, "dev") if where == "credentials" else (config, "profile dev")
     target.write_text(f"[{section}]\naws_access_key_id = AKIAMINE\naws_secret_access_key = s\naws_session_token =\n")
@@ -224,7 +224,7 @@ def test_long_term_keys_are_not_overwritten_or_hidden_unasked(where: str, file: 
     assert "ASIANEW" in file.read_text()
 
 
-def test_keys_of_a_session_are_there_to_be_replaced(file: Path, config: Path) -> None:
+def test_keys_of_a_session_are_overwritten(file: Path, config: Path) -> None:
     """Keys with a session token are replaced without `overwrite`, under both names of the token."""
     for token in ("aws_session_token", "aws_security_token"):
         file.write_text(f"[dev]\naws_access_key_id = ASIAOLD\naws_secret_access_key = s\n{token} = old\n")
@@ -236,7 +236,7 @@ def test_keys_of_a_session_are_there_to_be_replaced(file: Path, config: Path) ->
 PROFILE_DEFAULT = "[profile default]\nregion = us-west-2\noutput = yaml\ns3 =\n  max_queue_size = 5\n"
 
 
-def test_profile_default_is_changed_where_it_is(file: Path, config: Path) -> None:
+def test_profile_default_is_changed_in_place(file: Path, config: Path) -> None:
     """[profile default] is changed in place, because botocore ignores it beside a section [default]."""
     config.write_text(PROFILE_DEFAULT)
     sink = CredentialsFile("default", region="eu-west-1")
@@ -276,7 +276,7 @@ def test_an_unreadable_config_file_matters_only_when_written(content: bytes | No
 # Paths
 
 
-def test_paths_come_from_the_argument_else_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_come_from_the_argument_or_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Paths are the arguments, else the variables. The config file is beside the credentials file by default."""
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "by-variable"))
     assert SESSION.to(CredentialsFile("dev")) == str(tmp_path / "by-variable")
@@ -307,7 +307,7 @@ def test_a_link_stays_and_its_target_changes(file: Path, tmp_path: Path) -> None
     assert folder_of(target) == ["middle", "real"]
 
 
-def test_one_file_cannot_be_both(tmp_path: Path) -> None:
+def test_both_files_must_be_different(tmp_path: Path) -> None:
     """If both paths are the same file, the write is refused immediately and nothing is created."""
     with pytest.raises(SinkError, match="config_path"):
         SESSION.to(CredentialsFile("dev", tmp_path / "sub" / "config", region="us-east-1"))
@@ -319,7 +319,7 @@ def test_one_file_cannot_be_both(tmp_path: Path) -> None:
 
 @pytest.mark.case("F11", "P61")
 @pytest.mark.parametrize("mask", [0, 0o022, 0o077, 0o777])
-def test_new_files_and_folders_are_for_the_owner_alone(home: Path, umask: Callable[[int], int], mask: int) -> None:
+def test_new_files_and_folders_are_private(home: Path, umask: Callable[[int], int], mask: int) -> None:
     """With any umask, new files and backups have mode 0600, ~/.aws has mode 0700, and no lock file remains."""
     umask(mask)
     for keys in (SESSION, DUE):
@@ -332,7 +332,7 @@ def test_new_files_and_folders_are_for_the_owner_alone(home: Path, umask: Callab
 
 @pytest.mark.case("F12", "P74")
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o644])
-def test_an_old_file_keeps_its_mode_with_a_warning_where_others_may_read(mode: int, file: Path) -> None:
+def test_an_old_file_keeps_its_mode_and_causes_a_warning_if_others_can_read_it(mode: int, file: Path) -> None:
     """A file that others can read keeps its mode, and each change causes one warning at the caller's line."""
     file.chmod(mode)
     with pytest.warns(
@@ -345,7 +345,7 @@ def test_an_old_file_keeps_its_mode_with_a_warning_where_others_may_read(mode: i
     assert "new/secret+" not in str(caught[0].message)
 
 
-def test_a_config_file_may_be_read_by_everybody(file: Path, config: Path) -> None:
+def test_a_config_file_can_be_readable_by_everyone(file: Path, config: Path) -> None:
     """A config file that others can read causes no warning, because it has no secrets."""
     config.write_text("")
     config.chmod(0o644)
@@ -363,7 +363,7 @@ def test_a_read_only_file_is_not_replaced(file: Path) -> None:
 
 
 @pytest.mark.case("F15")
-def test_access_lists_and_labels_stay(file: Path) -> None:
+def test_access_lists_and_labels_are_kept(file: Path) -> None:
     """Extended attributes of the file are kept."""
     try:
         os.setxattr(file, "user.label", b"mine")
@@ -375,7 +375,7 @@ def test_access_lists_and_labels_stay(file: Path) -> None:
 
 @pytest.mark.debian
 @pytest.mark.case("F15")
-def test_an_access_list_stays(file: Path) -> None:
+def test_an_access_list_is_kept(file: Path) -> None:
     """An access control list of the file is kept."""
     needs("setfacl")
     if subprocess.run(["setfacl", "-m", "u:65534:r", file], capture_output=True, check=False).returncode:
@@ -489,7 +489,7 @@ def test_a_file_that_cannot_be_written_safely_is_unchanged(
 
 
 @pytest.mark.case("F22", "P62")
-def test_a_link_with_the_name_of_a_lock_is_harmless(file: Path) -> None:
+def test_a_link_with_the_name_of_a_lock_is_not_followed(file: Path) -> None:
     """A link with the name of a lock file does not change the file to which it points."""
     (file.parent / "victim").write_text("precious")
     (file.parent / "credentials.lock").symlink_to("victim")
@@ -548,7 +548,7 @@ def test_an_error_carries_the_option_and_the_remedy(
     assert error.path == (str(file) if option == "overwrite" else "both/config" if "path" in option else None)
 
 
-def test_an_error_of_the_system_carries_a_remedy_for_it(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_system_has_a_remedy(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The remedy of a system error depends on the errno, with a default for other errors."""
 
     def refuse(*_: object, **_folders: object) -> None:
@@ -652,7 +652,7 @@ def test_a_check_raises_what_writing_would_raise(spoil: Callable[[Path], None], 
     assert errors[0] == errors[1]
 
 
-def test_a_check_finds_a_folder_that_cannot_be_written(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_written_fails_the_check(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`check` reports a folder without write permission, also if ~/.aws does not exist yet."""
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(SinkError, match="Permission denied. Get write permission"):
@@ -702,7 +702,7 @@ def test_a_value_that_would_not_be_read_back_is_refused(value: str, file: Path) 
 
 @pytest.mark.case("F16")
 @pytest.mark.parametrize("value", ["a=b", "a:b", "=a", ":a", "a;b#c", "%(x)s", "100%", "${X}", "a[b]", "a]"])
-def test_a_value_may_have_any_character_that_stands_for_itself(value: str, file: Path) -> None:
+def test_a_value_can_have_any_character_without_a_special_meaning(value: str, file: Path) -> None:
     """A token can have any character without a special meaning in the file, as on servers other than AWS."""
     Credentials("A", "s", value).to(CredentialsFile("dev"))
     found = Session(profile="dev").get_credentials()
@@ -710,7 +710,7 @@ def test_a_value_may_have_any_character_that_stands_for_itself(value: str, file:
     assert found.token == value
 
 
-def test_the_second_file_is_not_written_where_the_first_cannot_be(file: Path) -> None:
+def test_the_second_file_is_not_written_if_the_first_cannot_be(file: Path) -> None:
     """If the credentials file cannot be written, the config file is not written either."""
     file.write_text("stray\n")
     with pytest.raises(SinkError):
@@ -719,7 +719,7 @@ def test_the_second_file_is_not_written_where_the_first_cannot_be(file: Path) ->
 
 
 @pytest.mark.parametrize("there", ["us-west-2", "us-east-1", ""])
-def test_the_first_file_goes_back_where_the_second_cannot_be_replaced(
+def test_the_first_file_is_restored_if_the_second_cannot_be_replaced(
     there: str, file: Path, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the second file cannot be replaced, the first file is restored."""
@@ -743,7 +743,7 @@ def test_the_first_file_goes_back_where_the_second_cannot_be_replaced(
         assert config.stat().st_mode & 0o777 == 0o640
 
 
-def test_a_warning_that_is_an_error_comes_after_the_work(file: Path) -> None:
+def test_a_warning_as_an_error_is_raised_after_the_write(file: Path) -> None:
     """If warnings are errors, the warning is raised after the write, which stays, and no frame shows a secret."""
     file.chmod(0o644)
     with warnings.catch_warnings():

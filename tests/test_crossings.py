@@ -147,7 +147,7 @@ def passing(kind: str) -> Fault:
     return Refuse("AccessDenied", "User is not authorized to perform: sts:AssumeRole", 403)
 
 
-def test_a_refusal_that_passes_costs_one_call_more(world: World) -> None:
+def test_a_temporary_error_costs_one_more_call(world: World) -> None:
     """After a temporary refusal, only the refused call is repeated, also in a chain, and the next session uses the
     cache.
     """
@@ -159,7 +159,7 @@ def test_a_refusal_that_passes_costs_one_call_more(world: World) -> None:
     assert world.calls == world.hops + 1 + (0 if world.shares else world.hops)
 
 
-def test_after_a_throttled_call_the_next_caller_tries_at_once(world: World) -> None:
+def test_after_a_throttled_call_the_next_caller_tries_immediately(world: World) -> None:
     """A throttled call fails for its caller only; the next caller makes a call immediately."""
     session = world.session()
     world.ledger.sts.next(Throttle())
@@ -170,7 +170,7 @@ def test_after_a_throttled_call_the_next_caller_tries_at_once(world: World) -> N
     assert world.calls == 1 + world.hops
 
 
-def test_an_outage_costs_one_try_for_each_role_and_no_credentials(world: World) -> None:
+def test_an_outage_costs_one_call_for_each_role(world: World) -> None:
     """During an outage, valid credentials are used. Each role is tried once, and again after the pause."""
     session = world.session()
     first = session.fetch()
@@ -219,7 +219,7 @@ def test_a_stopped_iteration_makes_no_new_call(world: World) -> None:
     assert world.calls == world.hops + 1
 
 
-def test_a_forked_child_uses_the_held_credentials_and_refreshes_by_itself(world: World) -> None:
+def test_a_forked_child_uses_the_held_credentials(world: World) -> None:
     """A forked child uses the credentials of its parent without a call, and refreshes them with its own calls."""
     session = world.session()
     first = session.fetch()
@@ -257,7 +257,7 @@ def test_after_an_interrupted_call_the_next_caller_gets_credentials(world: World
     assert world.calls == world.hops  # The intermediate role was obtained before and is kept.
 
 
-def test_a_code_is_asked_for_once_where_credentials_are_shared(world: World) -> None:
+def test_shared_credentials_need_one_mfa_code(world: World) -> None:
     """With a cache, one MFA code serves several sessions. SAML and OIDC refuse MFA before any call."""
     asked: list[str] = []
 
@@ -278,7 +278,7 @@ def test_a_code_is_asked_for_once_where_credentials_are_shared(world: World) -> 
 
 
 @pytest.mark.case("P27")
-def test_another_person_never_gets_the_first_ones_credentials(world: World) -> None:
+def test_another_person_never_gets_the_credentials_of_the_first(world: World) -> None:
     """If another person's proof replaces the file, the first person's credentials are not used, until the first proof
     is back.
     """
@@ -309,7 +309,7 @@ def test_a_running_session_uses_a_new_proof_at_its_next_refresh(world: World) ->
     assert world.calls == 2 * world.hops
 
 
-def test_another_endpoint_never_gets_the_keys_of_the_first(world: World) -> None:
+def test_another_endpoint_never_gets_the_credentials_of_the_first(world: World) -> None:
     """With the same proof and role, another STS endpoint makes its own calls and returns its own credentials."""
     first = world.session().fetch()
     other = Ledger(world.clock)

@@ -146,7 +146,7 @@ def model() -> ServiceModel:
     return found
 
 
-def test_the_table_of_conformance_has_every_parameter_of_the_model(model: ServiceModel) -> None:
+def test_the_conformance_table_has_every_parameter_of_the_model(model: ServiceModel) -> None:
     """The conformance page has every parameter of botocore's STS model, so a parameter that AWS adds fails here."""
     assert doc_tables.uncovered(model) == []
     page = doc_tables.conformance()
@@ -156,7 +156,7 @@ def test_the_table_of_conformance_has_every_parameter_of_the_model(model: Servic
         assert all(f"| `{name}`" in section for name in (shape.members if shape else ()))
 
 
-def test_a_parameter_that_the_table_lacks_is_named(model: ServiceModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_parameter_is_named(model: ServiceModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the table lacks a parameter, the check names it and the page cannot be generated."""
     known = OPERATIONS["AssumeRole"]
     less = attrs.evolve(known, options=tuple(option for option in known.options if option != "tags"))

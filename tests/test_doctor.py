@@ -33,7 +33,7 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.mark.case("P6")
-def test_where_all_is_well_nothing_is_wrong(home: Path) -> None:
+def test_a_valid_setup_has_no_findings(home: Path) -> None:
     """There is one line for each check, in a fixed order."""
     configure(home, "[default]\nregion = eu-central-1\n", f"[default]\n{KEYS}")
     assert [f"{each.about}: {each.text}" for each in look() if each.about not in ("versions", "clock")] == [
@@ -48,7 +48,7 @@ def test_where_all_is_well_nothing_is_wrong(home: Path) -> None:
     assert {each.state for each in look()} == {"ok", "note"}
 
 
-def test_the_versions_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_versions_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing boto3 is reported and is not a problem."""
     versions = only(look(), "versions")
     assert versions.facts["botocore"] == metadata.version("botocore")
@@ -93,9 +93,7 @@ ODD: dict[str, Callable[[Path], object]] = {
 @pytest.mark.case("P6")
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("make", ODD.values(), ids=ODD.keys())
-def test_whatever_stands_in_the_place_of_a_file_is_one_sentence(
-    make: Callable[[Path], object], name: str, home: Path
-) -> None:
+def test_any_file_type_is_reported_in_one_sentence(make: Callable[[Path], object], name: str, home: Path) -> None:
     """The finding names the problem and the remedy. doctor does not hang, and does not read a huge file."""
     path = place(home, name)
     path.parent.mkdir(0o700)
@@ -107,7 +105,7 @@ def test_whatever_stands_in_the_place_of_a_file_is_one_sentence(
 
 
 @pytest.mark.parametrize("name", ["SAML file", "OIDC token file", "keys file"])
-def test_a_file_that_is_named_and_missing_is_one_sentence(name: str, home: Path) -> None:
+def test_a_missing_file_is_reported_in_one_sentence(name: str, home: Path) -> None:
     """The text is that of the source."""
     assert only(look(**named(home, name)), name).text.startswith(
         f"There is no file {place(home, name)}. It must contain"
@@ -115,7 +113,7 @@ def test_a_file_that_is_named_and_missing_is_one_sentence(name: str, home: Path)
 
 
 @pytest.mark.parametrize("path", sorted((DATA / "ini").glob("[0-9c]*")), ids=lambda path: path.name)
-def test_a_file_of_profiles_is_judged_as_botocore_reads_it(path: Path, home: Path) -> None:
+def test_a_file_of_profiles_is_read_as_botocore_reads_it(path: Path, home: Path) -> None:
     """A file that botocore cannot read is one finding. A file that botocore can read is no problem."""
     name = "config file" if path.name.startswith("c") else "credentials file"
     put(home, name, path.read_bytes())
@@ -133,7 +131,7 @@ def test_a_file_of_profiles_is_judged_as_botocore_reads_it(path: Path, home: Pat
 
 
 @pytest.mark.parametrize("path", sorted((DATA / "saml").iterdir()), ids=lambda path: path.name)
-def test_a_saml_response_is_one_sentence(
+def test_a_saml_response_is_reported_in_one_sentence(
     path: Path,
     home: Path,
 ) -> None:
@@ -145,7 +143,7 @@ def test_a_saml_response_is_one_sentence(
 @pytest.mark.parametrize("name", FILES)
 @settings(max_examples=25)
 @given(content=st.binary(max_size=200) | st.text(alphabet="[]=\n #profile\x00x", max_size=60).map(str.encode))
-def test_no_bytes_in_a_file_raise(
+def test_no_bytes_in_a_file_raise_an_exception(
     name: str,
     content: bytes,
     home: Path,
@@ -175,7 +173,7 @@ VALUES = st.sampled_from(
         st.dictionaries(st.sampled_from(OPTIONS), VALUES, max_size=6),
     )
 )
-def test_no_profiles_make_it_stumble(
+def test_no_profiles_raise_an_exception(
     config: dict[str, dict[str, str]], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Random settings of profiles, and references between them, raise no exception."""
@@ -248,14 +246,14 @@ def test_no_profiles_make_it_stumble(
         *("encrypted", "failed", "DTD"),
     ],
 )
-def test_a_saml_file_is_judged_as_its_source_does(xml: str, minutes: int, said: str, home: Path) -> None:
+def test_a_saml_file_is_checked_like_its_source(xml: str, minutes: int, said: str, home: Path) -> None:
     """The finding also shows the number of roles and the expiry."""
     clock = ManualClock(START + timedelta(minutes=minutes))
     finding = only(look(clock, **put(home, "SAML file", encoded(xml))), "SAML file")
     assert f"{finding.state}: {finding.text}".startswith(said.replace("FILE", str(place(home, "SAML file"))))
 
 
-def test_what_is_in_an_expired_assertion_is_a_fact(home: Path) -> None:
+def test_the_content_of_an_expired_assertion_is_a_fact(home: Path) -> None:
     """The facts of the finding include the issuer and the number of roles."""
     given = put(home, "SAML file", encoded(response(NAMED)))
     finding = only(look(ManualClock(START + HOUR), **given), "SAML file")
@@ -263,7 +261,7 @@ def test_what_is_in_an_expired_assertion_is_a_fact(home: Path) -> None:
     assert (finding.facts["roles"], finding.facts["partition"]) == (1, "aws")
 
 
-def test_what_else_is_to_be_told_of_a_saml_file_is_a_note(home: Path) -> None:
+def test_other_findings_about_a_saml_file_are_notes(home: Path) -> None:
     """Omitted roles and the permissions of the file are notes."""
     given = put(home, "SAML file", encoded(response(NAMED | {"Role": [PAIR, f"{ROLE},canary"]})))
     place(home, "SAML file").chmod(0o644)
@@ -301,7 +299,7 @@ def token(**claims: object) -> str:
     ],
     ids=["good", "odd claims", "expired", "not yet", "JSON", "two", "empty"],
 )
-def test_a_token_file_is_judged_as_its_source_does(
+def test_a_token_file_is_checked_like_its_source(
     content: str, said: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An argument or a variable can name the file."""
@@ -313,7 +311,7 @@ def test_a_token_file_is_judged_as_its_source_does(
         assert f"{finding.state}: {finding.text}".startswith(said.replace("FILE", str(place(home, "OIDC token file"))))
 
 
-def test_what_else_is_to_be_told_of_a_token_is_a_note(home: Path) -> None:
+def test_other_findings_about_a_token_are_notes(home: Path) -> None:
     """An opaque token and the permissions of the file are notes. The token can be a field of a JSON file."""
     given = put(home, "OIDC token file", '{"id_token": "opaque-canary"}')
     place(home, "OIDC token file").chmod(0o644)
@@ -350,14 +348,14 @@ def test_what_else_is_to_be_told_of_a_token_is_a_note(home: Path) -> None:
         ({"AccessKeyId": ""}, "wrong: FILE contains no credentials. AccessKeyId is empty"),
     ],
 )
-def test_a_keys_file_is_told_by_its_kind(keys: dict[str, str], said: str, home: Path) -> None:
+def test_a_file_of_keys_is_recognised(keys: dict[str, str], said: str, home: Path) -> None:
     """The finding shows the kind of the keys, and when they expire."""
     document = {"Credentials": {"AccessKeyId": "AKIA", "SecretAccessKey": CANARY, **keys}}
     finding = only(look(**put(home, "keys file", json.dumps(document))), "keys file")
     assert f"{finding.state}: {finding.text}".startswith(said.replace("FILE", str(place(home, "keys file"))))
 
 
-def test_standard_input_is_left_for_who_reads_it() -> None:
+def test_standard_input_is_not_read() -> None:
     """Doctor does not wait for standard input."""
     assert only(look(keys_file="-"), "keys file").state == "note"
 
@@ -410,7 +408,7 @@ def test_standard_input_is_left_for_who_reads_it() -> None:
         ),
     ],
 )
-def test_what_does_not_mean_what_it_seems_to_is_told(config: str, credentials: str, said: str, home: Path) -> None:
+def test_misleading_settings_are_reported(config: str, credentials: str, said: str, home: Path) -> None:
     """The finding names the section, and shows how to write it."""
     configure(home, config, credentials)
     said = said.replace("FOLDER", f"{home}/.aws")
@@ -443,7 +441,9 @@ def test_other_known_sections_cause_no_finding(
         ),
     ],
 )
-def test_who_else_may_read_or_write_is_told(mode: int, folder: int, config: int, said: list[str], home: Path) -> None:
+def test_files_that_others_can_access_are_reported(
+    mode: int, folder: int, config: int, said: list[str], home: Path
+) -> None:
     """Only the owner must be able to read a credentials file, and to write a config file."""
     configure(home, "[default]\n", f"[default]\n{KEYS}")
     (home / ".aws" / "credentials").chmod(mode)
@@ -454,7 +454,7 @@ def test_who_else_may_read_or_write_is_told(mode: int, folder: int, config: int,
     assert all(part in each.text for part, each in zip(said, found, strict=True))
 
 
-def test_a_file_of_another_user_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_another_user_is_reported(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The owner of a file decides about its content."""
     configure(home, "", f"[default]\n{KEYS}")
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
@@ -463,7 +463,7 @@ def test_a_file_of_another_user_is_told(home: Path, monkeypatch: pytest.MonkeyPa
     assert f"{home}/.aws/credentials belongs to another user." in [each.text for each in wrong(look())]
 
 
-def test_a_link_is_followed_and_told(home: Path, tmp_path: Path) -> None:
+def test_a_link_is_followed_and_reported(home: Path, tmp_path: Path) -> None:
     """The permissions of the target are checked."""
     configure(home, "[default]\n", "")
     secret(tmp_path / "real", f"[default]\n{KEYS}").chmod(0o644)
@@ -476,7 +476,7 @@ def test_a_link_is_followed_and_told(home: Path, tmp_path: Path) -> None:
     ]
 
 
-def test_a_variable_that_names_no_file_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_for_a_missing_file_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the variable, a missing file is not a problem."""
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere/config")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "")
@@ -485,7 +485,7 @@ def test_a_variable_that_names_no_file_is_wrong(monkeypatch: pytest.MonkeyPatch)
     assert only(found, "credentials file").state == "ok"
 
 
-def test_without_a_home_there_are_no_files(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_home_folder_there_are_no_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is a finding for each file."""
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     found = look()
@@ -509,7 +509,7 @@ def test_without_a_home_there_are_no_files(monkeypatch: pytest.MonkeyPatch) -> N
         (lambda path: secret(path.parent, ""), "wrong", "Not a directory"),
     ],
 )
-def test_the_cache_is_judged_by_its_own_rules(
+def test_the_cache_is_checked_by_its_own_rules(
     make: Callable[[Path], object], state: str, said: str, home: Path
 ) -> None:
     """The folder is not created."""
@@ -528,7 +528,7 @@ def test_a_cache_that_cannot_be_written_is_wrong(home: Path, monkeypatch: pytest
     assert texts(look(), "cache folder") == [f"wrong: {home}/.cache/stskit cannot be used: {home} is not writable."]
 
 
-def test_a_file_name_is_never_taken_for_a_remedy() -> None:
+def test_a_file_name_is_never_used_as_a_remedy() -> None:
     """A semicolon in a file name does not split an error or a warning."""
     secret(Path("a; b.txt"), encoded(response(NAMED)))
     ended = only(look(ManualClock(START + HOUR), saml_file="a; b.txt"), "SAML file")

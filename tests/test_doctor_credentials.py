@@ -269,9 +269,7 @@ def test_the_token_file_of_a_role_is_judged(profiles: None, monkeypatch: pytest.
 
 @pytest.mark.parametrize("run", [True, False])
 @pytest.mark.usefixtures("profiles")
-def test_a_profile_without_credentials_is_not_said_to_use_the_machine(
-    run: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_profile_without_credentials_does_not_mention_the_machine(run: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The profile is refused, and the metadata service is not called."""
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
     finding = only(look(profile="bare", run=run), "profile bare")
@@ -281,14 +279,14 @@ def test_a_profile_without_credentials_is_not_said_to_use_the_machine(
 @pytest.mark.parametrize("run", [True, False])
 @pytest.mark.parametrize("name", ["mfa", "over"], ids=["itself", "its source profile"])
 @pytest.mark.usefixtures("profiles")
-def test_a_profile_that_asks_for_an_mfa_code_is_described(run: bool, name: str) -> None:
+def test_a_profile_that_needs_an_mfa_code_is_described(run: bool, name: str) -> None:
     """Doctor never asks for an MFA code, also with --run. The remedy is a command that asks for it."""
     finding = only(look(profile=name, run=run), f"profile {name}")
     assert (finding.state, finding.remedy) == ("note", f"Run: stskit whoami --profile {name}")
     assert finding.text.endswith(f"mfa_serial {MFA}. They were not fetched, because that needs an MFA code.")
 
 
-def test_nothing_is_run_and_nothing_is_asked_but_the_time(
+def test_without_run_nothing_is_run_and_only_the_time_is_requested(
     home: Path, program: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The program of the profile does not run, and the server receives one request without content."""
@@ -360,7 +358,7 @@ def test_with_run_a_role_is_assumed_or_the_refusal_is_reported(
     ],
 )
 @pytest.mark.usefixtures("profiles")
-def test_with_run_what_fails_is_reported(name: str, found: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_run_a_failure_is_reported(name: str, found: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The finding has the error of the fetch. doctor does not ask for the MFA code of any profile in a chain."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setattr(getpass, "getpass", lambda _question: pytest.fail("a code was asked for"))
@@ -371,7 +369,7 @@ def test_with_run_what_fails_is_reported(name: str, found: str, monkeypatch: pyt
 @pytest.mark.parametrize(
     "other", [["--offline"], ["--saml-file", "x"], ["--oidc-token-file", "x"], ["--keys-file", "x"]]
 )
-def test_run_where_it_would_do_nothing_is_a_usage_error(other: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_run_without_an_effect_is_a_usage_error(other: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """A proof in a file needs no run, and a run needs the network."""
     assert main(["doctor", "--run", *other]) == 2
     assert capsys.readouterr().err == f"stskit: --run and {other[0]} cannot be used together. Use only one of them.\n"

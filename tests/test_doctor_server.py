@@ -106,7 +106,7 @@ def test_region_and_endpoint_are_reported_with_their_origin(
 
 
 @pytest.mark.parametrize("services", [True, False])
-def test_a_profile_may_name_region_endpoint_and_certificates(
+def test_a_profile_can_set_region_endpoint_and_certificates(
     services: bool,
     home: Path,
 ) -> None:
@@ -133,7 +133,7 @@ def test_a_profile_may_name_region_endpoint_and_certificates(
         ("aws-global", "ok", ""),
     ],
 )
-def test_a_region_that_nobody_knows_is_noted(region: str, state: str, remedy: str) -> None:
+def test_an_unknown_region_is_a_note(region: str, state: str, remedy: str) -> None:
     """AWS has no endpoint for a mistyped region. Another server can use any name."""
     found = only(look(region=region), "region")
     assert (found.state, found.remedy) == (state, remedy)
@@ -141,7 +141,7 @@ def test_a_region_that_nobody_knows_is_noted(region: str, state: str, remedy: st
     assert only(look(region=region, endpoint_url="https://sts.example"), "region").state == "ok"
 
 
-def test_the_region_fits_the_roles_of_an_assertion(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_region_must_fit_the_roles_of_an_assertion(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable with a region of another partition is ignored, as in a call. An argument is an error."""
     pair = PAIR.replace("arn:aws:", "arn:aws-cn:")
     given = put(
@@ -194,7 +194,7 @@ def date(moment: datetime) -> Answer:
         ),
     ],
 )
-def test_the_clock_is_compared_with_the_servers(ahead: int, said: str) -> None:
+def test_the_clock_is_compared_with_that_of_the_server(ahead: int, said: str) -> None:
     """The request is not signed and has no content."""
     clock = ManualClock(START)
     with fake_server(date(START - timedelta(seconds=ahead))) as server:
@@ -219,7 +219,7 @@ def reason(url: str) -> str:
     return finding.text.partition("could not be reached: ")[2]
 
 
-def test_a_server_that_cannot_be_reached_is_told_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_cannot_be_reached_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """The finding names the reason, and does not quote the error."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
@@ -241,7 +241,7 @@ def test_a_server_that_cannot_be_reached_is_told_with_the_reason(monkeypatch: py
     assert reason("https://sts.example") == "its name could not be resolved (DNS)."
 
 
-def test_without_the_profile_nothing_is_known_of_the_server(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_profile_the_server_is_unknown(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """This is a problem if no other finding reports the missing profile, for example with keys in a file."""
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     assert texts(look(), "region") == ["note: The region and the endpoint are unknown, because the profile is missing."]
@@ -253,7 +253,7 @@ def test_without_the_profile_nothing_is_known_of_the_server(home: Path, monkeypa
 
 
 @pytest.mark.case("P64")
-def test_a_server_is_trusted_by_its_certificate(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_is_verified_by_its_certificate(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The certificates of AWS_CA_BUNDLE are used, as in all calls."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)

@@ -14,14 +14,14 @@ from saml_samples import PAIR, ROLE, encoded, response
 
 
 @pytest.mark.parametrize("variable", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
-def test_an_empty_bundle_is_noted(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_bundle_is_a_note(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other tools may not verify TLS if the variable is empty."""
     monkeypatch.setenv(variable, "")
     (note,) = [each for each in texts(look(), "certificates") if "empty" in each]
     assert note.startswith(f"note: {variable} is empty. stskit verifies TLS anyway")
 
 
-def test_an_empty_bundle_of_the_profile_is_noted(home: Path) -> None:
+def test_an_empty_bundle_of_the_profile_is_a_note(home: Path) -> None:
     """Only signed calls use the setting of the profile."""
     (home / ".aws").mkdir(exist_ok=True)
     (home / ".aws" / "config").write_text("[default]\nca_bundle =\n")
@@ -29,7 +29,7 @@ def test_an_empty_bundle_of_the_profile_is_noted(home: Path) -> None:
 
 
 @pytest.mark.case("P121")
-def test_settings_that_a_saml_call_does_not_use_are_noted(home: Path, tmp_path: Path) -> None:
+def test_settings_that_a_saml_call_ignores_are_notes(home: Path, tmp_path: Path) -> None:
     """The finding names the variables to set instead."""
     (home / ".aws").mkdir(exist_ok=True)
     (home / ".aws" / "config").write_text("[default]\nca_bundle = /ca.pem\nendpoint_url = https://sts.example\n")
@@ -40,7 +40,7 @@ def test_settings_that_a_saml_call_does_not_use_are_noted(home: Path, tmp_path: 
     assert "do not use endpoint_url, ca_bundle of the profile 'default'" in note
 
 
-def test_offline_nothing_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_makes_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """The defaults mode `auto` makes botocore call the metadata service, which does not happen either."""
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
     monkeypatch.setenv("AWS_DEFAULTS_MODE", "auto")
@@ -53,7 +53,7 @@ def test_offline_nothing_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("where", ["variable", "profile"])
-def test_allow_http_works_for_an_endpoint_that_no_option_names(where: str, home: Path) -> None:
+def test_allow_http_works_for_an_endpoint_of_the_environment(where: str, home: Path) -> None:
     """The option in the remedy works if the environment or the profile names the endpoint."""
     endpoint = "http://192.0.2.1:9"
     (home / ".aws").mkdir(exist_ok=True)

@@ -68,7 +68,7 @@ def test_variables_of_other_credentials_are_removed(env: Path) -> None:
 
 
 @pytest.mark.case("X14")
-def test_the_same_again_writes_nothing(env: Path) -> None:
+def test_an_equal_write_changes_nothing(env: Path) -> None:
     """A second write of the same credentials keeps the inode and the time of the file and makes no backup."""
     SESSION.to(DotEnv(env))
     before = env.read_bytes(), env.stat().st_ino, env.stat().st_mtime_ns
@@ -81,7 +81,7 @@ def test_the_same_again_writes_nothing(env: Path) -> None:
 
 
 @pytest.mark.case("X14", "P61")
-def test_a_new_file_is_for_the_owner_alone(home: Path) -> None:
+def test_a_new_file_is_private(home: Path) -> None:
     """A new file has mode 0600 with any umask, and its path can begin with a tilde."""
     (home / "project").mkdir()
     before = os.umask(0)
@@ -106,7 +106,7 @@ def test_a_link_stays_and_its_target_changes(env: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.case("X14", "P74")
-def test_an_old_file_keeps_its_mode_with_a_warning_where_others_may_read(env: Path) -> None:
+def test_an_old_file_keeps_its_mode_and_causes_a_warning_if_others_can_read_it(env: Path) -> None:
     """A file that others can read keeps its mode, with a warning at the caller's line that has no secret."""
     env.chmod(0o644)
     with pytest.warns(StskitWarning, match=f"{env} contains keys and is readable by other users") as caught:
@@ -177,7 +177,9 @@ def open_quote(env: Path) -> None:
         (open_quote, "line"),
     ],
 )
-def test_what_cannot_be_changed_safely_is_left_alone(spoil: Callable[[Path], None], reason: str, env: Path) -> None:
+def test_a_file_that_cannot_be_changed_safely_stays_unchanged(
+    spoil: Callable[[Path], None], reason: str, env: Path
+) -> None:
     """A file that cannot be changed safely is unchanged; the error names it but shows no content and no secret."""
     spoil(env)
     before = env.read_bytes()
@@ -191,7 +193,7 @@ def test_what_cannot_be_changed_safely_is_left_alone(spoil: Callable[[Path], Non
 
 @pytest.mark.case("X11")
 @pytest.mark.parametrize("value", ["a b", "a#b", "a$b", "a'b", 'a"b', "a\\b", "a`b", "a\nb", "ä", "=a", "a&b", "a~b"])
-def test_a_value_that_readers_take_differently_is_not_written(value: str, env: Path) -> None:
+def test_a_value_that_readers_read_differently_is_not_written(value: str, env: Path) -> None:
     """A value that readers would read differently is refused by its name, without showing it and without a lock."""
     for sink, keys, name in (
         (
@@ -237,7 +239,7 @@ def test_a_check_raises_what_writing_would_raise(env: Path) -> None:
     assert env.read_text() == before
 
 
-def test_a_file_is_never_left_half_exported(env: Path) -> None:
+def test_a_file_has_export_everywhere_or_nowhere(env: Path) -> None:
     """If the keys in a file are exported, the session token and the region are exported too."""
     env.write_text("DEBUG=1\nexport AWS_ACCESS_KEY_ID=AKIAOLD\nexport AWS_SECRET_ACCESS_KEY=old\n")
     SESSION.to(DotEnv(env, region="eu-west-1"))
@@ -354,7 +356,7 @@ def test_if_git_fails_there_is_no_warning(
 
 @pytest.mark.case("X13")
 @pytest.mark.parametrize("ignored", [True, False])
-def test_git_is_asked_for_the_file(
+def test_git_is_run_for_the_file(
     ignored: bool,
     env: Path,
     tmp_path: Path,
@@ -378,7 +380,7 @@ def test_git_is_asked_for_the_file(
 @pytest.mark.debian
 @pytest.mark.case("X13")
 @pytest.mark.parametrize("setting", ["core.fsmonitor", "core.hooksPath", "core.pager", "core.sshCommand"])
-def test_no_program_that_the_repository_names_is_run(setting: str, tree: Path, env: Path, tmp_path: Path) -> None:
+def test_no_program_of_the_repository_is_run(setting: str, tree: Path, env: Path, tmp_path: Path) -> None:
     """No program in the repository's git configuration runs, although plain git runs core.fsmonitor."""
     program, mark = spy(tmp_path)
     git("-C", tree, "config", setting, program)
@@ -392,7 +394,7 @@ def test_no_program_that_the_repository_names_is_run(setting: str, tree: Path, e
 
 @pytest.mark.debian
 @pytest.mark.case("X13")
-def test_nothing_is_fetched_by_a_program_that_the_repository_names(tmp_path: Path) -> None:
+def test_no_program_of_the_repository_is_used_to_fetch(tmp_path: Path) -> None:
     """In a partial clone, no program in its git configuration runs to fetch a missing .gitignore."""
     origin, clone = tmp_path / "origin", tmp_path / "clone"
     git("init", origin)
@@ -416,7 +418,7 @@ def test_nothing_is_fetched_by_a_program_that_the_repository_names(tmp_path: Pat
 
 @pytest.mark.debian
 @pytest.mark.case("X13")
-def test_a_program_run_by_a_hook_asks_the_right_repository(
+def test_in_a_hook_the_right_repository_is_used(
     tree: Path, env: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a git hook, the variables of the hook's repository are ignored and the file's own repository is checked."""
@@ -433,9 +435,7 @@ def test_a_program_run_by_a_hook_asks_the_right_repository(
 
 @pytest.mark.debian
 @pytest.mark.case("X13")
-def test_a_program_called_git_beside_the_file_is_not_run(
-    tree: Path, env: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_program_named_git_beside_the_file_is_not_run(tree: Path, env: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program called git in the file's folder is not run, even if the current folder is in PATH."""
     program, mark = spy(env.parent.parent)
     program.rename(tree / "git")

@@ -93,7 +93,7 @@ class Attached:
 # The recipe ------------------------------------------------------------------------------------------------------
 
 
-def test_a_recipe_does_nothing_before_it_is_asked() -> None:
+def test_a_recipe_makes_no_call_before_fetch() -> None:
     """A recipe calls nothing when it is created. Each fetch calls its source and STS once."""
     source, sts = ScriptedSource(BASE), Ledger()
     recipe = AssumedRole(FIRST, source=source, sts=sts)
@@ -110,7 +110,7 @@ def test_a_string_is_read_as_a_role_arn() -> None:
         AssumedRole("First")
 
 
-def test_by_default_it_uses_the_ambient_credentials() -> None:
+def test_the_default_source_is_the_ambient_credentials() -> None:
     """By default a recipe uses the standard credential chain and the default STS."""
     recipe = AssumedRole(FIRST)
     assert (recipe.source, recipe.sts) == (Profile(), BotocoreSTS())
@@ -127,7 +127,7 @@ def test_recipes_are_values() -> None:
     assert recipe not in others
 
 
-def test_a_recipe_pickles_and_still_works() -> None:
+def test_a_recipe_can_be_pickled() -> None:
     """A recipe can be pickled, and the copy fetches credentials."""
     with fake_server(granted) as server:
         sts = BotocoreSTS(endpoint_url=server.url)
@@ -198,7 +198,7 @@ def test_boto3_session_says_how_to_install_boto3(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.case("P17")
-def test_a_recipe_goes_to_a_third_party_live_sink() -> None:
+def test_a_recipe_can_be_attached_to_a_third_party_live_sink() -> None:
     """A third-party live sink with one method receives the recipe and can fetch at any time."""
     sts = Ledger()
     current = AssumedRole(FIRST, source=Vault(), sts=sts).to(Attached())
@@ -209,7 +209,7 @@ def test_a_recipe_goes_to_a_third_party_live_sink() -> None:
 @pytest.mark.case("P21")
 @pytest.mark.parametrize("cached", [False, True])
 @pytest.mark.parametrize("sink", [CredentialsFile("p"), Environment(), KeyId()])
-def test_a_recipe_does_not_go_to_a_sink_for_values(sink: object, home: Path, cached: bool) -> None:
+def test_a_recipe_cannot_be_written_to_a_sink_for_values(sink: object, home: Path, cached: bool) -> None:
     """A recipe is refused by a sink for fixed credentials, with the right call in the message and without a fetch."""
     sts = Ledger()
     recipe = AssumedRole(FIRST, source=Vault(), sts=sts)
@@ -231,7 +231,7 @@ def test_a_value_that_is_not_a_source_is_refused(source: Any) -> None:
 
 
 @pytest.mark.case("P17")
-def test_credentials_go_to_a_third_party_sink() -> None:
+def test_credentials_can_be_written_to_a_third_party_sink() -> None:
     """Credentials are passed to a third-party sink with one method."""
     assert assume(FIRST, source=Vault(), sts=Ledger()).to(KeyId()) == "WebIdentityToken>First"
 
@@ -240,7 +240,7 @@ def test_credentials_go_to_a_third_party_sink() -> None:
 
 
 @pytest.mark.case("P19")
-def test_a_chain_is_the_path_from_left_to_right() -> None:
+def test_a_chain_is_assumed_from_left_to_right() -> None:
     """A chain assumes each role with the credentials of the role before it; only the first role uses the proof."""
     sts = Ledger()
     third = "arn:aws:iam::123456789012:role/Third"
@@ -264,7 +264,7 @@ def test_a_chained_role_for_more_than_an_hour_is_an_error() -> None:
     assert AssumedRole.through(evolve(long, arn=FIRST), hour).role.duration == 3600
 
 
-def test_a_denied_second_hop_is_named_and_the_first_goes_nowhere(home: Path) -> None:
+def test_the_refused_second_role_is_named(home: Path) -> None:
     """If the second role is denied, the error names it, and credentials of the first are in no file and no error."""
     with fake_server(granted, refused("AccessDenied", "No.", 403)) as server, pytest.raises(STSError) as caught:
         sts = BotocoreSTS(endpoint_url=server.url)
@@ -279,7 +279,7 @@ def test_a_denied_second_hop_is_named_and_the_first_goes_nowhere(home: Path) -> 
 
 
 @pytest.mark.case("E17")
-def test_a_denied_first_hop_ends_the_chain() -> None:
+def test_a_refused_first_role_ends_the_chain() -> None:
     """If the first role is denied, the second is not called."""
     with fake_server(refused("AccessDenied")) as server, pytest.raises(STSError) as caught:
         assume(FIRST, SECOND, source=Static(BASE), sts=BotocoreSTS(endpoint_url=server.url))
@@ -346,7 +346,7 @@ def test_two_roles_are_chained(aws: LocalAWS, sts: BotocoreSTS, base: Credential
         assert (caught.value.code, caught.value.role_arn) == ("AccessDenied", aws.target_role)
 
 
-def test_proof_from_files_opens_a_bucket(
+def test_proof_from_files_gives_access_to_a_bucket(
     aws: LocalAWS, sts: BotocoreSTS, saml_sts: BotocoreSTS, tmp_path: Path
 ) -> None:
     """A token file and a SAML file become a boto3 session and variables that work on real servers."""

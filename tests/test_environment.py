@@ -57,7 +57,7 @@ def test_expiration_and_region_are_set_on_request() -> None:
 
 
 @pytest.mark.case("X8")
-def test_unset_lists_all_set_and_removed_variables() -> None:
+def test_unset_has_all_set_and_removed_variables() -> None:
     """`unset` lists every variable that is set or removed, so that a program can remove them again."""
     sink = Environment(expiration=True, region="us-east-1")
     assert set(DUE.to(sink)) | set(STALE) <= set(sink.unset)
@@ -65,9 +65,7 @@ def test_unset_lists_all_set_and_removed_variables() -> None:
 
 
 @pytest.mark.parametrize("problem", [None, KeyError])
-def test_a_block_has_the_variables_and_leaves_none(
-    problem: type[Exception] | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_block_restores_the_environment(problem: type[Exception] | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the block of `applied`, also if it raises, the variables are as before; other changes are kept."""
     monkeypatch.setenv("AWS_SESSION_TOKEN", "mine")
     monkeypatch.setenv("AWS_PROFILE", "mine")
@@ -88,7 +86,7 @@ def test_a_block_has_the_variables_and_leaves_none(
 
 
 @pytest.mark.case("X10", "P47", "P73")
-def test_a_child_has_them_in_its_environment_and_not_in_its_command_line() -> None:
+def test_a_child_has_the_credentials_in_its_environment_only() -> None:
     """A child process finds the credentials in its environment, but not in its command line, which others can read."""
     code = "import os, sys; sys.stdout.write(open('/proc/self/cmdline').read() + os.environ['AWS_SECRET_ACCESS_KEY'])"
     if not Path("/proc/self/cmdline").exists():

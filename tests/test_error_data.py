@@ -92,7 +92,7 @@ def assert_never(value: object) -> None:
 @pytest.mark.parametrize(
     ("option", "make"), [(option, make) for option, cases in WRONG_OPTIONS.items() for make in cases]
 )
-def test_a_wrong_option_is_named_with_what_to_do(option: str, make: Callable[[], object]) -> None:
+def test_the_error_for_a_wrong_option_names_it(option: str, make: Callable[[], object]) -> None:
     """An error about a wrong argument has its name and a remedy, and neither a variable nor a path."""
     error = error_of(make)
     assert (error.option, error.variable, error.path) == (option, None, None)
@@ -111,14 +111,14 @@ def test_a_wrong_option_is_named_with_what_to_do(option: str, make: Callable[[],
         ({"AWS_ROLE_ARN": ROLE}, "AWS_WEB_IDENTITY_TOKEN_FILE"),
     ],
 )
-def test_a_wrong_variable_is_named(environ: dict[str, str], variable: str) -> None:
+def test_the_error_for_a_wrong_variable_names_it(environ: dict[str, str], variable: str) -> None:
     """An error about a wrong variable has the name of the variable instead of an argument."""
     error = error_of(lambda: AssumedRole.from_env(environ))
     assert (error.option, error.variable) == (None, variable)
     assert error.remedy
 
 
-def test_the_default_session_name_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_the_default_session_name_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     """An invalid AWS_ROLE_SESSION_NAME is named as a variable, also if it is read during the call."""
     monkeypatch.setenv("AWS_ROLE_SESSION_NAME", "x")
     error = error_of(lambda: BotocoreSTS().exchange(KEYS, Role(ROLE)))
@@ -128,7 +128,7 @@ def test_the_default_session_name_names_its_variable(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("content", [None, b"", b"\xff\xfe\xfd", b"no proof at all: canary", b'{"a": "canary"}'])
 @pytest.mark.parametrize("source", [SAMLFile, OIDCTokenFile])
 @pytest.mark.parametrize("name", ["response", "a; b. c: d"])
-def test_a_wrong_file_is_named(source: Any, content: bytes | None, name: str, tmp_path: Path) -> None:
+def test_the_error_for_a_wrong_file_names_it(source: Any, content: bytes | None, name: str, tmp_path: Path) -> None:
     """An error about a file has its path as data, whatever its name is, and the remedy does not contain it."""
     path = tmp_path / name
     if content is not None:
@@ -141,7 +141,7 @@ def test_a_wrong_file_is_named(source: Any, content: bytes | None, name: str, tm
     assert "canary" not in str(error)
 
 
-def test_a_wrong_profile_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_error_for_a_wrong_profile_names_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """An error about a wrong profile names the argument, the variable AWS_PROFILE, or the file."""
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
@@ -197,7 +197,7 @@ def test_the_command_line_has_its_own_remedy(flag: str, tmp_path: Path, monkeypa
     assert "--" not in error.remedy
 
 
-def test_an_error_that_is_passed_on_keeps_its_data(tmp_path: Path) -> None:
+def test_an_error_that_is_raised_again_keeps_its_data(tmp_path: Path) -> None:
     """An error about the content of a file gets the path and keeps its remedies."""
     path = saved(tmp_path, "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln")
     error = error_of(SAMLFile(path, PROVIDER).fetch)
@@ -219,7 +219,7 @@ def test_an_error_that_is_passed_on_keeps_its_data(tmp_path: Path) -> None:
     ],
     ids=["mfa", "session_name", "tags", "transitive_tag_keys", "source_identity"],
 )
-def test_an_option_that_saml_does_not_take_is_named(role: Role, request: pytest.FixtureRequest) -> None:
+def test_the_error_for_an_option_that_saml_lacks_names_it(role: Role, request: pytest.FixtureRequest) -> None:
     """The error about an option that SAML does not allow has the name of the option as data."""
     with pytest.raises(RoleError) as caught:
         assume(role, source=Static(OFFER))

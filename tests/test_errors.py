@@ -82,13 +82,13 @@ BY_NAME = [type(error).__name__ for error in FULL]
 
 
 @pytest.mark.parametrize(("error", "parent"), PARENTS.items())
-def test_each_error_has_its_one_parent(error: type[Exception], parent: type[Exception]) -> None:
+def test_each_error_has_one_parent(error: type[Exception], parent: type[Exception]) -> None:
     """Each error class has the parent that the module docstring shows."""
     assert error.__bases__ == (parent,)
     assert error.__name__ in (errors.__doc__ or "")
 
 
-def test_all_errors_are_exported_and_nothing_else() -> None:
+def test_all_errors_are_exported() -> None:
     """`__all__` of the module has the error classes and the functions that remove frames."""
     assert set(errors.__all__) == {error.__name__ for error in PARENTS} | {
         "init_without_frames",
@@ -126,7 +126,7 @@ class Sealed(SignInRequired):
 
 
 @pytest.mark.parametrize(("error", "text"), [(Sealed(), ""), (ProofInvalid(OSError("no disk")), "no disk")])  # type: ignore[arg-type]
-def test_an_error_of_a_third_party_has_a_text(error: StskitError, text: str) -> None:
+def test_an_error_of_a_third_party_has_a_message(error: StskitError, text: str) -> None:
     """An error without a call of the base's `__init__`, or with an exception as its message, has a text and can be
     copied.
     """
@@ -135,7 +135,7 @@ def test_an_error_of_a_third_party_has_a_text(error: StskitError, text: str) -> 
     assert str(errors.prefixed(error, "here: ")) == f"here: {text}"
 
 
-def test_details_that_are_not_known_have_defaults() -> None:
+def test_unknown_details_have_defaults() -> None:
     """All details of an error except the message have defaults."""
     refused, silent = STSError("no"), STSUnavailable("no")
     assert (refused.code, refused.http_status, refused.attempts) == (None, None, 1)
@@ -153,13 +153,13 @@ def read(document: str, *, problem: Exception | None = None) -> int:
     return len(copied)
 
 
-def test_removing_frames_changes_nothing_where_all_goes_well() -> None:
+def test_removing_frames_has_no_effect_without_an_error() -> None:
     """A function with `without_frames` returns its value and keeps its name and docstring."""
     assert read("abc") == 3
     assert (read.__name__, read.__doc__) == ("read", "Read *document*.")
 
 
-def test_removing_frames_drops_the_frames_that_hold_what_was_read() -> None:
+def test_the_frames_that_hold_the_content_are_removed() -> None:
     """`without_frames` raises the same error without context and without frames that show the arguments."""
     problem = ProofInvalid("broken")
     with pytest.raises(ProofInvalid) as caught:
@@ -197,7 +197,7 @@ FOREIGN: list[BaseException] = [
 
 @pytest.mark.case("P25", "P43")
 @pytest.mark.parametrize("problem", FOREIGN, ids=lambda problem: type(problem).__name__)
-def test_no_exception_of_any_class_keeps_the_frames_of_stskit(problem: BaseException) -> None:
+def test_no_exception_keeps_frames_of_stskit(problem: BaseException) -> None:
     """An exception of any class leaves stskit with its class and without frames that show local variables."""
     keys, sts = Credentials("AKIA", "CANARY" * 4, "CANARY" * 9), Failing(problem)
     recipe = AssumedRole(ROLE, source=Static(keys), sts=sts)
@@ -208,7 +208,7 @@ def test_no_exception_of_any_class_keeps_the_frames_of_stskit(problem: BaseExcep
 
 
 @pytest.mark.case("P25")
-def test_an_alarm_in_the_middle_of_a_call_shows_nothing_of_it() -> None:
+def test_an_alarm_during_a_call_shows_no_secret() -> None:
     """An exception of a signal handler during a call leaves no frame of stskit, botocore or their callees."""
 
     def limit(_signal: int, _frame: object) -> None:
@@ -226,13 +226,13 @@ def test_an_alarm_in_the_middle_of_a_call_shows_nothing_of_it() -> None:
     finally:
         signal.signal(signal.SIGALRM, before)
     names = [frame.name for frame in caught.traceback]
-    assert names == ["test_an_alarm_in_the_middle_of_a_call_shows_nothing_of_it", "limit"]
+    assert names == ["test_an_alarm_during_a_call_shows_no_secret", "limit"]
 
 
 @pytest.mark.case("P43")
 @pytest.mark.parametrize("sink", [CredentialsFile("p"), DotEnv(".env")], ids=lambda sink: type(sink).__name__)
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, MemoryError])
-def test_an_interrupted_sink_shows_nothing(
+def test_an_interrupted_sink_shows_no_secret(
     sink: CredentialsFile | DotEnv, kind: type[BaseException], file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An interrupted write to a file leaves no frames of stskit, because they have the content of the file."""
@@ -243,7 +243,7 @@ def test_an_interrupted_sink_shows_nothing(
     monkeypatch.setattr("os.fsync", interrupted)
     with pytest.raises(kind) as caught:
         Credentials("AKIA", "CANARY" * 4, "CANARY" * 9).to(sink)
-    assert [frame.name for frame in caught.traceback] == ["test_an_interrupted_sink_shows_nothing", "interrupted"]
+    assert [frame.name for frame in caught.traceback] == ["test_an_interrupted_sink_shows_no_secret", "interrupted"]
 
 
 class Vault:
@@ -279,7 +279,7 @@ MAKERS: list[Callable[[Any], object]] = [
 
 @pytest.mark.case("P43")
 @pytest.mark.parametrize("value", [b"CANARY", ["CANARY"], {"CANARY": 1}, datetime(2026, 1, 1)], ids=repr)
-def test_no_constructor_leaves_a_frame_with_its_arguments(value: object) -> None:
+def test_no_constructor_leaves_a_frame(value: object) -> None:
     """If a constructor refuses a value, neither the message nor a frame shows it."""
     for make in MAKERS:
         with pytest.raises((TypeError, StskitError)) as caught:
@@ -296,7 +296,7 @@ def fail_after(problem: BaseException) -> None:
         raise problem from error
 
 
-def test_causes_and_contexts_keep_no_frames_either() -> None:
+def test_causes_and_contexts_keep_no_frames() -> None:
     """A cause that was raised inside stskit is removed, because it can have secrets; other causes stay."""
     ours = FunctionType(fail_after.__code__, {**globals(), "__name__": "stskit.example"})
     for function, has_cause in ((ours, False), (fail_after, True)):

@@ -164,7 +164,7 @@ def test_a_key_is_not_used_as_a_path(
 
 @pytest.mark.case("C2", "P82")
 @given(one=st.text(), other=st.text())
-def test_each_key_has_a_file_of_its_own(one: str, other: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_each_key_has_its_own_file(one: str, other: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Two different keys never have the same file, also on file systems that ignore case."""
     folder = tmp_path_factory.getbasetemp() / "keys"
     cache, clock = FileCache(folder), ManualClock(START)
@@ -245,7 +245,7 @@ SPOILED: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.case("C4", "P57", "P108")
 @pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)
-def test_json_of_a_wrong_shape_is_a_miss(
+def test_json_of_another_form_is_a_miss(
     cache: FileCache, clock: ManualClock, file: Path, spoil: Callable[[bytes], bytes]
 ) -> None:
     """An entry of a wrong shape is a miss without an exception or a warning, and new credentials replace it."""
@@ -323,7 +323,7 @@ def test_an_expired_or_future_entry_is_fetched_again(
 
 @pytest.mark.case("C7")
 @pytest.mark.parametrize("jump", [timedelta(0), timedelta(minutes=44, seconds=59), timedelta(minutes=-5)])
-def test_an_entry_that_is_fresh_is_taken(
+def test_a_fresh_entry_is_used(
     cache: FileCache, clock: ManualClock, entry: CacheEntry, file: Path, jump: timedelta
 ) -> None:
     """An entry is used until its refresh window, and also if the clocks differ by five minutes."""
@@ -684,7 +684,7 @@ def test_a_kill_at_any_system_call_leaves_the_old_entry_or_the_new(tmp_path: Pat
 @pytest.mark.case("C15", "P107")
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP], ids=errno.errorcode.get)
 @pytest.mark.parametrize("wait", [True, False])
-def test_without_locks_the_cache_still_works(
+def test_without_locks_the_cache_works(
     cache: FileCache, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, number: int, wait: bool
 ) -> None:
     """If no file can be locked, one warning says so, and entries are written and found."""
@@ -708,7 +708,7 @@ def test_without_locks_the_cache_still_works(
 
 @pytest.mark.case("C16")
 @pytest.mark.parametrize("given", [None, "~/mine"])
-def test_without_a_home_there_is_no_cache(
+def test_without_a_home_folder_there_is_no_cache(
     clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str | None
 ) -> None:
     """Without a home folder, there is one warning, no file is created or read, and each read returns credentials."""
@@ -729,7 +729,9 @@ def test_without_a_home_there_is_no_cache(
 
 
 @pytest.mark.parametrize("base", [None, "", "relative", "./relative", "~/x"])
-def test_by_default_it_is_below_the_home(monkeypatch: pytest.MonkeyPatch, home: Path, base: str | None) -> None:
+def test_the_default_folder_is_in_the_home_folder(
+    monkeypatch: pytest.MonkeyPatch, home: Path, base: str | None
+) -> None:
     """By default the folder is ~/.cache/stskit, also if XDG_CACHE_HOME is not an absolute path."""
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     if base is not None:
@@ -737,7 +739,7 @@ def test_by_default_it_is_below_the_home(monkeypatch: pytest.MonkeyPatch, home: 
     assert FileCache().folder == str(home / ".cache" / "stskit")
 
 
-def test_an_absolute_xdg_cache_home_counts(
+def test_an_absolute_xdg_cache_home_is_used(
     clock: ManualClock, monkeypatch: pytest.MonkeyPatch, home: Path, tmp_path: Path
 ) -> None:
     """With an absolute XDG_CACHE_HOME, the folder is created there with mode 0700."""
@@ -747,9 +749,7 @@ def test_an_absolute_xdg_cache_home_counts(
     assert not names(home)
 
 
-def test_a_folder_that_is_given_is_where_it_was_when_it_was_given(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_relative_folder_is_resolved_at_creation(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A relative path is resolved when the cache is created, so a later change of the working folder has no effect."""
     cache = FileCache("a/../b")
     monkeypatch.chdir(home)
@@ -903,7 +903,7 @@ def test_the_repr_shows_only_the_settings(tmp_path: Path) -> None:
     assert repr(cache) == expected
 
 
-def test_it_is_a_value(tmp_path: Path) -> None:
+def test_equal_caches_are_equal_values(tmp_path: Path) -> None:
     """Caches with equal settings are equal, also after a warning."""
     (tmp_path / "file").touch()
     cache = FileCache(tmp_path / "file")
@@ -915,7 +915,7 @@ def test_it_is_a_value(tmp_path: Path) -> None:
     assert cache != FileCache(tmp_path / "file", lock_timeout=1)
 
 
-def test_the_pickle_has_no_entries(cache: FileCache, entry: CacheEntry, file: Path) -> None:
+def test_the_pickle_contains_no_entries(cache: FileCache, entry: CacheEntry, file: Path) -> None:
     """A pickled cache has no entries, and its copy reads the same folder."""
     data = pickle.dumps(FileCache(cache.folder, lock_timeout=2))
     assert b"AKIA" not in data

@@ -82,7 +82,7 @@ class CannedSTS:
 
 @pytest.mark.case("P20")
 @pytest.mark.parametrize("workers", [1, 3, 100])
-def test_each_role_has_an_outcome_by_one_proof(workers: int) -> None:
+def test_each_role_has_an_outcome(workers: int) -> None:
     """With any number of workers, each role has one outcome and the source is called once."""
     source, sts = Counted(BASE), CannedSTS()
     outcomes = list(assume_all(ROLES, source=source, sts=sts, workers=workers))
@@ -104,7 +104,7 @@ def test_one_failure_does_not_stop_the_other_roles() -> None:
     assert [outcome.credentials for outcome in outcomes if outcome.error] == [None]
 
 
-def test_outcomes_come_as_they_finish() -> None:
+def test_outcomes_are_returned_as_they_finish() -> None:
     """Outcomes are yielded in the order in which the calls finish, so a slow role does not delay the others."""
     rest_is_done = threading.Event()
 
@@ -132,14 +132,14 @@ def test_progress_is_reported_in_the_thread_of_the_caller() -> None:
     assert len(told) == 3
 
 
-def test_a_role_may_come_twice_and_with_options() -> None:
+def test_a_role_can_be_repeated_and_have_options() -> None:
     """A role can occur several times, also with different options, and has an outcome each time."""
     roles: list[Role | str] = [arn(1), arn(1), Role(arn(1), session_name="me")]
     outcomes = list(assume_all(roles, source=Static(BASE), sts=CannedSTS()))
     assert sorted(outcome.role.session_name or "" for outcome in outcomes) == ["", "", "me"]
 
 
-def test_without_source_and_sts_it_is_the_ambient_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_defaults_are_the_ambient_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a source and an STS, `assume_all` uses the ambient ones."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAAMBIENT")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
@@ -150,7 +150,7 @@ def test_without_source_and_sts_it_is_the_ambient_ones(monkeypatch: pytest.Monke
 
 
 @pytest.mark.case("P20")
-def test_eight_are_under_way_at_a_time() -> None:
+def test_eight_calls_run_at_a_time() -> None:
     """By default eight calls run at the same time."""
     all_there, under_way = threading.Barrier(8), []
 
@@ -162,7 +162,7 @@ def test_eight_are_under_way_at_a_time() -> None:
     assert len(list(assume_all(ROLES, source=Static(BASE), sts=CannedSTS(answer)))) == len(ROLES)
 
 
-def test_no_roles_need_no_proof() -> None:
+def test_without_roles_no_proof_is_fetched() -> None:
     """With an empty list of roles, the source is not called."""
     source = Counted(SourceMissing("nothing there"))
     assert list(assume_all([], source=source)) == []
@@ -212,7 +212,7 @@ def test_invalid_arguments_raise_before_the_iteration(change: Any, error: type[E
     assert sts.asked == []
 
 
-def test_a_bug_is_not_swallowed() -> None:
+def test_an_unexpected_exception_is_raised() -> None:
     """An exception that is not from stskit ends the iteration and is raised."""
     with pytest.raises(ZeroDivisionError):
         list(assume_all(ROLES, source=Static(BASE), sts=CannedSTS(lambda _role: ZeroDivisionError())))
@@ -242,7 +242,7 @@ def ending(kind: str, minutes: float) -> Proof:
 
 
 @pytest.mark.parametrize("kind", ["saml", "web", "keys"])
-def test_a_proof_that_is_about_to_end_is_fetched_anew(kind: str) -> None:
+def test_a_proof_that_expires_soon_is_fetched_again(kind: str) -> None:
     """One minute before its expiry, the proof is fetched again once, and the new proof is used."""
     old, new = ending(kind, 10), ending(kind, 999)
     source = Counted(old, new)
@@ -252,7 +252,7 @@ def test_a_proof_that_is_about_to_end_is_fetched_anew(kind: str) -> None:
     assert given == [old] * 9 + [new] * 21
 
 
-def test_without_a_new_proof_the_other_roles_fail_without_a_call() -> None:
+def test_without_a_new_proof_the_other_roles_fail() -> None:
     """If no new proof is available, the other roles fail without a call, and the source is called only once more."""
     source = Counted(ending("saml", 10), SignInRequired("sign in again"))
     shared = fleet._SharedProof(source, Stepping(START))
@@ -267,7 +267,7 @@ def test_without_a_new_proof_the_other_roles_fail_without_a_call() -> None:
     assert len({id(error) for error in [*errors, source.proofs[-1]]}) == 4  # Each role has its own error object.
 
 
-def test_a_proof_without_an_end_is_fetched_once() -> None:
+def test_a_proof_without_an_expiration_is_fetched_once() -> None:
     """A proof without an expiry (long-term keys, opaque tokens, encrypted assertions) is fetched once."""
     sealed = SAMLAssertion(encoded(response().replace("a:Assertion", "a:EncryptedAssertion")), PROVIDER)
     for proof in (BASE, WebIdentityToken("opaque"), sealed):
@@ -277,7 +277,7 @@ def test_a_proof_without_an_end_is_fetched_once() -> None:
         assert source.calls == 1
 
 
-def test_an_assertion_that_has_ended_is_a_deadline_for_all(tmp_path: Path) -> None:
+def test_an_expired_assertion_ends_all_calls(tmp_path: Path) -> None:
     """When the assertion in a SAML file expires, the roles before it succeed and the others get SignInRequired."""
     clock = ManualClock(START)
     path = tmp_path / "response"
@@ -325,7 +325,7 @@ def pace() -> tuple[fleet._Pace, Time]:
     return fleet._Pace(time_.pause, lambda: time_.now), time_
 
 
-def test_calls_are_spaced_only_after_throttling() -> None:
+def test_calls_are_slowed_down_only_after_throttling() -> None:
     """The first throttling error introduces an interval between calls, which doubles each time up to five seconds."""
     it, time_ = pace()
     for _ in range(50):
@@ -338,7 +338,7 @@ def test_calls_are_spaced_only_after_throttling() -> None:
     assert spaced == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
 
 
-def test_many_that_are_throttled_together_count_as_one() -> None:
+def test_simultaneous_throttling_counts_once() -> None:
     """Throttling errors of calls that started together double the interval only once."""
     it, time_ = pace()
     started = [it.wait() for _ in range(8)]
@@ -349,7 +349,7 @@ def test_many_that_are_throttled_together_count_as_one() -> None:
     assert time_.pauses == [pytest.approx(0.1)]
 
 
-def test_success_makes_it_faster_again() -> None:
+def test_success_speeds_the_calls_up_again() -> None:
     """Each success reduces the interval by a tenth, until it is below a hundredth of a second and ends."""
     it, time_ = pace()
     it.slower(it.wait())
@@ -371,7 +371,7 @@ def test_success_makes_it_faster_again() -> None:
         (STSUnavailable("silent"), False),
     ],
 )
-def test_throttling_is_known_under_every_name(error: StskitError, known: bool) -> None:
+def test_throttling_is_recognised_by_each_code(error: StskitError, known: bool) -> None:
     """Throttling is recognized by all error codes and by the HTTP status 429, also from servers other than AWS."""
     it, _ = pace()
     sts = CannedSTS(lambda _role: error)
@@ -386,7 +386,7 @@ def throttled(times: int) -> Callable[[Role], Exception | None]:
 
 
 @pytest.mark.parametrize(("times", "good"), [(1, True), (4, True), (5, False)])
-def test_a_throttled_role_is_tried_again_five_times_in_all(times: int, good: bool) -> None:
+def test_a_throttled_role_is_tried_five_times(times: int, good: bool) -> None:
     """A throttled role is tried at most five times; then the refusal is its outcome."""
     it, time_ = pace()
     sts = CannedSTS(throttled(times))
@@ -442,7 +442,7 @@ def test_closing_the_iteration_during_throttling_makes_no_new_call() -> None:
     assert sts.count() <= under_way
 
 
-def test_a_worker_that_has_been_stopped_makes_no_call() -> None:
+def test_a_stopped_worker_makes_no_call() -> None:
     """A worker that was stopped makes no call."""
     asked, stop = CannedSTS(), threading.Event()
     sts = fleet._StoppableSTS(asked, stop)
@@ -461,7 +461,7 @@ def test_an_iteration_that_never_starts_makes_no_call() -> None:
 
 
 @pytest.mark.case("E16")
-def test_ctrl_c_ends_it_at_once_and_cleanly() -> None:
+def test_ctrl_c_ends_the_iteration_at_once() -> None:
     """Ctrl-C ends a program within moments while a server hangs, without other errors or new requests."""
     script = """
         import signal, sys
@@ -502,7 +502,7 @@ def test_ctrl_c_ends_it_at_once_and_cleanly() -> None:
 # Real servers -----------------------------------------------------------------------------------------------------
 
 
-def test_real_roles_are_assumed_together(aws: LocalAWS, sts: BotocoreSTS, base: Credentials) -> None:
+def test_real_roles_are_assumed(aws: LocalAWS, sts: BotocoreSTS, base: Credentials) -> None:
     """On a real server, a role that trusts the caller succeeds and another gets AccessDenied."""
     outcomes = {o.role.arn: o for o in assume_all([aws.hub_role, aws.target_role], source=Static(base), sts=sts)}
     assert outcomes[aws.hub_role].credentials
@@ -511,7 +511,7 @@ def test_real_roles_are_assumed_together(aws: LocalAWS, sts: BotocoreSTS, base: 
     assert error.code == "AccessDenied"
 
 
-def test_another_worker_may_have_replaced_a_refused_key_already() -> None:
+def test_a_key_that_another_worker_replaced_is_used() -> None:
     """If another worker has already replaced a refused key, it is not replaced again and the next fetch returns it."""
     keys = Credentials("AKIANEW", "s")
 

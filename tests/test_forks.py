@@ -59,7 +59,7 @@ def refreshing(both: Cached, source: HangsInParent) -> Iterator[None]:
 
 @pytest.mark.case("R6", "C18", "P33")
 @pytest.mark.parametrize("cache", [None, MemoryCache()], ids=["no cache", "memory"])
-def test_a_fork_in_the_middle_of_a_refresh_leaves_a_child_that_works(cache: MemoryCache | None) -> None:
+def test_a_fork_during_a_refresh_leaves_a_working_child(cache: MemoryCache | None) -> None:
     """A fork during a refresh gives the child its own credentials within two seconds, and the parent continues."""
     source = HangsInParent()
     both = Cached(source, cache, clock=source.clock)
@@ -69,7 +69,7 @@ def test_a_fork_in_the_middle_of_a_refresh_leaves_a_child_that_works(cache: Memo
 
 
 @pytest.mark.case("R6", "C18")
-def test_a_child_waits_for_its_parent_until_the_lock_timeout(tmp_path: Path) -> None:
+def test_a_child_waits_until_the_lock_timeout(tmp_path: Path) -> None:
     """If the parent holds the lock of a file cache, the child waits for lock_timeout and then fetches alone."""
     source = HangsInParent()
     both = Cached(source, FileCache(tmp_path / "cache", lock_timeout=0.1), clock=source.clock)
@@ -140,7 +140,7 @@ def test_an_unused_cached_is_garbage_collected() -> None:
     assert gone() is None
 
 
-def test_a_system_without_fork_needs_none_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_without_fork_is_supported(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a system without fork, `lock_across_forks` is an ordinary lock."""
     monkeypatch.delattr(os, "register_at_fork")
     with fork.lock_across_forks():

@@ -281,7 +281,7 @@ def test_botocore_must_read_the_changed_file(text: str, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("missing", ["memfd_create", "/dev/fd"])
-def test_a_system_without_files_in_memory_is_enough(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_without_memory_files_is_supported(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without memfd_create or /dev/fd, the check of the changed file still works."""
     if missing == "/dev/fd":
         monkeypatch.setattr(os.path, "isfile", lambda _path: False)

@@ -57,7 +57,7 @@ def test_each_internal_of_botocore_exists(name: str) -> None:
 
 
 @pytest.mark.case("T4")
-def test_botocore_uses_our_credentials_as_it_uses_its_own() -> None:
+def test_botocore_uses_the_credentials_like_its_own() -> None:
     """Botocore uses stskit's credentials only through get_frozen_credentials and attributes that they have."""
     asked: set[str] = set()
     provider = BotocoreSession("us-east-1").attach(Static(Credentials("AKIA", "secret")))
@@ -118,7 +118,7 @@ def test_no_other_private_name_is_read() -> None:
     assert read == {("sources/profile/__init__.py", "_expiry_time"), ("sts/wire.py", "_pool_classes_by_scheme")}
 
 
-def test_nothing_of_theirs_is_written() -> None:
+def test_no_private_name_is_written() -> None:
     """No module that uses botocore or boto3 sets an attribute of an object that is not its own."""
     for name, tree in modules_over_botocore().items():
         for node in ast.walk(tree):
@@ -126,7 +126,7 @@ def test_nothing_of_theirs_is_written() -> None:
             assert all(is_own(target) for target in targets if isinstance(target, ast.Attribute)), name
 
 
-def test_boto3_takes_a_session_of_botocore() -> None:
+def test_boto3_accepts_a_session_of_botocore() -> None:
     """boto3 uses the botocore session that is passed to it."""
     core = session()
     assert boto3.session.Session(botocore_session=core).get_credentials() is core.get_credentials()

@@ -68,7 +68,7 @@ def test_the_claims_cannot_be_changed() -> None:
         ([["a"]], None),
     ],
 )
-def test_an_audience_may_be_a_list(value: object, text: str | None) -> None:
+def test_an_audience_can_be_a_list(value: object, text: str | None) -> None:
     """If the audience is a list, its first text is the audience; values that are not text are ignored."""
     assert token({"aud": value}).audience == text
 
@@ -87,7 +87,7 @@ def test_an_audience_may_be_a_list(value: object, text: str | None) -> None:
     ],
     ids=str,
 )
-def test_odd_times_are_none(value: object, moment: datetime | None) -> None:
+def test_unusual_times_are_none(value: object, moment: datetime | None) -> None:
     """A time is read from a number or from a number as text; any other value is None."""
     it = token({"exp": value, "nbf": value})
     assert (it.expiration, it.not_before) == (moment, moment)
@@ -95,7 +95,7 @@ def test_odd_times_are_none(value: object, moment: datetime | None) -> None:
 
 @pytest.mark.case("J9")
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400"])
-def test_a_number_that_json_does_not_allow_is_none(number: str) -> None:
+def test_an_invalid_json_number_is_none(number: str) -> None:
     """A number that JSON does not allow, such as NaN, is None as a time."""
     assert token(f'{{"exp": {number}}}'.encode()).expiration is None
 
@@ -116,7 +116,7 @@ def test_a_number_that_json_does_not_allow_is_none(number: str) -> None:
     ],
     ids=lambda payload: repr(payload[:12]),
 )
-def test_odd_claims_are_read_or_left_out(payload: bytes) -> None:
+def test_unusual_claims_are_read_or_skipped(payload: bytes) -> None:
     """Claims that are not valid JSON objects, or are too deep or long, are empty or without known values."""
     it = WebIdentityToken(f"{part({'alg': 'RS256'})}.{part(payload)}.c2ln")
     assert isinstance(it.claims, Mapping)
@@ -145,7 +145,7 @@ def test_a_huge_token_is_not_read() -> None:
         (f"{part({'alg': 'HS256'})}.e30.c2ln", True, True),
     ],
 )
-def test_the_form_of_a_token(text: str, is_jwt: bool, is_signed: bool) -> None:
+def test_a_token_is_recognised_by_its_form(text: str, is_jwt: bool, is_signed: bool) -> None:
     """`is_jwt` says whether a token has three parts, and `is_signed` whether it has a signature."""
     it = WebIdentityToken(text)
     assert (it.is_jwt, it.is_signed) == (is_jwt, is_signed)
@@ -177,7 +177,7 @@ def test_any_claims_are_read(claims: dict[str, Any], header: object) -> None:
 
 
 @given(st.text(min_size=1) | st.text("abcxyz019-_.=", min_size=1))
-def test_any_text_is_a_token_without_a_crash(text: str) -> None:
+def test_any_text_is_read_or_refused(text: str) -> None:
     """No property raises, whatever the text of the token is."""
     it = WebIdentityToken(text)
     assert [it.issuer, it.subject, it.audience, it.not_before, it.expiration, it.is_signed, it.claims]

@@ -79,7 +79,7 @@ def test_they_are_refreshable_credentials_with_an_expiry(clock: ManualClock) -> 
     assert keys.method == "stskit"
 
 
-def test_it_says_whether_a_refresh_is_needed(clock: ManualClock) -> None:
+def test_it_knows_whether_a_refresh_is_needed(clock: ManualClock) -> None:
     """`refresh_needed` uses the windows of `Cached` or the given seconds; long-term keys never need a refresh."""
     keys = live(ScriptedSource(credentials(clock, hours=1)), clock)
     keys.get_frozen_credentials()
@@ -95,7 +95,7 @@ def test_it_says_whether_a_refresh_is_needed(clock: ManualClock) -> None:
     assert (static.refresh_needed(), static.refresh_needed(10**9)) == (False, False)
 
 
-def test_botocores_own_ways_to_refresh_lead_to_the_source(clock: ManualClock) -> None:
+def test_the_refresh_methods_of_botocore_use_the_source(clock: ManualClock) -> None:
     """Botocore's private methods for a refresh call the source, and cannot change the current credentials."""
     source = ScriptedSource(lambda: credentials(clock, hours=1))
     keys = live(source, clock)
@@ -112,7 +112,7 @@ def test_botocores_own_ways_to_refresh_lead_to_the_source(clock: ManualClock) ->
         keys._set_from_data(metadata)
 
 
-def test_it_has_every_attribute_of_the_installed_botocores_class(clock: ManualClock) -> None:
+def test_it_has_every_attribute_of_the_class_of_botocore(clock: ManualClock) -> None:
     """Every attribute of botocore's class is computed from the current credentials, and none can be set."""
     keys = live(ScriptedSource(credentials(clock, hours=1)), clock)
     theirs = RefreshableCredentials("A", "s", "t", datetime.now(UTC), dict, "m")
@@ -212,7 +212,7 @@ def serve() -> Iterator[Callable[[Service], Service]]:
 
 @pytest.mark.case("P152", "P163")
 @pytest.mark.parametrize("code", CODES)
-def test_a_request_whose_key_is_refused_is_sent_again_with_a_new_key(
+def test_a_request_with_a_refused_key_is_repeated_with_a_new_key(
     code: str, clock: ManualClock, serve: Callable[[Service], Service]
 ) -> None:
     """If a service refuses the key, the request is sent again once with a new key, which later requests use too."""
@@ -225,9 +225,7 @@ def test_a_request_whose_key_is_refused_is_sent_again_with_a_new_key(
     assert service.sent == [old.access_key_id] * 2 + [new.access_key_id] * 2
 
 
-def test_twenty_threads_that_are_refused_cost_one_fetch(
-    clock: ManualClock, serve: Callable[[Service], Service]
-) -> None:
+def test_twenty_refused_threads_cause_one_fetch(clock: ManualClock, serve: Callable[[Service], Service]) -> None:
     """Twenty threads with a refused key make one fetch, and all get a response with the new key."""
     old = credentials(clock, hours=1)
     source, together = ScriptedSource(old, lambda: credentials(clock, hours=1)), Barrier(20)
@@ -248,7 +246,7 @@ def test_twenty_threads_that_are_refused_cost_one_fetch(
 
 
 @pytest.mark.case("P165")
-def test_a_service_that_always_refuses_costs_one_fetch_in_five_minutes(
+def test_a_service_that_always_refuses_causes_one_fetch_in_five_minutes(
     clock: ManualClock, serve: Callable[[Service], Service]
 ) -> None:
     """If a service refuses every key, a fetch is made at most once in five minutes, and never in the first minute."""
@@ -263,7 +261,7 @@ def test_a_service_that_always_refuses_costs_one_fetch_in_five_minutes(
 
 
 @pytest.mark.case("P166")
-def test_a_source_that_returns_the_same_key_is_a_failure_with_its_pause(
+def test_a_source_with_the_same_key_is_a_failure_with_a_pause(
     clock: ManualClock, serve: Callable[[Service], Service], caplog: pytest.LogCaptureFixture
 ) -> None:
     """If the source returns the refused key again, this is a logged failure, and the request is not sent again."""
@@ -278,7 +276,7 @@ def test_a_source_that_returns_the_same_key_is_a_failure_with_its_pause(
 
 
 @pytest.mark.parametrize("problem", [Down("no network"), Bug("mine")])
-def test_a_source_that_fails_leaves_the_service_s_error(
+def test_if_the_source_fails_the_error_is_that_of_the_service(
     problem: Exception, clock: ManualClock, serve: Callable[[Service], Service]
 ) -> None:
     """If the source fails, the error of the service is raised, except for an exception that is not from stskit."""
@@ -331,7 +329,7 @@ def test_an_error_of_the_operation_itself_is_not_about_the_key(
 
 
 @pytest.mark.case("P164")
-def test_unrecognized_client_exception_always_means_the_key(clock: ManualClock) -> None:
+def test_unrecognized_client_exception_always_concerns_the_key(clock: ManualClock) -> None:
     """UnrecognizedClientException always means the key, even if the operation lists it among its errors."""
     source = ScriptedSource(lambda: credentials(clock, hours=1))
     refusals = _Refusals(Cached(source, clock=clock))
@@ -380,7 +378,7 @@ def test_a_request_with_other_keys_causes_no_fetch(clock: ManualClock) -> None:
 
 
 @pytest.mark.case("P167")
-def test_a_body_that_cannot_be_read_twice_is_not_sent_again(clock: ManualClock) -> None:
+def test_a_body_that_cannot_be_read_again_is_not_repeated(clock: ManualClock) -> None:
     """A request whose body cannot be read twice is not sent again, and the error of the service is raised."""
 
     class Pipe(BytesIO):
@@ -400,7 +398,7 @@ def test_a_body_that_cannot_be_read_twice_is_not_sent_again(clock: ManualClock) 
     assert refusals.retry_with_new_key((None, {"Error": {"Code": "ExpiredToken"}}), Operation, request) is None
 
 
-def test_a_request_to_s3_is_sent_again_too(clock: ManualClock) -> None:
+def test_a_request_to_s3_is_repeated(clock: ManualClock) -> None:
     """A refused request to S3 is sent again with a new key, although S3 has other signers and retries."""
     source = ScriptedSource(lambda: credentials(clock, hours=1))
     cached = Cached(source, clock=clock)
@@ -416,7 +414,7 @@ def test_a_request_to_s3_is_sent_again_too(clock: ManualClock) -> None:
 
 
 @pytest.mark.case("P168")
-def test_a_chain_of_a_session_asks_sts_once_more_for_a_refused_key(
+def test_a_chain_of_a_session_repeats_the_call_for_a_refused_key(
     clock: ManualClock, serve: Callable[[Service], Service]
 ) -> None:
     """For a refused key of a chain, only the last role is assumed again, not the hub."""

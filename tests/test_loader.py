@@ -57,7 +57,7 @@ def sent(session: Session, region: str, *, fips: bool, dualstack: bool, url: str
     return stopped.value.url, scope, client.meta.region_name, client.meta.endpoint_url, client.meta.partition
 
 
-def test_a_request_is_that_of_a_plain_client() -> None:
+def test_a_request_is_that_of_an_ordinary_client() -> None:
     """In each region, with FIPS or dual stack, a request has the same URL and scope as that of a plain client.
 
     Only in isolated regions botocore has no endpoint for some variants.
@@ -75,7 +75,7 @@ def test_a_request_is_that_of_a_plain_client() -> None:
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "cn-north-1", "us-gov-west-1", "aws-global", "mars-1"])
-def test_a_request_to_a_server_of_ones_own_is_too(region: str) -> None:
+def test_a_request_to_another_server_is_that_of_an_ordinary_client(region: str) -> None:
     """A request to another server has that server's URL and is signed as with a plain client, in any region."""
     url = "http://127.0.0.1:1/sts"
     one, other = (sent(session(each), region, fips=False, dualstack=False, url=url) for each in (PLAIN, None))
@@ -83,7 +83,7 @@ def test_a_request_to_a_server_of_ones_own_is_too(region: str) -> None:
     assert one[0] == url
 
 
-def test_endpoints_of_the_users_own_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endpoint_data_of_the_user_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Endpoint data in the folder of AWS_DATA_PATH is used, as in botocore."""
     endpoints = PLAIN.load_data("endpoints")
     for partition in endpoints["partitions"]:
@@ -95,7 +95,7 @@ def test_endpoints_of_the_users_own_are_taken(tmp_path: Path, monkeypatch: pytes
         assert client.meta.endpoint_url == "https://sts.corp.example"
 
 
-def test_a_first_call_opens_the_files_of_sts_alone() -> None:
+def test_a_first_call_opens_only_the_files_of_sts() -> None:
     """The first call opens only the files of STS and not the endpoint data of all services."""
     code = (
         "import os, sys; seen = set();"

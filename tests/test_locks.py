@@ -48,7 +48,7 @@ def taken(path: Path) -> bool:
 
 
 @pytest.mark.parametrize("problem", [None, ValueError, KeyboardInterrupt])
-def test_the_lock_is_held_for_the_block_and_no_longer(tmp_path: Path, problem: type[BaseException] | None) -> None:
+def test_the_lock_is_held_during_the_block(tmp_path: Path, problem: type[BaseException] | None) -> None:
     """The lock is released at the end of the block, also after an exception."""
     path = tmp_path / "lock"
     try:
@@ -61,7 +61,7 @@ def test_the_lock_is_held_for_the_block_and_no_longer(tmp_path: Path, problem: t
     assert not taken(path)
 
 
-def test_a_lock_that_stays_held_is_a_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_stays_held_causes_a_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A lock that stays held raises TimeoutError after the timeout; the error names the lock and has no context."""
     clock = SteppingTime(monkeypatch)
     path = str(tmp_path / "lock")
@@ -86,7 +86,7 @@ def test_with_a_timeout_of_zero_the_lock_is_tried_once(tmp_path: Path, monkeypat
     assert clock.pauses == 0
 
 
-def test_a_waiter_gets_the_lock_when_it_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_waiting_thread_gets_the_free_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A waiting process gets the lock after the other holder releases it."""
     path = tmp_path / "lock"
     other = open(path, "w")  # noqa: SIM115 - closed by the clock
@@ -151,7 +151,7 @@ def as_user(monkeypatch: pytest.MonkeyPatch, user: int, owner: int) -> list[tupl
 @pytest.mark.parametrize(
     ("user", "owner", "given"), [(0, 1000, [(1000, 100)]), (0, 0, []), (1000, 0, []), (1000, 1000, [])]
 )
-def test_a_lock_that_root_makes_belongs_to_the_owner_of_the_folder(
+def test_a_lock_created_by_root_belongs_to_the_owner_of_the_folder(
     user: int, owner: int, given: list[tuple[int, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If root creates a lock file, it belongs to the owner of the folder, so that this user can open it."""
@@ -160,7 +160,7 @@ def test_a_lock_that_root_makes_belongs_to_the_owner_of_the_folder(
         assert seen == given
 
 
-def test_a_lock_file_that_exists_is_never_given_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_existing_lock_file_keeps_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The owner and the mode of an existing lock file do not change, even for root."""
     (tmp_path / "lock").touch(0o644)
     seen = as_user(monkeypatch, 0, 1000)
@@ -201,7 +201,7 @@ def is_locked(folder: Path) -> bool:
     return False
 
 
-def test_a_folder_is_locked_and_nothing_is_left_in_it(tmp_path: Path) -> None:
+def test_locking_a_folder_leaves_no_file_in_it(tmp_path: Path) -> None:
     """A folder is locked through its descriptor until the end of the block, and no file is left in it."""
     before = open_descriptors()
     with locks.locked_folder(str(tmp_path), 0, no_fallback) as folder:
@@ -212,7 +212,7 @@ def test_a_folder_is_locked_and_nothing_is_left_in_it(tmp_path: Path) -> None:
     assert open_descriptors() == before
 
 
-def test_a_folder_that_stays_locked_is_a_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_stays_locked_causes_a_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder that stays locked raises TimeoutError, which names the folder."""
     clock = SteppingTime(monkeypatch)
     with (
