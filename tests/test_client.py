@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import ssl
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -362,8 +363,10 @@ def test_a_forked_child_has_its_own_client() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_fork_during_the_creation_of_a_client_does_not_block_the_child() -> None:
+def test_a_fork_during_the_creation_of_a_client_does_not_block_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fork while another thread makes a client does not leave a held lock in the child."""
+    context = ssl.create_default_context()  # made once, because a fork leaves the locks inside OpenSSL as they are
+    monkeypatch.setattr("botocore.httpsession.create_urllib3_context", lambda: context)
     begun, enough = Event(), Event()
 
     def make_clients() -> None:
