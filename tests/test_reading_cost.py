@@ -130,8 +130,8 @@ def cost(text: str) -> float:
     return time.process_time() - start
 
 
-def is_linear(make: Callable[[int], str], size: int, tries: int) -> bool:
-    """Return whether twice the *size* costs at most 2.2 times as much: the least of several, on a busy machine.
+def is_linear(make: Callable[[int], str], size: int, tries: int, ratio: float = 2.2) -> bool:
+    """Return whether twice the *size* costs at most *ratio* times as much: the least of several, on a busy machine.
 
     What takes less than a tenth of a second is noise.
     """
@@ -139,7 +139,7 @@ def is_linear(make: Callable[[int], str], size: int, tries: int) -> bool:
     least, most = math.inf, math.inf
     for _ in range(tries):
         least, most = min(least, cost(short)), min(most, cost(long))
-        if most <= 2.2 * max(least, 0.1):
+        if most <= ratio * max(least, 0.1):
             return True
     return False
 
@@ -162,7 +162,8 @@ def test_fifty_megabytes_of_any_text_need_seconds(shape: str) -> None:
 @pytest.mark.parametrize("shape", ["json of numbers", "tags of one name", "one tag blanks"])
 def test_fifty_megabytes_need_linear_time(shape: str) -> None:
     """These are searched to their end."""
-    assert is_linear(SHAPES[shape], 25_000_000, 3)
+    # 2.5 was measured where the text does not fit into the processor's caches; a quadratic search needs 4
+    assert is_linear(SHAPES[shape], 25_000_000, 3, ratio=3)
 
 
 @pytest.mark.parametrize(
