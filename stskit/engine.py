@@ -388,7 +388,8 @@ def boto3_session(
         wait_for_new_role: How long to retry if access is denied, for a role that was created some seconds ago. Up to
             one minute. Defaults to zero.
         region_name: AWS region of the session's clients. Defaults to the region of the environment or the config file.
-        refresh: When to refresh. Defaults to ``RefreshPolicy(on_expired="serve")``, the behavior of the AWS SDKs.
+        refresh: When to refresh. Defaults to ``RefreshPolicy()``. Unless its `on_expired` is ``"raise"``, the session
+            keeps using expired credentials with a warning if it cannot refresh them, as the AWS SDKs do.
         cache: Where credentials are shared with other processes, for example ``FileCache()``. Defaults to none.
 
     Returns:

@@ -86,7 +86,15 @@ sso_region = eu-central-1
 
 @pytest.fixture
 def profiles(home: Path) -> None:
-    configure(home, CONFIG, f"[filed]\n{KEYS}")
+    temporary = f"aws_access_key_id = ASIA\naws_secret_access_key = {CANARY}\naws_session_token = {CANARY}\n"
+    configure(
+        home,
+        CONFIG,
+        f"[filed]\n{KEYS}"
+        f"[expired]\n{temporary}x_security_token_expires = 2026-11-25T11:00:00Z\n"
+        f"[valid]\n{temporary}x_security_token_expires = 2026-11-25T13:00:00Z\n"
+        f"[other]\n{temporary}x_security_token_expires = soon\n",
+    )
 
 
 @pytest.fixture
@@ -125,6 +133,21 @@ def program(home: Path, tmp_path: Path) -> Path:
             "cut",
             "wrong: The credentials of profile 'cut' (access key ID ASIA, method config-file) are temporary "
             "credentials w",
+        ),
+        (
+            "expired",
+            "wrong: The credentials of profile 'expired' (access key ID ASIA, method shared-credentials-file) are "
+            "temporary credentials that expired at 2026-11-25 11:00",
+        ),
+        (
+            "valid",
+            "ok: The credentials of profile 'valid' (access key ID ASIA, method shared-credentials-file) are "
+            "temporary credentials that expire at 2026-11-25 13:00",
+        ),
+        (
+            "other",
+            "ok: The credentials of profile 'other' (access key ID ASIA, method shared-credentials-file) are "
+            "temporary credentials without an expiration",
         ),
         ("swapped", "ok: The credentials of profile 'swapped' (method config-file) are long-term keys."),
         ("half", "wrong: Profile 'half': aws_secret_access_key is missing"),

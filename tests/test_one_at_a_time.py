@@ -320,6 +320,12 @@ def test_log_records_name_role_account_and_time_left(
     name = f"{arn} in account 123456789012" if role else "Spy"
     both = Cached(source, clock=clock)
     both.fetch()
+    assert caplog.messages == [f"Fetched the credentials of {name}: 1:00:00 left."]
+    clock.advance(timedelta(minutes=50))
+    caplog.clear()
+    if not role:
+        source.answers.append(credentials(clock, hours=1))
+    both.fetch()
     assert caplog.messages == [f"Refreshed the credentials of {name}: 1:00:00 left."]
     clock.advance(timedelta(minutes=50))
     caplog.clear()
@@ -341,7 +347,7 @@ def test_log_records_name_role_account_and_time_left(
     assert {record.levelname for record in caplog.records} == {"WARNING"}
     caplog.clear()
     Cached(Spy(credentials(clock)), clock=clock).fetch()
-    assert caplog.messages == ["Refreshed the credentials of Spy: the credentials do not expire."]
+    assert caplog.messages == ["Fetched the credentials of Spy: the credentials do not expire."]
 
 
 class Spy(ScriptedSource):

@@ -246,7 +246,6 @@ def test_expired_credentials_are_used_only_if_the_policy_says_so(
         ({"jitter": 1.1}, "jitter is 1.1"),
         ({"on_expired": "Serve"}, 'on_expired is \'Serve\', but it must be "raise" or "serve"'),
         ({"jitter": float("nan")}, "jitter is nan"),
-        ({"on_expired": None}, "on_expired is None"),
         ({"advisory": MINUTE, "mandatory": 2 * MINUTE}, "advisory .* is shorter than mandatory"),
     ],
 )

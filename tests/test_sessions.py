@@ -113,6 +113,32 @@ def test_an_option_without_effect_is_refused(sink: Any, option: str, value: obje
     assert credentials_of(made.attach(Static(STATIC))).access_key == STATIC.access_key_id
 
 
+@pytest.mark.case("P148", "P158")
+@pytest.mark.parametrize("sink", [BotocoreSession, Boto3Session])
+@pytest.mark.parametrize("policy", [None, RefreshPolicy(), RefreshPolicy(jitter=0)])
+def test_a_session_keeps_using_expired_credentials(sink: Any, policy: RefreshPolicy | None) -> None:
+    """A session keeps using expired credentials with a warning, unless on_expired is "raise"."""
+    clock = ManualClock(START)
+    good = credentials(clock, hours=1)
+    live = credentials_of(sink(refresh=policy, clock=clock).attach(ScriptedSource(good, Down("no network"))))
+    assert live.get_frozen_credentials().access_key == good.access_key_id
+    clock.advance(timedelta(hours=1))
+    with pytest.warns(StskitWarning, match="using the expired ones.*no network"):
+        assert live.get_frozen_credentials().access_key == good.access_key_id
+
+
+@pytest.mark.parametrize("sink", [BotocoreSession, Boto3Session])
+def test_a_session_with_on_expired_raise_raises(sink: Any) -> None:
+    """A session raises the error of the source after expiry, if on_expired is "raise"."""
+    clock = ManualClock(START)
+    source = ScriptedSource(credentials(clock, hours=1), Down("no network"))
+    live = credentials_of(sink(refresh=RefreshPolicy(on_expired="raise"), clock=clock).attach(source))
+    live.get_frozen_credentials()
+    clock.advance(timedelta(hours=1))
+    with pytest.raises(Down, match="no network"):
+        live.get_frozen_credentials()
+
+
 def test_key_secret_and_token_always_belong_together() -> None:
     """In sixteen threads over many refreshes, key, secret and token always belong together."""
     clock = ManualClock(START)

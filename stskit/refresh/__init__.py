@@ -529,11 +529,13 @@ class Cached:
         return self._held.action(self._policy, self._left()) if self._held else "wait"
 
     def _keep(self, held: CachedCredentials, origin: object, started: float, *, cached: bool = False) -> None:
+        how = "Fetched the credentials" if self._held is None else "Refreshed the credentials"
+        if cached:
+            how = "Found credentials in the cache"
         self._failure = None
         held.origin = origin
         self._held = held
         event = self._event("refreshed", held.credentials, started=started, from_cache=cached)
-        how = "Found credentials in the cache" if cached else "Refreshed the credentials"
         self._events.add(Notice(event, f"{how} of {self._name(held.credentials)}: {describe_left(self._left())}."))
 
     def _record_failure(self, error: StskitError, file: FileState, started: float) -> _Reading:

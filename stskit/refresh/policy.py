@@ -74,14 +74,15 @@ class RefreshPolicy:
     Args:
         advisory: How long before expiry one caller refreshes while the others continue, as a timedelta. Defaults to 5
             minutes for credentials that are valid for up to 20 minutes, to 15 minutes below 90 minutes, else to 60
-            minutes. It is limited to half of a lifetime below 10 minutes, and with its jitter to nine tenths of any
-            lifetime.
+            minutes. It is limited to half of a lifetime below 10 minutes, and its length with the jitter to nine tenths
+            of any lifetime.
         mandatory: How long before expiry all callers wait for a refresh. Defaults to one minute. It is limited to the
             advisory window.
         jitter: Maximum random fraction by which the advisory window starts earlier, 0 to 1. It is drawn once for each
             new credentials, so that processes that started together do not refresh together. Defaults to 0.2.
         on_expired: What to do if the credentials have expired and cannot be refreshed: ``"raise"`` the error, or
-            ``"serve"`` them with a warning, as the AWS SDKs do. Defaults to ``"raise"``.
+            ``"serve"`` them with a warning, as the AWS SDKs do. Defaults to ``"serve"`` for a session made from a
+            recipe, and to ``"raise"`` for a `Cached`.
 
     Raises:
         ValueError: If a value is out of its limits, or if you pass both windows and `advisory` is the shorter one.
@@ -90,17 +91,17 @@ class RefreshPolicy:
     Example:
         >>> from datetime import timedelta
         >>> from stskit import RefreshPolicy, boto3_session
-        >>> policy = RefreshPolicy(advisory=timedelta(minutes=10), on_expired="serve")
+        >>> policy = RefreshPolicy(advisory=timedelta(minutes=10), on_expired="raise")
         >>> session = boto3_session("arn:aws:iam::123456789012:role/Reports", refresh=policy)
     """
 
     advisory: timedelta | None = field(default=None, validator=optional(_span))
     mandatory: timedelta | None = field(default=None, validator=optional(_span))
     jitter: float = field(default=0.2, validator=_fraction)
-    on_expired: Literal["raise", "serve"] = "raise"
+    on_expired: Literal["raise", "serve"] | None = None
 
     def __attrs_post_init__(self) -> None:
-        if self.on_expired not in ("raise", "serve"):
+        if self.on_expired not in ("raise", "serve", None):
             raise ValueError(f'on_expired is {quoted(self.on_expired)}, but it must be "raise" or "serve"')
         if self.advisory is not None and self.mandatory is not None and self.advisory < self.mandatory:
             raise ValueError(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from attrs import asdict, field, frozen
+from attrs import asdict, evolve, field, frozen
 from attrs.converters import optional
 
 from stskit._arguments import check_source, has_method, optional_shown_text
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Boto3Session", "BotocoreSession"]
 
-_LIKE_THE_SDKS: Final = RefreshPolicy(on_expired="serve")
-
 
 @init_without_frames
 @frozen
@@ -41,8 +39,8 @@ class BotocoreSession:
 
     Args:
         region_name: AWS region of the clients. Defaults to the environment and the config file.
-        refresh: When to refresh. Defaults to ``RefreshPolicy(on_expired="serve")``, so that the session keeps using
-            expired credentials with a warning if it cannot refresh them, as the AWS SDKs do.
+        refresh: When to refresh. Defaults to ``RefreshPolicy()``. Unless its `on_expired` is ``"raise"``, the session
+            keeps using expired credentials with a warning if it cannot refresh them, as the AWS SDKs do.
         cache: Where credentials are shared with other processes. Defaults to none.
         clock: The source of the time. Defaults to the system clock.
 
@@ -114,7 +112,9 @@ class BotocoreSession:
         if isinstance(source, Cached):
             self._refuse_options("attached to a Cached", "Pass it to that Cached.")
             return source
-        refresh = _LIKE_THE_SDKS if self.refresh is None else self.refresh
+        refresh = RefreshPolicy() if self.refresh is None else self.refresh
+        if refresh.on_expired is None:
+            refresh = evolve(refresh, on_expired="serve")
         return Cached(source, self.cache, refresh, clock=SystemClock() if self.clock is None else self.clock)
 
     def _refuse_options(self, where: str, hint: str) -> None:
@@ -155,7 +155,7 @@ class Boto3Session:
 
     Args:
         region_name: AWS region of the clients. Defaults to the environment and the config file.
-        refresh: When to refresh. Defaults to ``RefreshPolicy(on_expired="serve")``.
+        refresh: When to refresh. Defaults to ``RefreshPolicy()``.
         cache: Where credentials are shared with other processes. Defaults to none.
         clock: The source of the time. Defaults to the system clock.
 

@@ -89,7 +89,8 @@ def of_shared_file(file: SharedFile, clock: Clock) -> Iterator[Finding]:
     for text, remedy in _misread_in_credentials(file) if file.kind == "credentials" else _misread_in_config(file):
         yield Finding(about, "note", f"{file.path} has {text}", remedy, facts)
     now = clock.now()
-    if expired := [name for name, options in file.sections.items() if _has_expired(options, now)]:
+    expirations = {name: expiration_of(options) for name, options in file.sections.items()}
+    if expired := [name for name, expiration in expirations.items() if expiration and expiration <= now]:
         text = f"Profiles in {file.path} with expired credentials: {format_list(expired)}"
         yield Finding(about, "note", text, "Get new credentials before you use these profiles.", facts)
 
@@ -162,8 +163,9 @@ def _misread_in_config(file: SharedFile) -> Iterator[tuple[str, str]]:
         yield text, "Keep only [default]."
 
 
-def _has_expired(options: Mapping[str, Any], now: datetime) -> bool:
+def expiration_of(options: Mapping[str, Any]) -> datetime | None:
+    """Return the expiration that a profile has in the credentials file, or None. No AWS tool reads it."""
     try:
-        return instant(str(options.get(_EXPIRY)), zone_needed=False) <= now
+        return instant(str(options.get(_EXPIRY)), zone_needed=False)
     except ValueError:
-        return False
+        return None

@@ -13,10 +13,12 @@ from shlex import quote
 from threading import TIMEOUT_MAX
 from typing import Any, Final
 
+from attrs import evolve
 from botocore.session import Session
 
 from stskit._arguments import secret_kind
 from stskit._cli.doctor.deadline import run_with_deadline
+from stskit._cli.doctor.files import expiration_of
 from stskit._cli.doctor.findings import Facts, Finding, collect_warnings, finding_from_error
 from stskit._cli.formatting import format_deadline, iso
 from stskit._cli.recipe import read_credentials
@@ -191,8 +193,17 @@ def _of_fetch(about: str, who: str, name: str | None, session: Session | None, c
         facts["account_id"] = keys.account_id
     if session and (found := session.get_credentials()):
         facts["method"] = found.method
+        keys = _with_expiration_of_file(keys, session)
     details = ", ".join(f"{each.replace('_id', '_ID').replace('_', ' ')} {value}" for each, value in facts.items())
     return _of_keys(about, f"{who} ({details}) are" if details else f"{who} are", keys, clock.now(), facts)
+
+
+def _with_expiration_of_file(keys: Credentials, session: Session) -> Credentials:
+    """Return the credentials, with the expiration of the profile of the *session* if they are those of the profile."""
+    settings = session.full_config["profiles"].get(session.get_config_variable("profile") or "default", {})
+    if keys.expiration is None and settings.get("aws_access_key_id") == keys.access_key_id:
+        return evolve(keys, expiration=expiration_of(settings))
+    return keys
 
 
 def _of_keys(about: str, start: str, keys: Credentials, now: datetime, facts: Facts) -> Finding:
