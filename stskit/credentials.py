@@ -360,6 +360,11 @@ class Credentials:
         Raises:
             ProofInvalid: If a field is missing or not valid. It names the field and does not quote it.
 
+        Example:
+            >>> from stskit import Credentials
+            >>> Credentials.from_dict({"AccessKeyId": "AKIAIOSFODNN7EXAMPLE", "SecretAccessKey": "..."})
+            <Credentials AKIAIOSFODNN7EXAMPLE: long-term keys>
+
         https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-sourcing-external.html
         """
         keys = _mapping(_mapping(data).get("Credentials", data))
@@ -425,7 +430,8 @@ def _text(data: Mapping[str, object], name: str, *, required: bool = False) -> s
         return None
     raise ProofInvalid(
         f"{name} is {'missing' if value is None else 'empty' if value == '' else 'not text'}.",
-        remedy="Check the response that contains the credentials.",
+        remedy="Credentials have AccessKeyId and SecretAccessKey, and if they are temporary also SessionToken and "
+        "Expiration.",
         option=name,
     )
 

@@ -51,7 +51,12 @@ def _uncached(source: object) -> object:
 
 
 def _role(role: Role | str) -> Role:
-    check_type("role", role, (Role, str), "a Role or the ARN of a role as text")
+    hint = ""
+    if hasattr(role, "fetch"):
+        hint = "Pass a source as source=..."
+    elif isinstance(role, list | tuple):
+        hint = "Call assume_all() for several roles. To chain roles, pass them as separate arguments."
+    check_type("role", role, (Role, str), "a Role or the ARN of a role as text", hint)
     return role if isinstance(role, Role) else Role(role)
 
 

@@ -108,6 +108,8 @@ def _arn_problem(text: str) -> tuple[str, str]:
     parts = text.split(":", 5)
     if text != text.strip():
         return f"it {'begins' if text[:1].isspace() else 'ends'} with a space or a line break", "Remove it."
+    if text[0] in "\"'`":
+        return "it begins with a quotation mark", "Remove the quotation marks."
     if len(text) > _MAX_ARN_LENGTH:
         return f"it has {len(text):,} characters, more than {_MAX_ARN_LENGTH:,}", remedy
     if parts[0] != "arn" or len(parts) < 6:
@@ -130,8 +132,11 @@ def _arn_problem(text: str) -> tuple[str, str]:
     if region:
         return "the part before the account ID must be empty, because roles have no region", remedy
     if account and not re.fullmatch(r"[0-9]{12}", account):
-        is_number = account.isascii() and account.isdigit()
-        return f"the account ID {f'has {len(account)} digits, not 12' if is_number else 'is not 12 digits'}", remedy
+        if account.isascii() and account.isdigit():
+            return f"the account ID has {len(account)} digits, not 12", remedy
+        if re.fullmatch(r"[0-9]{12}", re.sub(r"[- ]", "", account)):
+            return "the account ID has hyphens or spaces", "Write its 12 digits only."
+        return "the account ID is not 12 digits", remedy
     name = name.rpartition("/")[2]
     if not name:
         return "the role name is missing", remedy

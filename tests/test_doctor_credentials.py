@@ -202,11 +202,17 @@ def test_keys_in_files_are_fetched_and_reported(name: str, found: str) -> None:
             {"AWS_PROFILE": "other"},
             "ok: The credentials of profile 'other' in the standard chain (access key ID AKIAOTHER, method shared-cred",
         ),
-        ({"AWS_PROFILE": "nobody"}, "wrong: The standard AWS credential chain: there is no profile 'nobody' in "),
-        ({"AWS_PROFILE": ""}, "wrong: The standard AWS credential chain: there is no profile '' in "),
+        (
+            {"AWS_PROFILE": "nobody"},
+            "wrong: The standard AWS credential chain: there is no profile 'nobody', the value of AWS_PROFILE, in ",
+        ),
+        (
+            {"AWS_PROFILE": ""},
+            "wrong: The standard AWS credential chain: there is no profile '', the value of AWS_PROFILE, in ",
+        ),
         (
             {"AWS_PROFILE": "nobody", KEY_ID: "AKIA", SECRET: CANARY},
-            "wrong: The standard AWS credential chain: there is no profile 'nobody' in ",
+            "wrong: The standard AWS credential chain: there is no profile 'nobody', the value of AWS_PROFILE, in ",
         ),
     ],
 )

@@ -240,6 +240,15 @@ def test_credentials_can_be_written_to_a_third_party_sink() -> None:
 
 
 @pytest.mark.case("P19")
+@pytest.mark.parametrize("call", [assume, boto3_session, AssumedRole])
+def test_a_source_or_a_list_as_role_is_an_error_with_the_right_call(call: Any) -> None:
+    """A source, or a list of roles, in place of a role is a TypeError that shows the right call."""
+    with pytest.raises(TypeError, match=r"not Static\. Pass a source as source=\.\.\."):
+        call(Static(BASE))
+    with pytest.raises(TypeError, match=r"not list\. Call assume_all\(\) for several roles\. To chain roles"):
+        call([FIRST, SECOND])
+
+
 def test_a_chain_is_assumed_from_left_to_right() -> None:
     """A chain assumes each role with the credentials of the role before it; only the first role uses the proof."""
     sts = Ledger()

@@ -225,14 +225,12 @@ def test_a_missing_profile_is_an_error_with_the_known_ones(
     configure(home, credentials=keys_of("default"))
     if variable:
         monkeypatch.setenv(variable, "nobody")
-    start = (
-        "The standard AWS credential chain: there is no profile 'nobody'"
-        if variable
-        else "Profile 'nobody' does not exist"
-    )
+    start, remedy = "Profile 'nobody' does not exist", "Correct the name."
+    if variable:
+        start = f"The standard AWS credential chain: there is no profile 'nobody', the value of {variable},"
+        remedy = f"Correct {variable}, or unset it."
     assert failure(Profile(None if variable else "nobody"), SourceMissing) == (
-        f"{start} in '{home}/.aws/config' or '{home}/.aws/credentials'. "
-        "Correct the name, or AWS_PROFILE. The profiles are: default."
+        f"{start} in '{home}/.aws/config' or '{home}/.aws/credentials'. {remedy} The profiles are: default."
     )
 
 

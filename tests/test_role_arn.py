@@ -76,6 +76,9 @@ def test_any_text_is_split_or_refused(text: Any) -> None:
     ("arn", "problem", "remedy"),
     [
         ("arn:aws:iam::12345678901:role/app", "the account ID has 11 digits, not 12", "arn:aws:iam::ACCOUNT:role/NAME"),
+        ("arn:aws:iam::1234-5678-9012:role/app", "the account ID has hyphens or spaces", "Write its 12 digits only."),
+        ("arn:aws:iam::1234 56789012:role/app", "the account ID has hyphens or spaces", "Write its 12 digits only."),
+        ("'arn:aws:iam::123456789012:role/app'", "it begins with a quotation mark", "Remove the quotation marks."),
         ("arn:aws:iam::ACCOUNT:role/app", "the account ID is not 12 digits", "arn:aws:iam::ACCOUNT:role/NAME"),
         ("arn:aws:iam::123456789012:user/me", "it is the ARN of an IAM user", "Pass the ARN of a role"),
         ("arn:aws:iam::123456789012:instance-profile/x", "it is the ARN of an instance profile", "ARN of a role"),

@@ -96,6 +96,14 @@ def test_a_path_with_a_nul_is_a_missing_file(source: FileSource) -> None:
 
 
 @pytest.mark.parametrize("source", FILE_SOURCES)
+def test_the_error_shows_what_became_of_the_path(source: FileSource, home: Path) -> None:
+    """The error shows the expanded path after "~", and says that variables are not replaced."""
+    assert f"There is no file ~/none ({home}/none). It must" in str(failure(source("~/none")))
+    error = failure(source("$HOME/none"))
+    assert error.remedy == "Check the path, or create the file first. stskit does not replace variables such as $HOME."
+
+
+@pytest.mark.parametrize("source", FILE_SOURCES)
 def test_a_path_can_begin_with_a_tilde(source: FileSource, home: Path, saml: str) -> None:
     """A path can begin with a tilde."""
     (home / "proof").write_text(IDP.oidc_token() if source is OIDCTokenFile else saml)

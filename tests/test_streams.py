@@ -147,6 +147,24 @@ def test_a_process_substitution_is_read(clock: ManualClock) -> None:
     assert found == [RESPONSE]
 
 
+def test_a_program_that_writes_later_is_waited_for(monkeypatch: pytest.MonkeyPatch, clock: ManualClock) -> None:
+    """A program that has the pipe open and has not written yet is waited for, without a limit."""
+    reader, writer = os.pipe()
+
+    class Waiting:
+        def register(self, _descriptor: int) -> None:
+            pass
+
+        def poll(self, *limit: float) -> None:
+            assert limit == ()
+            os.write(writer, RESPONSE.encode())
+            os.close(writer)
+
+    monkeypatch.setattr("stskit._io.streams.poll", Waiting)
+    assert SAMLFile(f"/dev/fd/{reader}", clock=clock).fetch().value == RESPONSE
+    os.close(reader)
+
+
 def test_a_pipe_without_a_writer_is_an_error_after_the_time_limit(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

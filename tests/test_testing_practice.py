@@ -166,7 +166,10 @@ def test_a_folder_that_remained_is_used_again(tmp_path: Path) -> None:
         assert process.wait(30) == 0
         assert process.stdout is not None
         assert f"{folder} was not removed, because it contains other files." in process.stdout.read()
-    assert [file.name for file in folder.iterdir()] == ["mine"]
+    assert {file.name for file in folder.iterdir()} == {"mine", ".stskit-practice"}
+    with practising(str(folder)):
+        assert {file.name for file in folder.iterdir()} == NAMES | {"mine"}
+    assert (folder / "mine").read_text() == "mine"
 
 
 def test_a_folder_of_a_running_practice_aws_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -675,8 +675,8 @@ class _CacheAccess:
             raise SourceMissing(
                 f"{name} does not say whose credentials it returns, so another user could get them from a cache that "
                 "outlives the process.",
-                remedy="Name the identity: Cached(source, cache, key=...). In a source of your own, add an attribute "
-                "identity.",
+                remedy="Add an attribute identity to your source, or name the identity: "
+                "Cached(AssumedRole(...), cache, key=...).",
                 cli_remedy="Choose a name for the identity, and add --cache-key NAME.",
                 option="key",
             )

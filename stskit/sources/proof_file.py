@@ -121,9 +121,12 @@ def read_bytes(
                 sleep(pause)
                 data = _read(path, limit, stream)
     except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: the path contains a NUL
+        full = os.path.expanduser(path)
+        where = path if full == path else f"{path} ({full})"
+        not_expanded = " stskit does not replace variables such as $HOME." if "$" in path else ""
         raise SourceMissing(
-            f"There is no file {path}. It must contain {what}.",
-            remedy="Check the path, or create the file first.",
+            f"There is no file {where}. It must contain {what}.",
+            remedy=f"Check the path, or create the file first.{not_expanded}",
             path=path,
         ) from None
     except OSError as error:
@@ -148,7 +151,7 @@ def text_in(data: bytes, path: str, what: str) -> Secret:
     except UnicodeDecodeError:  # the exception has the content, so it must not become a cause
         raise ProofInvalid(
             f"{display_name(path)} is not a text file in UTF-8. It must contain {what}.",
-            remedy="Save it again as plain text.",
+            remedy="Save it as text in UTF-8, not as a PDF, an image or an archive.",
             path=path,
         ) from None
     if not text:

@@ -110,7 +110,7 @@ def check_source(
 def _check_callables(*, make: object, **others: object) -> None:
     for name, value in {"make": make, **others}.items():
         if not callable(value) and not (value is None and name != "make"):
-            wrong_type(name, value, "a function without arguments")
+            wrong_type(name, value, "a function without arguments", "Write for example lambda: ...")
 
 
 def _fetched(source: Source[Proof]) -> Proof:

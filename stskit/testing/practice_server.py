@@ -81,11 +81,16 @@ class PracticeFolder:
         self._write("token", f"{idp.oidc_token()}\n")
 
     def remove(self) -> bool:
-        """Remove the files, and the folder if it is then empty. Return whether the folder was removed."""
+        """Remove the files, and the folder if it has no others. Return whether the folder was removed.
+
+        A folder with other files keeps its mark, so that the next practice AWS can use it.
+        """
         for name in (*_NAMES, *_LEFTOVERS):
             (self.folder / name).unlink(missing_ok=True)
-        with suppress(OSError):  # it has other files
+        try:
             self.folder.rmdir()
+        except OSError:
+            (self.folder / _MARK).touch()
         return not self.folder.exists()
 
     def introduction(self, url: str, shown: str) -> str:
@@ -158,7 +163,7 @@ def _run(practice: PracticeFolder, url: str, shown: str, is_stopped: Callable[[]
         return 1
     finally:
         if not practice.remove():
-            _print(f"{shown} was not removed, because it contains other files.\n")
+            _print(f"{shown} was not removed, because it contains other files. You can use it again.\n")
     return 0
 
 

@@ -76,13 +76,16 @@ def translate(error: Exception, session: Session, where: str, profile: str | Non
     if kind == "ProfileNotFound":
         names = session.available_profiles
         known = f"{', '.join(names[:10])}{', ...' if names[10:] else ''}" if names else "none"
-        missing = not_found(
-            session,
-            f"{where} does not exist" if profile else f"{where}: there is no profile {details['profile']!r}",
-            f"Correct the name, or AWS_PROFILE. The profiles are: {known}.",
-        )
-        missing.option, missing.variable = ("profile", None) if profile is not None else (None, _profile_variable())
-        return missing
+        known = f"The profiles are: {known}."
+        if profile is not None:
+            error = not_found(session, f"{where} does not exist", f"Correct the name. {known}")
+            error.option = "profile"
+            return error
+        variable = _profile_variable()
+        problem = f"{where}: there is no profile {details['profile']!r}, the value of {variable},"
+        error = not_found(session, problem, f"Correct {variable}, or unset it. {known}")
+        error.variable = error.variable or variable
+        return error
     if kind in _SIGN_IN:
         return SignInRequired(
             f"{where}: you are not signed in, or the sign-in has expired ({kind}).",
@@ -196,9 +199,9 @@ def _path(session: Session) -> list[str]:
     return path
 
 
-def _profile_variable() -> str | None:
+def _profile_variable() -> str:
     """Return the environment variable that names the profile. botocore prefers the first."""
-    return next((name for name in ("AWS_DEFAULT_PROFILE", "AWS_PROFILE") if os.environ.get(name)), None)
+    return next((name for name in ("AWS_DEFAULT_PROFILE", "AWS_PROFILE") if name in os.environ), "AWS_PROFILE")
 
 
 def _profile_option(profile: str | None) -> str:
