@@ -1,4 +1,4 @@
-"""Read times strictly, and the system clock."""
+"""Read and show times, and the system clock."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from attrs import frozen
 
-__all__ = ["SystemClock", "instant"]
+__all__ = ["SystemClock", "instant", "shown_time"]
 
 _DATE, _TIME, _ZONE = r"\d{4}-\d\d-\d\d", r"\d\d:\d\d:\d\d(?:\.\d+)?", r"Z|[+-](?:[01]\d|2[0-3]):?[0-5]\d"
 
@@ -31,6 +31,11 @@ def instant(text: str, *, zone_needed: bool = True) -> datetime:
         return isoparse(whole).astimezone(UTC)
     except OverflowError:
         raise ValueError("not a date in UTC") from None
+
+
+def shown_time(moment: datetime) -> str:
+    """Return a time in UTC for people: "2026-01-31 12:00:00 UTC"."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 @frozen

@@ -22,7 +22,7 @@ from stskit._arguments import (
     text,
     whole_number,
 )
-from stskit._time import instant
+from stskit._time import instant, shown_time
 from stskit.errors import ProofInvalid, init_without_frames, without_frames
 
 if TYPE_CHECKING:
@@ -273,7 +273,7 @@ class Credentials:
         left = self.expires_in()
         if self.expiration is None or left is None:
             return "no expiration" if self.session_token else "long-term keys"
-        until = self.expiration.strftime("%Y-%m-%d %H:%M:%S UTC")
+        until = shown_time(self.expiration)
         return f"expired at {until}" if left <= timedelta(0) else f"valid until {until} ({_rounded(left)} left)"
 
     @without_frames
@@ -405,7 +405,7 @@ def shown_identity(subject: str | None, issuer: str | None) -> str:
 
 def shown_end(end: datetime | None) -> str:
     """Return until when a proof is valid, for its repr."""
-    return f", valid until {end:%Y-%m-%d %H:%M:%S} UTC" if end else ""
+    return f", valid until {shown_time(end)}" if end else ""
 
 
 def check_credentials(value: object) -> None:

@@ -84,7 +84,7 @@ def test_the_result_names_the_chosen_response() -> None:
     """The result names the time and the host of the chosen response, or is empty if there is only one."""
     log = har(post(FIRST, "2026-11-25T12:00:00Z"), post(SECOND, "2026-11-25T12:01:00Z"))
     assert browser_log.newest(log).which == (
-        "the newest of 2 responses, posted at 2026-11-25 12:01:00+00:00 to signin.aws.amazon.com"
+        "the newest of 2 responses, posted at 2026-11-25 12:01:00 UTC to signin.aws.amazon.com"
     )
     assert browser_log.newest(FIRST).which == ""
     assert browser_log.newest(f"SAMLResponse={FIRST}").which == ""

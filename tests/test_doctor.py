@@ -215,12 +215,12 @@ def test_no_profiles_raise_an_exception(
         (
             response(NAMED),
             10,
-            "wrong: FILE: the SAML assertion expired at 2026-11-25 12:05:00+00:00. The time is 2026-11-25 12:1",
+            "wrong: FILE: the SAML assertion expired at 2026-11-25 12:05:00 UTC. The time is 2026-11-25 12:1",
         ),
         (
             response(NAMED),
             -9,
-            "wrong: FILE: the SAML assertion is not valid before 2026-11-25 12:00:00+00:00. The time is 2026-11-25 1",
+            "wrong: FILE: the SAML assertion is not valid before 2026-11-25 12:00:00 UTC. The time is 2026-11-25 1",
         ),
         (
             response(NAMED, audiences=["https://x"]),
@@ -288,8 +288,8 @@ def token(**claims: object) -> str:
             "at 2026-11-25 13:00:00 UTC (in 60 min)",
         ),
         (token(iss="x\x1b[2J", sub=7, aud=[]), r"ok: FILE contains a token with issuer 'x\x1b[2J'."),
-        (token(exp=START.timestamp()), "wrong: FILE: the token expired at 2026-11-25 12:00:00+00:00"),
-        (token(nbf=(START + HOUR).timestamp()), "wrong: FILE: the token is not valid before 2026-11-25 13:00:00+00:00"),
+        (token(exp=START.timestamp()), "wrong: FILE: the token expired at 2026-11-25 12:00:00 UTC"),
+        (token(nbf=(START + HOUR).timestamp()), "wrong: FILE: the token is not valid before 2026-11-25 13:00:00 UTC"),
         ('{"id": "canary"}', "wrong: FILE contains JSON, not only an OIDC token"),
         (
             "canary canary",

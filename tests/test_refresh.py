@@ -482,7 +482,7 @@ def test_a_required_sign_in_warns_once_while_valid(clock: ManualClock) -> None:
     both = cached(ScriptedSource(old, SignInRequired("sign in again")), clock)
     both.fetch()
     clock.advance(timedelta(minutes=50))
-    with pytest.warns(StskitWarning, match=r"expire at 2026-11-25 13:00:00\+00:00, .* sign in again") as told:
+    with pytest.warns(StskitWarning, match=r"expire at 2026-11-25 13:00:00 UTC, .* sign in again") as told:
         assert [both.fetch() for _ in range(3)] == [old] * 3
     assert len(told) == 1
     assert told[0].filename == __file__

@@ -142,7 +142,7 @@ def test_the_error_for_a_refused_token_has_its_claims() -> None:
     error = refusal(refused("AccessDenied", status=403), WEB)
     assert error.remedy.endswith(
         "The token has: issuer 'https://idp', audience 'sts.amazonaws.com', subject 'alice', "
-        "valid until 2026-11-25 12:00:00+00:00."
+        "valid until 2026-11-25 12:00:00 UTC."
     )
     assert WEB.value not in told(error)
 
@@ -153,8 +153,8 @@ def test_the_error_for_a_refused_assertion_has_its_content() -> None:
     error = refusal(refused("AccessDenied", status=403), SAML)
     assert error.remedy.endswith(
         "The assertion has: issuer 'https://idp.example', audience 'urn:amazon:webservices', session name 'alice', "
-        "issued at 2026-11-25 12:00:00+00:00, valid from 2026-11-25 12:00:00+00:00, "
-        f"valid until 2026-11-25 12:05:00+00:00. It offers the roles {ROLE}."
+        "issued at 2026-11-25 12:00:00 UTC, valid from 2026-11-25 12:00:00 UTC, "
+        f"valid until 2026-11-25 12:05:00 UTC. It offers the roles {ROLE}."
     )
     assert SAML.value not in told(error)
 
@@ -192,7 +192,7 @@ def test_the_error_for_refused_credentials_has_the_key_id() -> None:
     session = Credentials("ASIA", "s", "t", START, assumed_role_arn="arn:aws:sts::123456789012:assumed-role/Hub/me")
     assert refusals.describe_proof(session) == (
         "The call was signed with ASIA of arn:aws:sts::123456789012:assumed-role/Hub/me, "
-        "valid until 2026-11-25 12:00:00+00:00."
+        "valid until 2026-11-25 12:00:00 UTC."
     )
 
 

@@ -53,9 +53,9 @@ def test_an_expired_assertion_requires_a_sign_in(
         return
     with pytest.raises(SignInRequired) as caught:
         source.fetch()
-    now = f"{clock.now()}"
+    now = f"{clock.now():%Y-%m-%d %H:%M:%S} UTC"
     assert str(caught.value) == (
-        f"{source.path}: the SAML assertion expired at 2026-11-25 12:05:00+00:00. The time is {now}. "
+        f"{source.path}: the SAML assertion expired at 2026-11-25 12:05:00 UTC. The time is {now}. "
         f"Sign in again, and save the new response as {source.path}"
     )
 
@@ -82,7 +82,7 @@ def test_an_assertion_that_is_not_yet_valid_is_refused(
         source.fetch()
     else:
         with pytest.raises(
-            ProofInvalid, match=r"is not valid before 2026-11-25 12:00:00\+00:00\. The time is 2026-11-25 11:55:54"
+            ProofInvalid, match=r"is not valid before 2026-11-25 12:00:00 UTC\. The time is 2026-11-25 11:55:54"
         ):
             source.fetch()
 
@@ -175,7 +175,7 @@ def test_the_response_used_from_a_log_is_logged(
     assert caplog.records == []
     path = saved(tmp_path, json.dumps({"log": {"entries": [entry, entry]}}))
     SAMLFile(path, clock=clock).fetch()
-    which = "the newest of 2 responses, posted at 2026-11-25 12:00:01+00:00 to aws.amazon.com"
+    which = "the newest of 2 responses, posted at 2026-11-25 12:00:01 UTC to aws.amazon.com"
     assert [record.getMessage() for record in caplog.records] == [f"{path}, {which}: using this SAML response."]
     clock.advance(timedelta(hours=1))
     with pytest.raises(

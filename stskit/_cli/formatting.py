@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
+from stskit._time import shown_time
+
 __all__ = ["format_deadline", "format_duration", "format_list", "iso", "printable"]
 
 _UNITS: Final = ((86_400, "days"), (3600, "h"), (60, "min"), (1, "s"))
@@ -19,7 +21,7 @@ def format_deadline(moment: datetime, now: datetime) -> str:
     """Return a time for people, with its distance from *now*."""
     left = moment - now
     away = f"in {format_duration(left)}" if left > timedelta(0) else f"{format_duration(-left)} ago"
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC ({away})"
+    return f"{shown_time(moment)} ({away})"
 
 
 def format_duration(time: timedelta) -> str:

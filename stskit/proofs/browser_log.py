@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from attrs import evolve, field, frozen
 
-from stskit._time import instant
+from stskit._time import instant, shown_time
 from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, without_frames
 from stskit.proofs.saml_parser import is_aws_sign_in
@@ -126,7 +126,7 @@ def _newest_post(posts: list[_Post]) -> FoundResponse:
     if post.place == _Place():
         which = f"the last of {len(posts)} responses" if len(posts) > 1 else ""
         return FoundResponse(post.value, which, len(posts))
-    when = post.place.at.replace(microsecond=0) if post.place.at else "an unknown time"
+    when = shown_time(post.place.at) if post.place.at else "an unknown time"
     one = f"the newest of {len(posts)} responses," if len(posts) > 1 else "the response"
     return FoundResponse(post.value, f"{one} posted at {when} to {_host(post.place.url or '')}", len(posts))
 

@@ -40,7 +40,7 @@ from attrs import define, evolve, field, frozen
 
 from stskit._arguments import check_method, check_source, check_type
 from stskit._io.fork import Occupied, OneAtATime, caller, lock_across_forks
-from stskit._time import SystemClock
+from stskit._time import SystemClock, shown_time
 from stskit.cache_key import anonymous_part, digest, identity_for, identity_of, optional_method, snapshot_of
 from stskit.credentials import Credentials
 from stskit.errors import (
@@ -552,9 +552,10 @@ class Cached:
         held = self.in_hand
         left = describe_left(self._left() if held else None)
         log = f"Could not refresh the credentials of {self._name(held)} ({left}): {error}"
-        warning = f"The credentials, which expire at {held.expiration}, cannot be refreshed: {error}" if held else ""
+        until = f", which expire at {shown_time(held.expiration)}," if held and held.expiration else ""
+        warning = f"The credentials{until} cannot be refreshed: {error}" if warn else ""
         event = self._event("refresh_failed", held, error, started=started)
-        self._events.add(Notice(event, log, warning if warn else ""))
+        self._events.add(Notice(event, log, warning))
 
     def _event(
         self,

@@ -16,6 +16,7 @@ from attrs import define, field, frozen
 from attrs.validators import optional
 
 from stskit._arguments import check_number, check_timespan, quoted
+from stskit._time import shown_time
 from stskit.credentials import Credentials
 from stskit.errors import ProofInvalid, SignInRequired, StskitError, init_without_frames
 from stskit.protocols import CacheEntry
@@ -214,9 +215,10 @@ class CachedCredentials:
                 f"The source returned {type(credentials).__name__} instead of Credentials.",
                 remedy="Correct the fetch() of the source.",
             )
-        if credentials.is_expired(now=now):
+        if credentials.expiration is not None and credentials.is_expired(now=now):
             raise ProofInvalid(
-                f"The source returned credentials that expired at {credentials.expiration}. The time is {now}.",
+                f"The source returned credentials that expired at {shown_time(credentials.expiration)}. The time is "
+                f"{shown_time(now)}.",
                 remedy="Check the clocks of this machine and of the server.",
             )
         return cls.of(CacheEntry(credentials, now), now, monotonic, policy, jitter_fraction)

@@ -12,7 +12,7 @@ from typing import Final
 from attrs import field, frozen
 
 from stskit._arguments import check_environ, flag, has_method, optional_text, path_text, timespan
-from stskit._time import SystemClock
+from stskit._time import SystemClock, shown_time
 from stskit.credentials import Secret
 from stskit.errors import ProofInvalid, SourceMissing, StskitWarning, init_without_frames, warn_caller, without_frames
 from stskit.proofs import WebIdentityToken
@@ -206,13 +206,13 @@ class OIDCTokenFile:
         now, begin, end = self.clock.now(), token.not_before, token.expiration
         if end is not None and now >= end:
             raise ProofInvalid(
-                f"{self._name}: the token expired at {end}. The time is {now.replace(microsecond=0)}.",
+                f"{self._name}: the token expired at {shown_time(end)}. The time is {shown_time(now)}.",
                 remedy="Check the program that renews the file, and the clock of this machine.",
                 path=self.path,
             )
         if begin is not None and now < begin - self.skew:
             raise ProofInvalid(
-                f"{self._name}: the token is not valid before {begin}. The time is {now.replace(microsecond=0)}.",
+                f"{self._name}: the token is not valid before {shown_time(begin)}. The time is {shown_time(now)}.",
                 remedy="Check the clock of this machine.",
                 path=self.path,
             )

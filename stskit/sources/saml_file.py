@@ -9,7 +9,7 @@ from typing import Final
 from attrs import field, frozen
 
 from stskit._arguments import has_method, optional_shown_text, optional_text, path_text, timespan
-from stskit._time import SystemClock
+from stskit._time import SystemClock, shown_time
 from stskit.errors import (
     ProofInvalid,
     SignInRequired,
@@ -175,14 +175,14 @@ class SAMLFile:
         now, begin, end = self.clock.now(), assertion.not_before, assertion.not_on_or_after
         if end is not None and now >= end + self.skew:
             raise SignInRequired(
-                f"the SAML assertion expired at {end}. The time is {now.replace(microsecond=0)}.",
+                f"the SAML assertion expired at {shown_time(end)}. The time is {shown_time(now)}.",
                 remedy=f"Sign in again, and save the new response as {self.path}"
                 if self.path != "-"
                 else "Sign in again, and pass the new response to a new command.",
             )
         if begin is not None and now < begin - self.skew:
             raise ProofInvalid(
-                f"the SAML assertion is not valid before {begin}. The time is {now.replace(microsecond=0)}.",
+                f"the SAML assertion is not valid before {shown_time(begin)}. The time is {shown_time(now)}.",
                 remedy="Check the clocks of this machine and of the identity provider.",
             )
 

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from attrs import field, frozen
 
+from stskit._time import shown_time
 from stskit.credentials import Credentials, Secret
 from stskit.errors import ProofInvalid, STSError, StskitError, STSUnavailable, joined
 from stskit.proofs import Proof, SAMLAssertion
@@ -236,13 +237,17 @@ def describe_proof(proof: Proof) -> str:
     """Return a sentence about a proof, or "" if nothing is known about it."""
     if isinstance(proof, Credentials):
         who = f" of {proof.assumed_role_arn}" if proof.assumed_role_arn else ""
-        end = f", valid until {proof.expiration}" if proof.expiration else ""
+        end = f", valid until {shown_time(proof.expiration)}" if proof.expiration else ""
         return f"The call was signed with {proof.access_key_id}{who}{end}."
     is_saml = isinstance(proof, SAMLAssertion)
     found = {label: _property(proof, name) for name, label in (_SAML_CLAIMS if is_saml else _TOKEN_CLAIMS).items()}
-    claims = ", ".join(f"{label} {value}" for label, value in found.items() if value is not None)
+    claims = ", ".join(f"{label} {_shown(value)}" for label, value in found.items() if value is not None)
     offered = _offered(proof) if isinstance(proof, SAMLAssertion) else ""
     return f"The {'assertion' if is_saml else 'token'} has: {claims}.{offered}" if claims else ""
+
+
+def _shown(value: object) -> object:
+    return shown_time(value) if isinstance(value, datetime) else value
 
 
 def describe_policy(policy: str) -> str:

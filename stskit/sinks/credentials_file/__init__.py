@@ -22,6 +22,7 @@ from stskit._arguments import (
     text,
 )
 from stskit._io import atomic
+from stskit._time import shown_time
 from stskit.credentials import Credentials, check_credentials
 from stskit.errors import SinkError, StskitWarning, init_without_frames, prefixed, warn_caller, without_frames
 from stskit.sinks.credentials_file.ini import Ini
@@ -299,9 +300,9 @@ def _is_word(value: str) -> bool:
 
 def _options(credentials: Credentials) -> dict[str, str | None]:
     """Return the options of a profile with these credentials. None removes an older option."""
-    if credentials.is_expired():
+    if credentials.expiration is not None and credentials.is_expired():
         raise SinkError(
-            f"The credentials expired at {credentials.expiration}.",
+            f"The credentials expired at {shown_time(credentials.expiration)}.",
             remedy="Fetch new credentials, and check the clock.",
         )
     fields = credentials.as_dict()

@@ -11,6 +11,7 @@ from typing import Final
 from attrs import field, frozen
 
 from stskit._arguments import expanded, flag, optional_shown_text, path_text
+from stskit._time import shown_time
 from stskit.credentials import Credentials, check_credentials
 from stskit.errors import SinkError, StskitWarning, init_without_frames, warn_caller, without_frames
 from stskit.sinks.dot_env.env_file import BARE, updated
@@ -101,9 +102,9 @@ class DotEnv:
 
     def _write(self, credentials: Credentials) -> list[str]:
         check_credentials(credentials)
-        if credentials.is_expired():
+        if credentials.expiration is not None and credentials.is_expired():
             raise SinkError(
-                f"{self.path} was not changed: the credentials expired at {credentials.expiration}.",
+                f"{self.path} was not changed: the credentials expired at {shown_time(credentials.expiration)}.",
                 remedy="Fetch new credentials, and check the clock.",
                 path=self.path,
             )
