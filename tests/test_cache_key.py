@@ -945,7 +945,7 @@ def test_a_persistent_cache_needs_a_key_for_a_source_without_identity(tmp_path: 
     """A persistent cache refuses a source without identity with both remedies, before any call or new file."""
     clock = ManualClock(START)
     folder, source = tmp_path / "c", Unnamed(credentials(clock, hours=1))
-    with pytest.raises(SourceMissing, match=r"Unnamed does not say whose .*key=\.\.\..* attribute identity"):
+    with pytest.raises(SourceMissing, match=r"Unnamed does not say whose .* attribute identity .*key=\.\.\."):
         Cached(source, FileCache(folder))
     with pytest.raises(SourceMissing, match="Unnamed does not say whose"):
         Cached(AssumedRole(ARN, source=source), FileCache(folder))
