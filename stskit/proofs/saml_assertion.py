@@ -63,8 +63,9 @@ class SAMLAssertion:
         TypeError: If an argument has the wrong type.
 
     Example:
+        >>> from pathlib import Path
         >>> from stskit import SAMLAssertion
-        >>> assertion = SAMLAssertion.from_text(open("samlresponse.log").read())
+        >>> assertion = SAMLAssertion.from_text(Path("samlresponse.log").read_text())
         >>> assertion
         <SAMLAssertion of 'alice' from 'https://idp.example.com': 2 roles, valid until ... UTC>
 

@@ -68,8 +68,9 @@ class WebIdentityToken:
         TypeError: If an argument has the wrong type.
 
     Example:
+        >>> from pathlib import Path
         >>> from stskit import WebIdentityToken
-        >>> token = WebIdentityToken(open("token").read().strip())
+        >>> token = WebIdentityToken(Path("token").read_text().strip())
         >>> token
         <WebIdentityToken of 'alice' from 'https://idp.example.com' for 'sts.amazonaws.com', valid until ... UTC>
 

@@ -40,9 +40,10 @@ class Static(Generic[P]):
         TypeError: If it is not a proof.
 
     Example:
+        >>> from pathlib import Path
         >>> from stskit import SAMLAssertion, assume
         >>> from stskit.sources import Static
-        >>> assertion = SAMLAssertion.from_text(open("samlresponse.log").read())
+        >>> assertion = SAMLAssertion.from_text(Path("samlresponse.log").read_text())
         >>> assume("arn:aws:iam::123456789012:role/Deploy", source=Static(assertion)).subject
         'alice'
     """
