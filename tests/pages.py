@@ -63,7 +63,8 @@ def practice_aws(folder: Path) -> Iterator[Mapping[str, str]]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            assert process.stdout.readline().startswith("A practice AWS is at ")  # printed once the folder is complete
+            introduction = process.stdout.readline()  # printed once the folder is complete
+            assert introduction.startswith("A practice AWS is at ")
             exports = re.findall(r"^export (\w+)=(\S+)$", (folder / "practice.env").read_text(), re.MULTILINE)
             yield {**os.environ, **dict(exports)}
         finally:
